@@ -1,0 +1,4 @@
+"""A virtual lab for Xen on ARM: Xen, dom0 and guests under QEMU, driven from Python.
+
+The public interface is :mod:`lab.api`.
+"""

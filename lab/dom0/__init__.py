@@ -1,0 +1,1 @@
+"""What is done inside dom0: the agent, domains through xl."""

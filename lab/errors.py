@@ -1,0 +1,104 @@
+"""Every error that a user may see: what happened, the command, the last lines, what to do.
+
+One root, :class:`LabError`; one class per layer. Only ``tasks.py`` prints them.
+"""
+
+from __future__ import annotations
+
+from lab.model import ExitStatus, Layer
+
+
+class LabError(Exception):
+    """Something that the user must be told, in their words.
+
+    Attributes:
+        message: what happened, in one sentence.
+        layer: the layer that failed; ``None`` for usage errors.
+        command: the command line that failed, ready to paste; may be empty.
+        tail: the last lines of its output or of the console concerned, already harmless
+            to print (see :func:`lab.util.terminal.escape`).
+        hint: what to do about it.
+    """
+
+    layer: Layer | None = None
+    exit_status: ExitStatus = ExitStatus.INFRASTRUCTURE
+
+    def __init__(
+        self, message: str, *, command: str = "", tail: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.command = command
+        self.tail = tail
+        self.hint = hint
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.command:
+            parts.append(f"  command: {self.command}")
+        if self.tail:
+            parts.append("  last lines:")
+            parts.extend(f"    {line}" for line in self.tail.splitlines())
+        if self.hint:
+            parts.append(f"  what to do: {self.hint}")
+        return "\n".join(parts)
+
+
+class UsageError(LabError):
+    """A wrong argument: an unknown lab, a lab that is not running, a bad option."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class ConfigError(UsageError):
+    """Something wrong in labs.yaml; the message begins with ``file:line:column``."""
+
+
+class BusyError(UsageError):
+    """Somebody else holds the lab; the message names the holder."""
+
+
+class ToolchainError(LabError):
+    """The toolchain could not be made or entered, or a program in it could not start."""
+
+    layer = Layer.TOOLCHAIN
+
+
+class ImageError(LabError):
+    """A package could not be had, an image could not be built, or a stored one is damaged."""
+
+    layer = Layer.IMAGE
+
+
+class MachineError(LabError):
+    """QEMU did not start, died, or does not answer."""
+
+    layer = Layer.QEMU
+
+
+class HypervisorError(LabError):
+    """Xen did not come up, or panicked."""
+
+    layer = Layer.XEN
+    exit_status = ExitStatus.PLATFORM
+
+
+class Dom0Error(LabError):
+    """dom0 did not come up, panicked, or its agent does not answer."""
+
+    layer = Layer.DOM0
+    exit_status = ExitStatus.PLATFORM
+
+
+class ToolstackError(LabError):
+    """``xl`` refused a guest."""
+
+    layer = Layer.TOOLSTACK
+    exit_status = ExitStatus.TOOLSTACK
+
+
+class GuestError(LabError):
+    """A guest did not build, or did not do what was expected of it."""
+
+    layer = Layer.GUEST
+    exit_status = ExitStatus.GUEST

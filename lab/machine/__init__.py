@@ -1,0 +1,1 @@
+"""QEMU: its command line, its process, QMP and the consoles."""

@@ -1,0 +1,395 @@
+"""The words of the lab as frozen data: what is wanted, planned, built and seen.
+
+A leaf: imports nothing of the project. Sizes are bytes, times are seconds, unless a name
+says otherwise. Paths are absolute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+
+class Layer(StrEnum):
+    """Where something failed, from the bottom up."""
+
+    TOOLCHAIN = "toolchain"
+    IMAGE = "image"
+    QEMU = "qemu"
+    XEN = "xen"
+    DOM0 = "dom0"
+    TOOLSTACK = "toolstack"
+    GUEST = "guest"
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses of every command."""
+
+    PASS = 0
+    GUEST = 1
+    USAGE = 2
+    INFRASTRUCTURE = 3
+    PLATFORM = 4
+    TOOLSTACK = 5
+
+
+class Clock(StrEnum):
+    """``HOST`` runs freely; ``VIRTUAL`` is QEMU's instruction counter."""
+
+    HOST = "host"
+    VIRTUAL = "virtual"
+
+
+class Door(StrEnum):
+    """How the toolchain is entered."""
+
+    ROOTFS = "rootfs"
+    DOCKER = "docker"
+    HOST = "host"
+
+
+# ---------------------------------------------------------------- what the user asks for
+
+
+@dataclass(frozen=True)
+class HypervisorSpec:
+    """A hypervisor of labs.yaml. ``origin`` is ``package`` or ``source``."""
+
+    name: str
+    origin: str = "package"
+    source: Path | None = None
+    kconfig: tuple[Path, ...] = ()
+    args: str = ""
+
+
+@dataclass(frozen=True)
+class FreeRtosApp:
+    """A FreeRTOS application: a folder of C files, linked with our port and a kernel.
+
+    ``kernel_tree`` is a FreeRTOS-Kernel folder of the user's; ``None`` means the packaged one.
+    """
+
+    app: Path
+    kernel_tree: Path | None = None
+    emergency_console: bool = False
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of the user's own: ``build`` is run in ``project``, inside the toolchain."""
+
+    project: Path
+    build: tuple[str, ...]
+    kernel: Path
+    elf: Path | None = None
+
+
+@dataclass(frozen=True)
+class Prebuilt:
+    """Any kernel that Xen takes, used as it is."""
+
+    kernel: Path
+    ramdisk: Path | None = None
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any."""
+
+    name: str
+    program: FreeRtosApp | Project | Prebuilt
+    memory: int = 16 << 20
+    vcpus: int = 1
+    cpus: tuple[int, ...] = ()
+    cmdline: str = ""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What must be seen: ``text`` (literal or, if ``regex``, a pattern) on console ``on``.
+
+    ``on`` is ``xen``, ``dom0`` or a guest's name; ``within`` is seconds from the moment at
+    which the guests run.
+    """
+
+    on: str
+    text: str
+    regex: bool = False
+    within: float = 30.0
+
+
+@dataclass(frozen=True)
+class Dom0Spec:
+    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any."""
+
+    memory: int = 256 << 20
+    vcpus: int | None = None
+    cpus: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml."""
+
+    name: str
+    hypervisor: HypervisorSpec
+    cpus: int = 1
+    memory: int = 1 << 30
+    dom0: Dom0Spec = Dom0Spec()
+    guests: tuple[GuestSpec, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    clock: Clock | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Labs:
+    """A whole labs.yaml, checked."""
+
+    file: Path
+    hypervisors: Mapping[str, HypervisorSpec]
+    guests: Mapping[str, GuestSpec]
+    labs: Mapping[str, Lab]
+
+
+# ---------------------------------------------------------------- what is planned
+
+
+@dataclass(frozen=True)
+class MachinePlan:
+    """The virtual board: the arguments of ``-machine virt`` that matter to everybody."""
+
+    cpus: int
+    memory: int
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class GuestPlan:
+    """A guest as the toolstack will see it. ``config`` is the text of its xl configuration."""
+
+    name: str
+    spec: GuestSpec
+    config: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that follows from a :class:`Lab` without looking at the world."""
+
+    lab: Lab
+    machine: MachinePlan
+    xen_args: str
+    dom0_args: str
+    consoles: tuple[str, ...]
+    guests: tuple[GuestPlan, ...]
+
+
+# ---------------------------------------------------------------- what is built
+
+
+@dataclass(frozen=True)
+class Package:
+    """One binary or source package file, by name, version, architecture and sha256."""
+
+    name: str
+    version: str
+    arch: str
+    sha256: str
+    size: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Image:
+    """One built file in the store. ``inputs`` is what its key was made of."""
+
+    kind: str
+    path: Path
+    sha256: str
+    size: int
+    key: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the machine boots."""
+
+    hypervisor: Image
+    kernel: Image
+    initramfs: Image
+    devicetree: Image
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """What a guest boots. ``elf`` is for debuggers and symbols."""
+
+    name: str
+    kernel: Image
+    ramdisk: Image | None = None
+    elf: Image | None = None
+    library: Image | None = None
+
+
+# ---------------------------------------------------------------- how programs are run
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of the host, visible at ``target`` inside the toolchain."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that ended: exit status (negative: signal), and what it wrote."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ProgramRecord:
+    """Who a started program is, so that a later command finds it and nothing else.
+
+    ``id`` is a pid (rootfs, host) or a container id; ``boot_id`` and ``start_time`` (clock
+    ticks since boot, field 22 of proc_pid_stat(5)) make a pid unambiguous.
+    """
+
+    door: Door
+    id: str
+    boot_id: str = ""
+    start_time: int = 0
+    tag: str = ""
+
+
+class Program(Protocol):
+    """A program that was started and goes on by itself."""
+
+    @property
+    def record(self) -> ProgramRecord: ...
+
+    def alive(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it has ended; ``False`` if it has not after ``timeout`` seconds."""
+        ...
+
+    def returncode(self) -> int | None:
+        """Its exit status, or ``None`` if it still runs or was not our child."""
+        ...
+
+    def kill(self) -> None:
+        """End it, and everything that it started, now; harmless when it has ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class ToolchainInfo:
+    """What ``toolchain.info`` prints."""
+
+    door: Door
+    key: str
+    where: str
+    origin: str
+    size: int
+    versions: Mapping[str, str]
+    packages: Mapping[str, str]
+
+
+class Toolchain(Protocol):
+    """Run this argv with these folders. Inside there is no network unless asked for."""
+
+    @property
+    def door(self) -> Door: ...
+
+    @property
+    def key(self) -> str:
+        """Identity by content: two toolchains with one key build the same bytes."""
+        ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount] = (),
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        network: bool = False,
+        timeout: float = 300.0,
+        check: bool = True,
+        stdin: bytes = b"",
+    ) -> Completed:
+        """Run to the end.
+
+        Raises:
+            ToolchainError: the door is broken, or ``check`` and the status is not 0 (with
+                the command and its last lines), or it took longer than ``timeout``.
+        """
+        ...
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount],
+        tag: str,
+        log: IO[bytes],
+        keep_fds: Sequence[int] = (),
+    ) -> Program:
+        """Start a program that outlives this process. Its output goes to ``log``.
+
+        ``keep_fds`` stay open in it as long as it lives (a lock).
+        """
+        ...
+
+    def adopt(self, record: ProgramRecord) -> Program:
+        """The program of an earlier :meth:`start`, perhaps by another process."""
+        ...
+
+    def info(self) -> ToolchainInfo: ...
+
+
+# ---------------------------------------------------------------- what came of it
+
+
+class State(StrEnum):
+    """The states of a session, in order."""
+
+    OFF = "off"
+    XEN = "xen"
+    DOM0 = "dom0"
+    GUESTS = "guests"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A line of ``xl list``. ``time`` is CPU seconds used; ``memory`` is bytes."""
+
+    name: str
+    id: int
+    memory: int
+    vcpus: int
+    state: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Pass, or the layer that failed and why."""
+
+    passed: bool
+    layer: Layer | None = None
+    reason: str = ""
+    exit_status: ExitStatus = ExitStatus.PASS

@@ -1,0 +1,162 @@
+"""The content-addressed store: what was built once is not built again.
+
+An entry's key is the sha256 of its kind and all its inputs. An entry is a folder
+``store/<kind>/<key>/`` with the built files under ``files/`` and ``manifest.json``, written
+last. A build works in a temporary folder beside it, which is renamed when it is whole, so
+that an entry is there completely or not at all. Files are hashed when they are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import ImageError
+from lab.model import Image
+from lab.util import files
+
+#: Raised when the layout of entries changes, so that old ones are not read.
+FORMAT = 1
+
+
+def cache_root() -> Path:
+    """Where everything that can be made again is kept.
+
+    ``$LAB_CACHE``, else ``$XDG_CACHE_HOME/xenlab``, else ``~/.cache/xenlab``.
+    """
+    if named := os.environ.get("LAB_CACHE"):
+        return Path(named).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "xenlab"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored build: its folder of files and what it was made of."""
+
+    kind: str
+    key: str
+    path: Path
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, str]
+
+    def image(self, name: str) -> Image:
+        """One file of the entry as an :class:`Image`, verified.
+
+        Raises:
+            ImageError: the file is missing or its bytes are not the ones that were built.
+        """
+        path = self.path / name
+        wanted = self.outputs[name]
+        if not path.is_file() or files.sha256_file(path) != wanted:
+            raise ImageError(
+                f"stored image {self.kind}/{name} is damaged: {path}",
+                hint=f"remove {path.parent.parent} and run the command again: it is rebuilt",
+            )
+        return Image(self.kind, path, wanted, path.stat().st_size, self.key, self.inputs)
+
+
+class Store:
+    """Entries under one root folder. Several processes may use it at once."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or cache_root()) / "store"
+
+    def get(self, kind: str, inputs: Mapping[str, Any]) -> Entry | None:
+        """The entry made of these inputs, or ``None``. A damaged one is set aside."""
+        key = entry_key(kind, inputs)
+        folder = self.root / kind / key
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            entry = Entry(kind, key, folder / "files", manifest["inputs"], manifest["outputs"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, OSError):
+            self.discard(kind, key)
+            return None
+        return entry
+
+    def make(
+        self, kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]
+    ) -> Entry:
+        """The entry made of these inputs; ``build`` fills an empty folder if there is none.
+
+        Every file that ``build`` leaves in the folder is an output. A stored entry whose
+        bytes are not the ones that were built is thrown away and built again.
+        """
+        key = entry_key(kind, inputs)
+        with self._held(kind, key):
+            entry = self.get(kind, inputs)
+            if entry and _whole(entry):
+                return entry
+            if entry:
+                self.discard(kind, key)
+            self._build(kind, key, inputs, build)
+        made = self.get(kind, inputs)
+        assert made is not None
+        return made
+
+    def discard(self, kind: str, key: str) -> None:
+        """Forget an entry."""
+        folder = self.root / kind / key
+        if folder.exists():
+            gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".gone-"))
+            folder.rename(gone / "entry")
+            files.remove_tree(gone)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry that is there, by kind and key."""
+        for manifest in sorted(self.root.glob("*/[0-9a-f]*/manifest.json")):
+            with contextlib.suppress(ValueError, KeyError, OSError):
+                data = json.loads(manifest.read_text())
+                folder = manifest.parent
+                yield Entry(
+                    folder.parent.name, folder.name, folder / "files",
+                    data["inputs"], data["outputs"],
+                )  # fmt: skip
+
+    def _build(
+        self, kind: str, key: str, inputs: Mapping[str, Any], build: Callable[[Path], None]
+    ) -> None:
+        parent = self.root / kind
+        parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=parent, prefix=".new-"))
+        try:
+            (work / "files").mkdir()
+            build(work / "files")
+            manifest = {"inputs": dict(inputs), "outputs": _hashes(work / "files")}
+            files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
+            work.chmod(0o755)
+            work.rename(parent / key)
+        except BaseException:
+            files.remove_tree(work)
+            raise
+
+    def _held(self, kind: str, key: str) -> contextlib.AbstractContextManager[int]:
+        return files.locked(self.root / "locks" / f"{kind}-{key[:16]}")
+
+
+def entry_key(kind: str, inputs: Mapping[str, Any]) -> str:
+    """The key of an entry: sha256 over the format, its kind and its inputs."""
+    return files.sha256_json({"format": FORMAT, "kind": kind, "inputs": dict(inputs)})
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): files.sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def _whole(entry: Entry) -> bool:
+    try:
+        return _hashes(entry.path) == dict(entry.outputs)
+    except OSError:
+        return False

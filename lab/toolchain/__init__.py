@@ -1,0 +1,1 @@
+"""How programs are run where everybody has the same ones: the doors into the toolchain."""

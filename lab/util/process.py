@@ -1,0 +1,143 @@
+"""The one door to subprocesses.
+
+Argument lists only, never a shell; standard input closed; a small environment; one log line
+that can be pasted; the whole process group ended on any exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from lab.model import Completed
+from lab.util.deadline import Deadline
+
+log = logging.getLogger("lab.process")
+
+#: What a program gets of our environment; the rest is given by name.
+KEPT_ENVIRONMENT = (
+    "HOME", "PATH", "TMPDIR", "USER", "LOGNAME",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+)  # fmt: skip
+
+
+class TimedOut(Exception):
+    """A program took longer than it may; ``completed`` holds what it wrote until then."""
+
+    def __init__(self, completed: Completed) -> None:
+        super().__init__(f"{completed.argv[0]} took longer than allowed")
+        self.completed = completed
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The small environment of every program: C locale, kept names, and ``extra``."""
+    env = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return env | {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | dict(extra or {})
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 300.0,
+    stdin: bytes = b"",
+    stdout: IO[bytes] | None = None,
+    keep_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a program to its end and return what it wrote, whatever its exit status.
+
+    ``stdout`` may be a file that takes the output instead of memory.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        TimedOut: it ran longer than ``timeout`` seconds; it and its children are gone.
+    """
+    log.debug("run: %s", shlex.join(argv))
+    clock = Deadline(timeout)
+    process = subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env=environment(env),
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=tuple(keep_fds),
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(stdin or None, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        out, err = process.communicate()
+        raise TimedOut(_completed(argv, process, out, err, clock)) from None
+    except BaseException:
+        _end_group(process)
+        process.wait()
+        raise
+    return _completed(argv, process, out, err, clock)
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    log_to: IO[bytes],
+    env: Mapping[str, str] | None = None,
+    keep_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program that goes on when this process ends. Its output goes to ``log_to``."""
+    log.debug("spawn: %s", shlex.join(argv))
+    return subprocess.Popen(
+        list(argv),
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=log_to,
+        stderr=log_to,
+        pass_fds=tuple(keep_fds),
+        start_new_session=True,
+    )
+
+
+def boot_id() -> str:
+    """Identifies this boot of the host (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; ``None`` if there is no such one.
+
+    Field 22 of ``/proc/PID/stat``, proc_pid_stat(5); the second field may hold anything.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def end_group(pid: int) -> None:
+    """Kill a process group, if it is there."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    end_group(process.pid)
+
+
+def _completed(
+    argv: Sequence[str],
+    process: subprocess.Popen[bytes],
+    out: bytes | None,
+    err: bytes | None,
+    clock: Deadline,
+) -> Completed:
+    return Completed(tuple(argv), process.returncode, out or b"", err or b"", clock.elapsed())
