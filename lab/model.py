@@ -13,6 +13,18 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 
+#: The physical memory of QEMU's ``virt`` board (hw/arm/virt.c) and what we put where in it.
+RAM_BASE = 0x4000_0000
+KERNEL_ADDRESS = 0x4900_0000
+INITRAMFS_ADDRESS = 0x4C00_0000
+
+#: The virtio-serial ports of dom0: the agent's, a guest's console (with its name), and the
+#: index of when which byte of a guest's console arrived.
+AGENT_PORT = "org.qemu.guest_agent.0"
+CONSOLE_PORT = "console.{name}"
+TIMES_PORT = "times"
+
+
 class Layer(StrEnum):
     """Where something failed, from the bottom up."""
 
