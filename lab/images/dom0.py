@@ -117,5 +117,3 @@ def _assembled(
     for path in (source, linked, raw):
         path.unlink()
     return made
-
-

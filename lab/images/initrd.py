@@ -18,18 +18,17 @@ PACKAGES = ("busybox-static", "qemu-guest-agent", "xen-utils-4.17", "xenstore-ut
 
 #: Our own files: path below images/dom0 → path in dom0, permissions.
 OWN = {
-    "init": ("init", 0o755),
-    "inittab": ("etc/inittab", 0o644),
     "lab-guest": ("usr/sbin/lab-guest", 0o755),
     "xl.conf": ("etc/xen/xl.conf", 0o644),
 }
 
 #: Our own programs in C: source below images/dom0 → path in dom0. Linked with the packaged
 #: C library, which must be old enough to lack nothing that the toolchain's headers promise.
-COMPILED = {"src/lab-consoled.c": "usr/sbin/lab-consoled"}
-COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
-           "-Wno-format-truncation", "-s")  # fmt: skip
-LINK = ("-Llib", "-l:libc.so.6", "-Wl,--build-id=none,--allow-shlib-undefined")
+COMPILED = {"src/lab-init.c": "init", "src/lab-consoled.c": "usr/sbin/lab-consoled"}
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
+COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
+LINK_OPTIONS = "-Wl,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
+LINK = ("-nodefaultlibs", "-Llib", "-l:libc.so.6", LINK_OPTIONS, "-lgcc")
 
 
 def may_hold(package: str) -> bool:
@@ -39,8 +38,9 @@ def may_hold(package: str) -> bool:
 
 def recipe() -> list[Path]:
     """The files of ours, beside images/dom0, that decide what is built."""
-    parts = (contents, deb, elf, modules, newc, programs)
-    return [Path(__file__), *(Path(part.__file__) for part in parts)]
+    here = Path(__file__)
+    names = ("contents", "deb", "elf", "modules", "newc", "programs")
+    return [here, *(here.with_name(f"{name}.py") for name in names)]
 
 
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
@@ -88,7 +88,7 @@ def _compiled_and_stripped(
     for source, target in COMPILED.items():
         (work / "ours.c").write_bytes((here / source).read_bytes())
         (work / target).parent.mkdir(parents=True, exist_ok=True)
-        argv = [*COMPILE, "ours.c", "-nodefaultlibs", *LINK, "-lgcc", "-o", target]
+        argv = [*COMPILE, "ours.c", *LINK, "-o", target]
         toolchain.run(argv, mounts=mounts, cwd=WORK)
     strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
