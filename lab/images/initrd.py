@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.images import contents, deb, elf, modules, newc, programs
+from lab.images import contents, deb, elf, lz4, modules, newc, programs
 from lab.model import Mount, Package, Toolchain
 
 PREFIX = "arm-linux-gnueabihf-"
@@ -39,12 +39,12 @@ def may_hold(package: str) -> bool:
 def recipe() -> list[Path]:
     """The files of ours, beside images/dom0, that decide what is built."""
     here = Path(__file__)
-    names = ("contents", "deb", "elf", "modules", "newc", "programs")
+    names = ("contents", "deb", "elf", "lz4", "modules", "newc", "programs")
     return [here, *(here.with_name(f"{name}.py") for name in names)]
 
 
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
-    """The archive. ``here`` is images/dom0; ``scratch`` a folder for temporary files."""
+    """The archive, compressed. ``here`` is images/dom0; ``scratch`` a folder for temporary files."""
     wanted = contents.parse((here / "contents").read_text())
     tree = deb.tree(packages, _may_be_used)
     taken = programs.take(tree, wanted.programs)
@@ -55,12 +55,12 @@ def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         files = _compiled_and_stripped(toolchain, Path(name), files, here)
     order = "".join(f"{name}\n" for name, _ in drivers).encode()
-    return newc.archive([
+    return lz4.compress(newc.archive([
         *_fixed(wanted),
         *_own(here),
         newc.file("lib/modules/order", order),
         *(newc.file(path, data, _permissions(path)) for path, data in files.items()),
-    ])  # fmt: skip
+    ]))  # fmt: skip
 
 
 def _fixed(wanted: contents.Contents) -> list[newc.Item]:
