@@ -30,6 +30,21 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def tree_hashes(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> dict[str, str]:
+    """Every file below a folder, by its path there, with its sha256; links by their target."""
+    found: dict[str, str] = {}
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in skip)
+        for name in sorted(names):
+            path = Path(parent, name)
+            where = str(path.relative_to(folder))
+            if path.is_symlink():
+                found[where] = f"-> {path.readlink()}"
+            elif path.is_file():
+                found[where] = sha256_file(path)
+    return found
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write a file so that readers see the old bytes or the new ones, never a part."""
     raw = data.encode() if isinstance(data, str) else data
