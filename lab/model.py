@@ -12,7 +12,6 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-
 #: The physical memory of QEMU's ``virt`` board (hw/arm/virt.c) and what we put where in it.
 RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000

@@ -82,9 +82,7 @@ class Store:
             return None
         return entry
 
-    def make(
-        self, kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]
-    ) -> Entry:
+    def make(self, kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Entry:
         """The entry made of these inputs; ``build`` fills an empty folder if there is none.
 
         Every file that ``build`` leaves in the folder is an output. A stored entry whose
