@@ -183,5 +183,3 @@ def lock_file(lab: LabDir) -> Path:
     folder = lab.path.parent / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder / lab.id
-
-

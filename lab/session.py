@@ -200,9 +200,7 @@ class Session:
         task = asyncio.ensure_future(step)
         others = [self._failure] if self._failure else []
         try:
-            await asyncio.wait(
-                [task, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait([task, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED)
             if self._failure and self._failure.done():
                 self._failure.result()
             if task.done():

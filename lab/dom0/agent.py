@@ -83,9 +83,7 @@ class Agent:
             raise Dom0Error(f"dom0's agent refused {command}: {str(words)[:500]}")
         return answer["return"]
 
-    async def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", within: float = 60.0
-    ) -> Result:
+    async def run(self, argv: Sequence[str], *, stdin: bytes = b"", within: float = 60.0) -> Result:
         """Run a program in dom0 to its end.
 
         Raises:

@@ -113,9 +113,7 @@ def _project(
 
     def compile_into(out: Path) -> None:
         copy = out / ".project"
-        shutil.copytree(
-            project.project, copy, symlinks=True, ignore=shutil.ignore_patterns(".git")
-        )
+        shutil.copytree(project.project, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers, HEADERS)]
         env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
         _compile(toolchain, name, list(project.build), mounts, SOURCE, env)
@@ -184,5 +182,3 @@ def _pick(name: str, tree: Path, wanted: Path, to: Path) -> None:
             hint="kernel: and elf: of a project are paths below project:",
         )
     shutil.copyfile(found, to)
-
-

@@ -117,9 +117,7 @@ def qemu(plan: Plan, tag: str) -> list[str]:
 
 
 def _loader(name: str, address: int) -> str:
-    return _json(
-        driver="loader", file=f"{IMAGES}/{name}", addr=address, **{"force-raw": True}
-    )
+    return _json(driver="loader", file=f"{IMAGES}/{name}", addr=address, **{"force-raw": True})
 
 
 def _json(**values: Any) -> str:
