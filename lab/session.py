@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
-from lab.machine import command, console, qmp
+from lab.machine import command, console, qmp, wires
 from lab.model import (
     Domain,
     GuestImage,
@@ -32,6 +31,7 @@ from lab.model import (
     Toolchain,
 )
 from lab.rundir import LabDir, RunDir
+from lab.util import waiting
 from lab.util.deadline import Deadline
 
 T = TypeVar("T")
@@ -79,15 +79,13 @@ class Session:
     async def power_on(self, plan: Plan, images: Images, ram: Path, lock: int) -> None:
         """Start QEMU paused, connect to it, let it run."""
         self._require(State.OFF)
-        prepare(self.lab, self.run, plan.consoles)
+        wires.lay(self.lab.path, self.run.console_dir, plan)
         self._clock = Deadline(XEN)
         self._program = self._start(plan, images, ram, lock)
-        self.lab.record(program=vars(self._program.record) | {"door": self._program.record.door})
-        loop = asyncio.get_running_loop()
-        self._failure = loop.create_future()
-        ended = _end_of(self._program)
-        self._watcher = asyncio.create_task(self._watch(ended))
-        await self._guarded(_appears(self.lab.qmp_socket, START))
+        self.lab.record(program=asdict(self._program.record))
+        self._failure = asyncio.get_running_loop().create_future()
+        self._watcher = asyncio.create_task(self._watch(waiting.end_of(self._program)))
+        await self._guarded(waiting.appears(self.lab.qmp_socket), START, _no_qmp)
         self._qmp = await self._guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
@@ -128,9 +126,9 @@ class Session:
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that was not there at the start."""
-        if self.lab.fifo(command.chardev(guest)).exists():
+        if wires.input_of(self.lab.path, guest).exists():
             return
-        prepare_console(self.lab, self.run, guest)
+        wires.lay_guests(self.lab.path, self.run.console_dir, [guest])
         backend = {"type": "pipe", "data": {"device": f"{command.LIVE}/{command.chardev(guest)}"}}
         control = await self._control()
         await control.execute("chardev-add", {"id": command.chardev(guest), "backend": backend})
@@ -241,3 +239,14 @@ class Session:
         if self.state not in states:
             wanted = " or ".join(states)
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
+
+
+def _no_qmp(within: float) -> LabError:
+    return MachineError(f"QEMU did not open its control socket within {within:g} s")
+
+
+def _payload(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
+    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
+    if image.ramdisk:
+        files["ramdisk"] = image.ramdisk.path.read_bytes()
+    return files
