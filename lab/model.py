@@ -178,6 +178,22 @@ class MachinePlan:
     clock: Clock
 
 
+def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
+    """QEMU's arguments for the board itself: what decides its device tree.
+
+    The tree that Xen is given was dumped from exactly this board with two ``-serial``;
+    the machine must be started with the same.
+    """
+    return (
+        "-machine", "virt,virtualization=on,highmem=off",
+        "-cpu", "cortex-a15",
+        "-m", f"{machine.memory >> 20}M",
+        "-smp", str(machine.cpus),
+        "-nic", "none", "-display", "none", "-no-reboot",
+        "-global", "virtio-mmio.force-legacy=false",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class GuestPlan:
     """A guest as the toolstack will see it. ``config`` is the text of its xl configuration."""
