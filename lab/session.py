@@ -24,6 +24,7 @@ from lab.model import (
     GuestImage,
     GuestPlan,
     Images,
+    Layer,
     Mount,
     Plan,
     Program,
@@ -40,7 +41,9 @@ T = TypeVar("T")
 START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
 
 #: What Xen prints when it begins to start dom0 (xen/arch/arm/domain_build.c).
-XEN_IS_UP = "LOADING DOMAIN 0"
+XEN_IS_UP = b"*** LOADING DOMAIN 0 ***"
+#: What dom0's kernel prints when it starts our init (init/main.c of Linux).
+DOM0_INIT = b"Run /init as init process"
 
 
 class Session:
@@ -217,7 +220,42 @@ class Session:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self, ended: asyncio.Event) -> None:
-        raise NotImplementedError
+        """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
+        logs = {name: self.run.console(name) for name in ("xen", "dom0")}
+        with console.Follower(logs) as follower:
+            while True:
+                stopped = ended.is_set()
+                lines = follower.read()
+                for line in lines:
+                    self._milestone(line)
+                    if failure := console.failure_in(line):
+                        await follower.aftermath(ended)
+                        return self._fail(_lost(failure, logs[failure.on]))
+                if stopped and not lines:
+                    return self._fail(self._died())
+                await (asyncio.sleep(0) if lines else follower.change(waiting.FOREVER, ended))
+
+    def _milestone(self, line: console.Line) -> None:
+        if line.console == "xen" and XEN_IS_UP in line.raw and not self._xen_up.is_set():
+            self._xen_up.set()
+        elif line.console == "dom0" and DOM0_INIT in line.raw:
+            self._mark("init")
+
+    def _fail(self, error: LabError) -> None:
+        self.run.event("failed", layer=error.layer, reason=error.message)
+        if self._failure and not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _died(self) -> LabError:
+        assert self._program
+        status = self._program.returncode()
+        how = "" if status is None else f" with exit status {status}"
+        return MachineError(
+            f"QEMU ended by itself{how}",
+            command=" ".join(self.run.manifest().get("command", [])),
+            tail=console.tail(self.run.qemu_log) or console.tail(self.run.console("xen")),
+            hint=f"its output is in {self.run.qemu_log}",
+        )
 
     def _no_xen(self, within: float) -> LabError:
         return HypervisorError(
@@ -239,6 +277,11 @@ class Session:
         if self.state not in states:
             wanted = " or ".join(states)
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
+
+
+def _lost(failure: console.Failure, log: Path) -> LabError:
+    kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
+    return kind(failure.what, tail=console.tail(log), hint=f"the whole log: {log}")
 
 
 def _no_qmp(within: float) -> LabError:

@@ -18,6 +18,7 @@ from lab.model import (
     Clock,
     MachinePlan,
     Plan,
+    board_arguments,
 )
 
 #: Where things lie inside the toolchain.
@@ -29,15 +30,13 @@ SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=de
 
 def board(machine: MachinePlan) -> list[str]:
     """The board itself: what the device tree describes follows from these alone."""
+    memory = _json(qom_type="memory-backend-file", id="ram", size=machine.memory,
+                   **{"mem-path": RAM, "share": True})  # fmt: skip
     return [
-        "-machine", "virt,virtualization=on,highmem=off,memory-backend=ram",
-        "-cpu", "cortex-a15",
-        "-smp", str(machine.cpus),
-        "-m", f"{machine.memory >> 20}M",
-        "-object", _json(qom_type="memory-backend-file", id="ram", size=machine.memory,
-                         **{"mem-path": RAM, "share": True}),
-        "-nodefaults", "-no-user-config", "-nographic", "-nic", "none", "-no-reboot",
-        "-global", "virtio-mmio.force-legacy=false",
+        *board_arguments(machine),
+        "-object", memory,
+        "-machine", "memory-backend=ram",
+        "-nodefaults", "-no-user-config",
     ]  # fmt: skip
 
 
@@ -72,7 +71,7 @@ def consoles(plan: Plan) -> list[str]:
     for name in ("xen", "dom0"):
         argv += ["-chardev", pipe(name), "-serial", f"chardev:{name}"]
     argv += [
-        "-device", "virtio-serial-device,max_ports=31",
+        "-device", "virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=31",
         "-chardev", f"socket,id=agent,path={LIVE}/agent.sock,server=on,wait=off",
         "-device", _json(driver="virtserialport", chardev="agent", name=AGENT_PORT),
         "-chardev", pipe("times"),
