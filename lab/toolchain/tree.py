@@ -65,9 +65,7 @@ def find(cache: Path) -> Tree | None:
     folder = cache / "toolchain" / recipe.recipe_key()
     try:
         data = json.loads((folder / "manifest.json").read_text())
-        return Tree(
-            folder / "tree", data["key"], data["origin"], data["size"], data["packages"]
-        )
+        return Tree(folder / "tree", data["key"], data["origin"], data["size"], data["packages"])
     except (OSError, ValueError, KeyError):
         return None
 
