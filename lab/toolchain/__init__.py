@@ -9,6 +9,7 @@ from pathlib import Path
 from lab.errors import ToolchainError, UsageError
 from lab.model import Door, Toolchain
 from lab.store import cache_root
+from lab.toolchain.host import open_host
 from lab.toolchain.rootfs import open_rootfs
 
 __all__ = ["open_toolchain"]
@@ -35,8 +36,6 @@ def open_toolchain(
     if chosen in ("auto", Door.ROOTFS):
         return open_rootfs(root, progress)
     if chosen == Door.HOST:
-        from lab.toolchain.host import open_host
-
         return open_host(progress)
     if chosen == Door.DOCKER:
         raise ToolchainError("the docker door is not there yet", hint="use --door rootfs")

@@ -49,6 +49,7 @@ class Sandbox:
         check: bool = True,
         stdin: bytes = b"",
     ) -> Completed:
+        _check_mounts(mounts)
         extra = _proxy_variables() if network else {}
         line = bwrap.command(
             [*self._root, *(_network_files() if network else ())],
@@ -79,6 +80,8 @@ class Sandbox:
         log: IO[bytes],
         keep_fds: Sequence[int] = (),
     ) -> Program:
+        """Start a program; it has ended when everything that it started has ended too."""
+        _check_mounts(mounts)
         told, tell = os.pipe()
         hold, go = os.pipe()
         try:
@@ -109,6 +112,14 @@ def no_bwrap() -> ToolchainError:
         "bubblewrap (bwrap) is not installed",
         hint="apt-get install bubblewrap",
     )
+
+
+def _check_mounts(mounts: Sequence[Mount]) -> None:
+    for mount in mounts:
+        if not mount.source.exists():
+            raise ToolchainError(
+                f"cannot show {mount.source} to the toolchain: there is no such file or folder"
+            )
 
 
 def _spawn(line: list[str], log: IO[bytes], fds: Sequence[int]) -> subprocess.Popen[bytes]:

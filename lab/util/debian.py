@@ -7,20 +7,25 @@ default of the tool that is used.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from pathlib import Path
 
 from lab.util import process
 
 #: Transports that also work from inside the toolchain (not ``file:`` and ``cdrom:``).
 _TRANSPORTS = ("http://", "https://")
 _PROXY = re.compile(r'^Acquire::(?:https?|ftp)::Proxy(?:::[^ ]+)? "[^"]+";$')
-_ONE_LINE = re.compile(r"^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s")
+_ONE_LINE = re.compile(r"^deb[ \t]+(?:\[[^]]*\][ \t]+)?(\S+)[ \t]+(\S+)[ \t]+(.*)$", re.MULTILINE)
+
+#: One source: address, suites, components.
+_Source = tuple[str, list[str], list[str]]
 
 
 def archive_of_this_machine() -> str | None:
     """The address of the Debian archive that this machine uses; ``None`` if it has none.
 
-    A machine of another distribution has an archive too, but not of Debian's packages.
+    A machine of another distribution has an archive too, but not of Debian's packages. apt
+    knows an archive's origin only when it has read its index; before, the sources must do.
     """
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
     only = ["Origin: Debian", "Label: Debian", "Created-By: Packages"]
@@ -28,7 +33,7 @@ def archive_of_this_machine() -> str | None:
         address, _, release = line.partition(" ")
         if address.startswith(_TRANSPORTS) and "-" not in release:
             return address.rstrip("/")
-    return None
+    return _archive_in_sources(Path("/"))
 
 
 def proxies_of_this_machine() -> tuple[str, ...]:
@@ -36,24 +41,47 @@ def proxies_of_this_machine() -> tuple[str, ...]:
     return tuple(line for line in _lines(["apt-config", "dump"]) if _PROXY.match(line))
 
 
-def archive_of_sources(text: str) -> str | None:
-    """The address of the first main suite in the text of sources.list or of a .sources file."""
-    if found := _first_one_line(text.splitlines()):
-        return found
+def archive_of_sources(text: str, suite: str | None = None) -> str | None:
+    """The address in the text of a sources.list or .sources file (sources.list(5)).
+
+    Only of ``main``, and of ``suite``, or of any that is no update or security suite.
+    """
+    for address, suites, components in (*_one_lines(text), *_stanzas(text)):
+        right = suite in suites if suite else any("-" not in name for name in suites)
+        if right and "main" in components and address.startswith(_TRANSPORTS):
+            return address.rstrip("/")
+    return None
+
+
+def _archive_in_sources(root: Path) -> str | None:
+    """What the sources of a Debian machine say; ``None`` on any other machine."""
+    try:
+        release = (root / "etc/os-release").read_text()
+    except OSError:
+        return None
+    fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', release, re.MULTILINE))
+    if fields.get("ID") != "debian":
+        return None
+    folder = root / "etc/apt"
+    for path in (folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))):
+        text = path.read_text(errors="replace") if path.is_file() else ""
+        if found := archive_of_sources(text, fields.get("VERSION_CODENAME")):
+            return found
+    return None
+
+
+def _one_lines(text: str) -> Iterator[_Source]:
+    for match in _ONE_LINE.finditer(text):
+        yield match[1], match[2].split(), match[3].split()
+
+
+def _stanzas(text: str) -> Iterator[_Source]:
     for stanza in re.split(r"\n\s*\n", text):
         fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.+)$", stanza, re.MULTILINE))
-        suites = fields.get("Suites", "").split()
-        if "deb" in fields.get("Types", "").split() and any("-" not in s for s in suites):
-            return fields.get("URIs", "").split()[0].rstrip("/")
-    return None
-
-
-def _first_one_line(lines: Iterable[str]) -> str | None:
-    for line in lines:
-        match = _ONE_LINE.match(line)
-        if match and "-" not in match[2] and match[1].startswith(_TRANSPORTS):
-            return match[1].rstrip("/")
-    return None
+        words = {name.lower(): value.split() for name, value in fields.items()}
+        if "deb" in words.get("types", ()) and words.get("enabled") != ["no"]:
+            for address in words.get("uris", ()):
+                yield address, words.get("suites", []), words.get("components", [])
 
 
 def _lines(argv: list[str]) -> list[str]:

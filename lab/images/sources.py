@@ -1,0 +1,73 @@
+"""What guests are built from, out of packages: the FreeRTOS kernel and Xen's headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import ImageError
+from lab.model import Mount, Package, Toolchain
+from lab.store import Store
+
+#: Debian carries a FreeRTOS kernel (V9.0.0) inside this source package, in this folder.
+FREERTOS_PACKAGE = "micropython"
+FREERTOS_FOLDER = "ports/cc3200/FreeRTOS"
+
+#: Of the kernel: what a port of our own needs. The rest are ports to other machines.
+FREERTOS_FILES = ("License", "Source/*.c", "Source/include", "Source/portable/MemMang/heap_4.c")
+
+XEN_HEADERS_PACKAGE = "libxen-dev"
+
+
+def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Path:
+    """The FreeRTOS kernel: ``tasks.c``, …, ``include/``, ``portable/MemMang/heap_4.c``.
+
+    ``packages`` are the files of the source package ``micropython``.
+
+    Raises:
+        ImageError: they hold no FreeRTOS kernel where it is expected.
+    """
+    tarball = _one(packages, ".orig.tar")
+    top = f"*/{FREERTOS_FOLDER}"
+
+    def build(into: Path) -> None:
+        unpack = ["tar", "--extract", "--file=/in/source", "--directory=/out",
+                  "--no-same-owner", "--no-same-permissions",
+                  "--wildcards", "--no-wildcards-match-slash",
+                  r"--transform=s,^[^/]*/ports/cc3200/FreeRTOS/\(Source/\)\?,,",
+                  *(f"{top}/{name}" for name in FREERTOS_FILES)]  # fmt: skip
+        mounts = [Mount(tarball.path, "/in/source"), Mount(into, "/out", writable=True)]
+        toolchain.run(unpack, mounts=mounts)
+        if not (into / "tasks.c").is_file():
+            raise ImageError(f"{tarball.path.name} holds no FreeRTOS kernel")
+
+    return store.make("freertos-kernel", _inputs(tarball, FREERTOS_FILES), build).path
+
+
+def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Path:
+    """The folder with ``include/xen``, out of the package ``libxen-dev``."""
+    package = _one([p for p in packages if p.name == XEN_HEADERS_PACKAGE], ".deb")
+
+    def build(into: Path) -> None:
+        mounts = [Mount(package.path, "/in/package"), Mount(into, "/out", writable=True)]
+        toolchain.run(["dpkg-deb", "--extract", "/in/package", "/out"], mounts=mounts)
+
+    return store.make("xen-headers", _inputs(package), build).path / "usr"
+
+
+def _one(packages: Sequence[Package], part: str) -> Package:
+    found = [package for package in packages if part in package.path.name]
+    if len(found) != 1:
+        names = ", ".join(package.path.name for package in packages) or "nothing"
+        raise ImageError(f"expected one file *{part}* among the packages, there is: {names}")
+    return found[0]
+
+
+def _inputs(package: Package, files: Sequence[str] = ()) -> dict[str, object]:
+    return {
+        "package": package.name,
+        "version": package.version,
+        "arch": package.arch,
+        "sha256": package.sha256,
+        "files": [*files],
+    }
