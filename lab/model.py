@@ -398,9 +398,13 @@ class Domain:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Pass, or the layer that failed and why."""
+    """Pass, or the layer that failed and why.
+
+    ``tail`` is the last lines of the console concerned, harmless to print.
+    """
 
     passed: bool
     layer: Layer | None = None
     reason: str = ""
     exit_status: ExitStatus = ExitStatus.PASS
+    tail: str = ""
