@@ -97,7 +97,7 @@ class Progress:
         live = Live(
             console=console, get_renderable=self._render, refresh_per_second=8, transient=True
         )  # fmt: skip
-        live.start()
+        live.start(refresh=True)
         return live
 
     def _render(self) -> Text:
