@@ -262,6 +262,16 @@ class GuestImage:
     elf: Image | None = None
     library: Image | None = None
 
+    def parts(self) -> dict[str, Image]:
+        """The files that there are, by what they are."""
+        found = {
+            "kernel": self.kernel,
+            "ramdisk": self.ramdisk,
+            "elf": self.elf,
+            "library": self.library,
+        }
+        return {name: image for name, image in found.items() if image}
+
 
 # ---------------------------------------------------------------- how programs are run
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.images import archive, devicetree, dom0, freertos, hypervisor, upstream
+from lab.images import archive, devicetree, dom0, freertos, hypervisor, sources
 from lab.model import GuestImage, GuestSpec, Image, Images, Package, Plan, Toolchain
 from lab.progress import Progress
 from lab.store import Store, cache_root
@@ -119,16 +119,16 @@ class Workshop:
                 self.toolchain, self.cache, suite=KERNEL_SUITE, name=KERNEL_SOURCE,
                 refresh=self.refresh,
             )  # fmt: skip
-        sources = archive.expected(self.cache, self._kernel)
-        kernel = upstream.freertos_kernel(self.store, self.toolchain, sources)
-        headers = upstream.xen_headers(self.store, self.toolchain, packages)
+        tarballs = archive.expected(self.cache, self._kernel)
+        kernel = sources.freertos_kernel(self.store, self.toolchain, tarballs)
+        headers = sources.xen_headers(self.store, self.toolchain, packages)
         return freertos.Sources(
             kernel.path, headers.path, {"kernel": kernel.key, "headers": headers.key}
         )
 
     def _fetch(self, kind: str) -> None:
         """Before something is built: its packages, once."""
-        resolution = self._kernel if kind == upstream.KERNEL_KIND else self._platform
+        resolution = self._kernel if kind == sources.KERNEL_KIND else self._platform
         if kind in ("guest", "project") or resolution is None or resolution.suite in self._fetched:
             return
         with self.progress.stage(f"fetch {resolution.suite} {resolution.arch} packages"):

@@ -13,7 +13,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
@@ -52,18 +52,19 @@ class Session:
     Attributes:
         state: how far it has come.
         marks: seconds since QEMU was started at which each thing was seen.
+        ended: set when the machine that this session started has ended.
     """
 
-    def __init__(self, toolchain: Toolchain, lab: LabDir, run: RunDir) -> None:
-        self.toolchain = toolchain
+    def __init__(self, lab: LabDir, run: RunDir, state: State = State.OFF) -> None:
         self.lab = lab
         self.run = run
-        self.state = State.OFF
+        self.state = state
         self.marks: dict[str, float] = {}
         self._program: Program | None = None
         self._clock = Deadline(0)
         self._failure: asyncio.Future[None] | None = None
         self._xen_up = asyncio.Event()
+        self.ended = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -79,25 +80,28 @@ class Session:
 
     # ------------------------------------------------------------ off → xen → dom0
 
-    async def power_on(self, plan: Plan, images: Images, ram: Path, lock: int) -> None:
+    async def power_on(
+        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+    ) -> None:
         """Start QEMU paused, connect to it, let it run."""
         self._require(State.OFF)
         wires.lay(self.lab.path, self.run.console_dir, plan)
         self._clock = Deadline(XEN)
-        self._program = self._start(plan, images, ram, lock)
+        self._program = self._start(toolchain, plan, images, ram, lock)
         self.lab.record(program=asdict(self._program.record))
         self._failure = asyncio.get_running_loop().create_future()
-        self._watcher = asyncio.create_task(self._watch(waiting.end_of(self._program)))
-        await self._guarded(waiting.appears(self.lab.qmp_socket), START, _no_qmp)
-        self._qmp = await self._guarded(
+        self.ended = waiting.end_of(self._program)
+        self._watcher = asyncio.create_task(self._watch(self.ended))
+        await self.guarded(waiting.appears(self.lab.qmp_socket), START, _no_qmp)
+        self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
         self._mark("qmp")
-        await self._guarded(self._qmp.execute("cont"))
+        await self.guarded(self._qmp.execute("cont"))
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
-        await self._guarded(self._xen_up.wait(), XEN, self._no_xen)
+        await self.guarded(self._xen_up.wait(), XEN, self._no_xen)
         self._enter(State.XEN)
 
     async def wait_dom0(self) -> None:
@@ -120,7 +124,7 @@ class Session:
             seen("copying")
             await xl.put(agent, guest.name, _payload(guest, image))
             seen("xl create")
-            await self._guarded(xl.create(agent, guest.name))
+            await self.guarded(xl.create(agent, guest.name))
         self._mark(f"created {guest.name}")
 
     def guests_run(self) -> None:
@@ -144,20 +148,13 @@ class Session:
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
         async with self._agent() as agent:
-            return await self._guarded(agent.run(argv, within=within))
-
-    # ------------------------------------------------------------ a lab that runs already
-
-    @classmethod
-    def attach(cls, toolchain: Toolchain, lab: LabDir, run: RunDir, state: State) -> Session:
-        """A session on a lab that an earlier command started."""
-        session = cls(toolchain, lab, run)
-        session.state = state
-        return session
+            return await self.guarded(agent.run(argv, within=within))
 
     # ------------------------------------------------------------ inside
 
-    def _start(self, plan: Plan, images: Images, ram: Path, lock: int) -> Program:
+    def _start(
+        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+    ) -> Program:
         ram.parent.mkdir(parents=True, exist_ok=True)
         ram.unlink(missing_ok=True)
         ram.touch(mode=0o600)
@@ -175,12 +172,12 @@ class Session:
         argv = command.qemu(plan, tag)
         self.run.update_manifest(command=argv)
         with self.run.qemu_log.open("ab") as log:
-            return self.toolchain.start(argv, mounts=mounts, tag=tag, log=log, keep_fds=[lock])
+            return toolchain.start(argv, mounts=mounts, tag=tag, log=log, keep_fds=[lock])
 
     @contextlib.asynccontextmanager
     async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
         connection = dom0_agent.connected(self.lab.agent_socket, within)
-        agent = await self._guarded(connection.__aenter__())
+        agent = await self.guarded(connection.__aenter__())
         try:
             yield agent
         finally:
@@ -191,7 +188,7 @@ class Session:
             self._qmp = await self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         return self._qmp
 
-    async def _guarded(
+    async def guarded(
         self,
         step: Awaitable[T],
         within: float | None = None,
@@ -199,7 +196,7 @@ class Session:
     ) -> T:
         """The result of ``step``, unless the machine fails first or it is late."""
         task = asyncio.ensure_future(step)
-        others = [self._failure] if self._failure else []
+        others: list[asyncio.Future[Any]] = [self._failure] if self._failure else []
         try:
             await asyncio.wait([task, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED)
             if self._failure and self._failure.done():

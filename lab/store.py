@@ -71,7 +71,7 @@ class Store:
     """
 
     def __init__(
-        self, root: Path | None = None, before_build: Callable[[str], None] = lambda kind: None
+        self, root: Path | None = None, before_build: Callable[[str], None] = lambda _: None
     ) -> None:
         self.root = (root or cache_root()) / "store"
         self._before_build = before_build
@@ -169,3 +169,18 @@ def _whole(entry: Entry) -> bool:
         return _hashes(entry.path) == dict(entry.outputs)
     except OSError:
         return False
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """An entry for people and programs: size in bytes, what it was made of in a few words."""
+    size = sum((entry.path / name).stat().st_size for name in entry.outputs)
+    words = entry.inputs.get("version") or entry.inputs.get("app", {}).get("name") or ""
+    return {
+        "kind": entry.kind,
+        "key": entry.key,
+        "size": size,
+        "made_of": str(words),
+        "path": str(entry.path),
+        "inputs": dict(entry.inputs),
+        "outputs": dict(entry.outputs),
+    }

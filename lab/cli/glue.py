@@ -14,9 +14,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from invoke import Exit, Task
-from invoke.parser import ParserContext
+from invoke.exceptions import Exit
+from invoke.parser.context import ParserContext
 from invoke.parser.parser import ParseMachine
+from invoke.tasks import Task
 
 from lab.errors import LabError
 from lab.model import ExitStatus
@@ -36,7 +37,7 @@ def _complete(machine: ParseMachine) -> None:
     context: ParserContext | None = machine.context
     if context is not None:
         for argument in context.missing_positional_args:
-            if argument.attr_name in _OPTIONAL.get(context.name, ()):
+            if argument.attr_name in _OPTIONAL.get(context.name or "", ()):
                 argument.value = ""
     _complete_context(machine)
 
@@ -46,8 +47,8 @@ def _refuse(_: ParseMachine, message: str) -> NoReturn:
     raise Exit(f"{message}\nwhat to do: ./inv --list, or ./inv TASK --help", ExitStatus.USAGE)
 
 
-ParseMachine.complete_context = _complete
-ParseMachine.error = _refuse
+ParseMachine.complete_context = _complete  # type: ignore[method-assign, assignment]
+ParseMachine.error = _refuse  # type: ignore[method-assign, assignment]
 
 #: Task name as typed → its words that may be left out.
 _OPTIONAL: dict[str, tuple[str, ...]] = {}

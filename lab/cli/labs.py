@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from lab import api
+from lab import plan as planning
 from lab.cli.glue import command, print_json, say
 from lab.cli.show import show_domains, show_run, show_up
-from lab.model import ExitStatus
 from lab.progress import Progress
 
 DEFAULT = "hello"
@@ -28,7 +28,7 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
     """Boot a lab and create its guests; returns when they run."""
     context = _context(labs, door)
     if plan:
-        print_json(api.plan_json(context, name or DEFAULT))
+        print(planning.to_json(api.make_plan(context, name or DEFAULT)), end="")
         return
     result = api.up(context, name or DEFAULT)
     print_json(result) if json else show_up(result)
@@ -38,14 +38,15 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
          all="every lab of this user")  # fmt: skip
 def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, json: bool = False) -> None:
     """Stop a lab; its run folder stays."""
-    stopped = api.down_all() if all else [api.down(_context(labs), name or DEFAULT)]
+    found = api.down_all() if all else [api.down(_context(labs), name or DEFAULT)]
+    stopped = [one for one in found if one]
     if json:
         print_json(stopped)
         return
     for one in stopped:
         say(f"lab {one.name} is down after {one.uptime:.0f} s; its logs: {one.run}")
     if not stopped:
-        say("no lab runs")
+        say("no lab runs" if all else f"lab {name or DEFAULT} does not run")
 
 
 @command("lab.status", words=("name",), optional=("name",), labs=_LABS, json=_JSON)
@@ -120,4 +121,4 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     """Boot, wait for what the lab expects, collect, stop; the exit status is the verdict."""
     result = api.run(_context(labs, door), name or DEFAULT, Path(junit) if junit else None)
     print_json(result.summary()) if json else show_run(result)
-    return int(result.verdict.exit_status if not result.verdict.passed else ExitStatus.PASS)
+    return int(result.report.verdict.exit_status)

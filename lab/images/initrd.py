@@ -40,7 +40,7 @@ def may_hold(package: str) -> bool:
 def recipe() -> list[Path]:
     """The files of ours, beside images/dom0, that decide what is built."""
     parts = (contents, deb, elf, modules, newc, programs)
-    return [Path(__file__), *(Path(part.__file__) for part in parts)]
+    return [Path(__file__), *(Path(str(part.__file__)) for part in parts)]
 
 
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:

@@ -42,7 +42,7 @@ class Qmp:
             async with asyncio.timeout(within):
                 return await self._client.execute(command, dict(arguments or {}))
         except ExecuteError as error:
-            raise MachineError(f"QEMU refused {command}: {error.error.desc}") from error
+            raise MachineError(f"QEMU refused {command}: {error}") from error
         except TimeoutError as error:
             raise MachineError(
                 f"QEMU did not answer {command} within {within:g} s",
