@@ -37,7 +37,7 @@ def _complete(machine: ParseMachine) -> None:
     context: ParserContext | None = machine.context
     if context is not None:
         for argument in context.missing_positional_args:
-            if argument.attr_name in _OPTIONAL.get(context.name or "", ()):
+            if argument.name in _OPTIONAL.get(context.name or "", ()):
                 argument.value = ""
     _complete_context(machine)
 
