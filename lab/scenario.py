@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.machine.console import Failure, Follower, Line, failure_in, tail
+from lab.machine.console import Failure, Follower, failure_in
+from lab.machine.lines import Line, tail
 from lab.model import ExitStatus, Expectation, Lab, Layer, Verdict
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote

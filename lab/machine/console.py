@@ -1,8 +1,7 @@
-"""The consoles of a run: raw logs that QEMU writes, read as lines while they grow.
+"""The consoles of a running machine: waiting for what they say, without polling.
 
-What is a line here is what a person would call one: ends of any kind are taken off, a line
-without end is cut into pieces, and the last one counts even if it is not finished. The bytes
-stay as they were; :func:`lab.util.terminal.escape` makes them harmless to show.
+QEMU writes each console to a raw log in the run folder. A wait ends by the wanted line, by a
+line that says that Xen or dom0 is lost, by the machine's end, or by its deadline.
 """
 
 from __future__ import annotations
@@ -12,40 +11,23 @@ import contextlib
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from asyncinotify import Inotify, Mask
 
+from lab.machine.lines import Line, LogReader
 from lab.model import Layer
 from lab.util.deadline import Deadline
-from lab.util.terminal import escape_lines
 
-#: A longer line is cut into pieces of this many bytes.
-MAX_LINE = 16 << 10
-#: At most so much of one file is read at a time.
-CHUNK = 1 << 20
 #: QEMU logs a UART byte by byte: after the first one, wait so many seconds for more.
 SETTLE = 0.01
 #: After a panic's first line, wait so many seconds for the lines that say why.
 AFTERMATH = 0.5
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a console. ``offset`` is where in the file it begins."""
-
-    console: str
-    raw: bytes
-    offset: int = 0
-
-    @property
-    def text(self) -> str:
-        return self.raw.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -101,72 +83,6 @@ class Wanted:
 
     def matches(self, line: Line) -> bool:
         return line.console == self.on and self.pattern.search(line.text) is not None
-
-
-class LineSplitter:
-    """Bytes in any portions → lines. Never holds more than :data:`MAX_LINE` bytes back."""
-
-    def __init__(self, console: str, offset: int = 0) -> None:
-        self._console = console
-        self._rest = b""
-        self._offset = offset
-
-    def feed(self, data: bytes) -> list[Line]:
-        """The lines that are complete with these bytes."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        lines = [line for raw in whole for line in self._cut(raw, 1)]
-        while len(self._rest) > MAX_LINE:
-            lines.append(self._line(self._rest[:MAX_LINE], 0))
-            self._rest = self._rest[MAX_LINE:]
-        return lines
-
-    @property
-    def partial(self) -> Line | None:
-        """The line that has no end yet."""
-        raw = self._rest.strip(b"\r")
-        return Line(self._console, raw, self._offset) if raw else None
-
-    def _cut(self, raw: bytes, end: int) -> Iterable[Line]:
-        while len(raw) > MAX_LINE:
-            yield self._line(raw[:MAX_LINE], 0)
-            raw = raw[MAX_LINE:]
-        yield self._line(raw, end)
-
-    def _line(self, raw: bytes, end: int) -> Line:
-        line = Line(self._console, raw.strip(b"\r"), self._offset)
-        self._offset += len(raw) + end
-        return line
-
-
-class LogReader:
-    """One console's file from ``offset`` on. The file may come later."""
-
-    def __init__(self, console: str, path: Path, offset: int = 0) -> None:
-        self.path = path
-        self._offset = offset
-        self._splitter = LineSplitter(console, offset)
-        self._file: BinaryIO | None = None
-
-    def read(self) -> list[Line]:
-        """The lines that were completed since; empty when there is nothing new."""
-        if self._file is None:
-            try:
-                self._file = self.path.open("rb", buffering=0)
-            except FileNotFoundError:
-                return []
-            self._file.seek(self._offset)
-        lines: list[Line] = []
-        while not lines and (data := self._file.read(CHUNK)):
-            lines = self._splitter.feed(data)
-        return lines
-
-    @property
-    def partial(self) -> Line | None:
-        return self._splitter.partial
-
-    def close(self) -> None:
-        if self._file:
-            self._file.close()
 
 
 class Outcome(StrEnum):
@@ -314,13 +230,3 @@ class Follower:
             # Which file it was does not matter: all are read.
             with contextlib.suppress(BlockingIOError):
                 os.read(self._inotify.fd, 64 << 10)
-
-
-def tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a log, escaped; empty if there is no log."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
-            return escape_lines(file.read(), last=lines)
-    except OSError:
-        return ""

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machine.console import Line, LogReader
+from lab.machine.lines import Line, LogReader
 from lab.util.terminal import escape
 
 _XEN_STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\] ?")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import MachineError, ToolstackError
-from lab.machine.console import Line
+from lab.machine.lines import Line
 from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Verdict
 from lab.scenario import Judge, Report, Result, failed, from_error, junit, watch
 

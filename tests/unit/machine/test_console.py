@@ -12,18 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.machine.console import (
-    MAX_LINE,
-    Follower,
-    Line,
-    LineSplitter,
-    LogReader,
-    Outcome,
-    Waited,
-    Wanted,
-    failure_in,
-    tail,
-)
+from lab.machine.console import Follower, Outcome, Waited, Wanted, failure_in
+from lab.machine.lines import MAX_LINE, Line, LineSplitter, LogReader, tail
 from lab.machine.merge import Zeros, find_zeros, merge
 from lab.model import Layer
 from lab.util.deadline import Deadline
