@@ -72,6 +72,13 @@ def open_host(progress: Callable[[str], None]) -> HostToolchain:
             f"not on PATH: {', '.join(missing)}",
             hint=f"apt-get install {packages}; or use --door rootfs, which brings its own",
         )
+    hidden = [path for path in found.values() if path and Path(path).parts[1] in _NOT_SHOWN]
+    if hidden:
+        raise ToolchainError(
+            f"{hidden[0]} cannot be used: {Path(hidden[0]).parents[-2]} of this machine is not "
+            "shown inside",
+            hint="put the program under /opt, /usr/local or your home",
+        )
     paths = {name: path for name, path in found.items() if path}
     contents = {name: files.sha256_file(Path(path)) for name, path in paths.items()}
     versions = {name: _version(path) for name, path in paths.items()}
