@@ -17,17 +17,15 @@ static union {
 } shared __attribute__((aligned(4096)));
 static void (*handlers[PORTS])(void);
 
+/* Claims all that is pending and not masked, in one step, and only then looks at it. */
 static void run_handlers(uint32_t word)
 {
-    xen_ulong_t pending = __atomic_load_n(&shared.info.evtchn_pending[word], __ATOMIC_ACQUIRE) &
-                          ~shared.info.evtchn_mask[word];
+    xen_ulong_t masked = shared.info.evtchn_mask[word];
+    xen_ulong_t pending = __atomic_fetch_and(&shared.info.evtchn_pending[word], masked, __ATOMIC_SEQ_CST) & ~masked;
 
-    while (pending) {
-        uint32_t bit = __builtin_ctzll(pending);
-        uint32_t port = word * BITS + bit;
+    for (; pending; pending &= pending - 1) {
+        uint32_t port = word * BITS + __builtin_ctzll(pending);
 
-        pending &= pending - 1;
-        __atomic_and_fetch(&shared.info.evtchn_pending[word], ~((xen_ulong_t)1 << bit), __ATOMIC_SEQ_CST);
         if (port < PORTS && handlers[port])
             handlers[port]();
     }
