@@ -73,7 +73,7 @@ static void print_fault(const struct fault *fault)
     else
         printk("*** cannot %s %08x: %s", fault->status & 1u << 11 ? "write" : "read",
                (unsigned int)fault->address, reason(fault->status));
-    printk(", in %s (status %x)\n", port_task_name(), (unsigned int)fault->status);
+    printk(" (status %x) [task %s]\n", (unsigned int)fault->status, port_task_name());
 }
 
 static void print_registers(const struct fault_frame *frame)

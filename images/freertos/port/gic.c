@@ -2,6 +2,8 @@
 /* GICv2, for one processor and its private interrupts (0 to 31): a Xen guest has no others. */
 #include "gic.h"
 
+#include <stddef.h>
+
 #include "cpu.h"
 #include "guest.h"
 #include "mmu.h"
@@ -11,8 +13,11 @@ enum { IRQS = 32, IRQ_MASK = 0x3ff, SPURIOUS = 1020, PRIORITY = 0xa0, ALL_PRIORI
 struct distributor {
     uint32_t control, type, id, unused[29];
     uint32_t group[32], enable[32], disable[32], pend[32], unpend[32], active[32], inactive[32];
-    uint8_t priority[1024];
+    uint8_t priority[1024], target[1024];
+    uint32_t config[64], unused_too[128], software;
 };
+
+_Static_assert(offsetof(struct distributor, software) == 0xf00, "as in the GICv2 manual");
 
 struct cpu_interface {
     uint32_t control, priority_mask, binary_point, acknowledge, end;
@@ -40,6 +45,13 @@ void gic_enable(uint32_t irq, void (*handler)(void))
     distributor->priority[irq] = PRIORITY;
     barrier_sync();
     distributor->enable[0] = 1u << irq;
+}
+
+void gic_raise(uint32_t irq)
+{
+    barrier_sync();
+    distributor->software = 2u << 24 | irq;     /* to this processor alone */
+    barrier_sync();
 }
 
 void gic_dispatch(void)

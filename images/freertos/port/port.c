@@ -29,7 +29,7 @@ volatile uint32_t port_yield_pending;
 
 static void task_returned(void)
 {
-    guest_panic("task \"%s\" returned: a task must end with vTaskDelete(NULL)", port_task_name());
+    guest_panic("a task returned; it must end with vTaskDelete(NULL)");
 }
 
 /* The frame that restore_task expects, as if the task had been switched away before its first instruction. */
@@ -88,7 +88,7 @@ void port_unmask_from_isr(UBaseType_t state)
 const char *port_task_name(void)
 {
     if ((cpsr_read() & CPSR_MODE) == MODE_IRQ)
-        return "(interrupt)";
+        return "(an interrupt)";
     if (xTaskGetSchedulerState() == taskSCHEDULER_NOT_STARTED)
         return "(before the scheduler)";
     return pcTaskGetName(NULL);

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* The running task's name, or what runs instead of one. */
+/* Who is running: a task's name, or in brackets what runs instead of one. */
 const char *port_task_name(void);
 
 /* vectors.S */
