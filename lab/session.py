@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
-from lab.machine import command, console, qmp, wires
+from lab.machine import command, console, lines, qmp, wires
 from lab.model import (
     Domain,
     GuestImage,
@@ -222,17 +222,17 @@ class Session:
         with console.Follower(logs) as follower:
             while True:
                 stopped = ended.is_set()
-                lines = follower.read()
-                for line in lines:
+                found = follower.read()
+                for line in found:
                     self._milestone(line)
                     if failure := console.failure_in(line):
                         await follower.aftermath(ended)
                         return self._fail(_lost(failure, logs[failure.on]))
-                if stopped and not lines:
+                if stopped and not found:
                     return self._fail(self._died())
-                await (asyncio.sleep(0) if lines else follower.change(waiting.FOREVER, ended))
+                await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
 
-    def _milestone(self, line: console.Line) -> None:
+    def _milestone(self, line: lines.Line) -> None:
         if line.console == "xen" and XEN_IS_UP in line.raw and not self._xen_up.is_set():
             self._xen_up.set()
         elif line.console == "dom0" and DOM0_INIT in line.raw:
@@ -250,14 +250,14 @@ class Session:
         return MachineError(
             f"QEMU ended by itself{how}",
             command=" ".join(self.run.manifest().get("command", [])),
-            tail=console.tail(self.run.qemu_log) or console.tail(self.run.console("xen")),
+            tail=lines.tail(self.run.qemu_log) or lines.tail(self.run.console("xen")),
             hint=f"its output is in {self.run.qemu_log}",
         )
 
     def _no_xen(self, within: float) -> LabError:
         return HypervisorError(
             f"Xen did not begin to start dom0 within {within:g} s",
-            tail=console.tail(self.run.console("xen")),
+            tail=lines.tail(self.run.console("xen")),
             hint="is the hypervisor image a Xen for ARM32?",
         )
 
@@ -278,7 +278,7 @@ class Session:
 
 def _lost(failure: console.Failure, log: Path) -> LabError:
     kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
-    return kind(failure.what, tail=console.tail(log), hint=f"the whole log: {log}")
+    return kind(failure.what, tail=lines.tail(log), hint=f"the whole log: {log}")
 
 
 def _no_qmp(within: float) -> LabError:

@@ -78,7 +78,7 @@ def _application(
 
     def compile_into(out: Path) -> None:
         mounts = [
-            Mount(port, PORT), Mount(app.app, APP), Mount(tree or sources.kernel, KERNEL),
+            Mount(port, PORT), Mount(app.app, f"{APP}/{app.app.name}"), Mount(tree or sources.kernel, KERNEL),
             Mount(sources.headers, HEADERS), Mount(out, OUT, writable=True),
         ]  # fmt: skip
         argv = [

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import UsageError
-from lab.machine.console import CHUNK, Follower
+from lab.machine.console import Follower
+from lab.machine.lines import CHUNK
 from lab.machine.wires import input_of
 from lab.util.terminal import ScreenFilter
 from lab.util.waiting import FOREVER

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 
-from lab.machine.console import Follower, LogReader
+from lab.machine.console import Follower
+from lab.machine.lines import LogReader
 from lab.machine.merge import merge
 from lab.model import Program
 from lab.rundir import RunDir
