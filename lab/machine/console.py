@@ -20,6 +20,7 @@ from typing import Self
 
 from asyncinotify import Inotify, Mask
 
+from lab.errors import MachineError
 from lab.machine.lines import Line, LogReader
 from lab.model import Layer
 from lab.util.deadline import Deadline
@@ -43,22 +44,20 @@ class Failure:
 _XEN = rb"^\(XEN\) (?:\[[^\]]*\] ?)?"
 _LINUX = rb"^(?:<\d+>)?(?:\[[^\]]*\] ?)?"
 
+_PANIC = re.compile(_LINUX + rb"Kernel panic - not syncing")
+_FAILED = re.compile(_LINUX + rb"lab: FAILED")
+_ENDED = re.compile(_XEN + rb"Hardware Dom\d+ (?:halted|crashed|shutdown)")
+
 #: Each begins as only Xen or dom0 can begin a line: what a debug Xen prints for a guest
-#: begins with ``(d1)``.
+#: begins with ``(d1)``. dom0's lines come on Xen's console too when its own is ``hvc0``.
 FAILURES = (
     Failure(Layer.XEN, "xen", re.compile(_XEN + rb"Panic on CPU"), "Xen panicked"),
-    Failure(
-        Layer.DOM0, "xen",
-        re.compile(_XEN + rb"Hardware Dom\d+ (?:halted|crashed|shutdown)"), "dom0 ended",
-    ),
-    Failure(
-        Layer.DOM0, "dom0",
-        re.compile(_LINUX + rb"Kernel panic - not syncing"), "dom0's kernel panicked",
-    ),
-    Failure(
-        Layer.DOM0, "dom0", re.compile(_LINUX + rb"lab: FAILED"), "dom0 could not be set up"
-    ),
-)  # fmt: skip
+    Failure(Layer.DOM0, "xen", _PANIC, "dom0's kernel panicked"),
+    Failure(Layer.DOM0, "dom0", _PANIC, "dom0's kernel panicked"),
+    Failure(Layer.DOM0, "xen", _FAILED, "dom0 could not be set up"),
+    Failure(Layer.DOM0, "dom0", _FAILED, "dom0 could not be set up"),
+    Failure(Layer.DOM0, "xen", _ENDED, "dom0 ended"),
+)
 
 
 def failure_in(line: Line, failures: Sequence[Failure] = FAILURES) -> Failure | None:
@@ -117,12 +116,15 @@ class Follower:
 
     def __init__(self, files: Mapping[str, Path], offsets: Mapping[str, int] | None = None) -> None:
         starts = offsets or {}
-        self._files = dict(files)
         self._readers = [
             LogReader(name, path, starts.get(name, 0)) for name, path in files.items()
         ]  # fmt: skip
         self._waiting: deque[Line] = deque()
-        self._inotify = Inotify()
+        try:
+            self._inotify = Inotify()
+        except OSError as error:
+            hint = "close other programs that watch files, or raise fs.inotify.max_user_instances"
+            raise MachineError(f"the logs cannot be watched: {error}", hint=hint) from error
 
     def __enter__(self) -> Self:
         try:

@@ -14,8 +14,9 @@ lines ``<name> <offset> <counter>``: from this byte of this guest's log on, this
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,9 @@ _XEN_STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\] ?")
 _LINUX_STAMP = re.compile(rb"^(?:<\d+>)?\[ *(\d+\.\d+)\] ?")
 _BUILT = b"*** LOADING DOMAIN"
 _STARTED = re.compile(rb"\*\*\* Serial input to DOM0|Freed \d+kB init memory")
+_AWAKE = b"d0v0: vGICD:"
 #: Where to look for dom0's start; it is never further into Xen's log.
-_XEN_HEAD = 4000
+_XEN_HEAD = 5000
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ def merge(files: Mapping[str, Path], times: Path | None = None) -> Iterator[Merg
     streams = []
     for name, path in files.items():
         if name == "xen":
-            dated = _stamped(_lines(name, path), _XEN_STAMP, 0.0)
+            # dom0's lines come here too when its console is Xen's (hvc0).
+            dated = _stamped(_lines(name, path), [(_XEN_STAMP, 0.0), (_LINUX_STAMP, zeros.kernel)])
         elif name == "dom0":
-            dated = _stamped(_lines(name, path), _LINUX_STAMP, zeros.kernel)
+            dated = _stamped(_lines(name, path), [(_LINUX_STAMP, zeros.kernel)])
         else:
             dated = _indexed(_lines(name, path), _index(times, name, zeros.counter))
         streams.append(dated)
@@ -74,19 +77,16 @@ def merge(files: Mapping[str, Path], times: Path | None = None) -> Iterator[Merg
 
 def find_zeros(xen_log: Path) -> Zeros:
     """Look in Xen's log for the moments at which it built and started dom0."""
-    counter = kernel = None
-    for count, line in enumerate(_lines("xen", xen_log)):
+    counter = kernel = 0.0
+    for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
         stamp = _XEN_STAMP.match(line.raw)
-        if stamp and counter is None and _BUILT in line.raw:
-            counter = float(stamp[1])
+        if stamp and not counter and _BUILT in line.raw:
+            counter = kernel = float(stamp[1])
         if stamp and _STARTED.search(line.raw):
             kernel = float(stamp[1])
-            if b"Freed" in line.raw:
-                break
-        if count > _XEN_HEAD:
-            break
-    found = counter or 0.0
-    return Zeros(found, found if kernel is None else kernel)
+        if stamp and _AWAKE in line.raw:
+            return Zeros(counter, float(stamp[1]))
+    return Zeros(counter, kernel)
 
 
 def _lines(name: str, path: Path) -> Iterator[Line]:
@@ -100,12 +100,15 @@ def _lines(name: str, path: Path) -> Iterator[Line]:
         reader.close()
 
 
-def _stamped(lines: Iterator[Line], stamp: re.Pattern[bytes], zero: float) -> Iterator[Merged]:
+def _stamped(
+    lines: Iterator[Line], stamps: Sequence[tuple[re.Pattern[bytes], float]]
+) -> Iterator[Merged]:
     """Lines without a stamp have the one before's; time never runs backwards."""
-    now = zero
+    now = stamps[0][1]
     for line in lines:
-        if match := stamp.match(line.raw):
-            now = max(now, float(match[1]) + zero)
+        for stamp, zero in stamps:
+            if match := stamp.match(line.raw):
+                now = max(now, float(match[1]) + zero)
         yield Merged(now, line)
 
 

@@ -76,6 +76,8 @@ def test_reader_takes_a_file_that_comes_later_and_grows(tmp_path: Path) -> None:
         ("xen", b"(XEN) [    0.123456] Panic on CPU 1:", Layer.XEN),
         ("xen", b"(XEN) [    9.5] Hardware Dom0 crashed: rebooting machine", Layer.DOM0),
         ("dom0", b"[    1.2] Kernel panic - not syncing: No working init found.", Layer.DOM0),
+        ("xen", b"[    4.0] Kernel panic - not syncing: VFS", Layer.DOM0),
+        ("xen", b"(d1) Kernel panic - not syncing: VFS", None),
         ("dom0", b"lab: FAILED xenstored", Layer.DOM0),
         ("dom0", b"[    3.1] lab: FAILED xenstored", Layer.DOM0),
         ("xen", b"(d1) Panic on CPU 0:", None),
@@ -234,7 +236,10 @@ Xen 4.17
 (XEN) [    0.200000] *** LOADING DOMAIN 0 ***
 (XEN) without a stamp
 (XEN) [    0.500000] *** Serial input to DOM0 (type 'CTRL-a' three times)
-(XEN) [    0.600000] Freed 328kB init memory.
+(XEN) [    0.550000] Freed 328kB init memory.
+(XEN) [    0.600000] d0v0: vGICD: unhandled word write 0xffffffff to ICACTIVER4
+(XEN) [    0.700000] d0v0: vGICD: unhandled word write 0xffffffff to ICACTIVER8
+[    1.500000] dom0 on hvc0
 (XEN) [    9.000000] last
 """
 DOM0 = b"""\
@@ -262,17 +267,21 @@ def files(folder: Path) -> dict[str, Path]:
 def test_zeros_are_found_in_the_log_of_xen(run_folder: Path) -> None:
     assert find_zeros(run_folder / "xen.log") == Zeros(counter=0.2, kernel=0.6)
     assert find_zeros(run_folder / "none.log") == Zeros()
+    early = XEN.replace(b"vGICD", b"other").replace(b"0.550000", b"0.570000")
+    (run_folder / "xen.log").write_bytes(early)
+    assert find_zeros(run_folder / "xen.log") == Zeros(counter=0.2, kernel=0.57)
 
 
 def test_consoles_are_merged_in_time_order(run_folder: Path) -> None:
     found = list(merge(files(run_folder), run_folder / "times"))
     times = [item.time for item in found if item.time is not None]
     assert times == sorted(times)
-    assert len(times) == 7 + 4 + 3
+    assert len(times) == 10 + 4 + 3
     by_text = {item.line.text: item.time for item in found}
     assert by_text["(XEN) without a stamp"] == pytest.approx(0.2)
     assert by_text["[    1.000000] middle"] == pytest.approx(1.6)
     assert by_text["lab: ready"] == pytest.approx(1.6)
+    assert by_text["[    1.500000] dom0 on hvc0"] == pytest.approx(2.1)
     assert by_text["first"] == pytest.approx(2.2)
     assert by_text["third"] == pytest.approx(3.2)
 
