@@ -68,6 +68,7 @@ def _application(
     named = os.environ.get("FREERTOS_KERNEL")
     tree = app.kernel_tree or (Path(named).absolute() if named else None)
     inputs = {
+        "recipe": sha256_file(Path(__file__)),
         "app": {"name": app.app.name, "files": tree_hashes(app.app)},
         "port": tree_hashes(port, frozenset({"apps", ".git"})),
         "kernel": tree_hashes(tree) if tree else sources.keys["kernel"],
@@ -78,11 +79,12 @@ def _application(
 
     def compile_into(out: Path) -> None:
         mounts = [
-            Mount(port, PORT), Mount(app.app, f"{APP}/{app.app.name}"), Mount(tree or sources.kernel, KERNEL),
-            Mount(sources.headers, HEADERS), Mount(out, OUT, writable=True),
+            Mount(port, PORT), Mount(app.app, f"{APP}/{app.app.name}"),
+            Mount(tree or sources.kernel, KERNEL), Mount(sources.headers, HEADERS),
+            Mount(out, OUT, writable=True),
         ]  # fmt: skip
         argv = [
-            "make", "-j2", "-C", PORT, f"APP={APP}", f"APP_NAME={app.app.name}", f"OUT={OUT}",
+            "make", "-j2", "-C", PORT, f"APP={APP}/{app.app.name}", f"OUT={OUT}",
             f"FREERTOS_KERNEL={KERNEL}", f"XEN_PREFIX={HEADERS}/usr",
             f"CROSS_COMPILE={CROSS_COMPILE}",
             f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
@@ -103,6 +105,7 @@ def _project(
     store: Store, toolchain: Toolchain, name: str, project: Project, sources: Sources
 ) -> GuestImage:
     inputs = {
+        "recipe": sha256_file(Path(__file__)),
         "files": tree_hashes(project.project),
         "build": list(project.build),
         "kernel": str(project.kernel),

@@ -10,8 +10,8 @@ from asyncinotify import Inotify, Mask
 
 from lab.model import Program
 
-#: Longer than any lab lives; a wait for a program's end always ends with the program.
-FOREVER = 10 * 365 * 86400.0
+#: As long as poll(2) can wait (its milliseconds are 32 bits), in seconds.
+FOREVER = 20 * 86400.0
 
 
 async def appears(path: Path) -> None:
@@ -31,7 +31,8 @@ def end_of(program: Program) -> asyncio.Event:
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
-        program.wait(FOREVER)
+        while not program.wait(FOREVER):
+            pass
         if not loop.is_closed():
             loop.call_soon_threadsafe(ended.set)
 
