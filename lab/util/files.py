@@ -46,7 +46,10 @@ def tree_hashes(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> dic
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that readers see the old bytes or the new ones, never a part."""
+    """Write a file so that readers see the old bytes or the new ones, never a part.
+
+    Its mode is what the umask allows, as for any new file (mkstemp(3) would keep it private).
+    """
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -55,10 +58,19 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             stream.write(raw)
             stream.flush()
             os.fsync(stream.fileno())
+        Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """This process's umask (proc_pid_status(5)); umask(2) can only be read by setting it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o077
 
 
 def remove_tree(path: Path) -> None:
