@@ -31,6 +31,12 @@ RUN_BYTES = 1 << 30
 MEMORY_BYTES = 1 << 30
 ANSWER_SECONDS = 5.0
 
+_IN_A_CONTAINER = (
+    "in a container, allow user namespaces and a new /proc "
+    "(--security-opt seccomp=unconfined --security-opt systempaths=unconfined)"
+)
+_OUT_OF_REACH = "check the network, or the proxy in the environment or in apt's configuration"
+
 
 class Status(StrEnum):
     """``WARN``: works, or will when asked; ``FAIL``: a lab cannot come up like this."""
@@ -115,9 +121,8 @@ def _namespaces() -> Finding:
     if done.returncode == 0:
         return Finding(name, Status.OK, "bubblewrap enters new namespaces")
     said = done.stderr.decode(errors="replace").strip()
-    return Finding(name, Status.FAIL, f"bubblewrap cannot enter new namespaces: {said}",
-                   _obstacle() or "in a container, allow user namespaces and a new /proc "
-                   "(--security-opt seccomp=unconfined --security-opt systempaths=unconfined)")  # fmt: skip
+    hint = _obstacle() or _IN_A_CONTAINER
+    return Finding(name, Status.FAIL, f"bubblewrap cannot enter new namespaces: {said}", hint)
 
 
 def _obstacle() -> str:
@@ -194,11 +199,10 @@ def _archive(cache: Path) -> Finding:
     try:
         _ask(f"{address}/dists/{recipe.SUITE}/InRelease")
     except (OSError, ValueError) as error:
-        cached = tree.find(cache) is not None
-        status = Status.WARN if cached else Status.FAIL
         what = f"{address} does not answer: {error}"
-        return Finding(name, status, what, "what is cached still works" if cached else
-                       "check the network, or the proxy in the environment or in apt's")  # fmt: skip
+        if tree.find(cache):
+            return Finding(name, Status.WARN, what, "what is cached still works")
+        return Finding(name, Status.FAIL, what, _OUT_OF_REACH)
     return Finding(name, Status.OK, f"{address} answers")
 
 
@@ -228,17 +232,13 @@ def _toolchain(cache: Path) -> Finding:
 
 
 def _images(cache: Path) -> Finding:
+    entries = [*Store(cache).entries()]
+    sizes = [sum((e.path / name).stat().st_size for name in e.outputs) for e in entries]
     items = tuple(
-        {
-            "kind": entry.kind,
-            "key": entry.key,
-            "size": sum((entry.path / name).stat().st_size for name in entry.outputs),
-            "files": [*entry.outputs],
-            "inputs": dict(entry.inputs),
-        }
-        for entry in Store(cache).entries()
+        {"kind": e.kind, "key": e.key, "size": size, "files": [*e.outputs], "inputs": {**e.inputs}}
+        for e, size in zip(entries, sizes, strict=True)
     )
-    size = sum(int(item["size"]) for item in items)
+    size = sum(sizes)
     what = f"{len(items)} stored, {_mb(size)}" if items else "none stored yet"
     return Finding("images", Status.OK, what, items=items)
 
