@@ -57,12 +57,9 @@ def open_rootfs(cache: Path, progress: Progress) -> RootfsToolchain:
         ToolchainError: the host lacks something that may not be installed from here, or the
             tree could not be made.
     """
-    provide.ensure(TO_ENTER, progress)
     made = tree.find(cache)
-    if made is None:
-        provide.ensure(TO_MAKE, progress)
-        made = tree.make(cache, progress)
-    return RootfsToolchain(made)
+    provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
+    return RootfsToolchain(made or tree.make(cache, progress))
 
 
 def _root(path: Path) -> list[str]:

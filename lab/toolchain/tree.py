@@ -77,7 +77,8 @@ def make(cache: Path, progress: Progress) -> Tree:
         ToolchainError: it could not be made; nothing is left of the attempt.
     """
     parent = cache / "toolchain"
-    with files.locked(parent / ".lock"):
+    told = "toolchain: another command is making it, waiting for that one"
+    with files.locked(parent / ".lock", lambda: progress(told)) as lock:
         if tree := find(cache):
             return tree
         _sweep(parent)
@@ -85,7 +86,7 @@ def make(cache: Path, progress: Progress) -> Tree:
         work = Path(tempfile.mkdtemp(dir=parent, prefix=".new-"))
         try:
             work.chmod(0o755)
-            _fill(work, progress)
+            _fill(work, lock, progress)
             final = parent / recipe.recipe_key()
             files.remove_tree(final)
             work.rename(final)
@@ -97,12 +98,12 @@ def make(cache: Path, progress: Progress) -> Tree:
     return made
 
 
-def _fill(work: Path, progress: Progress) -> None:
+def _fill(work: Path, lock: int, progress: Progress) -> None:
     began = time.monotonic()
     tree = work / "tree"
     address = debian.archive_of_this_machine()
     progress(f"toolchain: unpacking Debian {recipe.SUITE} (once, about half a minute)")
-    _bootstrap(tree, address)
+    _bootstrap(tree, address, lock)
     packages = _packages(tree)
     progress(f"toolchain: {len(packages)} packages, leaving out what nobody needs")
     _prune(tree)
@@ -132,10 +133,11 @@ def bootstrap_command(tree: Path, address: str | None) -> list[str]:
     return [*line, _MAIN_ONLY, recipe.SUITE, str(tree)]
 
 
-def _bootstrap(tree: Path, address: str | None) -> None:
+def _bootstrap(tree: Path, address: str | None, lock: int) -> None:
+    """Run mmdebstrap. It holds the lock too: should we be killed, nobody sweeps under it."""
     line = bootstrap_command(tree, address)
     try:
-        done = process.run(line, timeout=MAKE_SECONDS)
+        done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
     except process.TimedOut as late:
         done = late.completed
     if done.returncode:
