@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.images import contents, deb, elf, modules, newc, programs
+from lab.images import contents, deb, elf, lz4, modules, newc, programs
 from lab.model import Mount, Package, Toolchain
 
 PREFIX = "arm-linux-gnueabihf-"
@@ -18,18 +18,17 @@ PACKAGES = ("busybox-static", "qemu-guest-agent", "xen-utils-4.17", "xenstore-ut
 
 #: Our own files: path below images/dom0 → path in dom0, permissions.
 OWN = {
-    "init": ("init", 0o755),
-    "inittab": ("etc/inittab", 0o644),
     "lab-guest": ("usr/sbin/lab-guest", 0o755),
     "xl.conf": ("etc/xen/xl.conf", 0o644),
 }
 
 #: Our own programs in C: source below images/dom0 → path in dom0. Linked with the packaged
 #: C library, which must be old enough to lack nothing that the toolchain's headers promise.
-COMPILED = {"src/lab-consoled.c": "usr/sbin/lab-consoled"}
-COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
-           "-Wno-format-truncation", "-s")  # fmt: skip
-LINK = ("-Llib", "-l:libc.so.6", "-Wl,--build-id=none,--allow-shlib-undefined")
+COMPILED = {"src/lab-init.c": "init", "src/lab-consoled.c": "usr/sbin/lab-consoled"}
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
+COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
+LINK_OPTIONS = "-Wl,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
+LINK = ("-nodefaultlibs", "-Llib", "-l:libc.so.6", LINK_OPTIONS, "-lgcc")
 
 
 def may_hold(package: str) -> bool:
@@ -39,12 +38,13 @@ def may_hold(package: str) -> bool:
 
 def recipe() -> list[Path]:
     """The files of ours, beside images/dom0, that decide what is built."""
-    parts = (contents, deb, elf, modules, newc, programs)
-    return [Path(__file__), *(Path(str(part.__file__)) for part in parts)]
+    here = Path(__file__)
+    names = ("contents", "deb", "elf", "lz4", "modules", "newc", "programs")
+    return [here, *(here.with_name(f"{name}.py") for name in names)]
 
 
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
-    """The archive. ``here`` is images/dom0; ``scratch`` a folder for temporary files."""
+    """The archive, compressed. ``here`` is images/dom0; ``scratch`` a folder for temporary files."""
     wanted = contents.parse((here / "contents").read_text())
     tree = deb.tree(packages, _may_be_used)
     taken = programs.take(tree, wanted.programs)
@@ -55,12 +55,12 @@ def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         files = _compiled_and_stripped(toolchain, Path(name), files, here)
     order = "".join(f"{name}\n" for name, _ in drivers).encode()
-    return newc.archive([
+    return lz4.compress(newc.archive([
         *_fixed(wanted),
         *_own(here),
         newc.file("lib/modules/order", order),
         *(newc.file(path, data, _permissions(path)) for path, data in files.items()),
-    ])  # fmt: skip
+    ]))  # fmt: skip
 
 
 def _fixed(wanted: contents.Contents) -> list[newc.Item]:
@@ -88,7 +88,7 @@ def _compiled_and_stripped(
     for source, target in COMPILED.items():
         (work / "ours.c").write_bytes((here / source).read_bytes())
         (work / target).parent.mkdir(parents=True, exist_ok=True)
-        argv = [*COMPILE, "ours.c", "-nodefaultlibs", *LINK, "-lgcc", "-o", target]
+        argv = [*COMPILE, "ours.c", *LINK, "-o", target]
         toolchain.run(argv, mounts=mounts, cwd=WORK)
     strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 #: Unpackers read archives in blocks of this many bytes (the kernel does not mind).
 BLOCK = 512
 
+#: The name that ends an archive.
+TRAILER = "TRAILER!!!"
+
 
 @dataclass(frozen=True)
 class Item:
@@ -49,14 +52,14 @@ def archive(items: Iterable[Item]) -> bytes:
     """
     wanted: dict[str, Item] = {}
     for item in items:
-        if item.path in wanted or item.path != _plain(item.path):
+        if item.path in wanted or item.path in (TRAILER, "") or item.path != _plain(item.path):
             raise ValueError(f"not a plain path, or there twice: {item.path!r}")
         wanted[item.path] = item
     for path in list(wanted):
         for parent in _parents(path):
             wanted.setdefault(parent, folder(parent))
     parts = [_entry(number, wanted[path]) for number, path in enumerate(sorted(wanted), 1)]
-    whole = b"".join([*parts, _entry(0, Item("TRAILER!!!", 0))])
+    whole = b"".join([*parts, _entry(0, Item(TRAILER, 0))])
     return whole + b"\0" * (-len(whole) % BLOCK)
 
 
