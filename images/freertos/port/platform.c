@@ -45,7 +45,8 @@ const char *platform_read(struct platform *platform, const void *tree)
         return "no GICv2";
 
     timer = fdt_compatible(tree, "arm,armv7-timer");
-    if (!interrupt(tree, timer, 2, &platform->timer_irq))       /* secure, physical, virtual */
+    if (!interrupt(tree, timer, 1, &platform->physical_timer_irq) ||
+        !interrupt(tree, timer, 2, &platform->timer_irq))       /* 0 is the secure one */
         return "no virtual timer";
     platform->timer_hz = 0;
     fdt_cell(tree, timer, "clock-frequency", 0, &platform->timer_hz);

@@ -8,7 +8,9 @@
 struct platform {
     uint64_t ram_base, ram_size;
     uint64_t gic_distributor, gic_cpu;
-    uint32_t timer_irq, event_irq;
+    uint32_t timer_irq;         /* the virtual timer's */
+    uint32_t physical_timer_irq;
+    uint32_t event_irq;
     uint32_t timer_hz;          /* 0: ask the timer itself */
     char cmdline[256];
 };

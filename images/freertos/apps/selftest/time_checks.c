@@ -7,7 +7,9 @@
 #include <task.h>
 #include <timers.h>
 
+#include "gic.h"
 #include "guest.h"
+#include "platform.h"
 #include "selftest.h"
 
 static uint64_t period(void)
@@ -42,6 +44,36 @@ static const char *check_tick(void)
 
     vTaskDelay(1000);
     after = phase();
+    EXPECT(after < before + period() / 4);
+    EXPECT(before < after + period() / 4);
+    return NULL;
+}
+
+static volatile uint32_t woken_early;
+
+static void physical_timer(uint32_t control)
+{
+    __asm__ volatile("mcr p15, 0, %0, c14, c2, 1\n\tisb" :: "r"(control));
+}
+
+static void on_physical_timer(void)
+{
+    physical_timer(0);
+    woken_early++;
+}
+
+/* The idle task sleeps over many ticks; another interrupt ends that in the middle of one. */
+static const char *check_disturbed_sleep(void)
+{
+    uint64_t before = phase(), after;
+
+    woken_early = 0;
+    gic_enable(platform.physical_timer_irq, on_physical_timer);
+    __asm__ volatile("mcr p15, 0, %0, c14, c2, 0" :: "r"((uint32_t)(period() * 503 / 10)));
+    physical_timer(1);
+    vTaskDelay(100);
+    after = phase();
+    EXPECT(woken_early == 1);
     EXPECT(after < before + period() / 4);
     EXPECT(before < after + period() / 4);
     return NULL;
@@ -128,6 +160,7 @@ static const char *check_timers(void)
 
 const struct check time_checks[] = {
     { "tick keeps step with the counter", check_tick },
+    { "so it does when idle sleep is cut short", check_disturbed_sleep },
     { "delay is neither short nor much too long", check_delay },
     { "periodic delay does not drift", check_delay_until },
     { "missed ticks are made up for", check_missed_ticks },
