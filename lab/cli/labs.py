@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from lab import api
-from lab import plan as planning
 from lab.cli.glue import command, print_json, say
 from lab.cli.show import show_domains, show_run, show_up
 from lab.progress import Progress
@@ -28,7 +27,7 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
     """Boot a lab and create its guests; returns when they run."""
     context = _context(labs, door)
     if plan:
-        print(planning.to_json(api.make_plan(context, name or DEFAULT)), end="")
+        print(api.plan_json(context, name or DEFAULT), end="")
         return
     result = api.up(context, name or DEFAULT)
     print_json(result) if json else show_up(result)

@@ -68,3 +68,17 @@ def toolchain_info(door: str = "", json: bool = False) -> None:
     print(f"key       {info.key}\nsize      {info.size >> 20} MiB")
     for name, version in info.versions.items():
         print(f"{name:24} {version}")
+
+
+@command("doctor", json=_JSON)
+def doctor(json: bool = False) -> int:
+    """What this machine has and lacks."""
+    findings = api.doctor(_context("labs.yaml"))
+    if json:
+        print_json(findings)
+    else:
+        for one in findings:
+            print(f"{one.status:5} {one.name:20} {one.what}")
+            if one.hint:
+                print(f"      {'':20} → {one.hint}")
+    return 3 if any(one.status == "fail" for one in findings) else 0

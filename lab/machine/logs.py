@@ -15,6 +15,8 @@ from lab.util import waiting
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape
 
+#: Seconds to wait for a guest's first line; a silent guest is no error.
+FIRST_LINES = 5.0
 #: How many of a guest's first lines are shown.
 SHOWN = 6
 
