@@ -23,9 +23,7 @@ class LabError(Exception):
     layer: Layer | None = None
     exit_status: ExitStatus = ExitStatus.INFRASTRUCTURE
 
-    def __init__(
-        self, message: str, *, command: str = "", tail: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, command: str = "", tail: str = "", hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.command = command

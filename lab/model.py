@@ -12,7 +12,6 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-
 #: The physical memory of QEMU's ``virt`` board (hw/arm/virt.c) and what we put where in it.
 RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000
@@ -263,6 +262,16 @@ class GuestImage:
     elf: Image | None = None
     library: Image | None = None
 
+    def parts(self) -> dict[str, Image]:
+        """The files that there are, by what they are."""
+        found = {
+            "kernel": self.kernel,
+            "ramdisk": self.ramdisk,
+            "elf": self.elf,
+            "library": self.library,
+        }
+        return {name: image for name, image in found.items() if image}
+
 
 # ---------------------------------------------------------------- how programs are run
 
@@ -415,9 +424,13 @@ class Domain:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Pass, or the layer that failed and why."""
+    """Pass, or the layer that failed and why.
+
+    ``tail`` is the last lines of the console concerned, harmless to print.
+    """
 
     passed: bool
     layer: Layer | None = None
     reason: str = ""
     exit_status: ExitStatus = ExitStatus.PASS
+    tail: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import ImageError
-from lab.images import deb, initrd, sources, zimage
+from lab.images import deb, initrd, recipes, zimage
 from lab.model import Image, Mount, Package, Toolchain
 from lab.store import Store
 
@@ -25,9 +25,9 @@ def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> I
     beside it says why.
     """
     package = kernel_package(packages)
-    stub = sources.folder("dom0") / "stub.S"
+    stub = recipes.folder("dom0") / "stub.S"
     inputs = {
-        "recipe": sources.hashes(Path(__file__), Path(zimage.__file__), stub),
+        "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__), stub),
         "package": package.sha256,
         "version": package.version,
         "toolchain": toolchain.key,
@@ -65,11 +65,11 @@ def initramfs(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -
     Raises:
         ImageError: a program, library or module is in none of the packages.
     """
-    here = sources.folder("dom0")
+    here = recipes.folder("dom0")
     used = [package for package in packages if initrd.may_hold(package.name)]
     used.append(kernel_package(packages))
     inputs = {
-        "recipe": sources.hashes(here, *initrd.recipe()),
+        "recipe": recipes.hashes(here, *initrd.recipe()),
         "packages": {package.name: package.sha256 for package in used},
         "toolchain": toolchain.key,
     }

@@ -45,7 +45,7 @@ def recipe() -> list[Path]:
 
 
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
-    """The archive, compressed. ``here`` is images/dom0; ``scratch`` a folder for temporary files."""
+    """The archive, compressed. ``here`` is images/dom0; ``scratch`` is for temporary files."""
     wanted = contents.parse((here / "contents").read_text())
     tree = deb.tree(packages, _may_be_used)
     taken = programs.take(tree, wanted.programs)

@@ -1,31 +1,76 @@
-"""Finds the sources and recipes of images: ``images/`` beside the package ``lab``."""
+"""What guests are built from, out of packages: the FreeRTOS kernel and Xen's headers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import lab
 from lab.errors import ImageError
-from lab.util import files
+from lab.model import Mount, Package, Toolchain
+from lab.store import Entry, Store
+
+#: Debian carries a FreeRTOS kernel (V9.0.0) inside this source package, in this folder.
+FREERTOS_PACKAGE = "micropython"
+FREERTOS_FOLDER = "ports/cc3200/FreeRTOS"
+
+#: Of the kernel: what a port of our own needs. The rest are ports to other machines.
+FREERTOS_FILES = ("License", "Source/*.c", "Source/include", "Source/portable/MemMang/heap_4.c")
+
+XEN_HEADERS_PACKAGE = "libxen-dev"
+
+#: The kind of the kernel's store entry.
+KERNEL_KIND = "freertos-kernel"
 
 
-def folder(name: str) -> Path:
-    """The folder ``images/<name>``.
+def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
+    """The FreeRTOS kernel: ``tasks.c``, …, ``include/``, ``portable/MemMang/heap_4.c``.
+
+    ``packages`` are the files of the source package ``micropython``.
 
     Raises:
-        ImageError: this installation lacks it.
+        ImageError: they hold no FreeRTOS kernel where it is expected.
     """
-    path = Path(lab.__file__).resolve().parent.parent / "images" / name
-    if not path.is_dir():
-        raise ImageError(f"the sources of images are missing: {path}", hint="install lab anew")
-    return path
+    tarball = _one(packages, ".orig.tar")
+    top = f"*/{FREERTOS_FOLDER}"
+
+    def build(into: Path) -> None:
+        unpack = ["tar", "--extract", "--file=/in/source", "--directory=/out",
+                  "--no-same-owner", "--no-same-permissions",
+                  "--wildcards", "--no-wildcards-match-slash",
+                  r"--transform=s,^[^/]*/ports/cc3200/FreeRTOS/\(Source/\)\?,,",
+                  *(f"{top}/{name}" for name in FREERTOS_FILES)]  # fmt: skip
+        mounts = [Mount(tarball.path, "/in/source"), Mount(into, "/out", writable=True)]
+        toolchain.run(unpack, mounts=mounts)
+        if not (into / "tasks.c").is_file():
+            raise ImageError(f"{tarball.path.name} holds no FreeRTOS kernel")
+
+    return store.make(KERNEL_KIND, _inputs(tarball, FREERTOS_FILES), build)
 
 
-def hashes(*paths: Path) -> dict[str, str]:
-    """The sha256 of every file at or under ``paths``, by its path below the named one."""
-    found: dict[str, str] = {}
-    for top in paths:
-        for path in [top] if top.is_file() else sorted(top.rglob("*")):
-            if path.is_file():
-                found[str(path.relative_to(top.parent))] = files.sha256_file(path)
-    return found
+def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
+    """An entry with ``usr/include/xen``, out of the package ``libxen-dev``."""
+    package = _one([p for p in packages if p.name == XEN_HEADERS_PACKAGE], ".deb")
+
+    def build(into: Path) -> None:
+        mounts = [Mount(package.path, "/in/package"), Mount(into, "/out", writable=True)]
+        toolchain.run(["dpkg-deb", "--extract", "/in/package", "/out"], mounts=mounts)
+
+    return store.make("xen-headers", _inputs(package), build)
+
+
+def _one(packages: Sequence[Package], part: str) -> Package:
+    found = [package for package in packages if part in package.path.name]
+    if len(found) != 1:
+        names = ", ".join(package.path.name for package in packages) or "nothing"
+        raise ImageError(f"expected one file *{part}* among the packages, there is: {names}")
+    return found[0]
+
+
+def _inputs(package: Package, files: Sequence[str] = ()) -> dict[str, object]:
+    return {
+        "package": package.name,
+        "version": package.version,
+        "arch": package.arch,
+        "sha256": package.sha256,
+        "files": [*files],
+    }

@@ -1,1 +1,48 @@
-"""How programs are run where everybody has the same ones: the doors into the toolchain."""
+"""How programs are run: one set of packages, several doors to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.errors import ToolchainError, UsageError
+from lab.model import Door, Program, ProgramRecord, Toolchain
+from lab.store import cache_root
+from lab.toolchain.host import open_host
+from lab.toolchain.program import HostProgram
+from lab.toolchain.rootfs import open_rootfs
+
+__all__ = ["adopt", "open_toolchain"]
+
+DOORS = ("auto", *(door.value for door in Door))
+
+
+def open_toolchain(
+    door: str = "auto",
+    *,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Toolchain:
+    """The toolchain, through ``door``; made first if need be, with ``progress`` told.
+
+    ``$LAB_DOOR`` decides what ``auto`` means; without it, it is the rootfs door.
+
+    Raises:
+        UsageError: there is no such door.
+        ToolchainError: it cannot be had here; the hint says what to do.
+    """
+    chosen = os.environ.get("LAB_DOOR", "auto") if door == "auto" else door
+    root = cache or cache_root()
+    if chosen in ("auto", Door.ROOTFS):
+        return open_rootfs(root, progress)
+    if chosen == Door.HOST:
+        return open_host(progress)
+    if chosen == Door.DOCKER:
+        raise ToolchainError("the docker door is not there yet", hint="use --door rootfs")
+    raise UsageError(f"there is no door {chosen!r}", hint=f"one of: {', '.join(DOORS)}")
+
+
+def adopt(record: ProgramRecord) -> Program:
+    """The program of a record, whichever door started it; needs no toolchain."""
+    return HostProgram(record)

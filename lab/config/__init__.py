@@ -1,0 +1,50 @@
+"""labs.yaml → :class:`lab.model.Labs`, checked; errors as ``file:line:column: what``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config import resolve, schema
+from lab.config.source import read
+from lab.config.units import nearest
+from lab.errors import UsageError
+from lab.model import GuestSpec, Lab, Labs
+from lab.util.terminal import quote
+
+
+def load(path: Path) -> Labs:
+    """Read and check a labs file. Nothing is built or written.
+
+    Raises:
+        ConfigError: one line for each problem found, each with its place in the file.
+    """
+    source = read(path)
+    found = resolve.labs(source, schema.validate(source))
+    source.check()
+    return found
+
+
+def find_lab(labs: Labs, name: str) -> Lab:
+    """The lab of that name.
+
+    Raises:
+        UsageError: there is none; the message has the nearest name.
+    """
+    if name not in labs.labs:
+        raise UsageError(f"no lab {quote(name)}{nearest(name, labs.labs)}", hint=_where(labs))
+    return labs.labs[name]
+
+
+def find_guest(labs: Labs, name: str) -> GuestSpec:
+    """The guest of that name.
+
+    Raises:
+        UsageError: there is none; the message has the nearest name.
+    """
+    if name not in labs.guests:
+        raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
+    return labs.guests[name]
+
+
+def _where(labs: Labs) -> str:
+    return f"see {labs.file}"

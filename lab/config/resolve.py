@@ -1,0 +1,226 @@
+"""From the shape of labs.yaml to the model: names become what they name, paths are looked at.
+
+Every function adds what is wrong to the :class:`Source` and goes on, so that the user sees
+all problems at once.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lab import model
+from lab.config import fit, schema
+from lab.config.source import Loc, Source
+from lab.config.units import nearest
+from lab.util.terminal import quote
+
+Program = model.FreeRtosApp | model.Project | model.Prebuilt
+
+
+def labs(source: Source, file: schema.File) -> model.Labs:
+    """The whole file. Its problems are in ``source`` afterwards."""
+    paths = _Paths(source)
+    hypervisors = {"stock": model.HypervisorSpec("stock")}
+    for name, shape in file.hypervisors.items():
+        hypervisors[name] = _hypervisor(source, paths, name, shape)
+    guests = {name: _guest(source, paths, name, shape) for name, shape in file.guests.items()}
+    found = {
+        name: _lab(source, name, shape, hypervisors, guests) for name, shape in file.labs.items()
+    }
+    if not found:
+        source.add(("labs",), "no lab in it", key=True)
+    return model.Labs(source.file.absolute(), hypervisors, guests, found)
+
+
+class _Paths:
+    """Paths of labs.yaml: relative to its folder, absolute and there afterwards."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._base = source.file.absolute().parent
+
+    def file(self, loc: Loc, text: str) -> Path:
+        return self._there(loc, text, folder=False)
+
+    def folder(self, loc: Loc, text: str) -> Path:
+        return self._there(loc, text, folder=True)
+
+    def _there(self, loc: Loc, text: str, *, folder: bool) -> Path:
+        wanted = "folder" if folder else "file"
+        path = self._base / text
+        try:
+            path = (self._base / Path(text).expanduser()).resolve()
+            if not path.exists():
+                self._source.add(loc, f"{quote(str(loc[-1]))}: no such {wanted}: {quote(text)}")
+            elif path.is_dir() != folder or not (folder or path.is_file()):
+                self._source.add(loc, f"{quote(str(loc[-1]))}: not a {wanted}: {quote(text)}")
+        except (OSError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            self._source.add(loc, f"{quote(str(loc[-1]))}: {quote(text)}: {why}")
+        return path
+
+    def below(self, loc: Loc, folder: Path, text: str) -> Path:
+        """A file that a build will leave somewhere in ``folder``; it need not be there yet."""
+        relative = Path(text)
+        if relative.is_absolute() or ".." in relative.parts:
+            what = quote(str(loc[-1]))
+            self._source.add(loc, f"{what} must be inside the project: relative to it, without ..")
+        return folder / relative
+
+
+def _hypervisor(
+    source: Source, paths: _Paths, name: str, shape: schema.Hypervisor
+) -> model.HypervisorSpec:
+    at = ("hypervisors", name)
+    if shape.origin == "package":
+        given = {"source": shape.source is not None, "kconfig": bool(shape.kconfig)}
+        _without(source, at, given, "a package is used as it is; it goes with 'from: source'")
+    return model.HypervisorSpec(
+        name=name,
+        origin=shape.origin,
+        source=paths.folder((*at, "source"), shape.source) if shape.source else None,
+        kconfig=tuple(
+            paths.file((*at, "kconfig", i), text) for i, text in enumerate(shape.kconfig)
+        ),
+        args=shape.args,
+    )
+
+
+def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> model.GuestSpec:
+    at = ("guests", name)
+    fit.whole_mebibytes(source, (*at, "memory"), shape.memory)
+    fit.no_twice(source, (*at, "cpus"), shape.cpus)
+    return model.GuestSpec(
+        name=name,
+        program=_program(source, paths, at, shape),
+        memory=shape.memory,
+        vcpus=shape.vcpus,
+        cpus=tuple(shape.cpus),
+        cmdline=shape.cmdline,
+    )
+
+
+def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Program:
+    if shape.freertos and shape.project:
+        source.add((*at, "project"), "a guest is either 'freertos' or 'project'", key=True)
+    if shape.freertos:
+        return _freertos(source, paths, at, shape, shape.freertos)
+    if shape.project:
+        return _project(source, paths, at, shape, shape.project)
+    return _prebuilt(source, paths, at, shape)
+
+
+def _freertos(
+    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, app: str
+) -> model.FreeRtosApp:
+    given = {"build": bool(shape.build), "elf": bool(shape.elf), "ramdisk": bool(shape.ramdisk)}
+    _without(source, at, given, "the lab builds a 'freertos' guest itself")
+    if shape.vcpus != 1:
+        source.add((*at, "vcpus"), "a FreeRTOS guest has one vCPU: its scheduler knows no more")
+    return model.FreeRtosApp(
+        app=paths.folder((*at, "freertos"), app),
+        kernel_tree=paths.folder((*at, "kernel"), shape.kernel) if shape.kernel else None,
+        emergency_console=shape.emergency_console,
+    )
+
+
+def _project(
+    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, folder: str
+) -> model.Project:
+    given = {"emergency_console": shape.emergency_console, "ramdisk": bool(shape.ramdisk)}
+    _without(source, at, given, "it does not go with 'project'")
+    root = paths.folder((*at, "project"), folder)
+    for key in ("build", "kernel"):
+        if not getattr(shape, key):
+            words = {"build": "the command that builds it", "kernel": "the file that it leaves"}
+            source.add(at, f"'{key}' is missing: {words[key]}")
+    return model.Project(
+        project=root,
+        build=tuple(shape.build),
+        kernel=paths.below((*at, "kernel"), root, shape.kernel or "-"),
+        elf=paths.below((*at, "elf"), root, shape.elf) if shape.elf else None,
+    )
+
+
+def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> model.Prebuilt:
+    given = {"build": bool(shape.build), "elf": bool(shape.elf)}
+    _without(source, at, given, "it goes with 'project'")
+    _without(source, at, {"emergency_console": shape.emergency_console}, "it is for 'freertos'")
+    if not shape.kernel:
+        source.add(at, "a guest wants one of 'freertos', 'project' or 'kernel'")
+    return model.Prebuilt(
+        kernel=paths.file((*at, "kernel"), shape.kernel) if shape.kernel else Path("/"),
+        ramdisk=paths.file((*at, "ramdisk"), shape.ramdisk) if shape.ramdisk else None,
+    )
+
+
+def _without(source: Source, at: Loc, given: Mapping[str, bool], why: str) -> None:
+    for key, is_given in given.items():
+        if is_given:
+            source.add((*at, key), f"'{key}' has no place here: {why}", key=True)
+
+
+def _lab(
+    source: Source,
+    name: str,
+    shape: schema.Lab,
+    hypervisors: Mapping[str, model.HypervisorSpec],
+    guests: Mapping[str, model.GuestSpec],
+) -> model.Lab:
+    at = ("labs", name)
+    if shape.hypervisor not in hypervisors:
+        _unknown(source, (*at, "hypervisor"), "hypervisor", shape.hypervisor, hypervisors)
+    fit.no_twice(source, (*at, "guests"), shape.guests)
+    for i, guest in enumerate(shape.guests):
+        if guest not in guests:
+            _unknown(source, (*at, "guests", i), "guest", guest, guests)
+    lab = model.Lab(
+        name=name,
+        hypervisor=hypervisors.get(shape.hypervisor, hypervisors["stock"]),
+        cpus=shape.cpus,
+        memory=shape.memory,
+        dom0=model.Dom0Spec(shape.dom0.memory, shape.dom0.vcpus, tuple(shape.dom0.cpus)),
+        guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
+        expect=tuple(
+            _expectation(source, (*at, "expect", i), item, shape.guests)
+            for i, item in enumerate(shape.expect)
+        ),
+        clock=model.Clock(shape.clock) if shape.clock else None,
+        description="" if shape.description == "-" else shape.description,
+    )
+    fit.check(source, at, lab)
+    return lab
+
+
+def _expectation(
+    source: Source, at: Loc, shape: schema.Expect, guests: Iterable[str]
+) -> model.Expectation:
+    consoles = ["xen", "dom0", *guests]
+    if shape.on not in consoles:
+        _unknown(source, (*at, "on"), "console of this lab", shape.on, consoles)
+    if (shape.line is None) == (shape.regex is None):
+        source.add(at, "an expectation wants either 'line' or 'regex'")
+    if shape.regex is not None:
+        _check_regex(source, (*at, "regex"), shape.regex)
+    return model.Expectation(
+        on=shape.on,
+        text=shape.regex if shape.regex is not None else shape.line or "",
+        regex=shape.regex is not None,
+        within=shape.within,
+    )
+
+
+def _check_regex(source: Source, at: Loc, pattern: str) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        source.add(at, f"{quote(pattern)} is not a regular expression: {error}")
+
+
+def _unknown(source: Source, at: Loc, what: str, name: str, known: Iterable[str]) -> None:
+    source.add(at, f"no {what} {quote(name)}{nearest(name, known)}")

@@ -1,0 +1,163 @@
+"""The shape of labs.yaml: its keys, and how each value is read.
+
+What depends on other values or on the world (does the file exist, does the memory suffice)
+is asked in :mod:`lab.config.resolve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from lab.config import units
+from lab.config.source import Loc, Source
+from lab.util.terminal import quote
+
+
+def _scalar(read: Callable[[str], Any], what: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError(f"wants {what}, not a {_kind(value)}")
+        return read(value)
+
+    return BeforeValidator(check)
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _argv(value: Any) -> Any:
+    return units.argv(value) if isinstance(value, str) else value
+
+
+def _kind(value: Any) -> str:
+    return "mapping" if isinstance(value, dict) else "list"
+
+
+Name = Annotated[str, _scalar(units.name, "a name")]
+GuestName = Annotated[str, _scalar(units.guest_name, "a name")]
+Size = Annotated[int, _scalar(units.size, "a size such as 16M")]
+Seconds = Annotated[float, _scalar(units.seconds, "a time such as 10s")]
+Vcpus = Annotated[int, _scalar(units.count(1, 8), "a number")]
+Cpu = Annotated[int, _scalar(units.count(0, 7), "a number")]
+Cpus = Annotated[list[Cpu], BeforeValidator(_one_or_more)]
+Flag = Annotated[bool, _scalar(units.boolean, "true or false")]
+Text = Annotated[str, _scalar(units.printable, "a text")]
+Args = Annotated[str, _scalar(units.ascii_line, "a text")]
+PathText = Annotated[str, _scalar(units.path, "a path")]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Hypervisor(Shape):
+    """``from: package`` is Debian's; ``from: source`` builds one."""
+
+    origin: Annotated[str, _scalar(units.one_of("package", "source"), "a word")] = Field(
+        default="package", alias="from"
+    )
+    source: PathText | None = None
+    kconfig: Annotated[list[PathText], BeforeValidator(_one_or_more)] = []
+    args: Args = ""
+
+
+class Guest(Shape):
+    """Exactly one program: ``freertos``, ``project`` or ``kernel`` alone."""
+
+    freertos: PathText | None = None
+    emergency_console: Flag = False
+    project: PathText | None = None
+    build: Annotated[list[Text], BeforeValidator(_argv)] = []
+    kernel: PathText | None = None
+    elf: PathText | None = None
+    ramdisk: PathText | None = None
+    memory: Size = 16 << 20
+    vcpus: Vcpus = 1
+    cpus: Cpus = []
+    cmdline: Args = ""
+
+
+class Dom0(Shape):
+    memory: Size = 256 << 20
+    vcpus: Vcpus | None = None
+    cpus: Cpus = []
+
+
+class Expect(Shape):
+    on: Text
+    line: Text | None = None
+    regex: Text | None = None
+    within: Seconds = 30.0
+
+
+class Lab(Shape):
+    description: Text = "-"
+    hypervisor: Text = "stock"
+    cpus: Vcpus = 1
+    memory: Size = 1 << 30
+    dom0: Dom0 = Dom0()
+    guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []
+    expect: list[Expect] = []
+    clock: Annotated[str, _scalar(units.one_of("host", "virtual"), "a word")] | None = None
+
+
+class File(Shape):
+    hypervisors: dict[Name, Hypervisor] = {}
+    guests: dict[GuestName, Guest] = {}
+    labs: dict[Name, Lab]
+
+
+#: Which shape stands where; ``*`` is any one key or index.
+_SHAPES: dict[tuple[str, ...], type[Shape]] = {
+    (): File,
+    ("hypervisors", "*"): Hypervisor,
+    ("guests", "*"): Guest,
+    ("labs", "*"): Lab,
+    ("labs", "*", "dom0"): Dom0,
+    ("labs", "*", "expect", "*"): Expect,
+}
+
+
+def validate(source: Source) -> File:
+    """The file's content in its shape.
+
+    Raises:
+        ConfigError: with every problem found, each at its place.
+    """
+    try:
+        return File.model_validate(source.data)
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            _report(source, item["loc"], item["type"], item.get("ctx", {}))
+        source.check()
+        raise AssertionError("unreachable") from error
+
+
+def _report(source: Source, loc: Loc, kind: str, context: dict[str, Any]) -> None:
+    is_key = loc[-1:] == ("[key]",)
+    loc = loc[:-1] if is_key else loc
+    last = str(loc[-1]) if loc else "the file"
+    if kind == "extra_forbidden":
+        known = keys(loc[:-1])
+        source.add(loc, f"unknown key {quote(last)}{units.nearest(last, known)}", key=True)
+    elif kind == "missing":
+        source.add(loc[:-1], f"{quote(last)} is missing")
+    elif "error" in context:
+        title = "" if is_key or isinstance(loc[-1], int) else f"{quote(last)}: "
+        source.add(loc, f"{title}{context['error']}", key=is_key)
+    else:
+        source.add(loc, f"{quote(last)} wants a {'list' if kind == 'list_type' else 'mapping'}")
+
+
+def keys(loc: Loc) -> list[str]:
+    """The keys that may stand in the mapping at ``loc``."""
+    for pattern, shape in _SHAPES.items():
+        if len(pattern) == len(loc) and all(
+            want in ("*", have) for want, have in zip(pattern, loc, strict=True)
+        ):
+            return [field.alias or name for name, field in shape.model_fields.items()]
+    return []

@@ -1,0 +1,146 @@
+"""The scalars of labs.yaml: sizes, times, counts, names, texts.
+
+Each function reads the text as it stands in the file and raises ``ValueError`` with words
+that say what would be right. YAML's own guesses (``no``, ``12:30``, ``010``) play no part.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Iterable
+
+from lab.util.terminal import quote
+
+SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+#: Names that a console or a part of Xen has already.
+RESERVED_GUESTS = frozenset({"xen", "dom0", "domain-0", "times", "all", "qemu"})
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_DAY = 86400.0
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` if a choice is near, else the choices; ready to append."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(word[:100].lower(), known, n=1)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return f"; there is: {shown}" if known else ""
+
+
+def size(text: str) -> int:
+    """``16M`` → bytes."""
+    match = re.fullmatch(r"([0-9]{1,12})([KMG])", text)
+    if not match:
+        raise ValueError(f"{quote(text)} is not a size; {_size_hint(text)}")
+    return int(match[1]) * SIZES[match[2]]
+
+
+def seconds(text: str) -> float:
+    """``10s``, ``500ms``, ``2m`` → seconds; more than nothing, at most a day."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m)", text)
+    if not match:
+        hint = f"write {text}s" if re.fullmatch(r"[0-9]{1,9}", text) else "write 10s, 500ms or 2m"
+        raise ValueError(f"{quote(text)} is not a time; {hint}")
+    value = float(match[1]) * TIMES[match[2]]
+    if not 0 < value <= _DAY:
+        raise ValueError(f"{quote(text)} is not a usable time; more than 0s, at most 1440m")
+    return value
+
+
+def count(low: int, high: int) -> Callable[[str], int]:
+    """A reader of decimal numbers from ``low`` to ``high``."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,8}", text) or not low <= int(text) <= high:
+            raise ValueError(f"{quote(text)} is not a number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"{quote(text)} is neither true nor false")
+    return text == "true"
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A reader of one word out of a few."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"{quote(text)} is not known{nearest(text, choices)}")
+        return text
+
+    return read
+
+
+def name(text: str) -> str:
+    """A name of a lab, guest or hypervisor; it becomes a file's name and QEMU's and xl's."""
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            f"{quote(text)} is not a usable name; begin with a small letter or digit, go on with "
+            f"small letters, digits, - and _, at most 32{_name_hint(text)}"
+        )
+    return text
+
+
+def guest_name(text: str) -> str:
+    if name(text) in RESERVED_GUESTS:
+        raise ValueError(f"'{text}' is taken by the lab itself; give the guest another name")
+    return text
+
+
+def printable(text: str) -> str:
+    """Any text on one line; used for what is to be seen and for descriptions."""
+    if not text or len(text) > 1000 or not text.replace("\t", " ").isprintable():
+        raise ValueError(f"{quote(text)} is not 1 to 1000 visible characters on one line")
+    return text
+
+
+def ascii_line(text: str) -> str:
+    """Arguments for Xen or a kernel: printable ASCII on one line."""
+    if len(text) > 1000 or not (text.isascii() and (text.isprintable() or not text)):
+        raise ValueError(f"{quote(text)} is not at most 1000 printable ASCII characters")
+    return text
+
+
+def argv(text: str) -> list[str]:
+    """A command line as arguments, by the shell's rules for quotes; no shell ever sees it."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{quote(text)}: {str(error).lower()}") from None
+
+
+def path(text: str) -> str:
+    """A path as text; whether it is there is asked later."""
+    if not text or len(text) > 1000 or not text.isprintable():
+        raise ValueError(f"{quote(text)} is not a usable path")
+    return text
+
+
+def show_size(value: int) -> str:
+    """Bytes in the units of labs.yaml: ``16M``."""
+    for unit, factor in reversed(SIZES.items()):
+        if value >= factor and value % factor == 0:
+            return f"{value // factor}{unit}"
+    return f"{value} bytes"
+
+
+def _size_hint(text: str) -> str:
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return f"write {text}M for mebibytes"
+    match = re.fullmatch(r"([0-9]{1,9})\s*([kmg])(i?b)?", text.lower())
+    return f"write {match[1]}{match[2].upper()}" if match else "write 512K, 16M or 1G"
+
+
+def _name_hint(text: str) -> str:
+    better = re.sub(r"[^a-z0-9_-]+", "-", text[:32].lower()).strip("-_")
+    return f"; '{better}' would do" if _NAME.fullmatch(better) else ""

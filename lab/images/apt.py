@@ -1,0 +1,147 @@
+"""A private apt for packages of another suite and architecture, run inside the toolchain.
+
+It has its own sources, state and cache, and trusts Debian's archive keys alone: nothing of the
+host's apt is read or changed, but for the archive's address and the proxy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import ImageError, ToolchainError
+from lab.model import Completed, Mount, Toolchain
+from lab.util import debian, files
+from lab.util.terminal import escape_lines
+
+#: In place of an architecture's name: source packages.
+SOURCE = "source"
+
+#: Where the private root is seen inside, and where downloads go.
+INSIDE = "/apt"
+DOWNLOADS = "/downloads"
+APT_SECONDS = 900.0
+
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+#: Without a hash of its own choice apt prints MD5 sums of binary packages.
+_CONFIGURATION = f"""\
+Dir "{INSIDE}";
+Dir::State "{INSIDE}";
+Dir::State::lists "{INSIDE}/lists";
+Dir::State::status "{INSIDE}/status";
+Dir::Cache "{INSIDE}/cache";
+Dir::Cache::srcpkgcache "";
+Dir::Etc "{INSIDE}/etc";
+Dir::Etc::sourcelist "{INSIDE}/etc/sources.list";
+Dir::Log "{INSIDE}/log";
+APT::Architecture "%(arch)s";
+APT::Architectures {{ "%(arch)s"; }};
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+Acquire::ForceHash "SHA256";
+Acquire::Languages "none";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+"""
+
+
+class Apt:
+    """apt for one suite and architecture (or ``SOURCE``); its state is in ``folder``."""
+
+    def __init__(self, toolchain: Toolchain, folder: Path, suite: str, arch: str) -> None:
+        self._toolchain = toolchain
+        self._folder = folder
+        self._suite = suite
+        self._arch = arch
+
+    @property
+    def updated(self) -> bool:
+        """Whether there are lists to work with."""
+        return (self._folder / "updated").is_file()
+
+    def update(self) -> None:
+        """Fetch the suite's index, and check its signature."""
+        self._prepare()
+        self("update", what=f"the package index of {self._suite} ({self._arch})", network=True)
+        files.write_atomic(self._folder / "updated", "")
+
+    def __call__(
+        self,
+        verb: str,
+        *arguments: str,
+        what: str,
+        network: bool = False,
+        into: Path | None = None,
+    ) -> Completed:
+        """Run ``apt-get verb``; ``into`` is where it downloads to.
+
+        Raises:
+            ImageError: it failed; ``what`` says what was wanted.
+        """
+        mounts = [Mount(self._folder, INSIDE, writable=True)]
+        if into:
+            mounts.append(Mount(into, DOWNLOADS, writable=True))
+        argv = ["apt-get", "--yes", "--quiet=2", verb, *arguments]
+        try:
+            return self._toolchain.run(
+                argv,
+                mounts=mounts,
+                cwd=DOWNLOADS if into else "/",
+                env={"APT_CONFIG": f"{INSIDE}/apt.conf"},
+                network=network,
+                timeout=APT_SECONDS,
+            )
+        except ToolchainError as error:
+            raise _error(what, error) from error
+
+    def _prepare(self) -> None:
+        for name in ("lists/partial", "cache/archives/partial", "log",
+                     "etc/apt.conf.d", "etc/preferences.d", "etc/sources.list.d"):  # fmt: skip
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        files.write_atomic(self._folder / "status", "")
+        files.write_atomic(self._folder / "etc/sources.list", self._sources())
+        arch = "amd64" if self._arch == SOURCE else self._arch
+        proxies = "".join(f"{line}\n" for line in debian.proxies_of_this_machine())
+        files.write_atomic(self._folder / "apt.conf", _CONFIGURATION % {"arch": arch} + proxies)
+
+    def _sources(self) -> str:
+        kind, only = ("deb-src", "") if self._arch == SOURCE else ("deb", f"arch={self._arch} ")
+        return f"{kind} [{only}signed-by={_KEYRING}] {self._address()} {self._suite} main\n"
+
+    def _address(self) -> str:
+        """This machine's archive; else the one that the toolchain itself was made from."""
+        if found := debian.archive_of_this_machine():
+            return found
+        listing = ["sh", "-c", "cat /etc/apt/sources.list /etc/apt/sources.list.d/* || :"]
+        text = self._toolchain.run(listing).stdout.decode(errors="replace")
+        if found := debian.archive_of_sources(text):
+            return found
+        raise ImageError(
+            "no Debian archive is known on this machine",
+            hint="apt's sources name none; write one to /etc/apt/sources.list.d",
+        )
+
+
+def _error(what: str, cause: ToolchainError) -> ImageError:
+    hint = cause.hint
+    if re.search("resolv|onnect|Failed to fetch|timed out|took longer", cause.tail + cause.message):
+        hint = (
+            "the Debian archive is out of reach or does not have it: check the network, or the "
+            "proxy in the environment or in apt's configuration"
+        )
+    return ImageError(
+        f"could not get {what}",
+        command=cause.command,
+        tail=escape_lines(cause.tail, last=12),
+        hint=hint,
+    )
+
+
+def names_of(packages: Sequence[str]) -> str:
+    """Some names, for a sentence."""
+    some = ", ".join(packages[:4])
+    return some if len(packages) <= 4 else f"{some} and {len(packages) - 4} more"

@@ -1,0 +1,248 @@
+"""Packages of another suite and architecture: which ones, and their files.
+
+:func:`resolve` decides on versions and is remembered, so that it is asked once and then holds
+until ``refresh``; :func:`fetch` has the files of a resolution, wherever that came from. With
+everything in the cache neither touches the network.
+
+``<cache>/apt/<suite>-<arch>/`` is apt's state, ``<cache>/apt/resolutions/`` what was decided,
+``<cache>/packages/<sha256>/<file>`` the files, checked against their sha256 whenever used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from lab.errors import ImageError
+from lab.images.apt import SOURCE, Apt, names_of
+from lab.model import Package, Toolchain
+from lab.util import files
+
+#: A line of --print-uris: address (not kept), file name, size, hash.
+_URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One package file by content. ``file`` is its name in the archive."""
+
+    name: str
+    version: str
+    arch: str
+    sha256: str
+    size: int
+    file: str
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Exactly these files of a suite. A lock file holds nothing else.
+
+    ``arch`` is ``source`` for source packages, whose pins are their ``.dsc`` and tarballs.
+    """
+
+    suite: str
+    arch: str
+    pins: tuple[Pin, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Resolution:
+        return Resolution(data["suite"], data["arch"], tuple(Pin(**pin) for pin in data["pins"]))
+
+
+def resolve(
+    toolchain: Toolchain,
+    cache: Path,
+    *,
+    suite: str,
+    arch: str,
+    wanted: Sequence[str],
+    keep: Sequence[str] = ("*",),
+    refresh: bool = False,
+) -> Resolution:
+    """The packages ``wanted`` and all that they depend on, as far as a pattern in ``keep``
+    matches their names.
+
+    Raises:
+        ImageError: the archive cannot be reached, or has no such package.
+    """
+    question = {"suite": suite, "arch": arch, "wanted": [*wanted], "keep": [*keep]}
+    if not refresh and (known := _recall(cache, question)):
+        return known
+    apt = _apt(toolchain, cache, suite, arch)
+    with _held(cache, suite, arch):
+        apt.update()
+        what = f"{names_of(wanted)} of {suite} ({arch})"
+        done = apt("install", "--print-uris", *wanted, what=what)
+    pins = [pin for pin in map(_binary_pin, _uris(done.stdout)) if _matches(pin.name, keep)]
+    return _remember(cache, question, Resolution(suite, arch, tuple(sorted(pins, key=_order))))
+
+
+def resolve_source(
+    toolchain: Toolchain, cache: Path, *, suite: str, name: str, refresh: bool = False
+) -> Resolution:
+    """The files of a source package in its newest version.
+
+    Raises:
+        ImageError: the archive cannot be reached, or has no such source package.
+    """
+    question = {"suite": suite, "source": name}
+    if not refresh and (known := _recall(cache, question)):
+        return known
+    apt = _apt(toolchain, cache, suite, SOURCE)
+    with _held(cache, suite, SOURCE):
+        apt.update()
+        what = f"the source package {name} of {suite}"
+        done = apt("source", "--download-only", "--print-uris", name, what=what)
+    uris = _uris(done.stdout)
+    version = next(_version(file) for file, _, _ in uris if file.endswith(".dsc"))
+    pins = (Pin(name, version, SOURCE, sha, size, file) for file, size, sha in uris)
+    return _remember(cache, question, Resolution(suite, SOURCE, tuple(sorted(pins, key=_order))))
+
+
+def expected(cache: Path, resolution: Resolution) -> list[Package]:
+    """The files of a resolution as they will be once :func:`fetch` was called."""
+    return [
+        Package(pin.name, pin.version, pin.arch, pin.sha256, pin.size, _kept(cache, pin))
+        for pin in resolution.pins
+    ]
+
+
+def fetch(toolchain: Toolchain, cache: Path, resolution: Resolution) -> list[Package]:
+    """The files of a resolution, in its order; the missing ones are downloaded.
+
+    Raises:
+        ImageError: one cannot be had, or its bytes are not the ones that the pin names.
+    """
+    missing = [pin for pin in resolution.pins if not _is_whole(_kept(cache, pin), pin)]
+    if missing:
+        with _held(cache, resolution.suite, resolution.arch):
+            _download(toolchain, cache, resolution, missing)
+    return expected(cache, resolution)
+
+
+def source(toolchain: Toolchain, cache: Path, *, suite: str, name: str) -> list[Package]:
+    """The ``.dsc`` and tarballs of a source package: resolved, then fetched."""
+    return fetch(toolchain, cache, resolve_source(toolchain, cache, suite=suite, name=name))
+
+
+def _download(
+    toolchain: Toolchain, cache: Path, resolution: Resolution, missing: Sequence[Pin]
+) -> None:
+    """Have apt download into a temporary folder; keep only what is exactly right."""
+    apt = _apt(toolchain, cache, resolution.suite, resolution.arch)
+    parent = cache / "packages"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-") as name:
+        into = Path(name)
+        _ask(apt, resolution, missing, into)
+        for pin in missing:
+            _keep(cache, pin, _found(into, pin))
+
+
+def _ask(apt: Apt, resolution: Resolution, missing: Sequence[Pin], into: Path) -> None:
+    if resolution.arch == SOURCE:
+        verb = ["source", "--download-only"]
+        names = sorted({f"{pin.name}={pin.version}" for pin in missing})
+    else:
+        verb = ["download"]
+        names = [f"{pin.name}={pin.version}" for pin in missing]
+    what = f"{names_of(names)} of {resolution.suite} ({resolution.arch})"
+    if apt.updated:
+        try:
+            apt(*verb, *names, what=what, network=True, into=into)
+            return
+        except ImageError:
+            # The archive may have moved on since its index was read.
+            apt.update()
+    else:
+        apt.update()
+    apt(*verb, *names, what=what, network=True, into=into)
+
+
+def _found(into: Path, pin: Pin) -> Path:
+    """The downloaded file: apt writes the colon of an epoch as %3a, pins keep apt's names."""
+    return into / pin.file
+
+
+def _keep(cache: Path, pin: Pin, downloaded: Path) -> None:
+    if not _is_whole(downloaded, pin):
+        got = files.sha256_file(downloaded) if downloaded.is_file() else "nothing"
+        raise ImageError(
+            f"package {pin.name} {pin.version} ({pin.arch}) is not the one that is pinned: "
+            f"{pin.file} should be sha256 {pin.sha256}, came as {got}",
+            hint="the archive or a proxy serves something else; nothing of it was kept",
+        )
+    kept = _kept(cache, pin)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    downloaded.chmod(0o644)
+    downloaded.rename(kept)
+
+
+def _is_whole(path: Path, pin: Pin) -> bool:
+    try:
+        return path.stat().st_size == pin.size and files.sha256_file(path) == pin.sha256
+    except OSError:
+        return False
+
+
+def _kept(cache: Path, pin: Pin) -> Path:
+    return cache / "packages" / pin.sha256 / pin.file
+
+
+def _apt(toolchain: Toolchain, cache: Path, suite: str, arch: str) -> Apt:
+    return Apt(toolchain, cache / "apt" / f"{suite}-{arch}", suite, arch)
+
+
+def _held(cache: Path, suite: str, arch: str) -> Any:
+    return files.locked(cache / "apt" / f"{suite}-{arch}.lock")
+
+
+def _recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
+    try:
+        return Resolution.from_json(json.loads(_answer(cache, question).read_text())["answer"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(cache: Path, question: Mapping[str, Any], answer: Resolution) -> Resolution:
+    text = json.dumps({"question": question, "answer": answer.to_json()}, indent=1)
+    files.write_atomic(_answer(cache, question), text)
+    return answer
+
+
+def _answer(cache: Path, question: Mapping[str, Any]) -> Path:
+    return cache / "apt" / "resolutions" / f"{files.sha256_json(question)}.json"
+
+
+def _uris(output: bytes) -> list[tuple[str, int, str]]:
+    found = _URI_LINE.findall(output.decode(errors="replace"))
+    return [(file, int(size), sha) for file, size, sha in found]
+
+
+def _binary_pin(uri: tuple[str, int, str]) -> Pin:
+    file, size, sha = uri
+    name, version, arch = unquote(file).removesuffix(".deb").split("_")
+    return Pin(name, version, arch, sha, size, file)
+
+
+def _version(dsc: str) -> str:
+    return unquote(dsc).removesuffix(".dsc").partition("_")[2]
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def _order(pin: Pin) -> tuple[str, str]:
+    return pin.name, pin.file

@@ -1,0 +1,101 @@
+"""Lab → Plan: everything that follows from what was asked, without looking at the world."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from lab.model import Clock, GuestPlan, GuestSpec, Lab, MachinePlan, Plan, Prebuilt
+
+MIB = 1 << 20
+
+#: The console of Xen: the board's first UART (hw/arm/virt.c).
+XEN_CONSOLE = "console=dtuart dtuart=/pl011@9000000"
+#: The console of dom0: a UART of its own, so that Xen's lines and Linux's never mix.
+DOM0_CONSOLE = "ttyAMA1"
+#: Where the session puts a guest's files in dom0.
+GUEST_FOLDER = "/lab/guests"
+
+
+def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
+    """The plan of a lab. ``clock`` is what the command prefers; labs.yaml has the last word."""
+    return Plan(
+        lab=lab,
+        machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
+        xen_args=xen_args(lab),
+        dom0_args=dom0_args(),
+        consoles=("xen", "dom0", *(guest.name for guest in lab.guests)),
+        guests=tuple(guest_plan(guest) for guest in lab.guests),
+    )
+
+
+def guest_plan(guest: GuestSpec) -> GuestPlan:
+    """A guest alone, for injection into a lab that runs already."""
+    return GuestPlan(guest.name, guest, xl_config(guest))
+
+
+def xen_args(lab: Lab) -> str:
+    """Xen's command line. What the hypervisor's ``args`` say comes last and wins."""
+    words = [XEN_CONSOLE, f"dom0_mem={lab.dom0.memory // MIB}M"]
+    words += ["bootscrub=0", "console_timestamps=boot"]
+    vcpus = lab.dom0.vcpus or len(lab.dom0.cpus)
+    if vcpus:
+        words.append(f"dom0_max_vcpus={vcpus}")
+    if lab.dom0.cpus:
+        words.append("dom0_vcpus_pin")
+    return " ".join([*words, lab.hypervisor.args]).strip()
+
+
+def dom0_args() -> str:
+    """dom0's kernel command line."""
+    return f"console={DOM0_CONSOLE} rdinit=/init"
+
+
+def xl_config(guest: GuestSpec) -> str:
+    """The guest's configuration as xl.cfg(5) reads it.
+
+    A domain that ended, however it did, stays until it is replaced or destroyed: only so
+    can its end be named.
+    """
+    base = f"{GUEST_FOLDER}/{guest.name}"
+    lines = [
+        f"name = {_quoted(guest.name)}",
+        f"kernel = {_quoted(base + '.bin')}",
+        f"memory = {guest.memory // MIB}",
+        f"vcpus = {guest.vcpus}",
+    ]
+    if isinstance(guest.program, Prebuilt) and guest.program.ramdisk:
+        lines.append(f"ramdisk = {_quoted(base + '.ramdisk')}")
+    if guest.cmdline:
+        lines.append(f"cmdline = {_quoted(guest.cmdline)}")
+    if guest.cpus:
+        lines.append(f"cpus = {_quoted(','.join(map(str, guest.cpus)))}")
+    lines.append("disk = []")
+    lines += [f'on_{event} = "preserve"' for event in ("poweroff", "reboot", "watchdog", "crash")]
+    return "\n".join(lines) + "\n"
+
+
+def to_json(value: Plan) -> str:
+    """The plan as ``--plan`` prints it: sorted keys, paths as text, sizes in bytes."""
+    return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A string of xl's configuration language; its escapes are those of C."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return {field.name: _plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

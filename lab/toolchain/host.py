@@ -1,0 +1,110 @@
+"""The host door: the programs on this machine's own PATH, for people who hack on QEMU itself.
+
+It is entered with bubblewrap too, so that paths, environment and isolation inside are the same
+as through the other doors: the machine's own top-level folders are bound read-only in place of
+a tree's. Only what is on PATH differs. Nothing is installed and nothing is pinned.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.errors import ToolchainError
+from lab.model import Door, ToolchainInfo
+from lab.toolchain import bwrap, provide
+from lab.toolchain.sandbox import Sandbox
+from lab.util import files, process
+
+#: Program, and the Debian package that has it.
+NEEDED = {
+    "qemu-system-arm": "qemu-system-arm",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
+    "make": "make",
+    "dtc": "device-tree-compiler",
+}
+
+#: Top-level folders of a machine that are not shown: bubblewrap makes its own, or mounts go there.
+_NOT_SHOWN = ("proc", "sys", "dev", "tmp", "run", "mnt", "media", "srv", "boot", "lost+found")
+
+
+class HostToolchain(Sandbox):
+    """Programs run with this machine's own files, read-only."""
+
+    def __init__(self, versions: dict[str, str], key: str) -> None:
+        env = bwrap.ENVIRONMENT | {"PATH": _path()}
+        super().__init__(Door.HOST, _root(Path("/")), env)
+        self._versions = versions
+        self._key = key
+
+    @property
+    def key(self) -> str:
+        return self._key
+
+    def info(self) -> ToolchainInfo:
+        return ToolchainInfo(
+            door=Door.HOST,
+            key=self._key,
+            where=_path(),
+            origin=f"programs on PATH of {platform.node()}",
+            size=0,
+            versions={"qemu" if "qemu" in k else k: v for k, v in self._versions.items()},
+            packages={},
+        )
+
+
+def open_host(progress: Callable[[str], None]) -> HostToolchain:
+    """The host door. ``$LAB_HOST_PATH`` goes before PATH (a QEMU of one's own, say).
+
+    Raises:
+        ToolchainError: a program is not on PATH; the hint names the packages.
+    """
+    provide.ensure({"bwrap": "bubblewrap"}, progress)
+    found = {name: shutil.which(name, path=_path()) for name in NEEDED}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        packages = " ".join(NEEDED[name] for name in missing)
+        raise ToolchainError(
+            f"not on PATH: {', '.join(missing)}",
+            hint=f"apt-get install {packages}; or use --door rootfs, which brings its own",
+        )
+    hidden = [path for path in found.values() if path and Path(path).parts[1] in _NOT_SHOWN]
+    if hidden:
+        raise ToolchainError(
+            f"{hidden[0]} cannot be used: {Path(hidden[0]).parents[-2]} of this machine is not "
+            "shown inside",
+            hint="put the program under /opt, /usr/local or your home",
+        )
+    paths = {name: path for name, path in found.items() if path}
+    contents = {name: files.sha256_file(Path(path)) for name, path in paths.items()}
+    versions = {name: _version(path) for name, path in paths.items()}
+    return HostToolchain(versions, files.sha256_json([contents, versions]))
+
+
+def _path() -> str:
+    """PATH inside. Relative entries would mean another folder there."""
+    listed = [os.environ.get("LAB_HOST_PATH", ""), os.environ.get("PATH", ""), "/usr/sbin:/sbin"]
+    return ":".join(part for part in ":".join(listed).split(":") if part.startswith("/"))
+
+
+def _version(program: str) -> str:
+    done = process.run([program, "--version"], timeout=20)
+    return done.stdout.decode(errors="replace").partition("\n")[0]
+
+
+def _root(top: Path) -> list[str]:
+    line: list[str] = []
+    for path in sorted(top.iterdir()):
+        if path.name in _NOT_SHOWN:
+            continue
+        if path.is_symlink():
+            line += ["--symlink", os.readlink(path), f"/{path.name}"]  # noqa: PTH115
+        elif path.is_dir() and path.name == "var":
+            line += ["--ro-bind-try", str(path / "lib"), "/var/lib"]
+        elif path.is_dir():
+            line += ["--ro-bind", str(path), f"/{path.name}"]
+    return line

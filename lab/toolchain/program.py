@@ -1,0 +1,82 @@
+"""A started program as a process of this host: who it is, whether it lives, how it ends.
+
+The process is looked at through a pidfd (pidfd_open(2)), so that waiting needs no polling and
+a signal never reaches a stranger who was given the pid later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+
+from lab.model import ProgramRecord
+from lab.util import process
+
+#: How long a killed program may take to be gone: the kernel ends its whole pid namespace.
+KILL_SECONDS = 10.0
+
+
+class HostProgram:
+    """The process of a record. ``starter`` is our child that reports its exit status."""
+
+    def __init__(self, record: ProgramRecord, starter: process.Child | None = None) -> None:
+        self._record = record
+        self._starter = starter
+
+    @property
+    def record(self) -> ProgramRecord:
+        return self._record
+
+    def alive(self) -> bool:
+        with self._pidfd() as handle:
+            return handle is not None and not _ended(handle, 0)
+
+    def wait(self, timeout: float) -> bool:
+        with self._pidfd() as handle:
+            return handle is None or _ended(handle, timeout)
+
+    def returncode(self) -> int | None:
+        if self._starter is None or self.alive():
+            return None
+        return process.reap(self._starter, KILL_SECONDS)
+
+    def kill(self) -> None:
+        with self._pidfd() as handle:
+            if handle is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                _ended(handle, KILL_SECONDS)
+        self.returncode()
+
+    @contextlib.contextmanager
+    def _pidfd(self) -> Iterator[int | None]:
+        """A handle on the very process of the record, or ``None`` when it has ended.
+
+        The start time is compared after opening: what the handle is on cannot change then.
+        """
+        handle = _open(int(self._record.id))
+        try:
+            yield handle if handle is not None and self._is_ours() else None
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+    def _is_ours(self) -> bool:
+        started = process.start_time(int(self._record.id))
+        return self._record.boot_id == process.boot_id() and self._record.start_time == started
+
+
+def _open(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (ProcessLookupError, OSError):
+        return None
+
+
+def _ended(handle: int, timeout: float) -> bool:
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(timeout * 1000))

@@ -1,0 +1,67 @@
+"""The rootfs door: a Debian tree of our own, entered with bubblewrap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.model import Door, ToolchainInfo
+from lab.toolchain import bwrap, provide, tree
+from lab.toolchain.sandbox import Sandbox
+from lab.toolchain.tree import Progress, Tree
+
+#: What the host must have to make the tree, and to enter it.
+TO_MAKE = {"mmdebstrap": "mmdebstrap", provide.KEYRING: "debian-archive-keyring"}
+TO_ENTER = {"bwrap": "bubblewrap"}
+
+#: The links of a merged /usr. The rest of the tree (/var, /root, /boot) is not for programs.
+_LINKS = ("bin", "sbin", "lib", "lib64")
+
+#: Whose version a person wants to know, and the package that has it.
+NOTABLE = {
+    "qemu": "qemu-system-arm",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
+    "make": "make",
+    "dtc": "device-tree-compiler",
+}
+
+
+class RootfsToolchain(Sandbox):
+    """Programs run in ``tree``, which they see read-only."""
+
+    def __init__(self, made: Tree) -> None:
+        super().__init__(Door.ROOTFS, _root(made.path), bwrap.ENVIRONMENT)
+        self._tree = made
+
+    @property
+    def key(self) -> str:
+        return self._tree.key
+
+    def info(self) -> ToolchainInfo:
+        versions = {name: pin["version"] for name, pin in self._tree.packages.items()}
+        return ToolchainInfo(
+            door=Door.ROOTFS,
+            key=self.key,
+            where=str(self._tree.path),
+            origin=self._tree.origin,
+            size=self._tree.size,
+            versions={name: versions.get(package, "") for name, package in NOTABLE.items()},
+            packages=versions,
+        )
+
+
+def open_rootfs(cache: Path, progress: Progress) -> RootfsToolchain:
+    """The rootfs door, made on first use.
+
+    Raises:
+        ToolchainError: the host lacks something that may not be installed from here, or the
+            tree could not be made.
+    """
+    made = tree.find(cache)
+    provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
+    return RootfsToolchain(made or tree.make(cache, progress))
+
+
+def _root(path: Path) -> list[str]:
+    bound = ["--ro-bind", str(path / "usr"), "/usr", "--ro-bind", str(path / "etc"), "/etc"]
+    return [*bound, *(part for name in _LINKS for part in ("--symlink", f"usr/{name}", f"/{name}"))]

@@ -1,0 +1,92 @@
+"""What this machine's own apt is set up with: where its archive is, and through which proxy.
+
+No address of an archive is written down in the project: it comes from here, or from the
+default of the tool that is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.util import process
+
+#: Transports that also work from inside the toolchain (not ``file:`` and ``cdrom:``).
+_TRANSPORTS = ("http://", "https://")
+_PROXY = re.compile(r'^Acquire::(?:https?|ftp)::Proxy(?:::[^ ]+)? "[^"]+";$')
+_ONE_LINE = re.compile(r"^deb[ \t]+(?:\[[^]]*\][ \t]+)?(\S+)[ \t]+(\S+)[ \t]+(.*)$", re.MULTILINE)
+
+#: One source: address, suites, components.
+_Source = tuple[str, list[str], list[str]]
+
+
+def archive_of_this_machine() -> str | None:
+    """The address of the Debian archive that this machine uses; ``None`` if it has none.
+
+    A machine of another distribution has an archive too, but not of Debian's packages. apt
+    knows an archive's origin only when it has read its index; before, the sources must do.
+    """
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
+    only = ["Origin: Debian", "Label: Debian", "Created-By: Packages"]
+    for line in _lines([*command, *only]):
+        address, _, release = line.partition(" ")
+        if address.startswith(_TRANSPORTS) and "-" not in release:
+            return address.rstrip("/")
+    return _archive_in_sources(Path("/"))
+
+
+def proxies_of_this_machine() -> tuple[str, ...]:
+    """The proxy lines of ``apt-config dump``, as they may stand in an apt configuration."""
+    return tuple(line for line in _lines(["apt-config", "dump"]) if _PROXY.match(line))
+
+
+def archive_of_sources(text: str, suite: str | None = None) -> str | None:
+    """The address in the text of a sources.list or .sources file (sources.list(5)).
+
+    Only of ``main``, and of ``suite``, or of any that is no update or security suite.
+    """
+    for address, suites, components in (*_one_lines(text), *_stanzas(text)):
+        right = suite in suites if suite else any("-" not in name for name in suites)
+        if right and "main" in components and address.startswith(_TRANSPORTS):
+            return address.rstrip("/")
+    return None
+
+
+def _archive_in_sources(root: Path) -> str | None:
+    """What the sources of a Debian machine say; ``None`` on any other machine."""
+    try:
+        release = (root / "etc/os-release").read_text()
+    except OSError:
+        return None
+    fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', release, re.MULTILINE))
+    if fields.get("ID") != "debian":
+        return None
+    folder = root / "etc/apt"
+    for path in (folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))):
+        text = path.read_text(errors="replace") if path.is_file() else ""
+        if found := archive_of_sources(text, fields.get("VERSION_CODENAME")):
+            return found
+    return None
+
+
+def _one_lines(text: str) -> Iterator[_Source]:
+    for match in _ONE_LINE.finditer(text):
+        yield match[1], match[2].split(), match[3].split()
+
+
+def _stanzas(text: str) -> Iterator[_Source]:
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.+)$", stanza, re.MULTILINE))
+        words = {name.lower(): value.split() for name, value in fields.items()}
+        if "deb" in words.get("types", ()) and words.get("enabled") != ["no"]:
+            for address in words.get("uris", ()):
+                yield address, words.get("suites", []), words.get("components", [])
+
+
+def _lines(argv: list[str]) -> list[str]:
+    try:
+        done = process.run(argv, timeout=30)
+    except (FileNotFoundError, process.TimedOut):
+        return []
+    return done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []

@@ -1,0 +1,136 @@
+"""What strangers wrote, made harmless for a terminal; and plain tables.
+
+A guest's output may hold anything: escape sequences that retype a command, characters that
+reorder or hide text, megabytes without a line end. :func:`escape` shows all of it as text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Sequence
+
+#: The most characters (of text) or bytes (of raw output) that one line shows.
+LINE_LIMIT = 2000
+
+#: Printable by Unicode's tables, yet invisible: fillers, joiners and variation selectors.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def escape(value: bytes | str, *, limit: int = LINE_LIMIT) -> str:
+    """One line as harmless text: what is not plainly visible becomes ``\\xNN`` or ``\\uNNNN``.
+
+    Tabs stay, line ends are escaped too. Bytes that are not UTF-8 become ``\\xNN``. What is
+    longer than ``limit`` (bytes or characters of the input) is cut, and how much was cut is
+    said. A backslash that was there stays as it is: the raw bytes are in the run folder.
+    """
+    cut = len(value) - limit
+    if cut > 0:
+        unit = "bytes" if isinstance(value, bytes) else "characters"
+        value, cut = _cut(value, limit)
+        return f"{_escape(value)} … [{cut} more {unit}]"
+    return _escape(value)
+
+
+def escape_lines(value: bytes | str, *, last: int | None = None) -> str:
+    """Several lines, each escaped; only the ``last`` ones if given. Line ends stay."""
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    kept = lines if last is None else lines[max(0, len(lines) - last) :]
+    return "\n".join(escape(line.rstrip("\r")) for line in kept)
+
+
+class ScreenFilter:
+    """A stream for a person's terminal: text, line ends, and the few harmless sequences.
+
+    Colours, cursor movement within the screen and erasing (ECMA-48, CSI with the final bytes
+    in ``_HARMLESS``) pass, so that a shell's line editing works; whatever else begins with ESC
+    or is a control character is shown as text.
+    """
+
+    _HARMLESS = re.compile(r"\x1b\[[0-9;]{0,16}[ABCDGHJKPXdm@]")
+    _BEGUN = re.compile(r"\x1b(\[[0-9;]{0,16})?$")
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._rest = ""
+
+    def feed(self, data: bytes) -> str:
+        """What may be shown of these bytes; a sequence that is cut off waits for its rest."""
+        text = self._rest + self._decoder.decode(data)
+        begun = self._BEGUN.search(text)
+        self._rest = begun.group() if begun else ""
+        return self._shown(text[: begun.start()] if begun else text)
+
+    def _shown(self, text: str) -> str:
+        shown = []
+        end = 0
+        for match in self._HARMLESS.finditer(text):
+            shown += [_escape_stream(text[end : match.start()]), match.group()]
+            end = match.end()
+        return "".join([*shown, _escape_stream(text[end:])])
+
+
+def quote(value: str, *, limit: int = 60) -> str:
+    """A user's word inside a sentence: escaped, short, in quotation marks."""
+    return f"'{escape(value, limit=limit)}'"
+
+
+def table(rows: Iterable[Sequence[object]], *, header: Sequence[str] = ()) -> str:
+    """Aligned columns for standard output; numbers to the right, no trailing blanks."""
+    cells = [[str(cell) for cell in row] for row in ([header] if header else [])]
+    numeric: list[Sequence[object]] = list(rows)
+    cells += [[str(cell) for cell in row] for row in numeric]
+    if not cells:
+        return ""
+    count = max(len(row) for row in cells)
+    widths = [max((len(row[i]) for row in cells if i < len(row)), default=0) for i in range(count)]
+    right = [_all_numbers(numeric, i) for i in range(count)]
+    return "\n".join(_row(row, widths, right) for row in cells)
+
+
+def _row(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    parts = [
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(row, widths, right, strict=False)
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def _all_numbers(rows: Sequence[Sequence[object]], column: int) -> bool:
+    values = [row[column] for row in rows if column < len(row)]
+    return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
+def _cut(value: bytes | str, limit: int) -> tuple[bytes | str, int]:
+    """The first ``limit`` bytes or characters, never half a UTF-8 character, and the rest's."""
+    if isinstance(value, bytes):
+        while limit > 0 and value[limit] & 0xC0 == 0x80:
+            limit -= 1
+    return value[:limit], len(value) - limit
+
+
+def _escape(value: bytes | str) -> str:
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+    if text.isprintable() and not _INVISIBLE.search(text):
+        return text
+    return "".join(map(_escape_char, text))
+
+
+def _escape_stream(text: str) -> str:
+    return "".join(char if char in "\r\n\b\t\a" else _escape_char(char) for char in text)
+
+
+def _escape_char(char: str) -> str:
+    if char == "\t" or (char.isprintable() and not _INVISIBLE.match(char)):
+        return char
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8, PEP 383
+        code -= 0xDC00
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

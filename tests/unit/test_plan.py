@@ -1,0 +1,136 @@
+"""A plan is a function of the lab: these are the golden ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab import plan as planning
+from lab.model import (
+    Clock,
+    Dom0Spec,
+    Expectation,
+    FreeRtosApp,
+    GuestSpec,
+    HypervisorSpec,
+    Lab,
+    Prebuilt,
+)
+
+HELLO = GuestSpec("hello", FreeRtosApp(Path("/src/hello")))
+LAB = Lab("one", HypervisorSpec("stock"), guests=(HELLO,))
+
+GOLDEN_XL = """\
+name = "hello"
+kernel = "/lab/guests/hello.bin"
+memory = 16
+vcpus = 1
+disk = []
+on_poweroff = "preserve"
+on_reboot = "preserve"
+on_watchdog = "preserve"
+on_crash = "preserve"
+"""
+
+GOLDEN_PLAN = {
+    "consoles": ["xen", "dom0", "hello"],
+    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init",
+    "guests": [
+        {
+            "config": GOLDEN_XL,
+            "name": "hello",
+            "spec": {
+                "cmdline": "",
+                "cpus": [],
+                "memory": 16777216,
+                "name": "hello",
+                "program": {
+                    "app": "/src/hello",
+                    "emergency_console": False,
+                    "kernel_tree": None,
+                },
+                "vcpus": 1,
+            },
+        }
+    ],
+    "lab": {
+        "clock": None,
+        "cpus": 1,
+        "description": "",
+        "dom0": {"cpus": [], "memory": 268435456, "vcpus": None},
+        "expect": [{"on": "hello", "regex": False, "text": "hi", "within": 10.0}],
+        "guests": ["…"],
+        "hypervisor": {
+            "args": "",
+            "kconfig": [],
+            "name": "stock",
+            "origin": "package",
+            "source": None,
+        },
+        "memory": 1073741824,
+        "name": "one",
+    },
+    "machine": {"clock": "virtual", "cpus": 1, "memory": 1073741824},
+    "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "
+    "console_timestamps=boot",
+}
+
+
+def test_plan_as_json_is_golden() -> None:
+    lab = Lab(
+        "one",
+        HypervisorSpec("stock"),
+        guests=(HELLO,),
+        expect=(Expectation("hello", "hi", within=10.0),),
+    )
+    found = json.loads(planning.to_json(planning.plan(lab, clock=Clock.VIRTUAL)))
+    assert found["lab"]["guests"] == [found["guests"][0]["spec"]]
+    found["lab"]["guests"] = ["…"]
+    assert found == GOLDEN_PLAN
+
+
+def test_same_lab_same_json() -> None:
+    assert planning.to_json(planning.plan(LAB)) == planning.to_json(planning.plan(LAB))
+
+
+def test_labs_yaml_has_the_last_word_on_the_clock() -> None:
+    lab = Lab("one", HypervisorSpec("stock"), clock=Clock.VIRTUAL)
+    assert planning.plan(lab, clock=Clock.HOST).machine.clock is Clock.VIRTUAL
+    assert planning.plan(LAB).machine.clock is Clock.HOST
+
+
+def test_pinning_dom0_and_hypervisor_arguments() -> None:
+    lab = Lab("p", HypervisorSpec("d", args="sched=rtds"), cpus=2, dom0=Dom0Spec(cpus=(0,)))
+    assert planning.xen_args(lab).endswith("dom0_max_vcpus=1 dom0_vcpus_pin sched=rtds")
+
+
+def test_pinned_guest_with_ramdisk_and_arguments() -> None:
+    guest = GuestSpec(
+        "linux",
+        Prebuilt(Path("/k"), Path("/r")),
+        memory=64 << 20,
+        vcpus=2,
+        cpus=(1, 3),
+        cmdline='a="b" c\\d',
+    )
+    lines = planning.xl_config(guest).splitlines()
+    assert 'ramdisk = "/lab/guests/linux.ramdisk"' in lines
+    assert 'cmdline = "a=\\"b\\" c\\\\d"' in lines
+    assert 'cpus = "1,3"' in lines
+    assert "memory = 64" in lines
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_arguments_cannot_leave_their_quotes(text: str) -> None:
+    """However strange the arguments, they stay one line and one string."""
+    plain = planning.xl_config(GuestSpec("x", Prebuilt(Path("/k")), cmdline="x")).splitlines()
+    lines = planning.xl_config(GuestSpec("x", Prebuilt(Path("/k")), cmdline=text)).splitlines()
+    if text:
+        assert len(lines) == len(plain)
+        (line,) = [line for line in lines if line.startswith("cmdline")]
+        body = line.removeprefix('cmdline = "').removesuffix('"')
+        assert body.replace("\\\\", "").replace('\\"', "").count('"') == 0
+        assert body.replace("\\\\", "").replace('\\"', "").count("\\") == 0
