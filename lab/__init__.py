@@ -2,3 +2,5 @@
 
 The public interface is :mod:`lab.api`.
 """
+
+__version__ = "0.1.0"

@@ -178,6 +178,22 @@ class MachinePlan:
     clock: Clock
 
 
+def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
+    """QEMU's arguments for the board itself: what decides its device tree.
+
+    The tree that Xen is given was dumped from exactly this board with two ``-serial``;
+    the machine must be started with the same.
+    """
+    return (
+        "-machine", "virt,virtualization=on,highmem=off",
+        "-cpu", "cortex-a15",
+        "-m", f"{machine.memory >> 20}M",
+        "-smp", str(machine.cpus),
+        "-nic", "none", "-display", "none", "-no-reboot",
+        "-global", "virtio-mmio.force-legacy=false",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class GuestPlan:
     """A guest as the toolstack will see it. ``config`` is the text of its xl configuration."""
@@ -245,6 +261,16 @@ class GuestImage:
     ramdisk: Image | None = None
     elf: Image | None = None
     library: Image | None = None
+
+    def parts(self) -> dict[str, Image]:
+        """The files that there are, by what they are."""
+        found = {
+            "kernel": self.kernel,
+            "ramdisk": self.ramdisk,
+            "elf": self.elf,
+            "library": self.library,
+        }
+        return {name: image for name, image in found.items() if image}
 
 
 # ---------------------------------------------------------------- how programs are run
@@ -398,9 +424,13 @@ class Domain:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Pass, or the layer that failed and why."""
+    """Pass, or the layer that failed and why.
+
+    ``tail`` is the last lines of the console concerned, harmless to print.
+    """
 
     passed: bool
     layer: Layer | None = None
     reason: str = ""
     exit_status: ExitStatus = ExitStatus.PASS
+    tail: str = ""

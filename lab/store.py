@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Entry:
     path: Path
     inputs: Mapping[str, Any]
     outputs: Mapping[str, str]
+    verified: bool = False
 
     def image(self, name: str) -> Image:
         """One file of the entry as an :class:`Image`, verified.
@@ -54,7 +55,7 @@ class Entry:
         """
         path = self.path / name
         wanted = self.outputs[name]
-        if not path.is_file() or files.sha256_file(path) != wanted:
+        if not self.verified and not _is(path, wanted):
             raise ImageError(
                 f"stored image {self.kind}/{name} is damaged: {path}",
                 hint=f"remove {path.parent.parent} and run the command again: it is rebuilt",
@@ -63,10 +64,17 @@ class Entry:
 
 
 class Store:
-    """Entries under one root folder. Several processes may use it at once."""
+    """Entries under one root folder. Several processes may use it at once.
 
-    def __init__(self, root: Path | None = None) -> None:
+    ``before_build`` is called before anything is built: what only a build needs (packages)
+    is fetched there, so that with everything stored nothing is fetched.
+    """
+
+    def __init__(
+        self, root: Path | None = None, before_build: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.root = (root or cache_root()) / "store"
+        self._before_build = before_build
 
     def get(self, kind: str, inputs: Mapping[str, Any]) -> Entry | None:
         """The entry made of these inputs, or ``None``. A damaged one is set aside."""
@@ -91,14 +99,13 @@ class Store:
         key = entry_key(kind, inputs)
         with self._held(kind, key):
             entry = self.get(kind, inputs)
-            if entry and _whole(entry):
-                return entry
-            if entry:
+            if entry is None or not _whole(entry):
                 self.discard(kind, key)
-            self._build(kind, key, inputs, build)
-        made = self.get(kind, inputs)
-        assert made is not None
-        return made
+                self._before_build(kind)
+                self._build(kind, key, inputs, build)
+                entry = self.get(kind, inputs)
+        assert entry is not None
+        return replace(entry, verified=True)
 
     def discard(self, kind: str, key: str) -> None:
         """Forget an entry."""
@@ -153,8 +160,27 @@ def _hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def _is(path: Path, wanted: str) -> bool:
+    return path.is_file() and files.sha256_file(path) == wanted
+
+
 def _whole(entry: Entry) -> bool:
     try:
         return _hashes(entry.path) == dict(entry.outputs)
     except OSError:
         return False
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """An entry for people and programs: size in bytes, what it was made of in a few words."""
+    size = sum((entry.path / name).stat().st_size for name in entry.outputs)
+    words = entry.inputs.get("version") or entry.inputs.get("app", {}).get("name") or ""
+    return {
+        "kind": entry.kind,
+        "key": entry.key,
+        "size": size,
+        "made_of": str(words),
+        "path": str(entry.path),
+        "inputs": dict(entry.inputs),
+        "outputs": dict(entry.outputs),
+    }

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from lab.util import process
+
 #: The checkout.
 ROOT = Path(__file__).resolve().parent.parent
+#: Folders that are made, not written.
+MADE = {".git", ".venv", "runs", "build", "dist", "__pycache__"}
 
 # The machines that run this are shared and slow at times: no limit on one example's time.
 settings.register_profile("lab", deadline=None, max_examples=60, derandomize=True)
@@ -19,3 +24,25 @@ settings.load_profile("lab")
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def sources() -> list[Path]:
+    """Every file that somebody wrote: what git knows or would take; without git, all."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = process.run(listing, cwd=ROOT, timeout=60)
+    except FileNotFoundError:
+        return _walk()
+    if done.returncode != 0:
+        return _walk()
+    names = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    return sorted(ROOT / name for name in names if name and (ROOT / name).is_file())
+
+
+def _walk() -> list[Path]:
+    found = []
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [name for name in below if name not in MADE and not name.startswith(".")]
+        found += [Path(folder, name) for name in names]
+    return sorted(found)

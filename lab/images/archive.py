@@ -110,6 +110,14 @@ def resolve_source(
     return _remember(cache, question, Resolution(suite, SOURCE, tuple(sorted(pins, key=_order))))
 
 
+def expected(cache: Path, resolution: Resolution) -> list[Package]:
+    """The files of a resolution as they will be once :func:`fetch` was called."""
+    return [
+        Package(pin.name, pin.version, pin.arch, pin.sha256, pin.size, _kept(cache, pin))
+        for pin in resolution.pins
+    ]
+
+
 def fetch(toolchain: Toolchain, cache: Path, resolution: Resolution) -> list[Package]:
     """The files of a resolution, in its order; the missing ones are downloaded.
 
@@ -120,10 +128,7 @@ def fetch(toolchain: Toolchain, cache: Path, resolution: Resolution) -> list[Pac
     if missing:
         with _held(cache, resolution.suite, resolution.arch):
             _download(toolchain, cache, resolution, missing)
-    return [
-        Package(pin.name, pin.version, pin.arch, pin.sha256, pin.size, _kept(cache, pin))
-        for pin in resolution.pins
-    ]
+    return expected(cache, resolution)
 
 
 def source(toolchain: Toolchain, cache: Path, *, suite: str, name: str) -> list[Package]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.errors import ImageError
 from lab.model import Mount, Package, Toolchain
-from lab.store import Store
+from lab.store import Entry, Store
 
 #: Debian carries a FreeRTOS kernel (V9.0.0) inside this source package, in this folder.
 FREERTOS_PACKAGE = "micropython"
@@ -18,8 +18,11 @@ FREERTOS_FILES = ("License", "Source/*.c", "Source/include", "Source/portable/Me
 
 XEN_HEADERS_PACKAGE = "libxen-dev"
 
+#: The kind of the kernel's store entry.
+KERNEL_KIND = "freertos-kernel"
 
-def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Path:
+
+def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
     """The FreeRTOS kernel: ``tasks.c``, …, ``include/``, ``portable/MemMang/heap_4.c``.
 
     ``packages`` are the files of the source package ``micropython``.
@@ -41,18 +44,18 @@ def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Packa
         if not (into / "tasks.c").is_file():
             raise ImageError(f"{tarball.path.name} holds no FreeRTOS kernel")
 
-    return store.make("freertos-kernel", _inputs(tarball, FREERTOS_FILES), build).path
+    return store.make(KERNEL_KIND, _inputs(tarball, FREERTOS_FILES), build)
 
 
-def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Path:
-    """The folder with ``include/xen``, out of the package ``libxen-dev``."""
+def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
+    """An entry with ``usr/include/xen``, out of the package ``libxen-dev``."""
     package = _one([p for p in packages if p.name == XEN_HEADERS_PACKAGE], ".deb")
 
     def build(into: Path) -> None:
         mounts = [Mount(package.path, "/in/package"), Mount(into, "/out", writable=True)]
         toolchain.run(["dpkg-deb", "--extract", "/in/package", "/out"], mounts=mounts)
 
-    return store.make("xen-headers", _inputs(package), build).path / "usr"
+    return store.make("xen-headers", _inputs(package), build)
 
 
 def _one(packages: Sequence[Package], part: str) -> Package:

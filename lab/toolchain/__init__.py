@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import ToolchainError, UsageError
-from lab.model import Door, Toolchain
+from lab.model import Door, Program, ProgramRecord, Toolchain
 from lab.store import cache_root
 from lab.toolchain.host import open_host
+from lab.toolchain.program import HostProgram
 from lab.toolchain.rootfs import open_rootfs
 
-__all__ = ["open_toolchain"]
+__all__ = ["adopt", "open_toolchain"]
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -40,3 +41,8 @@ def open_toolchain(
     if chosen == Door.DOCKER:
         raise ToolchainError("the docker door is not there yet", hint="use --door rootfs")
     raise UsageError(f"there is no door {chosen!r}", hint=f"one of: {', '.join(DOORS)}")
+
+
+def adopt(record: ProgramRecord) -> Program:
+    """The program of a record, whichever door started it; needs no toolchain."""
+    return HostProgram(record)

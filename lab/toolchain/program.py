@@ -10,7 +10,6 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
 from collections.abc import Iterator
 
 from lab.model import ProgramRecord
@@ -23,9 +22,7 @@ KILL_SECONDS = 10.0
 class HostProgram:
     """The process of a record. ``starter`` is our child that reports its exit status."""
 
-    def __init__(
-        self, record: ProgramRecord, starter: subprocess.Popen[bytes] | None = None
-    ) -> None:
+    def __init__(self, record: ProgramRecord, starter: process.Child | None = None) -> None:
         self._record = record
         self._starter = starter
 
@@ -44,9 +41,7 @@ class HostProgram:
     def returncode(self) -> int | None:
         if self._starter is None or self.alive():
             return None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._starter.wait(KILL_SECONDS)
-        return None
+        return process.reap(self._starter, KILL_SECONDS)
 
     def kill(self) -> None:
         with self._pidfd() as handle:

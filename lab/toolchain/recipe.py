@@ -38,6 +38,8 @@ LINKS = (
     ("usr/bin/cc", "gcc"),
     ("usr/bin/which", "which.debianutils"),
     ("usr/bin/yacc", "bison.yacc"),
+    ("usr/lib/arm-none-eabi/include", "../../include/newlib"),
+    ("usr/lib/arm-none-eabi/lib", "newlib"),
 )
 
 

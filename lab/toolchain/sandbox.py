@@ -6,7 +6,6 @@ import json
 import os
 import select
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -122,7 +121,7 @@ def _check_mounts(mounts: Sequence[Mount]) -> None:
             )
 
 
-def _spawn(line: list[str], log: IO[bytes], fds: Sequence[int]) -> subprocess.Popen[bytes]:
+def _spawn(line: list[str], log: IO[bytes], fds: Sequence[int]) -> process.Child:
     try:
         return process.spawn(line, log_to=log, keep_fds=fds)
     except FileNotFoundError:
@@ -152,7 +151,7 @@ def _record(
     door: Door,
     tag: str,
     pid: int | None,
-    starter: subprocess.Popen[bytes],
+    starter: process.Child,
     argv: Sequence[str],
     log: IO[bytes],
 ) -> ProgramRecord:

@@ -30,8 +30,26 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def tree_hashes(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> dict[str, str]:
+    """Every file below a folder, by its path there, with its sha256; links by their target."""
+    found: dict[str, str] = {}
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in skip)
+        for name in sorted(names):
+            path = Path(parent, name)
+            where = str(path.relative_to(folder))
+            if path.is_symlink():
+                found[where] = f"-> {path.readlink()}"
+            elif path.is_file():
+                found[where] = sha256_file(path)
+    return found
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that readers see the old bytes or the new ones, never a part."""
+    """Write a file so that readers see the old bytes or the new ones, never a part.
+
+    Its mode is what the umask allows, as for any new file (mkstemp(3) would keep it private).
+    """
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -40,10 +58,19 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             stream.write(raw)
             stream.flush()
             os.fsync(stream.fileno())
+        Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """This process's umask (proc_pid_status(5)); umask(2) can only be read by setting it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o077
 
 
 def remove_tree(path: Path) -> None:

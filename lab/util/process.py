@@ -19,6 +19,9 @@ from typing import IO
 from lab.model import Completed
 from lab.util.deadline import Deadline
 
+#: A started program that is our child.
+Child = subprocess.Popen[bytes]
+
 log = logging.getLogger("lab.process")
 
 #: What a program gets of our environment; the rest is given by name.
@@ -91,7 +94,7 @@ def spawn(
     log_to: IO[bytes],
     env: Mapping[str, str] | None = None,
     keep_fds: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start a program that goes on when this process ends. Its output goes to ``log_to``."""
     log.debug("spawn: %s", shlex.join(argv))
     return subprocess.Popen(
@@ -103,6 +106,14 @@ def spawn(
         pass_fds=tuple(keep_fds),
         start_new_session=True,
     )
+
+
+def reap(child: Child, seconds: float) -> int | None:
+    """The exit status of a child that ends within ``seconds``; ``None`` if it does not."""
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def boot_id() -> str:
@@ -129,13 +140,13 @@ def end_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _end_group(process: Child) -> None:
     end_group(process.pid)
 
 
 def _completed(
     argv: Sequence[str],
-    process: subprocess.Popen[bytes],
+    process: Child,
     out: bytes | None,
     err: bytes | None,
     clock: Deadline,

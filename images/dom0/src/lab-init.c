@@ -1,0 +1,189 @@
+/*
+ * lab-init: dom0's first process.
+ *
+ * Brings up what xl and the agent need, then keeps the agent and a shell on the console
+ * running. The agent is started last: when it answers, everything is ready. A shell script
+ * did the same in twice the time: in an emulated machine every new process is dear.
+ *
+ * A step that fails prints one line "lab: FAILED step: what happened" on the console, after
+ * whatever the failing program itself said there, and switches the machine off.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define AGENT "org.qemu.guest_agent.0"
+#define MODULES "/lib/modules"
+#define RESPAWN_US 200000
+
+typedef char *const arguments[];
+
+static arguments consoled = { "/usr/sbin/lab-consoled", AGENT, NULL };
+static arguments xenstored = { "/usr/sbin/xenstored", "--pid-file", "/run/xenstored.pid", NULL };
+static arguments init_dom0 = { "/usr/sbin/xen-init-dom0", NULL };
+static arguments xenconsoled = { "/usr/sbin/xenconsoled", "--log=guest",
+				 "--pid-file=/run/xenconsoled.pid", NULL };
+static arguments agent = { "/usr/sbin/qemu-ga", "--method=virtio-serial",
+			   "--path=/dev/virtio-ports/" AGENT, "--statedir=/run", NULL };
+static arguments shell = { "-sh", NULL };
+
+static void fail(const char *step, const char *format, ...)
+{
+	char words[256];
+	va_list rest;
+
+	va_start(rest, format);
+	vsnprintf(words, sizeof words, format, rest);
+	va_end(rest);
+	dprintf(STDERR_FILENO, "lab: FAILED %s: %s\n", step, words);
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static void attach(const char *type, const char *target)
+{
+	mkdir(target, 0755);
+	if (mount(type, target, type, 0, NULL))
+		fail("mounts", "%s on %s: %s", type, target, strerror(errno));
+}
+
+/* Insert the modules named in the list, which has them in the order of their needs. */
+static void insert_modules(void)
+{
+	char name[64], path[sizeof MODULES + sizeof name + 4];
+	FILE *order = fopen(MODULES "/order", "r");
+
+	if (!order)
+		fail("modules", MODULES "/order: %s", strerror(errno));
+	while (fgets(name, sizeof name, order)) {
+		int file;
+
+		name[strcspn(name, "\n")] = 0;
+		snprintf(path, sizeof path, MODULES "/%s.ko", name);
+		file = open(path, O_RDONLY | O_CLOEXEC);
+		if (file < 0 || (syscall(SYS_finit_module, file, "", 0) && errno != EEXIST))
+			fail("modules", "%s: %s", path, strerror(errno));
+		close(file);
+	}
+	fclose(order);
+}
+
+static pid_t start(arguments argv)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
+	dup2(STDIN_FILENO, STDOUT_FILENO);
+	execv(argv[0], argv);
+	_exit(127);
+}
+
+/* Wait until a program, or its parent part if it is a daemon, has ended well. */
+static void finish(pid_t pid, arguments argv)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		fail(argv[0], "%s", strerror(errno));
+	if (WIFSIGNALED(status))
+		fail(argv[0], "killed by signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		fail(argv[0], "exit status %d", WEXITSTATUS(status));
+}
+
+/* The terminal behind /dev/console, which alone can be a shell's controlling terminal. */
+static void console_path(char *path, size_t size)
+{
+	char names[64] = "console", *last;
+	int fd = open("/sys/class/tty/console/active", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? 0 : read(fd, names, sizeof names - 1);
+
+	if (got > 0)
+		names[got] = 0;
+	close(fd);
+	names[strcspn(names, "\n")] = 0;
+	last = strrchr(names, ' ');
+	snprintf(path, size, "/dev/%s", last ? last + 1 : names);
+}
+
+/* A shell on the console for whoever presses Enter; until then it is one quiet process. */
+static pid_t start_shell(void)
+{
+	char path[80], key = 0;
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	console_path(path, sizeof path);
+	setsid();
+	fd = open(path, O_RDWR);
+	ioctl(fd, TIOCSCTTY, 1);
+	for (int i = 0; i < 3; i++)
+		dup2(fd, i);
+	dprintf(fd, "\nlab: dom0 is ready; press Enter for a shell\n");
+	while (read(fd, &key, 1) == 1 && key != '\n')
+		;
+	setenv("HOME", "/root", 1);
+	setenv("TERM", "vt100", 0);
+	if (chdir("/root") == 0)
+		execv("/bin/sh", shell);
+	_exit(127);
+}
+
+static void on_signal(int number)
+{
+	sync();
+	reboot(number == SIGTERM ? RB_AUTOBOOT : RB_POWER_OFF);
+}
+
+int main(void)
+{
+	pid_t consoles, names, log, agent_pid, shell_pid;
+
+	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
+	signal(SIGTERM, on_signal);	/* busybox reboot */
+	signal(SIGUSR1, on_signal);	/* busybox halt */
+	signal(SIGUSR2, on_signal);	/* busybox poweroff */
+	attach("proc", "/proc");
+	attach("sysfs", "/sys");
+	attach("devtmpfs", "/dev");
+	attach("devpts", "/dev/pts");
+	insert_modules();
+	attach("xenfs", "/proc/xen");
+	consoles = start(consoled);
+	finish(start(xenstored), xenstored);
+	names = start(init_dom0);
+	log = start(xenconsoled);
+	finish(names, init_dom0);
+	finish(log, xenconsoled);
+	finish(consoles, consoled);
+	agent_pid = start(agent);
+	shell_pid = start_shell();
+	for (;;) {
+		pid_t ended = wait(NULL);
+
+		if (ended == agent_pid || ended == shell_pid)
+			usleep(RESPAWN_US);
+		if (ended == agent_pid)
+			agent_pid = start(agent);
+		else if (ended == shell_pid)
+			shell_pid = start_shell();
+	}
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What the device tree says about the machine that Xen made for us. */
+#ifndef PLATFORM_H
+#define PLATFORM_H
+
+#include <stdint.h>
+
+struct platform {
+    uint64_t ram_base, ram_size;
+    uint64_t gic_distributor, gic_cpu;
+    uint32_t timer_irq;         /* the virtual timer's */
+    uint32_t physical_timer_irq;
+    uint32_t event_irq;
+    uint32_t timer_hz;          /* 0: ask the timer itself */
+    char cmdline[256];
+};
+
+/*
+ * Fills in *platform from the tree; null if all was found, otherwise what was
+ * missing. Works before .bss is cleared.
+ */
+const char *platform_read(struct platform *platform, const void *tree);
+
+extern struct platform platform;
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tick, from the generic virtual timer. Ticks lie at fixed counter values,
+ * so they never drift: a late interrupt (the vCPU did not run) counts every
+ * tick that has passed. The idle task sleeps until the next tick that matters.
+ *
+ * Xen masks the timer in its control register whenever it fires: `arm` always
+ * writes that too.
+ */
+#include "timer.h"
+
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "cpu.h"
+#include "gic.h"
+#include "guest.h"
+#include "port.h"
+
+static uint32_t hz;
+static uint32_t irq_number;
+static uint64_t first;          /* counter value of tick 0 */
+static uint64_t ticks;          /* ticks given to the kernel since then */
+
+uint64_t counter_now(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("isb\n\tmrrc p15, 1, %Q0, %R0, c14" : "=r"(value) :: "memory");
+    return value;
+}
+
+uint64_t counter_physical(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("isb\n\tmrrc p15, 0, %Q0, %R0, c14" : "=r"(value) :: "memory");
+    return value;
+}
+
+uint32_t counter_hz(void)
+{
+    return hz;
+}
+
+/* Where tick n lies, rounded down each time from the exact value. */
+static uint64_t tick_at(uint64_t n)
+{
+    return first + n / configTICK_RATE_HZ * hz + n % configTICK_RATE_HZ * hz / configTICK_RATE_HZ;
+}
+
+static void arm(uint64_t tick)
+{
+    __asm__ volatile("mcrr p15, 3, %Q0, %R0, c14" :: "r"(tick_at(tick)));
+    __asm__ volatile("mcr p15, 0, %0, c14, c3, 1\n\tisb" :: "r"(1));
+}
+
+static void tick_interrupt(void)
+{
+    BaseType_t switch_wanted = pdFALSE;
+
+    for (uint64_t now = counter_now(); tick_at(ticks + 1) <= now; ticks++)
+        if (xTaskIncrementTick() != pdFALSE)
+            switch_wanted = pdTRUE;
+    arm(ticks + 1);
+    portYIELD_FROM_ISR(switch_wanted);
+}
+
+void timer_init(uint32_t irq, uint32_t hz_of_tree)
+{
+    irq_number = irq;
+    hz = hz_of_tree;
+    if (!hz)
+        __asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(hz));
+    if (hz < configTICK_RATE_HZ)
+        guest_panic("timer: a counter of %u Hz is too slow for the tick", (unsigned int)hz);
+}
+
+void timer_start(void)
+{
+    first = counter_now();
+    ticks = 0;
+    gic_enable(irq_number, tick_interrupt);
+    arm(1);
+}
+
+/* Whole ticks that have passed and are not counted yet, at most `limit`. */
+static TickType_t uncounted(TickType_t limit)
+{
+    uint64_t now = counter_now();
+    uint64_t passed = (now - tick_at(ticks)) / (hz / configTICK_RATE_HZ);
+
+    if (passed > limit)
+        passed = limit;
+    while (passed && tick_at(ticks + passed) > now)     /* the division was generous */
+        passed--;
+    return (TickType_t)passed;
+}
+
+/*
+ * The idle task found nothing to do for `expected` ticks. The last of them is
+ * left to the interrupt, which is where tasks are woken.
+ */
+void port_sleep(TickType_t expected)
+{
+    TickType_t passed;
+
+    irq_disable();
+    if (eTaskConfirmSleepModeStatus() != eAbortSleep) {
+        arm(ticks + expected);
+        wait_for_interrupt();
+        passed = uncounted(expected - 1);
+        vTaskStepTick(passed);
+        ticks += passed;
+        arm(ticks + 1);
+    }
+    irq_enable();
+}

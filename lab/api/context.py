@@ -1,0 +1,105 @@
+"""Where the labs are described, which toolchain, who hears of progress; and what is returned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import config, live, rundir
+from lab.live import Live
+from lab.model import Domain, Labs, State
+from lab.progress import Progress
+from lab.rundir import LabDir
+from lab.scenario import Report
+from lab.session import Session
+from lab.toolchain import adopt
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where the labs are described, which door, and who hears of progress."""
+
+    file: Path = Path("labs.yaml")
+    door: str | None = None
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+
+    @property
+    def runs(self) -> Path:
+        """Where runs are kept: beside labs.yaml."""
+        return self.file.absolute().parent / "runs"
+
+    def labs(self) -> Labs:
+        """The labs, checked."""
+        return config.load(self.file)
+
+    def lab_dir(self, name: str) -> LabDir:
+        return rundir.lab_dir(self.runs, name)
+
+
+@dataclass(frozen=True)
+class Up:
+    """A lab that came up, or a guest that was injected. ``lines``: each guest's first ones."""
+
+    name: str
+    run: Path
+    domains: list[Domain]
+    lines: dict[str, str]
+    phases: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Status:
+    """A lab and what it does now. ``uptime`` is seconds."""
+
+    name: str
+    state: State
+    uptime: float = 0.0
+    run: Path | None = None
+    domains: list[Domain] = field(default_factory=list)
+    guests: list[str] = field(default_factory=list)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a lab's scenario. ``phases`` are seconds since the machine was started."""
+
+    report: Report
+    run: Path
+    phases: dict[str, float]
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        verdict = self.report.verdict
+        return {
+            "lab": self.report.lab,
+            "verdict": "pass" if verdict.passed else "fail",
+            "layer": verdict.layer,
+            "reason": verdict.reason,
+            "tail": verdict.tail.splitlines(),
+            "phases": self.phases,
+            "expect": [
+                {"on": r.expectation.on, "text": r.expectation.text, "seen": r.seen}
+                for r in self.report.results
+            ],
+            "run": str(self.run),
+        }
+
+
+def clean(context: Context) -> None:
+    """Clean up what dead commands and machines left behind."""
+    for words in live.sweep(adopt):
+        context.progress.say(words)
+
+
+def running(context: Context, name: str) -> Live:
+    """The lab, which must run."""
+    clean(context)
+    return live.running(context.lab_dir(name), name)
+
+
+def attached(found: Live) -> Session:
+    """A session on a lab that runs."""
+    return Session(found.lab, found.run, found.state)

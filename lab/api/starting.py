@@ -1,0 +1,151 @@
+"""Starting and stopping labs, and running their scenarios."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from lab import config, lifecycle, live, rundir, scenario
+from lab import plan as planning
+from lab.api.context import Context, Run, Status, Up, clean
+from lab.errors import LabError
+from lab.live import Live
+from lab.machine.logs import FIRST_LINES, first_lines
+from lab.model import Clock, Plan, State
+from lab.prepare import Prepared, Workshop
+from lab.rundir import LabDir, RunDir
+from lab.scenario import Report
+from lab.session import Session
+from lab.util import files
+from lab.util.deadline import Deadline
+
+
+def up(context: Context, name: str) -> Up:
+    """Boot a lab and create its guests; it runs on when this returns.
+
+    Raises:
+        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
+        LabError: of the layer that failed; nothing is left running then.
+    """
+    clock = Deadline(0)
+    clean(context)
+    plan = make_plan(context, name)
+    lab = context.lab_dir(name)
+    with live.claimed(lab, name, "lab.up") as lock:
+        prepared = prepare(context, plan)
+        run = rundir.new_run(context.runs, name)
+        with lifecycle.starting(plan, prepared, lab, run):
+            return asyncio.run(_up(context, plan, prepared, lock, run, clock))
+
+
+def run(context: Context, name: str, junit: Path | None = None) -> Run:
+    """Boot a lab, wait for what it expects, collect, stop.
+
+    A failure below the guests is a verdict too: its layer says which.
+
+    Raises:
+        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
+    """
+    clean(context)
+    plan = make_plan(context, name)
+    lab = context.lab_dir(name)
+    with live.claimed(lab, name, "lab.run") as lock:
+        folder = rundir.new_run(context.runs, name)
+        marks: dict[str, float] = {}
+        try:
+            prepared = prepare(context, plan)
+            with lifecycle.starting(plan, prepared, lab, folder):
+                report = asyncio.run(_run(context, plan, prepared, lock, folder, marks))
+        except LabError as error:
+            if error.layer is None:
+                raise
+            report = Report(name, scenario.from_error(error))
+        _conclude(lab, folder, report, marks)
+    if junit:
+        files.write_atomic(junit, scenario.junit([report]))
+    return Run(report, folder.path, marks)
+
+
+def down(context: Context, name: str) -> Status | None:
+    """Stop a lab; ``None`` if it does not run. Its run folder stays."""
+    found = live.find(context.lab_dir(name))
+    if found is None:
+        clean(context)
+        if name not in context.labs().labs:
+            config.find_lab(context.labs(), name)
+        return None
+    return _stop(found)
+
+
+def down_all() -> list[Status]:
+    """Stop every lab of this user."""
+    return [_stop(found) for lab in rundir.all_lab_dirs() if (found := live.find(lab))]
+
+
+def make_plan(context: Context, name: str) -> Plan:
+    """The plan of a lab of labs.yaml."""
+    return planning.plan(config.find_lab(context.labs(), name), clock=Clock.HOST)
+
+
+def plan_json(context: Context, name: str) -> str:
+    """The plan of a lab as JSON text."""
+    return planning.to_json(make_plan(context, name))
+
+
+def prepare(context: Context, plan: Plan) -> Prepared:
+    """Make or find everything that a plan needs."""
+    workshop = Workshop(context.door, context.progress)
+    toolchain = workshop.toolchain
+    images = workshop.platform(plan)
+    guests = workshop.guests([guest.spec for guest in plan.guests])
+    return Prepared(toolchain, images, guests)
+
+
+async def _up(
+    context: Context, plan: Plan, prepared: Prepared, lock: int, run: RunDir, clock: Deadline
+) -> Up:
+    lab = context.lab_dir(plan.lab.name)
+    async with Session(lab, run) as session:
+        await lifecycle.boot(session, plan, prepared, lock, context.progress)
+        with context.progress.stage("first lines"):
+            starts = {guest.name: 0 for guest in plan.guests}
+            lines = await session.guarded(first_lines(run, starts, FIRST_LINES))
+        domains = await session.domains()
+    return Up(plan.lab.name, run.path, domains, lines, session.marks, clock.elapsed())
+
+
+async def _run(
+    context: Context,
+    plan: Plan,
+    prepared: Prepared,
+    lock: int,
+    run: RunDir,
+    marks: dict[str, float],
+) -> Report:
+    lab = context.lab_dir(plan.lab.name)
+    async with Session(lab, run) as session:
+        try:
+            await lifecycle.boot(session, plan, prepared, lock, context.progress)
+            with context.progress.stage("scenario"):
+                return await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
+        finally:
+            marks.update(session.marks)
+
+
+def _conclude(lab: LabDir, run: RunDir, report: Report, marks: dict[str, float]) -> None:
+    verdict = report.verdict
+    result = {
+        "verdict": "pass" if verdict.passed else "fail",
+        "layer": verdict.layer,
+        "reason": verdict.reason,
+        "phases": marks,
+    }
+    lifecycle.stop(lab, rundir.FINISHED, **result)
+    run.update_manifest(life=rundir.FINISHED, **result)
+
+
+def _stop(found: Live) -> Status:
+    uptime = time.time() - float(found.run.manifest().get("started") or time.time())
+    lifecycle.stop(found.lab, rundir.FINISHED)
+    return Status(found.name, State.OFF, uptime, found.run.path)

@@ -1,0 +1,22 @@
+"""All tasks by name."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from lab.cli import checks, labs, parts
+
+
+def namespace() -> Collection:
+    """The tasks as ``./inv --list`` shows them."""
+    top = Collection(parts.doctor, checks.run_tests)
+    groups = {
+        "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
+                labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_run),
+        "guest": (parts.guest_build,),
+        "image": (parts.image_build, parts.image_list),
+        "toolchain": (parts.toolchain_build, parts.toolchain_info),
+    }  # fmt: skip
+    for name, tasks in groups.items():
+        top.add_collection(Collection(name, *tasks))
+    return top

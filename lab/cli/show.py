@@ -1,0 +1,60 @@
+"""Results as people read them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import api
+from lab.cli.glue import say
+from lab.model import Domain
+from lab.util.terminal import table
+
+
+def show_domains(domains: Sequence[Domain]) -> None:
+    """The table of ``xl list``, on standard output."""
+    if domains:
+        rows = [
+            [one.name, one.id, one.memory >> 20, one.vcpus, one.state, f"{one.time:.1f}"]
+            for one in domains
+        ]
+        print(table(rows, header=["Name", "ID", "Mem", "VCPUs", "State", "Time(s)"]), flush=True)
+
+
+def show_up(result: api.Up) -> None:
+    """What came up, what it said first, where the logs are, what to try next."""
+    print(flush=True)
+    show_domains(result.domains)
+    for name, lines in result.lines.items():
+        print(f"\n{name} says:", flush=True)
+        print("\n".join(f"  | {line}" for line in lines.splitlines()) or "  (nothing yet)")
+    print(flush=True)
+    name = result.name
+    on = next(iter(result.lines), "dom0")
+    say(f"lab {name} is up after {result.seconds:.1f} s; logs: {short(result.run)}/console/")
+    say("try next:")
+    say(f"  ./inv lab.console {name} --on {on}    type to the guest; Ctrl-] leaves")
+    say(f'  ./inv lab.exec {name} "xl list"       a command in dom0')
+    say(f"  ./inv lab.down {name}                 stop it")
+
+
+def show_run(result: api.Run) -> None:
+    """A verdict: what was expected, what was seen, which layer failed."""
+    for item in result.report.results:
+        seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
+        say(f"  {item.expectation.on}: {item.expectation.text!r}: {seen}")
+    verdict = result.report.verdict
+    if verdict.passed:
+        print(f"PASS {result.report.lab}")
+    else:
+        print(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}")
+        for line in verdict.tail.splitlines():
+            say(f"    {line}")
+    say(f"run: {short(result.run)}")
+
+
+def short(path: Path) -> str:
+    """A path as it is shortest from here."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)

@@ -1,0 +1,208 @@
+"""The agent in dom0: run programs, write and read files.
+
+The protocol is qemu-ga's (docs/interop/qemu-ga-ref of QEMU): JSON lines over a virtio-serial
+port. Nothing that it says is trusted: answers are bounded in size and time, and an answer to
+an earlier, abandoned question is skipped by synchronising first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import Dom0Error
+
+#: Largest answer that is read, in bytes: qemu-ga itself caps a program's output at 16 MiB,
+#: which is 22 MiB in base64.
+LARGEST_ANSWER = 24 << 20
+#: A piece of a file in one message; the agent's parser is slow on larger ones.
+PIECE = 48 << 10
+#: Seconds in which the agent answers a simple question.
+ANSWER = 10.0
+#: The agent has no event for a program's end: it is asked, at first quickly, then less often.
+FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.1
+
+
+@dataclass(frozen=True)
+class Result:
+    """A program that ended in dom0. ``status`` is negative for a signal."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Agent:
+    """A synchronised connection to the agent."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def synchronise(self, within: float = ANSWER) -> None:
+        """Wait until the agent answers this very question (guest-sync-delimited).
+
+        Works before the agent runs, too: the question waits in the port.
+
+        Raises:
+            Dom0Error: it did not within ``within`` seconds, or dom0 is gone.
+        """
+        ident = secrets.randbelow(1 << 30)
+        question = {"execute": "guest-sync-delimited", "arguments": {"id": ident}}
+        with _explained("answer", within):
+            async with asyncio.timeout(within):
+                self._send(question, before=b"\xff")
+                while True:
+                    await self._reader.readuntil(b"\xff")
+                    if (await self._answer()).get("return") == ident:
+                        return
+
+    async def ask(
+        self, command: str, arguments: Mapping[str, Any] | None = None, within: float = ANSWER
+    ) -> Any:
+        """One command, its result.
+
+        Raises:
+            Dom0Error: the agent refused it, did not answer in time, or answered nonsense.
+        """
+        with _explained(command, within):
+            async with asyncio.timeout(within):
+                self._send({"execute": command, "arguments": dict(arguments or {})})
+                answer = await self._answer()
+        if "return" not in answer:
+            error = answer.get("error")
+            words = error.get("desc", "") if isinstance(error, dict) else ""
+            raise Dom0Error(f"dom0's agent refused {command}: {str(words)[:500]}")
+        return answer["return"]
+
+    async def run(self, argv: Sequence[str], *, stdin: bytes = b"", within: float = 60.0) -> Result:
+        """Run a program in dom0 to its end.
+
+        Raises:
+            Dom0Error: it did not end within ``within`` seconds, or could not be started.
+        """
+        request: dict[str, Any] = {"path": argv[0], "arg": list(argv[1:]), "capture-output": True}
+        if stdin:
+            request["input-data"] = base64.b64encode(stdin).decode()
+        pid = _field(await self.ask("guest-exec", request), "pid", int)
+        with _explained(argv[0], within):
+            async with asyncio.timeout(within):
+                answer = await self._ended(pid)
+        signal = answer.get("signal")
+        status = -int(signal) if isinstance(signal, int) else _field(answer, "exitcode", int)
+        return Result(tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data"))
+
+    async def write_file(self, path: str, data: bytes) -> None:
+        """Write a file in dom0; its folder must exist."""
+        handle = await self.ask("guest-file-open", {"path": path, "mode": "w"})
+        try:
+            for start in range(0, len(data), PIECE):
+                piece = base64.b64encode(data[start : start + PIECE]).decode()
+                written = await self.ask(
+                    "guest-file-write", {"handle": handle, "buf-b64": piece}, within=30.0
+                )
+                if _field(written, "count", int) != len(data[start : start + PIECE]):
+                    raise Dom0Error(f"dom0 took only a part of {path}: its memory is full?")
+        finally:
+            await self.ask("guest-file-close", {"handle": handle})
+
+    async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
+        """Read a file of dom0, at most ``largest`` bytes of it."""
+        handle = await self.ask("guest-file-open", {"path": path, "mode": "r"})
+        found = bytearray()
+        try:
+            while len(found) < largest:
+                piece = await self.ask(
+                    "guest-file-read", {"handle": handle, "count": 2 * PIECE}, within=30.0
+                )
+                found += _data(piece, "buf-b64")
+                if piece.get("eof"):
+                    break
+        finally:
+            await self.ask("guest-file-close", {"handle": handle})
+        return bytes(found[:largest])
+
+    async def _ended(self, pid: int) -> dict[str, Any]:
+        pause = FIRST_PAUSE
+        while True:
+            answer = await self.ask("guest-exec-status", {"pid": pid})
+            if not isinstance(answer, dict):
+                raise Dom0Error("dom0's agent answered nonsense to guest-exec-status")
+            if answer.get("exited"):
+                return answer
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _send(self, message: Mapping[str, Any], before: bytes = b"") -> None:
+        self._writer.write(before + json.dumps(message).encode() + b"\n")
+
+    async def _answer(self) -> dict[str, Any]:
+        line = await self._reader.readuntil(b"\n")
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
+            raise ValueError("not an object")
+        return answer
+
+    async def close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent]:
+    """A synchronised connection; a second one waits until the first is closed.
+
+    Raises:
+        Dom0Error: the agent does not answer within ``within`` seconds.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST_ANSWER)
+    except OSError as error:
+        raise Dom0Error(
+            f"dom0's agent cannot be reached: {error.strerror}",
+            hint="lab.status says whether the lab still runs",
+        ) from error
+    agent = Agent(reader, writer)
+    try:
+        await agent.synchronise(within)
+        yield agent
+    finally:
+        await agent.close()
+
+
+@contextlib.contextmanager
+def _explained(what: str, within: float) -> Any:
+    try:
+        yield
+    except TimeoutError as error:
+        raise Dom0Error(
+            f"dom0's agent: no end of {what} within {within:g} s",
+            hint="look at dom0's console: lab.logs NAME --on dom0",
+        ) from error
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise Dom0Error(f"dom0 went away during {what}") from error
+    except (ValueError, asyncio.LimitOverrunError) as error:
+        raise Dom0Error(f"dom0's agent answered nonsense to {what}") from error
+
+
+def _field(answer: Any, name: str, kind: type[int]) -> int:
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(value, kind):
+        raise Dom0Error(f"dom0's agent answered without {name}")
+    return value
+
+
+def _data(answer: Mapping[str, Any], name: str) -> bytes:
+    try:
+        return base64.b64decode(str(answer.get(name) or ""), validate=True)
+    except ValueError as error:
+        raise Dom0Error(f"dom0's agent answered nonsense in {name}") from error

@@ -1,0 +1,69 @@
+"""Domains, through ``xl`` in dom0 (xl(1), xl.cfg(5))."""
+
+from __future__ import annotations
+
+import re
+
+from lab.dom0.agent import Agent, Result
+from lab.errors import Dom0Error, ToolstackError
+from lab.model import Domain
+from lab.util.terminal import escape
+
+#: Where guests and their configurations lie in dom0.
+GUESTS = "/lab/guests"
+#: A line of ``xl list``: name, id, memory in MiB, vCPUs, state letters, CPU seconds.
+_LINE = re.compile(r"^(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+([a-z-]{6})\s+(\d+\.\d+)\s*$")
+
+
+def parse_list(text: str) -> list[Domain]:
+    """The domains of ``xl list``'s table."""
+    found = []
+    for line in text.splitlines():
+        if match := _LINE.match(line):
+            name, ident, memory, vcpus, state, seconds = match.groups()
+            found.append(
+                Domain(name, int(ident), int(memory) << 20, int(vcpus), state, float(seconds))
+            )
+    return found
+
+
+async def domains(agent: Agent) -> list[Domain]:
+    """The domains that exist now; Domain-0 is the first."""
+    result = await agent.run(["xl", "list"])
+    if result.status != 0:
+        raise Dom0Error("xl list failed in dom0", tail=_words(result))
+    return parse_list(result.stdout.decode(errors="replace"))
+
+
+async def put(agent: Agent, name: str, files: dict[str, bytes]) -> None:
+    """Place a guest's files in dom0; ``files`` are by suffix: ``bin``, ``cfg``, ``ramdisk``."""
+    for suffix, data in files.items():
+        await agent.write_file(f"{GUESTS}/{name}.{suffix}", data)
+
+
+async def create(agent: Agent, name: str) -> None:
+    """Create the domain ``name`` from its placed files and let it run.
+
+    Raises:
+        ToolstackError: ``xl`` refused it; its own words are the tail.
+    """
+    result = await agent.run(["lab-guest", "create", name], within=60.0)
+    if result.status != 0:
+        raise ToolstackError(
+            f"xl refused to create guest {name} (exit status {result.status})",
+            command=f"xl create {GUESTS}/{name}.cfg",
+            tail=_words(result),
+            hint="check that its kernel is a kernel for Xen on ARM32 and that its memory fits",
+        )
+
+
+async def destroy(agent: Agent, name: str) -> None:
+    """End the domain ``name`` at once; nothing happens if there is none."""
+    result = await agent.run(["lab-guest", "destroy", name], within=30.0)
+    if result.status != 0:
+        raise ToolstackError(f"xl could not destroy guest {name}", tail=_words(result))
+
+
+def _words(result: Result) -> str:
+    text = (result.stderr + result.stdout).decode(errors="replace")
+    return "\n".join(escape(line) for line in text.splitlines()[-12:])

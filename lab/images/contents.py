@@ -1,0 +1,55 @@
+"""Reads the list of what an initramfs is made of (``images/dom0/contents``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.errors import ImageError
+
+
+@dataclass(frozen=True)
+class Contents:
+    """``programs``: path in dom0 → path in a package. ``links``: path in dom0 → target."""
+
+    programs: dict[str, str]
+    libraries: tuple[str, ...]
+    modules: tuple[str, ...]
+    applets: tuple[str, ...]
+    folders: tuple[str, ...]
+    links: dict[str, str]
+
+
+def parse(text: str) -> Contents:
+    """The list that ``text`` holds; its own first lines explain the format.
+
+    Raises:
+        ImageError: a line is not understood; the message has its number.
+    """
+    entries = list(_entries(text))
+
+    def words(kind: str) -> tuple[str, ...]:
+        return tuple(word for name, rest in entries if name == kind for word in rest)
+
+    def pairs(kind: str) -> list[tuple[str, str]]:
+        return [(rest[0], rest[1]) for name, rest in entries if name == kind]
+
+    return Contents(
+        programs={target.lstrip("/"): source for source, target in pairs("program")},
+        libraries=words("library"),
+        modules=words("module"),
+        applets=words("applet"),
+        folders=words("folder"),
+        links=dict(pairs("link")),
+    )
+
+
+def _entries(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        kind, *rest = line.partition("#")[0].split() or [""]
+        if kind in ("program", "link") and len(rest) == 3 and rest[1] == "->":
+            yield kind, (rest[0], rest[2])
+        elif kind in ("library", "module", "applet", "folder") and rest and "->" not in rest:
+            yield kind, tuple(rest)
+        elif kind:
+            raise ImageError(f"contents of the initramfs, line {number}: not understood: {line}")

@@ -1,0 +1,119 @@
+"""What dom0 boots: its kernel, unpacked beforehand, and an initramfs of our own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import ImageError
+from lab.images import deb, initrd, recipes, zimage
+from lab.model import Image, Mount, Package, Toolchain
+from lab.store import Store
+
+#: ``linux-image-armmp-lpae`` is empty and names the real one, whose name has the version.
+KERNEL_PACKAGE = re.compile(r"linux-image-[0-9].*-armmp-lpae")
+
+PREFIX = "arm-linux-gnueabihf-"
+WORK = "/mnt"
+
+
+def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Image:
+    """The packaged kernel behind a stub that only moves it to its place.
+
+    A kernel that does not look as expected is used as it is packaged; then a file ``note``
+    beside it says why.
+    """
+    package = kernel_package(packages)
+    stub = recipes.folder("dom0") / "stub.S"
+    inputs = {
+        "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__), stub),
+        "package": package.sha256,
+        "version": package.version,
+        "toolchain": toolchain.key,
+    }
+
+    def build(folder: Path) -> None:
+        packaged = _vmlinuz(package)
+        try:
+            unwrapped = zimage.unwrap(packaged)
+        except ValueError as error:
+            (folder / "note").write_text(f"left compressed: {error}\n")
+            (folder / "kernel").write_bytes(packaged)
+            return
+        image = zimage.padded(unwrapped.image)
+        made = _assembled(toolchain, folder, stub, unwrapped.text_offset, len(image))
+        (folder / "kernel").write_bytes(zimage.wrap(made, image))
+
+    return store.make("dom0-kernel", inputs, build).image("kernel")
+
+
+def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
+    """The kernel exactly as it is packaged: the slow way, for comparison."""
+    package = kernel_package(packages)
+    inputs = {"package": package.sha256, "version": package.version}
+
+    def build(folder: Path) -> None:
+        (folder / "kernel").write_bytes(_vmlinuz(package))
+
+    return store.make("dom0-kernel-packaged", inputs, build).image("kernel")
+
+
+def initramfs(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Image:
+    """Toolstack, agent and our own programs with what they need, and nothing else.
+
+    Raises:
+        ImageError: a program, library or module is in none of the packages.
+    """
+    here = recipes.folder("dom0")
+    used = [package for package in packages if initrd.may_hold(package.name)]
+    used.append(kernel_package(packages))
+    inputs = {
+        "recipe": recipes.hashes(here, *initrd.recipe()),
+        "packages": {package.name: package.sha256 for package in used},
+        "toolchain": toolchain.key,
+    }
+
+    def build(folder: Path) -> None:
+        (folder / "initramfs").write_bytes(initrd.build(toolchain, used, here, folder.parent))
+
+    return store.make("dom0-initramfs", inputs, build).image("initramfs")
+
+
+def kernel_package(packages: Sequence[Package]) -> Package:
+    """The one package that holds dom0's kernel and its modules."""
+    found = [package for package in packages if KERNEL_PACKAGE.fullmatch(package.name)]
+    if len(found) != 1:
+        names = ", ".join(package.name for package in found) or "none"
+        raise ImageError(f"one kernel package is needed, there is: {names}")
+    return found[0]
+
+
+def _vmlinuz(package: Package) -> bytes:
+    tree = deb.tree([package], lambda path: path.startswith("/boot/vmlinuz-"))
+    found = [tree.find(path) for path in tree.paths()]
+    if len(found) != 1 or found[0] is None:
+        raise ImageError(f"{package.name} {package.version} has {len(found)} kernels, not 1")
+    return found[0].data
+
+
+def _assembled(
+    toolchain: Toolchain, folder: Path, stub: Path, text_offset: int, size: int
+) -> bytes:
+    """The stub's bytes, made for a kernel of this size (bytes) that lies at this offset."""
+    source, linked, raw = folder / "stub.S", folder / "stub.elf", folder / "stub.bin"
+    source.write_bytes(stub.read_bytes())
+    defines = (f"-DTEXT_OFFSET={text_offset:#x}", f"-DIMAGE_SIZE={size:#x}")
+    link = ("-nostdlib", "-static", "-Wl,-Ttext=0,--build-id=none")
+    mounts = [Mount(folder, WORK, writable=True)]
+    toolchain.run(
+        [f"{PREFIX}gcc", *defines, *link, "stub.S", "-o", "stub.elf"], mounts=mounts, cwd=WORK
+    )
+    toolchain.run(
+        [f"{PREFIX}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"],
+        mounts=mounts, cwd=WORK,
+    )  # fmt: skip
+    made = raw.read_bytes()
+    for path in (source, linked, raw):
+        path.unlink()
+    return made

@@ -1,0 +1,132 @@
+"""Reads from 32-bit little-endian ELF files what an image builder must know.
+
+Layout: the ELF specification (elf(5)); ``.modinfo``: the kernel's include/linux/module.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAGIC = b"\x7fELF\x01\x01"
+PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+DT_NULL, DT_NEEDED, DT_STRTAB = 0, 1, 5
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """What the dynamic linker is asked for: itself, and libraries by file name."""
+
+    interpreter: str
+    needed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Segment:
+    kind: int
+    offset: int
+    address: int
+    size: int
+
+
+def is_elf(data: bytes) -> bool:
+    """Whether these are the bytes of an ELF file of the kind that this module reads."""
+    return data.startswith(MAGIC) and len(data) >= 52
+
+
+def dynamic(data: bytes) -> Dynamic:
+    """The interpreter and the needed libraries of a program or library.
+
+    Raises:
+        ValueError: this is no ELF file, or a damaged one.
+    """
+    try:
+        return _dynamic(data)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"damaged ELF file: {error}") from error
+
+
+def modinfo(data: bytes) -> dict[str, str]:
+    """The ``.modinfo`` section of a kernel module: ``name``, ``depends`` and so on.
+
+    Raises:
+        ValueError: this is no ELF file, a damaged one, or one without the section.
+    """
+    try:
+        section = _section(data, ".modinfo")
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"damaged ELF file: {error}") from error
+    if section is None:
+        raise ValueError("no .modinfo section")
+    pairs = (entry.partition(b"=") for entry in section.split(b"\0") if entry)
+    return {key.decode(): value.decode(errors="replace") for key, _, value in pairs}
+
+
+def _dynamic(data: bytes) -> Dynamic:
+    segments = list(_segments(data))
+    interpreter = ""
+    entries: list[tuple[int, int]] = []
+    for segment in segments:
+        if segment.kind == PT_INTERP:
+            interpreter = _string(data, segment.offset)
+        elif segment.kind == PT_DYNAMIC:
+            entries = list(_dynamic_entries(data, segment.offset))
+    tables = [value for tag, value in entries if tag == DT_STRTAB]
+    if not tables:
+        return Dynamic(interpreter, ())
+    strings = _file_offset(segments, tables[0])
+    needed = tuple(_string(data, strings + value) for tag, value in entries if tag == DT_NEEDED)
+    return Dynamic(interpreter, needed)
+
+
+def _segments(data: bytes) -> Iterator[_Segment]:
+    if not is_elf(data):
+        raise ValueError("not a 32-bit little-endian ELF file")
+    table, size, count = _header(data, 28), _half(data, 42), _half(data, 44)
+    for number in range(count):
+        kind, offset, address, _, length = struct.unpack_from("<5I", data, table + number * size)
+        yield _Segment(kind, offset, address, length)
+
+
+def _dynamic_entries(data: bytes, offset: int) -> Iterator[tuple[int, int]]:
+    while True:
+        tag, value = struct.unpack_from("<2I", data, offset)
+        if tag == DT_NULL:
+            return
+        yield tag, value
+        offset += 8
+
+
+def _file_offset(segments: list[_Segment], address: int) -> int:
+    for segment in segments:
+        if segment.kind == PT_LOAD and 0 <= address - segment.address < segment.size:
+            return segment.offset + address - segment.address
+    raise ValueError(f"address {address:#x} is in no segment")
+
+
+def _section(data: bytes, name: str) -> bytes | None:
+    if not is_elf(data):
+        raise ValueError("not a 32-bit little-endian ELF file")
+    table, size = _header(data, 32), _half(data, 46)
+    count, names = _half(data, 48), _half(data, 50)
+    headers = [struct.unpack_from("<6I", data, table + n * size) for n in range(count)]
+    for header in headers:
+        if _string(data, headers[names][4] + header[0]) == name:
+            return data[header[4] : header[4] + header[5]]
+    return None
+
+
+def _string(data: bytes, offset: int) -> str:
+    end = data.find(b"\0", offset)
+    if end < 0:
+        raise ValueError("a string does not end")
+    return data[offset:end].decode()
+
+
+def _header(data: bytes, offset: int) -> int:
+    return int(struct.unpack_from("<I", data, offset)[0])
+
+
+def _half(data: bytes, offset: int) -> int:
+    return int(struct.unpack_from("<H", data, offset)[0])

@@ -1,0 +1,187 @@
+"""Guests: FreeRTOS applications on our port, projects of the user's own, ready kernels.
+
+Everything is compiled in the toolchain, from copies: what the user owns is only read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import GuestError, ToolchainError
+from lab.model import (
+    Completed,
+    FreeRtosApp,
+    GuestImage,
+    GuestSpec,
+    Image,
+    Mount,
+    Prebuilt,
+    Project,
+    Toolchain,
+)
+from lab.store import Store
+from lab.util.files import sha256_file, tree_hashes
+from lab.util.resources import resource
+from lab.util.terminal import escape
+
+#: Where things lie while a guest is compiled. Fixed, so that the bytes do not depend on the host.
+PORT, APP, KERNEL, HEADERS, OUT, SOURCE = (
+    "/build/freertos", "/build/app", "/build/kernel", "/build/xen", "/build/out", "/build/project",
+)  # fmt: skip
+CROSS_COMPILE = "arm-none-eabi-"
+#: Seconds that a guest's build may take.
+BUILD = 600.0
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What guests are compiled against: folders, and the keys that name their content."""
+
+    kernel: Path
+    headers: Path
+    keys: Mapping[str, str]
+
+
+def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources) -> GuestImage:
+    """A guest's files, from the store or built now.
+
+    Raises:
+        GuestError: it does not compile; the compiler's words are the tail.
+    """
+    match guest.program:
+        case FreeRtosApp() as app:
+            return _application(store, toolchain, guest.name, app, sources)
+        case Project() as project:
+            return _project(store, toolchain, guest.name, project, sources)
+        case Prebuilt() as ready:
+            return _prebuilt(guest.name, ready)
+
+
+def _application(
+    store: Store, toolchain: Toolchain, name: str, app: FreeRtosApp, sources: Sources
+) -> GuestImage:
+    port = resource("images", "freertos")
+    named = os.environ.get("FREERTOS_KERNEL")
+    tree = app.kernel_tree or (Path(named).absolute() if named else None)
+    inputs = {
+        "recipe": sha256_file(Path(__file__)),
+        "app": {"name": app.app.name, "files": tree_hashes(app.app)},
+        "port": tree_hashes(port, frozenset({"apps", ".git"})),
+        "kernel": tree_hashes(tree) if tree else sources.keys["kernel"],
+        "headers": sources.keys["headers"],
+        "toolchain": toolchain.key,
+        "emergency_console": app.emergency_console,
+    }
+
+    def compile_into(out: Path) -> None:
+        mounts = [
+            Mount(port, PORT), Mount(app.app, f"{APP}/{app.app.name}"),
+            Mount(tree or sources.kernel, KERNEL), Mount(sources.headers, HEADERS),
+            Mount(out, OUT, writable=True),
+        ]  # fmt: skip
+        argv = [
+            "make", "-j2", "-C", PORT, f"APP={APP}/{app.app.name}", f"OUT={OUT}",
+            f"FREERTOS_KERNEL={KERNEL}", f"XEN_PREFIX={HEADERS}/usr",
+            f"CROSS_COMPILE={CROSS_COMPILE}",
+            f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
+        ]  # fmt: skip
+        _compile(toolchain, name, argv, mounts, "/build", {})
+        _keep_only(out, {f"{app.app.name}.elf", f"{app.app.name}.bin", "FreeRTOS.a"})
+
+    entry = store.make("guest", inputs, compile_into)
+    return GuestImage(
+        name,
+        entry.image(f"{app.app.name}.bin"),
+        elf=entry.image(f"{app.app.name}.elf"),
+        library=entry.image("FreeRTOS.a"),
+    )
+
+
+def _project(
+    store: Store, toolchain: Toolchain, name: str, project: Project, sources: Sources
+) -> GuestImage:
+    inputs = {
+        "recipe": sha256_file(Path(__file__)),
+        "files": tree_hashes(project.project),
+        "build": list(project.build),
+        "kernel": str(project.kernel),
+        "elf": str(project.elf) if project.elf else None,
+        "headers": sources.keys["headers"],
+        "toolchain": toolchain.key,
+    }
+
+    def compile_into(out: Path) -> None:
+        copy = out / ".project"
+        shutil.copytree(project.project, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers, HEADERS)]
+        env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
+        _compile(toolchain, name, list(project.build), mounts, SOURCE, env)
+        _pick(name, copy, project.kernel, out / "kernel")
+        if project.elf:
+            _pick(name, copy, project.elf, out / "elf")
+        shutil.rmtree(copy)
+
+    entry = store.make("project", inputs, compile_into)
+    elf = entry.image("elf") if project.elf else None
+    return GuestImage(name, entry.image("kernel"), elf=elf)
+
+
+def _prebuilt(name: str, ready: Prebuilt) -> GuestImage:
+    ramdisk = _given("ramdisk", ready.ramdisk) if ready.ramdisk else None
+    return GuestImage(name, _given("kernel", ready.kernel), ramdisk=ramdisk)
+
+
+def _given(kind: str, path: Path) -> Image:
+    digest = sha256_file(path)
+    return Image(kind, path, digest, path.stat().st_size, digest, {"file": path.name})
+
+
+def _compile(
+    toolchain: Toolchain,
+    name: str,
+    argv: list[str],
+    mounts: list[Mount],
+    cwd: str,
+    env: Mapping[str, str],
+) -> None:
+    try:
+        done = toolchain.run(
+            argv, mounts=mounts, cwd=cwd, env={"SOURCE_DATE_EPOCH": "0", **env},
+            timeout=BUILD, check=False,
+        )  # fmt: skip
+    except ToolchainError as error:
+        error.message = f"guest {name} could not be built: {error.message}"
+        raise
+    if done.returncode != 0:
+        raise GuestError(
+            f"guest {name} does not build (exit status {done.returncode})",
+            command=" ".join(argv),
+            tail=_words(done),
+        )
+
+
+def _words(done: Completed) -> str:
+    text = (done.stdout + done.stderr).decode(errors="replace")
+    return "\n".join(escape(line) for line in text.splitlines()[-25:])
+
+
+def _keep_only(out: Path, wanted: set[str]) -> None:
+    for path in out.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in wanted:
+            path.unlink()
+
+
+def _pick(name: str, tree: Path, wanted: Path, to: Path) -> None:
+    found = (tree / wanted).resolve()
+    if not found.is_relative_to(tree.resolve()) or not found.is_file():
+        raise GuestError(
+            f"guest {name}: the build ended well but left no {wanted}",
+            hint="kernel: and elf: of a project are paths below project:",
+        )
+    shutil.copyfile(found, to)

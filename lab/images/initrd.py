@@ -1,0 +1,123 @@
+"""Puts dom0's initramfs together: takes files from packages, compiles ours, strips, packs."""
+
+from __future__ import annotations
+
+import posixpath
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.images import contents, deb, elf, lz4, modules, newc, programs
+from lab.model import Mount, Package, Toolchain
+
+PREFIX = "arm-linux-gnueabihf-"
+WORK = "/mnt"
+
+#: The packages, beside the libraries, from which files are taken.
+PACKAGES = ("busybox-static", "qemu-guest-agent", "xen-utils-4.17", "xenstore-utils")
+
+#: Our own files: path below images/dom0 → path in dom0, permissions.
+OWN = {
+    "lab-guest": ("usr/sbin/lab-guest", 0o755),
+    "xl.conf": ("etc/xen/xl.conf", 0o644),
+}
+
+#: Our own programs in C: source below images/dom0 → path in dom0. Linked with the packaged
+#: C library, which must be old enough to lack nothing that the toolchain's headers promise.
+COMPILED = {"src/lab-init.c": "init", "src/lab-consoled.c": "usr/sbin/lab-consoled"}
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
+COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
+LINK_OPTIONS = "-Wl,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
+LINK = ("-nodefaultlibs", "-Llib", "-l:libc.so.6", LINK_OPTIONS, "-lgcc")
+
+
+def may_hold(package: str) -> bool:
+    """Whether files of this package may go into the initramfs."""
+    return package in PACKAGES or package.startswith(("lib", "zlib"))
+
+
+def recipe() -> list[Path]:
+    """The files of ours, beside images/dom0, that decide what is built."""
+    here = Path(__file__)
+    names = ("contents", "deb", "elf", "lz4", "modules", "newc", "programs")
+    return [here, *(here.with_name(f"{name}.py") for name in names)]
+
+
+def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
+    """The archive, compressed. ``here`` is images/dom0; ``scratch`` is for temporary files."""
+    wanted = contents.parse((here / "contents").read_text())
+    tree = deb.tree(packages, _may_be_used)
+    taken = programs.take(tree, wanted.programs)
+    drivers = modules.ordered(wanted.modules, _finder(tree))
+    libraries = programs.libraries(tree, taken, wanted.libraries)
+    files = taken | {f"lib/{name}": data for name, data in libraries.items()}
+    files |= {f"lib/modules/{name}.ko": data for name, data in drivers}
+    with tempfile.TemporaryDirectory(dir=scratch) as name:
+        files = _compiled_and_stripped(toolchain, Path(name), files, here)
+    order = "".join(f"{name}\n" for name, _ in drivers).encode()
+    return lz4.compress(newc.archive([
+        *_fixed(wanted),
+        *_own(here),
+        newc.file("lib/modules/order", order),
+        *(newc.file(path, data, _permissions(path)) for path, data in files.items()),
+    ]))  # fmt: skip
+
+
+def _fixed(wanted: contents.Contents) -> list[newc.Item]:
+    applets = [newc.link(path, "/bin/busybox") for path in wanted.applets]
+    links = [newc.link(path, target) for path, target in wanted.links.items()]
+    folders = [newc.folder(path) for path in wanted.folders]
+    return [newc.character_device("dev/console", 5, 1), *applets, *links, *folders]
+
+
+def _own(here: Path) -> list[newc.Item]:
+    return [
+        newc.file(path, (here / source).read_bytes(), permissions)
+        for source, (path, permissions) in OWN.items()
+    ]
+
+
+def _compiled_and_stripped(
+    toolchain: Toolchain, work: Path, files: dict[str, bytes], here: Path
+) -> dict[str, bytes]:
+    """``files`` and our own programs, without symbols. Works in the empty folder ``work``."""
+    for path, data in files.items():
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_bytes(data)
+    mounts = [Mount(work, WORK, writable=True)]
+    for source, target in COMPILED.items():
+        (work / "ours.c").write_bytes((here / source).read_bytes())
+        (work / target).parent.mkdir(parents=True, exist_ok=True)
+        argv = [*COMPILE, "ours.c", *LINK, "-o", target]
+        toolchain.run(argv, mounts=mounts, cwd=WORK)
+    strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
+    binaries = [path for path, data in files.items() if elf.is_elf(data)]
+    objects = [path for path in binaries if path.endswith(".ko")]
+    linked = [path for path in binaries if not path.endswith(".ko")]
+    toolchain.run([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK)
+    toolchain.run([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK)
+    return {path: (work / path).read_bytes() for path in [*files, *COMPILED.values()]}
+
+
+def _may_be_used(path: str) -> bool:
+    top = path.split("/")[1:3]
+    folders = ("bin", "sbin", "lib")
+    return top[0] in folders or (top[0] == "usr" and top[1:2] != [] and top[1] in folders)
+
+
+def _finder(tree: deb.Tree) -> modules.Finder:
+    paths = {
+        modules.canonical(posixpath.basename(path).removesuffix(".ko")): path
+        for path in tree.paths()
+        if path.endswith(".ko")
+    }
+
+    def find(name: str) -> bytes | None:
+        member = tree.find(paths.get(name, ""))
+        return member.data if member else None
+
+    return find
+
+
+def _permissions(path: str) -> int:
+    return 0o644 if path.endswith(".ko") else 0o755

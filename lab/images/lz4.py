@@ -1,0 +1,77 @@
+"""Writes LZ4 in the old framing, which Linux takes for an initramfs.
+
+Of the formats that the kernel unpacks this one costs an emulated machine least. Written
+here so that the bytes do not depend on anybody's version of a compressor.
+Format: lz4_Block_format.md and lz4_Frame_format.md ("legacy frame") of the LZ4 project.
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAGIC = 0x184C_2102
+
+#: The unpacker takes pieces of up to this many bytes (lib/decompress_unlz4.c).
+PIECE = 8 << 20
+
+#: Matches are at least 4 bytes, reach back at most 65535, and end 5 before the end.
+SHORTEST, REACH, LITERAL_END, LAST_MATCH = 4, 65535, 5, 12
+
+#: After each of so many bytes without a match steps grow by one, up to ``STRIDE``.
+PATIENCE, STRIDE = 64, 16
+
+
+def compress(data: bytes) -> bytes:
+    """``data`` as a legacy frame."""
+    blocks = [_block(data[at : at + PIECE]) for at in range(0, len(data), PIECE)]
+    sized = (struct.pack("<I", len(block)) + block for block in blocks)
+    return struct.pack("<I", MAGIC) + b"".join(sized)
+
+
+def _block(data: bytes) -> bytes:
+    out = bytearray()
+    seen: dict[bytes, int] = {}
+    anchor = at = 0
+    while at < len(data) - LAST_MATCH:
+        key = data[at : at + SHORTEST]
+        before = seen.get(key, -REACH - 1)
+        seen[key] = at
+        if at - before > REACH:
+            at += min(1 + (at - anchor) // PATIENCE, STRIDE)
+            continue
+        length = _match(data, before, at)
+        _emit(out, data[anchor:at], at - before, length)
+        at = anchor = at + length
+    _emit(out, data[anchor:], 0, SHORTEST)
+    return bytes(out)
+
+
+def _match(data: bytes, before: int, at: int) -> int:
+    """How many bytes at both places are the same; the first four are."""
+    most = len(data) - LITERAL_END - at
+    length, step = SHORTEST, 32
+    while step:
+        same = data[before + length : before + length + step]
+        if length + step <= most and same == data[at + length : at + length + step]:
+            length += step
+        else:
+            step //= 2
+    return length
+
+
+def _emit(out: bytearray, literals: bytes, offset: int, length: int) -> None:
+    """One sequence: literals, then a match; offset 0 is the last, which has no match."""
+    extra = length - SHORTEST
+    out.append(min(len(literals), 15) << 4 | min(extra, 15))
+    _emit_length(out, len(literals))
+    out += literals
+    if offset:
+        out += struct.pack("<H", offset)
+        _emit_length(out, extra)
+
+
+def _emit_length(out: bytearray, length: int) -> None:
+    if length >= 15:
+        full, rest = divmod(length - 15, 255)
+        out += b"\xff" * full
+        out.append(rest)

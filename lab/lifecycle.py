@@ -1,0 +1,97 @@
+"""A run from its folder to its end: what is recorded, and that nothing stays behind."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from lab import __version__, live, rundir
+from lab.errors import LabError
+from lab.model import GuestImage, Image, Plan
+from lab.prepare import Prepared
+from lab.progress import Progress
+from lab.rundir import LabDir, RunDir
+from lab.session import Session
+from lab.toolchain import adopt
+
+
+@contextlib.contextmanager
+def starting(plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir) -> Iterator[None]:
+    """Record the intent, then let the block start the machine; if it fails, all is undone."""
+    run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
+    lab.make()
+    live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door)
+    try:
+        yield
+    except BaseException as error:
+        words = error.message if isinstance(error, LabError) else "interrupted"
+        layer = error.layer if isinstance(error, LabError) else None
+        how = rundir.FINISHED if isinstance(error, LabError) else rundir.INTERRUPTED
+        stop(lab, how, verdict="error", layer=layer, reason=words)
+        raise
+
+
+def stop(lab: LabDir, how: str, **manifest: Any) -> None:
+    """End the machine of a lab, whatever its state, and complete its run's manifest."""
+    found = live.find(lab)
+    if found is not None:
+        live.end(found, adopt, how, ended=time.time(), **manifest)
+    live.forget(lab)
+
+
+async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress) -> None:
+    """From off to guests that run."""
+    ram = live.ram_file(session.lab)
+    with say.stage("machine"):
+        await session.power_on(prepared.toolchain, plan, prepared.images, ram, lock)
+    with say.stage("Xen"):
+        await session.wait_xen()
+    with say.stage("dom0"):
+        await session.wait_dom0()
+    for guest in plan.guests:
+        with say.stage(f"guest {guest.name}") as stage:
+            keep_elf(session.run, prepared.guests[guest.name])
+            await session.inject(guest, prepared.guests[guest.name], stage.note)
+    session.guests_run()
+    session.run.update_manifest(phases=session.marks)
+
+
+def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
+    """What is known of a run before its machine starts."""
+    images = prepared.images
+    info = prepared.toolchain.info()
+    return {
+        "format": 1,
+        "xenlab": __version__,
+        "lab": plan.lab.name,
+        "clock": plan.machine.clock,
+        "started": time.time(),
+        "verdict": None,
+        "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
+        "images": {
+            "hypervisor": _digest(images.hypervisor),
+            "kernel": _digest(images.kernel),
+            "initramfs": _digest(images.initramfs),
+            "devicetree": _digest(images.devicetree),
+        },
+        "guests": {name: _guest(image) for name, image in prepared.guests.items()},
+        "xen_args": plan.xen_args,
+        "dom0_args": plan.dom0_args,
+    }
+
+
+def keep_elf(run: RunDir, guest: GuestImage) -> None:
+    """A copy of the guest's ELF file for debuggers, whatever becomes of the store."""
+    if guest.elf:
+        shutil.copyfile(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+
+
+def _digest(image: Image) -> dict[str, Any]:
+    return {"sha256": image.sha256, "size": image.size, "key": image.key}
+
+
+def _guest(guest: GuestImage) -> dict[str, Any]:
+    return {name: _digest(image) for name, image in guest.parts().items()}

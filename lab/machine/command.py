@@ -1,0 +1,123 @@
+"""A plan as QEMU's command line. Pure: no file is touched.
+
+All paths are the ones inside the toolchain, so that the command line is the same on every
+machine. Arguments are passed as a list; what could hold a comma goes in as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lab.model import (
+    AGENT_PORT,
+    CONSOLE_PORT,
+    INITRAMFS_ADDRESS,
+    KERNEL_ADDRESS,
+    TIMES_PORT,
+    Clock,
+    MachinePlan,
+    Plan,
+    board_arguments,
+)
+
+#: Where things lie inside the toolchain.
+IMAGES, LIVE, CONSOLES, RAM = "/lab/images", "/lab/live", "/lab/console", "/lab/ram"
+
+#: All denials that QEMU offers (qemu(1), -sandbox).
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+
+def board(machine: MachinePlan) -> list[str]:
+    """The board itself: what the device tree describes follows from these alone."""
+    memory = _json(qom_type="memory-backend-file", id="ram", size=machine.memory,
+                   **{"mem-path": RAM, "share": True})  # fmt: skip
+    return [
+        *board_arguments(machine),
+        "-object", memory,
+        "-machine", "memory-backend=ram",
+        "-nodefaults", "-no-user-config",
+    ]  # fmt: skip
+
+
+def clock(machine: MachinePlan) -> list[str]:
+    """How time passes. Virtual time counts instructions (qemu(1), -icount)."""
+    if machine.clock is Clock.HOST:
+        return []
+    return [
+        "-icount", "shift=1,sleep=off",
+        "-rtc", "clock=vm,base=2024-01-01",
+        "-seed", "1",
+    ]  # fmt: skip
+
+
+def loaded() -> list[str]:
+    """What lies in memory when the machine starts."""
+    return [
+        "-kernel", f"{IMAGES}/xen",
+        "-dtb", f"{IMAGES}/devicetree",
+        "-device", _loader("kernel", KERNEL_ADDRESS),
+        "-device", _loader("initramfs", INITRAMFS_ADDRESS),
+    ]  # fmt: skip
+
+
+def consoles(plan: Plan) -> list[str]:
+    """Xen's and dom0's serial lines, then dom0's ports: the agent, guests, their times.
+
+    A console is a ``pipe`` chardev whose output is a plain file: it is always open, never
+    blocks, and QEMU itself archives every byte.
+    """
+    argv = []
+    for name in ("xen", "dom0"):
+        argv += ["-chardev", pipe(name), "-serial", f"chardev:{name}"]
+    argv += [
+        "-device", "virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=31",
+        "-chardev", f"socket,id=agent,path={LIVE}/agent.sock,server=on,wait=off",
+        "-device", _json(driver="virtserialport", chardev="agent", name=AGENT_PORT),
+        "-chardev", pipe("times"),
+        "-device", _json(driver="virtserialport", chardev="times", name=TIMES_PORT),
+    ]  # fmt: skip
+    for guest in plan.guests:
+        argv += ["-chardev", pipe(chardev(guest.name)), "-device", _json(**port(guest.name))]
+    return argv
+
+
+def chardev(guest: str) -> str:
+    """The id of the chardev of a guest's console."""
+    return f"guest-{guest}"
+
+
+def port(guest: str) -> dict[str, Any]:
+    """The virtio-serial port of a guest's console, for ``-device`` or ``device_add``."""
+    return {
+        "driver": "virtserialport",
+        "id": f"port-{guest}",
+        "chardev": chardev(guest),
+        "name": CONSOLE_PORT.format(name=guest),
+    }
+
+
+def pipe(name: str) -> str:
+    """A console's chardev: input from the FIFO ``name.in``, output to the file ``name.out``."""
+    return f"pipe,id={name},path={LIVE}/{name}"
+
+
+def qemu(plan: Plan, tag: str) -> list[str]:
+    """The whole command line; the machine starts paused. ``tag`` names the lab in it."""
+    return [
+        "qemu-system-arm",
+        "-name", f"guest={tag},debug-threads=on",
+        *board(plan.machine), *clock(plan.machine), *loaded(), *consoles(plan),
+        "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
+        "-mon", "chardev=qmp,mode=control",
+        "-sandbox", SANDBOX,
+        "-S",
+    ]  # fmt: skip
+
+
+def _loader(name: str, address: int) -> str:
+    return _json(driver="loader", file=f"{IMAGES}/{name}", addr=address, **{"force-raw": True})
+
+
+def _json(**values: Any) -> str:
+    return json.dumps({key.replace("qom_type", "qom-type"): v for key, v in values.items()})

@@ -1,0 +1,234 @@
+"""The consoles of a running machine: waiting for what they say, without polling.
+
+QEMU writes each console to a raw log in the run folder. A wait ends by the wanted line, by a
+line that says that Xen or dom0 is lost, by the machine's end, or by its deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from asyncinotify import Inotify, Mask
+
+from lab.errors import MachineError
+from lab.machine.lines import Line, LogReader
+from lab.model import Layer
+from lab.util.deadline import Deadline
+
+#: QEMU logs a UART byte by byte: after the first one, wait so many seconds for more.
+SETTLE = 0.01
+#: After a panic's first line, wait so many seconds for the lines that say why.
+AFTERMATH = 0.5
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A line that says that Xen or dom0 is lost."""
+
+    layer: Layer
+    on: str
+    pattern: re.Pattern[bytes]
+    what: str
+
+
+_XEN = rb"^\(XEN\) (?:\[[^\]]*\] ?)?"
+_LINUX = rb"^(?:<\d+>)?(?:\[[^\]]*\] ?)?"
+
+_PANIC = re.compile(_LINUX + rb"Kernel panic - not syncing")
+_FAILED = re.compile(_LINUX + rb"lab: FAILED")
+_ENDED = re.compile(_XEN + rb"Hardware Dom\d+ (?:halted|crashed|shutdown)")
+
+#: Each begins as only Xen or dom0 can begin a line: what a debug Xen prints for a guest
+#: begins with ``(d1)``. dom0's lines come on Xen's console too when its own is ``hvc0``.
+FAILURES = (
+    Failure(Layer.XEN, "xen", re.compile(_XEN + rb"Panic on CPU"), "Xen panicked"),
+    Failure(Layer.DOM0, "xen", _PANIC, "dom0's kernel panicked"),
+    Failure(Layer.DOM0, "dom0", _PANIC, "dom0's kernel panicked"),
+    Failure(Layer.DOM0, "xen", _FAILED, "dom0 could not be set up"),
+    Failure(Layer.DOM0, "dom0", _FAILED, "dom0 could not be set up"),
+    Failure(Layer.DOM0, "xen", _ENDED, "dom0 ended"),
+)
+
+
+def failure_in(line: Line, failures: Sequence[Failure] = FAILURES) -> Failure | None:
+    """What this line says is lost, if anything."""
+    for failure in failures:
+        if failure.on == line.console and failure.pattern.search(line.raw):
+            return failure
+    return None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A pattern to be seen on one console."""
+
+    on: str
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def text(cls, on: str, text: str) -> Wanted:
+        """Any line that contains exactly this."""
+        return cls(on, re.compile(re.escape(text)))
+
+    def matches(self, line: Line) -> bool:
+        return line.console == self.on and self.pattern.search(line.text) is not None
+
+
+class Outcome(StrEnum):
+    """What ended a wait."""
+
+    SEEN = "seen"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How a wait ended, by which line, after how many seconds.
+
+    ``failure`` is set with ``FAILED``. ``STOPPED`` means that the stop event came (the
+    machine ended) and nothing in the logs says more.
+    """
+
+    outcome: Outcome
+    seconds: float
+    line: Line | None = None
+    failure: Failure | None = None
+
+
+class Follower:
+    """Several consoles at once, as they grow. A context manager; needs no polling.
+
+    Lines come in order on each console; those that a wait did not get to are kept for the
+    next one.
+    """
+
+    def __init__(self, files: Mapping[str, Path], offsets: Mapping[str, int] | None = None) -> None:
+        starts = offsets or {}
+        self._readers = [
+            LogReader(name, path, starts.get(name, 0)) for name, path in files.items()
+        ]  # fmt: skip
+        self._waiting: deque[Line] = deque()
+        try:
+            self._inotify = Inotify()
+        except OSError as error:
+            hint = "close other programs that watch files, or raise fs.inotify.max_user_instances"
+            raise MachineError(f"the logs cannot be watched: {error}", hint=hint) from error
+
+    def __enter__(self) -> Self:
+        try:
+            for folder in {reader.path.parent for reader in self._readers}:
+                self._inotify.add_watch(folder, Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO)
+        except BaseException:
+            self._inotify.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._inotify.close()
+        for reader in self._readers:
+            reader.close()
+
+    def read(self) -> list[Line]:
+        """The lines that are there now, without waiting; at most about a chunk per console."""
+        lines = list(self._waiting)
+        self._waiting.clear()
+        for reader in self._readers:
+            lines += reader.read()
+        return lines
+
+    def partial(self) -> list[Line]:
+        """The unfinished last line of each console that has one."""
+        return [line for reader in self._readers if (line := reader.partial)]
+
+    async def lines(self, deadline: Deadline, stop: asyncio.Event | None = None) -> list[Line]:
+        """The next lines; empty when the deadline passed, the stop event came, or only a
+        part of a line arrived."""
+        found = self.read()
+        if not found and not deadline.passed():
+            await self.change(deadline.left(), stop)
+            found = self.read()
+        return found
+
+    async def wait_for(
+        self,
+        wanted: Wanted,
+        deadline: Deadline,
+        stop: asyncio.Event | None = None,
+        failures: Sequence[Failure] = FAILURES,
+    ) -> Waited:
+        """Wait for the wanted line, a failure, the stop event or the deadline.
+
+        What is in the logs wins over the stop event: a machine that ended after a panic
+        counts as panicked. Lines after the wanted one are kept for the next wait.
+        """
+        start = Deadline(0)
+        while True:
+            ended = stop is not None and stop.is_set()
+            late = deadline.passed()
+            lines = self.read()
+            if waited := self._look(wanted, lines, failures, start):
+                if waited.outcome is Outcome.FAILED:
+                    await self.aftermath(stop)
+                return waited
+            if ended and not lines:
+                return Waited(Outcome.STOPPED, start.elapsed())
+            if late:  # even when lines go on and on
+                return Waited(Outcome.DEADLINE, start.elapsed())
+            await (asyncio.sleep(0) if lines else self.change(deadline.left(), stop))
+
+    def _look(
+        self, wanted: Wanted, lines: Sequence[Line], failures: Sequence[Failure], start: Deadline
+    ) -> Waited | None:
+        for line in lines:
+            if failure := failure_in(line, failures):
+                return Waited(Outcome.FAILED, start.elapsed(), line, failure)
+        for i, line in enumerate(lines):
+            if wanted.matches(line):
+                self._waiting.extend(lines[i + 1 :])
+                return Waited(Outcome.SEEN, start.elapsed(), line)
+        for line in self.partial():
+            if wanted.matches(line):
+                return Waited(Outcome.SEEN, start.elapsed(), line)
+        return None
+
+    async def aftermath(self, stop: asyncio.Event | None) -> None:
+        """Let the lines arrive that say why; whoever shows the log's tail will find them."""
+        grace = Deadline(AFTERMATH)
+        while not grace.passed() and not (stop and stop.is_set()):
+            await self.change(grace.left(), stop)
+
+    async def change(self, seconds: float, stop: asyncio.Event | None) -> None:
+        """Until a file grew, the stop event came, or the time is over."""
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        loop.add_reader(self._inotify.fd, woken.set)
+        waits = [asyncio.ensure_future(event.wait()) for event in (woken, stop) if event]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(self._inotify.fd)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        if woken.is_set():
+            await asyncio.sleep(min(SETTLE, seconds))
+            # Which file it was does not matter: all are read.
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._inotify.fd, 64 << 10)

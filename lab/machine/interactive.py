@@ -1,0 +1,93 @@
+"""A person's terminal on a console: what they type goes in, what it says comes out.
+
+The console's log is followed and its FIFO written, so that a terminal that is stopped or slow
+never holds up the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.errors import UsageError
+from lab.machine.console import Follower
+from lab.machine.lines import CHUNK
+from lab.machine.wires import input_of
+from lab.util.terminal import ScreenFilter
+from lab.util.waiting import FOREVER
+
+#: Ctrl-], as in telnet, virsh and xl.
+LEAVE = b"\x1d"
+#: How much of what was said before is shown first, in bytes.
+BEFORE = 2000
+
+
+def attach(name: str, live: Path, log: Path) -> None:
+    """Attach standard input and output to a console until Ctrl-], end of input, or its end.
+
+    Raises:
+        UsageError: the machine is gone.
+    """
+    try:
+        fifo = os.open(input_of(live, name), os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise UsageError(f"console {name} cannot be typed into: {error.strerror}") from error
+    print(f"console of {name}; leave with Ctrl-]", file=sys.stderr)
+    try:
+        with _raw(sys.stdin.fileno()):
+            asyncio.run(_relay(name, fifo, log))
+    finally:
+        os.close(fifo)
+    print("\nleft the console; the lab goes on", file=sys.stderr)
+
+
+async def _relay(name: str, fifo: int, log: Path) -> None:
+    left = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def typed() -> None:
+        data = os.read(sys.stdin.fileno(), 4096)
+        before, leave, _ = data.partition(LEAVE)
+        with contextlib.suppress(BlockingIOError):
+            os.write(fifo, before)
+        if leave or not data:
+            left.set()
+
+    loop.add_reader(sys.stdin.fileno(), typed)
+    try:
+        await _show(name, log, left)
+    except BrokenPipeError:
+        print("\r\nthe machine has ended", file=sys.stderr)
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+async def _show(name: str, log: Path, left: asyncio.Event) -> None:
+    shown = ScreenFilter()
+    with Follower({name: log}) as follower, log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - BEFORE))
+        while not left.is_set():
+            while data := stream.read(CHUNK):
+                sys.stdout.write(shown.feed(data))
+                sys.stdout.flush()
+            await follower.change(FOREVER, left)
+
+
+@contextlib.contextmanager
+def _raw(terminal: int) -> Iterator[None]:
+    """Keys go out as they are pressed; the terminal is as before afterwards."""
+    if not os.isatty(terminal):
+        yield
+        return
+    before = termios.tcgetattr(terminal)
+    tty.setraw(terminal)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

@@ -1,0 +1,91 @@
+"""A run's consoles as text for people: every line escaped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from pathlib import Path
+
+from lab.machine.console import Follower
+from lab.machine.lines import LogReader
+from lab.machine.merge import merge
+from lab.model import Program
+from lab.rundir import RunDir
+from lab.util import waiting
+from lab.util.deadline import Deadline
+from lab.util.terminal import escape
+
+#: Seconds to wait for a guest's first line; a silent guest is no error.
+FIRST_LINES = 5.0
+#: How many of a guest's first lines are shown.
+SHOWN = 6
+
+
+def lines_of(log: Path) -> Iterator[str]:
+    """One console's lines."""
+    reader = LogReader(log.stem, log)
+    try:
+        while lines := reader.read():
+            for line in lines:
+                yield escape(line.raw)
+        if reader.partial:
+            yield escape(reader.partial.raw)
+    finally:
+        reader.close()
+
+
+def merged(files: Mapping[str, Path], times: Path) -> Iterator[str]:
+    """All consoles in time order."""
+    width = max((len(name) for name in files), default=0)
+    for entry in merge(files, times):
+        yield entry.show(width)
+
+
+def follow(files: Mapping[str, Path], program: Program | None) -> Iterator[str]:
+    """What is there and what comes, until the lab's machine ends (or at once without one)."""
+    width = max((len(name) for name in files), default=0)
+    loop = asyncio.new_event_loop()
+    lines = _follow(files, program)
+    try:
+        while True:
+            try:
+                name, text = loop.run_until_complete(anext(lines))
+            except StopAsyncIteration:
+                return
+            yield text if len(files) == 1 else f"{name:<{width}} | {text}"
+    finally:
+        loop.run_until_complete(lines.aclose())
+        loop.close()
+
+
+async def first_lines(run: RunDir, starts: Mapping[str, int], within: float) -> dict[str, str]:
+    """The first lines of guests' consoles from an offset (bytes) on, escaped.
+
+    Waits until every guest has said something, at most ``within`` seconds.
+    """
+    found: dict[str, list[str]] = {name: [] for name in starts}
+    deadline = Deadline(within)
+    with Follower({name: run.console(name) for name in starts}, starts) as follower:
+        while not all(found.values()) and not deadline.passed():
+            for line in await follower.lines(deadline):
+                if line.raw:
+                    found[line.console].append(escape(line.raw))
+    return {name: "\n".join(lines[:SHOWN]) for name, lines in found.items()}
+
+
+async def _follow(
+    files: Mapping[str, Path], program: Program | None
+) -> AsyncGenerator[tuple[str, str], None]:
+    ended = waiting.end_of(program) if program else asyncio.Event()
+    if program is None:
+        ended.set()
+    with Follower(files) as follower:
+        while True:
+            stopped = ended.is_set()
+            lines = follower.read()
+            for line in lines:
+                yield line.console, escape(line.raw)
+            if stopped and not lines:
+                return
+            if not lines:
+                await follower.change(waiting.FOREVER, ended)

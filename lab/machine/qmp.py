@@ -1,0 +1,93 @@
+"""QEMU's control channel, with a deadline on everything.
+
+QMP: docs/interop/qmp-spec.rst of QEMU. The client is ``qemu.qmp``, whose ``execute`` has no
+time limit of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import ConnectError, EventListener, ExecuteError, QMPClient, QMPError, Runstate
+
+from lab.errors import MachineError
+
+#: Seconds in which QEMU answers a command; it answers in milliseconds unless it is stuck.
+ANSWER = 10.0
+
+
+class Qmp:
+    """A connection to a running QEMU. ``gone`` is set when the connection ends."""
+
+    def __init__(self, client: QMPClient) -> None:
+        self._client = client
+        self.gone = asyncio.Event()
+        self._listener = EventListener()
+        client.register_listener(self._listener)
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def execute(
+        self, command: str, arguments: Mapping[str, Any] | None = None, within: float = ANSWER
+    ) -> Any:
+        """Run a command and return its result.
+
+        Raises:
+            MachineError: QEMU refused it, is gone, or did not answer in time.
+        """
+        try:
+            async with asyncio.timeout(within):
+                return await self._client.execute(command, dict(arguments or {}))
+        except ExecuteError as error:
+            raise MachineError(f"QEMU refused {command}: {error}") from error
+        except TimeoutError as error:
+            raise MachineError(
+                f"QEMU did not answer {command} within {within:g} s",
+                hint="the machine may be stuck: stop it with lab.down",
+            ) from error
+        except (QMPError, OSError) as error:
+            raise MachineError(f"QEMU went away during {command}") from error
+
+    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """QEMU's events as they come: name and data."""
+        async for event in self._listener:
+            yield str(event["event"]), dict(event.get("data") or {})  # type: ignore[call-overload]
+
+    async def close(self) -> None:
+        self._watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watcher
+        with contextlib.suppress(QMPError, OSError, EOFError, TimeoutError):
+            async with asyncio.timeout(ANSWER):
+                await self._client.disconnect()
+
+    async def _watch(self) -> None:
+        while self._client.runstate is Runstate.RUNNING:
+            await self._client.runstate_changed()
+        self.gone.set()
+
+
+@contextlib.asynccontextmanager
+async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Qmp]:
+    """A connection to the QEMU that listens on ``socket``.
+
+    Raises:
+        MachineError: nobody listens there, or nobody answers in time.
+    """
+    client = QMPClient("xenlab")
+    try:
+        async with asyncio.timeout(within):
+            await client.connect(str(socket))
+    except (ConnectError, TimeoutError, OSError) as error:
+        raise MachineError(
+            f"QEMU does not answer on {socket}",
+            hint="lab.status says whether the lab still runs; lab.down cleans up",
+        ) from error
+    qmp = Qmp(client)
+    try:
+        yield qmp
+    finally:
+        await qmp.close()

@@ -1,0 +1,185 @@
+"""Every path of one run, its manifest and its events; and where live labs keep their sockets.
+
+A run folder is ``runs/<lab>/<id>/`` beside labs.yaml and stays. A lab folder holds what a
+running lab needs and nobody keeps: sockets and FIFOs, in a private folder with a short path
+(a unix socket's path has at most 107 bytes, unix(7)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+from lab.util import files
+
+#: How a run's life ended, in its manifest.
+RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+
+
+class RunDir:
+    """One run's folder: where everything of it lies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.console_dir = path / "console"
+        self.guest_dir = path / "guest"
+        self.trace_dir = path / "trace"
+        self.manifest_file = path / "manifest.json"
+        self.events_file = path / "events.jsonl"
+        self.times_file = self.console_dir / "times"
+        self.qemu_log = path / "qemu.log"
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    def console(self, name: str) -> Path:
+        """The raw log of a console: ``xen``, ``dom0`` or a guest's name."""
+        return self.console_dir / f"{name}.log"
+
+    def consoles(self) -> dict[str, Path]:
+        """The consoles that have a log, by name: Xen, dom0, then the guests."""
+        found = {path.stem: path for path in sorted(self.console_dir.glob("*.log"))}
+        first = {name: found.pop(name) for name in ("xen", "dom0") if name in found}
+        return first | found
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; empty if there is none (yet) or it is damaged."""
+        with contextlib.suppress(OSError, ValueError):
+            data = json.loads(self.manifest_file.read_text())
+            if isinstance(data, dict):
+                return data
+        return {}
+
+    def update_manifest(self, **changes: Any) -> None:
+        """Set fields of the manifest."""
+        text = json.dumps(self.manifest() | changes, indent=1, default=str)
+        files.write_atomic(self.manifest_file, text + "\n")
+
+    def event(self, kind: str, **data: Any) -> None:
+        """Append one event with its time (seconds of the host's clock since the epoch)."""
+        line = json.dumps({"time": round(time.time(), 6), "event": kind, **data}, default=str)
+        with self.events_file.open("a") as stream:
+            stream.write(line + "\n")
+
+
+def new_run(runs: Path, lab: str) -> RunDir:
+    """Make the folder of a new run and point ``latest`` at it.
+
+    Raises:
+        LabError: the folder cannot be made (read-only, full).
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    run = RunDir(runs / lab / f"{stamp}-{secrets.token_hex(2)}")
+    try:
+        for folder in (run.console_dir, run.guest_dir, run.trace_dir):
+            folder.mkdir(parents=True)
+        _point(run.path.parent / "latest", run.id)
+    except OSError as error:
+        raise LabError(
+            f"the run folder {run.path} cannot be made: {error.strerror}",
+            hint="make room, or make the folder writable",
+        ) from error
+    return run
+
+
+def latest_run(runs: Path, lab: str) -> RunDir | None:
+    """The newest run of a lab, if it ever ran."""
+    link = runs / lab / "latest"
+    return RunDir(link.resolve()) if link.exists() else None
+
+
+def _point(link: Path, target: str) -> None:
+    fresh = link.with_name(f".latest-{secrets.token_hex(4)}")
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+class LabDir:
+    """What a running lab needs and nobody keeps: sockets, FIFOs, its state."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.qmp_socket = path / "qmp.sock"
+        self.agent_socket = path / "agent.sock"
+        self.agent_lock = path / "agent.lock"
+        self.state_file = path / "state.json"
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    def fifo(self, console: str) -> Path:
+        """Where bytes for a console go in: what is written here is typed there."""
+        return self.path / f"{console}.in"
+
+    def state(self) -> dict[str, Any] | None:
+        """What was last recorded of the lab; ``None`` if there is nothing or it is damaged."""
+        with contextlib.suppress(OSError, ValueError):
+            data = json.loads(self.state_file.read_text())
+            if isinstance(data, dict):
+                return data
+        return None
+
+    def record(self, **changes: Any) -> None:
+        """Record intent or state; survives us."""
+        files.write_atomic(self.state_file, json.dumps((self.state() or {}) | changes, indent=1))
+
+    def make(self) -> None:
+        """Make the folder, private and empty."""
+        files.remove_tree(self.path)
+        self.path.mkdir(mode=0o700, parents=True)
+        self.path.chmod(0o700)
+
+    def remove(self) -> None:
+        files.remove_tree(self.path)
+
+
+def runtime_root() -> Path:
+    """The private folder of live labs: ``$XDG_RUNTIME_DIR/xenlab`` or ``/tmp/xenlab-<uid>``.
+
+    Raises:
+        LabError: the folder is not ours alone, so that its sockets could not be trusted.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    usable = base and len(base) < 40 and Path(base).is_dir() and os.access(base, os.W_OK)
+    root = Path(base) / "xenlab" if usable else Path(f"/tmp/xenlab-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        root.mkdir(mode=0o700)
+    seen = root.lstat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid() or seen.st_mode & 0o077:
+        raise LabError(
+            f"{root} is not a private folder of this user",
+            hint=f"remove {root}, or set XDG_RUNTIME_DIR to a folder of your own",
+        )
+    return root
+
+
+def lab_dir(runs: Path, lab: str) -> LabDir:
+    """The folder of the lab ``lab`` whose runs lie in ``runs``: the same in every command."""
+    identity = f"{runs.resolve()}\0{lab}".encode()
+    return LabDir(runtime_root() / hashlib.sha256(identity).hexdigest()[:12])
+
+
+def all_lab_dirs() -> Iterator[LabDir]:
+    """Every lab folder of this user, whichever project it belongs to."""
+    for path in sorted(runtime_root().iterdir()):
+        if path.is_dir() and path.name != "locks":
+            yield LabDir(path)
+
+
+def lock_file(lab: LabDir) -> Path:
+    """The lock that a lab holds while it lives; outside its folder, which comes and goes."""
+    folder = lab.path.parent / "locks"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / lab.id

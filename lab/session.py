@@ -1,0 +1,292 @@
+"""One life of a lab: off → xen → dom0 → guests, each step guarded and watched.
+
+While a :class:`Session` boots, a watcher reads Xen's and dom0's consoles and the process's
+end; whatever is being waited for, a panic or the end of QEMU ends the wait at once, and the
+error names the layer that failed. A lab goes on when the session is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lab.dom0 import agent as dom0_agent
+from lab.dom0 import xl
+from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
+from lab.machine import command, console, lines, qmp, wires
+from lab.model import (
+    Domain,
+    GuestImage,
+    GuestPlan,
+    Images,
+    Layer,
+    Mount,
+    Plan,
+    Program,
+    State,
+    Toolchain,
+)
+from lab.rundir import LabDir, RunDir
+from lab.util import waiting
+from lab.util.deadline import Deadline
+
+T = TypeVar("T")
+
+#: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
+START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
+
+#: What Xen prints when it begins to start dom0 (xen/arch/arm/domain_build.c).
+XEN_IS_UP = b"*** LOADING DOMAIN 0 ***"
+#: What dom0's kernel prints when it starts our init (init/main.c of Linux).
+DOM0_INIT = b"Run /init as init process"
+
+
+class Session:
+    """A lab that is being started or that runs.
+
+    Attributes:
+        state: how far it has come.
+        marks: seconds since QEMU was started at which each thing was seen.
+        ended: set when the machine that this session started has ended.
+    """
+
+    def __init__(self, lab: LabDir, run: RunDir, state: State = State.OFF) -> None:
+        self.lab = lab
+        self.run = run
+        self.state = state
+        self.marks: dict[str, float] = {}
+        self._program: Program | None = None
+        self._clock = Deadline(0)
+        self._failure: asyncio.Future[None] | None = None
+        self._xen_up = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+        self._qmp: qmp.Qmp | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watcher:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._stack.aclose()
+
+    # ------------------------------------------------------------ off → xen → dom0
+
+    async def power_on(
+        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+    ) -> None:
+        """Start QEMU paused, connect to it, let it run."""
+        self._require(State.OFF)
+        wires.lay(self.lab.path, self.run.console_dir, plan)
+        self._clock = Deadline(XEN)
+        self._program = self._start(toolchain, plan, images, ram, lock)
+        self.lab.record(program=asdict(self._program.record))
+        self._failure = asyncio.get_running_loop().create_future()
+        self.ended = waiting.end_of(self._program)
+        self._watcher = asyncio.create_task(self._watch(self.ended))
+        await self.guarded(waiting.appears(self.lab.qmp_socket), START, _no_qmp)
+        self._qmp = await self.guarded(
+            self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
+        )
+        self._mark("qmp")
+        await self.guarded(self._qmp.execute("cont"))
+
+    async def wait_xen(self) -> None:
+        """Until Xen starts dom0."""
+        await self.guarded(self._xen_up.wait(), XEN, self._no_xen)
+        self._enter(State.XEN)
+
+    async def wait_dom0(self) -> None:
+        """Until dom0's agent answers."""
+        self._require(State.XEN)
+        async with self._agent(DOM0):
+            self._enter(State.DOM0)
+
+    # ------------------------------------------------------------ guests
+
+    async def inject(
+        self, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
+        self._require(State.DOM0, State.GUESTS)
+        async with self._agent() as agent:
+            if any(domain.name == guest.name for domain in await xl.domains(agent)):
+                seen("destroying the old one")
+                await xl.destroy(agent, guest.name)
+            seen("copying")
+            await xl.put(agent, guest.name, _payload(guest, image))
+            seen("xl create")
+            await self.guarded(xl.create(agent, guest.name))
+        self._mark(f"created {guest.name}")
+
+    def guests_run(self) -> None:
+        """Say that all guests of the lab were created."""
+        self._enter(State.GUESTS)
+
+    async def add_console(self, guest: str) -> None:
+        """Give dom0 a port for the console of a guest that was not there at the start."""
+        if wires.input_of(self.lab.path, guest).exists():
+            return
+        wires.lay_guests(self.lab.path, self.run.console_dir, [guest])
+        backend = {"type": "pipe", "data": {"device": f"{command.LIVE}/{command.chardev(guest)}"}}
+        control = await self._control()
+        await control.execute("chardev-add", {"id": command.chardev(guest), "backend": backend})
+        await control.execute("device_add", command.port(guest))
+
+    async def domains(self) -> list[Domain]:
+        async with self._agent() as agent:
+            return await xl.domains(agent)
+
+    async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
+        """Run a program in dom0."""
+        async with self._agent() as agent:
+            return await self.guarded(agent.run(argv, within=within))
+
+    # ------------------------------------------------------------ inside
+
+    def _start(
+        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+    ) -> Program:
+        ram.parent.mkdir(parents=True, exist_ok=True)
+        ram.unlink(missing_ok=True)
+        ram.touch(mode=0o600)
+        os.truncate(ram, plan.machine.memory)
+        mounts = [
+            Mount(images.hypervisor.path, f"{command.IMAGES}/xen"),
+            Mount(images.kernel.path, f"{command.IMAGES}/kernel"),
+            Mount(images.initramfs.path, f"{command.IMAGES}/initramfs"),
+            Mount(images.devicetree.path, f"{command.IMAGES}/devicetree"),
+            Mount(self.lab.path, command.LIVE, writable=True),
+            Mount(self.run.console_dir, command.CONSOLES, writable=True),
+            Mount(ram, command.RAM, writable=True),
+        ]
+        tag = f"xenlab-{self.lab.id}"
+        argv = command.qemu(plan, tag)
+        self.run.update_manifest(command=argv)
+        with self.run.qemu_log.open("ab") as log:
+            return toolchain.start(argv, mounts=mounts, tag=tag, log=log, keep_fds=[lock])
+
+    @contextlib.asynccontextmanager
+    async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
+        connection = dom0_agent.connected(self.lab.agent_socket, within)
+        agent = await self.guarded(connection.__aenter__())
+        try:
+            yield agent
+        finally:
+            await agent.close()
+
+    async def _control(self) -> qmp.Qmp:
+        if self._qmp is None:
+            self._qmp = await self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
+        return self._qmp
+
+    async def guarded(
+        self,
+        step: Awaitable[T],
+        within: float | None = None,
+        late: Callable[[float], LabError] | None = None,
+    ) -> T:
+        """The result of ``step``, unless the machine fails first or it is late."""
+        task = asyncio.ensure_future(step)
+        others: list[asyncio.Future[Any]] = [self._failure] if self._failure else []
+        try:
+            await asyncio.wait([task, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            if self._failure and self._failure.done():
+                self._failure.result()
+            if task.done():
+                return await task
+            assert late is not None
+            raise late(within or 0.0)
+        except LabError:
+            if self._failure and not self._failure.done():
+                await asyncio.wait([self._failure], timeout=0.5)
+                if self._failure.done():
+                    self._failure.result()
+            raise
+        finally:
+            if not task.done():
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self, ended: asyncio.Event) -> None:
+        """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
+        logs = {name: self.run.console(name) for name in ("xen", "dom0")}
+        with console.Follower(logs) as follower:
+            while True:
+                stopped = ended.is_set()
+                found = follower.read()
+                for line in found:
+                    self._milestone(line)
+                    if failure := console.failure_in(line):
+                        await follower.aftermath(ended)
+                        return self._fail(_lost(failure, logs[failure.on]))
+                if stopped and not found:
+                    return self._fail(self._died())
+                await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
+
+    def _milestone(self, line: lines.Line) -> None:
+        if line.console == "xen" and XEN_IS_UP in line.raw and not self._xen_up.is_set():
+            self._xen_up.set()
+        elif line.console == "dom0" and DOM0_INIT in line.raw:
+            self._mark("init")
+
+    def _fail(self, error: LabError) -> None:
+        self.run.event("failed", layer=error.layer, reason=error.message)
+        if self._failure and not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _died(self) -> LabError:
+        assert self._program
+        status = self._program.returncode()
+        how = "" if status is None else f" with exit status {status}"
+        return MachineError(
+            f"QEMU ended by itself{how}",
+            command=" ".join(self.run.manifest().get("command", [])),
+            tail=lines.tail(self.run.qemu_log) or lines.tail(self.run.console("xen")),
+            hint=f"its output is in {self.run.qemu_log}",
+        )
+
+    def _no_xen(self, within: float) -> LabError:
+        return HypervisorError(
+            f"Xen did not begin to start dom0 within {within:g} s",
+            tail=lines.tail(self.run.console("xen")),
+            hint="is the hypervisor image a Xen for ARM32?",
+        )
+
+    def _mark(self, what: str) -> None:
+        self.marks[what] = self._clock.elapsed()
+        self.run.event("mark", what=what, after=round(self.marks[what], 4))
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self.lab.record(state=state)
+        self._mark(state)
+
+    def _require(self, *states: State) -> None:
+        if self.state not in states:
+            wanted = " or ".join(states)
+            raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
+
+
+def _lost(failure: console.Failure, log: Path) -> LabError:
+    kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
+    return kind(failure.what, tail=lines.tail(log), hint=f"the whole log: {log}")
+
+
+def _no_qmp(within: float) -> LabError:
+    return MachineError(f"QEMU did not open its control socket within {within:g} s")
+
+
+def _payload(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
+    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
+    if image.ramdisk:
+        files["ramdisk"] = image.ramdisk.path.read_bytes()
+    return files

@@ -1,0 +1,40 @@
+"""Events of the host as asyncio knows them: a path that appears, a program that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+from asyncinotify import Inotify, Mask
+
+from lab.model import Program
+
+#: As long as poll(2) can wait (its milliseconds are 32 bits), in seconds.
+FOREVER = 20 * 86400.0
+
+
+async def appears(path: Path) -> None:
+    """Until something is at ``path``; its folder must exist. Bound it with a timeout."""
+    with Inotify() as inotify:
+        inotify.add_watch(path.parent, Mask.CREATE | Mask.MOVED_TO)
+        while not path.exists():
+            await inotify.get()
+
+
+def end_of(program: Program) -> asyncio.Event:
+    """An event that is set when the program has ended.
+
+    The wait is a daemon thread's: it costs nothing and does not keep our process alive.
+    """
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while not program.wait(FOREVER):
+            pass
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=wait, daemon=True, name="end-of-program").start()
+    return ended

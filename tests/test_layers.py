@@ -1,0 +1,177 @@
+"""The arrows of the house run one way (docs/architecture.md); this holds them.
+
+``tasks → api → {config, plan, session, scenario} → {toolchain, images, machine, dom0, trace}
+→ util``. What is in ``SHARED`` is for all. Rooms of one floor never import each other:
+whoever is above hands them what they need.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: From the top down. A room imports from floors below its own.
+FLOORS = (
+    {"tasks"},
+    {"lab.cli", "lab.__main__", "lab.pytest_plugin"},
+    {"lab.api"},
+    {"lab.lifecycle"},
+    {
+        "lab.config",
+        "lab.plan",
+        "lab.prepare",
+        "lab.session",
+        "lab.scenario",
+        "lab.live",
+        "lab.doctor",
+    },
+    {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"},
+    {"lab.store", "lab.rundir", "lab.progress"},
+    {"lab.util"},
+    {"lab.errors"},
+    {"lab.model"},
+)
+SHARED = {"lab.model", "lab.errors", "lab.store", "lab.rundir", "lab.progress", "lab.util"}
+#: The one door to processes, and the places that print.
+PROCESS_DOOR = {"lab.util.process"}
+PRINTERS = {"tasks", "lab.cli", "lab.__main__", "lab.progress", "lab.machine.interactive"}
+
+
+def modules(root: Path) -> dict[str, ast.Module]:
+    """Every module of the project, parsed."""
+    files = [*(root / "lab").rglob("*.py"), root / "tasks.py"]
+    return {
+        module_name(path.relative_to(root)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in files
+        if path.exists()
+    }
+
+
+def module_name(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room(module: str) -> str:
+    """``lab.config.units`` → ``lab.config``."""
+    return ".".join(module.split(".")[:2])
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """What is imported anywhere in a module, also inside functions, as dotted names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def graph(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Module → modules of the project that it imports."""
+
+    def resolve(name: str) -> str | None:
+        while name and name not in trees:
+            name = name.rpartition(".")[0]
+        return name or None
+
+    return {
+        name: {found for item in imports(tree) if (found := resolve(item))} - {name}
+        for name, tree in trees.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def trees(root: Path) -> dict[str, ast.Module]:
+    return modules(root)
+
+
+def floor(name: str) -> int:
+    for number, rooms in enumerate(FLOORS):
+        if name in rooms:
+            return number
+    raise AssertionError(f"{name} has no floor yet: give it one in {Path(__file__).name}")
+
+
+def test_every_room_has_a_floor(trees: dict[str, ast.Module]) -> None:
+    for name in trees:
+        if name != "lab":
+            floor(room(name))
+
+
+def test_arrows_run_downwards(trees: dict[str, ast.Module]) -> None:
+    assert wrong_arrows(trees) == []
+
+
+def wrong_arrows(trees: dict[str, ast.Module]) -> list[str]:
+    """A room imports from below, never from beside or above."""
+    return [
+        f"{name} imports {target}"
+        for name, targets in graph(trees).items()
+        for target in targets
+        if "lab" not in (name, target)
+        and room(name) != room(target)
+        and not floor(room(name)) < floor(room(target))
+    ]
+
+
+def test_upper_floors_do_not_skip_the_middle(trees: dict[str, ast.Module]) -> None:
+    """Tasks and plug-ins know the api and what is for all; nothing deeper."""
+    tops = FLOORS[0] | FLOORS[1]
+    wrong = [
+        f"{name} imports {target}"
+        for name, targets in graph(trees).items()
+        for target in targets
+        if room(name) in tops and room(target) not in {"lab", "lab.api"} | SHARED | tops
+    ]
+    assert wrong == []
+
+
+def test_there_is_no_cycle(trees: dict[str, ast.Module]) -> None:
+    """Not inside a room either."""
+    tuple(graphlib.TopologicalSorter(graph(trees)).static_order())
+
+
+def test_processes_have_one_door(trees: dict[str, ast.Module]) -> None:
+    wrong = [
+        name
+        for name, tree in trees.items()
+        if name not in PROCESS_DOOR
+        and any(item.split(".")[0] in ("subprocess", "pty") for item in imports(tree))
+    ]
+    assert wrong == []
+
+
+def test_only_the_top_prints_and_exits(trees: dict[str, ast.Module]) -> None:
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, tree in trees.items()
+        if name not in PRINTERS
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.exit", "exit")
+    ]
+    assert wrong == []
+
+
+def test_the_checker_sees_what_is_wrong() -> None:
+    """The test's own test: an arrow upwards, one sideways and a cycle are found."""
+    trees = {
+        "lab.api": ast.parse(""),
+        "lab.util.x": ast.parse("from lab import api"),
+        "lab.dom0.a": ast.parse("def f():\n    import lab.machine.b"),
+        "lab.machine.b": ast.parse("from lab.dom0.a import f"),
+    }
+    assert graph(trees)["lab.util.x"] == {"lab.api"}
+    assert wrong_arrows(trees) == [
+        "lab.util.x imports lab.api",
+        "lab.dom0.a imports lab.machine.b",
+        "lab.machine.b imports lab.dom0.a",
+    ]
+    with pytest.raises(graphlib.CycleError):
+        test_there_is_no_cycle(trees)
+    with pytest.raises(AssertionError, match="has no floor"):
+        floor("lab.cellar")

@@ -1,0 +1,64 @@
+"""Cutting down and completing QEMU's device tree."""
+
+from __future__ import annotations
+
+import fdt
+import pytest
+
+from lab.images import devicetree
+
+
+@pytest.fixture
+def tree() -> fdt.FDT:
+    """A tree with the shape of QEMU's."""
+    tree = fdt.FDT()
+    tree.root = fdt.Node("/")
+    names = (
+        "psci", "memory@40000000", "pcie@10000000", "fw-cfg@9020000", "pl011@9000000",
+        "pl011@9040000", "pl061@9030000", "virtio_mmio@a000000", "virtio_mmio@a000200",
+        "intc@8000000", "cpus", "timer", "apb-pclk", "aliases", "chosen", "brand-new@1",
+    )  # fmt: skip
+    for name in names:
+        tree.root.append(fdt.Node(name))
+    tree.get_node("/intc@8000000").append(fdt.Node("v2m@8020000"))
+    chosen = tree.get_node("/chosen")
+    chosen.set_property("rng-seed", [1, 2])
+    chosen.set_property("kaslr-seed", [3, 4])
+    chosen.set_property("stdout-path", "/pl011@9000000")
+    return tree
+
+
+def choose(tree: fdt.FDT) -> fdt.FDT:
+    devicetree.choose(
+        tree, "console=dtuart", "rdinit=/init", (0x49000000, 5), (0x4C000000, 6), seed=b"\1" * 32
+    )
+    return fdt.parse_dtb(tree.to_dtb(version=17))
+
+
+def test_only_what_is_used_stays(tree: fdt.FDT) -> None:
+    """Also what a later QEMU adds goes; the interrupt controller loses its MSI frame."""
+    devicetree.trim(tree)
+    assert [node.name for node in tree.root.nodes] == [
+        "psci", "memory@40000000", "pl011@9000000", "pl011@9040000", "virtio_mmio@a000000",
+        "intc@8000000", "cpus", "timer", "apb-pclk", "aliases", "chosen",
+    ]  # fmt: skip
+    assert tree.get_node("/intc@8000000").nodes == []
+
+
+def test_what_xen_reads_is_there(tree: fdt.FDT) -> None:
+    """Command lines and exact places of both files, as Xen's booting.txt asks."""
+    chosen = choose(tree)
+    kernel = chosen.get_node("/chosen/module@49000000")
+    assert chosen.get_property("xen,xen-bootargs", "/chosen").value == "console=dtuart"
+    assert kernel.get_property("bootargs").value == "rdinit=/init"
+    assert kernel.get_property("compatible").data == ["multiboot,kernel", "multiboot,module"]
+    assert kernel.get_property("reg").data == [0, 0x49000000, 0, 5]
+    initramfs = chosen.get_node("/chosen/module@4c000000")
+    assert initramfs.get_property("reg").data == [0, 0x4C000000, 0, 6]
+
+
+def test_nothing_random_is_left(tree: fdt.FDT) -> None:
+    """QEMU's seeds differ at each start; ours is the one that was given."""
+    chosen = choose(tree).get_node("/chosen")
+    assert chosen.get_property("rng-seed").data == [0x01010101] * 8
+    assert not chosen.exist_property("kaslr-seed")

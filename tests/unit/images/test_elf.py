@@ -1,0 +1,50 @@
+"""What is read from ELF files."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import samples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.images import elf
+
+
+def test_needed_libraries_and_loader() -> None:
+    """A program's loader and libraries are found by name, in order."""
+    data = samples.library(["libfoo.so.1", "libc.so.6"], "/lib/ld-linux-armhf.so.3")
+    assert elf.dynamic(data) == elf.Dynamic(
+        "/lib/ld-linux-armhf.so.3", ("libfoo.so.1", "libc.so.6")
+    )
+
+
+def test_a_library_may_need_nothing() -> None:
+    """No loader, no libraries."""
+    assert elf.dynamic(samples.library()) == elf.Dynamic("", ())
+
+
+def test_modinfo() -> None:
+    """A module's fields are read by name."""
+    info = elf.modinfo(samples.module("xen_gntdev", ["xen_privcmd", "other"]))
+    assert (info["name"], info["depends"]) == ("xen_gntdev", "xen_privcmd,other")
+
+
+def test_a_program_has_no_modinfo() -> None:
+    """A missing section is an error of its own."""
+    with pytest.raises(ValueError, match="modinfo"):
+        elf.modinfo(samples.library())
+
+
+@given(st.data())
+def test_damaged_files_are_errors(data: st.DataObject) -> None:
+    """Whatever is cut off or changed: an answer or a ValueError, nothing else."""
+    good = [samples.library(["a"], "l"), samples.module("m")]
+    whole = bytearray(data.draw(st.sampled_from(good)))
+    for _ in range(data.draw(st.integers(0, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    part = bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    for read in (elf.dynamic, elf.modinfo):
+        with contextlib.suppress(ValueError):
+            read(part)

@@ -1,0 +1,312 @@
+"""Consoles: lines out of raw logs, waits that always end, and one order for all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.machine.console import Follower, Outcome, Waited, Wanted, failure_in
+from lab.machine.lines import MAX_LINE, Line, LineSplitter, LogReader, tail
+from lab.machine.merge import Zeros, find_zeros, merge
+from lab.model import Layer
+from lab.util.deadline import Deadline
+
+T = TypeVar("T")
+READY = Wanted.text("dom0", "lab: ready")
+
+
+def raws(lines: list[Line]) -> list[bytes]:
+    return [line.raw for line in lines]
+
+
+def test_any_line_end_is_taken_off() -> None:
+    splitter = LineSplitter("xen")
+    lines = splitter.feed(b"a\r\nb\r\r\n\rc\n\nd")
+    assert raws(lines) == [b"a", b"b", b"c", b""]
+    assert splitter.partial == Line("xen", b"d", 11)
+
+
+def test_endless_line_is_cut_and_nothing_is_lost() -> None:
+    splitter = LineSplitter("g")
+    lines = splitter.feed(b"x" * (3 * MAX_LINE + 5)) + splitter.feed(b"y\n" + b"z" * MAX_LINE * 2)
+    assert [len(line.raw) for line in lines] == [MAX_LINE] * 3 + [6, MAX_LINE]
+    assert lines[4].offset == 3 * MAX_LINE + 7
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_portions_do_not_matter(portions: list[bytes]) -> None:
+    """However the bytes arrive, the lines and their offsets are the same."""
+    data = b"".join(portions)
+    one = LineSplitter("g")
+    many = LineSplitter("g")
+    whole = one.feed(data)
+    assert [line for portion in portions for line in many.feed(portion)] == whole
+    assert many.partial == one.partial
+    for line in whole:
+        assert data[line.offset :].lstrip(b"\r").startswith(line.raw)
+
+
+def test_reader_takes_a_file_that_comes_later_and_grows(tmp_path: Path) -> None:
+    path = tmp_path / "xen.log"
+    reader = LogReader("xen", path)
+    assert reader.read() == []
+    path.write_bytes(b"one\ntw")
+    assert raws(reader.read()) == [b"one"]
+    with path.open("ab") as file:
+        file.write(b"o\xff\n")
+    assert raws(reader.read()) == [b"two\xff"]
+    assert reader.read() == []
+    reader.close()
+
+
+# ---------------------------------------------------------------- failures
+
+
+@pytest.mark.parametrize(
+    ("console", "raw", "layer"),
+    [
+        ("xen", b"(XEN) Panic on CPU 0:", Layer.XEN),
+        ("xen", b"(XEN) [    0.123456] Panic on CPU 1:", Layer.XEN),
+        ("xen", b"(XEN) [    9.5] Hardware Dom0 crashed: rebooting machine", Layer.DOM0),
+        ("dom0", b"[    1.2] Kernel panic - not syncing: No working init found.", Layer.DOM0),
+        ("xen", b"[    4.0] Kernel panic - not syncing: VFS", Layer.DOM0),
+        ("xen", b"(d1) Kernel panic - not syncing: VFS", None),
+        ("dom0", b"lab: FAILED xenstored", Layer.DOM0),
+        ("dom0", b"[    3.1] lab: FAILED xenstored", Layer.DOM0),
+        ("xen", b"(d1) Panic on CPU 0:", None),
+        ("xen", b"(d1) [    1.0] (XEN) Panic on CPU 0:", None),
+        ("hello", b"(XEN) Panic on CPU 0:", None),
+        ("hello", b"Kernel panic - not syncing", None),
+        ("hello", b"lab: FAILED", None),
+        ("dom0", b"echo lab: FAILED", None),
+    ],
+)
+def test_only_xen_and_dom0_say_that_they_are_lost(
+    console: str, raw: bytes, layer: Layer | None
+) -> None:
+    failure = failure_in(Line(console, raw))
+    assert (failure.layer if failure else None) == layer
+
+
+# ---------------------------------------------------------------- waiting
+
+
+class Consoles:
+    """Logs of a machine that the test plays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {name: folder / f"{name}.log" for name in ("xen", "dom0", "hello")}
+        self.stop = asyncio.Event()
+
+    def write(self, name: str, data: bytes) -> None:
+        with self.files[name].open("ab") as file:
+            file.write(data)
+
+    def wait(
+        self, *, then: Callable[[], None] | None = None, seconds: float = 5.0
+    ) -> tuple[Waited, list[Line]]:
+        """Wait for ``READY`` while ``then`` happens a moment later."""
+
+        async def go(follower: Follower) -> Waited:
+            if then:
+                asyncio.get_running_loop().call_later(0.05, then)
+            return await follower.wait_for(READY, Deadline(seconds), self.stop)
+
+        with Follower(self.files) as follower:
+            waited = asyncio.run(go(follower))
+            return waited, follower.read()
+
+
+@pytest.fixture
+def consoles(tmp_path: Path) -> Consoles:
+    return Consoles(tmp_path)
+
+
+def test_wanted_line_that_was_there_already(consoles: Consoles) -> None:
+    consoles.write("dom0", b"early\nlab: ready\nlate\n")
+    waited, rest = consoles.wait()
+    assert waited.outcome is Outcome.SEEN
+    assert waited.line == Line("dom0", b"lab: ready", 6)
+    assert raws(rest) == [b"late"]
+
+
+def test_wanted_line_that_comes_is_seen_at_once(consoles: Consoles) -> None:
+    waited, _ = consoles.wait(then=lambda: consoles.write("dom0", b"lab: rea" + b"dy\n"))
+    assert waited.outcome is Outcome.SEEN
+    assert waited.seconds < 2
+
+
+def test_unfinished_line_counts(consoles: Consoles) -> None:
+    waited, _ = consoles.wait(then=lambda: consoles.write("dom0", b"lab: ready> "))
+    assert waited.outcome is Outcome.SEEN
+
+
+def test_panic_ends_the_wait_and_its_reason_is_read(consoles: Consoles) -> None:
+    consoles.write("dom0", b"lab: ready\n")
+    consoles.write("xen", b"(XEN) Panic on CPU 0:\n")
+    waited, _ = consoles.wait()
+    assert waited.outcome is Outcome.FAILED
+    assert waited.failure is not None
+    assert waited.failure.layer is Layer.XEN
+
+
+def test_stop_ends_the_wait(consoles: Consoles) -> None:
+    waited, _ = consoles.wait(then=consoles.stop.set)
+    assert waited.outcome is Outcome.STOPPED
+    assert waited.seconds < 2
+
+
+def test_what_is_in_the_log_wins_over_the_stop(consoles: Consoles) -> None:
+    consoles.stop.set()
+    consoles.write("dom0", b"[ 1.0] Kernel panic - not syncing: x\n")
+    assert consoles.wait()[0].outcome is Outcome.FAILED
+
+
+def test_deadline_ends_the_wait_even_in_a_flood(consoles: Consoles) -> None:
+    def flood() -> None:
+        if not over.is_set():
+            consoles.write("hello", b"noise\n" * 1000)
+            asyncio.get_running_loop().call_soon(flood)
+
+    over = asyncio.Event()
+    start = time.monotonic()
+    waited, _ = consoles.wait(then=flood, seconds=0.3)
+    over.set()
+    assert waited.outcome is Outcome.DEADLINE
+    assert time.monotonic() - start < 2
+
+
+def test_no_deadline_passes_without_an_end(consoles: Consoles) -> None:
+    assert consoles.wait(seconds=0.05)[0].outcome is Outcome.DEADLINE
+
+
+def test_waiting_sleeps(consoles: Consoles) -> None:
+    """Nothing is polled: half a second of silence costs next to no time of ours."""
+    used = time.process_time()
+    consoles.wait(seconds=0.5)
+    assert time.process_time() - used < 0.1
+
+
+def test_guest_cannot_answer_for_dom0(consoles: Consoles) -> None:
+    consoles.write("hello", b"lab: ready\n(XEN) Panic on CPU 0:\n")
+    assert consoles.wait(seconds=0.05)[0].outcome is Outcome.DEADLINE
+
+
+def test_lines_of_all_consoles(consoles: Consoles) -> None:
+    async def go(follower: Follower) -> list[Line]:
+        asyncio.get_running_loop().call_later(0.02, lambda: consoles.write("hello", b"hi\n"))
+        return await follower.lines(Deadline(5))
+
+    with Follower(consoles.files) as follower:
+        assert asyncio.run(go(follower)) == [Line("hello", b"hi", 0)]
+
+
+def run(work: Awaitable[T]) -> T:
+    async def main() -> T:
+        return await work
+
+    return asyncio.run(main())
+
+
+def test_offsets_skip_what_is_known(consoles: Consoles) -> None:
+    consoles.write("hello", b"old\nnew\n")
+    with Follower(consoles.files, {"hello": 4}) as follower:
+        assert run(follower.lines(Deadline(1))) == [Line("hello", b"new", 4)]
+
+
+def test_tail_is_short_and_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_bytes(b"".join(b"line %d\x1b\r\n" % i for i in range(9999)))
+    assert tail(path, 2) == "line 9997\\x1b\nline 9998\\x1b"
+    assert tail(tmp_path / "none") == ""
+
+
+# ---------------------------------------------------------------- merging
+
+XEN = b"""\
+Xen 4.17
+(XEN) [    0.100000] first
+(XEN) [    0.200000] *** LOADING DOMAIN 0 ***
+(XEN) without a stamp
+(XEN) [    0.500000] *** Serial input to DOM0 (type 'CTRL-a' three times)
+(XEN) [    0.550000] Freed 328kB init memory.
+(XEN) [    0.600000] d0v0: vGICD: unhandled word write 0xffffffff to ICACTIVER4
+(XEN) [    0.700000] d0v0: vGICD: unhandled word write 0xffffffff to ICACTIVER8
+[    1.500000] dom0 on hvc0
+(XEN) [    9.000000] last
+"""
+DOM0 = b"""\
+[    0.000000] Booting Linux
+[    1.000000] middle
+[    0.900000] back in time
+lab: ready
+"""
+TIMES = b"hz 1000\nhello 0 2000\nother 0 1\nbroken\nhello 6 3000\n"
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    (tmp_path / "xen.log").write_bytes(XEN)
+    (tmp_path / "dom0.log").write_bytes(DOM0)
+    (tmp_path / "hello.log").write_bytes(b"first\nsecond\nthird")
+    (tmp_path / "times").write_bytes(TIMES)
+    return tmp_path
+
+
+def files(folder: Path) -> dict[str, Path]:
+    return {name: folder / f"{name}.log" for name in ("xen", "dom0", "hello")}
+
+
+def test_zeros_are_found_in_the_log_of_xen(run_folder: Path) -> None:
+    assert find_zeros(run_folder / "xen.log") == Zeros(counter=0.2, kernel=0.6)
+    assert find_zeros(run_folder / "none.log") == Zeros()
+    early = XEN.replace(b"vGICD", b"other").replace(b"0.550000", b"0.570000")
+    (run_folder / "xen.log").write_bytes(early)
+    assert find_zeros(run_folder / "xen.log") == Zeros(counter=0.2, kernel=0.57)
+
+
+def test_consoles_are_merged_in_time_order(run_folder: Path) -> None:
+    found = list(merge(files(run_folder), run_folder / "times"))
+    times = [item.time for item in found if item.time is not None]
+    assert times == sorted(times)
+    assert len(times) == 10 + 4 + 3
+    by_text = {item.line.text: item.time for item in found}
+    assert by_text["(XEN) without a stamp"] == pytest.approx(0.2)
+    assert by_text["[    1.000000] middle"] == pytest.approx(1.6)
+    assert by_text["lab: ready"] == pytest.approx(1.6)
+    assert by_text["[    1.500000] dom0 on hvc0"] == pytest.approx(2.1)
+    assert by_text["first"] == pytest.approx(2.2)
+    assert by_text["third"] == pytest.approx(3.2)
+
+
+def test_order_on_one_console_stays(run_folder: Path) -> None:
+    found = [item.line.raw for item in merge(files(run_folder)) if item.line.console == "dom0"]
+    assert found == DOM0.splitlines()
+
+
+def test_guest_without_an_index_comes_last(run_folder: Path) -> None:
+    found = list(merge(files(run_folder)))
+    assert [item.time for item in found[-3:]] == [None] * 3
+    assert found[-1].show() == "[            ] hello    | third"
+    assert found[0].show() == "[    0.000000] xen      | Xen 4.17"
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_any_bytes_can_be_merged(
+    tmp_path_factory: pytest.TempPathFactory, log: bytes, index: bytes
+) -> None:
+    """Damaged logs and indices lose their times, never a line."""
+    folder = tmp_path_factory.mktemp("merge")
+    for name in ("xen", "dom0", "hello"):
+        (folder / f"{name}.log").write_bytes(log)
+    (folder / "times").write_bytes(index)
+    found = list(merge(files(folder), folder / "times"))
+    expected = len(LineSplitter("x").feed(log + b"\n")) - (not log.split(b"\n")[-1].strip(b"\r"))
+    assert len(found) == 3 * expected

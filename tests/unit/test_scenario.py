@@ -1,0 +1,152 @@
+"""What the judge says, and what it never lets itself be told."""
+
+from __future__ import annotations
+
+import asyncio
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.errors import MachineError, ToolstackError
+from lab.machine.lines import Line
+from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Verdict
+from lab.scenario import Judge, Report, Result, failed, from_error, junit, watch
+
+HELLO = Expectation("hello", "hello from FreeRTOS", within=10.0)
+PASS = Expectation("self", r"PASS \(\d+ checks\)", regex=True, within=60.0)
+
+
+def lab(*expect: Expectation) -> Lab:
+    return Lab("one", HypervisorSpec("stock"), expect=expect)
+
+
+def test_all_seen_passes() -> None:
+    judge = Judge([HELLO, PASS])
+    judge.see(Line("hello", b"[1] hello from FreeRTOS!"), 1.0)
+    assert not judge.all_seen
+    assert judge.next_deadline == 60.0
+    judge.see(Line("self", b"selftest: PASS (12 checks)"), 2.0)
+    assert judge.all_seen
+    assert judge.results() == (Result(HELLO, 1.0), Result(PASS, 2.0))
+
+
+def test_a_literal_is_no_pattern() -> None:
+    judge = Judge([Expectation("hello", "a.c")])
+    judge.see(Line("hello", b"abc"), 1.0)
+    assert not judge.all_seen
+
+
+def test_other_consoles_do_not_count() -> None:
+    judge = Judge([HELLO])
+    judge.see(Line("dom0", b"hello from FreeRTOS"), 1.0)
+    judge.see(Line("hello2", b"hello from FreeRTOS"), 1.0)
+    assert not judge.all_seen
+
+
+def test_the_first_that_is_over_decides() -> None:
+    judge = Judge([PASS, HELLO])
+    assert judge.overdue(9.9) is None
+    assert judge.overdue(10.0) == HELLO
+    assert judge.overdue(100.0) == HELLO
+
+
+@given(st.lists(st.binary(max_size=60), max_size=20))
+def test_a_guest_never_speaks_for_the_platform(raws: list[bytes]) -> None:
+    """Whatever a guest prints on its console, no layer below it is ever blamed."""
+    judge = Judge([HELLO])
+    fakes = [b"(XEN) Panic on CPU 0:", b"Kernel panic - not syncing: x", b"lab: FAILED"]
+    for raw in [*raws, *fakes]:
+        judge.see(Line("hello", raw), 1.0)
+    assert judge.failure is None
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    found = {name: tmp_path / f"{name}.log" for name in ("xen", "dom0", "hello")}
+    for path in found.values():
+        path.touch()
+    return found
+
+
+def watched(lab: Lab, files: dict[str, Path], *, stopped: bool = False) -> Report:
+    async def go() -> Report:
+        stop = asyncio.Event()
+        if stopped:
+            stop.set()
+        return await watch(lab, files, stop=stop)
+
+    return asyncio.run(go())
+
+
+def test_pass(files: dict[str, Path]) -> None:
+    files["hello"].write_bytes(b"hello from FreeRTOS\r\n")
+    report = watched(lab(HELLO), files)
+    assert report.verdict == Verdict(True)
+    assert report.results[0].seen is not None
+
+
+def test_nothing_expected_passes(files: dict[str, Path]) -> None:
+    assert watched(lab(), files).verdict.passed
+
+
+def test_never_seen_names_console_time_and_last_lines(files: dict[str, Path]) -> None:
+    files["hello"].write_bytes(b"booting\x1b[2J\nstuck here")
+    verdict = watched(lab(Expectation("hello", "hi", within=0.05)), files).verdict
+    assert verdict.layer is Layer.GUEST
+    assert verdict.exit_status is ExitStatus.GUEST
+    assert verdict.reason == "'hi' was not seen on the console of hello within 0.05s"
+    assert verdict.tail == "booting\\x1b[2J\nstuck here"
+
+
+def test_panic_of_xen_is_not_the_guests_fault(files: dict[str, Path]) -> None:
+    files["hello"].write_bytes(b"hello from FreeRTOS\n")
+    files["xen"].write_bytes(b"(XEN) [ 1.0] Panic on CPU 0:\n(XEN) [ 1.0] why\n")
+    verdict = watched(lab(HELLO), files).verdict
+    assert (verdict.layer, verdict.exit_status) == (Layer.XEN, ExitStatus.PLATFORM)
+    assert verdict.tail.endswith("why")
+
+
+def test_panic_of_dom0(files: dict[str, Path]) -> None:
+    files["dom0"].write_bytes(b"[ 1.0] Kernel panic - not syncing: x\n")
+    verdict = watched(lab(HELLO), files).verdict
+    assert (verdict.layer, verdict.exit_status) == (Layer.DOM0, ExitStatus.PLATFORM)
+
+
+def test_machine_that_ends_is_infrastructure(files: dict[str, Path]) -> None:
+    verdict = watched(lab(HELLO), files, stopped=True).verdict
+    assert (verdict.layer, verdict.exit_status) == (Layer.QEMU, ExitStatus.INFRASTRUCTURE)
+
+
+def test_errors_become_verdicts() -> None:
+    verdict = from_error(ToolstackError("xl refused", tail="why"))
+    assert (verdict.layer, verdict.exit_status) == (Layer.TOOLSTACK, ExitStatus.TOOLSTACK)
+    assert from_error(MachineError("gone")).exit_status is ExitStatus.INFRASTRUCTURE
+
+
+def test_junit_has_a_case_for_each_expectation() -> None:
+    bad = failed(Layer.GUEST, "'x' was not seen", "last\x1b line\x00")
+    reports = [
+        Report("one", bad, (Result(HELLO, 1.5), Result(PASS)), 60.0),
+        Report("two", failed(Layer.XEN, "panic"), (Result(HELLO),), 1.0),
+        Report("three", Verdict(True), (), 2.0),
+    ]
+    root = ET.fromstring(junit(reports))
+    one, two, three = root.findall("testsuite")
+    assert (one.get("tests"), one.get("failures"), one.get("errors")) == ("2", "1", "0")
+    seen, missed = one.findall("testcase")
+    assert (seen.get("classname"), seen.get("time"), len(seen)) == ("one", "1.500", 0)
+    failure = missed.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "guest: 'x' was not seen"
+    assert "last\ufffd line\ufffd" in (failure.text or "")
+    assert (two.get("failures"), two.get("errors")) == ("0", "1")
+    assert [case.get("name") for case in three] == ["boot"]
+
+
+@given(st.text(), st.text())
+def test_junit_is_xml_whatever_is_in_it(reason: str, tail: str) -> None:
+    verdict = failed(Layer.GUEST, reason, tail)
+    ET.fromstring(junit([Report(tail, verdict, (Result(Expectation(reason, tail)),))]))
