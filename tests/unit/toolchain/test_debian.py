@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.util import debian
-from tests.unit.toolchain.conftest import Fakes
+from toolchain.conftest import Fakes
 
 ONE_LINE = """\
 # comment

@@ -12,7 +12,7 @@ from lab.doctor import Finding, Status
 from lab.store import Store
 from lab.toolchain import tree
 from lab.util import debian
-from tests.unit.toolchain.conftest import Fakes
+from toolchain.conftest import Fakes
 
 
 @pytest.fixture(autouse=True)

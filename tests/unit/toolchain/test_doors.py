@@ -10,7 +10,7 @@ from lab.errors import ToolchainError, UsageError
 from lab.model import Door, Mount
 from lab.toolchain import bwrap, open_toolchain
 from lab.toolchain.sandbox import Sandbox
-from tests.unit.toolchain.conftest import Fakes
+from toolchain.conftest import Fakes
 
 
 @pytest.fixture

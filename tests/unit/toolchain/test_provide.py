@@ -8,7 +8,7 @@ import pytest
 
 from lab.errors import ToolchainError
 from lab.toolchain import provide
-from tests.unit.toolchain.conftest import Fakes
+from toolchain.conftest import Fakes
 
 Said = tuple[list[str], Callable[[str], None]]
 

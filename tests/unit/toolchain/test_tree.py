@@ -12,7 +12,7 @@ import pytest
 from lab.errors import ToolchainError
 from lab.toolchain import recipe, tree
 from lab.util import debian
-from tests.unit.toolchain.conftest import Fakes
+from toolchain.conftest import Fakes
 
 Said = tuple[list[str], Callable[[str], None]]
 
