@@ -166,6 +166,14 @@ def test_an_index_that_is_too_old_is_fetched_again(served: FakeArchive, tmp_path
     assert served.verbs() == ["download", "update", "download"]
 
 
+def test_a_failed_download_names_the_package(served: FakeArchive, tmp_path: Path) -> None:
+    """Not the index, which cannot be had either."""
+    resolution = ask(served, tmp_path)
+    served.broken = "E: Could not connect"
+    with pytest.raises(ImageError, match="xen-utils"):
+        fetch(served, tmp_path, resolution)
+
+
 def test_network_is_on_for_downloads_alone(served: FakeArchive, tmp_path: Path) -> None:
     """Deciding needs none."""
     fetch(served, tmp_path, ask(served, tmp_path))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.model import Door, Mount, Toolchain
+from lab.images import archive, sources
+from lab.model import Door, Mount, ProgramRecord, Toolchain
 from lab.store import Store, cache_root
 from lab.toolchain import open_toolchain
 from lab.util import process
+from lab.util.deadline import Deadline
 
 pytestmark = pytest.mark.system
 
@@ -148,20 +156,59 @@ def test_a_program_outlives_its_starter(toolchain: Toolchain, tmp_path: Path) ->
         "print(json.dumps(dataclasses.asdict(made.record)), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    import json
-    import sys
-
-    from lab.model import ProgramRecord
-
-    env = {name: os.environ[name] for name in ("LAB_CACHE", "XDG_CACHE_HOME") if name in os.environ}
-    env["PYTHONPATH"] = str(Path(__file__).parents[3])
-    done = process.run([sys.executable, str(script), str(tmp_path / "log")], env=env)
+    line = [sys.executable, str(script), str(tmp_path / "log")]
+    done = process.run(line, env=_environment())
     assert done.returncode == -9
     record = json.loads(done.stdout)
     again = toolchain.adopt(ProgramRecord(**record | {"door": Door(record["door"])}))
     assert again.alive()
     again.kill()
     assert not again.alive()
+
+
+def test_what_is_run_to_its_end_dies_with_the_caller(toolchain: Toolchain, tmp_path: Path) -> None:
+    """A killed command leaves no compiler behind; every holder of the pipe's end is gone."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from lab.toolchain import open_toolchain\n"
+        "tree = open_toolchain('rootfs')\n"
+        "print('up', flush=True)\n"
+        "tree.run(['sh', '-c', 'sleep 987654 & sleep 987654'])\n"
+    )
+    assert toolchain.key
+    child = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, env=_environment()
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"up\n"
+    assert _becomes(lambda: _sleepers() >= 2)
+    child.kill()
+    child.wait()
+    assert _becomes(lambda: _sleepers() == 0)
+
+
+def _sleepers() -> int:
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            count += path.read_bytes() == b"sleep\x00987654\x00"
+    return count
+
+
+def _becomes(state: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = Deadline(seconds)
+    while not state():
+        if deadline.passed():
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _environment() -> dict[str, str]:
+    kept = {
+        name: os.environ[name] for name in ("LAB_CACHE", "XDG_CACHE_HOME") if name in os.environ
+    }
+    return process.environment(kept | {"PYTHONPATH": str(Path(__file__).parents[3])})
 
 
 def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: Path) -> None:
@@ -177,8 +224,6 @@ def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: P
 
 def test_the_freertos_kernel_comes_out_of_its_package(toolchain: Toolchain) -> None:
     """Needs the archive once; then the cache."""
-    from lab.images import archive, sources
-
     packages = archive.source(toolchain, cache_root(), suite="trixie", name="micropython")
     kernel = sources.freertos_kernel(Store(), toolchain, packages).path
     assert (kernel / "portable/MemMang/heap_4.c").is_file()
