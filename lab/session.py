@@ -96,7 +96,7 @@ class Session:
         self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
-        self._mark("qmp")
+        self.mark("qmp")
         await self.guarded(self._qmp.execute("cont"))
 
     async def wait_xen(self) -> None:
@@ -125,7 +125,7 @@ class Session:
             await xl.put(agent, guest.name, _payload(guest, image))
             seen("xl create")
             await self.guarded(xl.create(agent, guest.name))
-        self._mark(f"created {guest.name}")
+        self.mark(f"created {guest.name}")
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""
@@ -236,7 +236,7 @@ class Session:
         if line.console == "xen" and XEN_IS_UP in line.raw and not self._xen_up.is_set():
             self._xen_up.set()
         elif line.console == "dom0" and DOM0_INIT in line.raw:
-            self._mark("init")
+            self.mark("init")
 
     def _fail(self, error: LabError) -> None:
         self.run.event("failed", layer=error.layer, reason=error.message)
@@ -261,14 +261,15 @@ class Session:
             hint="is the hypervisor image a Xen for ARM32?",
         )
 
-    def _mark(self, what: str) -> None:
+    def mark(self, what: str) -> None:
+        """Remember when something was seen, in ``marks`` and in the run's events."""
         self.marks[what] = self._clock.elapsed()
         self.run.event("mark", what=what, after=round(self.marks[what], 4))
 
     def _enter(self, state: State) -> None:
         self.state = state
         self.lab.record(state=state)
-        self._mark(state)
+        self.mark(state)
 
     def _require(self, *states: State) -> None:
         if self.state not in states:

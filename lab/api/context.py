@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,11 @@ class Context:
 
 @dataclass(frozen=True)
 class Up:
-    """A lab that came up, or a guest that was injected. ``lines``: each guest's first ones."""
+    """A lab that came up, or a guest that was injected.
+
+    ``lines``: each guest's first ones. ``phases``: seconds since the machine was started.
+    ``peak_memory``: the most that our own process held, in bytes.
+    """
 
     name: str
     run: Path
@@ -47,6 +52,7 @@ class Up:
     lines: dict[str, str]
     phases: dict[str, float]
     seconds: float
+    peak_memory: int = field(default_factory=lambda: peak_memory())
 
 
 @dataclass(frozen=True)
@@ -103,3 +109,8 @@ def running(context: Context, name: str) -> Live:
 def attached(found: Live) -> Session:
     """A session on a lab that runs."""
     return Session(found.lab, found.run, found.state)
+
+
+def peak_memory() -> int:
+    """The most memory that this process ever held, in bytes (getrusage(2))."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

@@ -111,6 +111,7 @@ async def _up(
         with context.progress.stage("first lines"):
             starts = {guest.name: 0 for guest in plan.guests}
             lines = await session.guarded(first_lines(run, starts, FIRST_LINES))
+        session.mark("first line")
         domains = await session.domains()
     return Up(plan.lab.name, run.path, domains, lines, session.marks, clock.elapsed())
 

@@ -9,7 +9,7 @@ from lab.cli import checks, labs, parts
 
 def namespace() -> Collection:
     """The tasks as ``./inv --list`` shows them."""
-    top = Collection(parts.doctor, checks.run_tests)
+    top = Collection(parts.doctor, checks.run_tests, checks.run_bench)
     groups = {
         "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
                 labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_run),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qemu.qmp import ConnectError, EventListener, ExecuteError, QMPClient, QMPError, Runstate
+from tenacity import retry, retry_if_exception, wait_fixed
 
 from lab.errors import MachineError
 
@@ -77,10 +78,9 @@ async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Qmp]:
     Raises:
         MachineError: nobody listens there, or nobody answers in time.
     """
-    client = QMPClient("xenlab")
     try:
         async with asyncio.timeout(within):
-            await client.connect(str(socket))
+            client = await _connect(socket)
     except (ConnectError, TimeoutError, OSError) as error:
         raise MachineError(
             f"QEMU does not answer on {socket}",
@@ -91,3 +91,14 @@ async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Qmp]:
         yield qmp
     finally:
         await qmp.close()
+
+
+@retry(
+    retry=retry_if_exception(lambda error: isinstance(error.__cause__, ConnectionRefusedError)),
+    wait=wait_fixed(0.005),
+)
+async def _connect(socket: Path) -> QMPClient:
+    """Between bind(2) and listen(2) QEMU's socket is there but refuses: that is tried again."""
+    client = QMPClient("xenlab")
+    await client.connect(str(socket))
+    return client

@@ -1,0 +1,96 @@
+"""The naive boot, to compare with: what a wiki page would tell one to type.
+
+Debian's Xen, Debian's compressed kernel, QEMU's own device tree through its guest-loader
+(docs/system/guest-loader.rst of QEMU), 512 MB for dom0, one console for both; only the
+initramfs is ours, so that the same agent answers. ``highmem=off``, because dom0 hangs in its
+PCI probe without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.dom0 import agent
+from lab.model import (
+    AGENT_PORT,
+    INITRAMFS_ADDRESS,
+    KERNEL_ADDRESS,
+    Image,
+    Mount,
+    Program,
+    Toolchain,
+)
+from lab.rundir import runtime_root
+from lab.util import waiting
+from lab.util.deadline import Deadline
+
+#: Seconds after which even the slowest machine has given up.
+LIMIT = 300.0
+MEMORY = "1024M"
+XEN_ARGS = "console=dtuart dtuart=/pl011@9000000 dom0_mem=512M"
+DOM0_ARGS = "console=hvc0 rdinit=/init"
+
+
+def command() -> list[str]:
+    """QEMU's command line."""
+    return [
+        "qemu-system-arm",
+        "-machine", "virt,virtualization=on,highmem=off",
+        "-cpu", "cortex-a15", "-m", MEMORY, "-smp", "1",
+        "-nic", "none", "-display", "none", "-no-reboot",
+        "-global", "virtio-mmio.force-legacy=false",
+        "-kernel", "/lab/xen", "-append", XEN_ARGS,
+        "-device", f"guest-loader,addr={KERNEL_ADDRESS:#x},kernel=/lab/kernel,bootargs={DOM0_ARGS}",
+        "-device", f"guest-loader,addr={INITRAMFS_ADDRESS:#x},initrd=/lab/initramfs",
+        "-serial", "file:/lab/live/console",
+        "-device", "virtio-serial-device",
+        "-chardev", "socket,id=agent,path=/lab/live/agent.sock,server=on,wait=off",
+        "-device", f"virtserialport,chardev=agent,name={AGENT_PORT}",
+    ]  # fmt: skip
+
+
+def boot(toolchain: Toolchain, hypervisor: Image, kernel: Image, initramfs: Image) -> float:
+    """Seconds from QEMU's start until dom0's agent answers.
+
+    Raises:
+        LabError: it did not boot.
+    """
+    mounts = [
+        Mount(hypervisor.path, "/lab/xen"),
+        Mount(kernel.path, "/lab/kernel"),
+        Mount(initramfs.path, "/lab/initramfs"),
+    ]
+    with _folder() as live:
+        clock = Deadline(LIMIT)
+        with _started(toolchain, [*mounts, Mount(live, "/lab/live", writable=True)], live):
+            asyncio.run(_answers(live / "agent.sock"))
+            return clock.elapsed()
+
+
+async def _answers(socket: Path) -> None:
+    async with asyncio.timeout(LIMIT):
+        await waiting.appears(socket)
+        async with agent.connected(socket, LIMIT):
+            return
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=runtime_root().parent, prefix="bench-") as name:
+        yield Path(name)
+
+
+@contextmanager
+def _started(toolchain: Toolchain, mounts: list[Mount], live: Path) -> Iterator[Program]:
+    with (live / "qemu.log").open("wb") as log:
+        program = toolchain.start(command(), mounts=mounts, tag=f"bench-{os.getpid()}", log=log)
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.wait(10.0)

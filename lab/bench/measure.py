@@ -1,0 +1,113 @@
+"""What ``./inv bench`` measures, each figure several times in turn with the baseline."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lab.api import Context, down, make_plan
+from lab.bench import baseline
+from lab.errors import LabError
+from lab.images import dom0
+from lab.model import Images
+from lab.prepare import Workshop
+from lab.util import process
+from lab.util.deadline import Deadline
+
+#: The lab that is measured.
+LAB = "hello"
+#: Its stages, and the marks between which each lies.
+STAGES = (
+    ("machine start", None, "qmp"),
+    ("Xen", "qmp", "xen"),
+    ("dom0 kernel", "xen", "init"),
+    ("dom0 ready", "init", "dom0"),
+    ("guest created", "dom0", "guests"),
+    ("guest's first line", "guests", "first line"),
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row: a value with its unit, and what it is to reach, if anything."""
+
+    name: str
+    value: float
+    unit: str
+    target: str = ""
+    reached: bool | None = None
+
+
+def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
+    """All figures. ``rounds`` is how often each boot is repeated; the median counts.
+
+    Raises:
+        LabError: a lab did not come up, or the measured lab runs already.
+    """
+    workshop = Workshop(context.door, context.progress)
+    images = workshop.platform(make_plan(context, LAB))
+    stock = dom0.packaged_kernel(workshop.store, workshop.packages())
+    naive, ups, injects, downs = [], [], [], []
+    for number in range(1, rounds + 1):
+        say(f"round {number} of {rounds}: naive boot")
+        naive.append(baseline.boot(workshop.toolchain, images.hypervisor, stock, images.initramfs))
+        say(f"round {number} of {rounds}: lab.up, lab.inject, lab.down")
+        ups.append(_command(context, "lab.up", LAB))
+        injects.append(_command(context, "lab.inject", LAB, LAB))
+        clock = Deadline(0)
+        down(context, LAB)
+        downs.append(clock.elapsed())
+    return _figures(naive, ups, injects, downs, images)
+
+
+def _figures(
+    naive: list[float],
+    ups: list[dict[str, Any]],
+    injects: list[dict[str, Any]],
+    downs: list[float],
+    images: Images,
+) -> list[Figure]:
+    median = statistics.median
+    stages = [Figure(name, median(_between(up, a, b) for up in ups), "s") for name, a, b in STAGES]
+    ready = median(up["phases"]["dom0"] for up in ups)
+    slow = median(naive)
+    own = median(up["wall"] - up["phases"]["first line"] for up in ups)
+    inject = median(each["wall"] for each in injects)
+    size = images.initramfs.size / 1e6
+    return [
+        *stages,
+        Figure("lab.up, all cached", median(up["wall"] for up in ups), "s"),
+        _at_most("our own share of lab.up", own, "s", 0.5),
+        _at_most("lab.inject", inject, "s", 4.0),
+        Figure("lab.down", median(downs), "s"),
+        _at_most("initramfs", size, "MB", 6.0),
+        Figure("our peak memory", max(up["peak_memory"] for up in ups) / 1e6, "MB"),
+        Figure("dom0 ready", ready, "s"),
+        Figure("dom0 ready, naive boot", slow, "s"),
+        Figure("sooner than the naive boot", slow / ready, "x", "≥ 1.7", slow / ready >= 1.7),
+    ]
+
+
+def _at_most(name: str, value: float, unit: str, limit: float) -> Figure:
+    return Figure(name, value, unit, f"< {limit:g}", value < limit)
+
+
+def _between(up: dict[str, Any], start: str | None, end: str) -> float:
+    phases = up["phases"]
+    return float(phases[end] - (phases[start] if start else 0.0))
+
+
+def _command(context: Context, *words: str) -> dict[str, Any]:
+    """Run one of our commands as a user does: its JSON and its wall time (s)."""
+    argv = [sys.executable, "-m", "invoke", *words, "--labs", str(context.file), "--json"]
+    clock = Deadline(0)
+    done = process.run(argv, env=dict(os.environ), timeout=300.0)
+    wall = clock.elapsed()
+    if done.returncode:
+        raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))
+    return dict(json.loads(done.stdout)) | {"wall": wall}
