@@ -104,7 +104,7 @@ def test_a_moved_checkout_is_made_anew(checkout: Checkout) -> None:
 
 def test_what_was_cut_off_is_done_again(checkout: Checkout) -> None:
     """The stamp is written last. The installer that was left alone is waited for."""
-    process = checkout.start(SLOW="1")
+    process = checkout.start(SLOW="0.3")
     while not checkout.calls_file.exists() or checkout.installs() == 0:
         assert process.poll() is None
         time.sleep(0.01)
@@ -116,7 +116,7 @@ def test_what_was_cut_off_is_done_again(checkout: Checkout) -> None:
 
 def test_two_at_once_install_once(checkout: Checkout) -> None:
     """The second waits for the first."""
-    both = [checkout.start(SLOW="1") for _ in range(2)]
+    both = [checkout.start(SLOW="0.3") for _ in range(2)]
     assert [process.communicate(timeout=30) and process.returncode for process in both] == [0, 0]
     assert checkout.installs() == 1
 
