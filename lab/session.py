@@ -168,16 +168,19 @@ class Session:
             Mount(self.run.console_dir, command.CONSOLES, writable=True),
             Mount(ram, command.RAM, writable=True),
         ]
-        tag = f"xenlab-{self.lab.id}"
-        argv = command.qemu(plan, tag)
+        argv = command.qemu(plan, self.lab.tag)
         self.run.update_manifest(command=argv)
         with self.run.qemu_log.open("ab") as log:
-            return toolchain.start(argv, mounts=mounts, tag=tag, log=log, keep_fds=[lock])
+            return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock])
 
     @contextlib.asynccontextmanager
     async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
         connection = dom0_agent.connected(self.lab.agent_socket, within)
-        agent = await self.guarded(connection.__aenter__())
+        try:
+            agent = await self.guarded(connection.__aenter__())
+        except Dom0Error as error:
+            error.tail = error.tail or lines.tail(self.run.console("dom0"))
+            raise
         try:
             yield agent
         finally:
@@ -217,6 +220,14 @@ class Session:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self, ended: asyncio.Event) -> None:
+        """Find out what the machine fails of; whoever waits for something is told."""
+        try:
+            self._fail(await self._lost(ended))
+        except OSError as error:
+            what = f"the run can no longer be recorded: {error.strerror}"
+            self._fail(MachineError(what, hint=f"is there room left for {self.run.path}?"))
+
+    async def _lost(self, ended: asyncio.Event) -> LabError:
         """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
         logs = {name: self.run.console(name) for name in ("xen", "dom0")}
         with console.Follower(logs) as follower:
@@ -227,9 +238,9 @@ class Session:
                     self._milestone(line)
                     if failure := console.failure_in(line):
                         await follower.aftermath(ended)
-                        return self._fail(_lost(failure, logs[failure.on]))
+                        return _lost(failure, logs[failure.on])
                 if stopped and not found:
-                    return self._fail(self._died())
+                    return self._died()
                 await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
 
     def _milestone(self, line: lines.Line) -> None:
@@ -239,9 +250,11 @@ class Session:
             self.mark("init")
 
     def _fail(self, error: LabError) -> None:
-        self.run.event("failed", layer=error.layer, reason=error.message)
         if self._failure and not self._failure.done():
             self._failure.set_exception(error)
+            self._failure.exception()  # seen: asyncio need not complain if nobody waits for it
+        with contextlib.suppress(OSError):
+            self.run.event("failed", layer=error.layer, reason=error.message)
 
     def _died(self) -> LabError:
         assert self._program
