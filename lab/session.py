@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -62,6 +63,7 @@ class Session:
         self.marks: dict[str, float] = {}
         self._program: Program | None = None
         self._clock = Deadline(0)
+        self._step = "its start"
         self._failure: asyncio.Future[None] | None = None
         self._xen_up = asyncio.Event()
         self.ended = asyncio.Event()
@@ -101,12 +103,14 @@ class Session:
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
+        self._step = "Xen to start dom0"
         await self.guarded(self._xen_up.wait(), XEN, self._no_xen)
         self._enter(State.XEN)
 
     async def wait_dom0(self) -> None:
         """Until dom0's agent answers."""
         self._require(State.XEN)
+        self._step = "dom0's agent to answer"
         async with self._agent(DOM0):
             self._enter(State.DOM0)
 
@@ -117,6 +121,7 @@ class Session:
     ) -> None:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
+        self._step = f"xl to create guest {guest.name}"
         async with self._agent() as agent:
             if any(domain.name == guest.name for domain in await xl.domains(agent)):
                 seen("destroying the old one")
@@ -129,6 +134,7 @@ class Session:
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""
+        self._step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
@@ -238,7 +244,7 @@ class Session:
                     self._milestone(line)
                     if failure := console.failure_in(line):
                         await follower.aftermath(ended)
-                        return _lost(failure, logs[failure.on])
+                        return self._gone(failure, logs[failure.on])
                 if stopped and not found:
                     return self._died()
                 await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
@@ -261,11 +267,16 @@ class Session:
         status = self._program.returncode()
         how = "" if status is None else f" with exit status {status}"
         return MachineError(
-            f"QEMU ended by itself{how}",
-            command=" ".join(self.run.manifest().get("command", [])),
+            f"QEMU ended by itself{how} while the lab waited for {self._step}",
+            command=shlex.join(self.run.manifest().get("command", [])),
             tail=lines.tail(self.run.qemu_log) or lines.tail(self.run.console("xen")),
             hint=f"its output is in {self.run.qemu_log}",
         )
+
+    def _gone(self, failure: console.Failure, log: Path) -> LabError:
+        kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
+        what = f"{failure.what} while the lab waited for {self._step}"
+        return kind(what, tail=lines.tail(log), hint=f"the whole log: {log}")
 
     def _no_xen(self, within: float) -> LabError:
         return HypervisorError(
@@ -288,11 +299,6 @@ class Session:
         if self.state not in states:
             wanted = " or ".join(states)
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
-
-
-def _lost(failure: console.Failure, log: Path) -> LabError:
-    kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
-    return kind(failure.what, tail=lines.tail(log), hint=f"the whole log: {log}")
 
 
 def _no_qmp(within: float) -> LabError:
