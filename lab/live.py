@@ -75,7 +75,7 @@ def claimed(lab: LabDir, name: str, command: str) -> Iterator[int]:
     with _sweeping():
         handle = _lock(lab)
         if handle is not None:
-            _say_who(handle, {"command": command, **_ourselves()})
+            _say_who(lab, handle, {"command": command, **_ourselves()})
     if handle is None:
         raise _busy(lab, name)
     try:
@@ -152,11 +152,15 @@ def interrupt(lab: LabDir) -> bool:
 
 
 def end(live: Live, how: str, **manifest: Any) -> None:
-    """End a lab's machine, if it still runs, and remove what only a live lab needs."""
+    """End a lab's machine, if it still runs, and remove what only a live lab needs.
+
+    A full disk, or a run folder that is gone, does not keep the machine.
+    """
     _kill(live.lab, live.record)
-    if live.run.path.is_dir() and live.run.manifest().get("life") == rundir.RUNNING:
-        live.run.update_manifest(life=how, **manifest)
     forget(live.lab)
+    if live.run.path.is_dir() and live.run.manifest().get("life") == rundir.RUNNING:
+        with contextlib.suppress(OSError):
+            live.run.update_manifest(life=how, **manifest)
 
 
 def forget(lab: LabDir) -> None:
@@ -225,9 +229,10 @@ def _ourselves() -> dict[str, Any]:
     return {"pid": pid, "boot_id": process.boot_id(), "start_time": process.start_time(pid)}
 
 
-def _say_who(handle: int, who: dict[str, Any]) -> None:
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(who).encode(), 0)
+def _say_who(lab: LabDir, handle: int, who: dict[str, Any]) -> None:
+    with files.naming(rundir.lock_file(lab)):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(who).encode(), 0)
 
 
 def _busy(lab: LabDir, name: str) -> BusyError:

@@ -69,8 +69,7 @@ class RunDir:
     def event(self, kind: str, **data: Any) -> None:
         """Append one event with its time (seconds of the host's clock since the epoch)."""
         line = json.dumps({"time": round(time.time(), 6), "event": kind, **data}, default=str)
-        with self.events_file.open("a") as stream:
-            stream.write(line + "\n")
+        files.append(self.events_file, line + "\n")
 
 
 def new_run(runs: Path, lab: str) -> RunDir:

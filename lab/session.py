@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
-import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,14 +18,13 @@ from typing import Any, TypeVar
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
-from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
-from lab.machine import command, console, lines, qmp, wires
+from lab.errors import Dom0Error, LabError, UsageError
+from lab.machine import command, console, lines, postmortem, qmp, wires
 from lab.model import (
     Domain,
     GuestImage,
     GuestPlan,
     Images,
-    Layer,
     Mount,
     Plan,
     Program,
@@ -64,6 +63,7 @@ class Session:
         self._program: Program | None = None
         self._clock = Deadline(0)
         self._step = "its start"
+        self._ram: Path | None = None
         self._failure: asyncio.Future[None] | None = None
         self._xen_up = asyncio.Event()
         self.ended = asyncio.Event()
@@ -94,7 +94,7 @@ class Session:
         self._failure = asyncio.get_running_loop().create_future()
         self.ended = waiting.end_of(self._program)
         self._watcher = asyncio.create_task(self._watch(self.ended))
-        await self.guarded(waiting.appears(self.lab.qmp_socket), START, _no_qmp)
+        await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
         self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
@@ -104,7 +104,7 @@ class Session:
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
         self._step = "Xen to start dom0"
-        await self.guarded(self._xen_up.wait(), XEN, self._no_xen)
+        await self.guarded(self._xen_up.wait(), XEN, functools.partial(postmortem.no_xen, self.run))
         self._enter(State.XEN)
 
     async def wait_dom0(self) -> None:
@@ -123,13 +123,7 @@ class Session:
         self._require(State.DOM0, State.GUESTS)
         self._step = f"xl to create guest {guest.name}"
         async with self._agent() as agent:
-            if any(domain.name == guest.name for domain in await xl.domains(agent)):
-                seen("destroying the old one")
-                await xl.destroy(agent, guest.name)
-            seen("copying")
-            await xl.put(agent, guest.name, _payload(guest, image))
-            seen("xl create")
-            await self.guarded(xl.create(agent, guest.name))
+            await self.guarded(_replace(agent, guest, image, seen))
         self.mark(f"created {guest.name}")
 
     def guests_run(self) -> None:
@@ -161,6 +155,7 @@ class Session:
     def _start(
         self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
     ) -> Program:
+        self._ram = ram
         ram.parent.mkdir(parents=True, exist_ok=True)
         ram.unlink(missing_ok=True)
         ram.touch(mode=0o600)
@@ -185,8 +180,7 @@ class Session:
         try:
             agent = await self.guarded(connection.__aenter__())
         except Dom0Error as error:
-            error.tail = error.tail or lines.tail(self.run.console("dom0"))
-            raise
+            raise postmortem.silent(self.run, error) from error
         try:
             yield agent
         finally:
@@ -230,8 +224,7 @@ class Session:
         try:
             self._fail(await self._lost(ended))
         except OSError as error:
-            what = f"the run can no longer be recorded: {error.strerror}"
-            self._fail(MachineError(what, hint=f"is there room left for {self.run.path}?"))
+            self._fail(postmortem.unrecorded(self.run, error))
 
     async def _lost(self, ended: asyncio.Event) -> LabError:
         """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
@@ -244,9 +237,9 @@ class Session:
                     self._milestone(line)
                     if failure := console.failure_in(line):
                         await follower.aftermath(ended)
-                        return self._gone(failure, logs[failure.on])
+                        return postmortem.lost(self.run, failure, self._step)
                 if stopped and not found:
-                    return self._died()
+                    return postmortem.died(self.run, self._program, self._step, self._ram)
                 await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
 
     def _milestone(self, line: lines.Line) -> None:
@@ -261,29 +254,6 @@ class Session:
             self._failure.exception()  # seen: asyncio need not complain if nobody waits for it
         with contextlib.suppress(OSError):
             self.run.event("failed", layer=error.layer, reason=error.message)
-
-    def _died(self) -> LabError:
-        assert self._program
-        status = self._program.returncode()
-        how = "" if status is None else f" with exit status {status}"
-        return MachineError(
-            f"QEMU ended by itself{how} while the lab waited for {self._step}",
-            command=shlex.join(self.run.manifest().get("command", [])),
-            tail=lines.tail(self.run.qemu_log) or lines.tail(self.run.console("xen")),
-            hint=f"its output is in {self.run.qemu_log}",
-        )
-
-    def _gone(self, failure: console.Failure, log: Path) -> LabError:
-        kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
-        what = f"{failure.what} while the lab waited for {self._step}"
-        return kind(what, tail=lines.tail(log), hint=f"the whole log: {log}")
-
-    def _no_xen(self, within: float) -> LabError:
-        return HypervisorError(
-            f"Xen did not begin to start dom0 within {within:g} s",
-            tail=lines.tail(self.run.console("xen")),
-            hint="is the hypervisor image a Xen for ARM32?",
-        )
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""
@@ -301,8 +271,16 @@ class Session:
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
 
 
-def _no_qmp(within: float) -> LabError:
-    return MachineError(f"QEMU did not open its control socket within {within:g} s")
+async def _replace(
+    agent: dom0_agent.Agent, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
+) -> None:
+    if any(domain.name == guest.name for domain in await xl.domains(agent)):
+        seen("destroying the old one")
+        await xl.destroy(agent, guest.name)
+    seen("copying")
+    await xl.put(agent, guest.name, _payload(guest, image))
+    seen("xl create")
+    await xl.create(agent, guest.name)
 
 
 def _payload(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
