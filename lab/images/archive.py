@@ -93,6 +93,8 @@ def resolve_source(
 ) -> Resolution:
     """The files of a source package in its newest version.
 
+    Not for versions with an epoch: a ``.dsc`` file's name does not tell it.
+
     Raises:
         ImageError: the archive cannot be reached, or has no such source package.
     """
@@ -162,12 +164,20 @@ def _ask(apt: Apt, resolution: Resolution, missing: Sequence[Pin], into: Path) -
         try:
             apt(*verb, *names, what=what, network=True, into=into)
             return
-        except ImageError:
-            # The archive may have moved on since its index was read.
-            apt.update()
+        except ImageError as error:
+            _update_after(apt, error)
     else:
         apt.update()
     apt(*verb, *names, what=what, network=True, into=into)
+
+
+def _update_after(apt: Apt, failure: ImageError) -> None:
+    """The archive may have moved on since its index was read. If it is out of reach, the
+    first failure says more: it names what was wanted."""
+    try:
+        apt.update()
+    except ImageError:
+        raise failure from None
 
 
 def _found(into: Path, pin: Pin) -> Path:
