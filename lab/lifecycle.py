@@ -15,15 +15,20 @@ from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
 from lab.session import Session
-from lab.toolchain import adopt
+from lab.util import signals
 
 
 @contextlib.contextmanager
-def starting(plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir) -> Iterator[None]:
-    """Record the intent, then let the block start the machine; if it fails, all is undone."""
+def starting(
+    plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir, *, kept: bool
+) -> Iterator[None]:
+    """Record the intent, then let the block start the machine; if it fails, all is undone.
+
+    ``kept`` says whether the machine outlives the block.
+    """
     run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
     lab.make()
-    live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door)
+    live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
     try:
         yield
     except BaseException as error:
@@ -32,14 +37,17 @@ def starting(plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir) -> Iterat
         how = rundir.FINISHED if isinstance(error, LabError) else rundir.INTERRUPTED
         stop(lab, how, verdict="error", layer=layer, reason=words)
         raise
+    if not kept:
+        stop(lab, rundir.FINISHED)
 
 
 def stop(lab: LabDir, how: str, **manifest: Any) -> None:
     """End the machine of a lab, whatever its state, and complete its run's manifest."""
-    found = live.find(lab)
-    if found is not None:
-        live.end(found, adopt, how, ended=time.time(), **manifest)
-    live.forget(lab)
+    with signals.held_back():
+        found = live.find(lab)
+        if found is not None:
+            live.end(found, how, ended=time.time(), **manifest)
+        live.forget(lab)
 
 
 async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress) -> None:

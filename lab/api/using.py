@@ -39,6 +39,7 @@ def status(context: Context, name: str | None = None) -> list[Status]:
 
 def list_labs(context: Context) -> list[Status]:
     """The labs of labs.yaml, with their state."""
+    clean(context)
     return [_listed(context, lab.name) for lab in context.labs().labs.values()]
 
 
@@ -103,7 +104,10 @@ def console(context: Context, name: str, on: str | None) -> None:
     chosen = on or next((one for one in known if one not in ("xen", "dom0")), "dom0")
     if chosen not in known:
         raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
-    interactive.attach(chosen, found.lab.path, found.run.console(chosen))
+    if found.record is None:
+        raise UsageError(f"nothing is recorded of the machine of lab {name}")
+    log = found.run.console(chosen)
+    interactive.attach(chosen, found.lab.path, log, adopt(found.record))
 
 
 def _status(found: Live) -> Status:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.show import show_domains, show_run, show_up
+from lab.cli.show import short, show_domains, show_run, show_up
 from lab.progress import Progress
 
 DEFAULT = "hello"
@@ -43,7 +43,8 @@ def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, json: bool =
         print_json(stopped)
         return
     for one in stopped:
-        say(f"lab {one.name} is down after {one.uptime:.0f} s; its logs: {one.run}")
+        logs = f"; its logs: {short(one.run)}" if one.run else ""
+        say(f"lab {one.name} is down after {one.uptime:.0f} s{logs}")
     if not stopped:
         say("no lab runs" if all else f"lab {name or DEFAULT} does not run")
 

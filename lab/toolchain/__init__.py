@@ -10,10 +10,10 @@ from lab.errors import ToolchainError, UsageError
 from lab.model import Door, Program, ProgramRecord, Toolchain
 from lab.store import cache_root
 from lab.toolchain.host import open_host
-from lab.toolchain.program import HostProgram
+from lab.toolchain.program import HostProgram, tagged
 from lab.toolchain.rootfs import open_rootfs
 
-__all__ = ["adopt", "open_toolchain"]
+__all__ = ["adopt", "open_toolchain", "programs_of"]
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -46,3 +46,12 @@ def open_toolchain(
 def adopt(record: ProgramRecord) -> Program:
     """The program of a record, whichever door started it; needs no toolchain."""
     return HostProgram(record)
+
+
+def programs_of(record: ProgramRecord | None, tag: str) -> list[Program]:
+    """Every program that still belongs to a lab: the recorded one, and all that carry its tag.
+
+    A command that is killed between starting a program and recording it leaves the latter.
+    """
+    known = [adopt(record)] if record else []
+    return [program for program in known if program.alive()] + list(tagged(tag))
