@@ -10,7 +10,7 @@ from typing import Any
 
 from lab import __version__, live, rundir
 from lab.errors import LabError
-from lab.model import GuestImage, Image, Plan
+from lab.model import GuestImage, Image, Images, Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
@@ -22,6 +22,7 @@ from lab.toolchain import adopt
 def starting(plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir) -> Iterator[None]:
     """Record the intent, then let the block start the machine; if it fails, all is undone."""
     run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
+    keep_symbols(run, prepared.images)
     lab.make()
     live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door)
     try:
@@ -67,6 +68,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "format": 1,
         "xenlab": __version__,
         "lab": plan.lab.name,
+        "hypervisor": plan.lab.hypervisor.name,
         "clock": plan.machine.clock,
         "started": time.time(),
         "verdict": None,
@@ -87,6 +89,12 @@ def keep_elf(run: RunDir, guest: GuestImage) -> None:
     """A copy of the guest's ELF file for debuggers, whatever becomes of the store."""
     if guest.elf:
         shutil.copyfile(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+
+
+def keep_symbols(run: RunDir, images: Images) -> None:
+    """A copy of Xen's symbols, if there are any: for debuggers, and for the run's logs."""
+    if images.symbols:
+        shutil.copyfile(images.symbols.path, run.symbols_file)
 
 
 def _digest(image: Image) -> dict[str, Any]:

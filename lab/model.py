@@ -244,12 +244,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Images:
-    """What the machine boots."""
+    """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one."""
 
     hypervisor: Image
     kernel: Image
     initramfs: Image
     devicetree: Image
+    symbols: Image | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from lab.config import resolve, schema
 from lab.config.source import read
 from lab.config.units import nearest
 from lab.errors import UsageError
-from lab.model import GuestSpec, Lab, Labs
+from lab.model import GuestSpec, HypervisorSpec, Lab, Labs
 from lab.util.terminal import quote
 
 
@@ -44,6 +44,18 @@ def find_guest(labs: Labs, name: str) -> GuestSpec:
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
     return labs.guests[name]
+
+
+def find_hypervisor(labs: Labs, name: str) -> HypervisorSpec:
+    """The hypervisor of that name.
+
+    Raises:
+        UsageError: there is none; the message has the nearest name.
+    """
+    if name not in labs.hypervisors:
+        near = nearest(name, labs.hypervisors)
+        raise UsageError(f"no hypervisor {quote(name)}{near}", hint=_where(labs))
+    return labs.hypervisors[name]
 
 
 def _where(labs: Labs) -> str:
