@@ -27,8 +27,9 @@ OWN = {
 COMPILED = {"src/lab-init.c": "init", "src/lab-consoled.c": "usr/sbin/lab-consoled"}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
-LINK_OPTIONS = "-Wl,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
-LINK = ("-nodefaultlibs", "-Llib", "-l:libc.so.6", LINK_OPTIONS, "-lgcc")
+LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
+LIBRARIES = ("-l:libxenstore.so.4", "-l:libc.so.6", "-lgcc")
+LINK = ("-nodefaultlibs", "-Llib", LINK_OPTIONS, *LIBRARIES)
 
 
 def may_hold(package: str) -> bool:

@@ -190,8 +190,11 @@ void console_take_over(void)
     if (taken_over)
         return;
     taken_over = true;
-    if (connected && side_used)
-        write_without_scheduler(side, side_used);
+    if (!connected)
+        return;
+    if (message_open)           /* in the middle of someone's line */
+        write_without_scheduler("\r\n", 2);
+    write_without_scheduler(side, side_used);
 }
 
 void console_flush(void)

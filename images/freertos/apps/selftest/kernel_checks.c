@@ -37,9 +37,9 @@ static const char *check_tasks(void)
     start(note, "l", LOW);
     start(note, "h", HIGH);
     strcat(order, "r");
-    vTaskDelay(2);
+    WAIT_FOR(strlen(order) == 3);
     EXPECT(strcmp(order, "hrl") == 0);
-    vTaskDelay(5);                      /* the idle task frees them */
+    WAIT_FOR(uxTaskGetNumberOfTasks() == before);       /* the idle task frees them */
     EXPECT(uxTaskGetNumberOfTasks() == before);
     return NULL;
 }
@@ -57,7 +57,7 @@ static const char *check_time_slicing(void)
     TaskHandle_t first = start(spin, (void *)0, LOW), second = start(spin, (void *)1, LOW);
 
     turns[0] = turns[1] = 0;
-    vTaskDelay(40);
+    WAIT_FOR(turns[0] && turns[1]);
     vTaskDelete(first);
     vTaskDelete(second);
     EXPECT(turns[0] > 0);
@@ -86,7 +86,7 @@ static const char *check_queue(void)
     xQueueReset(queue);
     start(produce, (void *)100, HIGH);  /* blocks whenever the queue is full */
     for (i = 0; i < 100; i++) {
-        EXPECT(xQueueReceive(queue, &item, 10) == pdPASS);
+        EXPECT(xQueueReceive(queue, &item, LONG) == pdPASS);
         EXPECT(item == i);
     }
     EXPECT(xQueueReceive(queue, &item, 0) == errQUEUE_EMPTY);
@@ -167,7 +167,7 @@ static const char *check_notification(void)
     uint32_t value = 0;
 
     start(notify, xTaskGetCurrentTaskHandle(), LOW);
-    EXPECT(xTaskNotifyWait(0, 0xffffffff, &value, 50) == pdTRUE);
+    EXPECT(xTaskNotifyWait(0, 0xffffffff, &value, LONG) == pdTRUE);
     EXPECT(value == 0x12345678);
     EXPECT(xTaskNotifyWait(0, 0, &value, 0) == pdFALSE);
     return NULL;
@@ -186,7 +186,7 @@ static const char *check_event_group(void)
     EventGroupHandle_t group = xEventGroupCreate();
 
     start(set_bits, group, LOW);
-    EXPECT(xEventGroupWaitBits(group, 3, pdTRUE, pdTRUE, 50) == 3);
+    EXPECT(xEventGroupWaitBits(group, 3, pdTRUE, pdTRUE, LONG) == 3);
     EXPECT(xEventGroupGetBits(group) == 0);
     vEventGroupDelete(group);
     return NULL;
@@ -206,7 +206,7 @@ static void on_interrupt(void)
 
 static void await_interrupt(void *letter)
 {
-    if (xSemaphoreTake(from_interrupt, 50) == pdTRUE)
+    if (xSemaphoreTake(from_interrupt, LONG) == pdTRUE)
         strcat(order, letter);
     vTaskDelete(NULL);
 }
