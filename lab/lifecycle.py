@@ -52,6 +52,8 @@ async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say:
         await session.wait_xen()
     with say.stage("dom0"):
         await session.wait_dom0()
+        if plan.dom0_scheduling:
+            await session.schedule_dom0(plan.dom0_scheduling)
     for guest in plan.guests:
         with say.stage(f"guest {guest.name}") as stage:
             keep_elf(session.run, prepared.guests[guest.name])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,8 +124,13 @@ class Session:
             seen("copying")
             await xl.put(agent, guest.name, _payload(guest, image))
             seen("xl create")
-            await self.guarded(xl.create(agent, guest.name))
+            await self.guarded(xl.create(agent, guest.name, guest.scheduling))
         self.mark(f"created {guest.name}")
+
+    async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
+        """Give dom0 its share of the processors: words for ``xl``, without its name."""
+        async with self._agent() as agent:
+            await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""

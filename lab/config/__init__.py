@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.config import resolve, schema
+from lab.config import resolve, sched, schema
 from lab.config.source import read
 from lab.config.units import nearest
 from lab.errors import UsageError
@@ -35,15 +35,17 @@ def find_lab(labs: Labs, name: str) -> Lab:
     return labs.labs[name]
 
 
-def find_guest(labs: Labs, name: str) -> GuestSpec:
-    """The guest of that name.
+def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
+    """The guest of that name, as it will be in the lab ``into``.
 
     Raises:
-        UsageError: there is none; the message has the nearest name.
+        UsageError: there is none (the message has the nearest name), or it does not fit there.
     """
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
-    return labs.guests[name]
+    guest = labs.guests[name]
+    lab = labs.labs.get(into) if into else None
+    return sched.for_guest(lab, guest) if lab else guest
 
 
 def find_hypervisor(labs: Labs, name: str) -> HypervisorSpec:

@@ -17,6 +17,7 @@ from typing import Any
 from lab.errors import ImageError, ToolchainError
 from lab.model import Completed, HypervisorSpec, Image, Mount, Package, Toolchain
 from lab.store import Store
+from lab.util import kconfig
 from lab.util.files import remove_tree, sha256_file, tree_hashes
 from lab.util.terminal import escape
 
@@ -141,7 +142,7 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
     (work / "tree/xen/.config").write_text("\n".join(fragments))
     _run(toolchain, spec, work, _make("olddefconfig"))
     have = (work / "tree/xen/.config").read_text().splitlines()
-    wanted = settings("\n".join(fragments))
+    wanted = kconfig.parse("\n".join(fragments))
     missing = [f"{name}={value}" for name, value in wanted.items() if value != "n"
                and f"{name}={value}" not in have]  # fmt: skip
     if missing:
@@ -149,17 +150,6 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
             f"hypervisor {spec.name}: this Xen does not take {', '.join(missing)}",
             hint="no such option, or one that it depends on (EXPERT, UNSUPPORTED) is not set",
         )
-
-
-def settings(fragments: str) -> dict[str, str]:
-    """What kconfig fragments set: ``CONFIG_X`` → ``y``, ``n`` or a value. The last one wins."""
-    found: dict[str, str] = {}
-    for line in fragments.splitlines():
-        if match := re.fullmatch(r"\s*(CONFIG_\w+)=(.*?)\s*", line):
-            found[match[1]] = match[2]
-        elif match := re.fullmatch(r"# (CONFIG_\w+) is not set\s*", line):
-            found[match[1]] = "n"
-    return found
 
 
 def _compile(toolchain: Toolchain, spec: HypervisorSpec, work: Path, version: str) -> None:
