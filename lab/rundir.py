@@ -38,6 +38,8 @@ class RunDir:
         self.events_file = path / "events.jsonl"
         self.times_file = self.console_dir / "times"
         self.qemu_log = path / "qemu.log"
+        #: The hypervisor's ELF file; only of one that was built from source.
+        self.symbols_file = path / "xen-syms"
 
     @property
     def id(self) -> str:

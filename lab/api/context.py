@@ -18,11 +18,15 @@ from lab.session import Session
 
 @dataclass(frozen=True)
 class Context:
-    """Where the labs are described, which door, and who hears of progress."""
+    """Where the labs are described, which door, and who hears of progress.
+
+    ``force`` boots a hypervisor even if it is not of the version of the tools in dom0.
+    """
 
     file: Path = Path("labs.yaml")
     door: str | None = None
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    force: bool = False
 
     @property
     def runs(self) -> Path:

@@ -99,7 +99,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     """Make or find everything that a plan needs."""
     workshop = Workshop(context.door, context.progress)
     toolchain = workshop.toolchain
-    images = workshop.platform(plan)
+    images = workshop.platform(plan, force=context.force)
     guests = workshop.guests([guest.spec for guest in plan.guests])
     return Prepared(toolchain, images, guests)
 

@@ -64,7 +64,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
     """Build a guest if needed and create it in a running lab; one of its name is replaced."""
     clock = Deadline(0)
     found = running(context, name)
-    spec = config.find_guest(context.labs(), guest)
+    spec = config.find_guest(context.labs(), guest, into=name)
     workshop = Workshop(found.door, context.progress)
     image = workshop.guests([spec])[guest]
     lifecycle.keep_elf(found.run, image)

@@ -24,7 +24,11 @@ OWN = {
 
 #: Our own programs in C: source below images/dom0 → path in dom0. Linked with the packaged
 #: C library, which must be old enough to lack nothing that the toolchain's headers promise.
-COMPILED = {"src/lab-init.c": "init", "src/lab-consoled.c": "usr/sbin/lab-consoled"}
+COMPILED = {
+    "src/lab-init.c": "init",
+    "src/lab-consoled.c": "usr/sbin/lab-consoled",
+    "src/lab-emergency.c": "usr/sbin/lab-emergency",
+}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
