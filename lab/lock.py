@@ -200,6 +200,11 @@ def digest_of(pins: Sequence[Pin]) -> str:
     return files.sha256_json(sorted(tuple(vars(pin).values()) for pin in pins))
 
 
+def toolchain_key(pins: Sequence[Pin]) -> str:
+    """The key of a toolchain that has these packages, whichever door leads to it."""
+    return files.sha256_json({pin.name: pin.sha256 for pin in pins})
+
+
 def pins_of(found: Sequence[Mapping[str, Any]]) -> tuple[Pin, ...]:
     """Pins from JSON.
 

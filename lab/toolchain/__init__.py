@@ -12,8 +12,9 @@ from lab.store import cache_root
 from lab.toolchain.host import open_host
 from lab.toolchain.program import HostProgram, tagged
 from lab.toolchain.rootfs import open_rootfs
+from lab.toolchain.wanted import ANYTHING, Wanted
 
-__all__ = ["adopt", "open_toolchain", "programs_of"]
+__all__ = ["Wanted", "adopt", "open_toolchain", "programs_of"]
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -23,8 +24,11 @@ def open_toolchain(
     *,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    wanted: Wanted = ANYTHING,
 ) -> Toolchain:
     """The toolchain, through ``door``; made first if need be, with ``progress`` told.
+
+    ``wanted``: of which packages. The host door has its own, whatever is wanted.
 
     ``$LAB_DOOR`` decides what ``auto`` means; without it, it is the rootfs door.
 
@@ -35,7 +39,7 @@ def open_toolchain(
     chosen = os.environ.get("LAB_DOOR", "auto") if door == "auto" else door
     root = cache or cache_root()
     if chosen in ("auto", Door.ROOTFS):
-        return open_rootfs(root, progress)
+        return open_rootfs(root, progress, wanted)
     if chosen == Door.HOST:
         return open_host(progress)
     if chosen == Door.DOCKER:
