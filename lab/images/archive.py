@@ -265,6 +265,11 @@ def remember(cache: Path, question: Mapping[str, Any], answer: Resolution) -> Re
     return answer
 
 
+def forget(cache: Path, question: Mapping[str, Any]) -> None:
+    """Remember nothing for a question."""
+    _answer(cache, question).unlink(missing_ok=True)
+
+
 def _answer(cache: Path, question: Mapping[str, Any]) -> Path:
     return cache / "apt" / "resolutions" / f"{files.sha256_json(question)}.json"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from lab import lock
 from lab.errors import ImageError
@@ -58,11 +59,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Settled:
-    """What is used, and how that is not what the lock says. ``known``: it was remembered."""
+    """What is used, and how that is not what the lock says."""
 
     resolution: Resolution
     drift: tuple[Drift, ...] = ()
-    known: bool = False
 
 
 def settle(
@@ -77,17 +77,51 @@ def settle(
         ImageError: the archive is out of reach, a package's bytes are not the locked ones, or
             they drifted and may not; the last two name the packages.
     """
-    key = {**asdict(question), "locked": lock.digest_of(locked)}
-    known = archive.recall(cache, key)
-    if known and not (rules.strict and _drift(locked, known)):
-        return Settled(known, _drift(locked, known), known=True)
-    _check(locked, archive.others(cache, locked))
+    known = remembered(cache, question, locked)
+    if known and not (rules.strict and known.drift):
+        return known
+    check(cache, locked)
     if _wanted(question, locked) and archive.missing(cache, locked) == []:
         found = Resolution(question.suite, question.arch, tuple(locked))
     else:
         found = _ask(toolchain, cache, question, locked, rules)
-    archive.remember(cache, key, found)
+    archive.remember(cache, _key(question, locked), found)
     return Settled(found, _drift(locked, found))
+
+
+def remembered(cache: Path, question: Question, locked: Sequence[Pin]) -> Settled | None:
+    """What was settled before for these pins, if anything."""
+    found = archive.recall(cache, _key(question, locked))
+    return Settled(found, _drift(locked, found)) if found else None
+
+
+def check(cache: Path, locked: Sequence[Pin]) -> None:
+    """What the cache has under the names of these files are these files.
+
+    Raises:
+        ImageError: one is another; the package is named.
+    """
+    _check(locked, archive.others(cache, locked))
+
+
+def fetch_again(
+    toolchain: Toolchain,
+    cache: Path,
+    question: Question,
+    locked: Sequence[Pin],
+    rules: Rules,
+    settled: Resolution,
+) -> None:
+    """Have the files of what was settled, though they went from the cache.
+
+    Raises:
+        ImageError: they are not to be had any more; the next command settles anew.
+    """
+    try:
+        _fetch(toolchain, cache, settled, rules)
+    except ImageError:
+        archive.forget(cache, _key(question, locked))
+        raise
 
 
 def from_snapshot(toolchain: Toolchain, cache: Path, resolution: Resolution, snapshot: str) -> bool:
@@ -126,6 +160,10 @@ def _fetch(toolchain: Toolchain, cache: Path, newest: Resolution, rules: Rules) 
     except ImageError:
         if not from_snapshot(toolchain, cache, newest, rules.snapshot):
             raise
+
+
+def _key(question: Question, locked: Sequence[Pin]) -> dict[str, Any]:
+    return {**asdict(question), "locked": lock.digest_of(locked)}
 
 
 def _wanted(question: Question, locked: Sequence[Pin]) -> bool:
