@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lab.machine.explain import explainer
 from lab.util.terminal import escape_lines
 
 #: A longer line is cut into pieces of this many bytes.
@@ -101,10 +102,11 @@ class LogReader:
 
 
 def tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a log, escaped; empty if there is no log."""
+    """The last lines of a log, escaped and explained; empty if there is no log."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
-            return escape_lines(file.read(), last=lines)
+            found = escape_lines(file.read(), last=lines)
     except OSError:
         return ""
+    return "\n".join(map(explainer(path), found.split("\n")))
