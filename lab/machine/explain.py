@@ -16,7 +16,7 @@ from lab.rundir import RunDir
 from lab.util import symbols
 
 #: A bare address: eight digits that Xen has not named.
-_ADDRESS = re.compile(r"(?<![0-9A-Za-z])([0-9a-f]{8})(?![0-9A-Za-z])(?!(?:>\])? \S+\+0x)")
+_ADDRESS = re.compile(r"(?<![0-9A-Za-z])([0-9a-f]{8})(?![0-9A-Za-z])(?!(?:>\])? \S+\+0)")
 
 
 def explainer(log: Path) -> Callable[[str], str]:
