@@ -205,7 +205,8 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     """QEMU's arguments for the board itself: what decides its device tree.
 
     The tree that Xen is given was dumped from exactly this board with two ``-serial``;
-    the machine must be started with the same.
+    the machine must be started with the same. Without ``ioeventfd`` a device answers dom0 at
+    once, not when the main loop gets to it, which under the virtual clock would be chance.
     """
     return (
         "-machine", "virt,virtualization=on,highmem=off",
@@ -214,6 +215,7 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",
         "-global", "virtio-mmio.force-legacy=false",
+        "-global", "virtio-mmio.ioeventfd=off",
     )  # fmt: skip
 
 
