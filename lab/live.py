@@ -1,8 +1,9 @@
 """Labs that run: who holds one, what an earlier command left behind.
 
 A lab's lock is an flock(2) that QEMU inherits, so it is held exactly as long as somebody
-prepares the lab or its machine lives, however they end. What is recorded of a lab without
-a lock is left over, and the next command of the same user cleans it up.
+prepares the lab or its machine lives, however they end. A machine in a container cannot
+inherit: it locks the lock's twin. What is recorded of a lab without a lock is left over, and
+the next command of the same user cleans it up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lab.errors import BusyError, UsageError
 from lab.model import Door, Program, ProgramRecord, State
 from lab.rundir import LabDir, RunDir
 from lab.store import cache_root
-from lab.util import process
+from lab.util import files, process
 
 #: Finds the program of a record, whichever toolchain started it.
 Adopt = Callable[[ProgramRecord], Program]
@@ -65,11 +66,21 @@ def claimed(lab: LabDir, name: str, command: str) -> Iterator[int]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _check_free(files.twin(path))
         except BlockingIOError:
             raise _busy(path, lab, name) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
         yield handle
+    finally:
+        os.close(handle)
+
+
+def _check_free(twin: Path) -> None:
+    """Raise ``BlockingIOError`` if a machine in a container holds the lock's twin."""
+    handle = os.open(twin, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(handle)
 
@@ -164,9 +175,8 @@ def sweep(adopt: Adopt) -> list[str]:
 def _kill(live: Live, adopt: Adopt) -> None:
     if live.record is not None:
         program = adopt(live.record)
-        if program.alive():
-            program.kill()
-            program.wait(GONE)
+        program.kill()
+        program.wait(GONE)
 
 
 def _busy(path: Path, lab: LabDir, name: str) -> BusyError:

@@ -17,7 +17,14 @@ from typing import Any, TypeVar
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
-from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
+from lab.errors import (
+    Dom0Error,
+    HypervisorError,
+    LabError,
+    MachineError,
+    ToolchainError,
+    UsageError,
+)
 from lab.machine import command, console, lines, qmp, wires
 from lab.model import (
     Domain,
@@ -245,7 +252,10 @@ class Session:
 
     def _died(self) -> LabError:
         assert self._program
-        status = self._program.returncode()
+        try:
+            status = self._program.returncode()
+        except ToolchainError as gone:
+            return gone
         how = "" if status is None else f" with exit status {status}"
         return MachineError(
             f"QEMU ended by itself{how}",

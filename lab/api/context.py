@@ -14,7 +14,7 @@ from lab.progress import Progress
 from lab.rundir import LabDir
 from lab.scenario import Report
 from lab.session import Session
-from lab.toolchain import adopt
+from lab.toolchain import adopt, sweep
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Run:
 
 def clean(context: Context) -> None:
     """Clean up what dead commands and machines left behind."""
-    for words in live.sweep(adopt):
+    for words in (*live.sweep(adopt), *sweep()):
         context.progress.say(words)
 
 
