@@ -64,7 +64,7 @@ class DockerToolchain:
                 env=extra | dict(env or {}),
                 network=network,
             )
-            with self._started(body, "xenlab-run", argv) as made:
+            with self._launched(body, "xenlab-run", argv) as made:
                 try:
                     status = wait(self._engine, made, clock.left() + 0.001)
                     late = False
@@ -97,11 +97,8 @@ class DockerToolchain:
             mounts=mounts,
             env={outcome.TAG: tag},
         )
-        with contextlib.ExitStack() as undo:
-            made = undo.enter_context(self._started(body, tag, argv))
-            record = record_of(self._engine, made, tag)
-            undo.pop_all()
-        return DockerProgram(record)
+        with self._launched(body, tag, argv, keep=True) as made:
+            return DockerProgram(record_of(self._engine, made, tag))
 
     def adopt(self, record: ProgramRecord) -> Program:
         return DockerProgram(record)
@@ -139,19 +136,26 @@ class DockerToolchain:
             files.remove_tree(folder)
 
     @contextlib.contextmanager
-    def _started(self, body: dict[str, Any], name: str, argv: Sequence[str]) -> Iterator[str]:
-        """A started container; it is removed, dead or alive, when the block ends."""
-        query = {"name": f"{name}-{secrets.token_hex(4)}"}
-        create, start = "make a container", f"start {Path(argv[0]).name}"
-        engine = self._engine
-        # Its name is ours, so that it is found even if the answer never reaches us.
+    def _launched(
+        self, body: dict[str, Any], tag: str, argv: Sequence[str], *, keep: bool = False
+    ) -> Iterator[str]:
+        """A started container, removed when the block ends; with ``keep`` only if it fails."""
+        engine, name = self._engine, f"{tag}-{secrets.token_hex(4)}"
+        kept = False
+        # The name is ours, so that it is found even if the engine's answer never reaches us.
         try:
-            made = engine.call("POST", "/containers/create", what=create, query=query, body=body)
-            engine.call("POST", f"/containers/{made['Id']}/start", what=start)
-            yield made["Id"]
+            made = engine.call(
+                "POST", "/containers/create", what="make a container", query={"name": name},
+                body=body,
+            )["Id"]  # fmt: skip
+            start = f"start {Path(argv[0]).name}"
+            engine.call("POST", f"/containers/{made}/start", what=start)
+            yield made
+            kept = keep
         finally:
-            with contextlib.suppress(ToolchainError):
-                docker_sweep.remove_container(engine, query["name"])
+            if not kept:
+                with contextlib.suppress(ToolchainError):
+                    docker_sweep.remove_container(engine, name)
 
 
 def open_docker(cache: Path, progress: Callable[[str], None]) -> DockerToolchain:
