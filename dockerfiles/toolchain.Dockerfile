@@ -40,6 +40,6 @@ RUN set -e; cd /usr/share/xenlab; \
     echo "lab: installing $(wc -l <installed) packages"; \
     apt-get -qq --yes --no-install-recommends --allow-downgrades \
       -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0 \
-      install $(sed -E "s/^'[^']*' ([^_]+)_([^_]+)_.*/\1=\2/; s/%3a/:/; s/%7e/~/g; s/%2b/+/g" installed); \
+      install $(sed -E "s/^'[^']*' ([^_]+)_([^_]+)_.*/\1=\2/; s/%3a/:/" installed); \
     apt-get clean; \
     cd /; rm -rf $(cat usr/share/xenlab/pruned) var/lib/apt/lists/* var/log/* var/cache/*/*

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab import config
-from lab.api.context import Context
+from lab.api.context import Context, clean
 from lab.doctor import Finding, check
 from lab.model import GuestImage, Image, ToolchainInfo
 from lab.prepare import Workshop
@@ -18,12 +18,14 @@ def guest_build(context: Context, name: str) -> GuestImage:
     Raises:
         GuestError: it does not compile.
     """
+    clean(context)
     spec = config.find_guest(context.labs(), name)
     return Workshop(context.door, context.progress).guests([spec])[name]
 
 
 def image_build(context: Context, refresh: bool = False) -> list[Image]:
     """Build or find Xen, dom0's kernel and the initramfs; ``refresh`` looks for newer packages."""
+    clean(context)
     return Workshop(context.door, context.progress, refresh=refresh).base_images()
 
 
@@ -34,6 +36,7 @@ def image_list() -> list[dict[str, Any]]:
 
 def toolchain_build(context: Context) -> ToolchainInfo:
     """Make or find the toolchain."""
+    clean(context)
     return Workshop(context.door, context.progress).toolchain.info()
 
 

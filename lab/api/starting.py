@@ -79,8 +79,10 @@ def down(context: Context, name: str) -> Status | None:
 
 
 def down_all() -> list[Status]:
-    """Stop every lab of this user."""
-    return [_stop(found) for lab in rundir.all_lab_dirs() if (found := live.find(lab))]
+    """Stop every lab of this user, and remove what dead commands left."""
+    stopped = [_stop(found) for lab in rundir.all_lab_dirs() if (found := live.find(lab))]
+    clean(Context())
+    return stopped
 
 
 def make_plan(context: Context, name: str) -> Plan:

@@ -39,6 +39,7 @@ def status(context: Context, name: str | None = None) -> list[Status]:
 
 def list_labs(context: Context) -> list[Status]:
     """The labs of labs.yaml, with their state."""
+    clean(context)
     return [_listed(context, lab.name) for lab in context.labs().labs.values()]
 
 
@@ -83,6 +84,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
 
 def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
     """The consoles of the lab's newest run, escaped: one, or all in time order."""
+    clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
     if on is not None:

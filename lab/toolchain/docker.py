@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,8 @@ from lab.toolchain.rootfs import NOTABLE
 from lab.util import files
 from lab.util.deadline import Deadline
 
+#: No program that runs to its end takes this long: what is older was left by who was killed.
+OLD_SECONDS = 86400.0
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -127,6 +130,10 @@ class DockerToolchain:
     def _folder(self, stdin: bytes) -> Iterator[Path]:
         """A program's standard files."""
         self._cache.mkdir(parents=True, exist_ok=True)
+        for left in self._cache.glob(".io-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > OLD_SECONDS:
+                    files.remove_tree(left)
         folder = Path(tempfile.mkdtemp(dir=self._cache, prefix=".io-"))
         try:
             for name, data in {"stdin": stdin, "stdout": b"", "stderr": b""}.items():

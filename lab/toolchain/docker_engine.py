@@ -30,16 +30,18 @@ PROBE_SECONDS = 2.0
 REQUEST_SECONDS = 120.0
 
 DEFAULT = "unix:///var/run/docker.sock"
-OTHER_DOOR = "or go through the other door: --door rootfs"
+OTHER_DOOR = "or go through the other door (--door rootfs)"
+
+LOG = f"the engine's own log says more (journalctl -u docker), {OTHER_DOOR}"
 
 #: Words of the engine, and what to do about them.
 _HINTS = (
     ("no space left|disk quota", "the engine's disk is full: make room there "
      f"(docker system df; docker image prune), {OTHER_DOOR}"),
     ("bind source path does not exist|not a shared mount|mounts denied",
-     f"the engine does not see this machine's folders; {OTHER_DOOR}"),
+     f"the engine does not see this machine's folders: {OTHER_DOOR}"),
     ("no such image", "the image was removed: run the command again, it is built anew"),
-    ("unauthorized|permission denied", f"the engine forbids it to this user; {OTHER_DOOR}"),
+    ("unauthorized|permission denied", f"the engine forbids it to this user: {OTHER_DOOR}"),
 )  # fmt: skip
 
 
@@ -47,14 +49,16 @@ class RefusedError(ToolchainError):
     """The engine answered, with an error. ``status`` is HTTP's."""
 
     def __init__(self, what: str, status: int, words: str) -> None:
-        super().__init__(f"the Docker engine refused to {what}: {words}", hint=hint_for(words))
+        super().__init__(
+            f"the Docker engine refused to {what}: {words}", hint=hint_for(words) or LOG
+        )
         self.status = status
 
 
 def hint_for(words: str) -> str:
-    """What to do about an engine's complaint."""
+    """What to do about an engine's complaint; empty if that is not known."""
     found = (hint for pattern, hint in _HINTS if re.search(pattern, words, re.IGNORECASE))
-    return next(found, f"its own log says more (journalctl -u docker); {OTHER_DOOR}")
+    return next(found, "")
 
 
 def address() -> str:
@@ -150,7 +154,7 @@ class Engine:
         if kind != "unix":
             raise ToolchainError(
                 f"the Docker engine at {self.where} cannot be used",
-                hint=f"it must listen on a unix socket of this machine; {OTHER_DOOR}",
+                hint=f"it must listen on a unix socket of this machine, {OTHER_DOOR}",
             )
         return path
 
@@ -161,7 +165,7 @@ class Engine:
         except PermissionError:
             raise ToolchainError(
                 f"this user may not use the Docker engine at {self.where}",
-                hint=f"sudo usermod -aG docker $USER, then log in again; {OTHER_DOOR}",
+                hint=f"sudo usermod -aG docker $USER, then log in again, {OTHER_DOOR}",
             ) from None
         except TimeoutError:
             if path.endswith("/wait"):

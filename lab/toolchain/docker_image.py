@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from lab.errors import ToolchainError
 from lab.toolchain import docker_sweep, provide, recipe, tree
-from lab.toolchain.docker_engine import Engine, RefusedError, hint_for
+from lab.toolchain.docker_engine import LOG, Engine, RefusedError, hint_for
 from lab.toolchain.rootfs import TO_MAKE
 from lab.util import debian, files
 from lab.util.deadline import Deadline
@@ -46,6 +46,8 @@ BUILD_SECONDS, SILENT_SECONDS = 1800.0, 900
 
 NAME, BASE_NAME = docker_sweep.IMAGE_NAME, docker_sweep.BASE_NAME
 _SHARE = "usr/share/xenlab"
+#: The engine paints what a step writes to standard error.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 
 
@@ -106,6 +108,8 @@ def make(engine: Engine, folder: Path, progress: Progress) -> DockerImage:
     with files.locked(folder / ".lock", lambda: progress(told)) as lock:
         if found := find(engine, folder):
             return found
+        for left in folder.glob(".base-*"):  # of a builder that was killed; we hold the lock
+            files.remove_tree(left)
         with _client(engine) as api, _base(engine, api, folder, lock, progress) as (base, words):
             _build(api, base, words, progress)
         made = find(engine, folder)
@@ -127,7 +131,8 @@ def _base(
     try:
         _pull(engine, name, digest)
     except ToolchainError as error:
-        progress(f"docker: no registry answers ({escape(error.message, limit=80)}); bootstrapping")
+        words = escape(error.message.rpartition(": ")[2], limit=60)
+        progress(f"docker: no registry has it for us ({words}); bootstrapping a base")
     else:
         yield f"{name}@{digest}", f"{name} {recipe.SUITE} slim from a registry, {digest}"
         return
@@ -197,16 +202,18 @@ def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progres
     """Tell every step; raise with its last lines if one fails."""
     step, tail = "docker build", [""]
     for event in events:
-        for line in str(event.get("stream", "")).splitlines():
+        for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
             tail = [*tail[-30:], line]
             if match := _STEP.match(line):
-                step, tail = match[3], []
-                words = re.sub(r"\s+", " ", match[3])
-                progress(f"docker: step {match[1]} of {match[2]}: {escape(words, limit=70)}")
+                step, tail = re.sub(r"\s+", " ", match[3]), []
+                words = step if len(step) < 70 else f"{step[:66]} …"
+                progress(f"docker: step {match[1]} of {match[2]}: {escape(words)}")
             elif line.startswith("lab: "):
                 progress(f"docker: {escape(line[5:], limit=90)}")
         if "error" in event:
-            raise _not_built(step, [*tail, str(event["error"])])
+            code = (event.get("errorDetail") or {}).get("code")
+            words = f"exit status {code}" if code else str(event["error"])
+            raise _not_built(step, [*tail, words])
         if clock.passed():
             raise _not_built(step, [*tail, f"took longer than {clock.seconds:g} s"])
 
@@ -215,9 +222,9 @@ def _not_built(step: str, tail: list[str]) -> ToolchainError:
     text = "\n".join(tail)
     return ToolchainError(
         "the toolchain's Docker image could not be built",
-        command=re.sub(r"\s+", " ", step),
+        command=step,
         tail=escape_lines(text, last=12),
-        hint=tree.hint_for(text) or hint_for(text),
+        hint=hint_for(text) or tree.hint_for(text) or LOG,
     )
 
 
@@ -312,5 +319,5 @@ def _engine_errors() -> Iterator[None]:
         raise ToolchainError(
             "the Docker engine could not make the toolchain's image",
             tail=escape_lines(str(error), last=8),
-            hint=hint_for(str(error)),
+            hint=hint_for(str(error)) or LOG,
         ) from error

@@ -54,12 +54,12 @@ class DockerProgram:
             return wait(self._engine, self._record.id, ASK_SECONDS)
         except TimeoutError:
             return None
-        except RefusedError as error:
-            if error.status != 404:
-                raise
+        except ToolchainError as error:
+            removed = isinstance(error, RefusedError) and error.status == 404
+            words = "its container was removed by somebody" if removed else error.message
             raise ToolchainError(
-                "the machine's container was removed by somebody else",
-                hint="start the lab again",
+                f"the machine was ended from outside: {words}",
+                hint="start the lab again" if removed else error.hint,
             ) from None
 
     def kill(self) -> None:
