@@ -10,20 +10,26 @@ from typing import Any
 
 from lab import __version__, live, rundir
 from lab.errors import LabError
-from lab.model import GuestImage, Image, Plan
+from lab.model import GuestImage, Image, Images, Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
 from lab.session import Session
-from lab.toolchain import adopt
+from lab.util import signals
 
 
 @contextlib.contextmanager
-def starting(plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir) -> Iterator[None]:
-    """Record the intent, then let the block start the machine; if it fails, all is undone."""
+def starting(
+    plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir, *, kept: bool
+) -> Iterator[None]:
+    """Record the intent, then let the block start the machine; if it fails, all is undone.
+
+    ``kept`` says whether the machine outlives the block.
+    """
     run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
+    keep_symbols(run, prepared.images)
     lab.make()
-    live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door)
+    live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
     try:
         yield
     except BaseException as error:
@@ -32,14 +38,17 @@ def starting(plan: Plan, prepared: Prepared, lab: LabDir, run: RunDir) -> Iterat
         how = rundir.FINISHED if isinstance(error, LabError) else rundir.INTERRUPTED
         stop(lab, how, verdict="error", layer=layer, reason=words)
         raise
+    if not kept:
+        stop(lab, rundir.FINISHED)
 
 
 def stop(lab: LabDir, how: str, **manifest: Any) -> None:
     """End the machine of a lab, whatever its state, and complete its run's manifest."""
-    found = live.find(lab)
-    if found is not None:
-        live.end(found, adopt, how, ended=time.time(), **manifest)
-    live.forget(lab)
+    with signals.held_back():
+        found = live.find(lab)
+        if found is not None:
+            live.end(found, how, ended=time.time(), **manifest)
+        live.forget(lab)
 
 
 async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress) -> None:
@@ -51,6 +60,8 @@ async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say:
         await session.wait_xen()
     with say.stage("dom0"):
         await session.wait_dom0()
+        if plan.dom0_scheduling:
+            await session.schedule_dom0(plan.dom0_scheduling)
     for guest in plan.guests:
         with say.stage(f"guest {guest.name}") as stage:
             keep_elf(session.run, prepared.guests[guest.name])
@@ -67,6 +78,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "format": 1,
         "xenlab": __version__,
         "lab": plan.lab.name,
+        "hypervisor": plan.lab.hypervisor.name,
         "clock": plan.machine.clock,
         "started": time.time(),
         "verdict": None,
@@ -87,6 +99,12 @@ def keep_elf(run: RunDir, guest: GuestImage) -> None:
     """A copy of the guest's ELF file for debuggers, whatever becomes of the store."""
     if guest.elf:
         shutil.copyfile(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+
+
+def keep_symbols(run: RunDir, images: Images) -> None:
+    """A copy of Xen's symbols, if there are any: for debuggers, and for the run's logs."""
+    if images.symbols:
+        shutil.copyfile(images.symbols.path, run.symbols_file)
 
 
 def _digest(image: Image) -> dict[str, Any]:

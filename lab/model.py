@@ -107,6 +107,23 @@ class Prebuilt:
 
 
 @dataclass(frozen=True)
+class Scheduling:
+    """A domain's share of the processors, in the words of Xen's scheduler ``name``.
+
+    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds), and with
+    ``extratime`` also what nobody else has reserved. credit and credit2: a share in proportion
+    to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's default.
+    """
+
+    name: str = ""
+    period: float | None = None
+    budget: float | None = None
+    extratime: bool | None = None
+    weight: int | None = None
+    cap: int | None = None
+
+
+@dataclass(frozen=True)
 class GuestSpec:
     """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any."""
 
@@ -116,6 +133,7 @@ class GuestSpec:
     vcpus: int = 1
     cpus: tuple[int, ...] = ()
     cmdline: str = ""
+    scheduler: Scheduling | None = None
 
 
 @dataclass(frozen=True)
@@ -139,11 +157,15 @@ class Dom0Spec:
     memory: int = 256 << 20
     vcpus: int | None = None
     cpus: tuple[int, ...] = ()
+    scheduler: Scheduling | None = None
 
 
 @dataclass(frozen=True)
 class Lab:
-    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml."""
+    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
+
+    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
+    """
 
     name: str
     hypervisor: HypervisorSpec
@@ -154,6 +176,7 @@ class Lab:
     expect: tuple[Expectation, ...] = ()
     clock: Clock | None = None
     description: str = ""
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,11 +219,16 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class GuestPlan:
-    """A guest as the toolstack will see it. ``config`` is the text of its xl configuration."""
+    """A guest as the toolstack will see it. ``config`` is the text of its xl configuration.
+
+    ``scheduling``: words for ``xl`` that give it its share before it runs; the domain's name
+    is appended.
+    """
 
     name: str
     spec: GuestSpec
     config: str
+    scheduling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +241,7 @@ class Plan:
     dom0_args: str
     consoles: tuple[str, ...]
     guests: tuple[GuestPlan, ...]
+    dom0_scheduling: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- what is built
@@ -244,12 +273,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Images:
-    """What the machine boots."""
+    """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one."""
 
     hypervisor: Image
     kernel: Image
     initramfs: Image
     devicetree: Image
+    symbols: Image | None = None
 
 
 @dataclass(frozen=True)

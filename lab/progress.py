@@ -6,6 +6,7 @@ A program that reads standard output never sees any of it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -66,7 +67,7 @@ class Progress:
         try:
             yield stage
             ending = ""
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             ending = "interrupted after"
             raise
         finally:

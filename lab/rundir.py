@@ -38,6 +38,8 @@ class RunDir:
         self.events_file = path / "events.jsonl"
         self.times_file = self.console_dir / "times"
         self.qemu_log = path / "qemu.log"
+        #: The hypervisor's ELF file; only of one that was built from source.
+        self.symbols_file = path / "xen-syms"
 
     @property
     def id(self) -> str:
@@ -69,8 +71,7 @@ class RunDir:
     def event(self, kind: str, **data: Any) -> None:
         """Append one event with its time (seconds of the host's clock since the epoch)."""
         line = json.dumps({"time": round(time.time(), 6), "event": kind, **data}, default=str)
-        with self.events_file.open("a") as stream:
-            stream.write(line + "\n")
+        files.append(self.events_file, line + "\n")
 
 
 def new_run(runs: Path, lab: str) -> RunDir:
@@ -119,9 +120,10 @@ class LabDir:
     def id(self) -> str:
         return self.path.name
 
-    def fifo(self, console: str) -> Path:
-        """Where bytes for a console go in: what is written here is typed there."""
-        return self.path / f"{console}.in"
+    @property
+    def tag(self) -> str:
+        """Marks the lab's machine: in its command line, whatever was recorded of it."""
+        return f"xenlab-{self.id}"
 
     def state(self) -> dict[str, Any] | None:
         """What was last recorded of the lab; ``None`` if there is nothing or it is damaged."""
@@ -180,6 +182,11 @@ def all_lab_dirs() -> Iterator[LabDir]:
 
 def lock_file(lab: LabDir) -> Path:
     """The lock that a lab holds while it lives; outside its folder, which comes and goes."""
-    folder = lab.path.parent / "locks"
+    return lock_folder() / lab.id
+
+
+def lock_folder() -> Path:
+    """The folder of the locks of all labs of this user."""
+    folder = runtime_root() / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / lab.id
+    return folder

@@ -10,13 +10,13 @@ import asyncio
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.machine.console import Failure, Follower, failure_in
 from lab.machine.lines import Line, tail
-from lab.model import ExitStatus, Expectation, Lab, Layer, Verdict
+from lab.model import Domain, ExitStatus, Expectation, Lab, Layer, Verdict
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
@@ -151,6 +151,26 @@ def failed(layer: Layer, reason: str, tail: str = "") -> Verdict:
 def from_error(error: LabError) -> Verdict:
     """The verdict of a run that an error ended."""
     return Verdict(False, error.layer, error.message, error.exit_status, error.tail)
+
+
+def with_domains(report: Report, domains: Sequence[Domain]) -> Report:
+    """The report, with what became of the domain of the guest that failed."""
+    missed = [result.expectation for result in report.results if result.seen is None]
+    if report.verdict.layer is not Layer.GUEST or not missed:
+        return report
+    on = min(missed, key=lambda item: item.within).on
+    domain = next((one for one in domains if one.name == on), None)
+    fate = _fate(domain) if domain else "its domain is gone"
+    verdict = replace(report.verdict, reason=f"{report.verdict.reason}; {fate}")
+    return replace(report, verdict=verdict)
+
+
+def _fate(domain: Domain) -> str:
+    """The state letters of xl list (xl(1)), in words."""
+    ends = {"c": "its domain crashed", "s": "its domain shut down", "d": "its domain is dying",
+            "p": "its domain is paused"}  # fmt: skip
+    words = next((words for letter, words in ends.items() if letter in domain.state), None)
+    return f"{words or 'its domain still runs'} (xl list: {domain.state})"
 
 
 def not_seen(item: Expectation) -> str:

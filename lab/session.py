@@ -9,29 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
-from lab.errors import (
-    Dom0Error,
-    HypervisorError,
-    LabError,
-    MachineError,
-    ToolchainError,
-    UsageError,
-)
-from lab.machine import command, console, lines, qmp, wires
+from lab.errors import Dom0Error, LabError, UsageError
+from lab.machine import command, console, lines, postmortem, qmp, wires
 from lab.model import (
     Domain,
     GuestImage,
     GuestPlan,
     Images,
-    Layer,
     Mount,
     Plan,
     Program,
@@ -69,6 +62,8 @@ class Session:
         self.marks: dict[str, float] = {}
         self._program: Program | None = None
         self._clock = Deadline(0)
+        self._step = "its start"
+        self._ram: Path | None = None
         self._failure: asyncio.Future[None] | None = None
         self._xen_up = asyncio.Event()
         self.ended = asyncio.Event()
@@ -99,7 +94,7 @@ class Session:
         self._failure = asyncio.get_running_loop().create_future()
         self.ended = waiting.end_of(self._program)
         self._watcher = asyncio.create_task(self._watch(self.ended))
-        await self.guarded(waiting.appears(self.lab.qmp_socket), START, _no_qmp)
+        await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
         self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
@@ -108,12 +103,14 @@ class Session:
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
-        await self.guarded(self._xen_up.wait(), XEN, self._no_xen)
+        self._step = "Xen to start dom0"
+        await self.guarded(self._xen_up.wait(), XEN, functools.partial(postmortem.no_xen, self.run))
         self._enter(State.XEN)
 
     async def wait_dom0(self) -> None:
         """Until dom0's agent answers."""
         self._require(State.XEN)
+        self._step = "dom0's agent to answer"
         async with self._agent(DOM0):
             self._enter(State.DOM0)
 
@@ -124,18 +121,19 @@ class Session:
     ) -> None:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
+        self._step = f"xl to create guest {guest.name}"
         async with self._agent() as agent:
-            if any(domain.name == guest.name for domain in await xl.domains(agent)):
-                seen("destroying the old one")
-                await xl.destroy(agent, guest.name)
-            seen("copying")
-            await xl.put(agent, guest.name, _payload(guest, image))
-            seen("xl create")
-            await self.guarded(xl.create(agent, guest.name))
+            await self.guarded(_replace(agent, guest, image, seen))
         self.mark(f"created {guest.name}")
+
+    async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
+        """Give dom0 its share of the processors: words for ``xl``, without its name."""
+        async with self._agent() as agent:
+            await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""
+        self._step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
@@ -162,6 +160,7 @@ class Session:
     def _start(
         self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
     ) -> Program:
+        self._ram = ram
         ram.parent.mkdir(parents=True, exist_ok=True)
         ram.unlink(missing_ok=True)
         ram.touch(mode=0o600)
@@ -175,16 +174,18 @@ class Session:
             Mount(self.run.console_dir, command.CONSOLES, writable=True),
             Mount(ram, command.RAM, writable=True),
         ]
-        tag = f"xenlab-{self.lab.id}"
-        argv = command.qemu(plan, tag)
+        argv = command.qemu(plan, self.lab.tag)
         self.run.update_manifest(command=argv)
         with self.run.qemu_log.open("ab") as log:
-            return toolchain.start(argv, mounts=mounts, tag=tag, log=log, keep_fds=[lock])
+            return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock])
 
     @contextlib.asynccontextmanager
     async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
         connection = dom0_agent.connected(self.lab.agent_socket, within)
-        agent = await self.guarded(connection.__aenter__())
+        try:
+            agent = await self.guarded(connection.__aenter__())
+        except Dom0Error as error:
+            raise postmortem.silent(self.run, error) from error
         try:
             yield agent
         finally:
@@ -224,6 +225,13 @@ class Session:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self, ended: asyncio.Event) -> None:
+        """Find out what the machine fails of; whoever waits for something is told."""
+        try:
+            self._fail(await self._lost(ended))
+        except OSError as error:
+            self._fail(postmortem.unrecorded(self.run, error))
+
+    async def _lost(self, ended: asyncio.Event) -> LabError:
         """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
         logs = {name: self.run.console(name) for name in ("xen", "dom0")}
         with console.Follower(logs) as follower:
@@ -234,9 +242,9 @@ class Session:
                     self._milestone(line)
                     if failure := console.failure_in(line):
                         await follower.aftermath(ended)
-                        return self._fail(_lost(failure, logs[failure.on]))
+                        return postmortem.lost(self.run, failure, self._step)
                 if stopped and not found:
-                    return self._fail(self._died())
+                    return postmortem.died(self.run, self._program, self._step, self._ram)
                 await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
 
     def _milestone(self, line: lines.Line) -> None:
@@ -246,30 +254,11 @@ class Session:
             self.mark("init")
 
     def _fail(self, error: LabError) -> None:
-        self.run.event("failed", layer=error.layer, reason=error.message)
         if self._failure and not self._failure.done():
             self._failure.set_exception(error)
-
-    def _died(self) -> LabError:
-        assert self._program
-        try:
-            status = self._program.returncode()
-        except ToolchainError as gone:
-            return gone
-        how = "" if status is None else f" with exit status {status}"
-        return MachineError(
-            f"QEMU ended by itself{how}",
-            command=" ".join(self.run.manifest().get("command", [])),
-            tail=lines.tail(self.run.qemu_log) or lines.tail(self.run.console("xen")),
-            hint=f"its output is in {self.run.qemu_log}",
-        )
-
-    def _no_xen(self, within: float) -> LabError:
-        return HypervisorError(
-            f"Xen did not begin to start dom0 within {within:g} s",
-            tail=lines.tail(self.run.console("xen")),
-            hint="is the hypervisor image a Xen for ARM32?",
-        )
+            self._failure.exception()  # seen: asyncio need not complain if nobody waits for it
+        with contextlib.suppress(OSError):
+            self.run.event("failed", layer=error.layer, reason=error.message)
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""
@@ -287,13 +276,16 @@ class Session:
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
 
 
-def _lost(failure: console.Failure, log: Path) -> LabError:
-    kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
-    return kind(failure.what, tail=lines.tail(log), hint=f"the whole log: {log}")
-
-
-def _no_qmp(within: float) -> LabError:
-    return MachineError(f"QEMU did not open its control socket within {within:g} s")
+async def _replace(
+    agent: dom0_agent.Agent, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
+) -> None:
+    if any(domain.name == guest.name for domain in await xl.domains(agent)):
+        seen("destroying the old one")
+        await xl.destroy(agent, guest.name)
+    seen("copying")
+    await xl.put(agent, guest.name, _payload(guest, image))
+    seen("xl create")
+    await xl.create(agent, guest.name, guest.scheduling)
 
 
 def _payload(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:

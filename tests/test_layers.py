@@ -31,12 +31,20 @@ FLOORS = (
         "lab.doctor",
     },
     {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"},
-    {"lab.store", "lab.rundir", "lab.progress"},
+    {"lab.store", "lab.rundir", "lab.progress", "lab.lock"},
     {"lab.util"},
     {"lab.errors"},
     {"lab.model"},
 )
-SHARED = {"lab.model", "lab.errors", "lab.store", "lab.rundir", "lab.progress", "lab.util"}
+SHARED = {
+    "lab.model",
+    "lab.errors",
+    "lab.store",
+    "lab.rundir",
+    "lab.progress",
+    "lab.util",
+    "lab.lock",
+}
 #: The one door to processes, and the places that print.
 PROCESS_DOOR = {"lab.util.process"}
 PRINTERS = {"tasks", "lab.cli", "lab.__main__", "lab.progress", "lab.machine.interactive"}

@@ -4,7 +4,7 @@
  *
  * Entered by Xen like any ARM kernel (Documentation/arch/arm/booting.rst): MMU and data
  * cache off, interrupts masked, r0 = 0, r1 = ~0, r2 = device tree. Those three reach the
- * kernel unchanged; r3 to r12 and the flags are used.
+ * kernel unchanged; r3 to r12, sp, lr and the flags are used.
  *
  * TEXT_OFFSET and IMAGE_SIZE (a multiple of 32, the bytes that follow this stub) are given
  * when it is assembled. The builder has checked that source and destination do not overlap.

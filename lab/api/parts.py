@@ -23,10 +23,23 @@ def guest_build(context: Context, name: str) -> GuestImage:
     return Workshop(context.door, context.progress).guests([spec])[name]
 
 
-def image_build(context: Context, refresh: bool = False) -> list[Image]:
-    """Build or find Xen, dom0's kernel and the initramfs; ``refresh`` looks for newer packages."""
+def image_build(
+    context: Context, refresh: bool = False, hypervisor: str | None = None
+) -> list[tuple[str, Image]]:
+    """Build or find images, by what they are; ``refresh`` looks for newer packages.
+
+    With ``hypervisor``, a name of labs.yaml: that one's files. Else the packaged Xen, dom0's
+    kernel and the initramfs.
+
+    Raises:
+        ImageError: it does not compile; the compiler's words are the tail.
+    """
     clean(context)
-    return Workshop(context.door, context.progress, refresh=refresh).base_images()
+    workshop = Workshop(context.door, context.progress, refresh=refresh)
+    if hypervisor is None:
+        return [(image.kind, image) for image in workshop.base_images()]
+    spec = config.find_hypervisor(context.labs(), hypervisor)
+    return list(workshop.hypervisor(spec).items())
 
 
 def image_list() -> list[dict[str, Any]]:

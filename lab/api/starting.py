@@ -10,9 +10,8 @@ from lab import config, lifecycle, live, rundir, scenario
 from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.errors import LabError
-from lab.live import Live
 from lab.machine.logs import FIRST_LINES, first_lines
-from lab.model import Clock, Plan, State
+from lab.model import Clock, Layer, Plan, State
 from lab.prepare import Prepared, Workshop
 from lab.rundir import LabDir, RunDir
 from lab.scenario import Report
@@ -35,7 +34,7 @@ def up(context: Context, name: str) -> Up:
     with live.claimed(lab, name, "lab.up") as lock:
         prepared = prepare(context, plan)
         run = rundir.new_run(context.runs, name)
-        with lifecycle.starting(plan, prepared, lab, run):
+        with lifecycle.starting(plan, prepared, lab, run, kept=True):
             return asyncio.run(_up(context, plan, prepared, lock, run, clock))
 
 
@@ -55,34 +54,36 @@ def run(context: Context, name: str, junit: Path | None = None) -> Run:
         marks: dict[str, float] = {}
         try:
             prepared = prepare(context, plan)
-            with lifecycle.starting(plan, prepared, lab, folder):
+            with lifecycle.starting(plan, prepared, lab, folder, kept=False):
                 report = asyncio.run(_run(context, plan, prepared, lock, folder, marks))
         except LabError as error:
             if error.layer is None:
                 raise
             report = Report(name, scenario.from_error(error))
-        _conclude(lab, folder, report, marks)
+        _conclude(folder, report, marks)
     if junit:
         files.write_atomic(junit, scenario.junit([report]))
     return Run(report, folder.path, marks)
 
 
 def down(context: Context, name: str) -> Status | None:
-    """Stop a lab; ``None`` if it does not run. Its run folder stays."""
-    found = live.find(context.lab_dir(name))
-    if found is None:
-        clean(context)
-        if name not in context.labs().labs:
-            config.find_lab(context.labs(), name)
-        return None
-    return _stop(found)
+    """Stop a lab; ``None`` if it does not run. Its run folder stays.
+
+    A command that is still starting or running it is interrupted first.
+    """
+    lab = context.lab_dir(name)
+    stopped = _down(lab, name)
+    clean(context)
+    if stopped is None and rundir.latest_run(context.runs, name) is None:
+        config.find_lab(context.labs(), name)
+    return stopped
 
 
 def down_all() -> list[Status]:
     """Stop every lab of this user, and remove what dead commands left."""
-    stopped = [_stop(found) for lab in rundir.all_lab_dirs() if (found := live.find(lab))]
+    found = [_down(lab, lab.id) for lab in rundir.all_lab_dirs()]
     clean(Context())
-    return stopped
+    return [one for one in found if one]
 
 
 def make_plan(context: Context, name: str) -> Plan:
@@ -99,7 +100,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     """Make or find everything that a plan needs."""
     workshop = Workshop(context.door, context.progress)
     toolchain = workshop.toolchain
-    images = workshop.platform(plan)
+    images = workshop.platform(plan, force=context.force)
     guests = workshop.guests([guest.spec for guest in plan.guests])
     return Prepared(toolchain, images, guests)
 
@@ -131,24 +132,29 @@ async def _run(
         try:
             await lifecycle.boot(session, plan, prepared, lock, context.progress)
             with context.progress.stage("scenario"):
-                return await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
+                report = await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
+            if report.verdict.layer is Layer.GUEST:
+                report = scenario.with_domains(report, await session.domains())
+            return report
         finally:
             marks.update(session.marks)
 
 
-def _conclude(lab: LabDir, run: RunDir, report: Report, marks: dict[str, float]) -> None:
+def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
     verdict = report.verdict
-    result = {
-        "verdict": "pass" if verdict.passed else "fail",
-        "layer": verdict.layer,
-        "reason": verdict.reason,
-        "phases": marks,
-    }
-    lifecycle.stop(lab, rundir.FINISHED, **result)
-    run.update_manifest(life=rundir.FINISHED, **result)
+    run.update_manifest(
+        life=rundir.FINISHED, verdict="pass" if verdict.passed else "fail",
+        layer=verdict.layer, reason=verdict.reason, phases=marks,
+    )  # fmt: skip
 
 
-def _stop(found: Live) -> Status:
+def _down(lab: LabDir, name: str) -> Status | None:
+    found = live.find(lab)
+    interrupted = live.interrupt(lab)
+    if found is None and not interrupted:
+        return None
+    lifecycle.stop(lab, rundir.FINISHED)
+    if found is None:
+        return Status(name, State.OFF)
     uptime = time.time() - float(found.run.manifest().get("started") or time.time())
-    lifecycle.stop(found.lab, rundir.FINISHED)
     return Status(found.name, State.OFF, uptime, found.run.path)

@@ -64,7 +64,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
     """Build a guest if needed and create it in a running lab; one of its name is replaced."""
     clock = Deadline(0)
     found = running(context, name)
-    spec = config.find_guest(context.labs(), guest)
+    spec = config.find_guest(context.labs(), guest, into=name)
     workshop = Workshop(found.door, context.progress)
     image = workshop.guests([spec])[guest]
     lifecycle.keep_elf(found.run, image)
@@ -105,7 +105,10 @@ def console(context: Context, name: str, on: str | None) -> None:
     chosen = on or next((one for one in known if one not in ("xen", "dom0")), "dom0")
     if chosen not in known:
         raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
-    interactive.attach(chosen, found.lab.path, found.run.console(chosen))
+    if found.record is None:
+        raise UsageError(f"nothing is recorded of the machine of lab {name}")
+    log = found.run.console(chosen)
+    interactive.attach(chosen, found.lab.path, log, adopt(found.record))
 
 
 def _status(found: Live) -> Status:

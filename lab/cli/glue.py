@@ -6,7 +6,6 @@ import functools
 import inspect
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
@@ -21,9 +20,10 @@ from invoke.tasks import Task
 
 from lab.errors import LabError
 from lab.model import ExitStatus
+from lab.util import signals
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED = 128 + 2
 
 _complete_context = ParseMachine.complete_context
 
@@ -80,7 +80,7 @@ def command(
 
 def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> int:
     """Call a task's function; whatever happens, the user reads words and a status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signals.one_way_to_stop()
     try:
         return int(function(**arguments) or 0)
     except LabError as error:
@@ -126,7 +126,3 @@ def plain(value: Any) -> Any:
 def say(text: str = "") -> None:
     """Words for people, on standard error."""
     print(text, file=sys.stderr)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

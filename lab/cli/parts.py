@@ -28,15 +28,18 @@ def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
         print(f"{kind:8} {image.size:>9} bytes  {image.path}")
 
 
-@command("image.build", json=_JSON, refresh="look for newer packages first")
-def image_build(json: bool = False, refresh: bool = False) -> None:
+@command("image.build", json=_JSON, refresh="look for newer packages first",
+         hypervisor="build this hypervisor of the labs file instead",
+         labs="the file that describes the hypervisors")  # fmt: skip
+def image_build(json: bool = False, refresh: bool = False, hypervisor: str = "",
+                labs: str = "labs.yaml") -> None:  # fmt: skip
     """Build Xen, dom0's kernel and the initramfs, if they are not stored."""
-    built = api.image_build(_context("labs.yaml"), refresh)
+    built = api.image_build(_context(labs), refresh, hypervisor or None)
     if json:
-        print_json(built)
+        print_json([image for _, image in built])
         return
-    for image in built:
-        print(f"{image.kind:16} {image.size:>9} bytes  {image.sha256[:16]}  {image.path}")
+    for what, image in built:
+        print(f"{what:16} {image.size:>9} bytes  {image.sha256[:16]}  {image.path}")
 
 
 @command("image.list", json=_JSON)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.errors import Dom0Error
+from lab.errors import Dom0Error, UsageError
+from lab.util.terminal import escape, quote
 
 #: Largest answer that is read, in bytes: qemu-ga itself caps a program's output at 16 MiB,
 #: which is 22 MiB in base64.
@@ -80,7 +81,7 @@ class Agent:
         if "return" not in answer:
             error = answer.get("error")
             words = error.get("desc", "") if isinstance(error, dict) else ""
-            raise Dom0Error(f"dom0's agent refused {command}: {str(words)[:500]}")
+            raise Dom0Error(f"dom0's agent refused {command}: {escape(str(words), limit=500)}")
         return answer["return"]
 
     async def run(self, argv: Sequence[str], *, stdin: bytes = b"", within: float = 60.0) -> Result:
@@ -92,7 +93,12 @@ class Agent:
         request: dict[str, Any] = {"path": argv[0], "arg": list(argv[1:]), "capture-output": True}
         if stdin:
             request["input-data"] = base64.b64encode(stdin).decode()
-        pid = _field(await self.ask("guest-exec", request), "pid", int)
+        try:
+            pid = _field(await self.ask("guest-exec", request), "pid", int)
+        except Dom0Error as error:
+            if "Failed to execute child process" in error.message:
+                raise UsageError(f"dom0 has no program {quote(argv[0])}") from error
+            raise
         with _explained(argv[0], within):
             async with asyncio.timeout(within):
                 answer = await self._ended(pid)

@@ -46,6 +46,11 @@ class Tree:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(member.path), member.target))
         return None
 
+    def data(self, path: str) -> bytes:
+        """The content of the file at ``path``, which is there."""
+        member = self.find(path)
+        return member.data if member else b""
+
     def paths(self) -> list[str]:
         """Every path, sorted."""
         return sorted(self._members)

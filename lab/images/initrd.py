@@ -24,11 +24,16 @@ OWN = {
 
 #: Our own programs in C: source below images/dom0 → path in dom0. Linked with the packaged
 #: C library, which must be old enough to lack nothing that the toolchain's headers promise.
-COMPILED = {"src/lab-init.c": "init", "src/lab-consoled.c": "usr/sbin/lab-consoled"}
+COMPILED = {
+    "src/lab-init.c": "init",
+    "src/lab-consoled.c": "usr/sbin/lab-consoled",
+    "src/lab-emergency.c": "usr/sbin/lab-emergency",
+}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
-LINK_OPTIONS = "-Wl,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
-LINK = ("-nodefaultlibs", "-Llib", "-l:libc.so.6", LINK_OPTIONS, "-lgcc")
+LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
+LIBRARIES = ("-l:libxenstore.so.4", "-l:libc.so.6", "-lgcc")
+LINK = ("-nodefaultlibs", "-Llib", LINK_OPTIONS, *LIBRARIES)
 
 
 def may_hold(package: str) -> bool:
@@ -46,9 +51,9 @@ def recipe() -> list[Path]:
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
     """The archive, compressed. ``here`` is images/dom0; ``scratch`` is for temporary files."""
     wanted = contents.parse((here / "contents").read_text())
-    tree = deb.tree(packages, _may_be_used)
+    tree = deb.tree([package for package in packages if may_hold(package.name)], _may_be_used)
     taken = programs.take(tree, wanted.programs)
-    drivers = modules.ordered(wanted.modules, _finder(tree))
+    drivers = _modules([package for package in packages if not may_hold(package.name)], wanted)
     libraries = programs.libraries(tree, taken, wanted.libraries)
     files = taken | {f"lib/{name}": data for name, data in libraries.items()}
     files |= {f"lib/modules/{name}.ko": data for name, data in drivers}
@@ -105,18 +110,21 @@ def _may_be_used(path: str) -> bool:
     return top[0] in folders or (top[0] == "usr" and top[1:2] != [] and top[1] in folders)
 
 
-def _finder(tree: deb.Tree) -> modules.Finder:
-    paths = {
-        modules.canonical(posixpath.basename(path).removesuffix(".ko")): path
-        for path in tree.paths()
-        if path.endswith(".ko")
-    }
+def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[tuple[str, bytes]]:
+    """The kernel modules in order. The kernel's package holds thousands: only those that
+    are named are read, and again with those that turn out to be needed too."""
+    names = {modules.canonical(name) for name in wanted.modules}
+    while True:
+        tree = deb.tree(packages, lambda path: path.endswith(".ko") and _module(path) in names)
+        found = {_module(path): tree.data(path) for path in tree.paths()}
+        more = modules.needed(found) - names
+        if not more:
+            return modules.ordered(wanted.modules, found.get)
+        names.update(more)
 
-    def find(name: str) -> bytes | None:
-        member = tree.find(paths.get(name, ""))
-        return member.data if member else None
 
-    return find
+def _module(path: str) -> str:
+    return modules.canonical(posixpath.basename(path).removesuffix(".ko"))
 
 
 def _permissions(path: str) -> int:

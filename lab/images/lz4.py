@@ -17,8 +17,9 @@ PIECE = 8 << 20
 #: Matches are at least 4 bytes, reach back at most 65535, and end 5 before the end.
 SHORTEST, REACH, LITERAL_END, LAST_MATCH = 4, 65535, 5, 12
 
-#: After each of so many bytes without a match steps grow by one, up to ``STRIDE``.
-PATIENCE, STRIDE = 64, 16
+#: After each of so many bytes without a match steps grow by one, up to ``STRIDE``. Smaller
+#: and larger make it faster and its result larger: 64 and 16 save 6 % more in twice the time.
+PATIENCE, STRIDE = 8, 16
 
 
 def compress(data: bytes) -> bytes:

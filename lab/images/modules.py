@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from lab.errors import ImageError
 from lab.images import elf
@@ -26,6 +26,11 @@ def ordered(wanted: Iterable[str], find: Finder) -> list[tuple[str, bytes]]:
     for name in wanted:
         _visit(canonical(name), find, done, ())
     return list(done.items())
+
+
+def needed(found: Mapping[str, bytes]) -> set[str]:
+    """The names of the modules that these modules (name → file) depend on."""
+    return {name for module, data in found.items() for name in _depends(module, data)}
 
 
 def _visit(name: str, find: Finder, done: dict[str, bytes], chain: tuple[str, ...]) -> None:

@@ -19,8 +19,9 @@ from lab.errors import UsageError
 from lab.machine.console import Follower
 from lab.machine.lines import CHUNK
 from lab.machine.wires import input_of
+from lab.model import Program
+from lab.util import waiting
 from lab.util.terminal import ScreenFilter
-from lab.util.waiting import FOREVER
 
 #: Ctrl-], as in telnet, virsh and xl.
 LEAVE = b"\x1d"
@@ -28,11 +29,11 @@ LEAVE = b"\x1d"
 BEFORE = 2000
 
 
-def attach(name: str, live: Path, log: Path) -> None:
+def attach(name: str, live: Path, log: Path, machine: Program) -> None:
     """Attach standard input and output to a console until Ctrl-], end of input, or its end.
 
     Raises:
-        UsageError: the machine is gone.
+        UsageError: the machine is gone, or standard input is a plain file.
     """
     try:
         fifo = os.open(input_of(live, name), os.O_WRONLY | os.O_NONBLOCK)
@@ -41,31 +42,36 @@ def attach(name: str, live: Path, log: Path) -> None:
     print(f"console of {name}; leave with Ctrl-]", file=sys.stderr)
     try:
         with _raw(sys.stdin.fileno()):
-            asyncio.run(_relay(name, fifo, log))
+            asyncio.run(_relay(name, fifo, log, machine))
     finally:
         os.close(fifo)
-    print("\nleft the console; the lab goes on", file=sys.stderr)
+    print("\nleft the console", file=sys.stderr)
 
 
-async def _relay(name: str, fifo: int, log: Path) -> None:
-    left = asyncio.Event()
+async def _relay(name: str, fifo: int, log: Path, machine: Program) -> None:
+    left = waiting.end_of(machine)
     loop = asyncio.get_running_loop()
 
     def typed() -> None:
-        data = os.read(sys.stdin.fileno(), 4096)
+        data = b""
+        with contextlib.suppress(OSError):  # the terminal is gone: as at the end of input
+            data = os.read(sys.stdin.fileno(), 4096)
         before, leave, _ = data.partition(LEAVE)
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(fifo, before)
         if leave or not data:
             left.set()
 
-    loop.add_reader(sys.stdin.fileno(), typed)
+    try:
+        loop.add_reader(sys.stdin.fileno(), typed)
+    except PermissionError:
+        raise UsageError("a console wants a terminal or a pipe as standard input") from None
     try:
         await _show(name, log, left)
-    except BrokenPipeError:
-        print("\r\nthe machine has ended", file=sys.stderr)
     finally:
         loop.remove_reader(sys.stdin.fileno())
+    if not machine.alive():
+        print("\r\nthe machine has ended", file=sys.stderr, end="")
 
 
 async def _show(name: str, log: Path, left: asyncio.Event) -> None:
@@ -76,7 +82,7 @@ async def _show(name: str, log: Path, left: asyncio.Event) -> None:
             while data := stream.read(CHUNK):
                 sys.stdout.write(shown.feed(data))
                 sys.stdout.flush()
-            await follower.change(FOREVER, left)
+            await follower.change(waiting.FOREVER, left)
 
 
 @contextlib.contextmanager

@@ -11,13 +11,13 @@ from lab.model import Door, Program, ProgramRecord, Toolchain
 from lab.store import cache_root
 from lab.toolchain.docker import open_docker
 from lab.toolchain.docker_engine import Engine, address
-from lab.toolchain.docker_program import DockerProgram
-from lab.toolchain.docker_sweep import sweep
+from lab.toolchain.docker_program import DockerProgram, machines
+from lab.toolchain.docker_sweep import sweep_engines
 from lab.toolchain.host import open_host
-from lab.toolchain.program import HostProgram
+from lab.toolchain.program import HostProgram, tagged
 from lab.toolchain.rootfs import open_rootfs
 
-__all__ = ["adopt", "open_toolchain", "sweep"]
+__all__ = ["adopt", "open_toolchain", "programs_of", "sweep_engines"]
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -53,3 +53,12 @@ def open_toolchain(
 def adopt(record: ProgramRecord) -> Program:
     """The program of a record, whichever door started it; needs no toolchain."""
     return DockerProgram(record) if record.door is Door.DOCKER else HostProgram(record)
+
+
+def programs_of(record: ProgramRecord | None, tag: str) -> list[Program]:
+    """Every program that still belongs to a lab: the recorded one, and all that carry its tag.
+
+    A command that is killed between starting a program and recording it leaves the latter.
+    """
+    known: list[Program] = [adopt(record)] if record else []
+    return [*known, *tagged(tag), *machines(tag)]

@@ -96,7 +96,11 @@ class DockerToolchain:
         path = Path(log.name).absolute()
         body = self._spec(
             container.on_its_own(argv, path, [_twin_of(handle) for handle in keep_fds]),
-            labels=docker_sweep.labels() | docker_sweep.lab_labels(tag, path),
+            labels={
+                **docker_sweep.labels(),
+                **docker_sweep.machine_labels(tag),
+                docker_sweep.RUN: str(path.parent),
+            },
             mounts=mounts,
             env={outcome.TAG: tag},
         )
@@ -174,7 +178,7 @@ def open_docker(cache: Path, progress: Callable[[str], None]) -> DockerToolchain
     engine = Engine(address())
     engine.ping()
     if docker_sweep.mark(engine.where):
-        docker_sweep.sweep()
+        docker_sweep.sweep_engines()
     folder = cache / "docker"
     image = docker_image.find(engine, folder) or docker_image.make(engine, folder, progress)
     return DockerToolchain(engine, image, folder)

@@ -14,8 +14,8 @@ from typing import Any
 
 from lab.errors import ToolchainError
 from lab.model import Door, ProgramRecord
+from lab.toolchain import docker_sweep
 from lab.toolchain.docker_engine import OTHER_DOOR, Engine, RefusedError
-from lab.toolchain.docker_sweep import remove_container
 from lab.toolchain.program import HostProgram
 from lab.util import process
 
@@ -67,7 +67,17 @@ class DockerProgram:
             with contextlib.suppress(PermissionError):
                 self._process.kill()
         with contextlib.suppress(ToolchainError):
-            remove_container(self._engine, self._record.id)
+            docker_sweep.remove_container(self._engine, self._record.id)
+
+
+def machines(tag: str) -> list[DockerProgram]:
+    """The machines that were started with this tag, recorded or not, dead or alive."""
+    found = []
+    for engine in docker_sweep.engines():
+        with contextlib.suppress(ToolchainError):
+            for one in docker_sweep.containers(engine, docker_sweep.machine_labels(tag)):
+                found.append(DockerProgram(record_of(engine, one["Id"], tag)))
+    return found
 
 
 def record_of(engine: Engine, container: str, tag: str) -> ProgramRecord:

@@ -34,9 +34,9 @@ def labels() -> dict[str, str]:
     return {MAKER: maker(), USER: str(os.getuid())}
 
 
-def lab_labels(tag: str, log: Path) -> dict[str, str]:
-    """What a machine's container carries besides: its lab, and the folder of its run."""
-    return {LAB: tag.rpartition("-")[2], HOME: str(runtime_root()), RUN: str(log.parent)}
+def machine_labels(tag: str) -> dict[str, str]:
+    """By which the container of a lab's machine is found."""
+    return {LAB: tag.rpartition("-")[2], HOME: str(runtime_root())}
 
 
 def maker() -> str:
@@ -55,30 +55,46 @@ def is_dead(identity: str) -> bool:
 
 def mark(where: str) -> bool:
     """Note that an engine is used; ``True`` if it was not noted before."""
-    if where in _engines():
+    noted = [engine.where for engine in engines()]
+    if where in noted:
         return False
-    files.write_atomic(_marks(), "".join(f"{one}\n" for one in {*_engines(), where}))
+    files.write_atomic(_marks(), "".join(f"{one}\n" for one in (*noted, where)))
     return True
 
 
-def sweep() -> list[str]:
+def engines() -> list[Engine]:
+    """The engines that were used and whose socket is still there."""
+    try:
+        noted = _marks().read_text().split("\n")
+    except OSError:
+        return []
+    return [Engine(one) for one in noted if one and Path(one.partition("://")[2]).exists()]
+
+
+def sweep_engines() -> list[str]:
     """Remove what is left over at the engines that were used; returns what was done, in words.
 
     An engine that does not answer is passed over: it is asked again the next time.
     """
     done = []
-    for where in _engines():
+    for engine in engines():
         with contextlib.suppress(ToolchainError):
-            done += _sweep(Engine(where))
+            done += _sweep(engine)
     return done
 
 
+def containers(engine: Engine, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """The containers of this user with these labels (``None``: of any value), dead or alive.
+
+    Raises:
+        ToolchainError: the engine does not answer.
+    """
+    return _ask(engine, "/containers/json", {"all": "true", "filters": _filter(labels)})
+
+
 def _sweep(engine: Engine) -> list[str]:
-    ours = [f"{USER}={os.getuid()}", MAKER]
     done = []
-    query = {"all": "true", "filters": {"label": ours}}
-    found = _ask(engine, "/containers/json", query)
-    for one in found:
+    for one in containers(engine, {MAKER: None}):
         if not _is_wanted(one["Id"], one["Labels"]):
             with contextlib.suppress(ToolchainError):
                 remove_container(engine, one["Id"])
@@ -92,9 +108,8 @@ def remove_images(engine: Engine, maker: str | None = None) -> list[str]:
     Raises:
         ToolchainError: the engine does not answer.
     """
-    ours = [f"{USER}={os.getuid()}", MAKER]
     done = []
-    for one in _ask(engine, "/images/json", {"filters": {"label": ours}}):
+    for one in _ask(engine, "/images/json", {"filters": _filter({MAKER: None})}):
         tags = [tag for tag in one["RepoTags"] or () if tag != "<none>:<none>"]
         whole = any(tag.startswith(f"{IMAGE_NAME}:") for tag in tags)
         made_by = one["Labels"][MAKER]
@@ -122,6 +137,11 @@ def _ask(engine: Engine, path: str, query: Mapping[str, Any]) -> list[dict[str, 
     return list(found or ())
 
 
+def _filter(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
+    wanted = {USER: str(os.getuid()), **labels}
+    return {"label": [k if value is None else f"{k}={value}" for k, value in wanted.items()]}
+
+
 def _is_wanted(container: str, seen: Mapping[str, str]) -> bool:
     if not is_dead(seen[MAKER]):
         return True
@@ -135,15 +155,6 @@ def _is_wanted(container: str, seen: Mapping[str, str]) -> bool:
 
 def _marks() -> Path:
     return runtime_root() / "engines"
-
-
-def _engines() -> list[str]:
-    """The engines that were used and whose socket is still there."""
-    try:
-        noted = _marks().read_text().split("\n")
-    except OSError:
-        return []
-    return [one for one in noted if one and Path(one.partition("://")[2]).exists()]
 
 
 def _namespace() -> str:

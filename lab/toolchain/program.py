@@ -12,7 +12,7 @@ import select
 import signal
 from collections.abc import Iterator
 
-from lab.model import ProgramRecord
+from lab.model import Door, ProgramRecord
 from lab.util import process
 
 #: How long a killed program may take to be gone: the kernel ends its whole pid namespace.
@@ -44,12 +44,18 @@ class HostProgram:
         return process.reap(self._starter, KILL_SECONDS)
 
     def kill(self) -> None:
-        with self._pidfd() as handle:
-            if handle is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-                _ended(handle, KILL_SECONDS)
+        self._signal(signal.SIGKILL)
+        self.wait(KILL_SECONDS)
         self.returncode()
+
+    def interrupt(self) -> None:
+        """Ask it to stop, as Ctrl-C does."""
+        self._signal(signal.SIGINT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._pidfd() as handle, contextlib.suppress(ProcessLookupError, PermissionError):
+            if handle is not None:
+                signal.pidfd_send_signal(handle, number)
 
     @contextlib.contextmanager
     def _pidfd(self) -> Iterator[int | None]:
@@ -67,6 +73,20 @@ class HostProgram:
     def _is_ours(self) -> bool:
         started = process.start_time(int(self._record.id))
         return self._record.boot_id == process.boot_id() and self._record.start_time == started
+
+
+def tagged(tag: str) -> list[HostProgram]:
+    """The sandboxes that were started with this tag, recorded or not.
+
+    Their command lines say it (``--setenv LAB_TAG``); what runs in one ends with it.
+    """
+    return [
+        HostProgram(ProgramRecord(Door.HOST, str(pid), process.boot_id(), started, tag))
+        for pid, argv in process.running()
+        if tag.encode() in argv
+        and argv[0].endswith(b"bwrap")
+        and (started := process.start_time(pid)) is not None
+    ]
 
 
 def _open(pid: int) -> int | None:

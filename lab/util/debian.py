@@ -14,6 +14,9 @@ from lab.util import process
 
 #: Transports that also work from inside the toolchain (not ``file:`` and ``cdrom:``).
 _TRANSPORTS = ("http://", "https://")
+#: Of the machine: where etc/ is.
+ROOT = Path("/")
+
 _PROXY = re.compile(r'^Acquire::(?:https?|ftp)::Proxy(?:::[^ ]+)? "[^"]+";$')
 _ONE_LINE = re.compile(r"^deb[ \t]+(?:\[[^]]*\][ \t]+)?(\S+)[ \t]+(\S+)[ \t]+(.*)$", re.MULTILINE)
 
@@ -33,7 +36,7 @@ def archive_of_this_machine() -> str | None:
         address, _, release = line.partition(" ")
         if address.startswith(_TRANSPORTS) and "-" not in release:
             return address.rstrip("/")
-    return _archive_in_sources(Path("/"))
+    return _archive_in_sources(ROOT)
 
 
 def proxies_of_this_machine() -> tuple[str, ...]:

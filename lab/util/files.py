@@ -45,12 +45,41 @@ def tree_hashes(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> dic
     return found
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError of the block says which file it is about: that of a write(2) does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def append(path: Path, text: str) -> None:
+    """Add to the end of a file."""
+    with naming(path), path.open("a") as stream:
+        stream.write(text)
+
+
+def is_full(path: Path) -> bool:
+    """Whether the disk that holds this has no room left (less than 1 MiB)."""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < 1 << 20
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write a file so that readers see the old bytes or the new ones, never a part.
 
     Its mode is what the umask allows, as for any new file (mkstemp(3) would keep it private).
     """
-    raw = data.encode() if isinstance(data, str) else data
+    with naming(path):
+        _write_atomic(path, data.encode() if isinstance(data, str) else data)
+
+
+def _write_atomic(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

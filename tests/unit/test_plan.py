@@ -37,7 +37,7 @@ on_crash = "preserve"
 
 GOLDEN_PLAN = {
     "consoles": ["xen", "dom0", "hello"],
-    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init",
+    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init cryptomgr.notests init_on_alloc=0",
     "guests": [
         {
             "config": GOLDEN_XL,

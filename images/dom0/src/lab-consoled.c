@@ -8,8 +8,8 @@
  * "NAME OFFSET COUNTER" to the port "times": the piece's first byte has this offset in the
  * guest's stream, and the virtual counter (CNTVCT) read COUNTER when the piece arrived.
  *
- * What a person types arrives on the port and goes to the guest's pty, which the toolstack
- * names in the link /run/lab/tty.NAME. Until there is one, it is kept.
+ * What a person types arrives on the port and goes to the pty that xenconsoled made for the
+ * running domain of that name, as the store says. Until there is one, it is kept.
  *
  * It also names the ports, as udev would: /dev/virtio-ports/NAME. The command returns when
  * the port given as its argument is there (status 0), or after WAIT_MS (status 1); the
@@ -22,6 +22,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -31,12 +32,12 @@
 #define PORTS_SYS "/sys/class/virtio-ports"
 #define PORTS_DEV "/dev/virtio-ports"
 #define LOGS "/var/log/xen/console"
-#define TTYS "/run/lab"
+#define DOMAINS "/local/domain"
 #define CONSOLE "console."
 #define MAX_GUESTS 64
 #define NAME_SIZE 64
 #define PIECE 4096
-#define RETRY_MS 20
+#define RETRY_MS 50
 #define WAIT_MS 10000
 
 struct guest {
@@ -46,7 +47,14 @@ struct guest {
 	uint64_t offset;	/* bytes of the stream that went into the port */
 	char typed[PIECE];	/* from the host, not yet taken by the guest's pty */
 	size_t typed_size;
+	int silent;		/* nobody is at the port's other end: leave it for a moment */
 };
+
+/* libxenstore, xenstore.h; the library is packaged, its header is not needed for these. */
+struct xs_handle;
+struct xs_handle *xs_open(unsigned long flags);
+char **xs_directory(struct xs_handle *, uint32_t transaction, const char *path, unsigned *count);
+void *xs_read(struct xs_handle *, uint32_t transaction, const char *path, unsigned *size);
 
 static struct guest guests[MAX_GUESTS];
 static int times = -1;
@@ -147,10 +155,16 @@ static void add_guest(const char *name, const char *device)
 		close(g->log);
 	g->offset = 0;
 	g->typed_size = 0;
+	g->silent = 0;
 }
 
+/* Its port was taken out of the machine. */
 static void drop_guest(struct guest *g)
 {
+	char link[sizeof PORTS_DEV + NAME_SIZE + 16];
+
+	snprintf(link, sizeof link, PORTS_DEV "/" CONSOLE "%s", g->name);
+	unlink(link);
 	close(g->port);
 	close(g->log);
 	g->port = -1;
@@ -227,22 +241,54 @@ static void host_says(struct guest *g)
 
 	if (size > 0)
 		g->typed_size = size;
+	else if (size == 0)
+		g->silent = 1;
 	else if (size < 0 && errno == ENODEV)
 		drop_guest(g);
 }
 
+static char *domain_value(struct xs_handle *store, const char *domain, const char *key)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, DOMAINS "/%.16s/%s", domain, key);
+	return xs_read(store, 0, path, NULL);
+}
+
+/* The pty of the running domain with this name, opened; -1 if there is none. Asked anew
+ * each time: domains come and go, and their numbers and ptys with them. */
+static int open_tty(const char *name)
+{
+	static struct xs_handle *store;
+	char **domains;
+	unsigned count = 0;
+	int tty = -1;
+
+	if (!store)
+		store = xs_open(0);
+	domains = store ? xs_directory(store, 0, DOMAINS, &count) : NULL;
+	for (unsigned i = 0; i < count && tty < 0; i++) {
+		char *found = domain_value(store, domains[i], "name");
+		char *path = NULL;
+
+		if (found && !strcmp(found, name))
+			path = domain_value(store, domains[i], "console/tty");
+		if (path)
+			tty = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+		free(path);
+		free(found);
+	}
+	free(domains);
+	return tty;
+}
+
 static void type(struct guest *g)
 {
-	char path[sizeof TTYS + NAME_SIZE + 8];
-	ssize_t size = -1;
-	int tty;
+	int tty = open_tty(g->name);
+	ssize_t size = tty < 0 ? -1 : write(tty, g->typed, g->typed_size);
 
-	snprintf(path, sizeof path, TTYS "/tty.%s", g->name);
-	tty = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (tty < 0)
-		return;
-	size = write(tty, g->typed, g->typed_size);
-	close(tty);
+	if (tty >= 0)
+		close(tty);
 	if (size > 0) {
 		g->typed_size -= size;
 		memmove(g->typed, g->typed + size, g->typed_size);
@@ -260,10 +306,11 @@ static int serve(int changes, int complete)
 
 		wait[1 + 2 * i] = (struct pollfd){ .fd = g->port < 0 ? -1 : g->log,
 						   .events = POLLIN };
-		wait[2 + 2 * i] = (struct pollfd){ .fd = g->typed_size ? -1 : g->port,
-						   .events = POLLIN };
-		if (g->port >= 0 && g->typed_size)
+		wait[2 + 2 * i] = (struct pollfd){
+			.fd = g->typed_size || g->silent ? -1 : g->port, .events = POLLIN };
+		if (g->port >= 0 && (g->typed_size || g->silent))
 			pause = RETRY_MS;
+		g->silent = 0;
 	}
 	if (poll(wait, 1 + 2 * MAX_GUESTS, pause) < 0)
 		return complete;
@@ -309,7 +356,6 @@ int main(int argc, char **argv)
 	for (int i = 0; i < MAX_GUESTS; i++)
 		guests[i].port = -1;
 	mkdir(PORTS_DEV, 0755);
-	mkdir(TTYS, 0755);
 	inotify_add_watch(changes, "/dev", IN_CREATE);
 	if (argc > 1 && !await(argv[1], changes))
 		return 1;

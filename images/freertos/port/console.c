@@ -134,8 +134,9 @@ static void write_waiting(const char *text, size_t length)
 
 void console_write(enum console_way way, const char *text, size_t length)
 {
-    if (LAB_EMERGENCY_CONSOLE || !connected)
-        xen_emergency_write(text, length);
+    /* Xen takes it (a debug build does), or it goes the other way: never twice. */
+    if ((LAB_EMERGENCY_CONSOLE || !connected) && !xen_emergency_write(text, length))
+        return;
     if (!connected)
         return;
     if (scheduler_off())
@@ -190,8 +191,11 @@ void console_take_over(void)
     if (taken_over)
         return;
     taken_over = true;
-    if (connected && side_used)
-        write_without_scheduler(side, side_used);
+    if (!connected)
+        return;
+    if (message_open)           /* in the middle of someone's line */
+        write_without_scheduler("\r\n", 2);
+    write_without_scheduler(side, side_used);
 }
 
 void console_flush(void)

@@ -64,7 +64,7 @@ static void read_status(struct fault *fault, const struct fault_frame *frame)
     }
 }
 
-static void print_fault(const struct fault *fault)
+static void print_fault(const struct fault *fault, uint32_t cpsr)
 {
     if (fault->kind == FAULT_UNDEFINED)
         printk("*** undefined instruction at %08x", (unsigned int)fault->pc);
@@ -73,14 +73,14 @@ static void print_fault(const struct fault *fault)
     else
         printk("*** cannot %s %08x: %s", fault->status & 1u << 11 ? "write" : "read",
                (unsigned int)fault->address, reason(fault->status));
-    printk(" (status %x) [task %s]\n", (unsigned int)fault->status, port_task_name());
+    printk(" (status %x) [task %s]\n", (unsigned int)fault->status, port_who(cpsr));
 }
 
 static void print_registers(const struct fault_frame *frame)
 {
     for (unsigned int i = 0; i < 13; i++)
-        printk("%s%s%u %08x", i % 5 ? " " : "    ", i < 10 ? " r" : "r", i, (unsigned int)frame->r[i]),
-        printk(i % 5 == 4 ? "\n" : "");
+        printk("%s%s%u %08x%s", i % 5 ? " " : "    ", i < 10 ? " r" : "r", i,
+               (unsigned int)frame->r[i], i % 5 == 4 ? "\n" : "");
     printk("  sp %08x  lr %08x\n     pc %08x cpsr %08x\n", (unsigned int)frame->sp,
            (unsigned int)frame->lr, (unsigned int)frame->pc, (unsigned int)frame->cpsr);
 }
@@ -102,7 +102,7 @@ void fault_handle(uint32_t kind, struct fault_frame *frame)
         xen_shutdown(SHUTDOWN_crash);
     before = true;
     console_take_over();
-    print_fault(&fault);
+    print_fault(&fault, frame->cpsr);
     print_registers(frame);
     guest_crash();
 }

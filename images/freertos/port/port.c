@@ -85,11 +85,11 @@ void port_unmask_from_isr(UBaseType_t state)
     irq_restore(state != 0);
 }
 
-const char *port_task_name(void)
+const char *port_who(uint32_t cpsr)
 {
-    if ((cpsr_read() & CPSR_MODE) == MODE_IRQ)
-        return "(an interrupt)";
+    if ((cpsr & CPSR_MODE) == MODE_IRQ)
+        return "none, an interrupt handler";
     if (xTaskGetSchedulerState() == taskSCHEDULER_NOT_STARTED)
-        return "(before the scheduler)";
+        return "none yet";
     return pcTaskGetName(NULL);
 }

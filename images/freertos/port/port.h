@@ -3,10 +3,10 @@
 #ifndef PORT_H
 #define PORT_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
-/* Who is running: a task's name, or in brackets what runs instead of one. */
-const char *port_task_name(void);
+/* Who runs under this cpsr: a task's name, or what runs instead of one. */
+const char *port_who(uint32_t cpsr);
 
 /* vectors.S */
 void port_start_first_task(void) __attribute__((noreturn));

@@ -105,7 +105,7 @@ void port_sleep(TickType_t expected)
 {
     TickType_t passed;
 
-    irq_disable();
+    taskENTER_CRITICAL();
     if (eTaskConfirmSleepModeStatus() != eAbortSleep) {
         arm(ticks + expected);
         wait_for_interrupt();
@@ -114,5 +114,5 @@ void port_sleep(TickType_t expected)
         ticks += passed;
         arm(ticks + 1);
     }
-    irq_enable();
+    taskEXIT_CRITICAL();
 }

@@ -87,6 +87,12 @@ def test_modules_come_after_what_they_need() -> None:
     assert [name for name, _ in order] == ["xen_privcmd", "xen_gntdev", "xenfs"]
 
 
+def test_modules_name_what_they_need() -> None:
+    """One step of dependencies, with the one spelling."""
+    files = {"a": samples.module("a", ["b-c", "d"]), "d": samples.module("d")}
+    assert modules.needed(files) == {"b_c", "d"}
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

@@ -9,6 +9,7 @@
 #include <queue.h>
 #include <task.h>
 
+#include "gic.h"
 #include "guest.h"
 
 static void __attribute__((noinline)) use_stack(int depth)
@@ -30,6 +31,7 @@ static void crash_kernel_assert(void) { xQueueReceive(NULL, NULL, 0); }
 static void crash_stack(void) { use_stack(40); vTaskDelay(1); }
 static void crash_heap(void) { pvPortMalloc(configTOTAL_HEAP_SIZE); }
 static void crash_return(void) { }
+static void crash_interrupt(void) { gic_enable(1, crash_null); gic_raise(1); }
 static void poweroff(void) { guest_poweroff(); }
 static void hang(void) { taskENTER_CRITICAL(); for (;;) ; }
 
@@ -37,7 +39,8 @@ static const struct { const char *name; void (*run)(void); } ways[] = {
     { "data", crash_data }, { "null", crash_null }, { "prefetch", crash_prefetch },
     { "undefined", crash_undefined }, { "assert", crash_assert },
     { "kernel-assert", crash_kernel_assert }, { "stack", crash_stack }, { "heap", crash_heap },
-    { "return", crash_return }, { "poweroff", poweroff }, { "hang", hang },
+    { "return", crash_return }, { "interrupt", crash_interrupt },
+    { "poweroff", poweroff }, { "hang", hang },
 };
 
 static void crash(void *unused)

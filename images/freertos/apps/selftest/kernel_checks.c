@@ -37,31 +37,35 @@ static const char *check_tasks(void)
     start(note, "l", LOW);
     start(note, "h", HIGH);
     strcat(order, "r");
-    vTaskDelay(2);
+    WAIT_FOR(strlen(order) == 3);
     EXPECT(strcmp(order, "hrl") == 0);
-    vTaskDelay(5);                      /* the idle task frees them */
+    WAIT_FOR(uxTaskGetNumberOfTasks() == before);       /* the idle task frees them */
     EXPECT(uxTaskGetNumberOfTasks() == before);
     return NULL;
 }
 
-static volatile uint32_t turns[2];
+static volatile int last_spinner;
+static volatile uint32_t turns;
 
-static void spin(void *which)
+static void spin(void *me)
 {
-    for (;;)
-        turns[(int)which]++;
+    for (;;) {
+        if (last_spinner != (int)me)
+            turns++;
+        last_spinner = (int)me;
+    }
 }
 
+/* The runner sleeps in one piece: its own waking would also change whose turn it is. */
 static const char *check_time_slicing(void)
 {
-    TaskHandle_t first = start(spin, (void *)0, LOW), second = start(spin, (void *)1, LOW);
+    TaskHandle_t first = start(spin, (void *)1, LOW), second = start(spin, (void *)2, LOW);
 
-    turns[0] = turns[1] = 0;
-    vTaskDelay(40);
+    turns = 0;
+    vTaskDelay(200);
     vTaskDelete(first);
     vTaskDelete(second);
-    EXPECT(turns[0] > 0);
-    EXPECT(turns[1] > 0);
+    EXPECT(turns >= 4);
     return NULL;
 }
 
@@ -86,7 +90,7 @@ static const char *check_queue(void)
     xQueueReset(queue);
     start(produce, (void *)100, HIGH);  /* blocks whenever the queue is full */
     for (i = 0; i < 100; i++) {
-        EXPECT(xQueueReceive(queue, &item, 10) == pdPASS);
+        EXPECT(xQueueReceive(queue, &item, LONG) == pdPASS);
         EXPECT(item == i);
     }
     EXPECT(xQueueReceive(queue, &item, 0) == errQUEUE_EMPTY);
@@ -167,7 +171,7 @@ static const char *check_notification(void)
     uint32_t value = 0;
 
     start(notify, xTaskGetCurrentTaskHandle(), LOW);
-    EXPECT(xTaskNotifyWait(0, 0xffffffff, &value, 50) == pdTRUE);
+    EXPECT(xTaskNotifyWait(0, 0xffffffff, &value, LONG) == pdTRUE);
     EXPECT(value == 0x12345678);
     EXPECT(xTaskNotifyWait(0, 0, &value, 0) == pdFALSE);
     return NULL;
@@ -186,7 +190,7 @@ static const char *check_event_group(void)
     EventGroupHandle_t group = xEventGroupCreate();
 
     start(set_bits, group, LOW);
-    EXPECT(xEventGroupWaitBits(group, 3, pdTRUE, pdTRUE, 50) == 3);
+    EXPECT(xEventGroupWaitBits(group, 3, pdTRUE, pdTRUE, LONG) == 3);
     EXPECT(xEventGroupGetBits(group) == 0);
     vEventGroupDelete(group);
     return NULL;
@@ -206,7 +210,7 @@ static void on_interrupt(void)
 
 static void await_interrupt(void *letter)
 {
-    if (xSemaphoreTake(from_interrupt, 50) == pdTRUE)
+    if (xSemaphoreTake(from_interrupt, LONG) == pdTRUE)
         strcat(order, letter);
     vTaskDelete(NULL);
 }

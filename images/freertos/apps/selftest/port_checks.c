@@ -93,9 +93,8 @@ static const char *check_float(void)
         holders[i].in.fpscr = i << 22;      /* rounding modes */
         xTaskCreate(hold, "holder", configMINIMAL_STACK_SIZE, &holders[i], LOW, NULL);
     }
-    vTaskDelay(300);
-    for (i = 0; i < 100 && !(holders[0].done && holders[1].done && holders[2].done); i++)
-        vTaskDelay(10);
+    vTaskDelay(250);
+    WAIT_FOR(holders[0].done && holders[1].done && holders[2].done);
     disturb = false;
     EXPECT(holders[0].done && holders[1].done && holders[2].done);
     EXPECT(disturbed > 0);
@@ -250,7 +249,7 @@ static const char *check_stack_overflow(void)
 
     overflows = 0;
     overflowing = xTaskCreateStatic(overflow, "overflow", STACK, NULL, LOW, stack, &task);
-    vTaskDelay(5);
+    WAIT_FOR(overflows);
     vTaskDelete(overflowing);
     overflowing = NULL;
     EXPECT(overflows == 1);

@@ -19,13 +19,13 @@ static uint64_t period(void)
 
 /*
  * Where tick 0 lies, seen from the next edges of the tick: being late only
- * makes it look later, so the smallest of several is the best.
+ * makes it look later, so the smallest of many is the best.
  */
 static uint64_t phase(void)
 {
     uint64_t best = UINT64_MAX;
 
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 40; i++) {
         TickType_t before = xTaskGetTickCount(), now;
         uint64_t zero;
 
@@ -91,7 +91,7 @@ static const char *check_delay(void)
     to = counter_now();
     EXPECT(xTaskGetTickCount() - tick >= 200);
     EXPECT(to - from > 199 * period());
-    EXPECT(to - from < 400 * period());
+    EXPECT(to - from < 1000 * period());
     return NULL;
 }
 
@@ -110,7 +110,7 @@ static const char *check_delay_until(void)
 /* Interrupts off for many ticks, as when Xen gives the processor to someone else. */
 static const char *check_missed_ticks(void)
 {
-    TickType_t before;
+    TickType_t before, counted;
     uint64_t from;
 
     vTaskDelay(1);
@@ -119,8 +119,9 @@ static const char *check_missed_ticks(void)
     for (from = counter_now(); counter_now() - from < 50 * period();)
         ;
     taskEXIT_CRITICAL();
-    EXPECT(xTaskGetTickCount() - before >= 50);
-    EXPECT(xTaskGetTickCount() - before <= (counter_now() - from) / period() + 1);
+    counted = xTaskGetTickCount() - before;
+    EXPECT(counted >= 50);
+    EXPECT(counted <= (counter_now() - from) / period() + 1);
     return NULL;
 }
 

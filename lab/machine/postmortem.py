@@ -1,0 +1,76 @@
+"""Why a machine is lost, as an error: what was waited for, the last lines, what to do."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, ToolchainError
+from lab.machine.console import Failure
+from lab.machine.lines import tail
+from lab.model import Layer, Program
+from lab.rundir import RunDir
+from lab.util import files
+
+#: QEMU's end when a page of its memory, a file, could not be had: SIGBUS, as a shell counts.
+BUS_ERROR = 128 + 7
+
+
+def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -> LabError:
+    """QEMU ended; nothing on a console says why."""
+    try:
+        status = program.returncode() if program else None
+    except ToolchainError as gone:  # and QEMU with it
+        return gone
+    how = "" if status is None else f" with exit status {status}"
+    hint = f"its output is in {run.qemu_log}"
+    if status == BUS_ERROR and memory:
+        hint = f"make room: the machine's memory is {memory}, and that disk is full"
+    return MachineError(
+        f"QEMU ended by itself{how} while the lab waited for {step}",
+        command=shlex.join(run.manifest().get("command", [])),
+        tail=tail(run.qemu_log) or tail(run.console("xen")),
+        hint=hint,
+    )
+
+
+def lost(run: RunDir, failure: Failure, step: str) -> LabError:
+    """A console says that Xen or dom0 is lost."""
+    kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
+    log = run.console(failure.on)
+    what = f"{failure.what} while the lab waited for {step}"
+    return kind(what, tail=tail(log), hint=f"the whole log: {log}")
+
+
+def no_qmp(within: float) -> LabError:
+    """QEMU runs, but its control socket did not appear."""
+    return MachineError(f"QEMU did not open its control socket within {within:g} s")
+
+
+def no_xen(run: RunDir, within: float) -> LabError:
+    """Nothing on Xen's console says that dom0 is started."""
+    return _no_room(run) or HypervisorError(
+        f"Xen did not begin to start dom0 within {within:g} s",
+        tail=tail(run.console("xen")),
+        hint="is the hypervisor image a Xen for ARM32?",
+    )
+
+
+def silent(run: RunDir, error: Dom0Error) -> LabError:
+    """dom0's agent does not answer."""
+    last = error.tail or tail(run.console("dom0"))
+    return _no_room(run) or Dom0Error(error.message, tail=last, hint=error.hint)
+
+
+def unrecorded(run: RunDir, error: OSError) -> LabError:
+    """The run folder cannot be written or watched."""
+    what = f"the run can no longer be recorded: {error.strerror}"
+    return _no_room(run) or MachineError(what, hint=f"look at {run.path}")
+
+
+def _no_room(run: RunDir) -> LabError | None:
+    """A full disk explains all silence: QEMU drops what it cannot write, and does not say so."""
+    if not files.is_full(run.path):
+        return None
+    what = f"the disk of {run.path} is full: what the consoles say is lost"
+    return MachineError(what, tail=tail(run.console("xen")), hint="make room, then try again")

@@ -1,0 +1,51 @@
+"""The command line of bubblewrap says exactly what is there inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.model import Mount
+from lab.toolchain import bwrap
+
+
+def line(*mounts: Mount, cwd: str = "/") -> list[str]:
+    root = ["--ro-bind", "/tree/usr", "/usr"]
+    return bwrap.command(root, ["true"], mounts=mounts, cwd=cwd, env={})
+
+
+def test_everything_is_unshared_and_no_capability_is_kept() -> None:
+    """Isolation is not an option of the caller's."""
+    made = line()
+    assert made[: 1 + len(bwrap.ISOLATION)] == ["bwrap", *bwrap.ISOLATION]
+    assert "--unshare-all" in made
+    assert "--share-net" not in made
+    assert made[made.index("--cap-drop") + 1] == "ALL"
+    assert "--clearenv" in made
+
+
+def test_a_mount_is_read_only_unless_it_says_otherwise() -> None:
+    """Only what is declared writable can be written."""
+    made = line(Mount(Path("/a"), "/x"), Mount(Path("/b"), "/y", writable=True))
+    assert made[made.index("/a") - 1] == "--ro-bind"
+    assert made[made.index("/b") - 1] == "--bind"
+
+
+def test_outer_mounts_come_before_inner_ones() -> None:
+    """A folder bound later would hide what was bound below it."""
+    made = line(Mount(Path("/in"), "/work/sub"), Mount(Path("/out"), "/work"))
+    assert made.index("/out") < made.index("/in")
+
+
+def test_the_root_is_sealed_after_the_last_mount() -> None:
+    """The tmpfs root takes mount points, and nothing else."""
+    made = line(Mount(Path("/a"), "/x"))
+    assert made.index("--remount-ro") > made.index("/x")
+
+
+def test_strange_names_are_arguments_not_options() -> None:
+    """Nothing of a path or a variable is ever read as an option: each is the value of one."""
+    made = line(Mount(Path("/a b,--bind"), "/x y"), cwd="/x y")
+    assert made[made.index("/a b,--bind") - 1 : made.index("/a b,--bind") + 2] == [
+        "--ro-bind", "/a b,--bind", "/x y",
+    ]  # fmt: skip
+    assert made[-2:] == ["--", "true"]

@@ -1,0 +1,110 @@
+"""Which door is opened, and how the sandbox reports what went wrong in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import ToolchainError, UsageError
+from lab.model import Door, Mount
+from lab.toolchain import bwrap, open_toolchain
+from lab.toolchain.sandbox import Sandbox
+from toolchain.conftest import Fakes
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(Door.ROOTFS, ["--root"], bwrap.ENVIRONMENT)
+
+
+def test_an_unknown_door_is_a_usage_error(tmp_path: Path) -> None:
+    """With the doors that there are."""
+    with pytest.raises(UsageError, match="window") as caught:
+        open_toolchain("window", cache=tmp_path)
+    assert "rootfs" in caught.value.hint
+
+
+def test_the_environment_chooses_for_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``LAB_DOOR`` is for ``auto`` alone: a door named by hand wins."""
+    monkeypatch.setenv("LAB_DOOR", "docker")
+    with pytest.raises(ToolchainError, match="docker"):
+        open_toolchain(cache=tmp_path)
+    with pytest.raises(UsageError):
+        open_toolchain("window", cache=tmp_path)
+
+
+def test_the_host_door_names_what_is_missing(
+    tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Program and package."""
+    monkeypatch.delenv("LAB_HOST_PATH", raising=False)
+    fakes.add("bwrap")
+    with pytest.raises(ToolchainError, match="qemu-system-arm") as caught:
+        open_toolchain("host", cache=tmp_path)
+    assert "gcc-arm-none-eabi" in caught.value.hint
+
+
+def test_a_failed_program_is_reported_with_its_last_lines(sandbox: Sandbox, fakes: Fakes) -> None:
+    """Its own command line, not bubblewrap's."""
+    fakes.add("bwrap", 'sys.exit("hello.c:1: error: no")')
+    with pytest.raises(ToolchainError) as caught:
+        sandbox.run(["gcc", "hello.c"])
+    assert caught.value.command == "gcc hello.c"
+    assert "hello.c:1: error: no" in caught.value.tail
+    assert sandbox.run(["gcc"], check=False).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("bwrap: execvp gcc: No such file or directory", "has no program gcc"),
+        ("bwrap: No permissions to create new namespace", "could not be entered"),
+    ],
+)
+def test_a_broken_door_is_not_a_failed_program(
+    sandbox: Sandbox, fakes: Fakes, said: str, message: str
+) -> None:
+    """Raised even without ``check``: the program never ran."""
+    fakes.add("bwrap", f"sys.exit({said!r})")
+    with pytest.raises(ToolchainError, match=message):
+        sandbox.run(["gcc"], check=False)
+
+
+def test_network_is_only_there_when_asked_for(
+    sandbox: Sandbox, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with it the proxy's variables, and no other."""
+    fakes.add("bwrap")
+    monkeypatch.setenv("https_proxy", "http://p")
+    monkeypatch.setenv("SECRET", "x")
+    sandbox.run(["true"])
+    sandbox.run(["true"], network=True)
+    without, with_it = fakes.calls("bwrap")
+    assert "--share-net" not in without
+    assert "http://p" not in without
+    assert "--share-net" in with_it
+    assert "http://p" in with_it
+    assert "SECRET" not in " ".join(with_it)
+
+
+def test_a_missing_folder_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Before anything is started."""
+    with pytest.raises(ToolchainError, match="gone"):
+        sandbox.run(["true"], mounts=[Mount(tmp_path / "gone", "/x")])
+
+
+def test_a_slow_program_is_ended(sandbox: Sandbox, fakes: Fakes) -> None:
+    """After its time, with what it had said."""
+    fakes.add("bwrap", 'print("half", flush=True); import time; time.sleep(60)')
+    with pytest.raises(ToolchainError, match="longer than") as caught:
+        sandbox.run(["gcc"], timeout=0.4)
+    assert "half" in caught.value.tail
+
+
+def test_no_bubblewrap_is_said_plainly(sandbox: Sandbox, fakes: Fakes) -> None:
+    """With the package's name."""
+    assert fakes.folder.is_dir()
+    with pytest.raises(ToolchainError) as caught:
+        sandbox.run(["true"])
+    assert "bubblewrap" in caught.value.hint

@@ -1,0 +1,230 @@
+"""The real tree: what is in it works, what was left out is not missed. Made if need be."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.images import archive, sources
+from lab.model import Door, Mount, ProgramRecord, Toolchain
+from lab.store import Store, cache_root
+from lab.toolchain import open_toolchain
+from lab.util import process
+from lab.util.deadline import Deadline
+
+pytestmark = pytest.mark.system
+
+#: Uses the C library, the compiler's own library (64-bit division) and floating point.
+PROGRAM = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <math.h>
+int main(int argc, char **argv) {
+    double x = argc > 1 ? atof(argv[1]) : 2;
+    printf("%f %lld\\n", sqrt(x), (long long)argc * 1000000007 / (argc + 2));
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def toolchain() -> Toolchain:
+    return open_toolchain("rootfs")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Mount:
+    (tmp_path / "p.c").write_text(PROGRAM)
+    return Mount(tmp_path, "/work", writable=True)
+
+
+@pytest.mark.parametrize("state", ["-marm", "-mthumb"])
+@pytest.mark.parametrize(
+    "floats",
+    ["-mfloat-abi=soft", "-mfloat-abi=softfp", "-mfloat-abi=hard", "-mfloat-abi=hard -mfpu=vfpv4",
+     "-mfloat-abi=hard -mfpu=neon-vfpv4"],
+)  # fmt: skip
+@pytest.mark.parametrize("core", ["-mcpu=cortex-a15", "-march=armv7-a", "-mcpu=cortex-a7"])
+def test_every_kind_of_bare_metal_program_links(
+    toolchain: Toolchain, work: Mount, core: str, state: str, floats: str
+) -> None:
+    """The libraries that were left out are of cores that no guest has."""
+    if core == "-march=armv7-a" and floats == "-mfloat-abi=softfp":
+        floats += " -mfpu=vfpv3"
+    options = [core, state, *floats.split()]
+    if core == "-march=armv7-a" and floats == "-mfloat-abi=hard":
+        options.append("-mfpu=vfpv3")
+    for specs in (["--specs=nosys.specs"], ["--specs=nano.specs", "--specs=nosys.specs"]):
+        line = ["arm-none-eabi-gcc", *options, *specs, "p.c", "-lm", "-o", "p.elf"]
+        toolchain.run(line, mounts=[work], cwd="/work")
+
+
+def test_programs_for_dom0_link(toolchain: Toolchain, work: Mount) -> None:
+    """Static and dynamic."""
+    for link in ("-static", "-pie"):
+        line = ["arm-linux-gnueabihf-gcc", link, "p.c", "-lm", "-o", "p"]
+        toolchain.run(line, mounts=[work], cwd="/work")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["gcc", "p.c", "-lm", "-o", "p"],
+        ["sh", "-c", "echo 1 2 | awk '{exit $2 != 2}'"],
+        ["gdb-multiarch", "--batch", "-ex", "set architecture armv7", "-ex", "python print(1)"],
+        ["python3", "-c", "import json, ssl, subprocess"],
+        ["dtc", "--version"],
+        ["flex", "--version"],
+        ["bison", "--version"],
+        ["make", "--version"],
+        ["dpkg-source", "--version"],
+        ["sh", "-c", "echo x | xz | unxz | zstd | unzstd"],
+        ["arm-none-eabi-objcopy", "--version"],
+    ],
+)
+def test_the_other_programs_work(toolchain: Toolchain, work: Mount, line: list[str]) -> None:
+    """Though no maintainer script was run."""
+    toolchain.run(line, mounts=[work], cwd="/work")
+
+
+def test_qemu_is_ten(toolchain: Toolchain) -> None:
+    """Two CPUs under the virtual clock need it."""
+    assert b"version 10." in toolchain.run(["qemu-system-arm", "--version"]).stdout
+    assert toolchain.info().versions["qemu"].startswith("1:10.")
+
+
+def test_inside_there_is_nobody_else(toolchain: Toolchain) -> None:
+    """No network, no capability, no environment, no process of the host, nothing writable."""
+    show = "grep -E 'CapEff|NoNewPrivs' /proc/self/status; ls /proc | grep -c '^[0-9]'; env"
+    text = toolchain.run(["sh", "-c", show], env={"X": "1"}).stdout.decode()
+    assert "CapEff:\t0000000000000000" in text
+    assert "NoNewPrivs:\t1" in text
+    assert int(text.split("\n")[2]) < 8
+    names = {line.partition("=")[0] for line in text.splitlines()[3:]}
+    assert names <= {"HOME", "PATH", "LC_ALL", "TZ", "PWD", "X", "OLDPWD", "SHLVL", "_"}
+    for path in ("/x", "/usr/x", "/etc/x"):
+        assert toolchain.run(["touch", path], check=False).returncode != 0
+    interfaces = toolchain.run(["cat", "/proc/net/dev"]).stdout.decode().splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
+
+
+def test_files_come_out_as_the_callers(toolchain: Toolchain, work: Mount, tmp_path: Path) -> None:
+    """Whoever calls."""
+    toolchain.run(["touch", "/work/made"], mounts=[work])
+    assert (tmp_path / "made").stat().st_uid == os.getuid()
+
+
+def test_a_started_program_is_found_again_and_ended_with_all_its_own(
+    toolchain: Toolchain, tmp_path: Path
+) -> None:
+    """By its record alone; children that left its session are ended too; the lock is let go."""
+    reader, writer = os.pipe()
+    log = tmp_path / "log"
+    line = ["sh", "-c", "echo up; setsid sleep 600 & setsid sleep 600 & exec sleep 600"]
+    with log.open("wb") as stream:
+        started = toolchain.start(line, mounts=[], tag="my-tag", log=stream, keep_fds=[writer])
+    os.close(writer)
+    assert started.record.door is Door.ROOTFS
+    command = Path("/proc", started.record.id, "cmdline").read_bytes()
+    assert b"my-tag" in command
+    again = toolchain.adopt(started.record)
+    assert again.alive()
+    assert not again.wait(0.1)
+    again.kill()
+    assert not started.alive()
+    assert os.read(reader, 1) == b""  # every holder of the writing end is gone
+    os.close(reader)
+    assert log.read_text() == "up\n"
+
+
+def test_a_program_outlives_its_starter(toolchain: Toolchain, tmp_path: Path) -> None:
+    """Also when that is killed without a chance to say good-bye."""
+    script = tmp_path / "start.py"
+    script.write_text(
+        "import dataclasses, json, os, signal, sys\n"
+        "from lab.toolchain import open_toolchain\n"
+        "log = open(sys.argv[1], 'wb')\n"
+        "made = open_toolchain('rootfs').start(['sleep', '600'], mounts=[], tag='t', log=log)\n"
+        "print(json.dumps(dataclasses.asdict(made.record)), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    line = [sys.executable, str(script), str(tmp_path / "log")]
+    done = process.run(line, env=_environment())
+    assert done.returncode == -9
+    record = json.loads(done.stdout)
+    again = toolchain.adopt(ProgramRecord(**record | {"door": Door(record["door"])}))
+    assert again.alive()
+    again.kill()
+    assert not again.alive()
+
+
+def test_what_is_run_to_its_end_dies_with_the_caller(toolchain: Toolchain, tmp_path: Path) -> None:
+    """A killed command leaves no compiler behind; every holder of the pipe's end is gone."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from lab.toolchain import open_toolchain\n"
+        "tree = open_toolchain('rootfs')\n"
+        "print('up', flush=True)\n"
+        "tree.run(['sh', '-c', 'sleep 987654 & sleep 987654'])\n"
+    )
+    assert toolchain.key
+    child = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, env=_environment()
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"up\n"
+    assert _becomes(lambda: _sleepers() >= 2)
+    child.kill()
+    child.wait()
+    assert _becomes(lambda: _sleepers() == 0)
+
+
+def _sleepers() -> int:
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            count += path.read_bytes() == b"sleep\x00987654\x00"
+    return count
+
+
+def _becomes(state: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = Deadline(seconds)
+    while not state():
+        if deadline.passed():
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _environment() -> dict[str, str]:
+    kept = {
+        name: os.environ[name] for name in ("LAB_CACHE", "XDG_CACHE_HOME") if name in os.environ
+    }
+    return process.environment(kept | {"PYTHONPATH": str(Path(__file__).parents[3])})
+
+
+def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: Path) -> None:
+    """Exit status and log."""
+    log = tmp_path / "log"
+    with log.open("wb") as stream:
+        line = ["qemu-system-arm", "-M", "nonesuch"]
+        started = toolchain.start(line, mounts=[], tag="t", log=stream)
+    assert started.wait(20)
+    assert started.returncode() == 1
+    assert "nonesuch" in log.read_text()
+
+
+def test_the_freertos_kernel_comes_out_of_its_package(toolchain: Toolchain) -> None:
+    """Needs the archive once; then the cache."""
+    packages = archive.source(toolchain, cache_root(), suite="trixie", name="micropython")
+    kernel = sources.freertos_kernel(Store(), toolchain, packages).path
+    assert (kernel / "portable/MemMang/heap_4.c").is_file()
+    assert "V9.0.0" in (kernel / "include/task.h").read_text()

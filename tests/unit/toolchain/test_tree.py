@@ -1,0 +1,132 @@
+"""The tree is there whole or not at all, whoever makes it and whatever happens."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.errors import ToolchainError
+from lab.toolchain import recipe, tree
+from lab.util import debian
+from toolchain.conftest import Fakes
+
+Said = tuple[list[str], Callable[[str], None]]
+
+#: What mmdebstrap leaves, in small: two packages, something to prune, something to link.
+_UNPACK = """
+import pathlib, time
+time.sleep({seconds})
+tree = pathlib.Path(next(a for a in sys.argv if a.endswith("/tree")))
+for name in ("usr/bin", "usr/share/man/man1", "usr/lib/gcc/arm-none-eabi/14/thumb/v8-m.main",
+             "usr/lib/gcc/arm-none-eabi/14/thumb/v7-a", "var/cache/apt/archives", "etc/ssl/certs",
+             "usr/share/ca-certificates/mozilla", "usr/share/base-passwd"):
+    (tree / name).mkdir(parents=True)
+for name in ("usr/bin/mawk", "usr/share/man/man1/x.1", "usr/share/base-passwd/passwd.master",
+             "usr/share/base-passwd/group.master",
+             "var/cache/apt/archives/qemu-system-arm_1%3a10.0_amd64.deb",
+             "var/cache/apt/archives/make_4.4_amd64.deb"):
+    (tree / name).write_text(name)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine has no archive and no proxy of its own."""
+    monkeypatch.setattr(debian, "archive_of_this_machine", lambda: None)
+    monkeypatch.setattr(debian, "proxies_of_this_machine", lambda: ())
+
+
+def test_a_made_tree_is_found_again(tmp_path: Path, fakes: Fakes, said: Said) -> None:
+    """With its packages, pruned, with the links that maintainer scripts would have made."""
+    fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
+    made = tree.make(tmp_path, said[1])
+    assert tree.find(tmp_path) == made
+    assert made.packages["qemu-system-arm"]["version"] == "1:10.0"
+    assert (made.path / "usr/bin/awk").resolve().name == "mawk"
+    assert not (made.path / "usr/share/man").exists()
+    assert not (made.path / "var/cache/apt").exists()
+    kinds = made.path / "usr/lib/gcc/arm-none-eabi/14/thumb"
+    assert [path.name for path in kinds.iterdir()] == ["v7-a"]
+    tree.make(tmp_path, said[1])
+    assert len(fakes.calls("mmdebstrap")) == 1
+
+
+def test_the_key_is_of_the_content(tmp_path: Path, fakes: Fakes, said: Said) -> None:
+    """The same packages through any door are the same toolchain, wherever it lies."""
+    fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
+    first, second = tree.make(tmp_path / "a", said[1]), tree.make(tmp_path / "b", said[1])
+    assert first.key == second.key
+
+
+def test_a_failure_leaves_nothing_and_tells_all(tmp_path: Path, fakes: Fakes, said: Said) -> None:
+    """Command, last lines, and a hint that fits what apt said."""
+    fakes.add("mmdebstrap", 'sys.exit("E: Failed to fetch Release: Could not connect")')
+    with pytest.raises(ToolchainError) as caught:
+        tree.make(tmp_path, said[1])
+    assert "Could not connect" in caught.value.tail
+    assert caught.value.command.startswith("mmdebstrap ")
+    assert "network" in caught.value.hint
+    assert [path.name for path in (tmp_path / "toolchain").iterdir()] == [".lock"]
+
+
+def test_what_an_interrupted_maker_left_is_swept(tmp_path: Path, fakes: Fakes, said: Said) -> None:
+    """Its folder is never taken for a tree."""
+    left = tmp_path / "toolchain/.new-dead/tree"
+    left.mkdir(parents=True)
+    fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
+    assert tree.find(tmp_path) is None
+    tree.make(tmp_path, said[1])
+    assert not left.exists()
+
+
+def test_a_folder_without_its_manifest_is_no_tree(tmp_path: Path) -> None:
+    """The manifest is written last."""
+    (tmp_path / "toolchain" / recipe.recipe_key() / "tree").mkdir(parents=True)
+    assert tree.find(tmp_path) is None
+
+
+def test_two_at_once_make_one(tmp_path: Path, fakes: Fakes, said: Said) -> None:
+    """The second waits, says so, and takes what the first made."""
+    fakes.add("mmdebstrap", _UNPACK.format(seconds=0.5))
+    makers = [threading.Thread(target=tree.make, args=(tmp_path, said[1])) for _ in range(2)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert len(fakes.calls("mmdebstrap")) == 1
+    assert any("waiting" in line for line in said[0])
+
+
+def test_too_little_disk_is_said_before_the_download(
+    tmp_path: Path, fakes: Fakes, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after ten minutes."""
+    fakes.add("mmdebstrap")
+    small = os.statvfs_result((4096, 4096, 10, 10, 10, 10, 10, 10, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: small)
+    with pytest.raises(ToolchainError, match="too little disk"):
+        tree.make(tmp_path, said[1])
+    assert fakes.calls("mmdebstrap") == []
+
+
+def test_only_the_main_archive_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this machine's own archive if it has one; through its proxy."""
+    default = tree.bootstrap_command(Path("/t"), None)
+    assert default[-2:] == [recipe.SUITE, "/t"]
+    assert any(part.startswith("--setup-hook=") for part in default)
+    proxy = 'Acquire::http::Proxy "http://p";'
+    monkeypatch.setattr(debian, "proxies_of_this_machine", lambda: (proxy,))
+    own = tree.bootstrap_command(Path("/t"), "http://archive.test/debian")
+    assert own[-1] == f"deb http://archive.test/debian {recipe.SUITE} main"
+    assert f"--aptopt={proxy}" in own
+
+
+def test_the_list_of_packages_is_names_alone() -> None:
+    """Comments and blank lines are for people."""
+    names = recipe.package_list()
+    assert "qemu-system-arm" in names
+    assert all(name and " " not in name and "#" not in name for name in names)
