@@ -38,7 +38,7 @@ on_crash = "preserve"
 
 GOLDEN_PLAN = {
     "consoles": ["xen", "dom0", "hello"],
-    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init cryptomgr.notests init_on_alloc=0",
+    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init panic=-1 {planning.DOM0_QUICK}",
     "dom0_scheduling": [],
     "guests": [
         {
@@ -80,7 +80,7 @@ GOLDEN_PLAN = {
     },
     "machine": {"clock": "virtual", "cpus": 1, "memory": 1073741824},
     "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "
-    "console_timestamps=boot",
+    "console_timestamps=boot dom0_max_vcpus=1",
 }
 
 
