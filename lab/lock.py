@@ -150,9 +150,7 @@ def drift(locked: Sequence[Pin], found: Sequence[Pin]) -> list[Drift]:
     ]
 
 
-def drift_of_versions(
-    locked: Sequence[Pin], found: Mapping[str, str], arch: str
-) -> list[Drift]:
+def drift_of_versions(locked: Sequence[Pin], found: Mapping[str, str], arch: str) -> list[Drift]:
     """The same, where only names and versions are known; ``arch`` is of what was added."""
     archs = {pin.name: pin.arch for pin in locked}
     pins = [Pin(name, version, archs.get(name, arch), "", 0, "") for name, version in found.items()]

@@ -26,6 +26,7 @@ from lab.store import Store, cache_root
 from lab.supplies import KERNEL, PLATFORM, Supplies
 from lab.supplies import xen as xen_source
 
+
 @dataclass(frozen=True)
 class Prepared:
     """All that a machine needs."""

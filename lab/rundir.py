@@ -169,7 +169,7 @@ def runtime_root() -> Path:
 
 def lab_dir(runs: Path, lab: str) -> LabDir:
     """The folder of the lab ``lab`` whose runs lie in ``runs``: the same in every command."""
-    identity = f"{runs.resolve()}\0{lab}".encode()
+    identity = os.fsencode(f"{runs.resolve()}\0{lab}")
     return LabDir(runtime_root() / hashlib.sha256(identity).hexdigest()[:12])
 
 

@@ -78,10 +78,12 @@ class Supplies:
             ToolchainError: it cannot be had, or is not the locked one and must be.
         """
         if self._toolchain is None:
-            wanted = Wanted(self.lock.toolchain, self._rules.strict, self._older)
-            with self._progress.stage("toolchain") as stage:
+            rules = self._rules
+            wanted = Wanted(self.lock.toolchain, rules.snapshot, rules.strict, self._older)
+            with self._progress.stage("toolchain"):
+                told = self._progress.say
                 made = open_toolchain(
-                    self._door or "auto", cache=self._cache, progress=stage.note, wanted=wanted
+                    self._door or "auto", cache=self._cache, progress=told, wanted=wanted
                 )
             self._note("toolchain", self._drift_of(made))
             self._toolchain = made

@@ -6,13 +6,18 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import lock
-from lab.api.context import Context
+from lab import lock, supplies
+from lab.api.context import Context, clean
 from lab.api.starting import make_plan
-from lab.errors import ImageError
-from lab.lock import Lock
+from lab.doctor import Finding, Status
+from lab.errors import ImageError, LabError, ToolchainError
+from lab.images import pinned
+from lab.images.apt import SOURCE
+from lab.lock import Drift, Lock
 from lab.model import GuestSpec
 from lab.prepare import Workshop
+from lab.store import Store, cache_root
+from lab.toolchain import shelf
 from lab.util import files
 
 
@@ -33,6 +38,7 @@ def check_lock(context: Context) -> Locked:
     Raises:
         ImageError, ToolchainError: the lock cannot be read, or a package is not the locked one.
     """
+    clean(context)
     file = lock.place(context.file)
     pins = lock.load(file)
     workshop = context.workshop()
@@ -48,9 +54,9 @@ def update_lock(context: Context) -> Locked:
     Raises:
         ImageError: the archive is out of reach, or an image cannot be built.
     """
+    clean(context)
     before = _before(context)
-    first = Workshop(context.door, context.progress, Lock())
-    pins = first.supplies.newest()
+    pins = _any(context, before).supplies.newest()
     same = pins.digest == before.digest and before.snapshot
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     pins = replace(pins, snapshot=before.snapshot if same else now)
@@ -78,6 +84,62 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
     return found
 
 
+def agreement(context: Context) -> Finding:
+    """Whether the lock, what is cached and labs.yaml fit together; nothing is built."""
+    cache = cache_root()
+    try:
+        file = lock.place(context.file)
+        pins = lock.load(file)
+        drift = _drift(cache, pins)
+    except LabError as error:
+        return Finding("lock", Status.FAIL, error.message, error.hint)
+    if drift:
+        what = f"not the locked versions are cached: {'; '.join(map(str, drift[:4]))}"
+        more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
+        return Finding("lock", Status.WARN, what + more, lock.REFUSED_HINT)
+    hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
+    known = {"/".join(name.split("/")[:2]) for name in pins.images}
+    if unknown := sorted(_names(context) ^ known):
+        what = f"{file} and {context.file} differ about: {', '.join(unknown[:6])}"
+        return Finding("lock", Status.WARN, what, hint)
+    made = {sha for entry in Store(cache).entries() for sha in entry.outputs.values()}
+    there = sum(sha in made for sha in pins.images.values())
+    what = f"{file} fits {context.file}; {there} of its {len(pins.images)} images are stored"
+    return Finding("lock", Status.OK, what)
+
+
+def _drift(cache: Path, pins: Lock) -> list[Drift]:
+    """What is cached instead of locked packages.
+
+    Raises:
+        LabError: something is cached under a locked version that has other bytes.
+    """
+    found: list[Drift] = []
+    if tree := shelf.find(cache, pins.toolchain):
+        found += lock.drift(pins.toolchain, tree.pins)
+    xen = [
+        supplies.xen(pin.version) for pin in pins.of(supplies.PLATFORM.suite, SOURCE, ("xen",))[:1]
+    ]
+    for question in (supplies.PLATFORM, supplies.KERNEL, *xen):
+        part = supplies.locked(pins, question)
+        pinned.check(cache, part)
+        settled = pinned.remembered(cache, question, part)
+        found += settled.drift if settled else ()
+    return found
+
+
+def _names(context: Context) -> set[str]:
+    """The images that labs.yaml is about; of guests only the names are known beforehand."""
+    labs = context.labs()
+    guests = {guest.name for one in labs.labs.values() for guest in one.guests}
+    return {
+        "dom0/kernel", "dom0/initramfs",
+        *(f"hypervisor/{name}" for name in labs.hypervisors),
+        *(f"devicetree/{name}" for name in labs.labs),
+        *(f"guest/{name}" for name in guests),
+    }  # fmt: skip
+
+
 def _before(context: Context) -> Lock:
     """The present lock; an empty one if it cannot be read: it is made anew then."""
     try:
@@ -85,6 +147,17 @@ def _before(context: Context) -> Lock:
     except ImageError as error:
         context.progress.say(error.message)
         return Lock()
+
+
+def _any(context: Context, before: Lock) -> Workshop:
+    """A workshop with whichever toolchain can be had, to ask the archive with."""
+    workshop = Workshop(context.door, context.progress, before)
+    try:
+        _ = workshop.toolchain
+    except ToolchainError as error:
+        context.progress.say(error.message)
+        workshop = Workshop(context.door, context.progress, Lock())
+    return workshop
 
 
 def _compared(file: Path, pins: Lock, changes: tuple[str, ...]) -> Locked:

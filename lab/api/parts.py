@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from lab import config
-from lab.api.context import Context
+from lab.api import locking
+from lab.api.context import Context, clean
 from lab.doctor import Finding, check
 from lab.model import GuestImage, Image, ToolchainInfo
 from lab.store import Store, cache_root, describe
@@ -18,6 +19,7 @@ def guest_build(context: Context, name: str) -> GuestImage:
     Raises:
         GuestError: it does not compile.
     """
+    clean(context)
     spec = config.find_guest(context.labs(), name)
     return context.workshop().guests([spec])[name]
 
@@ -31,6 +33,7 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
     Raises:
         ImageError: it does not compile; the compiler's words are the tail.
     """
+    clean(context)
     workshop = context.workshop()
     if hypervisor is None:
         return [(image.kind, image) for image in workshop.base_images()]
@@ -49,6 +52,7 @@ def toolchain_build(context: Context) -> ToolchainInfo:
     Raises:
         ToolchainError: it cannot be had, or is not the locked one and must be.
     """
+    clean(context)
     workshop = context.workshop()
     info = workshop.toolchain.info()
     state = workshop.supplies.state
@@ -57,4 +61,4 @@ def toolchain_build(context: Context) -> ToolchainInfo:
 
 def doctor(context: Context) -> list[Finding]:
     """What this machine has and lacks."""
-    return check(cache_root(), context.runs, context.file)
+    return [*check(cache_root(), context.runs), locking.agreement(context)]

@@ -71,14 +71,16 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
     return 3 if found.changes else 0
 
 
-@command("toolchain.build", door="toolchain: auto, rootfs, host", json=_JSON, locked=_LOCKED)
+@command(
+    "toolchain.build", door="toolchain: auto, docker, rootfs, host", json=_JSON, locked=_LOCKED
+)
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
     """Make the toolchain, if it is not there."""
     info = api.toolchain_build(_context("labs.yaml", door, locked))
     print_json(info) if json else say(f"toolchain {info.door}: {short(Path(info.where))}")
 
 
-@command("toolchain.info", door="toolchain: auto, rootfs, host", json=_JSON)
+@command("toolchain.info", door="toolchain: auto, docker, rootfs, host", json=_JSON)
 def toolchain_info(door: str = "", json: bool = False) -> None:
     """Door, size, versions of QEMU and the compilers."""
     info = api.toolchain_build(_context("labs.yaml", door))

@@ -92,7 +92,7 @@ def read(folder: Path) -> Tree | None:
 def pins(packages: Mapping[str, Mapping[str, Any]]) -> tuple[Pin, ...]:
     """Packages as a lock has them. apt names a file by version and architecture."""
     return tuple(
-        Pin(name, one["version"], one["arch"], one["sha256"], one["size"], _file(name, one))
+        Pin(name, one["version"], one["arch"], one["sha256"], one.get("size", 0), _file(name, one))
         for name, one in sorted(packages.items())
     )
 

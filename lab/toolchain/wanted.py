@@ -14,11 +14,13 @@ from lab.model import Toolchain
 class Wanted:
     """The packages that are locked; none: the newest, or any that have been made.
 
-    ``strict``: no others. ``older`` has the files of locked packages that the archive has
-    replaced, with a toolchain of newer ones; ``None``: they are not to be had.
+    ``snapshot`` is a moment at which an archive had them. ``strict``: no others. ``older`` has
+    the files of locked packages that the archive has replaced, with a toolchain of newer ones;
+    ``None``: they are not to be had.
     """
 
     locked: tuple[Pin, ...] = ()
+    snapshot: str = ""
     strict: bool = False
     older: Callable[[Toolchain], Sequence[Path] | None] = lambda _: None
 

@@ -10,7 +10,7 @@ import pytest
 from lab import doctor
 from lab.doctor import Finding, Status
 from lab.store import Store
-from lab.toolchain import tree
+from lab.toolchain import shelf
 from lab.util import debian
 from toolchain.conftest import Fakes
 
