@@ -78,6 +78,7 @@ class Supplies:
             ToolchainError: it cannot be had, or is not the locked one and must be.
         """
         if self._toolchain is None:
+            self._check()
             rules = self._rules
             wanted = Wanted(self.lock.toolchain, rules.snapshot, rules.strict, self._older)
             with self._progress.stage("toolchain"):
@@ -139,6 +140,14 @@ class Supplies:
             answer = xen(version).newest(self.toolchain, self._cache)
             found[f"{answer.suite}/{answer.arch}"] = answer.pins
         return Lock(found.pop(f"{TOOLCHAIN.suite}/{TOOLCHAIN.arch}"), found)
+
+    def _check(self) -> None:
+        """A lock that is new to this cache contradicts nothing in it, needed now or not."""
+        seen = self._cache / "locks" / self.lock.digest
+        if not seen.exists():
+            for pins in self.lock.archives.values():
+                pinned.check(self._cache, pins)
+            files.write_atomic(seen, "")
 
     def _older(self, newest: Toolchain) -> Sequence[Path] | None:
         """The files of the toolchain's locked packages, out of apt's snapshots."""

@@ -84,7 +84,12 @@ def settle(
     if _wanted(question, locked) and archive.missing(cache, locked) == []:
         found = Resolution(question.suite, question.arch, tuple(locked))
     else:
-        found = _ask(toolchain, cache, question, locked, rules)
+        try:
+            found = _ask(toolchain, cache, question, locked, rules)
+        except ImageError as error:
+            if known is None:
+                raise
+            raise ImageError(lock.refused(known.drift), hint=lock.REFUSED_HINT) from error
     archive.remember(cache, _key(question, locked), found)
     return Settled(found, _drift(locked, found))
 
@@ -179,5 +184,5 @@ def _drift(locked: Sequence[Pin], found: Resolution) -> tuple[Drift, ...]:
 
 def _check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
     if wrong := lock.contradiction(locked, found):
-        words = lock.contradicted(wrong[0], f"sha256 {wrong[1].sha256}")
+        words = lock.contradicted(wrong[0], wrong[1].sha256)
         raise ImageError(words, hint=lock.CONTRADICTED_HINT)

@@ -68,11 +68,15 @@ def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
 
 
 def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> Tree:
-    """Put a whole tree in its place, for a lock; ``work`` is its folder until now."""
+    """Put a whole tree in its place, for a lock; ``work`` is its folder until now.
+
+    The same tree may be there already, and in use: then that one stays.
+    """
     name = f"{recipe.recipe_key()}-{key[:16]}"
     final = cache / "toolchain" / name
-    files.remove_tree(final)
-    work.rename(final)
+    if read(final) is None:
+        files.remove_tree(final)
+        work.rename(final)
     if locked and key != lock.toolchain_key(locked):
         files.write_atomic(_note(cache, locked), name)
     made = read(final)

@@ -75,18 +75,27 @@ class _Maker:
             with contextlib.suppress(bootstrap.GoneError), self._folder() as work:
                 self._bootstrap(work, [f"{pin.name}={pin.version}" for pin in locked])
                 return self._keep(work, locked)
-            self.progress("toolchain: the archive has other versions now")
+            self.progress("toolchain: the archive has other versions than the lock")
+            if strict and (drifted := shelf.find(self.cache, locked)):
+                return self._instead_of(drifted, locked, strict, older) or drifted
         with self._folder() as work:
             self._bootstrap(work, ["?essential", *recipe.package_list()])
             newest = shelf.read(work)
             assert newest is not None
             shelf.check(locked, newest.pins)
-            gone = lock.drift(locked, newest.pins) if locked else []
-            if gone and (debs := older(newest)):
-                return self._of(debs, newest, locked)
-            if gone and strict:
-                raise ToolchainError(lock.refused(gone), hint=lock.REFUSED_HINT)
-            return self._keep(work, locked)
+            found = self._instead_of(newest, locked, strict, older)
+            return found or self._keep(work, locked)
+
+    def _instead_of(
+        self, newest: Tree, locked: Sequence[Pin], strict: bool, older: Older
+    ) -> Tree | None:
+        """The locked tree, if its packages are to be had elsewhere."""
+        gone = lock.drift(locked, newest.pins) if locked else []
+        if gone and (debs := older(newest)):
+            return self._of(debs, newest, locked)
+        if gone and strict:
+            raise ToolchainError(lock.refused(gone), hint=lock.REFUSED_HINT)
+        return None
 
     def _of(self, debs: Sequence[Path], newest: Tree, locked: Sequence[Pin]) -> Tree:
         """A tree of files that came from elsewhere, where ``newest`` could not be used."""
