@@ -62,6 +62,10 @@ def make(
         return _Maker(cache, handle, progress).make(locked, strict, older)
 
 
+#: What apt calls the packages that every system has.
+_NEWEST = ("?essential",)
+
+
 @dataclass(frozen=True)
 class _Maker:
     """Makes trees in temporary folders. ``lock``: the descriptor that keeps others out."""
@@ -79,7 +83,7 @@ class _Maker:
             if strict and (drifted := shelf.find(self.cache, locked)):
                 return self._instead_of(drifted, locked, strict, older) or drifted
         with self._folder() as work:
-            self._bootstrap(work, ["?essential", *recipe.package_list()])
+            self._bootstrap(work, [*_NEWEST, *recipe.package_list()])
             newest = shelf.read(work)
             assert newest is not None
             shelf.check(locked, newest.pins)
@@ -127,7 +131,9 @@ class _Maker:
     def _bootstrap(self, work: Path, names: Sequence[str]) -> None:
         tree = work / "tree"
         address = debian.archive_of_this_machine()
-        self.progress(f"toolchain: unpacking Debian {recipe.SUITE} (once, about half a minute)")
+        which = "the locked" if names[0] != _NEWEST[0] else "the newest"
+        what = f"toolchain: unpacking {which} packages of Debian {recipe.SUITE}"
+        self.progress(f"{what} (once, about half a minute)")
         bootstrap.run(tree, address, self.lock, names)
         debs = sorted((tree / "var/cache/apt/archives").glob("*.deb"))
         self._complete(work, debs, address or "its default archive")
