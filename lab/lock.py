@@ -13,6 +13,7 @@ where packages come from is the machine's business, what they are is the lock's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -204,7 +205,8 @@ def changes(before: Lock, after: Lock) -> Iterator[str]:
 
 def digest_of(pins: Sequence[Pin]) -> str:
     """Identity of some pins, in whatever order."""
-    return files.sha256_json(sorted(tuple(vars(pin).values()) for pin in pins))
+    lines = sorted("\t".join(map(str, vars(pin).values())) for pin in pins)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def toolchain_key(pins: Sequence[Pin]) -> str:

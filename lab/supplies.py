@@ -62,7 +62,8 @@ class Supplies:
         self._rules = Rules(pins.snapshot, strict)
         self._toolchain: Toolchain | None = None
         self._settled: dict[Question, pinned.Settled] = {}
-        self._fetched: set[Resolution] = set()
+        self._packages: dict[Question, list[Package]] = {}
+        self._fetched: set[Question] = set()
         self._drift: list[Drift] = []
 
     @property
@@ -108,12 +109,14 @@ class Supplies:
 
     def packages(self, question: Question) -> list[Package]:
         """The packages that answer a question; their files are there after :meth:`fetch`."""
-        return archive.expected(self._cache, self.resolution(question))
+        if question not in self._packages:
+            self._packages[question] = archive.expected(self._cache, self.resolution(question))
+        return self._packages[question]
 
     def fetch(self, question: Question) -> None:
         """Have the files; those that were removed from the cache are downloaded again."""
         resolution = self.resolution(question)
-        if resolution not in self._fetched:
+        if question not in self._fetched:
             if archive.missing(self._cache, resolution.pins):
                 what = f"{resolution.suite} {resolution.arch}"
                 with self._progress.stage(f"fetch {what} packages"):
@@ -121,7 +124,7 @@ class Supplies:
                     pinned.fetch_again(
                         self.toolchain, self._cache, question, pins, self._rules, resolution
                     )
-            self._fetched.add(resolution)
+            self._fetched.add(question)
 
     def newest(self) -> Lock:
         """A lock of what the archive has now, without images.
