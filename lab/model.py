@@ -205,7 +205,8 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     """QEMU's arguments for the board itself: what decides its device tree.
 
     The tree that Xen is given was dumped from exactly this board with two ``-serial``;
-    the machine must be started with the same.
+    the machine must be started with the same. Without ``ioeventfd`` a device answers dom0 at
+    once, not when the main loop gets to it, which under the virtual clock would be chance.
     """
     return (
         "-machine", "virt,virtualization=on,highmem=off",
@@ -214,6 +215,7 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",
         "-global", "virtio-mmio.force-legacy=false",
+        "-global", "virtio-mmio.ioeventfd=off",
     )  # fmt: skip
 
 
@@ -331,7 +333,8 @@ class ProgramRecord:
     """Who a started program is, so that a later command finds it and nothing else.
 
     ``id`` is a pid (rootfs, host) or a container id; ``boot_id`` and ``start_time`` (clock
-    ticks since boot, field 22 of proc_pid_stat(5)) make a pid unambiguous.
+    ticks since boot, field 22 of proc_pid_stat(5)) make a pid unambiguous. Of a container,
+    ``pid`` is its first process as this host sees it, ``engine`` where its engine listens.
     """
 
     door: Door
@@ -339,6 +342,8 @@ class ProgramRecord:
     boot_id: str = ""
     start_time: int = 0
     tag: str = ""
+    pid: int = 0
+    engine: str = ""
 
 
 class Program(Protocol):
@@ -354,7 +359,11 @@ class Program(Protocol):
         ...
 
     def returncode(self) -> int | None:
-        """Its exit status, or ``None`` if it still runs or was not our child."""
+        """Its exit status, or ``None`` if it still runs or was not our child.
+
+        Raises:
+            ToolchainError: it ended because its toolchain did (an engine that is gone).
+        """
         ...
 
     def kill(self) -> None:
@@ -417,7 +426,8 @@ class Toolchain(Protocol):
     ) -> Program:
         """Start a program that outlives this process. Its output goes to ``log``.
 
-        ``keep_fds`` stay open in it as long as it lives (a lock).
+        ``keep_fds`` are flock(2)s, held until it ends: it inherits the descriptors or, in a
+        container, locks the files beside them itself (:func:`lab.util.files.twin`).
         """
         ...
 

@@ -28,6 +28,9 @@ DOM0_CONSOLE = "ttyAMA1"
 #: What costs dom0 time and gives it nothing here: the self-tests of its crypto algorithms (most of
 #: its boot), zeroing memory that the emulator hands out zeroed.
 DOM0_QUICK = "cryptomgr.notests init_on_alloc=0"
+#: dom0's CPUs unless told otherwise. A second one doubles its boot (the two wait for each other
+#: through the emulator) and leaves the guests less of the machine.
+DOM0_VCPUS = 1
 #: Where the session puts a guest's files in dom0.
 GUEST_FOLDER = "/lab/guests"
 
@@ -71,9 +74,7 @@ def xen_args(lab: Lab) -> str:
     """Xen's command line. What the hypervisor's ``args`` say comes last and wins."""
     words = [XEN_CONSOLE, f"dom0_mem={lab.dom0.memory // MIB}M"]
     words += ["bootscrub=0", "console_timestamps=boot"]
-    vcpus = lab.dom0.vcpus or len(lab.dom0.cpus)
-    if vcpus:
-        words.append(f"dom0_max_vcpus={vcpus}")
+    words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
     if lab.dom0.cpus:
         words.append("dom0_vcpus_pin")
     if lab.scheduler:
@@ -86,9 +87,12 @@ def xen_args(lab: Lab) -> str:
 
 
 def dom0_args(lab: Lab) -> str:
-    """dom0's kernel command line. A Xen from source may show what guests print on its console."""
+    """dom0's kernel command line. A panic ends the machine once its last line is written.
+
+    A Xen from source may show what guests print on its console.
+    """
     words = ["hypervisor_log=1"] if lab.hypervisor.origin == "source" else []
-    return " ".join([f"console={DOM0_CONSOLE}", "rdinit=/init", DOM0_QUICK, *words])
+    return " ".join([f"console={DOM0_CONSOLE}", "rdinit=/init panic=-1", DOM0_QUICK, *words])
 
 
 def xl_config(guest: GuestSpec) -> str:

@@ -68,8 +68,9 @@ class Workshop:
     def toolchain(self) -> Toolchain:
         """The toolchain, made on first use."""
         if self._toolchain is None:
-            with self.progress.stage("toolchain") as stage:
-                self._toolchain = open_toolchain(self._door or "auto", progress=stage.note)
+            with self.progress.stage("toolchain"):
+                told = self.progress.say
+                self._toolchain = open_toolchain(self._door or "auto", progress=told)
         return self._toolchain
 
     def platform(self, plan: Plan, *, force: bool = False) -> Images:

@@ -14,6 +14,7 @@ from lab.progress import Progress
 from lab.rundir import LabDir
 from lab.scenario import Report
 from lab.session import Session
+from lab.toolchain import sweep_engines
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Run:
 
 def clean(context: Context) -> None:
     """Clean up what dead commands and machines left behind."""
-    for words in live.sweep():
+    for words in (*live.sweep(), *sweep_engines()):
         context.progress.say(words)
 
 

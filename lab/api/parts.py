@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab import config
-from lab.api.context import Context
+from lab.api.context import Context, clean
 from lab.doctor import Finding, check
 from lab.model import GuestImage, Image, ToolchainInfo
 from lab.prepare import Workshop
@@ -18,6 +18,7 @@ def guest_build(context: Context, name: str) -> GuestImage:
     Raises:
         GuestError: it does not compile.
     """
+    clean(context)
     spec = config.find_guest(context.labs(), name)
     return Workshop(context.door, context.progress).guests([spec])[name]
 
@@ -33,6 +34,7 @@ def image_build(
     Raises:
         ImageError: it does not compile; the compiler's words are the tail.
     """
+    clean(context)
     workshop = Workshop(context.door, context.progress, refresh=refresh)
     if hypervisor is None:
         return [(image.kind, image) for image in workshop.base_images()]
@@ -47,6 +49,7 @@ def image_list() -> list[dict[str, Any]]:
 
 def toolchain_build(context: Context) -> ToolchainInfo:
     """Make or find the toolchain."""
+    clean(context)
     return Workshop(context.door, context.progress).toolchain.info()
 
 

@@ -80,8 +80,9 @@ def down(context: Context, name: str) -> Status | None:
 
 
 def down_all() -> list[Status]:
-    """Stop every lab of this user."""
+    """Stop every lab of this user, and remove what dead commands left."""
     found = [_down(lab, lab.id) for lab in rundir.all_lab_dirs()]
+    clean(Context())
     return [one for one in found if one]
 
 

@@ -84,6 +84,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
 
 def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
     """The consoles of the lab's newest run, escaped: one, or all in time order."""
+    clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
     if on is not None:

@@ -34,7 +34,7 @@ def run_tests(unit: bool = False, only: str = "") -> int:
     "bench",
     labs="the file that describes the labs",
     json="print JSON for programs",
-    door="toolchain: auto, rootfs, host",
+    door="toolchain: auto, docker, rootfs, host",
     rounds="how often each boot is repeated",
 )
 def run_bench(labs: str = "labs.yaml", door: str = "", rounds: int = 3, json: bool = False) -> int:

@@ -13,7 +13,7 @@ from lab.progress import Progress
 DEFAULT = "hello"
 _LABS = "the file that describes the labs"
 _JSON = "print JSON for programs"
-_DOOR = "toolchain: auto, rootfs, host"
+_DOOR = "toolchain: auto, docker, rootfs, host"
 _FORCE = "boot a hypervisor even if its version is not that of the tools in dom0"
 
 

@@ -53,14 +53,14 @@ def image_list(json: bool = False) -> None:
     print(table(rows, header=["Kind", "Key", "Bytes", "Made of"]))
 
 
-@command("toolchain.build", door="toolchain: auto, rootfs, host", json=_JSON)
+@command("toolchain.build", door="toolchain: auto, docker, rootfs, host", json=_JSON)
 def toolchain_build(door: str = "", json: bool = False) -> None:
     """Make the toolchain, if it is not there."""
     info = api.toolchain_build(_context("labs.yaml", door))
     print_json(info) if json else say(f"toolchain {info.door}: {short(Path(info.where))}")
 
 
-@command("toolchain.info", door="toolchain: auto, rootfs, host", json=_JSON)
+@command("toolchain.info", door="toolchain: auto, docker, rootfs, host", json=_JSON)
 def toolchain_info(door: str = "", json: bool = False) -> None:
     """Door, size, versions of QEMU and the compilers."""
     info = api.toolchain_build(_context("labs.yaml", door))

@@ -54,8 +54,9 @@ def check_tools(name: str, image: Image, packages: Sequence[Package]) -> None:
     if found != ".".join(re.split(r"[.+~-]", tools)[:2]):
         raise ImageError(
             f"hypervisor {name} is Xen {found or 'of an unknown version'}, "
-            f"the tools in dom0 ({TOOLS}) are of Xen {tools}: they would not understand each other",
-            hint="use a Xen of the tools' version; or boot it anyway: --force",
+            f"the tools in dom0 ({TOOLS}) are of Xen {tools}: they may not understand each other; "
+            "--force boots it anyway",
+            hint="use a Xen of the tools' version, or see how far it gets: --force",
         )
 
 
