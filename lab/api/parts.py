@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import config
 from lab.api.context import Context, clean
-from lab.doctor import Finding, check
 from lab.model import GuestImage, Image, ToolchainInfo
 from lab.prepare import Workshop
 from lab.store import Store, cache_root, describe
+
+if TYPE_CHECKING:
+    from lab.doctor import Finding
 
 
 def guest_build(context: Context, name: str) -> GuestImage:
@@ -55,4 +57,7 @@ def toolchain_build(context: Context) -> ToolchainInfo:
 
 def doctor(context: Context) -> list[Finding]:
     """What this machine has and lacks."""
+    # Only where it is used: what it imports for the network costs every command otherwise.
+    from lab.doctor import check
+
     return check(cache_root(), context.runs)
