@@ -29,12 +29,20 @@ def one_way_to_stop() -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """They wait until the block is done: for cleaning up, which must be bounded in time."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    """They wait until the block is done: for cleaning up, which must be bounded in time.
+
+    Their handlers are swapped rather than masked: a mask holds for one thread, and the system
+    may hand the signal to another.
+    """
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in STOPPING}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _interrupt(*_: object) -> None:
