@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 
 #: What asks us to stop.
@@ -34,6 +35,9 @@ def held_back() -> Iterator[None]:
     Their handlers are swapped rather than masked: a mask holds for one thread, and the system
     may hand the signal to another.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python runs signal handlers in the main thread alone
+        return
     came: list[int] = []
     before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in STOPPING}
     try:
