@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab import supplies
 from lab.images import deb, devicetree, dom0, freertos, hypervisor, sources, xen
 from lab.images.pinned import Question
 from lab.lock import Lock, State
@@ -24,7 +25,6 @@ from lab.model import (
 from lab.progress import Progress
 from lab.store import Store, cache_root
 from lab.supplies import KERNEL, PLATFORM, Supplies
-from lab.supplies import xen as xen_source
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Workshop:
             if spec.origin == "package":
                 return {"xen": hypervisor.packaged(self.store, packages)}
             stage.note("from source")
-            return xen.build(self.store, self.toolchain, spec, self._xen_source(spec))
+            source = [] if spec.source else self.xen_source()
+            return xen.build(self.store, self.toolchain, spec, source)
 
     def base_images(self) -> list[Image]:
         """The images that do not depend on a lab."""
@@ -126,11 +127,9 @@ class Workshop:
             kernel.path, headers.path, {"kernel": kernel.key, "headers": headers.key}
         )
 
-    def _xen_source(self, spec: HypervisorSpec) -> list[Package]:
-        """Xen's source package, in the very version of the tools; nothing with a user's tree."""
-        if spec.source:
-            return []
-        self._xen = xen_source(deb.named(self.packages(), hypervisor.TOOLS).version)
+    def xen_source(self) -> list[Package]:
+        """Xen's source package, in the very version of the tools."""
+        self._xen = supplies.xen(deb.named(self.packages(), hypervisor.TOOLS).version)
         return self.supplies.packages(self._xen)
 
     def _fetch(self, kind: str) -> None:

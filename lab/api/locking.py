@@ -6,18 +6,13 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import lock, supplies
+from lab import lock
 from lab.api.context import Context, clean
 from lab.api.starting import make_plan
-from lab.doctor import Finding, Status
-from lab.errors import ImageError, LabError, ToolchainError
-from lab.images import pinned
-from lab.images.apt import SOURCE
-from lab.lock import Drift, Lock
+from lab.errors import ImageError, ToolchainError
+from lab.lock import Lock
 from lab.model import GuestSpec
 from lab.prepare import Workshop
-from lab.store import Store, cache_root
-from lab.toolchain import shelf
 from lab.util import files
 
 
@@ -82,62 +77,6 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
     return found
-
-
-def agreement(context: Context) -> Finding:
-    """Whether the lock, what is cached and labs.yaml fit together; nothing is built."""
-    cache = cache_root()
-    try:
-        file = lock.place(context.file)
-        pins = lock.load(file)
-        drift = _drift(cache, pins)
-    except LabError as error:
-        return Finding("lock", Status.FAIL, error.message, error.hint)
-    if drift:
-        what = f"not the locked versions are cached: {'; '.join(map(str, drift[:4]))}"
-        more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
-        return Finding("lock", Status.WARN, what + more, lock.REFUSED_HINT)
-    hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
-    known = {"/".join(name.split("/")[:2]) for name in pins.images}
-    if unknown := sorted(_names(context) ^ known):
-        what = f"{file} and {context.file} differ about: {', '.join(unknown[:6])}"
-        return Finding("lock", Status.WARN, what, hint)
-    made = {sha for entry in Store(cache).entries() for sha in entry.outputs.values()}
-    there = sum(sha in made for sha in pins.images.values())
-    what = f"{file} fits {context.file}; {there} of its {len(pins.images)} images are stored"
-    return Finding("lock", Status.OK, what)
-
-
-def _drift(cache: Path, pins: Lock) -> list[Drift]:
-    """What is cached instead of locked packages.
-
-    Raises:
-        LabError: something is cached under a locked version that has other bytes.
-    """
-    found: list[Drift] = []
-    if tree := shelf.find(cache, pins.toolchain):
-        found += lock.drift(pins.toolchain, tree.pins)
-    xen = [
-        supplies.xen(pin.version) for pin in pins.of(supplies.PLATFORM.suite, SOURCE, ("xen",))[:1]
-    ]
-    for question in (supplies.PLATFORM, supplies.KERNEL, *xen):
-        part = supplies.locked(pins, question)
-        pinned.check(cache, part)
-        settled = pinned.remembered(cache, question, part)
-        found += settled.drift if settled else ()
-    return found
-
-
-def _names(context: Context) -> set[str]:
-    """The images that labs.yaml is about; of guests only the names are known beforehand."""
-    labs = context.labs()
-    guests = {guest.name for one in labs.labs.values() for guest in one.guests}
-    return {
-        "dom0/kernel", "dom0/initramfs",
-        *(f"hypervisor/{name}" for name in labs.hypervisors),
-        *(f"devicetree/{name}" for name in labs.labs),
-        *(f"guest/{name}" for name in guests),
-    }  # fmt: skip
 
 
 def _before(context: Context) -> Lock:

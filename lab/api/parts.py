@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import config
-from lab.api import locking
 from lab.api.context import Context, clean
-from lab.doctor import Finding, check
 from lab.model import GuestImage, Image, ToolchainInfo
 from lab.store import Store, cache_root, describe
+
+if TYPE_CHECKING:
+    from lab.doctor import Finding
 
 
 def guest_build(context: Context, name: str) -> GuestImage:
@@ -61,4 +62,8 @@ def toolchain_build(context: Context) -> ToolchainInfo:
 
 def doctor(context: Context) -> list[Finding]:
     """What this machine has and lacks."""
-    return [*check(cache_root(), context.runs), locking.agreement(context)]
+    # Only where it is used: what it imports for the network costs every command otherwise.
+    from lab.api import agreement
+    from lab.doctor import check
+
+    return [*check(cache_root(), context.runs), agreement.lock_finding(context)]

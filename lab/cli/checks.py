@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lab import api
-from lab.bench.measure import measure
 from lab.cli.glue import command, print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
@@ -39,6 +38,8 @@ def run_tests(unit: bool = False, only: str = "") -> int:
 )
 def run_bench(labs: str = "labs.yaml", door: str = "", rounds: int = 3, json: bool = False) -> int:
     """Measure boots, injection and sizes against the naive boot, in one session."""
+    from lab.bench.measure import measure
+
     context = api.Context(Path(labs), door or None, Progress())
     figures = measure(context, rounds, say)
     if json:

@@ -77,7 +77,7 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
     """Make the toolchain, if it is not there."""
     info = api.toolchain_build(_context("labs.yaml", door, locked))
-    print_json(info) if json else say(f"toolchain {info.door}: {short(Path(info.where))}")
+    print_json(info) if json else say(f"toolchain {info.door}: {info.where}")
 
 
 @command("toolchain.info", door="toolchain: auto, docker, rootfs, host", json=_JSON)

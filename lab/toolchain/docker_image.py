@@ -12,41 +12,34 @@ import contextlib
 import io
 import json
 import re
-import secrets
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from lab import lock as locks
 from lab.errors import ToolchainError
-from lab.toolchain import bootstrap, docker_sweep, provide, recipe, shelf
-from lab.toolchain import docker_contents as contents
-from lab.toolchain.docker_engine import LOG, Engine, RefusedError, hint_for
-from lab.toolchain.rootfs import TO_MAKE
+from lab.toolchain import docker_base, docker_sweep, recipe, shelf
+from lab.toolchain.docker_client import SILENT_SECONDS, client, engine_errors, not_built
+from lab.toolchain.docker_engine import Engine, RefusedError
 from lab.toolchain.wanted import ANYTHING, Wanted
 from lab.util import debian, files
 from lab.util.deadline import Deadline
 from lab.util.resources import resource
-from lab.util.terminal import escape, escape_lines
+from lab.util.terminal import escape
 
 if TYPE_CHECKING:
     import docker
 
 Progress = Callable[[str], None]
 
-#: Debian's trixie-slim of August 2026, for all architectures.
-REGISTRY_BASE = (
-    "debian", "sha256:3a39a0592364683e6bab97937b72cad5a8fa6dcbbee90edb3bb48c7f8e94f258",
-)  # fmt: skip
-#: A registry that says nothing for so many seconds does not count as answering.
-PULL_SECONDS = 30.0
-#: The whole build.
+#: How long the whole build may take.
 BUILD_SECONDS = 1800.0
 
-NAME, BASE_NAME = docker_sweep.IMAGE_NAME, docker_sweep.BASE_NAME
+NAME = docker_sweep.IMAGE_NAME
+_SHARE = "usr/share/xenlab"
 #: The engine paints what a step writes to standard error.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
@@ -65,7 +58,7 @@ class DockerImage:
     security: tuple[str, ...]
 
 
-def image_key(wanted: Wanted) -> str:
+def image_key(wanted: Wanted = ANYTHING) -> str:
     """Identity of what was asked for; the image is named after it."""
     asked = [recipe.recipe_key(), _dockerfile().decode(), locks.digest_of(wanted.locked)]
     return files.sha256_json(asked)
@@ -88,7 +81,7 @@ def find(engine: Engine, folder: Path, wanted: Wanted = ANYTHING) -> DockerImage
     labels = seen["Config"]["Labels"] or {}
     if labels.get(docker_sweep.TOOLCHAIN) != image_key(wanted):
         return None
-    facts = contents.facts(engine, seen["Id"], folder)
+    facts = _facts(engine, seen["Id"], folder)
     pins = facts["packages"]
     shelf.check(wanted.locked, shelf.pins(pins))
     return DockerImage(
@@ -119,8 +112,8 @@ def make(
         for left in folder.glob(".base-*"):  # of a builder that was killed; we hold the lock
             files.remove_tree(left)
         with (
-            contents.client(engine) as api,
-            _base(engine, api, folder, lock, progress) as (base, words),
+            client(engine) as api,
+            docker_base.base(engine, api, folder, lock, progress) as (base, words),
         ):
             _build(api, base, words, wanted, progress)
         made = find(engine, folder, wanted)
@@ -136,59 +129,6 @@ def _check_known(folder: Path, wanted: Wanted) -> None:
             shelf.check(wanted.locked, shelf.pins(json.loads(cached.read_text())["packages"]))
 
 
-# ---------------------------------------------------------------- the base
-
-
-@contextlib.contextmanager
-def _base(
-    engine: Engine, api: docker.APIClient, folder: Path, lock: int, progress: Progress
-) -> Iterator[tuple[str, str]]:
-    """The name of a base image, and where it comes from in words."""
-    name, digest = REGISTRY_BASE
-    progress(f"docker: asking for {name} {recipe.SUITE} by digest")
-    try:
-        _pull(engine, name, digest)
-    except ToolchainError as error:
-        words = escape(error.message.rpartition(": ")[2], limit=60)
-        progress(f"docker: no registry has it for us ({words}); bootstrapping a base")
-    else:
-        yield f"{name}@{digest}", f"{name} {recipe.SUITE} slim from a registry, {digest}"
-        return
-    address = debian.archive_of_this_machine()
-    tag = f"{BASE_NAME}:{secrets.token_hex(4)}"
-    _bootstrap(api, tag, folder, address, lock)
-    try:
-        origin = f"mmdebstrap {recipe.SUITE} from {address or 'its default archive'}, imported"
-        yield tag, origin
-    finally:
-        with contextlib.suppress(ToolchainError):
-            docker_sweep.remove_images(engine, docker_sweep.maker())
-
-
-def _pull(engine: Engine, name: str, digest: str) -> None:
-    query = {"fromImage": name, "tag": digest, "platform": f"linux/{recipe.ARCHITECTURE}"}
-    for event in engine.stream("POST", "/images/create", query=query, timeout=PULL_SECONDS):
-        if "error" in event:
-            raise ToolchainError(str(event["error"]))
-
-
-def _bootstrap(
-    api: docker.APIClient, tag: str, folder: Path, address: str | None, lock: int
-) -> None:
-    """Unpack the essential packages and apt; dpkg takes them over in the first build step."""
-    provide.ensure(TO_MAKE, lambda _: None)
-    repository, _, version = tag.partition(":")
-    labels = [f"LABEL {name}={value}" for name, value in docker_sweep.labels().items()]
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".base-") as work, contents.engine_errors():
-        tarball = Path(work, "base.tar")
-        bootstrap.run(tarball, address, lock, ("?essential", "apt"))
-        said = api.import_image_from_file(
-            str(tarball), repository=repository, tag=version, changes=labels
-        )
-        if '"error"' in said:
-            raise _not_built("import of the base", [said])
-
-
 # ---------------------------------------------------------------- the build
 
 
@@ -197,7 +137,7 @@ def _build(
 ) -> None:
     made = docker_sweep.labels()
     clock = Deadline(BUILD_SECONDS)
-    with contents.engine_errors():
+    with engine_errors():
         events = api.build(
             fileobj=_context(wanted),
             custom_context=True,
@@ -212,7 +152,7 @@ def _build(
             nocache=True,
             rm=True,
             forcerm=True,
-            timeout=contents.SILENT_SECONDS,
+            timeout=SILENT_SECONDS,
             decode=True,
         )
         _follow(events, clock, progress)
@@ -233,25 +173,15 @@ def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progres
         if "error" in event:
             code = (event.get("errorDetail") or {}).get("code")
             words = f"exit status {code}" if code else str(event["error"])
-            raise _not_built(step, [*tail, words])
+            raise not_built(step, [*tail, words])
         if clock.passed():
-            raise _not_built(step, [*tail, f"took longer than {clock.seconds:g} s"])
-
-
-def _not_built(step: str, tail: list[str]) -> ToolchainError:
-    text = "\n".join(tail)
-    return ToolchainError(
-        "the toolchain's Docker image could not be built",
-        command=step,
-        tail=escape_lines(text, last=12),
-        hint=hint_for(text) or bootstrap.hint_for(text) or LOG,
-    )
+            raise not_built(step, [*tail, f"took longer than {clock.seconds:g} s"])
 
 
 def _context(wanted: Wanted) -> io.BytesIO:
     """What the Dockerfile copies, as a tar."""
     address = debian.archive_of_this_machine()
-    parts = {
+    contents = {
         "Dockerfile": _dockerfile().decode(),
         "packages": "".join(f"{name}\n" for name in recipe.package_list()),
         "pinned": "".join(f"{pin.name}={pin.version}\n" for pin in wanted.locked),
@@ -262,7 +192,7 @@ def _context(wanted: Wanted) -> io.BytesIO:
     }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in parts.items():
+        for name, text in contents.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
@@ -272,3 +202,45 @@ def _context(wanted: Wanted) -> io.BytesIO:
 
 def _dockerfile() -> bytes:
     return resource("dockerfiles", "toolchain.Dockerfile").read_bytes()
+
+
+# ---------------------------------------------------------------- what is in it
+
+
+def _facts(engine: Engine, identity: str, folder: Path) -> dict[str, Any]:
+    """The packages of an image and the engine's ways, read once."""
+    cached = folder / f"{identity.rpartition(':')[2][:16]}.json"
+    try:
+        found: dict[str, Any] = json.loads(cached.read_text())
+    except (OSError, ValueError):
+        info = engine.call("GET", "/info", what="describe itself")
+        with client(engine) as api:
+            pins = _pins(_read(api, identity, "installed").decode())
+        found = {"packages": pins, "security": info.get("SecurityOptions") or []}
+        files.write_atomic(cached, json.dumps(found, indent=1))
+    return found
+
+
+def _read(api: docker.APIClient, identity: str, name: str) -> bytes:
+    """A file of the image, through a container that is never started."""
+    with engine_errors():
+        made = api.create_container(identity, ["true"], labels=docker_sweep.labels())["Id"]
+        try:
+            parts, _ = api.get_archive(made, f"/{_SHARE}/{name}")
+            with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
+                found = archive.extractfile(name)
+                assert found is not None
+                return found.read()
+        finally:
+            api.remove_container(made, force=True)
+
+
+def _pins(text: str) -> dict[str, dict[str, Any]]:
+    """Packages from the lines of ``apt-get --print-uris``: address, file, size, hash."""
+    found = {}
+    for line in text.splitlines():
+        _, name, size, digest = line.split()
+        package, version, arch = unquote(name).removesuffix(".deb").split("_")
+        sha256 = digest.removeprefix("SHA256:")
+        found[package] = {"version": version, "arch": arch, "sha256": sha256, "size": int(size)}
+    return found
