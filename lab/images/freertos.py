@@ -104,12 +104,14 @@ def _application(
 def _project(
     store: Store, toolchain: Toolchain, name: str, project: Project, sources: Sources
 ) -> GuestImage:
+    kernel = project.kernel.relative_to(project.project)
+    elf = project.elf.relative_to(project.project) if project.elf else None
     inputs = {
         "recipe": sha256_file(Path(__file__)),
         "files": tree_hashes(project.project),
         "build": list(project.build),
-        "kernel": str(project.kernel),
-        "elf": str(project.elf) if project.elf else None,
+        "kernel": str(kernel),
+        "elf": str(elf) if elf else None,
         "headers": sources.keys["headers"],
         "toolchain": toolchain.key,
     }
@@ -120,14 +122,13 @@ def _project(
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers, HEADERS)]
         env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
         _compile(toolchain, name, list(project.build), mounts, SOURCE, env)
-        _pick(name, copy, project.kernel, out / "kernel")
-        if project.elf:
-            _pick(name, copy, project.elf, out / "elf")
+        _pick(name, copy, kernel, out / "kernel")
+        if elf:
+            _pick(name, copy, elf, out / "elf")
         shutil.rmtree(copy)
 
     entry = store.make("project", inputs, compile_into)
-    elf = entry.image("elf") if project.elf else None
-    return GuestImage(name, entry.image("kernel"), elf=elf)
+    return GuestImage(name, entry.image("kernel"), elf=entry.image("elf") if elf else None)
 
 
 def _prebuilt(name: str, ready: Prebuilt) -> GuestImage:
