@@ -152,8 +152,7 @@ class Session:
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
-        async with self._agent() as agent:
-            return await self.guarded(agent.run(argv, within=within))
+        return await self.guarded(dom0_agent.run_in_turns(self._agent, argv, within))
 
     # ------------------------------------------------------------ inside
 
