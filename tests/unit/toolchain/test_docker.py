@@ -229,7 +229,12 @@ def test_sweep_removes_what_dead_commands_left(engine: FakeEngine) -> None:
         of(DEAD, "nowhere", **here | {docker_sweep.HOME: "/no/such/folder"}),
     ]
     asked: list[dict[str, str]] = []
-    engine.answers["GET /containers/json"] = lambda query: asked.append(query) or (200, found)
+
+    def listed(query: dict[str, str]) -> tuple[int, Any]:
+        asked.append(query)
+        return 200, found
+
+    engine.answers["GET /containers/json"] = listed
     engine.answers["GET /images/json"] = (200, [
         {"Id": "sha256:1", "RepoTags": None} | of(DEAD, "sha256:1"),
         {"RepoTags": ["xenlab-base:1"]} | of(DEAD, "sha256:2"),
@@ -316,7 +321,7 @@ def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_failed_step_shows_its_last_lines() -> None:
     told: list[str] = []
-    events = [
+    events: list[dict[str, Any]] = [
         {"stream": "Step 1/2 : FROM x\n"}, {"stream": " ---> 123\n"},
         {"stream": "Step 2/2 : RUN a && b\n"}, {"stream": "\x1b[91mE: No space left on device\n"},
         {"error": "The command returned", "errorDetail": {"code": 100}},
