@@ -8,7 +8,8 @@ import pytest
 
 from lab import rundir, scenario
 from lab.errors import Dom0Error, HypervisorError, MachineError
-from lab.machine import postmortem
+from lab.machine import console, postmortem
+from lab.machine.lines import Line
 from lab.model import Domain, Expectation, Layer, Verdict
 from lab.scenario import Report, Result
 from lab.util import files
@@ -66,3 +67,12 @@ def test_a_full_disk_explains_silence(tmp_path: Path, monkeypatch: pytest.Monkey
     for error in (postmortem.no_xen(run, 1.0), postmortem.silent(run, silence)):
         assert isinstance(error, MachineError)
         assert "full" in error.message
+
+
+def test_a_panic_says_more_than_an_end() -> None:
+    """Whichever console was read first: dom0's panic is named, not that dom0 ended."""
+    ended = Line("xen", b"(XEN) [    9.1] Hardware Dom0 crashed: rebooting machine in 5 seconds.")
+    panic = Line("dom0", b"[    8.0] Kernel panic - not syncing: VFS")
+    for lines in ([ended, panic], [panic, ended], [panic]):
+        assert console.worst(lines).what == "dom0's kernel panicked"
+    assert console.worst([ended]).what == "dom0 ended"
