@@ -10,7 +10,7 @@ from typing import Any
 
 from lab import __version__, live, rundir
 from lab.errors import LabError
-from lab.model import GuestImage, Image, Plan
+from lab.model import GuestImage, Image, Images, Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
@@ -27,6 +27,7 @@ def starting(
     ``kept`` says whether the machine outlives the block.
     """
     run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
+    keep_symbols(run, prepared.images)
     lab.make()
     live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
     try:
@@ -59,6 +60,8 @@ async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say:
         await session.wait_xen()
     with say.stage("dom0"):
         await session.wait_dom0()
+        if plan.dom0_scheduling:
+            await session.schedule_dom0(plan.dom0_scheduling)
     for guest in plan.guests:
         with say.stage(f"guest {guest.name}") as stage:
             keep_elf(session.run, prepared.guests[guest.name])
@@ -75,6 +78,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "format": 1,
         "xenlab": __version__,
         "lab": plan.lab.name,
+        "hypervisor": plan.lab.hypervisor.name,
         "clock": plan.machine.clock,
         "started": time.time(),
         "verdict": None,
@@ -95,6 +99,12 @@ def keep_elf(run: RunDir, guest: GuestImage) -> None:
     """A copy of the guest's ELF file for debuggers, whatever becomes of the store."""
     if guest.elf:
         shutil.copyfile(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+
+
+def keep_symbols(run: RunDir, images: Images) -> None:
+    """A copy of Xen's symbols, if there are any: for debuggers, and for the run's logs."""
+    if images.symbols:
+        shutil.copyfile(images.symbols.path, run.symbols_file)
 
 
 def _digest(image: Image) -> dict[str, Any]:

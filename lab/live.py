@@ -1,8 +1,9 @@
 """Labs that run: who holds one, what an earlier command left behind.
 
 A lab's lock is an flock(2) that QEMU inherits, so it is held exactly as long as somebody
-prepares the lab or its machine lives, however they end. What is recorded of a lab without
-a lock is left over, and the next command of the same user cleans it up.
+prepares the lab or its machine lives, however they end. A machine in a container cannot
+inherit: it locks the lock's twin. What is recorded of a lab without a lock is left over, and
+the next command of the same user cleans it up.
 
 The lock's file says which command holds it (its maker), for as long as that command is at it.
 """
@@ -215,7 +216,19 @@ def _sweeping() -> contextlib.AbstractContextManager[int]:
 
 
 def _lock(lab: LabDir) -> int | None:
-    handle = os.open(rundir.lock_file(lab), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Take the lock if it and its twin are free. The twin stays free: its machine's to take."""
+    handle = _try(rundir.lock_file(lab))
+    twin = None if handle is None else _try(files.twin(rundir.lock_file(lab)))
+    if twin is not None:
+        os.close(twin)
+    elif handle is not None:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _try(path: Path) -> int | None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,8 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.images import archive, devicetree, dom0, freertos, hypervisor, sources
-from lab.model import GuestImage, GuestSpec, Image, Images, Package, Plan, Toolchain
+from lab.images import archive, deb, devicetree, dom0, freertos, hypervisor, sources, xen
+from lab.model import (
+    GuestImage,
+    GuestSpec,
+    HypervisorSpec,
+    Image,
+    Images,
+    Package,
+    Plan,
+    Toolchain,
+)
 from lab.progress import Progress
 from lab.store import Store, cache_root
 from lab.toolchain import open_toolchain
@@ -27,6 +36,8 @@ KEEP = (
 )  # fmt: skip
 #: The source package that carries the FreeRTOS kernel, and its suite.
 KERNEL_SUITE, KERNEL_SOURCE = "trixie", "micropython"
+#: The source package of Xen; its suite is the machine's own.
+XEN_SOURCE = "xen"
 
 
 @dataclass(frozen=True)
@@ -50,22 +61,30 @@ class Workshop:
         self._toolchain: Toolchain | None = None
         self._platform: archive.Resolution | None = None
         self._kernel: archive.Resolution | None = None
-        self._fetched: set[str] = set()
+        self._xen: archive.Resolution | None = None
+        self._fetched: set[tuple[str, str]] = set()
 
     @property
     def toolchain(self) -> Toolchain:
         """The toolchain, made on first use."""
         if self._toolchain is None:
-            with self.progress.stage("toolchain") as stage:
-                self._toolchain = open_toolchain(self._door or "auto", progress=stage.note)
+            with self.progress.stage("toolchain"):
+                told = self.progress.say
+                self._toolchain = open_toolchain(self._door or "auto", progress=told)
         return self._toolchain
 
-    def platform(self, plan: Plan) -> Images:
-        """Xen, dom0 and the device tree of a plan."""
+    def platform(self, plan: Plan, *, force: bool = False) -> Images:
+        """Xen, dom0 and the device tree of a plan.
+
+        Raises:
+            ImageError: among others, Xen is not of the version of the tools in dom0; ``force``
+                takes it all the same.
+        """
         packages = self.packages()
+        files = self.hypervisor(plan.lab.hypervisor)
+        if not force:
+            hypervisor.check_tools(plan.lab.hypervisor.name, files["xen"], packages)
         with self.progress.stage("images") as stage:
-            stage.note("hypervisor")
-            xen = hypervisor.packaged(self.store, packages)
             stage.note("dom0 kernel")
             kernel = dom0.kernel(self.store, self.toolchain, packages)
             stage.note("initramfs")
@@ -76,7 +95,20 @@ class Workshop:
                 kernel, initramfs,
             )  # fmt: skip
             stage.note("")
-        return Images(xen, kernel, initramfs, tree)
+        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
+
+    def hypervisor(self, spec: HypervisorSpec) -> dict[str, Image]:
+        """A hypervisor's files: ``xen``, and of one built from source ``xen-syms``, ``config``.
+
+        Raises:
+            ImageError: it does not compile, or its source package cannot be had.
+        """
+        packages = self.packages()
+        with self.progress.stage(f"hypervisor {spec.name}") as stage:
+            if spec.origin == "package":
+                return {"xen": hypervisor.packaged(self.store, packages)}
+            stage.note("from source")
+            return xen.build(self.store, self.toolchain, spec, self._xen_source(spec))
 
     def base_images(self) -> list[Image]:
         """The images that do not depend on a lab."""
@@ -126,11 +158,26 @@ class Workshop:
             kernel.path, headers.path, {"kernel": kernel.key, "headers": headers.key}
         )
 
+    def _xen_source(self, spec: HypervisorSpec) -> list[Package]:
+        """Xen's source package, in the very version of the tools; nothing with a user's tree."""
+        if spec.source:
+            return []
+        if self._xen is None:
+            tools = deb.named(self.packages(), hypervisor.TOOLS)
+            self._xen = archive.resolve_source(
+                self.toolchain, self.cache, suite=SUITE, name=XEN_SOURCE, version=tools.version,
+                refresh=self.refresh,
+            )  # fmt: skip
+        return archive.expected(self.cache, self._xen)
+
     def _fetch(self, kind: str) -> None:
         """Before something is built: its packages, once."""
-        resolution = self._kernel if kind == sources.KERNEL_KIND else self._platform
-        if kind in ("guest", "project") or resolution is None or resolution.suite in self._fetched:
+        others = {sources.KERNEL_KIND: self._kernel, xen.KIND: self._xen}
+        resolution = others.get(kind, self._platform)
+        if kind in ("guest", "project") or resolution is None:
             return
-        with self.progress.stage(f"fetch {resolution.suite} {resolution.arch} packages"):
-            archive.fetch(self.toolchain, self.cache, resolution)
-        self._fetched.add(resolution.suite)
+        what = resolution.suite, resolution.arch
+        if what not in self._fetched:
+            with self.progress.stage(f"fetch {' '.join(what)} packages"):
+                archive.fetch(self.toolchain, self.cache, resolution)
+            self._fetched.add(what)

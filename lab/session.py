@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -125,6 +125,11 @@ class Session:
         async with self._agent() as agent:
             await self.guarded(_replace(agent, guest, image, seen))
         self.mark(f"created {guest.name}")
+
+    async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
+        """Give dom0 its share of the processors: words for ``xl``, without its name."""
+        async with self._agent() as agent:
+            await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""
@@ -280,7 +285,7 @@ async def _replace(
     seen("copying")
     await xl.put(agent, guest.name, _payload(guest, image))
     seen("xl create")
-    await xl.create(agent, guest.name)
+    await xl.create(agent, guest.name, guest.scheduling)
 
 
 def _payload(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:

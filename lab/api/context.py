@@ -14,15 +14,20 @@ from lab.progress import Progress
 from lab.rundir import LabDir
 from lab.scenario import Report
 from lab.session import Session
+from lab.toolchain import sweep_engines
 
 
 @dataclass(frozen=True)
 class Context:
-    """Where the labs are described, which door, and who hears of progress."""
+    """Where the labs are described, which door, and who hears of progress.
+
+    ``force`` boots a hypervisor even if it is not of the version of the tools in dom0.
+    """
 
     file: Path = Path("labs.yaml")
     door: str | None = None
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    force: bool = False
 
     @property
     def runs(self) -> Path:
@@ -95,7 +100,7 @@ class Run:
 
 def clean(context: Context) -> None:
     """Clean up what dead commands and machines left behind."""
-    for words in live.sweep():
+    for words in (*live.sweep(), *sweep_engines()):
         context.progress.say(words)
 
 

@@ -80,8 +80,9 @@ def down(context: Context, name: str) -> Status | None:
 
 
 def down_all() -> list[Status]:
-    """Stop every lab of this user."""
+    """Stop every lab of this user, and remove what dead commands left."""
     found = [_down(lab, lab.id) for lab in rundir.all_lab_dirs()]
+    clean(Context())
     return [one for one in found if one]
 
 
@@ -99,7 +100,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     """Make or find everything that a plan needs."""
     workshop = Workshop(context.door, context.progress)
     toolchain = workshop.toolchain
-    images = workshop.platform(plan)
+    images = workshop.platform(plan, force=context.force)
     guests = workshop.guests([guest.spec for guest in plan.guests])
     return Prepared(toolchain, images, guests)
 

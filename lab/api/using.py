@@ -64,7 +64,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
     """Build a guest if needed and create it in a running lab; one of its name is replaced."""
     clock = Deadline(0)
     found = running(context, name)
-    spec = config.find_guest(context.labs(), guest)
+    spec = config.find_guest(context.labs(), guest, into=name)
     workshop = Workshop(found.door, context.progress)
     image = workshop.guests([spec])[guest]
     lifecycle.keep_elf(found.run, image)
@@ -84,6 +84,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
 
 def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
     """The consoles of the lab's newest run, escaped: one, or all in time order."""
+    clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
     if on is not None:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lab import api
-from lab.bench.measure import measure
 from lab.cli.glue import command, print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
@@ -34,11 +33,13 @@ def run_tests(unit: bool = False, only: str = "") -> int:
     "bench",
     labs="the file that describes the labs",
     json="print JSON for programs",
-    door="toolchain: auto, rootfs, host",
+    door="toolchain: auto, docker, rootfs, host",
     rounds="how often each boot is repeated",
 )
 def run_bench(labs: str = "labs.yaml", door: str = "", rounds: int = 3, json: bool = False) -> int:
     """Measure boots, injection and sizes against the naive boot, in one session."""
+    from lab.bench.measure import measure
+
     context = api.Context(Path(labs), door or None, Progress())
     figures = measure(context, rounds, say)
     if json:

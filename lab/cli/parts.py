@@ -28,15 +28,18 @@ def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
         print(f"{kind:8} {image.size:>9} bytes  {image.path}")
 
 
-@command("image.build", json=_JSON, refresh="look for newer packages first")
-def image_build(json: bool = False, refresh: bool = False) -> None:
+@command("image.build", json=_JSON, refresh="look for newer packages first",
+         hypervisor="build this hypervisor of the labs file instead",
+         labs="the file that describes the hypervisors")  # fmt: skip
+def image_build(json: bool = False, refresh: bool = False, hypervisor: str = "",
+                labs: str = "labs.yaml") -> None:  # fmt: skip
     """Build Xen, dom0's kernel and the initramfs, if they are not stored."""
-    built = api.image_build(_context("labs.yaml"), refresh)
+    built = api.image_build(_context(labs), refresh, hypervisor or None)
     if json:
-        print_json(built)
+        print_json([image for _, image in built])
         return
-    for image in built:
-        print(f"{image.kind:16} {image.size:>9} bytes  {image.sha256[:16]}  {image.path}")
+    for what, image in built:
+        print(f"{what:16} {image.size:>9} bytes  {image.sha256[:16]}  {image.path}")
 
 
 @command("image.list", json=_JSON)
@@ -50,14 +53,14 @@ def image_list(json: bool = False) -> None:
     print(table(rows, header=["Kind", "Key", "Bytes", "Made of"]))
 
 
-@command("toolchain.build", door="toolchain: auto, rootfs, host", json=_JSON)
+@command("toolchain.build", door="toolchain: auto, docker, rootfs, host", json=_JSON)
 def toolchain_build(door: str = "", json: bool = False) -> None:
     """Make the toolchain, if it is not there."""
     info = api.toolchain_build(_context("labs.yaml", door))
     print_json(info) if json else say(f"toolchain {info.door}: {short(Path(info.where))}")
 
 
-@command("toolchain.info", door="toolchain: auto, rootfs, host", json=_JSON)
+@command("toolchain.info", door="toolchain: auto, docker, rootfs, host", json=_JSON)
 def toolchain_info(door: str = "", json: bool = False) -> None:
     """Door, size, versions of QEMU and the compilers."""
     info = api.toolchain_build(_context("labs.yaml", door))

@@ -89,27 +89,49 @@ def resolve(
 
 
 def resolve_source(
-    toolchain: Toolchain, cache: Path, *, suite: str, name: str, refresh: bool = False
+    toolchain: Toolchain,
+    cache: Path,
+    *,
+    suite: str,
+    name: str,
+    version: str | None = None,
+    refresh: bool = False,
 ) -> Resolution:
-    """The files of a source package in its newest version.
+    """The files of a source package in this version, or else in its newest.
 
     Not for versions with an epoch: a ``.dsc`` file's name does not tell it.
 
     Raises:
-        ImageError: the archive cannot be reached, or has no such source package.
+        ImageError: the archive cannot be reached, has no such source package, or has it in
+            another version only, which is named then.
     """
-    question = {"suite": suite, "source": name}
+    question = {"suite": suite, "source": name} | ({"version": version} if version else {})
     if not refresh and (known := _recall(cache, question)):
         return known
     apt = _apt(toolchain, cache, suite, SOURCE)
     with _held(cache, suite, SOURCE):
         apt.update()
-        what = f"the source package {name} of {suite}"
-        done = apt("source", "--download-only", "--print-uris", name, what=what)
-    uris = _uris(done.stdout)
-    version = next(_version(file) for file, _, _ in uris if file.endswith(".dsc"))
-    pins = (Pin(name, version, SOURCE, sha, size, file) for file, size, sha in uris)
+        pins = _source_pins(apt, suite, name, version)
     return _remember(cache, question, Resolution(suite, SOURCE, tuple(sorted(pins, key=_order))))
+
+
+def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[Pin]:
+    what = f"the source package {name} of {suite}"
+    wanted = f"{name}={version}" if version else name
+    try:
+        done = apt("source", "--download-only", "--print-uris", wanted, what=what)
+    except ImageError as error:
+        if version is None:
+            raise
+        there = ", ".join(sorted({pin.version for pin in _source_pins(apt, suite, name, None)}))
+        raise ImageError(
+            f"the archive's source package {name} of {suite} is version {there}, wanted is "
+            f"{version}, the one of the packages that are installed",
+            hint="image.build --refresh looks for newer packages",
+        ) from error
+    uris = _uris(done.stdout)
+    found = next(_version(file) for file, _, _ in uris if file.endswith(".dsc"))
+    return [Pin(name, found, SOURCE, sha, size, file) for file, size, sha in uris]
 
 
 def expected(cache: Path, resolution: Resolution) -> list[Package]:

@@ -29,8 +29,8 @@ COMPILED = {
     **{
         f"src/{name}.c": f"usr/sbin/{name}"
         for name in (
-            "lab-consoled", "lab-memory", "lab-trace", "lab-xentrace", "lab-clock",
-            "lab-trace-stop", "lab-doorbell",
+            "lab-consoled", "lab-emergency", "lab-memory", "lab-trace", "lab-xentrace",
+            "lab-clock", "lab-trace-stop", "lab-doorbell",
         )
     },
 }  # fmt: skip

@@ -16,7 +16,7 @@ import re
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def _fill(work: Path, lock: int, progress: Progress) -> None:
     tree = work / "tree"
     address = debian.archive_of_this_machine()
     progress(f"toolchain: unpacking Debian {recipe.SUITE} (once, about half a minute)")
-    _bootstrap(tree, address, lock)
+    bootstrap(tree, address, lock)
     packages = _packages(tree)
     progress(f"toolchain: {len(packages)} packages, leaving out what nobody needs")
     _prune(tree)
@@ -119,23 +119,33 @@ def _fill(work: Path, lock: int, progress: Progress) -> None:
     files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
 
 
-def bootstrap_command(tree: Path, address: str | None) -> list[str]:
+def bootstrap_command(
+    target: Path, address: str | None, names: Sequence[str] | None = None
+) -> list[str]:
     """The command line of mmdebstrap. ``~E`` (essential) needs an ``--include`` of its own."""
     line = [
         "mmdebstrap", "--mode=chrootless", "--variant=extract",
         f"--architectures={recipe.ARCHITECTURE}",
         "--skip=cleanup/apt/cache", "--include=?essential",
-        f"--include={','.join(recipe.package_list())}",
+        f"--include={','.join(names or recipe.package_list())}",
     ]  # fmt: skip
     line += [f"--aptopt={proxy}" for proxy in debian.proxies_of_this_machine()]
     if address:
-        return [*line, recipe.SUITE, str(tree), f"deb {address} {recipe.SUITE} main"]
-    return [*line, _MAIN_ONLY, recipe.SUITE, str(tree)]
+        return [*line, recipe.SUITE, str(target), f"deb {address} {recipe.SUITE} main"]
+    return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
 
 
-def _bootstrap(tree: Path, address: str | None, lock: int) -> None:
-    """Run mmdebstrap. It holds the lock too: should we be killed, nobody sweeps under it."""
-    line = bootstrap_command(tree, address)
+def bootstrap(
+    target: Path, address: str | None, lock: int, names: Sequence[str] | None = None
+) -> None:
+    """Run mmdebstrap for a folder or a tarball with ``names`` (``None``: the whole list).
+
+    It holds the lock too: should we be killed, nobody sweeps under it.
+
+    Raises:
+        ToolchainError: it failed.
+    """
+    line = bootstrap_command(target, address, names)
     try:
         done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
     except process.TimedOut as late:
@@ -146,13 +156,17 @@ def _bootstrap(tree: Path, address: str | None, lock: int) -> None:
 
 def _failed(line: list[str], done: Completed) -> ToolchainError:
     text = done.stderr.decode(errors="replace")
-    found = (hint for words, hint in _HINTS if re.search(words, text))
     return ToolchainError(
         "the toolchain could not be made",
         command=shlex.join(line),
         tail=escape_lines(text, last=12),
-        hint=next(found, "run the command by hand, or `inv doctor`"),
+        hint=hint_for(text) or "run the command by hand, or `inv doctor`",
     )
+
+
+def hint_for(text: str) -> str:
+    """What to do about words of apt or mmdebstrap; empty if that is not known."""
+    return next((hint for words, hint in _HINTS if re.search(words, text)), "")
 
 
 def _packages(tree: Path) -> dict[str, dict[str, Any]]:

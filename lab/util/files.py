@@ -94,6 +94,14 @@ def _write_atomic(path: Path, raw: bytes) -> None:
         raise
 
 
+def twin(lock: Path) -> Path:
+    """The file beside a lock that is locked in its place by who cannot inherit the descriptor.
+
+    Whoever claims the lock must find its twin free too.
+    """
+    return lock.with_name(f"{lock.name}.twin")
+
+
 def _umask() -> int:
     """This process's umask (proc_pid_status(5)); umask(2) can only be read by setting it."""
     for line in Path("/proc/self/status").read_text().splitlines():

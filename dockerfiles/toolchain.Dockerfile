@@ -1,0 +1,45 @@
+# The toolchain for the Docker door: exactly the packages, by version, that the rootfs door has.
+# Built by lab/toolchain/docker_image.py, which also makes the files of the build context:
+# packages (dockerfiles/packages, one name a line), sources, proxies, pruned.
+
+# Debian trixie slim by digest where a registry answers, else a base bootstrapped with
+# mmdebstrap. Which of them it was has no part in the result: every package is installed below.
+ARG BASE
+FROM ${BASE}
+
+# Whose build this is: what a dead one leaves is found by these and removed.
+ARG MAKER
+ARG OWNER
+LABEL org.xenlab.maker=${MAKER} org.xenlab.user=${OWNER}
+
+ARG DEBIAN_FRONTEND=noninteractive
+COPY packages sources proxies pruned /usr/share/xenlab/
+
+# A bootstrapped base is only unpacked, and its packages lie beside it: dpkg has not seen them.
+RUN set -e; cd /var/cache/apt/archives; ls ./*.deb >/dev/null 2>&1 || exit 0; \
+    dpkg --install --force-depends --force-unsafe-io ./*.deb; \
+    rm -f ./*.deb
+
+# The suite's main archive alone, as through the other door: from this machine's archive, or
+# from where the base has its packages.
+RUN set -e; cd /etc/apt; . /etc/os-release; \
+    cp /usr/share/xenlab/proxies apt.conf.d/99xenlab; \
+    test -s /usr/share/xenlab/sources || { \
+      from=$(cat sources.list sources.list.d/* 2>/dev/null \
+             | sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+) .*/\2/p' | head -n 1); \
+      echo "deb $from $VERSION_CODENAME main" >/usr/share/xenlab/sources; }; \
+    rm -rf sources.list.d/*; cp /usr/share/xenlab/sources sources.list
+
+# What an empty machine would get, with versions and hashes; then all of that, in one layer.
+RUN set -e; cd /usr/share/xenlab; \
+    apt-get -qq update; \
+    apt-get -qq --print-uris --no-install-recommends \
+      -o Dir::State::status=/dev/null -o Acquire::ForceHash=SHA256 \
+      install '?essential' $(cat packages) >installed; \
+    test -s installed; \
+    echo "lab: installing $(wc -l <installed) packages"; \
+    apt-get -qq --yes --no-install-recommends --allow-downgrades \
+      -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0 \
+      install $(sed -E "s/^'[^']*' ([^_]+)_([^_]+)_.*/\1=\2/; s/%3a/:/" installed); \
+    apt-get clean; \
+    cd /; rm -rf $(cat usr/share/xenlab/pruned) var/lib/apt/lists/* var/log/* var/cache/*/*
