@@ -30,7 +30,7 @@ COMPILED = {
         f"src/{name}.c": f"usr/sbin/{name}"
         for name in (
             "lab-consoled", "lab-emergency", "lab-memory", "lab-trace", "lab-xentrace",
-            "lab-clock", "lab-trace-stop", "lab-doorbell",
+            "lab-clock", "lab-trace-stop", "lab-doorbell", "lab-busy",
         )
     },
 }  # fmt: skip

@@ -15,7 +15,11 @@ from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     TIMES_PORT,
+    TRACE_LOG_PORT,
+    TRACE_PORT,
+    XEN_TRACE_PORT,
     Clock,
+    Lab,
     MachinePlan,
     Plan,
     board_arguments,
@@ -23,6 +27,7 @@ from lab.model import (
 
 #: Where things lie inside the toolchain.
 IMAGES, LIVE, CONSOLES, RAM = "/lab/images", "/lab/live", "/lab/console", "/lab/ram"
+TRACES = "/lab/trace"
 
 #: All denials that QEMU offers (qemu(1), -sandbox).
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -82,6 +87,32 @@ def consoles(plan: Plan) -> list[str]:
     return argv
 
 
+def traces(plan: Plan) -> list[str]:
+    """dom0's ports for what is traced, if anything is: as with consoles, QEMU archives it."""
+    argv = []
+    for device, (name, _) in trace_ports(plan.lab).items():
+        argv += ["-chardev", pipe(device)]
+        argv += ["-device", _json(**_port(device, name))]
+    return argv
+
+
+def trace_ports(lab: Lab) -> dict[str, tuple[str, str]]:
+    """The ports of what a lab traces, by chardev: the port's name, and the file it fills."""
+    found = {XEN_TRACE_PORT: (XEN_TRACE_PORT, "xen.bin")} if lab.trace else {}
+    found |= {trace_chardev(name): guest_trace(name) for name in lab.traced}
+    return {TRACE_LOG_PORT: (TRACE_LOG_PORT, "log"), **found} if found else {}
+
+
+def guest_trace(guest: str) -> tuple[str, str]:
+    """The port of a guest's trace, and the file it fills."""
+    return TRACE_PORT.format(name=guest), f"{guest}.records"
+
+
+def trace_chardev(guest: str) -> str:
+    """The id of the chardev of a guest's trace."""
+    return f"trace-guest-{guest}"
+
+
 def chardev(guest: str) -> str:
     """The id of the chardev of a guest's console."""
     return f"guest-{guest}"
@@ -89,12 +120,16 @@ def chardev(guest: str) -> str:
 
 def port(guest: str) -> dict[str, Any]:
     """The virtio-serial port of a guest's console, for ``-device`` or ``device_add``."""
-    return {
-        "driver": "virtserialport",
-        "id": f"port-{guest}",
-        "chardev": chardev(guest),
-        "name": CONSOLE_PORT.format(name=guest),
-    }
+    return _port(chardev(guest), CONSOLE_PORT.format(name=guest))
+
+
+def trace_port(guest: str) -> dict[str, Any]:
+    """The same for a guest's trace."""
+    return _port(trace_chardev(guest), guest_trace(guest)[0])
+
+
+def _port(device: str, name: str) -> dict[str, Any]:
+    return {"driver": "virtserialport", "id": f"port-{device}", "chardev": device, "name": name}
 
 
 def pipe(name: str) -> str:
@@ -107,7 +142,7 @@ def qemu(plan: Plan, tag: str) -> list[str]:
     return [
         "qemu-system-arm",
         "-name", f"guest={tag},debug-threads=on",
-        *board(plan.machine), *clock(plan.machine), *loaded(), *consoles(plan),
+        *board(plan.machine), *clock(plan.machine), *loaded(), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-sandbox", SANDBOX,
