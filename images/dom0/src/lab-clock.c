@@ -29,7 +29,8 @@ static int start(const char *pages, pid_t *pid)
 	*pid = fork();
 	if (!*pid) {
 		dup2(ends[1], STDOUT_FILENO);
-		execl(XENTRACE, XENTRACE, "-D", "-e", SCHED_VERBOSE, "-S", pages, "-s", "10", NULL);
+		execl(XENTRACE, XENTRACE, "-D", "-e", SCHED_VERBOSE, "-S", pages, "-s", "10",
+		      "/proc/self/fd/1", NULL);
 		_exit(127);
 	}
 	close(ends[1]);

@@ -12,6 +12,9 @@
 #define XENTRACE "/usr/sbin/xentrace"
 #define LARGEST (1ull << 30)
 #define PIECE 32768
+/* xentrace does not survive a signal while it waits for room: a whole buffer fits in. */
+#define PIPE_SIZE (1 << 20)
+#define PIPE_SET_SIZE 1031		/* F_SETPIPE_SZ, include/uapi/linux/fcntl.h */
 
 static pid_t xentrace;
 
@@ -27,12 +30,14 @@ static int start(const char *mask, const char *pages)
 	int ends[2];
 
 	make_pipe(ends);
+	fcntl(ends[1], PIPE_SET_SIZE, PIPE_SIZE);
 	xentrace = fork();
 	if (!xentrace) {
 		dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
 		dup2(ends[1], STDOUT_FILENO);
 		dup2(open("/run/xentrace.log", O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-		execl(XENTRACE, XENTRACE, "-D", "-e", mask, "-S", pages, "-s", "50", NULL);
+		execl(XENTRACE, XENTRACE, "-D", "-e", mask, "-S", pages, "-s", "50",
+		      "/proc/self/fd/1", NULL);
 		_exit(127);
 	}
 	close(ends[1]);
