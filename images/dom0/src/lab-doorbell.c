@@ -120,13 +120,13 @@ int main(int argc, char **argv)
 	address = number(argv[3], UINT32_MAX);
 	if (address % sizeof *shared)
 		die("lab-doorbell: no doorbell lies at %s", argv[3]);
+	snprintf(name, sizeof name, "%s-doorbell", guest);
+	background(name);		/* first: a guest's memory is not mapped in a child */
+	signal(SIGTERM, on_term);
 	shared = (const void *)map_guest(domain, address, sizeof *shared);
 	events = open("/dev/xen/evtchn", O_RDWR | O_CLOEXEC);
 	if (!shared || events < 0)
 		die("lab-doorbell: %s: %s", guest, shared ? "no event channels" : "no memory there");
-	snprintf(name, sizeof name, "%s-doorbell", guest);
-	background(name);
-	signal(SIGTERM, on_term);
 	store = xs_open(0);
 	ready();
 	wish = await(shared);

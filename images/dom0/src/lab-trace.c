@@ -226,15 +226,15 @@ int main(int argc, char **argv)
 	t.size = number(argv[4], LARGEST_SIZE);
 	if (t.size < SMALLEST_SIZE || address % 8)
 		die("lab-trace: not a trace: %s %s", argv[3], argv[4]);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	background(t.guest);		/* first: a guest's memory is not mapped in a child */
 	snprintf(path, sizeof path, PORTS "/trace.%s", t.guest);
 	t.port = open(path, O_WRONLY | O_CLOEXEC);
 	t.header = (const void *)map_guest(t.domain, address, t.size);
 	if (t.port < 0 || !t.header)
 		die("lab-trace: %s: %s", t.guest, t.port < 0 ? path : "its memory cannot be mapped");
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	background(t.guest);
 	store = xs_open(0);
 	ready();
 	why = follow(&t);
