@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -18,8 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lab.errors import ToolchainError
 from lab.store import Store
-from lab.toolchain import provide, recipe, tree
+from lab.toolchain import docker_engine, provide, recipe, tree
 from lab.toolchain.rootfs import RootfsToolchain
 from lab.util import debian, process
 
@@ -244,17 +244,13 @@ def _images(cache: Path) -> Finding:
 
 
 def _engine() -> Finding:
-    """Whether a container engine answers; nothing needs one."""
-    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if not address.startswith("unix://"):
-        return Finding("docker", Status.OK, f"an engine is named by DOCKER_HOST: {address}")
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(2)
-        try:
-            client.connect(address.removeprefix("unix://"))
-        except OSError as error:
-            return Finding("docker", Status.OK, f"no engine answers ({error.strerror}); not needed")
-    return Finding("docker", Status.OK, f"an engine answers at {address}")
+    """Whether the docker door can be used; nothing needs it."""
+    where = docker_engine.address()
+    try:
+        docker_engine.Engine(where).ping()
+    except ToolchainError as error:
+        return Finding("docker", Status.OK, f"{error.message}; not needed")
+    return Finding("docker", Status.OK, f"an engine answers at {where}: `auto` is that door")
 
 
 def _mb(size: int) -> str:

@@ -119,6 +119,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
             "kernel": _digest(images.kernel),
             "initramfs": _digest(images.initramfs),
             "devicetree": _digest(images.devicetree),
+            **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
         "xen_args": plan.xen_args,

@@ -108,7 +108,8 @@ class Workshop:
             if spec.origin == "package":
                 return {"xen": hypervisor.packaged(self.store, packages)}
             stage.note("from source")
-            return xen.build(self.store, self.toolchain, spec, self._xen_source(spec))
+            source = [] if spec.source else self.xen_source()
+            return xen.build(self.store, self.toolchain, spec, source)
 
     def base_images(self) -> list[Image]:
         """The images that do not depend on a lab."""
@@ -158,10 +159,8 @@ class Workshop:
             kernel.path, headers.path, {"kernel": kernel.key, "headers": headers.key}
         )
 
-    def _xen_source(self, spec: HypervisorSpec) -> list[Package]:
-        """Xen's source package, in the very version of the tools; nothing with a user's tree."""
-        if spec.source:
-            return []
+    def xen_source(self) -> list[Package]:
+        """Xen's source package, in the very version of the tools."""
         if self._xen is None:
             tools = deb.named(self.packages(), hypervisor.TOOLS)
             self._xen = archive.resolve_source(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.show import short
 from lab.progress import Progress
 from lab.util.terminal import table
 
@@ -57,7 +56,7 @@ def image_list(json: bool = False) -> None:
 def toolchain_build(door: str = "", json: bool = False) -> None:
     """Make the toolchain, if it is not there."""
     info = api.toolchain_build(_context("labs.yaml", door))
-    print_json(info) if json else say(f"toolchain {info.door}: {short(Path(info.where))}")
+    print_json(info) if json else say(f"toolchain {info.door}: {info.where}")
 
 
 @command("toolchain.info", door="toolchain: auto, docker, rootfs, host", json=_JSON)

@@ -108,12 +108,14 @@ def _application(
 def _project(
     store: Store, toolchain: Toolchain, guest: GuestSpec, project: Project, sources: Sources
 ) -> GuestImage:
+    kernel = project.kernel.relative_to(project.project)
+    elf = project.elf.relative_to(project.project) if project.elf else None
     inputs = {
         "recipe": sha256_file(Path(__file__)),
         "files": tree_hashes(project.project),
         "build": list(project.build),
-        "kernel": str(project.kernel),
-        "elf": str(project.elf) if project.elf else None,
+        "kernel": str(kernel),
+        "elf": str(elf) if elf else None,
         "headers": sources.keys["headers"],
         "toolchain": toolchain.key,
         "trace": guest.trace,
@@ -126,14 +128,13 @@ def _project(
         env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
         env |= dict(word.split("=") for word in _trace_options(guest))
         _compile(toolchain, guest.name, list(project.build), mounts, SOURCE, env)
-        _pick(guest.name, copy, project.kernel, out / "kernel")
-        if project.elf:
-            _pick(guest.name, copy, project.elf, out / "elf")
+        _pick(guest.name, copy, kernel, out / "kernel")
+        if elf:
+            _pick(guest.name, copy, elf, out / "elf")
         shutil.rmtree(copy)
 
     entry = store.make("project", inputs, compile_into)
-    elf = entry.image("elf") if project.elf else None
-    return GuestImage(guest.name, entry.image("kernel"), elf=elf)
+    return GuestImage(guest.name, entry.image("kernel"), elf=entry.image("elf") if elf else None)
 
 
 def _trace_options(guest: GuestSpec) -> list[str]:

@@ -32,7 +32,7 @@ class DockerToolchain:
 
     def __init__(self, engine: Engine, image: DockerImage, cache: Path) -> None:
         self._engine = engine
-        self._image = image
+        self.image = image
         self._cache = cache
 
     @property
@@ -41,7 +41,7 @@ class DockerToolchain:
 
     @property
     def key(self) -> str:
-        return self._image.key
+        return self.image.key
 
     def run(
         self,
@@ -111,7 +111,7 @@ class DockerToolchain:
         return DockerProgram(record)
 
     def info(self) -> ToolchainInfo:
-        image = self._image
+        image = self.image
         return ToolchainInfo(
             door=Door.DOCKER,
             key=image.key,
@@ -123,11 +123,11 @@ class DockerToolchain:
         )
 
     def _spec(self, program: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        return container.spec(self._image.id, program, user=self._user(), **more)
+        return container.spec(self.image.id, program, user=self._user(), **more)
 
     def _user(self) -> str:
         """As whom programs run: an engine without root calls its own user 0."""
-        rootless = any("rootless" in one for one in self._image.security)
+        rootless = any("rootless" in one for one in self.image.security)
         return "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
 
     @contextlib.contextmanager

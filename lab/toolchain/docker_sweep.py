@@ -4,7 +4,7 @@ Everything that we make at an engine says who made it: user, and the very proces
 over when that process is gone, and only then; a machine's container also has its lab, and is
 wanted as long as the lab is recorded. Nothing without our labels is ever looked at.
 
-The engines that were used are noted in the folder of live labs, so that a command asks an
+The engines that were used are noted beside the locks of labs, so that a command asks an
 engine only where there may be something to find.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ToolchainError
-from lab.rundir import LabDir, runtime_root
+from lab.rundir import LabDir, lock_folder, runtime_root
 from lab.toolchain.docker_engine import PROBE_SECONDS, Engine
 from lab.util import files, process
 
@@ -154,7 +154,7 @@ def _is_wanted(container: str, seen: Mapping[str, str]) -> bool:
 
 
 def _marks() -> Path:
-    return runtime_root() / "engines"
+    return lock_folder() / "engines"
 
 
 def _namespace() -> str:

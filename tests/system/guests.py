@@ -60,6 +60,7 @@ out/off.elf: start.S
 """,
     "start.S": """\
 #define __ASSEMBLY__
+#define __XEN_INTERFACE_VERSION__ 0x00040e00
 #include <xen/xen.h>
     .arch_extension virt
     .global _start

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,8 +52,8 @@ def test_a_wrong_image(
     """An image that is something else: the layer that fails is named, with its last lines."""
     whole = Workshop.platform
 
-    def platform(workshop: Workshop, plan: Plan) -> Images:
-        images = garbage(name)(whole(workshop, plan), tmp_path)
+    def platform(workshop: Workshop, plan: Plan, **options: Any) -> Images:
+        images = garbage(name)(whole(workshop, plan, **options), tmp_path)
         if name == "devicetree":
             return images
         tree = devicetree.build(
