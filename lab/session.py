@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import tracing
+from lab import guests, tracing
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
 from lab.errors import Dom0Error, LabError, UsageError
@@ -128,7 +128,7 @@ class Session:
         self._require(State.DOM0, State.GUESTS)
         self._step = f"xl to create guest {guest.name}"
         async with self._agent() as agent:
-            await self.guarded(_replace(agent, guest, image, seen))
+            await self.guarded(guests.replace(agent, guest, image, seen))
         self.mark(f"created {guest.name}")
 
     async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
@@ -158,6 +158,13 @@ class Session:
             return
         wires.lay_console(self.lab.path, self.run.console_dir, guest)
         await self._plug(command.port(guest))
+
+    async def add_trace(self, guest: str) -> None:
+        """The same for its timing trace."""
+        for device, (name, file) in command.guest_trace_ports(guest).items():
+            if not (self.lab.path / f"{device}.in").exists():
+                wires.lay_trace(self.lab.path, device, self.run.trace_dir / file)
+                await self._plug(command.port_of(device, name))
 
     async def _plug(self, port: dict[str, Any]) -> None:
         device = port["chardev"]
@@ -295,24 +302,3 @@ class Session:
         if self.state not in states:
             wanted = " or ".join(states)
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
-
-
-async def _replace(
-    agent: dom0_agent.Agent, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
-) -> None:
-    if any(domain.name == guest.name for domain in await xl.domains(agent)):
-        seen("destroying the old one")
-        await xl.destroy(agent, guest.name)
-    seen("copying")
-    await xl.put(agent, guest.name, _payload(guest, image))
-    seen("xl create")
-    await xl.create(agent, guest.name, guest.scheduling)
-
-
-def _payload(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
-    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
-    if symbols := tracing.symbols(guest, image):
-        files["symbols"] = symbols
-    if image.ramdisk:
-        files["ramdisk"] = image.ramdisk.path.read_bytes()
-    return files

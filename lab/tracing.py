@@ -18,13 +18,10 @@ from typing import Any
 
 from lab.dom0 import tracing
 from lab.dom0.agent import Agent
-from lab.images import elf
-from lab.model import GuestImage, GuestPlan, Lab
+from lab.model import Lab
 from lab.rundir import RunDir
 from lab.util import files
 
-#: What dom0 is told of a guest's ELF file: where these lie.
-TRACE, DOORBELL = "lab_trace", "lab_doorbell"
 RECORD = 16
 #: More of a log than this is not read.
 LARGEST_LOG = 128 << 20
@@ -43,17 +40,6 @@ async def start(agent: Agent, lab: Lab) -> None:
 async def stop(agent: Agent) -> None:
     """End all traces; when this returns, their last records are in the run's folder."""
     await tracing.stop(agent)
-
-
-def symbols(guest: GuestPlan, image: GuestImage) -> bytes:
-    """Where dom0 finds what it must know of in the guest's memory; empty if there is nothing."""
-    if image.elf is None:
-        return b""
-    wanted = [TRACE] if guest.spec.trace else []
-    found = elf.objects(image.elf.path.read_bytes(), [*wanted, DOORBELL])
-    return "".join(
-        f"{name} {address:#x} {size}\n" for name, (address, size) in found.items()
-    ).encode()
 
 
 def conclude(run: RunDir) -> None:

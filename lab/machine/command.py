@@ -92,25 +92,26 @@ def traces(plan: Plan) -> list[str]:
     argv = []
     for device, (name, _) in trace_ports(plan.lab).items():
         argv += ["-chardev", pipe(device)]
-        argv += ["-device", _json(**_port(device, name))]
+        argv += ["-device", _json(**port_of(device, name))]
     return argv
 
 
 def trace_ports(lab: Lab) -> dict[str, tuple[str, str]]:
     """The ports of what a lab traces, by chardev: the port's name, and the file it fills."""
-    found = {XEN_TRACE_PORT: (XEN_TRACE_PORT, "xen.bin")} if lab.trace else {}
-    found |= {trace_chardev(name): guest_trace(name) for name in lab.traced}
-    return {TRACE_LOG_PORT: (TRACE_LOG_PORT, "log"), **found} if found else {}
+    found = {TRACE_LOG_PORT: (TRACE_LOG_PORT, "log")} if lab.trace or lab.traced else {}
+    if lab.trace:
+        found[XEN_TRACE_PORT] = XEN_TRACE_PORT, "xen.bin"
+    for guest in lab.traced:
+        found |= guest_trace_ports(guest)
+    return found
 
 
-def guest_trace(guest: str) -> tuple[str, str]:
-    """The port of a guest's trace, and the file it fills."""
-    return TRACE_PORT.format(name=guest), f"{guest}.records"
-
-
-def trace_chardev(guest: str) -> str:
-    """The id of the chardev of a guest's trace."""
-    return f"trace-guest-{guest}"
+def guest_trace_ports(guest: str) -> dict[str, tuple[str, str]]:
+    """The same for a guest alone."""
+    return {
+        TRACE_LOG_PORT: (TRACE_LOG_PORT, "log"),
+        f"trace-guest-{guest}": (TRACE_PORT.format(name=guest), f"{guest}.records"),
+    }
 
 
 def chardev(guest: str) -> str:
@@ -120,15 +121,11 @@ def chardev(guest: str) -> str:
 
 def port(guest: str) -> dict[str, Any]:
     """The virtio-serial port of a guest's console, for ``-device`` or ``device_add``."""
-    return _port(chardev(guest), CONSOLE_PORT.format(name=guest))
+    return port_of(chardev(guest), CONSOLE_PORT.format(name=guest)) | {"id": f"port-{guest}"}
 
 
-def trace_port(guest: str) -> dict[str, Any]:
-    """The same for a guest's trace."""
-    return _port(trace_chardev(guest), guest_trace(guest)[0])
-
-
-def _port(device: str, name: str) -> dict[str, Any]:
+def port_of(device: str, name: str) -> dict[str, Any]:
+    """The port ``name`` of a chardev."""
     return {"driver": "virtserialport", "id": f"port-{device}", "chardev": device, "name": name}
 
 

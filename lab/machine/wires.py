@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.machine.command import CONSOLES, TRACES, chardev, guest_trace, trace_chardev, trace_ports
+from lab.machine.command import CONSOLES, TRACES, chardev, trace_ports
 from lab.model import Plan
 
 
@@ -20,7 +20,7 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
     for guest in plan.guests:
         lay_console(live, consoles, guest.name)
     for device, (_, file) in trace_ports(plan.lab).items():
-        lay_one(live, device, traces / file, TRACES)
+        lay_trace(live, device, traces / file)
 
 
 def lay_console(live: Path, consoles: Path, guest: str) -> None:
@@ -28,13 +28,13 @@ def lay_console(live: Path, consoles: Path, guest: str) -> None:
     lay_one(live, chardev(guest), consoles / f"{guest}.log", CONSOLES)
 
 
-def lay_trace(live: Path, traces: Path, guest: str) -> None:
-    """Make both ends of a guest's trace."""
-    lay_one(live, trace_chardev(guest), traces / guest_trace(guest)[1], TRACES)
+def lay_trace(live: Path, device: str, file: Path) -> None:
+    """Make both ends of a trace."""
+    lay_one(live, device, file, TRACES)
 
 
 def lay_one(live: Path, device: str, file: Path, inside: str) -> None:
-    """``device.in`` is a FIFO; ``device.out`` leads to the file; QEMU sees its folder at ``inside``.
+    """``device.in`` is a FIFO; ``device.out`` leads to the file, whose folder QEMU sees ``inside``.
 
     QEMU's ``pipe`` opens both for reading and writing and creates neither (chardev/char-pipe.c).
     """
