@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+#: A counter from here on is damage: at 62.5 MHz it stands for 2,000 years.
+MAX_COUNTER = 1 << 62
+
 
 class Kind(IntEnum):
     """What happened to a vCPU."""

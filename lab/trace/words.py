@@ -51,7 +51,7 @@ class Finder:
         targets = seen + lengths(words[seen])
         breaks = np.flatnonzero(targets[:-1] != seen[1:])
         if not len(breaks) and targets[-1] <= len(words):
-            return self._finish(words, [seen], [], int(targets[-1]))
+            return self._join([seen], [], int(targets[-1]))
         return self._follow(words, seen, targets, breaks)
 
     def _candidates(self, words: Words, known: list[int]) -> Index:
@@ -77,11 +77,11 @@ class Finder:
             end = int(targets[last])
             if end > len(words):
                 runs.append(seen[start:last])
-                return self._finish(words, runs, strays, int(seen[last]))
+                return self._join(runs, strays, int(seen[last]))
             runs.append(seen[start : last + 1])
             start, end = self._step(words, seen, end, strays, last)
             if start < 0:
-                return self._finish(words, runs, strays, end)
+                return self._join(runs, strays, end)
 
     def _step(
         self, words: Words, seen: Index, here: int, strays: list[int], after: int
@@ -110,10 +110,11 @@ class Finder:
                 self._looks.append(look)
 
     @staticmethod
-    def _finish(_: Words, runs: list[Index], strays: list[int], end: int) -> tuple[Index, int]:
-        if len(runs) == 1 and not strays:
-            return runs[0], end
-        return np.sort(np.concatenate([*runs, np.array(strays, np.int64)])), end
+    def _join(runs: list[Index], strays: list[int], end: int) -> tuple[Index, int]:
+        found = runs[0] if len(runs) == 1 else np.concatenate(runs)
+        if strays:
+            found = np.insert(found, np.searchsorted(found, strays), strays)
+        return found, end
 
 
 def lengths(headers: Words) -> npt.NDArray[np.uint32]:

@@ -24,7 +24,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lab.trace.events import EMPTY, Events, Kind, Reading
+from lab.trace.events import EMPTY, MAX_COUNTER, Events, Kind, Reading
 from lab.trace.order import Order
 from lab.trace.words import LONGEST, Finder, Index, Words
 
@@ -34,8 +34,6 @@ CPU_CHANGE = 0x2001F003
 #: A larger PCPU number, or a window larger than this (bytes), is damage.
 MAX_PCPU = 4095
 MAX_WINDOW = 1 << 30
-#: A counter from here on is damage: at 62.5 MHz it stands for 2,000 years.
-MAX_COUNTER = 1 << 62
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
@@ -105,7 +103,7 @@ def read_stream(file: Source, reading: Reading) -> Iterator[Events]:
 
 def _fill(file: Source, room: Words, kept: int) -> int:
     """Read one portion behind the ``kept`` words; how many bytes came."""
-    view = memoryview(room).cast("B")[kept * 4 : PORTION * 4]
+    view = memoryview(room.data).cast("B")[kept * 4 : PORTION * 4]
     total = 0
     while total < len(view) and (got := file.readinto(view[total:])):
         total += got
@@ -207,7 +205,7 @@ def _right(headers: Words, kind: npt.NDArray[np.uint8], high: Words) -> npt.NDAr
     """Of those whose low half of the header fits: class, time and length fit as well."""
     family = headers >> np.uint32(16) & np.uint32(0xFFF)
     extra = headers >> np.uint32(28) & np.uint32(7)
-    right = family == np.where(kind == Kind.LOST, _GENERAL, _SCHEDULER)
+    right: npt.NDArray[np.bool_] = family == np.where(kind == Kind.LOST, _GENERAL, _SCHEDULER)
     right &= headers >= np.uint32(1 << 31)
     right &= extra >= _NEEDED[kind]
     right &= high < np.uint32(MAX_COUNTER >> 32)
