@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lab.trace import guest as guests
 from lab.trace.events import Runstate
 from lab.trace.guest import Event, Guest
 from lab.trace.hypervisor import Hypervisor, vcpu_id
-from lab.trace.spans import intersect, overlap, spans, subtract
+from lab.trace.spans import Spans, Times, intersect, overlap, spans, subtract
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ def check(hypervisor: Hypervisor, guest: Guest, bound: float) -> Alignment:
     return Alignment(len(wakes), int(late.max()) if len(late) else 0, tuple(wrong))
 
 
-def _seen(hypervisor: Hypervisor) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return spans([hypervisor.first], [hypervisor.last + 1])
+def _seen(hypervisor: Hypervisor) -> Spans:
+    return spans([hypervisor.first], [hypervisor.last])
 
 
 def _next(
-    times: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    after: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    times: Times,
+    after: Times,
+) -> Times:
     """The first of ``times`` at or after each; -1 if there is none."""
     padded = np.concatenate([times, [-1]])
     return np.asarray(padded[np.searchsorted(times, after)], np.int64)
@@ -83,17 +84,17 @@ def _next(
 
 def _listed(
     what: str,
-    wrong: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    *columns: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    wrong: npt.NDArray[np.bool_],
+    *columns: Times,
 ) -> list[Violation]:
     rows = np.flatnonzero(wrong)[:SHOWN]
     return [Violation(what, *(int(column[row]) for column in columns)) for row in rows]
 
 
 def _outside(
-    stamps: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    ran: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    whole: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    stamps: Times,
+    ran: Spans,
+    whole: Spans,
 ) -> list[Violation]:
     """Records where the vCPU did not run; its first and last moment count as running."""
     known = overlap(whole, stamps, stamps + 1) > 0

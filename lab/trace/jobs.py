@@ -46,7 +46,8 @@ class Lives:
 
     def of(self, task: int) -> Spans:
         """When a task was switched in, whether or not the vCPU ran."""
-        return self.tasks[self.who == task]
+        found: Spans = self.tasks[self.who == task]
+        return found
 
 
 @dataclass(frozen=True)
