@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from lab import __version__, live, rundir, tracing
@@ -114,6 +115,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "started": time.time(),
         "verdict": None,
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
+        "lock": asdict(prepared.lock),
         "images": {
             "hypervisor": _digest(images.hypervisor),
             "kernel": _digest(images.kernel),

@@ -400,7 +400,7 @@ class Program(Protocol):
 
 @dataclass(frozen=True)
 class ToolchainInfo:
-    """What ``toolchain.info`` prints."""
+    """What ``toolchain.info`` prints. ``lock``: the lock's digest; ``drift``: what differs."""
 
     door: Door
     key: str
@@ -409,6 +409,8 @@ class ToolchainInfo:
     size: int
     versions: Mapping[str, str]
     packages: Mapping[str, str]
+    lock: str = ""
+    drift: tuple[str, ...] = ()
 
 
 class Toolchain(Protocol):

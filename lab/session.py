@@ -179,8 +179,7 @@ class Session:
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
-        async with self._agent() as agent:
-            return await self.guarded(agent.run(argv, within=within))
+        return await self.guarded(dom0_agent.run_in_turns(self._agent, argv, within))
 
     # ------------------------------------------------------------ inside
 
@@ -268,9 +267,10 @@ class Session:
                 found = follower.read()
                 for line in found:
                     self._milestone(line)
-                    if failure := console.failure_in(line):
-                        await follower.aftermath(ended)
-                        return postmortem.lost(self.run, failure, self._step)
+                if any(console.failure_in(line) for line in found):
+                    await follower.aftermath(ended)
+                    failure = console.worst([*found, *follower.read()])
+                    return postmortem.lost(self.run, failure, self._step)
                 if stopped and not found:
                     return postmortem.died(self.run, self._program, self._step, self._ram)
                 await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))

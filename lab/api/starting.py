@@ -12,7 +12,7 @@ from lab.api.context import Context, Run, Status, Up, clean
 from lab.errors import LabError
 from lab.machine.logs import FIRST_LINES, first_lines
 from lab.model import Clock, Layer, Plan, State
-from lab.prepare import Prepared, Workshop
+from lab.prepare import Prepared
 from lab.rundir import LabDir, RunDir
 from lab.scenario import Report
 from lab.session import Session
@@ -98,11 +98,11 @@ def plan_json(context: Context, name: str) -> str:
 
 def prepare(context: Context, plan: Plan) -> Prepared:
     """Make or find everything that a plan needs."""
-    workshop = Workshop(context.door, context.progress)
+    workshop = context.workshop()
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
     guests = workshop.guests([guest.spec for guest in plan.guests])
-    return Prepared(toolchain, images, guests)
+    return Prepared(toolchain, images, guests, workshop.supplies.state)
 
 
 async def _up(

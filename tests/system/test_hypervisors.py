@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
+from lab.api import Context
 from lab.images import xen
 from lab.model import HypervisorSpec, Mount
-from lab.prepare import Workshop
-from lab.progress import Progress
 from lab.store import Store
 from system.world import ROOT, World
 
@@ -57,7 +56,7 @@ int main(void)
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A source tree of Xen, as a user may have one: Debian's package, unpacked."""
-    workshop = Workshop(None, Progress(quiet=True))
+    workshop = Context().workshop()
     workshop.hypervisor(HypervisorSpec("debug", "source", kconfig=(FRAGMENT,)))
     packages = workshop.xen_source()
     (dsc,) = [package.path.name for package in packages if package.path.suffix == ".dsc"]
@@ -150,7 +149,7 @@ def test_shares_are_what_labs_yaml_says(world: World) -> None:
 @pytest.mark.usefixtures("source")
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     """In another folder, at another time; and no path of this machine is in them."""
-    workshop = Workshop(None, Progress(quiet=True))
+    workshop = Context().workshop()
     spec = HypervisorSpec("debug", "source", kconfig=(FRAGMENT,))
     stored = workshop.hypervisor(spec)
     again = xen.build(Store(tmp_path), workshop.toolchain, spec, workshop.xen_source())
