@@ -201,6 +201,7 @@ def _lab(
         trace=tracing.xen(source, (*at, "trace"), shape.trace),
     )
     fit.check(source, at, lab)
+    tracing.fits(source, at, lab)
     return sched.settle(source, at, lab, sched.read(shape.scheduler), hypervisors.values())
 
 
