@@ -135,6 +135,7 @@ async def _run(
                 report = await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
             if report.verdict.layer is Layer.GUEST:
                 report = scenario.with_domains(report, await session.domains())
+            await lifecycle.collect(session, plan.lab, context.progress)
             return report
         finally:
             marks.update(session.marks)
@@ -153,6 +154,8 @@ def _down(lab: LabDir, name: str) -> Status | None:
     interrupted = live.interrupt(lab)
     if found is None and not interrupted:
         return None
+    if found is not None and found.running and not interrupted:
+        lifecycle.collect_late(found)
     lifecycle.stop(lab, rundir.FINISHED)
     if found is None:
         return Status(name, State.OFF)

@@ -72,6 +72,8 @@ def inject(context: Context, name: str, guest: str) -> Up:
         async with attached(found) as session:
             with context.progress.stage(f"guest {guest}") as stage:
                 await session.add_console(guest)
+                if spec.trace:
+                    await session.add_trace(guest)
                 start = found.run.console(guest).stat().st_size
                 await session.inject(planning.guest_plan(spec), image, stage.note)
             lines = await first_lines(found.run, {guest: start}, FIRST_LINES)

@@ -176,7 +176,10 @@ def _download(apt: Apt, cache: Path, resolution: Resolution, missing: Sequence[P
     """Have apt download into a temporary folder; keep only what is exactly right."""
     parent = cache / "packages"
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-") as name:
+    mark = f".new-{resolution.suite}-{resolution.arch}-"
+    for left in parent.glob(f"{mark}*"):  # of a killed command: we hold the lock
+        files.remove_tree(left)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=mark) as name:
         into = Path(name)
         _ask(apt, resolution, missing, into)
         for pin in missing:

@@ -124,12 +124,11 @@ class DockerToolchain:
         )
 
     def _spec(self, program: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        return container.spec(self.image.id, program, user=self._user(), **more)
-
-    def _user(self) -> str:
-        """As whom programs run: an engine without root calls its own user 0."""
-        rootless = any("rootless" in one for one in self.image.security)
-        return "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
+        """A container as the calling user. An engine without root calls its own user 0."""
+        ways = " ".join(self.image.security)
+        user = "0:0" if "name=rootless" in ways else f"{os.getuid()}:{os.getgid()}"
+        remapped = "name=userns" in ways
+        return container.spec(self.image.id, program, user=user, remapped=remapped, **more)
 
     @contextlib.contextmanager
     def _folder(self, stdin: bytes) -> Iterator[Path]:

@@ -19,7 +19,8 @@ from lab.errors import ToolchainError
 from lab.model import Door, Mount, ProgramRecord
 from lab.rundir import LabDir, runtime_root
 from lab.toolchain import docker_container as container
-from lab.toolchain import docker_sweep
+from lab.toolchain import docker_image, docker_sweep
+from lab.toolchain.docker import DockerToolchain
 from lab.toolchain.docker_engine import Engine, RefusedError, address
 from lab.toolchain.docker_program import DockerProgram
 from lab.util import files, process
@@ -168,6 +169,24 @@ def test_a_container_has_nothing_but_what_it_needs(tmp_path: Path) -> None:
     assert [(one["Target"], one["ReadOnly"]) for one in host["Mounts"]] == [
         ("/in", True), ("/out", False), (container.IO, False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("way", "user", "namespace"),
+    [
+        ("name=seccomp,profile=default", f"{os.getuid()}:{os.getgid()}", ""),
+        ("name=rootless", "0:0", ""),
+        ("name=userns", f"{os.getuid()}:{os.getgid()}", "host"),
+    ],
+)
+def test_files_are_the_users_with_every_kind_of_engine(
+    tmp_path: Path, way: str, user: str, namespace: str
+) -> None:
+    """With root, without root, and with user ids of its own."""
+    image = docker_image.DockerImage("id", "name", "key", "base", 1, {}, (way,))
+    door = DockerToolchain(Engine("unix:///none"), image, tmp_path)
+    body = door._spec(container.to_the_end(["true"], tmp_path), labels={})
+    assert (body["User"], body["HostConfig"]["UsernsMode"]) == (user, namespace)
 
 
 def test_network_is_asked_for(tmp_path: Path) -> None:

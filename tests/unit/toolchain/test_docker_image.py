@@ -1,4 +1,4 @@
-"""What the docker door's image is built from, and what a failed build says."""
+"""The image of the docker door: from which list, what a build says."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -
         found = {one.name: archive.extractfile(one) for one in archive}
         text = {name: io.TextIOWrapper(file).read() for name, file in found.items() if file}
     assert tuple(text["packages"].split()) == recipe.package_list()
+    assert text["pinned"] == "make=4.4-2\n"
+    assert text["snapshot"] == "20250101T000000Z"
     assert text["pinned"] == "make=4.4-2\n"
     assert text["snapshot"] == "20250101T000000Z"
     assert text["sources"] == ""
