@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -18,8 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lab.errors import ToolchainError
 from lab.store import Store
-from lab.toolchain import provide, recipe, tree
+from lab.toolchain import docker_engine, provide, recipe, shelf
 from lab.toolchain.rootfs import RootfsToolchain
 from lab.util import debian, process
 
@@ -107,7 +107,7 @@ def _program(name: str, package: str, needed: bool = True) -> Finding:
 
 
 def _bootstrapper(cache: Path) -> Finding:
-    return _program("mmdebstrap", "mmdebstrap", needed=tree.find(cache) is None)
+    return _program("mmdebstrap", "mmdebstrap", needed=shelf.find(cache) is None)
 
 
 def _namespaces() -> Finding:
@@ -152,7 +152,7 @@ def _keyring(cache: Path) -> Finding:
     name = "keyring"
     if Path(provide.KEYRING).is_file():
         return Finding(name, Status.OK, f"Debian's archive keys are in {provide.KEYRING}")
-    if tree.find(cache):
+    if shelf.find(cache):
         return Finding(name, Status.OK, "not installed; not needed, the toolchain is made")
     install = "apt-get install debian-archive-keyring"
     may = provide.root_prefix() is not None
@@ -200,7 +200,7 @@ def _archive(cache: Path) -> Finding:
         _ask(f"{address}/dists/{recipe.SUITE}/InRelease")
     except (OSError, ValueError) as error:
         what = f"{address} does not answer: {error}"
-        if tree.find(cache):
+        if shelf.find(cache):
             return Finding(name, Status.WARN, what, "what is cached still works")
         return Finding(name, Status.FAIL, what, _OUT_OF_REACH)
     return Finding(name, Status.OK, f"{address} answers")
@@ -222,7 +222,7 @@ def _proxies() -> Iterator[tuple[str, str]]:
 
 
 def _toolchain(cache: Path) -> Finding:
-    made = tree.find(cache)
+    made = shelf.find(cache)
     if made is None:
         what = "not made yet: the first command that needs it does, in about a minute"
         return Finding("toolchain", Status.OK, what)
@@ -244,17 +244,13 @@ def _images(cache: Path) -> Finding:
 
 
 def _engine() -> Finding:
-    """Whether a container engine answers; nothing needs one."""
-    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if not address.startswith("unix://"):
-        return Finding("docker", Status.OK, f"an engine is named by DOCKER_HOST: {address}")
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(2)
-        try:
-            client.connect(address.removeprefix("unix://"))
-        except OSError as error:
-            return Finding("docker", Status.OK, f"no engine answers ({error.strerror}); not needed")
-    return Finding("docker", Status.OK, f"an engine answers at {address}")
+    """Whether the docker door can be used; nothing needs it."""
+    where = docker_engine.address()
+    try:
+        docker_engine.Engine(where).ping()
+    except ToolchainError as error:
+        return Finding("docker", Status.OK, f"{error.message}; not needed")
+    return Finding("docker", Status.OK, f"an engine answers at {where}: `auto` is that door")
 
 
 def _mb(size: int) -> str:

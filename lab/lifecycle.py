@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from lab import __version__, live, rundir
+from lab import __version__, live, rundir, tracing
 from lab.errors import LabError
-from lab.model import GuestImage, Image, Plan
+from lab.model import GuestImage, Image, Images, Lab, Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
@@ -27,6 +29,7 @@ def starting(
     ``kept`` says whether the machine outlives the block.
     """
     run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
+    keep_symbols(run, prepared.images)
     lab.make()
     live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
     try:
@@ -47,6 +50,7 @@ def stop(lab: LabDir, how: str, **manifest: Any) -> None:
         found = live.find(lab)
         if found is not None:
             live.end(found, how, ended=time.time(), **manifest)
+            tracing.conclude(found.run)
         live.forget(lab)
 
 
@@ -59,12 +63,43 @@ async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say:
         await session.wait_xen()
     with say.stage("dom0"):
         await session.wait_dom0()
+        if plan.dom0_scheduling:
+            await session.schedule_dom0(plan.dom0_scheduling)
+    if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
+        with say.stage("traces"):
+            await session.start_traces(plan.lab)
     for guest in plan.guests:
         with say.stage(f"guest {guest.name}") as stage:
             keep_elf(session.run, prepared.guests[guest.name])
             await session.inject(guest, prepared.guests[guest.name], stage.note)
     session.guests_run()
     session.run.update_manifest(phases=session.marks)
+
+
+async def collect(session: Session, lab: Lab, say: Progress) -> None:
+    """End the traces of a lab's guests; what dom0 cannot end any more is cut off, no more."""
+    if not (lab.trace or lab.traced):
+        return
+    with say.stage("collecting traces"):
+        try:
+            await session.stop_traces()
+        except LabError as error:
+            session.run.event("traces cut off", reason=error.message)
+
+
+def collect_late(found: live.Live) -> None:
+    """The same for a lab that another command started."""
+    if not (found.run.trace_dir / "log").exists():
+        return
+
+    async def go() -> None:
+        async with Session(found.lab, found.run, found.state) as session:
+            await session.stop_traces()
+
+    try:
+        asyncio.run(go())
+    except LabError as error:
+        found.run.event("traces cut off", reason=error.message)
 
 
 def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
@@ -75,15 +110,18 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "format": 1,
         "xenlab": __version__,
         "lab": plan.lab.name,
+        "hypervisor": plan.lab.hypervisor.name,
         "clock": plan.machine.clock,
         "started": time.time(),
         "verdict": None,
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
+        "lock": asdict(prepared.lock),
         "images": {
             "hypervisor": _digest(images.hypervisor),
             "kernel": _digest(images.kernel),
             "initramfs": _digest(images.initramfs),
             "devicetree": _digest(images.devicetree),
+            **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
         "xen_args": plan.xen_args,
@@ -95,6 +133,12 @@ def keep_elf(run: RunDir, guest: GuestImage) -> None:
     """A copy of the guest's ELF file for debuggers, whatever becomes of the store."""
     if guest.elf:
         shutil.copyfile(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+
+
+def keep_symbols(run: RunDir, images: Images) -> None:
+    """A copy of Xen's symbols, if there are any: for debuggers, and for the run's logs."""
+    if images.symbols:
+        shutil.copyfile(images.symbols.path, run.symbols_file)
 
 
 def _digest(image: Image) -> dict[str, Any]:

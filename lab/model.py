@@ -22,6 +22,10 @@ INITRAMFS_ADDRESS = 0x4C00_0000
 AGENT_PORT = "org.qemu.guest_agent.0"
 CONSOLE_PORT = "console.{name}"
 TIMES_PORT = "times"
+#: And of a lab that is traced: a guest's records, Xen's, and what is said about them.
+TRACE_PORT = "trace.{name}"
+XEN_TRACE_PORT = "trace-xen"
+TRACE_LOG_PORT = "trace-log"
 
 
 class Layer(StrEnum):
@@ -107,8 +111,28 @@ class Prebuilt:
 
 
 @dataclass(frozen=True)
+class Scheduling:
+    """A domain's share of the processors, in the words of Xen's scheduler ``name``.
+
+    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds), and with
+    ``extratime`` also what nobody else has reserved. credit and credit2: a share in proportion
+    to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's default.
+    """
+
+    name: str = ""
+    period: float | None = None
+    budget: float | None = None
+    extratime: bool | None = None
+    weight: int | None = None
+    cap: int | None = None
+
+
+@dataclass(frozen=True)
 class GuestSpec:
-    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any."""
+    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
+
+    ``trace``: bytes of its memory that hold its timing trace; 0: it keeps none.
+    """
 
     name: str
     program: FreeRtosApp | Project | Prebuilt
@@ -116,6 +140,8 @@ class GuestSpec:
     vcpus: int = 1
     cpus: tuple[int, ...] = ()
     cmdline: str = ""
+    scheduler: Scheduling | None = None
+    trace: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,16 +160,33 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Dom0Spec:
-    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any."""
+    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any.
+
+    ``busy``: it computes without end, whatever else it does.
+    """
 
     memory: int = 256 << 20
     vcpus: int | None = None
     cpus: tuple[int, ...] = ()
+    scheduler: Scheduling | None = None
+    busy: bool = False
+
+
+@dataclass(frozen=True)
+class XenTrace:
+    """What Xen's own trace holds: the event groups as they were named, and as a mask."""
+
+    groups: tuple[str, ...]
+    mask: int
 
 
 @dataclass(frozen=True)
 class Lab:
-    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml."""
+    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
+
+    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
+    ``trace`` is Xen's own trace; ``None``: none is kept.
+    """
 
     name: str
     hypervisor: HypervisorSpec
@@ -154,6 +197,13 @@ class Lab:
     expect: tuple[Expectation, ...] = ()
     clock: Clock | None = None
     description: str = ""
+    scheduler: str = ""
+    trace: XenTrace | None = None
+
+    @property
+    def traced(self) -> tuple[str, ...]:
+        """The guests that keep a timing trace."""
+        return tuple(guest.name for guest in self.guests if guest.trace)
 
 
 @dataclass(frozen=True)
@@ -182,7 +232,8 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     """QEMU's arguments for the board itself: what decides its device tree.
 
     The tree that Xen is given was dumped from exactly this board with two ``-serial``;
-    the machine must be started with the same.
+    the machine must be started with the same. Without ``ioeventfd`` a device answers dom0 at
+    once, not when the main loop gets to it, which under the virtual clock would be chance.
     """
     return (
         "-machine", "virt,virtualization=on,highmem=off",
@@ -191,16 +242,22 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",
         "-global", "virtio-mmio.force-legacy=false",
+        "-global", "virtio-mmio.ioeventfd=off",
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class GuestPlan:
-    """A guest as the toolstack will see it. ``config`` is the text of its xl configuration."""
+    """A guest as the toolstack will see it. ``config`` is the text of its xl configuration.
+
+    ``scheduling``: words for ``xl`` that give it its share before it runs; the domain's name
+    is appended.
+    """
 
     name: str
     spec: GuestSpec
     config: str
+    scheduling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +270,7 @@ class Plan:
     dom0_args: str
     consoles: tuple[str, ...]
     guests: tuple[GuestPlan, ...]
+    dom0_scheduling: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- what is built
@@ -244,12 +302,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Images:
-    """What the machine boots."""
+    """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one."""
 
     hypervisor: Image
     kernel: Image
     initramfs: Image
     devicetree: Image
+    symbols: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -301,7 +360,8 @@ class ProgramRecord:
     """Who a started program is, so that a later command finds it and nothing else.
 
     ``id`` is a pid (rootfs, host) or a container id; ``boot_id`` and ``start_time`` (clock
-    ticks since boot, field 22 of proc_pid_stat(5)) make a pid unambiguous.
+    ticks since boot, field 22 of proc_pid_stat(5)) make a pid unambiguous. Of a container,
+    ``pid`` is its first process as this host sees it, ``engine`` where its engine listens.
     """
 
     door: Door
@@ -309,6 +369,8 @@ class ProgramRecord:
     boot_id: str = ""
     start_time: int = 0
     tag: str = ""
+    pid: int = 0
+    engine: str = ""
 
 
 class Program(Protocol):
@@ -324,7 +386,11 @@ class Program(Protocol):
         ...
 
     def returncode(self) -> int | None:
-        """Its exit status, or ``None`` if it still runs or was not our child."""
+        """Its exit status, or ``None`` if it still runs or was not our child.
+
+        Raises:
+            ToolchainError: it ended because its toolchain did (an engine that is gone).
+        """
         ...
 
     def kill(self) -> None:
@@ -334,7 +400,7 @@ class Program(Protocol):
 
 @dataclass(frozen=True)
 class ToolchainInfo:
-    """What ``toolchain.info`` prints."""
+    """What ``toolchain.info`` prints. ``lock``: the lock's digest; ``drift``: what differs."""
 
     door: Door
     key: str
@@ -343,6 +409,8 @@ class ToolchainInfo:
     size: int
     versions: Mapping[str, str]
     packages: Mapping[str, str]
+    lock: str = ""
+    drift: tuple[str, ...] = ()
 
 
 class Toolchain(Protocol):
@@ -387,7 +455,8 @@ class Toolchain(Protocol):
     ) -> Program:
         """Start a program that outlives this process. Its output goes to ``log``.
 
-        ``keep_fds`` stay open in it as long as it lives (a lock).
+        ``keep_fds`` are flock(2)s, held until it ends: it inherits the descriptors or, in a
+        container, locks the files beside them itself (:func:`lab.util.files.twin`).
         """
         ...
 

@@ -8,7 +8,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from lab.model import Clock, GuestPlan, GuestSpec, Lab, MachinePlan, Plan, Prebuilt
+from lab.model import (
+    Clock,
+    GuestPlan,
+    GuestSpec,
+    Lab,
+    MachinePlan,
+    Plan,
+    Prebuilt,
+    Scheduling,
+)
 
 MIB = 1 << 20
 
@@ -19,6 +28,9 @@ DOM0_CONSOLE = "ttyAMA1"
 #: What costs dom0 time and gives it nothing here: the self-tests of its crypto algorithms (most of
 #: its boot), zeroing memory that the emulator hands out zeroed.
 DOM0_QUICK = "cryptomgr.notests init_on_alloc=0"
+#: dom0's CPUs unless told otherwise. A second one doubles its boot (the two wait for each other
+#: through the emulator) and leaves the guests less of the machine.
+DOM0_VCPUS = 1
 #: Where the session puts a guest's files in dom0.
 GUEST_FOLDER = "/lab/guests"
 
@@ -29,32 +41,58 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         lab=lab,
         machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
         xen_args=xen_args(lab),
-        dom0_args=dom0_args(),
+        dom0_args=dom0_args(lab),
         consoles=("xen", "dom0", *(guest.name for guest in lab.guests)),
         guests=tuple(guest_plan(guest) for guest in lab.guests),
+        dom0_scheduling=scheduling(lab.dom0.scheduler),
     )
 
 
 def guest_plan(guest: GuestSpec) -> GuestPlan:
     """A guest alone, for injection into a lab that runs already."""
-    return GuestPlan(guest.name, guest, xl_config(guest))
+    return GuestPlan(guest.name, guest, xl_config(guest), scheduling(guest.scheduler))
+
+
+def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
+    """``xl sched-…`` for a domain, up to ``-d``; empty if there is nothing to say.
+
+    A guest's configuration file cannot say it all: xl.cfg(5) of Xen 4.17 has no ``budget``.
+    """
+    if wanted is None:
+        return ()
+    if wanted.name == "rtds" and wanted.period and wanted.budget:
+        extra = "0" if wanted.extratime is False else "1"
+        microseconds = [str(round(time * 1e6)) for time in (wanted.period, wanted.budget)]
+        return ("sched-rtds", "-v", "all", "-p", microseconds[0], "-b", microseconds[1],
+                "-e", extra, "-d")  # fmt: skip
+    options = [("-w", wanted.weight), ("-c", wanted.cap)]
+    words = [word for flag, value in options if value is not None for word in (flag, str(value))]
+    return (f"sched-{wanted.name}", *words, "-d") if words else ()
 
 
 def xen_args(lab: Lab) -> str:
     """Xen's command line. What the hypervisor's ``args`` say comes last and wins."""
     words = [XEN_CONSOLE, f"dom0_mem={lab.dom0.memory // MIB}M"]
     words += ["bootscrub=0", "console_timestamps=boot"]
-    vcpus = lab.dom0.vcpus or len(lab.dom0.cpus)
-    if vcpus:
-        words.append(f"dom0_max_vcpus={vcpus}")
+    words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
     if lab.dom0.cpus:
         words.append("dom0_vcpus_pin")
+    if lab.scheduler:
+        words.append(f"sched={lab.scheduler}")
+    if lab.hypervisor.origin == "source":
+        # What guests print on Xen's console: all of it, also in a build without DEBUG, and
+        # kept until dom0 has read it.
+        words += ["guest_loglvl=all", "conring_size=1M"]
     return " ".join([*words, lab.hypervisor.args]).strip()
 
 
-def dom0_args() -> str:
-    """dom0's kernel command line."""
-    return f"console={DOM0_CONSOLE} rdinit=/init {DOM0_QUICK}"
+def dom0_args(lab: Lab) -> str:
+    """dom0's kernel command line. A panic ends the machine once its last line is written.
+
+    A Xen from source may show what guests print on its console.
+    """
+    words = ["hypervisor_log=1"] if lab.hypervisor.origin == "source" else []
+    return " ".join([f"console={DOM0_CONSOLE}", "rdinit=/init panic=-1", DOM0_QUICK, *words])
 
 
 def xl_config(guest: GuestSpec) -> str:

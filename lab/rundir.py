@@ -38,6 +38,8 @@ class RunDir:
         self.events_file = path / "events.jsonl"
         self.times_file = self.console_dir / "times"
         self.qemu_log = path / "qemu.log"
+        #: The hypervisor's ELF file; only of one that was built from source.
+        self.symbols_file = path / "xen-syms"
 
     @property
     def id(self) -> str:
@@ -167,7 +169,7 @@ def runtime_root() -> Path:
 
 def lab_dir(runs: Path, lab: str) -> LabDir:
     """The folder of the lab ``lab`` whose runs lie in ``runs``: the same in every command."""
-    identity = f"{runs.resolve()}\0{lab}".encode()
+    identity = os.fsencode(f"{runs.resolve()}\0{lab}")
     return LabDir(runtime_root() / hashlib.sha256(identity).hexdigest()[:12])
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from lab import config
-from lab.api.context import Context
-from lab.doctor import Finding, check
+from lab.api.context import Context, clean
 from lab.model import GuestImage, Image, ToolchainInfo
-from lab.prepare import Workshop
 from lab.store import Store, cache_root, describe
+
+if TYPE_CHECKING:
+    from lab.doctor import Finding
 
 
 def guest_build(context: Context, name: str) -> GuestImage:
@@ -18,13 +20,26 @@ def guest_build(context: Context, name: str) -> GuestImage:
     Raises:
         GuestError: it does not compile.
     """
+    clean(context)
     spec = config.find_guest(context.labs(), name)
-    return Workshop(context.door, context.progress).guests([spec])[name]
+    return context.workshop().guests([spec])[name]
 
 
-def image_build(context: Context, refresh: bool = False) -> list[Image]:
-    """Build or find Xen, dom0's kernel and the initramfs; ``refresh`` looks for newer packages."""
-    return Workshop(context.door, context.progress, refresh=refresh).base_images()
+def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[str, Image]]:
+    """Build or find images, by what they are.
+
+    With ``hypervisor``, a name of labs.yaml: that one's files. Else the packaged Xen, dom0's
+    kernel and the initramfs.
+
+    Raises:
+        ImageError: it does not compile; the compiler's words are the tail.
+    """
+    clean(context)
+    workshop = context.workshop()
+    if hypervisor is None:
+        return [(image.kind, image) for image in workshop.base_images()]
+    spec = config.find_hypervisor(context.labs(), hypervisor)
+    return list(workshop.hypervisor(spec).items())
 
 
 def image_list() -> list[dict[str, Any]]:
@@ -33,10 +48,22 @@ def image_list() -> list[dict[str, Any]]:
 
 
 def toolchain_build(context: Context) -> ToolchainInfo:
-    """Make or find the toolchain."""
-    return Workshop(context.door, context.progress).toolchain.info()
+    """Make or find the toolchain.
+
+    Raises:
+        ToolchainError: it cannot be had, or is not the locked one and must be.
+    """
+    clean(context)
+    workshop = context.workshop()
+    info = workshop.toolchain.info()
+    state = workshop.supplies.state
+    return replace(info, lock=state.digest, drift=tuple(map(str, state.drift)))
 
 
 def doctor(context: Context) -> list[Finding]:
     """What this machine has and lacks."""
-    return check(cache_root(), context.runs)
+    # Only where it is used: what it imports for the network costs every command otherwise.
+    from lab.api import agreement
+    from lab.doctor import check
+
+    return [*check(cache_root(), context.runs), agreement.lock_finding(context)]

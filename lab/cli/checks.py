@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lab import api
-from lab.bench.measure import measure
 from lab.cli.glue import command, print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
@@ -23,7 +22,8 @@ def run_tests(unit: bool = False, only: str = "") -> int:
         tests = resource("tests")
     except FileNotFoundError:
         raise UsageError("the tests are in the project's checkout, not in the package") from None
-    argv = [sys.executable, "-m", "pytest", str(tests), "--rootdir", str(tests.parent)]
+    quick_first = [*sorted(tests.glob("test_*.py")), tests / "unit", tests / "system"]
+    argv = [sys.executable, "-m", "pytest", *map(str, quick_first), "--rootdir", str(tests.parent)]
     argv += ["-m", "not system"] if unit else []
     argv += ["-k", only] if only else []
     os.chdir(tests.parent)
@@ -34,11 +34,13 @@ def run_tests(unit: bool = False, only: str = "") -> int:
     "bench",
     labs="the file that describes the labs",
     json="print JSON for programs",
-    door="toolchain: auto, rootfs, host",
+    door="toolchain: auto, docker, rootfs, host",
     rounds="how often each boot is repeated",
 )
 def run_bench(labs: str = "labs.yaml", door: str = "", rounds: int = 3, json: bool = False) -> int:
     """Measure boots, injection and sizes against the naive boot, in one session."""
+    from lab.bench.measure import measure
+
     context = api.Context(Path(labs), door or None, Progress())
     figures = measure(context, rounds, say)
     if json:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.config import resolve, schema
+from lab.config import resolve, sched, schema
 from lab.config.source import read
 from lab.config.units import nearest
 from lab.errors import UsageError
-from lab.model import GuestSpec, Lab, Labs
+from lab.model import GuestSpec, HypervisorSpec, Lab, Labs
 from lab.util.terminal import quote
 
 
@@ -35,15 +35,29 @@ def find_lab(labs: Labs, name: str) -> Lab:
     return labs.labs[name]
 
 
-def find_guest(labs: Labs, name: str) -> GuestSpec:
-    """The guest of that name.
+def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
+    """The guest of that name, as it will be in the lab ``into``.
+
+    Raises:
+        UsageError: there is none (the message has the nearest name), or it does not fit there.
+    """
+    if name not in labs.guests:
+        raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
+    guest = labs.guests[name]
+    lab = labs.labs.get(into) if into else None
+    return sched.for_guest(lab, guest) if lab else guest
+
+
+def find_hypervisor(labs: Labs, name: str) -> HypervisorSpec:
+    """The hypervisor of that name.
 
     Raises:
         UsageError: there is none; the message has the nearest name.
     """
-    if name not in labs.guests:
-        raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
-    return labs.guests[name]
+    if name not in labs.hypervisors:
+        near = nearest(name, labs.hypervisors)
+        raise UsageError(f"no hypervisor {quote(name)}{near}", hint=_where(labs))
+    return labs.hypervisors[name]
 
 
 def _where(labs: Labs) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, schema
+from lab.config import fit, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.util.terminal import quote
@@ -100,6 +100,8 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         vcpus=shape.vcpus,
         cpus=tuple(shape.cpus),
         cmdline=shape.cmdline,
+        scheduler=sched.read(shape.scheduler),
+        trace=tracing.ring(source, at, shape),
     )
 
 
@@ -182,7 +184,13 @@ def _lab(
         hypervisor=hypervisors.get(shape.hypervisor, hypervisors["stock"]),
         cpus=shape.cpus,
         memory=shape.memory,
-        dom0=model.Dom0Spec(shape.dom0.memory, shape.dom0.vcpus, tuple(shape.dom0.cpus)),
+        dom0=model.Dom0Spec(
+            shape.dom0.memory,
+            shape.dom0.vcpus,
+            tuple(shape.dom0.cpus),
+            sched.read(shape.dom0.scheduler),
+            shape.dom0.busy,
+        ),
         guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
         expect=tuple(
             _expectation(source, (*at, "expect", i), item, shape.guests)
@@ -190,9 +198,11 @@ def _lab(
         ),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
+        trace=tracing.xen(source, (*at, "trace"), shape.trace),
     )
     fit.check(source, at, lab)
-    return lab
+    tracing.fits(source, at, lab)
+    return sched.settle(source, at, lab, sched.read(shape.scheduler), hypervisors.values())
 
 
 def _expectation(

@@ -37,6 +37,11 @@ def _kind(value: Any) -> str:
     return "mapping" if isinstance(value, dict) else "list"
 
 
+#: A guest's trace: its size in bytes if none is given, and what it may be.
+TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
+#: Xen's schedulers by the names of its option ``sched=`` (docs/misc/xen-command-line).
+SCHEDULERS = ("credit", "credit2", "rtds", "null", "arinc653")
+
 Name = Annotated[str, _scalar(units.name, "a name")]
 GuestName = Annotated[str, _scalar(units.guest_name, "a name")]
 Size = Annotated[int, _scalar(units.size, "a size such as 16M")]
@@ -65,6 +70,41 @@ class Hypervisor(Shape):
     args: Args = ""
 
 
+class Scheduling(Shape):
+    """A domain's share, for the scheduler ``name`` (a lab's own if it is left out)."""
+
+    name: Annotated[str, _scalar(units.one_of(*SCHEDULERS), "a word")] | None = None
+    period: Seconds | None = None
+    budget: Seconds | None = None
+    extratime: Flag | None = None
+    weight: Annotated[int, _scalar(units.count(1, 65535), "a number")] | None = None
+    cap: Annotated[int, _scalar(units.count(0, 800), "a number of percent")] | None = None
+
+
+def _named(value: Any) -> Any:
+    """``scheduler: rtds`` is short for ``scheduler: {name: rtds}``."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Scheduler = Annotated[Scheduling, BeforeValidator(_named)]
+
+
+def _trace(text: str) -> int:
+    """``true`` is 1M of records; a size is a power of two, for the ring's indices wrap."""
+    if text in ("true", "false"):
+        return TRACE_SIZE if text == "true" else 0
+    size = units.size(text)
+    if size & (size - 1) or not LEAST_TRACE <= size <= MOST_TRACE:
+        raise ValueError(f"{quote(text)} is none of 4K, 8K, 16K, … 32M")
+    return size
+
+
+class Trace(Shape):
+    """``xen``: groups of Xen's events (public/trace.h), or masks such as 0x2f000."""
+
+    xen: Annotated[list[Text], BeforeValidator(_one_or_more)]
+
+
 class Guest(Shape):
     """Exactly one program: ``freertos``, ``project`` or ``kernel`` alone."""
 
@@ -79,12 +119,16 @@ class Guest(Shape):
     vcpus: Vcpus = 1
     cpus: Cpus = []
     cmdline: Args = ""
+    scheduler: Scheduler | None = None
+    trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
 
 
 class Dom0(Shape):
     memory: Size = 256 << 20
     vcpus: Vcpus | None = None
     cpus: Cpus = []
+    scheduler: Scheduler | None = None
+    busy: Flag = False
 
 
 class Expect(Shape):
@@ -100,6 +144,8 @@ class Lab(Shape):
     cpus: Vcpus = 1
     memory: Size = 1 << 30
     dom0: Dom0 = Dom0()
+    scheduler: Scheduler | None = None
+    trace: Trace | None = None
     guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []
     expect: list[Expect] = []
     clock: Annotated[str, _scalar(units.one_of("host", "virtual"), "a word")] | None = None
@@ -118,6 +164,10 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("guests", "*"): Guest,
     ("labs", "*"): Lab,
     ("labs", "*", "dom0"): Dom0,
+    ("labs", "*", "trace"): Trace,
+    ("guests", "*", "scheduler"): Scheduling,
+    ("labs", "*", "scheduler"): Scheduling,
+    ("labs", "*", "dom0", "scheduler"): Scheduling,
     ("labs", "*", "expect", "*"): Expect,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from lab.dom0.agent import Agent, Result
 from lab.errors import Dom0Error, ToolstackError
@@ -41,19 +42,38 @@ async def put(agent: Agent, name: str, files: dict[str, bytes]) -> None:
         await agent.write_file(f"{GUESTS}/{name}.{suffix}", data)
 
 
-async def create(agent: Agent, name: str) -> None:
+async def create(agent: Agent, name: str, scheduling: Sequence[str] = ()) -> None:
     """Create the domain ``name`` from its placed files and let it run.
+
+    ``scheduling``: words for ``xl`` that give it its share of the processors first; the name
+    is appended.
 
     Raises:
         ToolstackError: ``xl`` refused it; its own words are the tail.
     """
-    result = await agent.run(["lab-guest", "create", name], within=60.0)
+    result = await agent.run(["lab-guest", "create", name, *scheduling], within=60.0)
     if result.status != 0:
         raise ToolstackError(
             f"xl refused to create guest {name} (exit status {result.status})",
             command=f"xl create {GUESTS}/{name}.cfg",
             tail=_words(result),
             hint="check that its kernel is a kernel for Xen on ARM32 and that its memory fits",
+        )
+
+
+async def schedule(agent: Agent, domain: str, scheduling: Sequence[str]) -> None:
+    """Give a domain that runs its share of the processors.
+
+    Raises:
+        ToolstackError: ``xl`` refused it; its own words are the tail.
+    """
+    argv = ["xl", *scheduling, domain]
+    result = await agent.run(argv, within=30.0)
+    if result.status != 0:
+        raise ToolstackError(
+            f"xl refused the share of {domain} (exit status {result.status})",
+            command=" ".join(argv),
+            tail=_words(result),
         )
 
 

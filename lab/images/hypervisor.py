@@ -1,4 +1,4 @@
-"""The hypervisor that the machine boots."""
+"""The hypervisor that the machine boots: packaged, or built from source (lab.images.xen)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from lab.model import Image, Package
 from lab.store import Store
 
 PACKAGE = "xen-hypervisor-4.17-armhf"
+#: The tools in dom0. They speak to the hypervisor of the same major and minor version only:
+#: the interface of sysctl and domctl may change with each (xen/include/public/domctl.h).
+TOOLS = "xen-utils-4.17"
 RECIPE = 1
+
+#: What every Xen on ARM names itself to dom0, in the device tree that it makes for it
+#: (xen/arch/arm/domain_build.c, make_hypervisor_node).
+_COMPATIBLE = re.compile(rb"xen,xen-(\d{1,3}\.\d{1,3})\0")
 
 
 def packaged(store: Store, packages: Sequence[Package]) -> Image:
@@ -28,6 +35,29 @@ def packaged(store: Store, packages: Sequence[Package]) -> Image:
         (folder / "xen").write_bytes(_only_zimage(tree, package))
 
     return store.make("hypervisor", inputs, build).image("xen")
+
+
+def version(image: Image) -> str:
+    """Xen's major and minor version, ``4.17``, read out of its image; empty if it has none."""
+    found = _COMPATIBLE.search(image.path.read_bytes())
+    return found[1].decode() if found else ""
+
+
+def check_tools(name: str, image: Image, packages: Sequence[Package]) -> None:
+    """Refuse a hypervisor that the tools in dom0 cannot speak to.
+
+    Raises:
+        ImageError: its version is not theirs; both are named.
+    """
+    tools = deb.named(packages, TOOLS).version
+    found = version(image)
+    if found != ".".join(re.split(r"[.+~-]", tools)[:2]):
+        raise ImageError(
+            f"hypervisor {name} is Xen {found or 'of an unknown version'}, "
+            f"the tools in dom0 ({TOOLS}) are of Xen {tools}: they may not understand each other; "
+            "--force boots it anyway",
+            hint="use a Xen of the tools' version, or see how far it gets: --force",
+        )
 
 
 def _only_zimage(tree: deb.Tree, package: Package) -> bytes:

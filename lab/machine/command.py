@@ -15,7 +15,11 @@ from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     TIMES_PORT,
+    TRACE_LOG_PORT,
+    TRACE_PORT,
+    XEN_TRACE_PORT,
     Clock,
+    Lab,
     MachinePlan,
     Plan,
     board_arguments,
@@ -23,6 +27,7 @@ from lab.model import (
 
 #: Where things lie inside the toolchain.
 IMAGES, LIVE, CONSOLES, RAM = "/lab/images", "/lab/live", "/lab/console", "/lab/ram"
+TRACES = "/lab/trace"
 
 #: All denials that QEMU offers (qemu(1), -sandbox).
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -82,6 +87,33 @@ def consoles(plan: Plan) -> list[str]:
     return argv
 
 
+def traces(plan: Plan) -> list[str]:
+    """dom0's ports for what is traced, if anything is: as with consoles, QEMU archives it."""
+    argv = []
+    for device, (name, _) in trace_ports(plan.lab).items():
+        argv += ["-chardev", pipe(device)]
+        argv += ["-device", _json(**port_of(device, name))]
+    return argv
+
+
+def trace_ports(lab: Lab) -> dict[str, tuple[str, str]]:
+    """The ports of what a lab traces, by chardev: the port's name, and the file it fills."""
+    found = {TRACE_LOG_PORT: (TRACE_LOG_PORT, "log")} if lab.trace or lab.traced else {}
+    if lab.trace:
+        found[XEN_TRACE_PORT] = XEN_TRACE_PORT, "xen.bin"
+    for guest in lab.traced:
+        found |= guest_trace_ports(guest)
+    return found
+
+
+def guest_trace_ports(guest: str) -> dict[str, tuple[str, str]]:
+    """The same for a guest alone."""
+    return {
+        TRACE_LOG_PORT: (TRACE_LOG_PORT, "log"),
+        f"trace-guest-{guest}": (TRACE_PORT.format(name=guest), f"{guest}.records"),
+    }
+
+
 def chardev(guest: str) -> str:
     """The id of the chardev of a guest's console."""
     return f"guest-{guest}"
@@ -89,12 +121,12 @@ def chardev(guest: str) -> str:
 
 def port(guest: str) -> dict[str, Any]:
     """The virtio-serial port of a guest's console, for ``-device`` or ``device_add``."""
-    return {
-        "driver": "virtserialport",
-        "id": f"port-{guest}",
-        "chardev": chardev(guest),
-        "name": CONSOLE_PORT.format(name=guest),
-    }
+    return port_of(chardev(guest), CONSOLE_PORT.format(name=guest)) | {"id": f"port-{guest}"}
+
+
+def port_of(device: str, name: str) -> dict[str, Any]:
+    """The port ``name`` of a chardev."""
+    return {"driver": "virtserialport", "id": f"port-{device}", "chardev": device, "name": name}
 
 
 def pipe(name: str) -> str:
@@ -107,7 +139,7 @@ def qemu(plan: Plan, tag: str) -> list[str]:
     return [
         "qemu-system-arm",
         "-name", f"guest={tag},debug-threads=on",
-        *board(plan.machine), *clock(plan.machine), *loaded(), *consoles(plan),
+        *board(plan.machine), *clock(plan.machine), *loaded(), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-sandbox", SANDBOX,

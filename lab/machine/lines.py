@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lab.machine.explain import explainer
 from lab.util.terminal import escape_lines
 
 #: A longer line is cut into pieces of this many bytes.
 MAX_LINE = 16 << 10
+#: A crash dump of Xen's is shorter (xen/arch/arm/traps.c, show_execution_state).
+DUMP_LINES = 80
 #: At most so much of one file is read at a time.
 CHUNK = 1 << 20
 
@@ -101,10 +104,22 @@ class LogReader:
 
 
 def tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a log, escaped; empty if there is no log."""
+    """The last lines of a log, escaped and explained; empty if there is no log.
+
+    Of Xen's log: the whole dump of a crash, if it ends with one.
+    """
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
-            return escape_lines(file.read(), last=lines)
+            raw = file.read()
     except OSError:
         return ""
+    found = escape_lines(raw, last=max(lines, _crash(raw) if path.name == "xen.log" else 0))
+    return "\n".join(map(explainer(path), found.split("\n")))
+
+
+def _crash(raw: bytes) -> int:
+    """How many lines the dump of a crash takes at the end of Xen's log; 0: there is none."""
+    start = raw.rfind(b"----[ Xen-")
+    count = raw.count(b"\n", start) + 1
+    return count if start >= 0 and count <= DUMP_LINES else 0

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 
 from lab.machine.console import Follower
+from lab.machine.explain import explainer
 from lab.machine.lines import LogReader
 from lab.machine.merge import merge
 from lab.model import Program
@@ -24,12 +25,13 @@ SHOWN = 6
 def lines_of(log: Path) -> Iterator[str]:
     """One console's lines."""
     reader = LogReader(log.stem, log)
+    explain = explainer(log)
     try:
         while lines := reader.read():
             for line in lines:
-                yield escape(line.raw)
+                yield explain(escape(line.raw))
         if reader.partial:
-            yield escape(reader.partial.raw)
+            yield explain(escape(reader.partial.raw))
     finally:
         reader.close()
 
@@ -37,8 +39,9 @@ def lines_of(log: Path) -> Iterator[str]:
 def merged(files: Mapping[str, Path], times: Path) -> Iterator[str]:
     """All consoles in time order."""
     width = max((len(name) for name in files), default=0)
+    explain = {name: explainer(path) for name, path in files.items()}
     for entry in merge(files, times):
-        yield entry.show(width)
+        yield entry.show(width, explain[entry.line.console])
 
 
 def follow(files: Mapping[str, Path], program: Program | None) -> Iterator[str]:
@@ -79,12 +82,13 @@ async def _follow(
     ended = waiting.end_of(program) if program else asyncio.Event()
     if program is None:
         ended.set()
+    explain = {name: explainer(path) for name, path in files.items()}
     with Follower(files) as follower:
         while True:
             stopped = ended.is_set()
             lines = follower.read()
             for line in lines:
-                yield line.console, escape(line.raw)
+                yield line.console, explain[line.console](escape(line.raw))
             if stopped and not lines:
                 return
             if not lines:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,10 @@ class Merged:
     time: float | None
     line: Line
 
-    def show(self, width: int = 8) -> str:
-        """For a terminal: time, console, text; harmless."""
+    def show(self, width: int = 8, explain: Callable[[str], str] = str) -> str:
+        """For a terminal: time, console, text as ``explain`` has it; harmless."""
         stamp = " " * 12 if self.time is None else f"{self.time:12.6f}"
-        return f"[{stamp}] {self.line.console:<{width}} | {escape(self.line.raw)}"
+        return f"[{stamp}] {self.line.console:<{width}} | {explain(escape(self.line.raw))}"
 
 
 def merge(files: Mapping[str, Path], times: Path | None = None) -> Iterator[Merged]:

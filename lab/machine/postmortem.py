@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from lab.errors import Dom0Error, HypervisorError, LabError, MachineError
+from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, ToolchainError
 from lab.machine.console import Failure
 from lab.machine.lines import tail
 from lab.model import Layer, Program
@@ -18,7 +18,10 @@ BUS_ERROR = 128 + 7
 
 def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -> LabError:
     """QEMU ended; nothing on a console says why."""
-    status = program.returncode() if program else None
+    try:
+        status = program.returncode() if program else None
+    except ToolchainError as gone:  # and QEMU with it
+        return gone
     how = "" if status is None else f" with exit status {status}"
     hint = f"its output is in {run.qemu_log}"
     if status == BUS_ERROR and memory:

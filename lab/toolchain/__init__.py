@@ -6,14 +6,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.errors import ToolchainError, UsageError
+from lab.errors import UsageError
 from lab.model import Door, Program, ProgramRecord, Toolchain
 from lab.store import cache_root
+from lab.toolchain.docker import open_docker
+from lab.toolchain.docker_engine import Engine, address
+from lab.toolchain.docker_program import DockerProgram, machines
+from lab.toolchain.docker_sweep import sweep_engines
 from lab.toolchain.host import open_host
 from lab.toolchain.program import HostProgram, tagged
 from lab.toolchain.rootfs import open_rootfs
+from lab.toolchain.wanted import ANYTHING, Wanted
 
-__all__ = ["adopt", "open_toolchain", "programs_of"]
+__all__ = ["Wanted", "adopt", "open_toolchain", "programs_of", "sweep_engines"]
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -23,10 +28,14 @@ def open_toolchain(
     *,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    wanted: Wanted = ANYTHING,
 ) -> Toolchain:
     """The toolchain, through ``door``; made first if need be, with ``progress`` told.
 
-    ``$LAB_DOOR`` decides what ``auto`` means; without it, it is the rootfs door.
+    ``wanted``: of which packages. The host door has its own, whatever is wanted.
+
+    ``$LAB_DOOR`` decides what ``auto`` means; without it, it is Docker where an engine answers
+    within two seconds and this user may use it, else the rootfs door.
 
     Raises:
         UsageError: there is no such door.
@@ -34,18 +43,20 @@ def open_toolchain(
     """
     chosen = os.environ.get("LAB_DOOR", "auto") if door == "auto" else door
     root = cache or cache_root()
-    if chosen in ("auto", Door.ROOTFS):
-        return open_rootfs(root, progress)
+    if chosen == "auto":
+        chosen = Door.DOCKER if Engine(address()).answers() else Door.ROOTFS
+    if chosen == Door.ROOTFS:
+        return open_rootfs(root, progress, wanted)
     if chosen == Door.HOST:
         return open_host(progress)
     if chosen == Door.DOCKER:
-        raise ToolchainError("the docker door is not there yet", hint="use --door rootfs")
+        return open_docker(root, progress, wanted)
     raise UsageError(f"there is no door {chosen!r}", hint=f"one of: {', '.join(DOORS)}")
 
 
 def adopt(record: ProgramRecord) -> Program:
     """The program of a record, whichever door started it; needs no toolchain."""
-    return HostProgram(record)
+    return DockerProgram(record) if record.door is Door.DOCKER else HostProgram(record)
 
 
 def programs_of(record: ProgramRecord | None, tag: str) -> list[Program]:
@@ -53,5 +64,5 @@ def programs_of(record: ProgramRecord | None, tag: str) -> list[Program]:
 
     A command that is killed between starting a program and recording it leaves the latter.
     """
-    known = [adopt(record)] if record else []
-    return [program for program in known if program.alive()] + list(tagged(tag))
+    known: list[Program] = [adopt(record)] if record else []
+    return [*known, *tagged(tag), *machines(tag)]

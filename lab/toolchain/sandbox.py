@@ -12,16 +12,14 @@ from typing import IO
 
 from lab.errors import ToolchainError
 from lab.model import Completed, Door, Mount, Program, ProgramRecord
-from lab.toolchain import bwrap
+from lab.toolchain import bwrap, outcome
 from lab.toolchain.program import HostProgram
 from lab.util import process
-from lab.util.terminal import escape_lines
 
 #: What a program with network sees of this machine's way to it. Missing ones are skipped.
 NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
 #: How long bubblewrap may take to set up its namespaces.
 ENTER_SECONDS = 30.0
-TAG = "LAB_TAG"
 
 
 class Sandbox:
@@ -48,8 +46,8 @@ class Sandbox:
         check: bool = True,
         stdin: bytes = b"",
     ) -> Completed:
-        _check_mounts(mounts)
-        extra = _proxy_variables() if network else {}
+        outcome.check_mounts(mounts)
+        extra = outcome.proxy_variables() if network else {}
         line = bwrap.command(
             [*self._root, *(_network_files() if network else ())],
             argv,
@@ -61,13 +59,13 @@ class Sandbox:
         try:
             done = process.run(line, timeout=timeout, stdin=stdin)
         except process.TimedOut as late:
-            raise _late(argv, timeout, late.completed) from None
+            raise outcome.late(argv, timeout, late.completed) from None
         except FileNotFoundError:
             raise no_bwrap() from None
         done = Completed(tuple(argv), done.returncode, done.stdout, done.stderr, done.seconds)
         _not_entered(done)
         if check and done.returncode:
-            raise _failed(done)
+            raise outcome.failed(done)
         return done
 
     def start(
@@ -80,7 +78,7 @@ class Sandbox:
         keep_fds: Sequence[int] = (),
     ) -> Program:
         """Start a program; it has ended when everything that it started has ended too."""
-        _check_mounts(mounts)
+        outcome.check_mounts(mounts)
         told, tell = os.pipe()
         hold, go = os.pipe()
         try:
@@ -88,7 +86,7 @@ class Sandbox:
                 self._root,
                 argv,
                 mounts=mounts,
-                env=self._env | {TAG: tag},
+                env=self._env | {outcome.TAG: tag},
                 options=["--info-fd", str(tell), "--block-fd", str(hold)],
             )
             starter = _spawn(line, log, [*keep_fds, tell, hold])
@@ -111,14 +109,6 @@ def no_bwrap() -> ToolchainError:
         "bubblewrap (bwrap) is not installed",
         hint="apt-get install bubblewrap",
     )
-
-
-def _check_mounts(mounts: Sequence[Mount]) -> None:
-    for mount in mounts:
-        if not mount.source.exists():
-            raise ToolchainError(
-                f"cannot show {mount.source} to the toolchain: there is no such file or folder"
-            )
 
 
 def _spawn(line: list[str], log: IO[bytes], fds: Sequence[int]) -> process.Child:
@@ -162,17 +152,10 @@ def _record(
         raise ToolchainError(
             "the toolchain could not be entered",
             command=shlex.join(argv),
-            tail=_tail_of(log),
+            tail=outcome.tail_of(log),
             hint=ENTER_HINT,
         )
     return ProgramRecord(door, str(pid), process.boot_id(), started, tag)
-
-
-def _tail_of(log: IO[bytes]) -> str:
-    try:
-        return escape_lines(Path(str(log.name)).read_bytes(), last=20)
-    except OSError:
-        return ""
 
 
 ENTER_HINT = (
@@ -188,12 +171,7 @@ def _not_entered(done: Completed) -> None:
         return
     what = first.removeprefix("bwrap: ")
     if what.startswith("execvp "):
-        raise ToolchainError(
-            f"the toolchain has no program {done.argv[0]}",
-            command=shlex.join(done.argv),
-            tail=first,
-            hint="`inv toolchain.info` lists its packages; dockerfiles/packages is their list",
-        )
+        raise outcome.no_program(done, first)
     hint = ENTER_HINT if "ource path" not in what else "check the folders that are mounted"
     raise ToolchainError(
         "the toolchain could not be entered",
@@ -201,27 +179,6 @@ def _not_entered(done: Completed) -> None:
     )  # fmt: skip
 
 
-def _failed(done: Completed) -> ToolchainError:
-    return ToolchainError(
-        f"{Path(done.argv[0]).name} failed in the toolchain (exit status {done.returncode})",
-        command=shlex.join(done.argv),
-        tail=escape_lines(done.stdout + done.stderr, last=20),
-    )
-
-
-def _late(argv: Sequence[str], timeout: float, done: Completed) -> ToolchainError:
-    return ToolchainError(
-        f"{Path(argv[0]).name} took longer than {timeout:g} s in the toolchain and was ended",
-        command=shlex.join(argv),
-        tail=escape_lines(done.stdout + done.stderr, last=20),
-    )
-
-
 def _network_files() -> list[str]:
     found = [(Path(name).resolve(), name) for name in NETWORK_FILES if Path(name).is_file()]
     return [part for real, name in found for part in ("--ro-bind", str(real), name)]
-
-
-def _proxy_variables() -> dict[str, str]:
-    return {name: os.environ[name] for name in process.KEPT_ENVIRONMENT
-            if name.lower().endswith("_proxy") and name in os.environ}  # fmt: skip

@@ -94,6 +94,14 @@ def _write_atomic(path: Path, raw: bytes) -> None:
         raise
 
 
+def twin(lock: Path) -> Path:
+    """The file beside a lock that is locked in its place by who cannot inherit the descriptor.
+
+    Whoever claims the lock must find its twin free too.
+    """
+    return lock.with_name(f"{lock.name}.twin")
+
+
 def _umask() -> int:
     """This process's umask (proc_pid_status(5)); umask(2) can only be read by setting it."""
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -110,6 +118,20 @@ def remove_tree(path: Path) -> None:
         with contextlib.suppress(OSError):
             Path(folder).chmod(0o700)
     shutil.rmtree(path)
+
+
+def try_lock(path: Path) -> int | None:
+    """Take an exclusive lock on ``path`` (made if missing); ``None`` if somebody holds it.
+
+    The descriptor is the caller's to close; the lock lives as long as any copy of it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
 
 
 @contextlib.contextmanager

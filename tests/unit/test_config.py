@@ -45,10 +45,12 @@ def refused(folder: Path, text: str | bytes) -> str:
 def test_shipped_labs_are_good(root: Path, tmp_path: Path) -> None:
     """labs.yaml of the checkout loads, whether or not the applications are there yet."""
     shutil.copy(root / "labs.yaml", tmp_path)
-    for app in ("hello", "selftest"):
+    shutil.copytree(root / "images/hypervisor", tmp_path / "images/hypervisor")
+    for app in ("hello", "selftest", "periodic", "noisy"):
         (tmp_path / "images/freertos/apps" / app).mkdir(parents=True)
     labs = config.load(tmp_path / "labs.yaml")
-    assert set(labs.labs) == {"hello", "selftest", "two-guests", "pinned"}
+    shipped = {"hello", "selftest", "two-guests", "pinned", "emergency-console", "rtds", "null"}
+    assert shipped <= set(labs.labs)
     assert labs.labs["pinned"].guests[0].cpus == (1,)
     assert len({guest.name for guest in labs.labs["two-guests"].guests}) == 2
     found = re.search(labs.labs["selftest"].expect[0].text, "selftest: PASS (23 checks)")
@@ -58,7 +60,7 @@ def test_shipped_labs_are_good(root: Path, tmp_path: Path) -> None:
 def test_everything_arrives_in_the_model(folder: Path) -> None:
     text = """
 hypervisors:
-  debug: {from: source, kconfig: g.bin, args: sched=rtds}
+  debug: {from: source, kconfig: d.config, args: sched=rtds}
 guests:
   a: {freertos: app, kernel: app, memory: 32M, cpus: 0, emergency_console: true}
   p: {project: app, build: "make -C 'a b'", kernel: out/x.bin, elf: out/x.elf}
@@ -76,9 +78,10 @@ labs:
       - {on: xen, line: no, within: 1.5s}
       - {on: k, regex: 'a+'}
 """
+    (folder / "d.config").write_text("CONFIG_DEBUG=y\n")
     lab = load(folder, text).labs["all"]
     assert (lab.memory, lab.cpus, lab.clock) == (2 << 30, 2, Clock.VIRTUAL)
-    assert lab.hypervisor.kconfig == (folder / "g.bin",)
+    assert lab.hypervisor.kconfig == (folder / "d.config",)
     a, p, k = lab.guests
     assert a.program == FreeRtosApp(folder / "app", folder / "app", True)
     build = ("make", "-C", "a b")

@@ -18,6 +18,7 @@ from lab.model import (
     HypervisorSpec,
     Lab,
     Prebuilt,
+    Scheduling,
 )
 
 HELLO = GuestSpec("hello", FreeRtosApp(Path("/src/hello")))
@@ -37,11 +38,13 @@ on_crash = "preserve"
 
 GOLDEN_PLAN = {
     "consoles": ["xen", "dom0", "hello"],
-    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init cryptomgr.notests init_on_alloc=0",
+    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init panic=-1 {planning.DOM0_QUICK}",
+    "dom0_scheduling": [],
     "guests": [
         {
             "config": GOLDEN_XL,
             "name": "hello",
+            "scheduling": [],
             "spec": {
                 "cmdline": "",
                 "cpus": [],
@@ -52,6 +55,8 @@ GOLDEN_PLAN = {
                     "emergency_console": False,
                     "kernel_tree": None,
                 },
+                "scheduler": None,
+                "trace": 0,
                 "vcpus": 1,
             },
         }
@@ -60,7 +65,13 @@ GOLDEN_PLAN = {
         "clock": None,
         "cpus": 1,
         "description": "",
-        "dom0": {"cpus": [], "memory": 268435456, "vcpus": None},
+        "dom0": {
+            "busy": False,
+            "cpus": [],
+            "memory": 268435456,
+            "scheduler": None,
+            "vcpus": None,
+        },
         "expect": [{"on": "hello", "regex": False, "text": "hi", "within": 10.0}],
         "guests": ["…"],
         "hypervisor": {
@@ -72,10 +83,12 @@ GOLDEN_PLAN = {
         },
         "memory": 1073741824,
         "name": "one",
+        "scheduler": "",
+        "trace": None,
     },
     "machine": {"clock": "virtual", "cpus": 1, "memory": 1073741824},
     "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "
-    "console_timestamps=boot",
+    "console_timestamps=boot dom0_max_vcpus=1",
 }
 
 
@@ -105,6 +118,32 @@ def test_labs_yaml_has_the_last_word_on_the_clock() -> None:
 def test_pinning_dom0_and_hypervisor_arguments() -> None:
     lab = Lab("p", HypervisorSpec("d", args="sched=rtds"), cpus=2, dom0=Dom0Spec(cpus=(0,)))
     assert planning.xen_args(lab).endswith("dom0_max_vcpus=1 dom0_vcpus_pin sched=rtds")
+
+
+def test_scheduler_is_an_argument_and_the_hypervisors_own_come_last() -> None:
+    debug = HypervisorSpec("d", "source", args="sched_ratelimit_us=500")
+    args = planning.xen_args(Lab("r", debug, scheduler="credit"))
+    assert args.endswith(" sched=credit guest_loglvl=all conring_size=1M sched_ratelimit_us=500")
+    assert "sched=" not in planning.xen_args(LAB)
+
+
+def test_dom0_reads_xens_console_only_if_xen_may_show_guests_there() -> None:
+    """A packaged Xen never does; then dom0 starts without the program that looks for it."""
+    assert "hypervisor_log" not in planning.dom0_args(LAB)
+    assert "hypervisor_log=1" in planning.dom0_args(Lab("r", HypervisorSpec("d", "source"))).split()
+
+
+def test_shares_are_words_for_xl() -> None:
+    """RTDS wants all three, in microseconds, for all vCPUs (xl(1))."""
+    share = Scheduling("rtds", period=0.0125, budget=0.0003)
+    words = "sched-rtds -v all -p 12500 -b 300 -e 1 -d"
+    assert planning.scheduling(share) == tuple(words.split())
+    alone = Scheduling("rtds", period=1.0, budget=0.5, extratime=False)
+    assert planning.scheduling(alone)[-3:] == ("-e", "0", "-d")
+    credit = Scheduling("credit2", weight=512, cap=50)
+    assert planning.scheduling(credit) == ("sched-credit2", "-w", "512", "-c", "50", "-d")
+    for nothing in (None, Scheduling("rtds"), Scheduling("null"), Scheduling("credit")):
+        assert planning.scheduling(nothing) == ()
 
 
 def test_pinned_guest_with_ramdisk_and_arguments() -> None:

@@ -35,6 +35,11 @@ static arguments xenstored = { "/usr/sbin/xenstored", "--pid-file", "/run/xensto
 static arguments init_dom0 = { "/usr/sbin/xen-init-dom0", NULL };
 static arguments xenconsoled = { "/usr/sbin/xenconsoled", "--log=guest",
 				 "--pid-file=/run/xenconsoled.pid", NULL };
+/* With hypervisor_log=1 on the kernel's command line, for a Xen that shows what guests print
+ * on its own console. The FIFO is there before both ends open it. */
+static arguments xenconsoled_all = { "/usr/sbin/xenconsoled", "--log=all",
+				     "--pid-file=/run/xenconsoled.pid", NULL };
+static arguments emergency = { "/usr/sbin/lab-emergency", NULL };
 static arguments agent = { "/usr/sbin/qemu-ga", "--method=virtio-serial",
 			   "--path=/dev/virtio-ports/" AGENT, "--statedir=/run", NULL };
 static arguments shell = { "-sh", NULL };
@@ -155,7 +160,8 @@ static void on_signal(int number)
 
 int main(void)
 {
-	pid_t consoles, names, log, agent_pid, shell_pid;
+	pid_t consoles, names, log, agent_pid, shell_pid, emergency_pid = 0;
+	int all = getenv("hypervisor_log") != NULL;
 
 	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
 	signal(SIGTERM, on_signal);	/* busybox reboot */
@@ -170,7 +176,9 @@ int main(void)
 	consoles = start(consoled);
 	finish(start(xenstored), xenstored);
 	names = start(init_dom0);
-	log = start(xenconsoled);
+	if (all && !mkfifo("/var/log/xen/console/hypervisor.log", 0600))
+		emergency_pid = start(emergency);
+	log = start(all ? xenconsoled_all : xenconsoled);
 	finish(names, init_dom0);
 	finish(log, xenconsoled);
 	finish(consoles, consoled);
@@ -179,11 +187,13 @@ int main(void)
 	for (;;) {
 		pid_t ended = wait(NULL);
 
-		if (ended == agent_pid || ended == shell_pid)
+		if (ended == agent_pid || ended == shell_pid || ended == emergency_pid)
 			usleep(RESPAWN_US);
 		if (ended == agent_pid)
 			agent_pid = start(agent);
 		else if (ended == shell_pid)
 			shell_pid = start_shell();
+		else if (ended == emergency_pid)
+			emergency_pid = start(emergency);
 	}
 }

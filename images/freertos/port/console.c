@@ -134,8 +134,9 @@ static void write_waiting(const char *text, size_t length)
 
 void console_write(enum console_way way, const char *text, size_t length)
 {
-    if (LAB_EMERGENCY_CONSOLE || !connected)
-        xen_emergency_write(text, length);
+    /* Xen takes it (a debug build does), or it goes the other way: never twice. */
+    if ((LAB_EMERGENCY_CONSOLE || !connected) && !xen_emergency_write(text, length))
+        return;
     if (!connected)
         return;
     if (scheduler_off())

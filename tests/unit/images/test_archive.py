@@ -12,7 +12,8 @@ import pytest
 
 from lab.errors import ImageError, ToolchainError
 from lab.images import archive
-from lab.images.archive import Pin, Resolution
+from lab.images.archive import Resolution
+from lab.lock import Pin
 from lab.model import Completed, Toolchain
 from lab.util import debian
 
@@ -26,6 +27,7 @@ class FakeArchive:
         self.online: list[bool] = []
         self.broken = ""
         self.stale = False
+        self.lacks = ""
 
     def add(self, file: str, content: bytes = b"content") -> None:
         self.files[file] = content
@@ -39,6 +41,8 @@ class FakeArchive:
         verb = self.calls[-1][0]
         if verb == "update":
             self.stale = False
+        if self.lacks in argv:
+            raise ToolchainError("apt-get failed", tail=f"E: Can not find version {self.lacks}")
         if "--print-uris" in argv:
             return Completed(tuple(argv), 0, self._uris().encode(), b"", 0.0)
         if verb in ("download", "source"):
@@ -216,3 +220,20 @@ def test_pins_survive_json() -> None:
     """Exactly."""
     made = Resolution("s", "a", (Pin("n", "1:v", "a", "0" * 64, 3, "n_1%3av_a.deb"),))
     assert Resolution.from_json(made.to_json()) == made
+
+
+def test_source_package_in_the_version_of_the_binary_ones(
+    served: FakeArchive, tmp_path: Path
+) -> None:
+    """The archive has moved on: both versions are named, nothing else is built in its place."""
+    served.files = {"xen_4.18-1.dsc": b"dsc", "xen_4.18.orig.tar.xz": b"tar"}
+    served.lacks = "xen=4.17-1"
+
+    def resolve(version: str) -> Resolution:
+        return archive.resolve_source(
+            _as_toolchain(served), tmp_path, suite="bookworm", name="xen", version=version
+        )
+
+    assert {pin.version for pin in resolve("4.18-1").pins} == {"4.18-1"}
+    with pytest.raises(ImageError, match=r"is version 4\.18-1, wanted is 4\.17-1"):
+        resolve("4.17-1")

@@ -28,7 +28,8 @@ def test_an_unknown_door_is_a_usage_error(tmp_path: Path) -> None:
 def test_the_environment_chooses_for_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``LAB_DOOR`` is for ``auto`` alone: a door named by hand wins."""
     monkeypatch.setenv("LAB_DOOR", "docker")
-    with pytest.raises(ToolchainError, match="docker"):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
+    with pytest.raises(ToolchainError, match="Docker engine"):
         open_toolchain(cache=tmp_path)
     with pytest.raises(UsageError):
         open_toolchain("window", cache=tmp_path)

@@ -1,0 +1,253 @@
+"""Schedulers: what a hypervisor has, which one a lab runs, whether the shares make sense."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.config import schema
+from lab.config.source import Loc, Source
+from lab.errors import UsageError
+from lab.model import FreeRtosApp, GuestSpec, HypervisorSpec, Lab, Scheduling
+from lab.util import kconfig
+from lab.util.terminal import quote
+
+#: What a Xen runs that is not told otherwise (xen/common/sched/Kconfig).
+DEFAULT = "credit2"
+ALWAYS = ("credit", "credit2")
+#: Which of the parameters a scheduler has.
+PARAMETERS = {
+    "rtds": ("period", "budget", "extratime"),
+    "credit": ("weight", "cap"),
+    "credit2": ("weight", "cap"),
+    "null": (),
+    "arinc653": (),
+}
+#: RTDS's own share of a vCPU that is not given one, in seconds (xen/common/sched/rt.c).
+RTDS_PERIOD, RTDS_BUDGET = 0.010, 0.004
+#: RTDS does not take less, in seconds (RTDS_MIN_PERIOD, RTDS_MIN_BUDGET, likewise).
+RTDS_LEAST = 10e-6
+
+
+def read(shape: schema.Scheduling | None) -> Scheduling | None:
+    """A share as it stands in the file."""
+    if shape is None:
+        return None
+    found = shape.model_dump()
+    return Scheduling(**{**found, "name": found["name"] or ""})
+
+
+def settle(
+    source: Source, at: Loc, lab: Lab, given: Scheduling | None, known: Iterable[HypervisorSpec]
+) -> Lab:
+    """The lab with its scheduler chosen and everybody's share complete; checks all of it.
+
+    ``given`` is the lab's own ``scheduler:``; its parameters are those of every guest that
+    has none of its own.
+    """
+    name = (given.name if given else "") or scheduler_of(lab)
+    if name not in PARAMETERS:
+        return lab
+    if _from_args(lab) not in ("", name):
+        text = f"'args' of hypervisor '{lab.hypervisor.name}' choose {_from_args(lab)} and win"
+        source.add((*at, "scheduler"), text)
+    if given:
+        _check_share(source, (*at, "scheduler"), given, name, lab)
+    guests = tuple(_guest(source, guest, given, name, lab) for guest in lab.guests)
+    dom0 = lab.dom0.scheduler
+    if dom0:
+        _check_share(source, (*at, "dom0", "scheduler"), dom0, name, lab)
+        dom0 = dataclasses.replace(dom0, name=name)
+    lab = dataclasses.replace(
+        lab,
+        scheduler=name if given or _from_guests(lab) else "",
+        guests=guests,
+        dom0=dataclasses.replace(lab.dom0, scheduler=dom0),
+    )
+    _check_has(source, at, lab, given, name, known)
+    _check_fits(source, at, lab, name)
+    _check_emergency(source, lab, known)
+    return lab
+
+
+def scheduler_of(lab: Lab) -> str:
+    """The scheduler that the lab runs, even if labs.yaml leaves it to the hypervisor."""
+    return lab.scheduler or _from_args(lab) or _from_guests(lab) or DEFAULT
+
+
+def for_guest(lab: Lab, guest: GuestSpec) -> GuestSpec:
+    """A guest that is to be injected into the lab, with its share as this lab's scheduler has it.
+
+    Raises:
+        UsageError: its share is one for another scheduler.
+    """
+    if listed := next((one for one in lab.guests if one.name == guest.name), None):
+        return dataclasses.replace(guest, scheduler=listed.scheduler)
+    name = scheduler_of(lab)
+    if guest.scheduler is None:
+        return guest
+    given = [key for key, value in dataclasses.asdict(guest.scheduler).items()
+             if key != "name" and value is not None]  # fmt: skip
+    if guest.scheduler.name not in ("", name) or not set(given) <= set(PARAMETERS[name]):
+        raise UsageError(
+            f"guest {guest.name} has a share for another scheduler than {name}, "
+            f"which lab {lab.name} runs",
+            hint="change its scheduler: in labs.yaml, or inject it into another lab",
+        )
+    return dataclasses.replace(guest, scheduler=dataclasses.replace(guest.scheduler, name=name))
+
+
+def _from_args(lab: Lab) -> str:
+    """What the hypervisor's own arguments choose; they come last, and the last one wins."""
+    return "".join(re.findall(r"(?:^|\s)sched=(\w+)", lab.hypervisor.args)[-1:])
+
+
+def _from_guests(lab: Lab) -> str:
+    return next((g.scheduler.name for g in lab.guests if g.scheduler and g.scheduler.name), "")
+
+
+def _guest(
+    source: Source, guest: GuestSpec, given: Scheduling | None, name: str, lab: Lab
+) -> GuestSpec:
+    if guest.scheduler:
+        _check_share(source, ("guests", guest.name, "scheduler"), guest.scheduler, name, lab)
+    share = guest.scheduler or given
+    return dataclasses.replace(
+        guest, scheduler=dataclasses.replace(share, name=name) if share else None
+    )
+
+
+def _check_share(source: Source, at: Loc, share: Scheduling, name: str, lab: Lab) -> None:
+    if share.name and share.name != name:
+        source.add((*at, "name"), f"lab '{lab.name}' runs the scheduler {name}, not {share.name}")
+        return
+    for key, value in dataclasses.asdict(share).items():
+        if key != "name" and value is not None and key not in PARAMETERS[name]:
+            has = ", ".join(PARAMETERS[name]) or "none"
+            text = f"'{key}' is no parameter of the scheduler {name} of lab '{lab.name}'"
+            source.add((*at, key), f"{text}; it has: {has}", key=True)
+    if name == "rtds" and (share.period, share.budget, share.extratime) != (None,) * 3:
+        _check_rtds(source, at, share)
+
+
+def _check_rtds(source: Source, at: Loc, share: Scheduling) -> None:
+    if share.period is None or share.budget is None:
+        missing = "budget" if share.period is not None else "period"
+        source.add(
+            at, f"'{missing}' is missing: rtds wants period and budget, such as 10ms and 4ms"
+        )
+    elif share.budget > share.period:
+        source.add((*at, "budget"), "'budget': more than its period")
+    elif share.budget < RTDS_LEAST:
+        source.add((*at, "budget"), "'budget': rtds takes at least 0.01ms")
+
+
+def _check_has(
+    source: Source,
+    at: Loc,
+    lab: Lab,
+    given: Scheduling | None,
+    name: str,
+    known: Iterable[HypervisorSpec],
+) -> None:
+    if name in schedulers(lab.hypervisor):
+        return
+    able = [quote(spec.name) for spec in known if name in schedulers(spec)]
+    have = f"these hypervisors have it: {', '.join(able)}" if able else (
+        f"no hypervisor here has it; one from source with CONFIG_SCHED_{name.upper()}=y would"
+    )  # fmt: skip
+    where: Loc = ("hypervisors", lab.hypervisor.name, "args")
+    if given and given.name:
+        where = (*at, "scheduler")
+    elif guest := next((g.name for g in lab.guests if g.scheduler), None):
+        where = ("guests", guest, "scheduler")
+    there = ", ".join(schedulers(lab.hypervisor))
+    source.add(
+        where,
+        f"lab '{lab.name}': hypervisor '{lab.hypervisor.name}' has no scheduler {name}, "
+        f"only {there}; {have}",
+    )
+
+
+def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
+    """null has one CPU for each vCPU; rtds cannot promise more than there is.
+
+    Under arinc653 a guest runs only in a schedule that a program in dom0 sets.
+    """
+    if name == "arinc653" and lab.guests:
+        text = (
+            f"lab '{lab.name}': under arinc653 guests do not run until a schedule is set, which xl "
+            "cannot do; leave 'guests' out, and inject them when it is set"
+        )
+        source.add((*at, "scheduler"), text)
+    dom0_vcpus = lab.dom0.vcpus or len(lab.dom0.cpus) or lab.cpus
+    vcpus = dom0_vcpus + sum(guest.vcpus for guest in lab.guests)
+    if name == "null" and vcpus > lab.cpus:
+        text = (
+            f"lab '{lab.name}' has {lab.cpus} CPUs and, with {dom0_vcpus} of dom0, {vcpus} vCPUs: "
+            "under null each needs a CPU of its own (cpus:, or dom0: {vcpus: 1})"
+        )
+        source.add((*at, "scheduler"), text)
+    if name == "rtds":
+        shares = [(dom0_vcpus, lab.dom0.scheduler), *((g.vcpus, g.scheduler) for g in lab.guests)]
+        promised = sum(count * _utilisation(share) for count, share in shares)
+        if promised > lab.cpus + 1e-9:
+            text = (
+                f"lab '{lab.name}': rtds would promise {promised:.2f} CPUs, and there are "
+                f"{lab.cpus} (budget / period of each vCPU, {RTDS_BUDGET / RTDS_PERIOD:g} if not "
+                f"given; dom0 has {dom0_vcpus})"
+            )
+            source.add((*at, "scheduler"), text)
+
+
+def _utilisation(share: Scheduling | None) -> float:
+    if share is None or not share.period or not share.budget:
+        return RTDS_BUDGET / RTDS_PERIOD
+    return share.budget / share.period
+
+
+def _check_emergency(source: Source, lab: Lab, known: Iterable[HypervisorSpec]) -> None:
+    if shows_emergency_console(lab.hypervisor):
+        return
+    able = " or ".join(quote(spec.name) for spec in known if shows_emergency_console(spec))
+    for guest in lab.guests:
+        if isinstance(guest.program, FreeRtosApp) and guest.program.emergency_console:
+            text = (
+                f"lab '{lab.name}': hypervisor '{lab.hypervisor.name}' refuses its console to "
+                f"guests; {able or 'one from source with CONFIG_VERBOSE_DEBUG=y'} takes it"
+            )
+            source.add(("guests", guest.name, "emergency_console"), text)
+
+
+# ---------------------------------------------------------------- what a hypervisor has
+
+
+def schedulers(spec: HypervisorSpec) -> list[str]:
+    """The schedulers that this hypervisor has. Of one from source, its fragments decide."""
+    if spec.origin == "package":
+        return list(ALWAYS)
+    config = _config(spec.kconfig)
+    debug = config.get("CONFIG_DEBUG", "n")
+    default = {name: "y" if name in ALWAYS else debug for name in schema.SCHEDULERS}
+    return [name for name in schema.SCHEDULERS
+            if config.get(f"CONFIG_SCHED_{name.upper()}", default[name]) == "y"]  # fmt: skip
+
+
+def shows_emergency_console(spec: HypervisorSpec) -> bool:
+    """Whether it takes CONSOLEIO_write from a guest (xen/include/xsm/dummy.h, xsm_console_io)."""
+    if spec.origin == "package":
+        return False
+    config = _config(spec.kconfig)
+    return config.get("CONFIG_VERBOSE_DEBUG", config.get("CONFIG_DEBUG", "n")) == "y"
+
+
+def _config(fragments: Iterable[Path]) -> dict[str, str]:
+    """What kconfig fragments set. One that cannot be read was complained of already."""
+    found: dict[str, str] = {}
+    for path in fragments:
+        with contextlib.suppress(OSError):
+            found |= kconfig.parse(path.read_text(errors="replace"))
+    return found

@@ -1,0 +1,67 @@
+"""What all doors say alike: of folders that are missing, of programs that failed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from lab.errors import ToolchainError
+from lab.model import Completed, Mount
+from lab.util import process
+from lab.util.terminal import escape_lines
+
+#: In the environment of a started program: the tag that it was started with.
+TAG = "LAB_TAG"
+
+
+def check_mounts(mounts: Sequence[Mount]) -> None:
+    """Raises:
+    ToolchainError: a folder or file is not there.
+    """
+    for mount in mounts:
+        if not mount.source.exists():
+            raise ToolchainError(
+                f"cannot show {mount.source} to the toolchain: there is no such file or folder"
+            )
+
+
+def no_program(done: Completed, tail: str) -> ToolchainError:
+    return ToolchainError(
+        f"the toolchain has no program {done.argv[0]}",
+        command=shlex.join(done.argv),
+        tail=tail,
+        hint="`inv toolchain.info` lists its packages; dockerfiles/packages is their list",
+    )
+
+
+def failed(done: Completed) -> ToolchainError:
+    return ToolchainError(
+        f"{Path(done.argv[0]).name} failed in the toolchain (exit status {done.returncode})",
+        command=shlex.join(done.argv),
+        tail=escape_lines(done.stdout + done.stderr, last=20),
+    )
+
+
+def late(argv: Sequence[str], timeout: float, done: Completed) -> ToolchainError:
+    return ToolchainError(
+        f"{Path(argv[0]).name} took longer than {timeout:g} s in the toolchain and was ended",
+        command=shlex.join(argv),
+        tail=escape_lines(done.stdout + done.stderr, last=20),
+    )
+
+
+def tail_of(log: IO[bytes]) -> str:
+    """The last lines of a log that is being written."""
+    try:
+        return escape_lines(Path(str(log.name)).read_bytes(), last=20)
+    except OSError:
+        return ""
+
+
+def proxy_variables() -> dict[str, str]:
+    """The proxies of the environment, for a program that may use the network."""
+    return {name: os.environ[name] for name in process.KEPT_ENVIRONMENT
+            if name.lower().endswith("_proxy") and name in os.environ}  # fmt: skip

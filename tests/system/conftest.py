@@ -1,0 +1,82 @@
+"""A world for the system tests: labs.yaml with the labs that ship and some that go wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.store import cache_root
+from system import guests
+from system.world import LONGEST, ROOT, World
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test here boots something, and none goes on for ever."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.system)
+            item.add_marker(pytest.mark.timeout(2 * LONGEST))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A folder with a labs.yaml and a private place for live labs; the cache is the user's.
+
+    A unix socket's path is short, so the place for live labs is not below pytest's folder.
+    """
+    folder = tmp_path_factory.mktemp("labs with spaces, é")
+    runtime = Path(tempfile.mkdtemp(prefix="xl-"))
+    (folder / "images").symlink_to(ROOT / "images")
+    guests.write(folder)
+    write_labs(folder / "labs.yaml")
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    try:
+        yield World(folder, runtime, cache_root())
+    finally:
+        shutil.rmtree(runtime)
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(world: World) -> Iterator[None]:
+    """After every test: no process, no folder of a lab, no memory file, no mount."""
+    yield
+    if left := world.left():
+        world.clear()
+        pytest.fail(f"left behind: {', '.join(left)}")
+
+
+@pytest.fixture(scope="module")
+def up(world: World) -> Iterator[World]:
+    """The world with the lab ``shared`` running, for a whole module."""
+    world.run("lab.up", "shared")
+    world.kept.add(world.id_of("shared"))
+    try:
+        yield world
+    finally:
+        world.kept.clear()
+        world.run("lab.down", "shared")
+
+
+def write_labs(path: Path, **more: Any) -> None:
+    """The labs that ship, and the ones of these tests, with ``more`` guests.
+
+    Everything is read as text, ``on`` too.
+    """
+    data: dict[str, Any] = yaml.load((ROOT / "labs.yaml").read_text(), yaml.BaseLoader)
+    data["guests"] |= guests.GUESTS | more
+    data["labs"] |= guests.LABS
+    path.write_text(yaml.safe_dump(data, allow_unicode=True))

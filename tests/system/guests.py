@@ -1,0 +1,134 @@
+"""Guests of the tests' own: they lie outside the project, as a user's do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lab.api import Context
+from lab.images import deb, dom0, newc
+
+#: What a guest may try on the terminal of who watches it: title, clipboard, a report that
+#: types into the shell, 8-bit controls.
+HOSTILE = r"\033]0;owned\007\033]52;c;ZWNobw==\007\033[6n\033P\233\x90"
+
+#: An application of a user's own.
+MINE = f"""\
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+
+static void speak(void *unused)
+{{
+    (void)unused;
+    for (;;) {{
+        printk("mine: {HOSTILE} after\\n");
+        vTaskDelay(pdMS_TO_TICKS(200));
+    }}
+}}
+
+int main(void)
+{{
+    xTaskCreate(speak, "speak", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}}
+"""
+
+SILENT = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+int main(void)
+{
+    vTaskStartScheduler();
+    return 0;
+}
+"""
+
+#: A project with a build of its own: a kernel of a few instructions that powers off. Its
+#: Makefile knows the compiler and Xen's headers from its environment alone.
+PROJECT = {
+    "Makefile": """\
+out/off.bin: out/off.elf
+	$(CROSS_COMPILE)objcopy -O binary $< $@
+out/off.elf: start.S
+	mkdir -p out
+	$(CROSS_COMPILE)gcc -mcpu=cortex-a15 -I$(XEN_PREFIX)/include -nostdlib -Wl,-Ttext=0 -o $@ $<
+""",
+    "start.S": """\
+#define __ASSEMBLY__
+#define __XEN_INTERFACE_VERSION__ 0x00040e00
+#include <xen/xen.h>
+    .arch_extension virt
+    .global _start
+_start:
+    .rept   8
+    mov     r0, r0
+    .endr
+    b       go
+    .word   0x016f2818, 0, end - _start
+go: mov     r0, #2                      @ SCHEDOP_shutdown
+    adr     r1, reason
+    mov     r12, #__HYPERVISOR_sched_op
+    hvc     #0xea1
+1:  b       1b
+reason:
+    .word   0                           @ SHUTDOWN_poweroff
+end:
+""",
+}
+
+GUESTS: dict[str, dict[str, Any]] = {
+    "mine": {"freertos": "apps/mine"},
+    "silent": {"freertos": "apps/silent"},
+    "crash": {"freertos": "images/freertos/apps/crash", "cmdline": "data"},
+    "junk": {"kernel": "junk.bin"},
+    "off": {"project": "project", "build": "make", "kernel": "out/off.bin", "elf": "out/off.elf"},
+    "broken": {"freertos": "apps/broken"},
+}
+
+LABS: dict[str, dict[str, Any]] = {
+    "shared": {"guests": ["hello", "hello2"]},
+    "silent": {
+        "guests": ["silent"],
+        "expect": [{"on": "silent", "line": "never to be seen", "within": "2s"}],
+    },
+    "crash": {
+        "guests": ["crash"],
+        "expect": [{"on": "crash", "line": "never to be seen", "within": "3s"}],
+    },
+    "junk": {"guests": ["junk"]},
+    "broken": {"guests": ["broken"]},
+}
+
+
+def write(folder: Path) -> None:
+    """Their sources, below ``folder``."""
+    for name, text in {"mine": MINE, "silent": SILENT, "broken": "int main(void) { oops }"}.items():
+        (folder / "apps" / name).mkdir(parents=True)
+        (folder / "apps" / name / "main.c").write_text(text)
+    (folder / "project").mkdir()
+    for name, text in PROJECT.items():
+        (folder / "project" / name).write_text(text)
+    (folder / "junk.bin").write_bytes(b"this is not a kernel\n" * 500)
+
+
+def write_linux(folder: Path) -> dict[str, Any]:
+    """A Linux guest: Debian's kernel as it is, and an initramfs that says one line."""
+    workshop = Context().workshop()
+    packages = workshop.packages()
+    kernel = dom0.packaged_kernel(workshop.store, packages)
+    busybox = deb.tree([deb.named(packages, "busybox-static")], lambda path: "busybox" in path)
+    init = b"#!/bin/busybox sh\necho hello from Linux\nexec /bin/busybox sleep 1000\n"
+    files = [
+        newc.file("bin/busybox", busybox.data("/bin/busybox"), 0o755),
+        newc.file("init", init, 0o755),
+        newc.character_device("dev/console", 5, 1),
+    ]
+    (folder / "linux.cpio").write_bytes(newc.archive(files))
+    return {
+        "kernel": str(kernel.path), "ramdisk": "linux.cpio", "cmdline": "console=hvc0",
+        "memory": "96M",
+    }  # fmt: skip

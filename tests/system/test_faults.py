@@ -1,0 +1,195 @@
+"""Wrong images, and commands and machines that die: the layer is named, nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import api, session
+from lab.images import devicetree
+from lab.model import ExitStatus, Image, Images, Layer, Plan
+from lab.prepare import Workshop
+from lab.util import files
+from system.world import World, until
+
+Change = Callable[[Images, Path], Images]
+
+
+def garbage(name: str) -> Change:
+    """Bytes in place of one image."""
+
+    def change(images: Images, folder: Path) -> Images:
+        path = folder / name
+        path.write_bytes(b"garbage " * 20000)
+        bad = Image(name, path, files.sha256_file(path), path.stat().st_size, "")
+        return replace(images, **{name: bad})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "words"),
+    [
+        ("hypervisor", Layer.XEN, "Xen did not begin to start dom0"),
+        ("kernel", Layer.XEN, "Xen panicked"),
+        ("initramfs", Layer.DOM0, "dom0's kernel panicked"),
+        ("devicetree", Layer.QEMU, "QEMU ended by itself"),
+    ],
+)
+def test_a_wrong_image(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    name: str, layer: Layer, words: str,
+) -> None:  # fmt: skip
+    """An image that is something else: the layer that fails is named, with its last lines."""
+    whole = Workshop.platform
+
+    def platform(workshop: Workshop, plan: Plan, **options: Any) -> Images:
+        images = garbage(name)(whole(workshop, plan, **options), tmp_path)
+        if name == "devicetree":
+            return images
+        tree = devicetree.build(
+            workshop.store, workshop.toolchain, plan.machine, plan.xen_args, plan.dom0_args,
+            images.kernel, images.initramfs,
+        )  # fmt: skip
+        return replace(images, devicetree=tree)
+
+    monkeypatch.setattr(Workshop, "platform", platform)
+    if name == "hypervisor":  # nothing says that it is none: its time must pass
+        monkeypatch.setattr(session, "XEN", 5.0)
+    said = api.run(api.Context(world.folder / "labs.yaml"), "hello")
+    verdict = said.report.verdict
+    assert (verdict.layer, verdict.passed) == (layer, False)
+    assert words in verdict.reason
+    assert verdict.tail or name == "hypervisor"
+    wanted = ExitStatus.INFRASTRUCTURE if layer is Layer.QEMU else ExitStatus.PLATFORM
+    assert verdict.exit_status == wanted
+
+
+def test_dom0_that_never_answers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """When dom0 takes too long, the error says so and shows its console's last lines."""
+    monkeypatch.setattr(session, "DOM0", 0.5)
+    verdict = api.run(api.Context(world.folder / "labs.yaml"), "hello").report.verdict
+    assert verdict.layer is Layer.DOM0
+    assert "within 0.5 s" in verdict.reason
+
+
+@pytest.mark.parametrize("stage", ["machine", "Xen", "guest hello"])
+def test_qemu_is_killed(world: World, stage: str) -> None:
+    """QEMU dies after this stage of `lab.run`: exit 3, layer qemu, what was waited for."""
+    command = world.start("lab.run", "selftest" if stage.startswith("guest") else "hello")
+    command.when(stage.replace("hello", "selftest"))
+    for pid in world.strays():
+        os.kill(pid, signal.SIGKILL)
+    said = command.end().expect(3)
+    assert "[qemu]" in said.out
+
+
+def test_qemu_is_killed_while_the_lab_is_up(world: World) -> None:
+    """The next command says that QEMU ended, and the lab is off."""
+    world.run("lab.up")
+    for pid in world.strays():
+        os.kill(pid, signal.SIGKILL)
+    assert "QEMU ended by itself" in world.run("lab.status").err
+
+
+@pytest.mark.parametrize(
+    ("task", "stage", "number"),
+    [
+        ("lab.up", "packages", signal.SIGINT),
+        ("lab.up", "guests", signal.SIGTERM),
+        ("lab.up", "machine", signal.SIGINT),
+        ("lab.up", "Xen", signal.SIGTERM),
+        ("lab.run", "Xen", signal.SIGHUP),
+        ("lab.run", "dom0", signal.SIGINT),
+    ],
+)
+def test_a_command_is_interrupted(
+    world: World, task: str, stage: str, number: signal.Signals
+) -> None:
+    """Ctrl-C, SIGTERM and SIGHUP after any stage: exit 130, and all that was started is gone."""
+    said = world.start(task).when(stage).signal(number).end().expect(130)
+    assert "interrupted" in said.err
+
+
+def test_a_scenario_is_interrupted(world: World) -> None:
+    """Ctrl-C while `lab.run` waits for a guest's line."""
+    command = world.start("lab.run", "silent").when("guest silent")
+    command.signal(signal.SIGINT).end().expect(130)
+
+
+@pytest.mark.parametrize(
+    ("task", "stage"), [("lab.up", "images"), ("lab.up", "machine"), ("lab.run", "guest silent")]
+)
+def test_a_command_is_killed(world: World, task: str, stage: str) -> None:
+    """After kill -9 at any stage the next command of any kind cleans up."""
+    world.start(task, "silent").when(stage).signal(signal.SIGKILL).end()
+    world.run("lab.list")
+
+
+#: Dies in the moment in which QEMU was started and is not recorded yet.
+DIES = """
+import os, signal
+from lab import api
+from lab.rundir import LabDir
+
+whole = LabDir.record
+
+def record(self, **changes):
+    if "program" in changes:
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(self, **changes)
+
+LabDir.record = record
+api.up(api.Context(), "hello")
+"""
+
+
+def test_a_machine_that_could_not_be_recorded(world: World) -> None:
+    """kill -9 between starting QEMU and recording it: it is found by its tag and ended."""
+    done = subprocess.run([sys.executable, "-c", DIES], cwd=world.folder, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert world.strays(), "QEMU goes on without its maker"
+    world.run("lab.status")
+
+
+def test_twice_at_once(world: World) -> None:
+    """Of two `lab.up` at once one comes up; the other one names it and ends with 2."""
+    first = world.start("lab.up").when("packages")
+    second = world.run("lab.up", status=2)
+    assert f"process {first.process.pid}" in second.err
+    first.end().expect(0)
+    world.run("lab.down")
+
+
+def test_down_while_up_boots(world: World) -> None:
+    """`lab.down` stops a `lab.up` that is still at it, as Ctrl-C would."""
+    first = world.start("lab.up").when("Xen")
+    world.run("lab.down")
+    first.end().expect(130)
+
+
+def test_using_a_lab_that_still_boots(world: World) -> None:
+    """`lab.exec` on a lab that boots is refused with a word about why."""
+    first = world.start("lab.up").when("machine")
+    assert "still being started" in world.run("lab.exec", "hello", "xl list", status=2).err
+    first.signal(signal.SIGINT).end().expect(130)
+
+
+def test_a_damaged_record(world: World) -> None:
+    """A lab whose record cannot be read is ended by the next command."""
+    world.run("lab.up")
+    lab = world.runtime / "xenlab" / world.id_of("hello")
+    (lab / "state.json").write_text(json.dumps({"name": "hello", "state": "nonsense"}))
+    world.run("lab.down")
+    until("its machine is gone", lambda: not world.strays())

@@ -1,0 +1,146 @@
+"""Whole labs from the command line: what "done" means, and guests that fail."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from system.world import World
+
+
+def summary(world: World, name: str, status: int = 0) -> dict[str, object]:
+    """What ``lab.run --json`` says."""
+    found: dict[str, object] = json.loads(world.run("lab.run", name, "--json", status=status).out)
+    return found
+
+
+@pytest.mark.parametrize("name", ["selftest", "two-guests"])
+def test_the_labs_that_ship_pass(world: World, name: str) -> None:
+    """`lab.run` of the labs that ship: verdict pass, and a run folder that says all."""
+    said = summary(world, name)
+    assert said["verdict"] == "pass"
+    manifest = json.loads(Path(str(said["run"]), "manifest.json").read_text())
+    assert manifest["verdict"] == "pass"
+    assert manifest["life"] == "finished"
+    assert all(len(image["sha256"]) == 64 for image in manifest["images"].values())
+
+
+def test_up_and_down_again(world: World) -> None:
+    """`lab.up` ends with the domains, the guest's first lines and what to try; `lab.down`
+    leaves nothing, and a second one says that there is nothing."""
+    said = world.run("lab.up")
+    assert re.search(r"^Domain-0 +0 ", said.out, re.MULTILINE)
+    assert "hello from FreeRTOS" in said.out
+    assert "try next" in said.err
+    world.kept.add(world.id_of("hello"))
+    try:
+        assert json.loads(world.run("lab.status", "--json").out)[0]["name"] == "hello"
+    finally:
+        world.kept.clear()
+        world.run("lab.down")
+    assert "does not run" in world.run("lab.down").err
+    assert json.loads(world.run("lab.status", "hello", "--json").out)["state"] == "off"
+
+
+def test_a_pinned_guest_has_its_cpu_alone(world: World) -> None:
+    """In the lab `pinned` dom0 may run on CPU 0 only and the guest on CPU 1 only."""
+    world.run("lab.up", "pinned")
+    world.kept.add(world.id_of("pinned"))
+    try:
+        table = world.run("lab.exec", "pinned", "xl vcpu-list").out
+    finally:
+        world.kept.clear()
+        world.run("lab.down", "pinned")
+    rows = {line.split()[0]: line.split() for line in table.splitlines()[1:]}
+    affinity = {name: (row[3], row[6]) for name, row in rows.items()}
+    assert affinity == {"Domain-0": ("0", "0"), "alone": ("1", "1")}
+
+
+def test_a_guest_that_never_speaks(world: World) -> None:
+    """Exit 1, layer guest: what was waited for, where and how long; the domain still runs."""
+    report = world.folder / "report.xml"
+    said = world.run("lab.run", "silent", "--junit", str(report), status=1)
+    assert "[guest]" in said.out
+    assert "'never to be seen' was not seen on the console of silent within 2s" in said.out
+    assert "its domain still runs" in said.out
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    assert suite is not None
+    assert suite.get("failures") == "1"
+
+
+def test_a_guest_that_crashes(world: World) -> None:
+    """Exit 1, layer guest: the reason says that its domain crashed, the tail why."""
+    said = summary(world, "crash", status=1)
+    assert said["layer"] == "guest"
+    assert "its domain crashed" in str(said["reason"])
+    assert "data" in str(said["tail"])
+
+
+def test_a_guest_that_is_no_kernel(world: World) -> None:
+    """Exit 5, layer toolstack; nothing of the machine stays."""
+    said = summary(world, "junk", status=5)
+    assert (said["verdict"], said["layer"]) == ("fail", "toolstack")
+
+
+def test_a_guest_that_does_not_compile(world: World) -> None:
+    """Exit 1 before any machine is started, with the compiler's words."""
+    said = world.run("lab.up", "broken", status=1)
+    assert "oops" in said.err
+    assert "machine" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("guests: {g: {kernle: junk.bin}}", "labs.yaml:1:14: unknown key 'kernle'"),
+        ("guests: {g: {kernel: junk.bin}, g: {kernel: x}}", "labs.yaml:1:33"),
+        ("guests: {g: {kernel: junk.bin, memory: 10Q}}", "labs.yaml:1:40"),
+        ("guests: {g: {kernel: nosuch.bin}}", "no such file: 'nosuch.bin'"),
+        ("guests: {a/b: {kernel: junk.bin}}", "labs.yaml:1:10"),
+        ("guests: {'a,b': {kernel: junk.bin}}", "labs.yaml:1:10"),
+        ("guests: {g: {kernel: junk.bin, memory: 100000M}}", "100000M"),
+        ("guests: [", "labs.yaml:"),
+    ],
+)
+def test_a_wrong_labs_yaml(world: World, text: str, words: str) -> None:
+    """Exit 2, and the very place in the file."""
+    folder = world.folder / "wrong"
+    folder.mkdir(exist_ok=True)
+    (folder / "junk.bin").write_bytes(b"x")
+    (folder / "labs.yaml").write_text(f"{text}\nlabs: {{hello: {{guests: [g]}}}}\n")
+    for task in ("lab.up", "lab.run"):
+        assert words in world.run(task, cwd=folder, status=2).err
+
+
+def test_without_labs_yaml(world: World, tmp_path: Path) -> None:
+    """In a folder without labs.yaml: exit 2, and what to do."""
+    assert "labs.yaml" in world.run("lab.up", cwd=tmp_path, status=2).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lab.up", "nosuch"),
+        ("lab.status", "nosuch"),
+        ("lab.down", "nosuch"),
+        ("lab.up", "../../etc"),
+        ("lab.logs", "../../etc"),
+        ("lab.exec", "hello", "xl list"),
+        ("lab.exec", "hello", ""),
+        ("lab.console", "hello"),
+        ("lab.inject", "hello", "hello"),
+        ("lab.exec", "hello"),
+        ("lab.nosuch",),
+        ("lab.up", "--nosuch"),
+        ("lab.up", "\udcff"),
+        ("lab.status", "\udcff"),
+        ("lab.up", "--door", "nosuch"),
+    ],
+)
+def test_what_cannot_be_asked(world: World, words: tuple[str, ...]) -> None:
+    """Unknown names, labs that do not run, wrong command lines: exit 2 and a word about it."""
+    assert world.run(*words, status=2).err.strip()

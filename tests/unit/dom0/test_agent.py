@@ -1,0 +1,222 @@
+"""The agent's client against agents that stall, lie, flood and come late."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from lab.dom0 import agent as dom0
+from lab.errors import Dom0Error, UsageError
+
+T = TypeVar("T")
+Reply = Callable[[dict[str, Any]], bytes | None]
+
+
+def line(value: Any) -> bytes:
+    return json.dumps({"return": value}).encode() + b"\n"
+
+
+def good(question: dict[str, Any]) -> bytes | None:
+    """What an agent in order answers."""
+    arguments = question.get("arguments", {})
+    match question["execute"]:
+        case "guest-sync-delimited":
+            return b"\xff" + line(arguments["id"])
+        case "guest-exec":
+            return line({"pid": 7})
+        case "guest-exec-status":
+            out = base64.b64encode(b"said\n").decode()
+            return line({"exited": True, "exitcode": 3, "out-data": out})
+        case "guest-file-open":
+            return line(1)
+        case "guest-file-write":
+            return line({"count": len(base64.b64decode(arguments["buf-b64"])), "eof": False})
+        case "guest-file-read":
+            return line({"count": 4, "eof": True, "buf-b64": base64.b64encode(b"data").decode()})
+        case _:
+            return line({})
+
+
+def but(command: str, reply: bytes | None) -> Reply:
+    """An agent in order but for one command, to which it says this (``None``: nothing)."""
+    return lambda question: reply if question["execute"] == command else good(question)
+
+
+def talk(
+    tmp_path: Path, reply: Reply, use: Callable[[dom0.Agent], Awaitable[T]], within: float = 5.0
+) -> T:
+    """Let ``use`` talk to an agent that answers with ``reply``."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.readline():
+            answer = reply(json.loads(data.lstrip(b"\xff")))
+            if answer == b"hang up":
+                break
+            writer.write(answer or b"")
+        writer.close()
+
+    async def go() -> T:
+        path = tmp_path / "agent.sock"
+        server = await asyncio.start_unix_server(serve, path, limit=1 << 20)
+        async with server, dom0.connected(path, within) as agent:
+            return await use(agent)
+
+    return asyncio.run(go())
+
+
+def test_a_program_runs(tmp_path: Path) -> None:
+    """Status and output of a program come back."""
+    result = talk(tmp_path, good, lambda agent: agent.run(["xl", "list"]))
+    assert (result.argv, result.status, result.stdout) == (("xl", "list"), 3, b"said\n")
+
+
+def test_a_signal_is_a_negative_status(tmp_path: Path) -> None:
+    """A program that a signal ended has minus its number as status."""
+    reply = but("guest-exec-status", line({"exited": True, "signal": 9}))
+    assert talk(tmp_path, reply, lambda agent: agent.run(["x"])).status == -9
+
+
+def test_an_agent_that_is_silent(tmp_path: Path) -> None:
+    """No answer to the synchronisation is an error after the time it may take."""
+    with pytest.raises(Dom0Error, match=r"within 0\.1 s"):
+        talk(tmp_path, lambda _: None, lambda agent: agent.ask("x"), within=0.1)
+
+
+def test_an_agent_that_stalls_later(tmp_path: Path) -> None:
+    """A program that never ends is given up."""
+    reply = but("guest-exec-status", line({"exited": False}))
+    with pytest.raises(Dom0Error, match=r"no end of 'sleep' within 0\.2 s"):
+        talk(tmp_path, reply, lambda agent: agent.run(["sleep"], within=0.2))
+
+
+def test_a_long_program_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """While a program runs on, its connection is given up again and again."""
+    monkeypatch.setattr(dom0, "LONGEST_TURN", 0.01)
+    asked: list[str] = []
+
+    def reply(question: dict[str, Any]) -> bytes | None:
+        asked.append(question["execute"])
+        ends = asked.count("guest-exec-status") > 6
+        return good(question) if ends else but("guest-exec-status", line({}))(question)
+
+    async def use(_: dom0.Agent) -> dom0.Result:
+        path = tmp_path / "agent.sock"
+        return await dom0.run_in_turns(lambda: dom0.connected(path), ["sleep"], 5.0)
+
+    assert talk(tmp_path, reply, use).status == 3
+    assert asked.count("guest-exec") == 1
+    assert asked.count("guest-sync-delimited") > 3
+
+
+def test_a_late_answer_is_skipped(tmp_path: Path) -> None:
+    """What was answered to somebody else's question comes before ours, and does not count."""
+
+    def reply(question: dict[str, Any]) -> bytes | None:
+        late = line({"late": 1}) + b"\xff" + line(1) + b'{"half'
+        return (late if "id" in question.get("arguments", {}) else b"") + (good(question) or b"")
+
+    assert talk(tmp_path, reply, lambda agent: agent.run(["x"])).status == 3
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\x00\xfe\n", b"[1, 2]\n", b'"words"\n', b"{}\n", b'{"return": 5}\n', b'{"return": {}}\n',
+     b'{"return": {"pid": "7"}}\n', b'{"error": "no"}\n', b'{"error": {"desc": 5}}\n'],
+)  # fmt: skip
+def test_nonsense_is_an_error(tmp_path: Path, garbage: bytes) -> None:
+    """Whatever the agent says that is no answer: one error of dom0, nothing else."""
+    with pytest.raises(Dom0Error):
+        talk(tmp_path, but("guest-exec", garbage), lambda agent: agent.run(["x"]))
+
+
+def test_damaged_output_is_an_error(tmp_path: Path) -> None:
+    """Output that is not base64 is nonsense, not a crash."""
+    reply = but("guest-exec-status", line({"exited": True, "exitcode": 0, "out-data": "%%%"}))
+    with pytest.raises(Dom0Error, match="nonsense in out-data"):
+        talk(tmp_path, reply, lambda agent: agent.run(["x"]))
+
+
+def test_a_flood_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer without end is not collected without end."""
+    monkeypatch.setattr(dom0, "LARGEST_ANSWER", 1 << 16)
+    with pytest.raises(Dom0Error, match="nonsense"):
+        talk(tmp_path, but("guest-exec", b"x" * (1 << 18)), lambda agent: agent.run(["x"]))
+
+
+def test_megabytes_of_output_arrive(tmp_path: Path) -> None:
+    """A large answer that is one is read whole."""
+    data = bytes(range(256)) * 20000
+    said = {"exited": True, "exitcode": 0, "out-data": base64.b64encode(data).decode()}
+    reply = but("guest-exec-status", line(said))
+    assert talk(tmp_path, reply, lambda agent: agent.run(["x"])).stdout == data
+
+
+@pytest.mark.parametrize("command", ["guest-sync-delimited", "guest-exec", "guest-exec-status"])
+def test_dom0_goes_away(tmp_path: Path, command: str) -> None:
+    """The end of the connection, whenever it comes, is an error that says so."""
+    with pytest.raises(Dom0Error, match="went away"):
+        talk(tmp_path, but(command, b"hang up"), lambda agent: agent.run(["x"]))
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    """No socket: an error, not an exception of the operating system."""
+
+    async def go() -> None:
+        async with dom0.connected(tmp_path / "none.sock"):
+            raise AssertionError("somebody answered")
+
+    with pytest.raises(Dom0Error, match="cannot be reached"):
+        asyncio.run(go())
+
+
+def test_a_program_that_dom0_lacks(tmp_path: Path) -> None:
+    """That is the user's mistake, and the error names the program."""
+    words = {"error": {"desc": "Failed to execute child process “nosuch” (No such file)"}}
+    reply = but("guest-exec", json.dumps(words).encode() + b"\n")
+    with pytest.raises(UsageError, match="'nosuch'"):
+        talk(tmp_path, reply, lambda agent: agent.run(["nosuch"]))
+
+
+def test_hostile_words_are_escaped(tmp_path: Path) -> None:
+    """What dom0 says goes into an error only as harmless text."""
+    words = json.dumps({"error": {"desc": "\x1b]0;owned\x07"}}).encode() + b"\n"
+    with pytest.raises(Dom0Error) as caught:
+        talk(tmp_path, but("guest-exec", words), lambda agent: agent.run(["x"]))
+    assert "\x1b" not in str(caught.value)
+
+
+def test_files_go_in_pieces(tmp_path: Path) -> None:
+    """A file is written in pieces that the agent can take, and all of it."""
+    seen = []
+
+    def reply(question: dict[str, Any]) -> bytes | None:
+        if question["execute"] == "guest-file-write":
+            seen.append(len(base64.b64decode(question["arguments"]["buf-b64"])))
+        return good(question)
+
+    talk(tmp_path, reply, lambda agent: agent.write_file("/f", b"x" * (2 * dom0.PIECE + 5)))
+    assert seen == [dom0.PIECE, dom0.PIECE, 5]
+
+
+def test_a_full_dom0_is_noticed(tmp_path: Path) -> None:
+    """A piece that was not taken whole is an error."""
+    with pytest.raises(Dom0Error, match="memory is full"):
+        talk(
+            tmp_path,
+            but("guest-file-write", line({"count": 1, "eof": False})),
+            lambda agent: agent.write_file("/f", b"four"),
+        )
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    """To its end, and no more than was asked for."""
+    assert talk(tmp_path, good, lambda agent: agent.read_file("/f")) == b"data"
+    assert talk(tmp_path, good, lambda agent: agent.read_file("/f", largest=2)) == b"da"

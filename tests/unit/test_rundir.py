@@ -1,0 +1,123 @@
+"""Where runs and live labs lie."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lab import rundir
+from lab.errors import LabError
+from lab.rundir import LabDir
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime folder with a short path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", ".")
+    return tmp_path
+
+
+def test_a_new_run_is_the_latest(tmp_path: Path) -> None:
+    """Its folders are there and ``latest`` leads to it; an older one stays."""
+    first = rundir.new_run(tmp_path, "one")
+    second = rundir.new_run(tmp_path, "one")
+    assert first.path != second.path
+    found = rundir.latest_run(tmp_path, "one")
+    assert found is not None
+    assert found.path == second.path
+    assert first.console_dir.is_dir()
+    assert rundir.latest_run(tmp_path, "other") is None
+
+
+def test_runs_that_cannot_be_made(tmp_path: Path) -> None:
+    """Something in the way is an error with words."""
+    (tmp_path / "one").write_text("")
+    with pytest.raises(LabError, match="cannot be made"):
+        rundir.new_run(tmp_path, "one")
+
+
+def test_the_manifest_is_merged(tmp_path: Path) -> None:
+    """Fields are set one by one; a damaged manifest is as good as none."""
+    run = rundir.new_run(tmp_path, "one")
+    assert run.manifest() == {}
+    run.update_manifest(a=1, path=tmp_path)
+    run.update_manifest(b=2)
+    assert run.manifest() == {"a": 1, "path": str(tmp_path), "b": 2}
+    run.manifest_file.write_text("[")
+    assert run.manifest() == {}
+
+
+def test_events_are_lines_of_json(tmp_path: Path) -> None:
+    """One line each, with its time, in order."""
+    run = rundir.new_run(tmp_path, "one")
+    run.event("mark", what="a\nb")
+    run.event("failed", layer=None)
+    found = [json.loads(line) for line in run.events_file.read_text().splitlines()]
+    assert [one["event"] for one in found] == ["mark", "failed"]
+    assert found[0]["time"] <= found[1]["time"]
+
+
+def test_consoles_come_in_order(tmp_path: Path) -> None:
+    """Xen, dom0, then the guests by name."""
+    run = rundir.new_run(tmp_path, "one")
+    for name in ("zebra", "dom0", "ape", "xen"):
+        run.console(name).touch()
+    (run.console_dir / "times").touch()
+    assert list(run.consoles()) == ["xen", "dom0", "ape", "zebra"]
+
+
+def test_the_folder_of_live_labs_is_private(base: Path) -> None:
+    """It is made for us alone, and refused when others could enter."""
+    root = rundir.runtime_root()
+    assert root.stat().st_mode & 0o777 == 0o700
+    root.chmod(0o750)
+    with pytest.raises(LabError, match="not a private folder"):
+        rundir.runtime_root()
+    root.rmdir()
+    root.symlink_to(base)
+    with pytest.raises(LabError, match="not a private folder"):
+        rundir.runtime_root()
+
+
+def test_a_lab_has_one_folder(base: Path) -> None:
+    """The same for the same runs and name, also through a link; short; another for another."""
+    (base / "link").symlink_to(base)
+    first = rundir.lab_dir(base / "runs", "one")
+    assert first.id == rundir.lab_dir(base / "link" / "runs", "one").id
+    assert first.id != rundir.lab_dir(base / "runs", "two").id
+    assert first.tag == f"xenlab-{first.id}"
+    assert len(f"/tmp/xenlab-4294967295/{first.id}/agent.sock") < 107
+
+
+def test_any_name_has_a_folder(base: Path) -> None:
+    """Names that are no text, or paths, lead nowhere else."""
+    for name in ("\udcff", "../../etc", "a\0b", ""):
+        assert rundir.lab_dir(base / "runs", name).path.parent == rundir.runtime_root()
+
+
+def test_labs_are_listed_without_the_locks(base: Path) -> None:
+    """Every lab's folder, and nothing else that lies there."""
+    lab = rundir.lab_dir(base / "runs", "one")
+    lab.make()
+    rundir.lock_file(lab).touch()
+    assert [one.id for one in rundir.all_lab_dirs()] == [lab.id]
+
+
+def test_a_lab_folder_is_made_empty_and_private(tmp_path: Path) -> None:
+    """What an earlier life left is gone."""
+    lab = LabDir(tmp_path / "x")
+    lab.make()
+    lab.record(a=1)
+    lab.record(b=2)
+    assert lab.state() == {"a": 1, "b": 2}
+    lab.make()
+    assert lab.state() is None
+    assert lab.path.stat().st_mode & 0o777 == 0o700
+    lab.remove()
+    lab.remove()
+    assert not lab.path.exists()

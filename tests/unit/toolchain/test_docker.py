@@ -1,0 +1,308 @@
+"""The docker door against an engine that is not one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import toolchain
+from lab.errors import ToolchainError
+from lab.model import Door, Mount, ProgramRecord
+from lab.rundir import LabDir, runtime_root
+from lab.toolchain import docker_container as container
+from lab.toolchain import docker_image, docker_sweep
+from lab.toolchain.docker import DockerToolchain
+from lab.toolchain.docker_engine import Engine, RefusedError, address
+from lab.toolchain.docker_program import DockerProgram
+from lab.util import files, process
+from toolchain.engines import FakeEngine
+
+DEAD = "another-boot/1/1/1"
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short private folder: for sockets, and as the place of live labs."""
+    folder = Path(tempfile.mkdtemp(prefix="xl-"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder / "config"))
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "LAB_DOOR"):
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def engine(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    fake = FakeEngine(place / "docker.sock")
+    monkeypatch.setenv("DOCKER_HOST", fake.where)
+    yield fake
+    fake.close()
+
+
+# ---------------------------------------------------------------- which door
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The doors that were opened; nothing is behind them."""
+    doors: list[str] = []
+    for name in ("docker", "rootfs"):
+        monkeypatch.setattr(toolchain, f"open_{name}", lambda *_, name=name: doors.append(name))
+    return doors
+
+
+def test_auto_is_docker_when_an_engine_answers(engine: FakeEngine, opened: list[str]) -> None:
+    toolchain.open_toolchain()
+    assert opened == ["docker"]
+    assert engine.asked == ["GET /_ping"]
+
+
+def test_auto_is_rootfs_without_an_engine(
+    place: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/nobody")
+    toolchain.open_toolchain()
+    assert opened == ["rootfs"]
+
+
+def test_auto_does_not_wait_for_an_engine_that_hangs(engine: FakeEngine, opened: list[str]) -> None:
+    """Two seconds are given to it, no more."""
+    engine.delay = 30
+    began = time.monotonic()
+    toolchain.open_toolchain()
+    assert opened == ["rootfs"]
+    assert 1.5 < time.monotonic() - began < 4
+
+
+def test_auto_is_rootfs_for_who_may_not_use_the_engine(
+    engine: FakeEngine, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for Docker by name is told what to do."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("lab.toolchain.docker_engine._Connection.connect", refuse)
+    toolchain.open_toolchain()
+    assert opened == ["rootfs"]
+    with pytest.raises(ToolchainError) as error:
+        Engine(engine.where).ping()
+    assert "may not use the Docker engine" in error.value.message
+    assert "usermod -aG docker" in error.value.hint
+
+
+def test_an_engine_elsewhere_is_none() -> None:
+    """Sockets and FIFOs in mounted folders do not cross machines."""
+    with pytest.raises(ToolchainError) as error:
+        Engine("tcp://elsewhere:2375").ping()
+    assert "unix socket" in error.value.hint
+
+
+def test_address_follows_the_context_of_the_command_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert address() == "unix:///var/run/docker.sock"
+    folder = place / "config"
+    meta = folder / "contexts/meta" / hashlib.sha256(b"mine").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Endpoints": {"docker": {"Host": "unix:///mine"}}}))
+    (folder / "config.json").write_text(json.dumps({"currentContext": "mine"}))
+    assert address() == "unix:///mine"
+    (folder / "config.json").write_text("[damaged")
+    assert address() == "unix:///var/run/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///named")
+    assert address() == "unix:///named"
+
+
+# ---------------------------------------------------------------- the engine's words
+
+
+def test_errors_say_what_to_do(engine: FakeEngine) -> None:
+    engine.answers["POST /containers/create"] = (
+        500, {"message": "write /data: no space left on device"},
+    )  # fmt: skip
+    with pytest.raises(RefusedError) as error:
+        Engine(engine.where).call("POST", "/containers/create", what="make a container")
+    assert error.value.status == 500
+    assert "disk is full" in error.value.hint
+    assert error.value.exit_status == 3
+
+
+def test_an_engine_that_went_away(engine: FakeEngine) -> None:
+    engine.close()
+    with pytest.raises(ToolchainError, match="is not there") as error:
+        Engine(engine.where).ping()
+    assert "--door rootfs" in error.value.hint
+
+
+# ---------------------------------------------------------------- what a container is
+
+
+def test_a_container_has_nothing_but_what_it_needs(tmp_path: Path) -> None:
+    """No network, capabilities, privileges; a read-only root; the folders that were named."""
+    program = container.to_the_end(["make", "all"], tmp_path)
+    body = container.spec(
+        "image", program, user="1000:1000", labels={"a": "b"},
+        mounts=[Mount(tmp_path, "/in"), Mount(tmp_path, "/out", writable=True)],
+    )  # fmt: skip
+    host = body["HostConfig"]
+    assert body["User"] == "1000:1000"
+    assert body["Cmd"] == ["make", "all"]
+    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["Privileged"]) == (
+        "none",
+        True,
+        False,
+    )
+    assert host["CapDrop"] == ["ALL"]
+    assert "CapAdd" not in host
+    assert "no-new-privileges" in host["SecurityOpt"]
+    assert [(one["Target"], one["ReadOnly"]) for one in host["Mounts"]] == [
+        ("/in", True), ("/out", False), (container.IO, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("way", "user", "namespace"),
+    [
+        ("name=seccomp,profile=default", f"{os.getuid()}:{os.getgid()}", ""),
+        ("name=rootless", "0:0", ""),
+        ("name=userns", f"{os.getuid()}:{os.getgid()}", "host"),
+    ],
+)
+def test_files_are_the_users_with_every_kind_of_engine(
+    tmp_path: Path, way: str, user: str, namespace: str
+) -> None:
+    """With root, without root, and with user ids of its own."""
+    image = docker_image.DockerImage("id", "name", "key", "base", 1, {}, (way,))
+    door = DockerToolchain(Engine("unix:///none"), image, tmp_path)
+    body = door._spec(container.to_the_end(["true"], tmp_path), labels={})
+    assert (body["User"], body["HostConfig"]["UsernsMode"]) == (user, namespace)
+
+
+def test_network_is_asked_for(tmp_path: Path) -> None:
+    program = container.to_the_end(["apt-get"], tmp_path)
+    body = container.spec("image", program, user="0:0", labels={}, network=True)
+    assert body["HostConfig"]["NetworkMode"] == "host"
+
+
+def test_a_started_program_takes_its_lock_itself(tmp_path: Path) -> None:
+    """The shell line of a container, run here: it locks, logs, and becomes the program."""
+    log, lock = tmp_path / "log", tmp_path / "lock"
+    log.touch()
+    lock.touch()
+    program = container.on_its_own(["sh", "-c", "echo ran; exit 3"], log, [lock])
+    places = {one.target: str(one.source) for one in program["mounts"]}
+    line = program["Entrypoint"]
+    for inside, outside in places.items():
+        line = [word.replace(inside, outside) for word in line]
+    assert process.run([*line, *program["Cmd"]]).returncode == 3
+    assert log.read_text() == "ran\n"
+    with files.locked(lock):
+        taken = process.run([*line, *program["Cmd"]]).returncode
+    assert taken == container.LOCK_IS_TAKEN
+
+
+# ---------------------------------------------------------------- whose things are whose
+
+
+def test_the_maker_of_now_is_alive() -> None:
+    assert not docker_sweep.is_dead(docker_sweep.maker())
+    assert docker_sweep.is_dead(DEAD)
+    boot, namespace, pid, start = docker_sweep.maker().split("/")
+    assert docker_sweep.is_dead(f"{boot}/{namespace}/{pid}/{int(start) + 1}")
+    # In another pid namespace nobody can tell.
+    assert not docker_sweep.is_dead(f"{boot}/{namespace}0/{pid}/{int(start) + 1}")
+
+
+def of(maker: str, identity: str, **labels: str) -> dict[str, Any]:
+    mine = {docker_sweep.MAKER: maker, docker_sweep.USER: str(os.getuid())}
+    return {"Id": identity, "Names": [f"/{identity}"], "Labels": mine | labels}
+
+
+def test_sweep_removes_what_dead_commands_left(engine: FakeEngine) -> None:
+    """By label, and nothing that is alive, recorded, or of another place."""
+    lab = LabDir(runtime_root() / "0123456789ab")
+    lab.make()
+    lab.record(program={"id": "recorded"})
+    here = {docker_sweep.LAB: lab.id, docker_sweep.HOME: str(runtime_root())}
+    found = [
+        of(docker_sweep.maker(), "alive"),
+        of(DEAD, "run"),
+        of(DEAD, "recorded", **here),
+        of(DEAD, "unrecorded", **here),
+        of(DEAD, "elsewhere", **here | {docker_sweep.HOME: "/tmp"}),
+        of(DEAD, "nowhere", **here | {docker_sweep.HOME: "/no/such/folder"}),
+    ]
+    asked: list[dict[str, str]] = []
+
+    def listed(query: dict[str, str]) -> tuple[int, Any]:
+        asked.append(query)
+        return 200, found
+
+    engine.answers["GET /containers/json"] = listed
+    engine.answers["GET /images/json"] = (200, [
+        {"Id": "sha256:1", "RepoTags": None} | of(DEAD, "sha256:1"),
+        {"RepoTags": ["xenlab-base:1"]} | of(DEAD, "sha256:2"),
+        {"RepoTags": ["xenlab-toolchain:1"]} | of(DEAD, "sha256:3"),
+        {"RepoTags": ["<none>:<none>"]} | of(docker_sweep.maker(), "sha256:4"),
+    ])  # fmt: skip
+    gone = ("containers/run", "containers/unrecorded", "containers/nowhere",
+            "images/sha256:1", "images/xenlab-base:1")  # fmt: skip
+    engine.answers |= {f"DELETE /{one}": (200, None) for one in gone}
+    assert docker_sweep.mark(engine.where)
+    assert not docker_sweep.mark(engine.where)
+    said = docker_sweep.sweep_engines()
+    removed = [one for one in engine.asked if one.startswith("DELETE")]
+    assert removed == [f"DELETE /{one}" for one in gone]
+    assert len(said) == len(gone)
+    assert json.loads(asked[0]["filters"])["label"] == [
+        f"{docker_sweep.USER}={os.getuid()}", docker_sweep.MAKER,
+    ]  # fmt: skip
+
+
+def test_nothing_is_asked_where_no_engine_was_used(engine: FakeEngine) -> None:
+    assert docker_sweep.sweep_engines() == []
+    assert engine.asked == []
+
+
+def test_an_engine_that_is_gone_is_passed_over(engine: FakeEngine) -> None:
+    docker_sweep.mark(engine.where)
+    engine.close()
+    assert docker_sweep.sweep_engines() == []
+
+
+# ---------------------------------------------------------------- a started container
+
+
+def test_a_machine_lives_as_its_process_does(engine: FakeEngine) -> None:
+    """Whether it lives needs no engine; its exit status does, and says when that is gone."""
+    me = os.getpid()
+    start = process.start_time(me)
+    assert start
+    record = ProgramRecord(
+        Door.DOCKER, "abc", process.boot_id(), start, "tag", pid=me, engine=engine.where
+    )
+    assert isinstance(toolchain.adopt(record), DockerProgram)
+    assert toolchain.adopt(record).alive()
+    ended = DockerProgram(ProgramRecord(Door.DOCKER, "abc", engine=engine.where))
+    assert not ended.alive()
+    assert ended.wait(0)
+    engine.answers["POST /containers/abc/wait"] = (200, {"StatusCode": 7})
+    assert ended.returncode() == 7
+    del engine.answers["POST /containers/abc/wait"]
+    with pytest.raises(ToolchainError, match="removed by somebody"):
+        ended.returncode()
+    engine.close()
+    with pytest.raises(ToolchainError, match="is not there"):
+        ended.returncode()
+    ended.kill()

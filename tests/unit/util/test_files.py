@@ -1,0 +1,96 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from lab.util import files
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """The new bytes are there, the old ones gone, nothing temporary stays."""
+    path = tmp_path / "deep" / "file"
+    files.write_atomic(path, "old")
+    files.write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [one.name for one in path.parent.iterdir()] == ["file"]
+
+
+def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
+    """As for any new file, not mkstemp's."""
+    before = os.umask(0o027)
+    try:
+        files.write_atomic(tmp_path / "file", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """What cannot be put in place leaves nothing, and the error names the file."""
+    path = tmp_path / "file"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        files.write_atomic(path, "x")
+    assert caught.value.filename
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_error_of_a_write_names_the_file() -> None:
+    """write(2) does not say which file it was about; we do."""
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.append(Path("/dev/full"), "x")
+    assert caught.value.filename == "/dev/full"
+
+
+def test_a_tree_is_removed_whatever_its_modes(tmp_path: Path) -> None:
+    """Folders that nobody may enter go as well; one that is not there is no error."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "file").write_text("x")
+    inner.chmod(0)
+    files.remove_tree(tmp_path / "a")
+    files.remove_tree(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_tree_hashes_see_every_change(tmp_path: Path) -> None:
+    """Content, names and links count; what is skipped does not."""
+    (tmp_path / "f").write_text("x")
+    (tmp_path / "l").symlink_to("f")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "x").write_text("x")
+    first = files.tree_hashes(tmp_path)
+    assert set(first) == {"f", "l"}
+    (tmp_path / "l").unlink()
+    (tmp_path / "l").symlink_to("g")
+    assert files.tree_hashes(tmp_path) != first
+
+
+def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    """The second one is told that it waits, and gets it when the first is done."""
+    waits = threading.Event()
+    got = threading.Event()
+
+    def second() -> None:
+        with files.locked(tmp_path / "lock", waits.set):
+            got.set()
+
+    with files.locked(tmp_path / "lock"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waits.wait(5)
+        assert not got.is_set()
+    thread.join(5)
+    assert got.is_set()
+
+
+def test_keys_do_not_depend_on_order() -> None:
+    """The same mapping in another order has the same key; another one has another."""
+    assert files.sha256_json({"a": 1, "b": [2]}) == files.sha256_json({"b": [2], "a": 1})
+    assert files.sha256_json({"a": 1}) != files.sha256_json({"a": "1"})

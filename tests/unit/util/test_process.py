@@ -1,0 +1,115 @@
+"""The one door to programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.util import process, signals
+
+
+def test_output_and_status_come_back() -> None:
+    """Both outputs, the status, no shell in between."""
+    done = process.run(["sh", "-c", 'echo "$1"; echo err >&2; exit 7', "sh", "$HOME; a b"])
+    assert (done.stdout, done.stderr, done.returncode) == (b"$HOME; a b\n", b"err\n", 7)
+
+
+def test_standard_input_is_closed_or_given() -> None:
+    """A program never waits for a person."""
+    assert process.run(["cat"]).stdout == b""
+    assert process.run(["cat"], stdin=b"given").stdout == b"given"
+
+
+def test_the_environment_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of ours that was not named reaches a program."""
+    monkeypatch.setenv("SECRET", "x")
+    names = {
+        line.partition(b"=")[0] for line in process.run(["env"], env={"A": "b"}).stdout.split()
+    }
+    assert b"SECRET" not in names
+    assert {b"A", b"LC_ALL", b"TZ"} <= names
+
+
+def test_no_such_program() -> None:
+    """That is its own error, which callers explain."""
+    with pytest.raises(FileNotFoundError):
+        process.run(["no-such-program-here"])
+
+
+def test_late_programs_end_with_their_children() -> None:
+    """After the time is over nothing of it runs, and what it said is kept."""
+    with pytest.raises(process.TimedOut) as caught:
+        process.run(["sh", "-c", "echo begun; sleep 60 & echo $!; wait"], timeout=0.5)
+    begun, child = caught.value.completed.stdout.split()
+    assert begun == b"begun"
+    end = time.monotonic() + 5
+    while process.start_time(int(child)) is not None:
+        assert time.monotonic() < end, "its child goes on"
+
+
+def test_an_interrupt_ends_the_program(tmp_path: Path) -> None:
+    """Ctrl-C while a program runs: it is gone when the exception arrives."""
+    path = tmp_path / "pid"
+    code = (
+        "import os, sys; from lab.util import process, signals; signals.one_way_to_stop();"
+        f"process.run(['sh', '-c', 'echo $$ > {path}.new; mv {path}.new {path}; sleep 60'])"
+    )
+    ours = process.spawn([sys.executable, "-c", code], log_to=(tmp_path / "log").open("wb"))
+    end = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < end
+    ours.send_signal(signal.SIGTERM)
+    assert process.reap(ours, 10) == -signal.SIGINT
+    assert process.start_time(int(path.read_text())) is None
+
+
+def test_stopping_waits_while_cleaning_up() -> None:
+    """A signal inside the block arrives right after it."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    steps = []
+    try:
+        with signals.held_back():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("cleaned up")
+        steps.append("not interrupted")
+    except KeyboardInterrupt:
+        steps.append("interrupted")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert steps == ["cleaned up", "interrupted"]
+
+
+def test_a_process_is_known_by_its_start() -> None:
+    """The start time is there while it lives and not after; its arguments can be seen."""
+    with Path(os.devnull).open("wb") as log:
+        child = process.spawn(["sleep", "4711"], log_to=log)
+    try:
+        assert process.start_time(child.pid) is not None
+        # The kernel shows a new program's arguments a moment after its start is reported.
+        while [b"sleep", b"4711", b""] not in [argv for _, argv in process.running()]:
+            assert child.poll() is None
+    finally:
+        child.kill()
+    process.reap(child, 5)
+    assert process.start_time(child.pid) is None
+
+
+def test_runs_in_a_thread_too() -> None:
+    """Programs can be run beside each other."""
+    found: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(process.run(["echo", "x"]).stdout))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == [b"x\n"] * 4
