@@ -13,6 +13,6 @@ from lab.api.using import console, execute, inject, list_labs, logs, status
 __all__ = [
     "Compared", "Context", "Locked", "Run", "Status", "Up",
     "check_lock", "compare", "console", "doctor", "down", "down_all", "execute", "guest_build",
-    "image_build", "image_list", "inject", "list_labs", "logs", "make_plan", "plan_json", "run", "status",
-    "toolchain_build", "up", "update_lock",
+    "image_build", "image_list", "inject", "list_labs", "logs", "make_plan", "plan_json", "run",
+    "status", "toolchain_build", "up", "update_lock",
 ]  # fmt: skip
