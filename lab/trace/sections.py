@@ -144,7 +144,8 @@ def delays(found: Row) -> str:
     )
     about = (
         "Rows wanted to run; columns ran instead. A virtual CPU waits while it is runnable; a "
-        "task (guest / task) while it has a job. Milliseconds over the whole trace."
+        "task (guest / task) while it has a job. Where the CPU was idle, Xen was on its way. "
+        "Milliseconds over the whole trace."
     )
     return section("Who delayed whom", about, _scroll(table, "Who delayed whom"))
 

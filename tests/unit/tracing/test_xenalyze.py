@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.bench import tracing, xenalyze
+from lab.bench import decoding, xenalyze
 from lab.errors import LabError
 from lab.lock import Lock
 from lab.prepare import Workshop
@@ -30,7 +30,7 @@ def switches(path: Path) -> dict[int, int]:
 def test_an_enlarged_trace_is_a_trace(tmp_path: Path) -> None:
     """Copies follow each other in time, with a gap between them."""
     path = tmp_path / "big.bin"
-    tracing.enlarge(SAMPLE, path, 3 * SAMPLE.stat().st_size)
+    decoding.enlarge(SAMPLE, path, 3 * SAMPLE.stat().st_size)
     events, reading = xentrace.load(path)
     one, single = xentrace.load(SAMPLE)
     assert len(events) == 3 * len(one)
@@ -49,8 +49,8 @@ def test_scheduler_switches_agree(tmp_path: Path) -> None:
     except LabError as error:
         pytest.skip(f"no xenalyze: {error.message}")
     path = tmp_path / "big.bin"
-    tracing.enlarge(SAMPLE, path, 5_000_000)
+    decoding.enlarge(SAMPLE, path, 5_000_000)
     for file in (SAMPLE, path):
-        theirs = xenalyze.switches(program, file, tracing.FREQUENCY)
+        theirs = xenalyze.switches(program, file, decoding.FREQUENCY)
         assert theirs == switches(file)
         assert len(theirs) == 4

@@ -4,7 +4,7 @@ The file is a real trace, repeated with its times moved on. Between two copies s
 that says that records were lost, on every PCPU, as Xen itself writes it: the end of one copy
 and the beginning of the next do not fit together, and both readers must know.
 
-As a program (``python -m lab.bench.tracing FILE``) it decodes a file and prints seconds, events
+As a program (``python -m lab.bench.decoding FILE``) it decodes a file and prints seconds, events
 and the process's largest memory as JSON: a measurement has a process of its own.
 """
 
@@ -61,7 +61,7 @@ def measure(toolchain: Toolchain, rounds: int, say: Callable[[str], None]) -> De
         for number in range(rounds):
             say(f"traces: round {number + 1} of {rounds}")
             theirs.append(xenalyze.summary(program, path, FREQUENCY))
-            argv = [sys.executable, "-m", "lab.bench.tracing", str(path)]
+            argv = [sys.executable, "-m", "lab.bench.decoding", str(path)]
             done = process.run(argv, env=dict(os.environ))
             if done.returncode:
                 raise LabError("decoding failed", tail=done.stderr.decode(errors="replace"))
