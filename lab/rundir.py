@@ -15,7 +15,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,18 +81,36 @@ def new_run(runs: Path, lab: str) -> RunDir:
     Raises:
         LabError: the folder cannot be made (read-only, full).
     """
+    run = RunDir(_fresh(runs / lab))
+    return RunDir(_make(run.path, (run.console_dir, run.guest_dir, run.trace_dir)))
+
+
+def new_folder(parent: Path) -> Path:
+    """The same for what is no run of one lab: an empty folder.
+
+    Raises:
+        LabError: as above.
+    """
+    folder = _fresh(parent)
+    return _make(folder, (folder,))
+
+
+def _fresh(parent: Path) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    run = RunDir(runs / lab / f"{stamp}-{secrets.token_hex(2)}")
+    return parent / f"{stamp}-{secrets.token_hex(2)}"
+
+
+def _make(path: Path, folders: Iterable[Path]) -> Path:
     try:
-        for folder in (run.console_dir, run.guest_dir, run.trace_dir):
+        for folder in folders:
             folder.mkdir(parents=True)
-        _point(run.path.parent / "latest", run.id)
+        _point(path.parent / "latest", path.name)
     except OSError as error:
         raise LabError(
-            f"the run folder {run.path} cannot be made: {error.strerror}",
+            f"the run folder {path} cannot be made: {error.strerror}",
             hint="make room, or make the folder writable",
         ) from error
-    return run
+    return path
 
 
 def latest_run(runs: Path, lab: str) -> RunDir | None:

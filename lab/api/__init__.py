@@ -3,6 +3,7 @@
 A :class:`Context` says which labs.yaml, which toolchain, and who is told what goes on.
 """
 
+from lab.api.comparing import Compared, compare
 from lab.api.context import Context, Run, Status, Up
 from lab.api.locking import Locked, check_lock, update_lock
 from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
@@ -17,9 +18,9 @@ from lab.api.traces import (
 from lab.api.using import console, execute, inject, list_labs, logs, status
 
 __all__ = [
-    "Context", "Locked", "Run", "Status", "Up",
-    "check_lock", "console", "doctor", "down", "down_all", "execute", "guest_build", "image_build",
-    "image_list", "inject", "list_labs", "logs", "make_plan", "plan_json", "run", "status",
-    "toolchain_build", "trace_diff", "trace_export", "trace_report", "trace_stats",
+    "Compared", "Context", "Locked", "Run", "Status", "Up",
+    "check_lock", "compare", "console", "doctor", "down", "down_all", "execute", "guest_build",
+    "image_build", "image_list", "inject", "list_labs", "logs", "make_plan", "plan_json", "run",
+    "status", "toolchain_build", "trace_diff", "trace_export", "trace_report", "trace_stats",
     "trace_timeline", "up", "update_lock",
 ]  # fmt: skip

@@ -38,7 +38,7 @@ def up(context: Context, name: str) -> Up:
             return asyncio.run(_up(context, plan, prepared, lock, run, clock))
 
 
-def run(context: Context, name: str, junit: Path | None = None) -> Run:
+def run(context: Context, name: str, junit: Path | None = None, clock: Clock = Clock.HOST) -> Run:
     """Boot a lab, wait for what it expects, collect, stop.
 
     A failure below the guests is a verdict too: its layer says which.
@@ -47,7 +47,7 @@ def run(context: Context, name: str, junit: Path | None = None) -> Run:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
     """
     clean(context)
-    plan = make_plan(context, name)
+    plan = make_plan(context, name, clock)
     lab = context.lab_dir(name)
     with live.claimed(lab, name, "lab.run") as lock:
         folder = rundir.new_run(context.runs, name)
@@ -86,9 +86,9 @@ def down_all() -> list[Status]:
     return [one for one in found if one]
 
 
-def make_plan(context: Context, name: str) -> Plan:
-    """The plan of a lab of labs.yaml."""
-    return planning.plan(config.find_lab(context.labs(), name), clock=Clock.HOST)
+def make_plan(context: Context, name: str, clock: Clock = Clock.HOST) -> Plan:
+    """The plan of a lab of labs.yaml. ``clock``: unless labs.yaml says which."""
+    return planning.plan(config.find_lab(context.labs(), name), clock=clock)
 
 
 def plan_json(context: Context, name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.show import short, show_domains, show_run, show_up
+from lab.cli.show import short, show_compared, show_domains, show_run, show_up
 from lab.progress import Progress
 
 DEFAULT = "hello"
@@ -126,3 +126,13 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     result = api.run(context, name or DEFAULT, Path(junit) if junit else None)
     print_json(result.summary()) if json else show_run(result)
     return int(result.report.verdict.exit_status)
+
+
+@command("lab.matrix", words=("name",), labs=_LABS, door=_DOOR, json=_JSON,
+         clock="virtual (the default) or host")  # fmt: skip
+def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
+               json: bool = False) -> int:  # fmt: skip
+    """Run all labs of an experiment and compare their traces: one table, one picture."""
+    result = api.compare(_context(labs, door), name, clock)
+    print_json(result) if json else show_compared(result)
+    return 0 if result.outcome.complete else 1

@@ -12,7 +12,8 @@ def namespace() -> Collection:
     top = Collection(parts.doctor, checks.run_tests, checks.run_bench)
     groups = {
         "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
-                labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_run),
+                labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_run,
+                labs.lab_matrix),
         "guest": (parts.guest_build,),
         "image": (parts.image_build, parts.image_list, parts.image_lock),
         "toolchain": (parts.toolchain_build, parts.toolchain_info),
