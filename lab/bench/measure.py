@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline
+from lab.bench import baseline, decoding
+from lab.bench.decoding import Decoding
 from lab.errors import LabError
 from lab.images import dom0
 from lab.model import Images
@@ -61,7 +62,8 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
         clock = Deadline(0)
         down(context, LAB)
         downs.append(clock.elapsed())
-    return _figures(naive, ups, injects, downs, images)
+    decoded = decoding.measure(workshop.toolchain, rounds, say)
+    return [*_figures(naive, ups, injects, downs, images), *_of_traces(decoded)]
 
 
 def _figures(
@@ -89,6 +91,17 @@ def _figures(
         Figure("dom0 ready", ready, "s"),
         Figure("dom0 ready, naive boot", slow, "s"),
         Figure("sooner than the naive boot", slow / ready, "x", "≥ 1.7", slow / ready >= 1.7),
+    ]
+
+
+def _of_traces(found: Decoding) -> list[Figure]:
+    ratio, name = found.seconds / found.xenalyze, f"traces: {found.megabytes:.0f} MB"
+    return [
+        Figure(f"{name} decoded and merged", found.seconds, "s"),
+        Figure(f"{name}, with Python's start", found.whole, "s"),
+        Figure(f"{name}, xenalyze --summary", found.xenalyze, "s"),
+        _at_most("traces: decoding to xenalyze", ratio, "x", decoding.RATIO),
+        _at_most("traces: peak memory", found.memory / 1e6, "MB", decoding.MEMORY / 1e6),
     ]
 
 
