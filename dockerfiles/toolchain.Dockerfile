@@ -1,6 +1,7 @@
 # The toolchain for the Docker door: exactly the packages, by version, that the rootfs door has.
 # Built by lab/toolchain/docker_image.py, which also makes the files of the build context:
-# packages (dockerfiles/packages, one name a line), sources, proxies, pruned.
+# packages (dockerfiles/packages, one name a line), pinned (all of them with what they need,
+# as name=version; empty: nothing is locked), snapshot, sources, proxies, pruned.
 
 # Debian trixie slim by digest where a registry answers, else a base bootstrapped with
 # mmdebstrap. Which of them it was has no part in the result: every package is installed below.
@@ -13,7 +14,7 @@ ARG OWNER
 LABEL org.xenlab.maker=${MAKER} org.xenlab.user=${OWNER}
 
 ARG DEBIAN_FRONTEND=noninteractive
-COPY packages sources proxies pruned /usr/share/xenlab/
+COPY packages pinned snapshot sources proxies pruned /usr/share/xenlab/
 
 # A bootstrapped base is only unpacked, and its packages lie beside it: dpkg has not seen them.
 RUN set -e; cd /var/cache/apt/archives; ls ./*.deb >/dev/null 2>&1 || exit 0; \
@@ -31,14 +32,23 @@ RUN set -e; cd /etc/apt; . /etc/os-release; \
     rm -rf sources.list.d/*; cp /usr/share/xenlab/sources sources.list
 
 # What an empty machine would get, with versions and hashes; then all of that, in one layer.
-RUN set -e; cd /usr/share/xenlab; \
+# It is what is locked, if need be out of apt's own snapshot of that moment; else the newest.
+RUN set -e; cd /usr/share/xenlab; moment=; \
+    resolve() { \
+      apt-get -qq $moment --print-uris --no-install-recommends \
+        -o Dir::State::status=/dev/null -o Acquire::ForceHash=SHA256 install "$@" >installed; }; \
     apt-get -qq update; \
-    apt-get -qq --print-uris --no-install-recommends \
-      -o Dir::State::status=/dev/null -o Acquire::ForceHash=SHA256 \
-      install '?essential' $(cat packages) >installed; \
+    if ! test -s pinned || ! resolve $(cat pinned); then \
+      if test -s pinned && test -s snapshot; then \
+        moment="--snapshot=$(cat snapshot) -o Acquire::Retries=0"; \
+        echo "lab: the archive has other versions now, asking for a snapshot"; \
+        apt-get -qq $moment update && resolve $(cat pinned) || moment=; \
+      fi; \
+      test -n "$moment" || resolve '?essential' $(cat packages); \
+    fi; \
     test -s installed; \
     echo "lab: installing $(wc -l <installed) packages"; \
-    apt-get -qq --yes --no-install-recommends --allow-downgrades \
+    apt-get -qq $moment --yes --no-install-recommends --allow-downgrades \
       -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0 \
       install $(sed -E "s/^'[^']*' ([^_]+)_([^_]+)_.*/\1=\2/; s/%3a/:/" installed); \
     apt-get clean; \

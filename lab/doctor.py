@@ -19,7 +19,7 @@ from typing import Any
 
 from lab.errors import ToolchainError
 from lab.store import Store
-from lab.toolchain import docker_engine, provide, recipe, tree
+from lab.toolchain import docker_engine, provide, recipe, shelf
 from lab.toolchain.rootfs import RootfsToolchain
 from lab.util import debian, process
 
@@ -107,7 +107,7 @@ def _program(name: str, package: str, needed: bool = True) -> Finding:
 
 
 def _bootstrapper(cache: Path) -> Finding:
-    return _program("mmdebstrap", "mmdebstrap", needed=tree.find(cache) is None)
+    return _program("mmdebstrap", "mmdebstrap", needed=shelf.find(cache) is None)
 
 
 def _namespaces() -> Finding:
@@ -152,7 +152,7 @@ def _keyring(cache: Path) -> Finding:
     name = "keyring"
     if Path(provide.KEYRING).is_file():
         return Finding(name, Status.OK, f"Debian's archive keys are in {provide.KEYRING}")
-    if tree.find(cache):
+    if shelf.find(cache):
         return Finding(name, Status.OK, "not installed; not needed, the toolchain is made")
     install = "apt-get install debian-archive-keyring"
     may = provide.root_prefix() is not None
@@ -200,7 +200,7 @@ def _archive(cache: Path) -> Finding:
         _ask(f"{address}/dists/{recipe.SUITE}/InRelease")
     except (OSError, ValueError) as error:
         what = f"{address} does not answer: {error}"
-        if tree.find(cache):
+        if shelf.find(cache):
             return Finding(name, Status.WARN, what, "what is cached still works")
         return Finding(name, Status.FAIL, what, _OUT_OF_REACH)
     return Finding(name, Status.OK, f"{address} answers")
@@ -222,7 +222,7 @@ def _proxies() -> Iterator[tuple[str, str]]:
 
 
 def _toolchain(cache: Path) -> Finding:
-    made = tree.find(cache)
+    made = shelf.find(cache)
     if made is None:
         what = "not made yet: the first command that needs it does, in about a minute"
         return Finding("toolchain", Status.OK, what)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from lab import __version__, live, rundir
+from lab import __version__, live, rundir, tracing
 from lab.errors import LabError
-from lab.model import GuestImage, Image, Images, Plan
+from lab.model import GuestImage, Image, Images, Lab, Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
@@ -48,6 +50,7 @@ def stop(lab: LabDir, how: str, **manifest: Any) -> None:
         found = live.find(lab)
         if found is not None:
             live.end(found, how, ended=time.time(), **manifest)
+            tracing.conclude(found.run)
         live.forget(lab)
 
 
@@ -62,12 +65,41 @@ async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say:
         await session.wait_dom0()
         if plan.dom0_scheduling:
             await session.schedule_dom0(plan.dom0_scheduling)
+    if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
+        with say.stage("traces"):
+            await session.start_traces(plan.lab)
     for guest in plan.guests:
         with say.stage(f"guest {guest.name}") as stage:
             keep_elf(session.run, prepared.guests[guest.name])
             await session.inject(guest, prepared.guests[guest.name], stage.note)
     session.guests_run()
     session.run.update_manifest(phases=session.marks)
+
+
+async def collect(session: Session, lab: Lab, say: Progress) -> None:
+    """End the traces of a lab's guests; what dom0 cannot end any more is cut off, no more."""
+    if not (lab.trace or lab.traced):
+        return
+    with say.stage("collecting traces"):
+        try:
+            await session.stop_traces()
+        except LabError as error:
+            session.run.event("traces cut off", reason=error.message)
+
+
+def collect_late(found: live.Live) -> None:
+    """The same for a lab that another command started."""
+    if not (found.run.trace_dir / "log").exists():
+        return
+
+    async def go() -> None:
+        async with Session(found.lab, found.run, found.state) as session:
+            await session.stop_traces()
+
+    try:
+        asyncio.run(go())
+    except LabError as error:
+        found.run.event("traces cut off", reason=error.message)
 
 
 def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
@@ -83,11 +115,13 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "started": time.time(),
         "verdict": None,
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
+        "lock": asdict(prepared.lock),
         "images": {
             "hypervisor": _digest(images.hypervisor),
             "kernel": _digest(images.kernel),
             "initramfs": _digest(images.initramfs),
             "devicetree": _digest(images.devicetree),
+            **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
         "xen_args": plan.xen_args,

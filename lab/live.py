@@ -11,7 +11,6 @@ The lock's file says which command holds it (its maker), for as long as that com
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def claimed(lab: LabDir, name: str, command: str) -> Iterator[int]:
         BusyError: somebody else prepares or runs it; names them.
     """
     with _sweeping():
-        handle = _lock(lab)
+        handle = files.try_lock(rundir.lock_file(lab))
         if handle is not None:
             _say_who(lab, handle, {"command": command, **_ourselves()})
     if handle is None:
@@ -183,7 +182,7 @@ def sweep() -> list[str]:
             abandoned = live.abandoned if live else maker(lab) is None
             if abandoned:
                 _kill(lab, live.record if live else None)
-            handle = _lock(lab)
+            handle = files.try_lock(rundir.lock_file(lab))
             if handle is None:
                 continue
             try:
@@ -213,28 +212,6 @@ def _kill(lab: LabDir, record: ProgramRecord | None) -> None:
 def _sweeping() -> contextlib.AbstractContextManager[int]:
     """Held while locks of labs are tried, so that nobody takes a sweeper for a lab's holder."""
     return files.locked(rundir.lock_folder() / "sweep")
-
-
-def _lock(lab: LabDir) -> int | None:
-    """Take the lock if it and its twin are free. The twin stays free: its machine's to take."""
-    handle = _try(rundir.lock_file(lab))
-    twin = None if handle is None else _try(files.twin(rundir.lock_file(lab)))
-    if twin is not None:
-        os.close(twin)
-    elif handle is not None:
-        os.close(handle)
-        return None
-    return handle
-
-
-def _try(path: Path) -> int | None:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
 
 
 def _ourselves() -> dict[str, Any]:

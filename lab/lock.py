@@ -2,24 +2,31 @@
 
 JSON, sorted, one package a line, so that a change reads well in version control::
 
-    {"format": 1,
-     "toolchain": {"suite": …, "arch": …, "packages": [{name, version, arch, sha256, size, file}]},
+    {"format": 1, "snapshot": "20261122T120000Z",
+     "toolchain": [{name, version, arch, sha256, size, file}, …],
      "archives": {"bookworm/armhf": [{…}], "trixie/source": [{…}]},
-     "images": {"hypervisor": "<sha256>", …}}
+     "images": {"dom0/kernel": "<sha256>", …}}
+
+It ships with the lab; one beside a labs.yaml of the user's own wins there. It names no archive:
+where packages come from is the machine's business, what they are is the lock's.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError
 from lab.util import files
+from lab.util.resources import resource
 
 FORMAT = 1
+NAME = "labs.lock"
 
 
 @dataclass(frozen=True)
@@ -49,16 +56,51 @@ class Drift:
 
 @dataclass(frozen=True)
 class Lock:
-    """What is pinned. ``archives`` is by ``suite/arch``; ``images`` by name, sha256."""
+    """What is pinned. ``archives`` is by ``suite/arch``; ``images`` by name, sha256.
+
+    ``snapshot`` is the moment (UTC) at which an archive had exactly these, as apt's snapshots
+    are named. An empty lock pins nothing.
+    """
 
     toolchain: tuple[Pin, ...] = ()
     archives: Mapping[str, tuple[Pin, ...]] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
+    snapshot: str = ""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Identity of the pins (not of the images, which follow from them)."""
-        return files.sha256_json([_plain(self.toolchain), _all(self.archives)])
+        archives = {name: digest_of(pins) for name, pins in self.archives.items()}
+        return files.sha256_json([digest_of(self.toolchain), archives])
+
+    def of(self, suite: str, arch: str, names: Collection[str] = ()) -> tuple[Pin, ...]:
+        """The pins of an archive; with ``names`` only those."""
+        pins = self.archives.get(f"{suite}/{arch}", ())
+        return tuple(pin for pin in pins if not names or pin.name in names)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run was made under: the lock, and what is not as it says."""
+
+    digest: str
+    drift: tuple[Drift, ...] = ()
+
+
+def place(labs: Path) -> Path:
+    """The lock that holds for a labs file: the one beside it, else the one that ships.
+
+    Raises:
+        ImageError: there is none at all.
+    """
+    beside = labs.absolute().parent / NAME
+    if beside.is_file():
+        return beside
+    try:
+        return resource(NAME)
+    except FileNotFoundError as error:
+        hint = "install the lab anew, or make one: ./inv image.lock --update"
+        raise ImageError(str(error), hint=hint) from None
 
 
 def load(path: Path) -> Lock:
@@ -71,8 +113,9 @@ def load(path: Path) -> Lock:
         data = json.loads(path.read_text())
         if data["format"] != FORMAT:
             raise ValueError(f"its format is {data['format']}, not {FORMAT}")
-        archives = {name: _pins(found) for name, found in data["archives"].items()}
-        return Lock(_pins(data["toolchain"]), archives, dict(data["images"]))
+        archives = {name: pins_of(found) for name, found in data["archives"].items()}
+        images = {str(name): str(sha256) for name, sha256 in data["images"].items()}
+        return Lock(pins_of(data["toolchain"]), archives, images, str(data["snapshot"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(
             f"{path} cannot be read as a lock: {error}",
@@ -82,12 +125,19 @@ def load(path: Path) -> Lock:
 
 def dump(lock: Lock) -> str:
     """The text of a lock."""
-    sections = [f' "toolchain": {_lines(lock.toolchain)}']
-    archives = [f'  "{name}": {_lines(pins)}' for name, pins in sorted(lock.archives.items())]
-    sections.append(' "archives": {\n' + ",\n".join(archives) + "\n }")
-    images = [f'  "{name}": "{digest}"' for name, digest in sorted(lock.images.items())]
-    sections.append(' "images": {\n' + ",\n".join(images) + "\n }")
-    return f'{{\n "format": {FORMAT},\n' + ",\n".join(sections) + "\n}\n"
+    head = f'{{\n "format": {FORMAT},\n "snapshot": {json.dumps(lock.snapshot)},\n'
+    archives = [
+        f"  {json.dumps(name)}: {_lines(pins)}" for name, pins in sorted(lock.archives.items())
+    ]
+    images = [
+        f"  {json.dumps(name)}: {json.dumps(sha)}" for name, sha in sorted(lock.images.items())
+    ]
+    sections = (
+        f' "toolchain": {_lines(lock.toolchain)}',
+        ' "archives": {\n' + ",\n".join(archives) + "\n }",
+        ' "images": {\n' + ",\n".join(images) + "\n }",
+    )
+    return head + ",\n".join(sections) + "\n}\n"
 
 
 def drift(locked: Sequence[Pin], found: Sequence[Pin]) -> list[Drift]:
@@ -101,6 +151,13 @@ def drift(locked: Sequence[Pin], found: Sequence[Pin]) -> list[Drift]:
     ]
 
 
+def drift_of_versions(locked: Sequence[Pin], found: Mapping[str, str], arch: str) -> list[Drift]:
+    """The same, where only names and versions are known; ``arch`` is of what was added."""
+    archs = {pin.name: pin.arch for pin in locked}
+    pins = [Pin(name, version, archs.get(name, arch), "", 0, "") for name, version in found.items()]
+    return drift(locked, pins)
+
+
 def contradiction(locked: Sequence[Pin], found: Sequence[Pin]) -> tuple[Pin, Pin] | None:
     """A package of one name and version whose bytes differ: locked and found."""
     known = {(pin.name, pin.version, pin.arch, pin.file): pin for pin in locked}
@@ -111,30 +168,71 @@ def contradiction(locked: Sequence[Pin], found: Sequence[Pin]) -> tuple[Pin, Pin
     return None
 
 
+def contradicted(locked: Pin, found: str) -> str:
+    """The words about a package whose bytes are not the locked ones; ``found`` is a sha256."""
+    return (
+        f"package {locked.name} {locked.version} ({locked.arch}) is not the one in {NAME}: "
+        f"{locked.file} is locked as sha256 {locked.sha256}, but is {found}"
+    )
+
+
+#: What to do about it.
+CONTRADICTED_HINT = (
+    f"restore {NAME} from version control; if it was not changed, the archive or a proxy "
+    "serves something else"
+)
+
+
+def refused(drifts: Sequence[Drift]) -> str:
+    """The words of an error about drift where none is allowed."""
+    return "the archive has other versions than the lock: " + "; ".join(map(str, drifts))
+
+
+#: What to do about that.
+REFUSED_HINT = "run without --locked (LAB_LOCKED), or move the lock: ./inv image.lock --update"
+
+
 def changes(before: Lock, after: Lock) -> Iterator[str]:
     """What a new lock changes, a line each."""
-    yield from (f"toolchain: {one}" for one in drift(before.toolchain, after.toolchain))
+    yield from _changes("toolchain", before.toolchain, after.toolchain)
     for name in sorted(before.archives.keys() | after.archives.keys()):
-        pins = before.archives.get(name, ()), after.archives.get(name, ())
-        yield from (f"{name}: {one}" for one in drift(*pins))
+        yield from _changes(name, before.archives.get(name, ()), after.archives.get(name, ()))
     for name in sorted(before.images.keys() | after.images.keys()):
         was, now = before.images.get(name, "none"), after.images.get(name, "none")
         if was != now:
             yield f"image {name}: {was[:16]} → {now[:16]}"
 
 
-def _pins(found: Sequence[Mapping[str, Any]]) -> tuple[Pin, ...]:
+def digest_of(pins: Sequence[Pin]) -> str:
+    """Identity of some pins, in whatever order."""
+    lines = sorted("\t".join(map(str, vars(pin).values())) for pin in pins)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def toolchain_key(pins: Sequence[Pin]) -> str:
+    """The key of a toolchain that has these packages, whichever door leads to it."""
+    return files.sha256_json({pin.name: pin.sha256 for pin in pins})
+
+
+def pins_of(found: Sequence[Mapping[str, Any]]) -> tuple[Pin, ...]:
+    """Pins from JSON.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
     return tuple(Pin(**pin) for pin in found)
 
 
-def _plain(pins: Sequence[Pin]) -> list[dict[str, Any]]:
-    return [asdict(pin) for pin in pins]
-
-
-def _all(archives: Mapping[str, Sequence[Pin]]) -> dict[str, list[dict[str, Any]]]:
-    return {name: _plain(pins) for name, pins in archives.items()}
+def _changes(where: str, before: Sequence[Pin], after: Sequence[Pin]) -> Iterator[str]:
+    yield from (f"{where}: {one}" for one in drift(before, after))
+    old = {(pin.name, pin.version, pin.arch, pin.file): pin.sha256 for pin in before}
+    for pin in after:
+        was = old.get((pin.name, pin.version, pin.arch, pin.file))
+        if was and was != pin.sha256:
+            what = f"{pin.name} {pin.version} ({pin.arch}), {pin.file}"
+            yield f"{where}: {what}: sha256 {was[:16]} → {pin.sha256[:16]}"
 
 
 def _lines(pins: Sequence[Pin]) -> str:
-    texts = [f"  {json.dumps(pin, ensure_ascii=False)}" for pin in _plain(pins)]
+    texts = [f"  {json.dumps(vars(pin), ensure_ascii=False)}" for pin in pins]
     return "[\n" + ",\n".join(texts) + "\n ]"

@@ -27,6 +27,10 @@ STEPS_APART = 16
 AGENT_PORT = "org.qemu.guest_agent.0"
 CONSOLE_PORT = "console.{name}"
 TIMES_PORT = "times"
+#: And of a lab that is traced: a guest's records, Xen's, and what is said about them.
+TRACE_PORT = "trace.{name}"
+XEN_TRACE_PORT = "trace-xen"
+TRACE_LOG_PORT = "trace-log"
 
 
 class Layer(StrEnum):
@@ -130,7 +134,10 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any."""
+    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
+
+    ``trace``: bytes of its memory that hold its timing trace; 0: it keeps none.
+    """
 
     name: str
     program: FreeRtosApp | Project | Prebuilt
@@ -139,6 +146,7 @@ class GuestSpec:
     cpus: tuple[int, ...] = ()
     cmdline: str = ""
     scheduler: Scheduling | None = None
+    trace: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,12 +165,24 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Dom0Spec:
-    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any."""
+    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any.
+
+    ``busy``: it computes without end, whatever else it does.
+    """
 
     memory: int = 256 << 20
     vcpus: int | None = None
     cpus: tuple[int, ...] = ()
     scheduler: Scheduling | None = None
+    busy: bool = False
+
+
+@dataclass(frozen=True)
+class XenTrace:
+    """What Xen's own trace holds: the event groups as they were named, and as a mask."""
+
+    groups: tuple[str, ...]
+    mask: int
 
 
 @dataclass(frozen=True)
@@ -170,6 +190,7 @@ class Lab:
     """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
 
     ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
+    ``trace`` is Xen's own trace; ``None``: none is kept.
     """
 
     name: str
@@ -182,6 +203,12 @@ class Lab:
     clock: Clock | None = None
     description: str = ""
     scheduler: str = ""
+    trace: XenTrace | None = None
+
+    @property
+    def traced(self) -> tuple[str, ...]:
+        """The guests that keep a timing trace."""
+        return tuple(guest.name for guest in self.guests if guest.trace)
 
 
 @dataclass(frozen=True)
@@ -378,7 +405,7 @@ class Program(Protocol):
 
 @dataclass(frozen=True)
 class ToolchainInfo:
-    """What ``toolchain.info`` prints."""
+    """What ``toolchain.info`` prints. ``lock``: the lock's digest; ``drift``: what differs."""
 
     door: Door
     key: str
@@ -387,6 +414,8 @@ class ToolchainInfo:
     size: int
     versions: Mapping[str, str]
     packages: Mapping[str, str]
+    lock: str = ""
+    drift: tuple[str, ...] = ()
 
 
 class Toolchain(Protocol):

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.images import archive, deb, devicetree, dom0, freertos, hypervisor, sources, xen
+from lab import supplies
+from lab.images import deb, devicetree, dom0, freertos, hypervisor, sources, xen
+from lab.images.pinned import Question
+from lab.lock import Lock, State
 from lab.model import (
     GuestImage,
     GuestSpec,
@@ -21,23 +24,7 @@ from lab.model import (
 )
 from lab.progress import Progress
 from lab.store import Store, cache_root
-from lab.toolchain import open_toolchain
-
-#: Where the machine's software comes from, and the packages that are asked for.
-SUITE, ARCH = "bookworm", "armhf"
-WANTED = (
-    "xen-hypervisor-4.17-armhf", "linux-image-armmp-lpae", "xen-utils-4.17", "xenstore-utils",
-    "busybox-static", "qemu-guest-agent", "libxen-dev",
-)  # fmt: skip
-#: Of those and what they depend on, what holds something that we use.
-KEEP = (
-    "xen-hypervisor-4.17-armhf", "linux-image-6*", "xen-utils-4.17", "xenstore-utils",
-    "busybox-static", "qemu-guest-agent", "lib*", "zlib1g",
-)  # fmt: skip
-#: The source package that carries the FreeRTOS kernel, and its suite.
-KERNEL_SUITE, KERNEL_SOURCE = "trixie", "micropython"
-#: The source package of Xen; its suite is the machine's own.
-XEN_SOURCE = "xen"
+from lab.supplies import KERNEL, PLATFORM, Supplies
 
 
 @dataclass(frozen=True)
@@ -47,31 +34,25 @@ class Prepared:
     toolchain: Toolchain
     images: Images
     guests: dict[str, GuestImage]
+    lock: State
 
 
 class Workshop:
     """The toolchain and what is made in it. Packages are fetched when something is built."""
 
-    def __init__(self, door: str | None, progress: Progress, *, refresh: bool = False) -> None:
+    def __init__(
+        self, door: str | None, progress: Progress, lock: Lock, *, strict: bool = False
+    ) -> None:
+        cache = cache_root()
         self.progress = progress
-        self.refresh = refresh
-        self.cache = cache_root()
-        self.store = Store(before_build=self._fetch)
-        self._door = door
-        self._toolchain: Toolchain | None = None
-        self._platform: archive.Resolution | None = None
-        self._kernel: archive.Resolution | None = None
-        self._xen: archive.Resolution | None = None
-        self._fetched: set[tuple[str, str]] = set()
+        self.store = Store(cache, before_build=self._fetch)
+        self.supplies = Supplies(cache, door, progress, lock, strict=strict)
+        self._xen: Question | None = None
 
     @property
     def toolchain(self) -> Toolchain:
         """The toolchain, made on first use."""
-        if self._toolchain is None:
-            with self.progress.stage("toolchain"):
-                told = self.progress.say
-                self._toolchain = open_toolchain(self._door or "auto", progress=told)
-        return self._toolchain
+        return self.supplies.toolchain
 
     def platform(self, plan: Plan, *, force: bool = False) -> Images:
         """Xen, dom0 and the device tree of a plan.
@@ -135,24 +116,11 @@ class Workshop:
 
     def packages(self) -> list[Package]:
         """The packages of the platform; their files are there once something was built."""
-        if self._platform is None:
-            toolchain = self.toolchain
-            with self.progress.stage("packages") as stage:
-                stage.note(f"{SUITE} {ARCH}")
-                self._platform = archive.resolve(
-                    toolchain, self.cache, suite=SUITE, arch=ARCH, wanted=WANTED, keep=KEEP,
-                    refresh=self.refresh,
-                )  # fmt: skip
-        return archive.expected(self.cache, self._platform)
+        return self.supplies.packages(PLATFORM)
 
     def _sources(self) -> freertos.Sources:
         packages = self.packages()
-        if self._kernel is None:
-            self._kernel = archive.resolve_source(
-                self.toolchain, self.cache, suite=KERNEL_SUITE, name=KERNEL_SOURCE,
-                refresh=self.refresh,
-            )  # fmt: skip
-        tarballs = archive.expected(self.cache, self._kernel)
+        tarballs = self.supplies.packages(KERNEL)
         kernel = sources.freertos_kernel(self.store, self.toolchain, tarballs)
         headers = sources.xen_headers(self.store, self.toolchain, packages)
         return freertos.Sources(
@@ -161,22 +129,11 @@ class Workshop:
 
     def xen_source(self) -> list[Package]:
         """Xen's source package, in the very version of the tools."""
-        if self._xen is None:
-            tools = deb.named(self.packages(), hypervisor.TOOLS)
-            self._xen = archive.resolve_source(
-                self.toolchain, self.cache, suite=SUITE, name=XEN_SOURCE, version=tools.version,
-                refresh=self.refresh,
-            )  # fmt: skip
-        return archive.expected(self.cache, self._xen)
+        self._xen = supplies.xen(deb.named(self.packages(), hypervisor.TOOLS).version)
+        return self.supplies.packages(self._xen)
 
     def _fetch(self, kind: str) -> None:
-        """Before something is built: its packages, once."""
-        others = {sources.KERNEL_KIND: self._kernel, xen.KIND: self._xen}
-        resolution = others.get(kind, self._platform)
-        if kind in ("guest", "project") or resolution is None:
-            return
-        what = resolution.suite, resolution.arch
-        if what not in self._fetched:
-            with self.progress.stage(f"fetch {' '.join(what)} packages"):
-                archive.fetch(self.toolchain, self.cache, resolution)
-            self._fetched.add(what)
+        """Before something is built: its packages."""
+        question = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen}.get(kind, PLATFORM)
+        if kind not in ("guest", "project") and question is not None:
+            self.supplies.fetch(question)

@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 import functools
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lab import guests, tracing
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
 from lab.errors import Dom0Error, LabError, UsageError
@@ -25,6 +27,7 @@ from lab.model import (
     GuestImage,
     GuestPlan,
     Images,
+    Lab,
     Mount,
     Plan,
     Program,
@@ -87,7 +90,7 @@ class Session:
     ) -> None:
         """Start QEMU paused, connect to it, let it run."""
         self._require(State.OFF)
-        wires.lay(self.lab.path, self.run.console_dir, plan)
+        wires.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
         self._clock = Deadline(XEN)
         self._program = self._start(toolchain, plan, images, ram, lock)
         self.lab.record(program=asdict(self._program.record))
@@ -99,7 +102,9 @@ class Session:
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
         self.mark("qmp")
+        before = time.time()
         await self.guarded(self._qmp.execute("cont"))
+        tracing.note_start(self.run, before, time.time())
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
@@ -123,13 +128,24 @@ class Session:
         self._require(State.DOM0, State.GUESTS)
         self._step = f"xl to create guest {guest.name}"
         async with self._agent() as agent:
-            await self.guarded(_replace(agent, guest, image, seen))
+            await self.guarded(guests.replace(agent, guest, image, seen))
         self.mark(f"created {guest.name}")
 
     async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
         """Give dom0 its share of the processors: words for ``xl``, without its name."""
         async with self._agent() as agent:
             await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
+
+    async def start_traces(self, lab: Lab) -> None:
+        """Start what is traced, and dom0's load, before there are guests."""
+        tracing.describe(self.run, lab)
+        async with self._agent() as agent:
+            await self.guarded(tracing.start(agent, lab))
+
+    async def stop_traces(self) -> None:
+        """End all traces; their last records are in the run's folder then."""
+        async with self._agent() as agent:
+            await self.guarded(tracing.stop(agent))
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""
@@ -140,11 +156,22 @@ class Session:
         """Give dom0 a port for the console of a guest that was not there at the start."""
         if wires.input_of(self.lab.path, guest).exists():
             return
-        wires.lay_guests(self.lab.path, self.run.console_dir, [guest])
-        backend = {"type": "pipe", "data": {"device": f"{command.LIVE}/{command.chardev(guest)}"}}
+        wires.lay_console(self.lab.path, self.run.console_dir, guest)
+        await self._plug(command.port(guest), f"{command.CONSOLES}/{guest}.log")
+
+    async def add_trace(self, guest: str) -> None:
+        """The same for its timing trace."""
+        for device, (name, file) in command.guest_trace_ports(guest).items():
+            if not (self.lab.path / f"{device}.in").exists():
+                wires.lay_trace(self.lab.path, device, self.run.trace_dir / file)
+                await self._plug(command.port_of(device, name), f"{command.TRACES}/{file}")
+
+    async def _plug(self, port: dict[str, Any], log: str) -> None:
+        device = port["chardev"]
+        backend = command.backend(device, log)
         control = await self._control()
-        await control.execute("chardev-add", {"id": command.chardev(guest), "backend": backend})
-        await control.execute("device_add", command.port(guest))
+        await control.execute("chardev-add", {"id": device, "backend": backend})
+        await control.execute("device_add", port)
 
     async def domains(self) -> list[Domain]:
         async with self._agent() as agent:
@@ -152,8 +179,7 @@ class Session:
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
-        async with self._agent() as agent:
-            return await self.guarded(agent.run(argv, within=within))
+        return await self.guarded(dom0_agent.run_in_turns(self._agent, argv, within))
 
     # ------------------------------------------------------------ inside
 
@@ -172,6 +198,7 @@ class Session:
             Mount(images.devicetree.path, f"{command.IMAGES}/devicetree"),
             Mount(self.lab.path, command.LIVE, writable=True),
             Mount(self.run.console_dir, command.CONSOLES, writable=True),
+            Mount(self.run.trace_dir, command.TRACES, writable=True),
             Mount(ram, command.RAM, writable=True),
         ]
         argv = command.qemu(plan, self.lab.tag)
@@ -240,9 +267,10 @@ class Session:
                 found = follower.read()
                 for line in found:
                     self._milestone(line)
-                    if failure := console.failure_in(line):
-                        await follower.aftermath(ended)
-                        return postmortem.lost(self.run, failure, self._step)
+                if any(console.failure_in(line) for line in found):
+                    await follower.aftermath(ended)
+                    failure = console.worst([*found, *follower.read()])
+                    return postmortem.lost(self.run, failure, self._step)
                 if stopped and not found:
                     return postmortem.died(self.run, self._program, self._step, self._ram)
                 await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
@@ -274,22 +302,3 @@ class Session:
         if self.state not in states:
             wanted = " or ".join(states)
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
-
-
-async def _replace(
-    agent: dom0_agent.Agent, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
-) -> None:
-    if any(domain.name == guest.name for domain in await xl.domains(agent)):
-        seen("destroying the old one")
-        await xl.destroy(agent, guest.name)
-    seen("copying")
-    await xl.put(agent, guest.name, _payload(guest, image))
-    seen("xl create")
-    await xl.create(agent, guest.name, guest.scheduling)
-
-
-def _payload(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
-    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
-    if image.ramdisk:
-        files["ramdisk"] = image.ramdisk.path.read_bytes()
-    return files

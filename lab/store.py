@@ -131,7 +131,8 @@ class Store:
     ) -> None:
         parent = self.root / kind
         parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=parent, prefix=".new-"))
+        self._sweep(kind, key)
+        work = Path(tempfile.mkdtemp(dir=parent, prefix=f".new-{key[:16]}-"))
         try:
             (work / "files").mkdir()
             build(work / "files")
@@ -143,8 +144,21 @@ class Store:
             files.remove_tree(work)
             raise
 
+    def _sweep(self, kind: str, ours: str) -> None:
+        """Remove what killed builders left: folders of entries whose lock nobody else holds."""
+        for left in (self.root / kind).glob(".new-*"):
+            key = left.name.split("-")[1]
+            handle = None if key == ours[:16] else files.try_lock(self._lock(kind, key))
+            if handle is not None or key == ours[:16]:
+                files.remove_tree(left)
+            if handle is not None:
+                os.close(handle)
+
     def _held(self, kind: str, key: str) -> contextlib.AbstractContextManager[int]:
-        return files.locked(self.root / "locks" / f"{kind}-{key[:16]}")
+        return files.locked(self._lock(kind, key))
+
+    def _lock(self, kind: str, key: str) -> Path:
+        return self.root / "locks" / f"{kind}-{key[:16]}"
 
 
 def entry_key(kind: str, inputs: Mapping[str, Any]) -> str:

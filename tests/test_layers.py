@@ -30,6 +30,7 @@ FLOORS = (
         "lab.live",
         "lab.doctor",
     },
+    {"lab.supplies", "lab.guests", "lab.tracing"},
     {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"},
     {"lab.store", "lab.rundir", "lab.progress", "lab.lock"},
     {"lab.util"},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import config, live, rundir
+from lab import config, live, lock, rundir
 from lab.live import Live
 from lab.model import Domain, Labs, State
+from lab.prepare import Workshop
 from lab.progress import Progress
 from lab.rundir import LabDir
 from lab.scenario import Report
@@ -22,12 +24,14 @@ class Context:
     """Where the labs are described, which door, and who hears of progress.
 
     ``force`` boots a hypervisor even if it is not of the version of the tools in dom0.
+    ``locked`` (or ``$LAB_LOCKED``) makes it an error if packages are not the locked ones.
     """
 
     file: Path = Path("labs.yaml")
     door: str | None = None
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     force: bool = False
+    locked: bool = False
 
     @property
     def runs(self) -> Path:
@@ -37,6 +41,20 @@ class Context:
     def labs(self) -> Labs:
         """The labs, checked."""
         return config.load(self.file)
+
+    @property
+    def strict(self) -> bool:
+        """Whether nothing but the locked packages may be used."""
+        return self.locked or os.environ.get("LAB_LOCKED", "0") not in ("", "0")
+
+    def workshop(self, door: str | None = None) -> Workshop:
+        """Where everything is made, under the lock that holds for these labs.
+
+        Raises:
+            ImageError: the lock cannot be read.
+        """
+        pins = lock.load(lock.place(self.file))
+        return Workshop(door or self.door, self.progress, pins, strict=self.strict)
 
     def lab_dir(self, name: str) -> LabDir:
         return rundir.lab_dir(self.runs, name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab import config
 from lab.api.context import Context, clean
 from lab.model import GuestImage, Image, ToolchainInfo
-from lab.prepare import Workshop
 from lab.store import Store, cache_root, describe
 
 if TYPE_CHECKING:
@@ -22,13 +22,11 @@ def guest_build(context: Context, name: str) -> GuestImage:
     """
     clean(context)
     spec = config.find_guest(context.labs(), name)
-    return Workshop(context.door, context.progress).guests([spec])[name]
+    return context.workshop().guests([spec])[name]
 
 
-def image_build(
-    context: Context, refresh: bool = False, hypervisor: str | None = None
-) -> list[tuple[str, Image]]:
-    """Build or find images, by what they are; ``refresh`` looks for newer packages.
+def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[str, Image]]:
+    """Build or find images, by what they are.
 
     With ``hypervisor``, a name of labs.yaml: that one's files. Else the packaged Xen, dom0's
     kernel and the initramfs.
@@ -37,7 +35,7 @@ def image_build(
         ImageError: it does not compile; the compiler's words are the tail.
     """
     clean(context)
-    workshop = Workshop(context.door, context.progress, refresh=refresh)
+    workshop = context.workshop()
     if hypervisor is None:
         return [(image.kind, image) for image in workshop.base_images()]
     spec = config.find_hypervisor(context.labs(), hypervisor)
@@ -50,14 +48,22 @@ def image_list() -> list[dict[str, Any]]:
 
 
 def toolchain_build(context: Context) -> ToolchainInfo:
-    """Make or find the toolchain."""
+    """Make or find the toolchain.
+
+    Raises:
+        ToolchainError: it cannot be had, or is not the locked one and must be.
+    """
     clean(context)
-    return Workshop(context.door, context.progress).toolchain.info()
+    workshop = context.workshop()
+    info = workshop.toolchain.info()
+    state = workshop.supplies.state
+    return replace(info, lock=state.digest, drift=tuple(map(str, state.drift)))
 
 
 def doctor(context: Context) -> list[Finding]:
     """What this machine has and lacks."""
     # Only where it is used: what it imports for the network costs every command otherwise.
+    from lab.api import agreement
     from lab.doctor import check
 
-    return check(cache_root(), context.runs)
+    return [*check(cache_root(), context.runs), agreement.lock_finding(context)]

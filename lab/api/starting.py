@@ -12,7 +12,7 @@ from lab.api.context import Context, Run, Status, Up, clean
 from lab.errors import LabError
 from lab.machine.logs import FIRST_LINES, first_lines
 from lab.model import Clock, Layer, Plan, State
-from lab.prepare import Prepared, Workshop
+from lab.prepare import Prepared
 from lab.rundir import LabDir, RunDir
 from lab.scenario import Report
 from lab.session import Session
@@ -98,11 +98,11 @@ def plan_json(context: Context, name: str) -> str:
 
 def prepare(context: Context, plan: Plan) -> Prepared:
     """Make or find everything that a plan needs."""
-    workshop = Workshop(context.door, context.progress)
+    workshop = context.workshop()
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
     guests = workshop.guests([guest.spec for guest in plan.guests])
-    return Prepared(toolchain, images, guests)
+    return Prepared(toolchain, images, guests, workshop.supplies.state)
 
 
 async def _up(
@@ -135,6 +135,7 @@ async def _run(
                 report = await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
             if report.verdict.layer is Layer.GUEST:
                 report = scenario.with_domains(report, await session.domains())
+            await lifecycle.collect(session, plan.lab, context.progress)
             return report
         finally:
             marks.update(session.marks)
@@ -153,6 +154,8 @@ def _down(lab: LabDir, name: str) -> Status | None:
     interrupted = live.interrupt(lab)
     if found is None and not interrupted:
         return None
+    if found is not None and found.running and not interrupted:
+        lifecycle.collect_late(found)
     lifecycle.stop(lab, rundir.FINISHED)
     if found is None:
         return Status(name, State.OFF)

@@ -16,7 +16,6 @@ from lab.live import Live
 from lab.machine import interactive
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
 from lab.model import Domain, State
-from lab.prepare import Workshop
 from lab.rundir import RunDir
 from lab.toolchain import adopt
 from lab.util.deadline import Deadline
@@ -65,7 +64,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
     clock = Deadline(0)
     found = running(context, name)
     spec = config.find_guest(context.labs(), guest, into=name)
-    workshop = Workshop(found.door, context.progress)
+    workshop = context.workshop(found.door)
     image = workshop.guests([spec])[guest]
     lifecycle.keep_elf(found.run, image)
 
@@ -73,6 +72,8 @@ def inject(context: Context, name: str, guest: str) -> Up:
         async with attached(found) as session:
             with context.progress.stage(f"guest {guest}") as stage:
                 await session.add_console(guest)
+                if spec.trace:
+                    await session.add_trace(guest)
                 start = found.run.console(guest).stat().st_size
                 await session.inject(planning.guest_plan(spec), image, stage.note)
             lines = await first_lines(found.run, {guest: start}, FIRST_LINES)

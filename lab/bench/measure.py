@@ -15,7 +15,6 @@ from lab.bench import baseline
 from lab.errors import LabError
 from lab.images import dom0
 from lab.model import Images
-from lab.prepare import Workshop
 from lab.util import process
 from lab.util.deadline import Deadline
 
@@ -49,7 +48,7 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
     Raises:
         LabError: a lab did not come up, or the measured lab runs already.
     """
-    workshop = Workshop(context.door, context.progress)
+    workshop = context.workshop()
     images = workshop.platform(make_plan(context, LAB))
     stock = dom0.packaged_kernel(workshop.store, workshop.packages())
     naive, ups, injects, downs = [], [], [], []

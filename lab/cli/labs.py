@@ -14,19 +14,21 @@ DEFAULT = "hello"
 _LABS = "the file that describes the labs"
 _JSON = "print JSON for programs"
 _DOOR = "toolchain: auto, docker, rootfs, host"
+_LOCKED = "packages that are not the ones in labs.lock are an error (LAB_LOCKED=1 says so too)"
 _FORCE = "boot a hypervisor even if its version is not that of the tools in dom0"
 
 
-def _context(labs: str, door: str = "", force: bool = False) -> api.Context:
-    return api.Context(Path(labs), door or None, Progress(), force)
+def _context(labs: str, door: str = "", force: bool = False, locked: bool = False) -> api.Context:
+    return api.Context(Path(labs), door or None, Progress(), force, locked)
 
 
 @command("lab.up", words=("name",), optional=("name",), labs=_LABS, door=_DOOR, json=_JSON,
-         force=_FORCE, plan="print what would be started, as JSON, and start nothing")  # fmt: skip
+         force=_FORCE, locked=_LOCKED,
+         plan="print what would be started, as JSON, and start nothing")  # fmt: skip
 def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = False,
-           json: bool = False, force: bool = False) -> None:  # fmt: skip
+           json: bool = False, force: bool = False, locked: bool = False) -> None:  # fmt: skip
     """Boot a lab and create its guests; returns when they run."""
-    context = _context(labs, door, force)
+    context = _context(labs, door, force, locked)
     if plan:
         print(api.plan_json(context, name or DEFAULT), end="")
         return
@@ -116,11 +118,11 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
 
 
 @command("lab.run", words=("name",), optional=("name",), labs=_LABS, door=_DOOR, json=_JSON,
-         junit="write JUnit XML to this file", force=_FORCE)  # fmt: skip
+         junit="write JUnit XML to this file", force=_FORCE, locked=_LOCKED)  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
-            json: bool = False, force: bool = False) -> int:  # fmt: skip
+            json: bool = False, force: bool = False, locked: bool = False) -> int:  # fmt: skip
     """Boot, wait for what the lab expects, collect, stop; the exit status is the verdict."""
-    context = _context(labs, door, force)
+    context = _context(labs, door, force, locked)
     result = api.run(context, name or DEFAULT, Path(junit) if junit else None)
     print_json(result.summary()) if json else show_run(result)
     return int(result.report.verdict.exit_status)

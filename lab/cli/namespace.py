@@ -14,7 +14,7 @@ def namespace() -> Collection:
         "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
                 labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_run),
         "guest": (parts.guest_build,),
-        "image": (parts.image_build, parts.image_list),
+        "image": (parts.image_build, parts.image_list, parts.image_lock),
         "toolchain": (parts.toolchain_build, parts.toolchain_info),
     }  # fmt: skip
     for name, tasks in groups.items():

@@ -6,14 +6,16 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
+from lab.cli.show import short
 from lab.progress import Progress
 from lab.util.terminal import table
 
 _JSON = "print JSON for programs"
+_LOCKED = "packages that are not the ones in labs.lock are an error (LAB_LOCKED=1 says so too)"
 
 
-def _context(labs: str, door: str = "") -> api.Context:
-    return api.Context(Path(labs), door or None, Progress())
+def _context(labs: str, door: str = "", locked: bool = False) -> api.Context:
+    return api.Context(Path(labs), door or None, Progress(), locked=locked)
 
 
 @command("guest.build", words=("name",), labs="the file that describes the guests", json=_JSON)
@@ -27,13 +29,13 @@ def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
         print(f"{kind:8} {image.size:>9} bytes  {image.path}")
 
 
-@command("image.build", json=_JSON, refresh="look for newer packages first",
+@command("image.build", json=_JSON, locked=_LOCKED,
          hypervisor="build this hypervisor of the labs file instead",
          labs="the file that describes the hypervisors")  # fmt: skip
-def image_build(json: bool = False, refresh: bool = False, hypervisor: str = "",
-                labs: str = "labs.yaml") -> None:  # fmt: skip
+def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml",
+                locked: bool = False) -> None:  # fmt: skip
     """Build Xen, dom0's kernel and the initramfs, if they are not stored."""
-    built = api.image_build(_context(labs), refresh, hypervisor or None)
+    built = api.image_build(_context(labs, locked=locked), hypervisor or None)
     if json:
         print_json([image for _, image in built])
         return
@@ -52,10 +54,29 @@ def image_list(json: bool = False) -> None:
     print(table(rows, header=["Kind", "Key", "Bytes", "Made of"]))
 
 
-@command("toolchain.build", door="toolchain: auto, docker, rootfs, host", json=_JSON)
-def toolchain_build(door: str = "", json: bool = False) -> None:
+@command("image.lock", json=_JSON, labs="the file that describes the labs",
+         update="take the newest packages, build all images, and write labs.lock")  # fmt: skip
+def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml") -> int:
+    """Whether packages and images are those in labs.lock; --update moves it."""
+    found = api.update_lock(_context(labs)) if update else api.check_lock(_context(labs))
+    if json:
+        print_json(found)
+    for line in () if json else found.changes:
+        print(line)
+    what = f"{short(found.file)} ({found.packages} packages, {found.images} images)"
+    if update:
+        say(f"{what} {'is written' if found.changes else 'did not change'}")
+        return 0
+    say(f"{what} {'disagrees; ./inv image.lock --update moves it' if found.changes else 'agrees'}")
+    return 3 if found.changes else 0
+
+
+@command(
+    "toolchain.build", door="toolchain: auto, docker, rootfs, host", json=_JSON, locked=_LOCKED
+)
+def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
     """Make the toolchain, if it is not there."""
-    info = api.toolchain_build(_context("labs.yaml", door))
+    info = api.toolchain_build(_context("labs.yaml", door, locked))
     print_json(info) if json else say(f"toolchain {info.door}: {info.where}")
 
 
@@ -68,6 +89,9 @@ def toolchain_info(door: str = "", json: bool = False) -> None:
         return
     print(f"door      {info.door}\nwhere     {info.where}\nmade by   {info.origin}")
     print(f"key       {info.key}\nsize      {info.size >> 20} MiB")
+    print(f"lock      {info.lock}")
+    for one in info.drift:
+        print(f"drifted   {one}")
     for name, version in info.versions.items():
         print(f"{name:24} {version}")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, sched, schema
+from lab.config import fit, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.util.terminal import quote
@@ -101,6 +101,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         cpus=tuple(shape.cpus),
         cmdline=shape.cmdline,
         scheduler=sched.read(shape.scheduler),
+        trace=tracing.ring(source, at, shape),
     )
 
 
@@ -188,6 +189,7 @@ def _lab(
             shape.dom0.vcpus,
             tuple(shape.dom0.cpus),
             sched.read(shape.dom0.scheduler),
+            shape.dom0.busy,
         ),
         guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
         expect=tuple(
@@ -196,6 +198,7 @@ def _lab(
         ),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
+        trace=tracing.xen(source, (*at, "trace"), shape.trace),
     )
     fit.check(source, at, lab)
     return sched.settle(source, at, lab, sched.read(shape.scheduler), hypervisors.values())

@@ -173,7 +173,16 @@ def _check_has(
 
 
 def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
-    """null has one CPU for each vCPU; rtds cannot promise more than there is."""
+    """null has one CPU for each vCPU; rtds cannot promise more than there is.
+
+    Under arinc653 a guest runs only in a schedule that a program in dom0 sets.
+    """
+    if name == "arinc653" and lab.guests:
+        text = (
+            f"lab '{lab.name}': under arinc653 guests do not run until a schedule is set, which xl "
+            "cannot do; leave 'guests' out, and inject them when it is set"
+        )
+        source.add((*at, "scheduler"), text)
     dom0_vcpus = lab.dom0.vcpus or len(lab.dom0.cpus) or lab.cpus
     vcpus = dom0_vcpus + sum(guest.vcpus for guest in lab.guests)
     if name == "null" and vcpus > lab.cpus:
@@ -203,7 +212,7 @@ def _utilisation(share: Scheduling | None) -> float:
 def _check_emergency(source: Source, lab: Lab, known: Iterable[HypervisorSpec]) -> None:
     if shows_emergency_console(lab.hypervisor):
         return
-    able = ", ".join(quote(spec.name) for spec in known if shows_emergency_console(spec))
+    able = " or ".join(quote(spec.name) for spec in known if shows_emergency_console(spec))
     for guest in lab.guests:
         if isinstance(guest.program, FreeRtosApp) and guest.program.emergency_console:
             text = (

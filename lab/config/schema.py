@@ -37,6 +37,8 @@ def _kind(value: Any) -> str:
     return "mapping" if isinstance(value, dict) else "list"
 
 
+#: A guest's trace: its size in bytes if none is given, and what it may be.
+TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
 #: Xen's schedulers by the names of its option ``sched=`` (docs/misc/xen-command-line).
 SCHEDULERS = ("credit", "credit2", "rtds", "null", "arinc653")
 
@@ -87,6 +89,22 @@ def _named(value: Any) -> Any:
 Scheduler = Annotated[Scheduling, BeforeValidator(_named)]
 
 
+def _trace(text: str) -> int:
+    """``true`` is 1M of records; a size is a power of two, for the ring's indices wrap."""
+    if text in ("true", "false"):
+        return TRACE_SIZE if text == "true" else 0
+    size = units.size(text)
+    if size & (size - 1) or not LEAST_TRACE <= size <= MOST_TRACE:
+        raise ValueError(f"{quote(text)} is none of 4K, 8K, 16K, … 32M")
+    return size
+
+
+class Trace(Shape):
+    """``xen``: groups of Xen's events (public/trace.h), or masks such as 0x2f000."""
+
+    xen: Annotated[list[Text], BeforeValidator(_one_or_more)]
+
+
 class Guest(Shape):
     """Exactly one program: ``freertos``, ``project`` or ``kernel`` alone."""
 
@@ -102,6 +120,7 @@ class Guest(Shape):
     cpus: Cpus = []
     cmdline: Args = ""
     scheduler: Scheduler | None = None
+    trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
 
 
 class Dom0(Shape):
@@ -109,6 +128,7 @@ class Dom0(Shape):
     vcpus: Vcpus | None = None
     cpus: Cpus = []
     scheduler: Scheduler | None = None
+    busy: Flag = False
 
 
 class Expect(Shape):
@@ -125,6 +145,7 @@ class Lab(Shape):
     memory: Size = 1 << 30
     dom0: Dom0 = Dom0()
     scheduler: Scheduler | None = None
+    trace: Trace | None = None
     guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []
     expect: list[Expect] = []
     clock: Annotated[str, _scalar(units.one_of("host", "virtual"), "a word")] | None = None
@@ -143,6 +164,7 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("guests", "*"): Guest,
     ("labs", "*"): Lab,
     ("labs", "*", "dom0"): Dom0,
+    ("labs", "*", "trace"): Trace,
     ("guests", "*", "scheduler"): Scheduling,
     ("labs", "*", "scheduler"): Scheduling,
     ("labs", "*", "dom0", "scheduler"): Scheduling,

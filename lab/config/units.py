@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from lab.util.terminal import quote
 
 SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0}
+TIMES = {"us": 0.000001, "ms": 0.001, "s": 1.0, "m": 60.0}
 
 #: Names that a console or a part of Xen has already.
 RESERVED_GUESTS = frozenset({"xen", "dom0", "domain-0", "times", "all", "qemu"})
@@ -42,8 +42,8 @@ def size(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """``10s``, ``500ms``, ``2m`` → seconds; more than nothing, at most a day."""
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m)", text)
+    """``10s``, ``500ms``, ``500us``, ``2m`` → seconds; more than nothing, at most a day."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m)", text)
     if not match:
         hint = f"write {text}s" if re.fullmatch(r"[0-9]{1,9}", text) else "write 10s, 500ms or 2m"
         raise ValueError(f"{quote(text)} is not a time; {hint}")

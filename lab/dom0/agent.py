@@ -12,12 +12,13 @@ import base64
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lab.errors import Dom0Error, UsageError
+from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
 #: Largest answer that is read, in bytes: qemu-ga itself caps a program's output at 16 MiB,
@@ -29,6 +30,8 @@ PIECE = 48 << 10
 ANSWER = 10.0
 #: The agent has no event for a program's end: it is asked, at first quickly, then less often.
 FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.1
+#: Seconds for which one command may keep the agent for itself.
+LONGEST_TURN = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,30 @@ class Agent:
         Raises:
             Dom0Error: it did not end within ``within`` seconds, or could not be started.
         """
+        result = await self.result(await self.begin(argv, stdin), argv, within)
+        return result or _endless(argv, within)
+
+    async def begin(self, argv: Sequence[str], stdin: bytes = b"") -> int:
+        """Start a program in dom0; what it is called there.
+
+        Raises:
+            UsageError: dom0 has no such program.
+        """
         request: dict[str, Any] = {"path": argv[0], "arg": list(argv[1:]), "capture-output": True}
         if stdin:
             request["input-data"] = base64.b64encode(stdin).decode()
         try:
-            pid = _field(await self.ask("guest-exec", request), "pid", int)
+            return _field(await self.ask("guest-exec", request), "pid", int)
         except Dom0Error as error:
             if "Failed to execute child process" in error.message:
                 raise UsageError(f"dom0 has no program {quote(argv[0])}") from error
             raise
-        with _explained(argv[0], within):
-            async with asyncio.timeout(within):
-                answer = await self._ended(pid)
+
+    async def result(self, pid: int, argv: Sequence[str], within: float) -> Result | None:
+        """What came of a program; ``None`` if it did not end within ``within`` seconds."""
+        answer = await self._ended(pid, Deadline(within))
+        if answer is None:
+            return None
         signal = answer.get("signal")
         status = -int(signal) if isinstance(signal, int) else _field(answer, "exitcode", int)
         return Result(tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data"))
@@ -136,7 +151,7 @@ class Agent:
             await self.ask("guest-file-close", {"handle": handle})
         return bytes(found[:largest])
 
-    async def _ended(self, pid: int) -> dict[str, Any]:
+    async def _ended(self, pid: int, deadline: Deadline) -> dict[str, Any] | None:
         pause = FIRST_PAUSE
         while True:
             answer = await self.ask("guest-exec-status", {"pid": pid})
@@ -144,7 +159,9 @@ class Agent:
                 raise Dom0Error("dom0's agent answered nonsense to guest-exec-status")
             if answer.get("exited"):
                 return answer
-            await asyncio.sleep(pause)
+            if deadline.passed():
+                return None
+            await asyncio.sleep(min(pause, deadline.left()))
             pause = min(pause * 1.5, LONGEST_PAUSE)
 
     def _send(self, message: Mapping[str, Any], before: bytes = b"") -> None:
@@ -185,6 +202,36 @@ async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent
         await agent.close()
 
 
+async def run_in_turns(
+    connect: Callable[[], contextlib.AbstractAsyncContextManager[Agent]],
+    argv: Sequence[str],
+    within: float,
+) -> Result:
+    """Run a program to its end, however long it takes, without keeping others from the agent.
+
+    The agent has one connection; a second one waits until the first is closed.
+
+    Raises:
+        Dom0Error: it did not end within ``within`` seconds.
+    """
+    deadline = Deadline(within)
+    async with connect() as agent:
+        pid = await agent.begin(argv)
+        result = await agent.result(pid, argv, min(within, LONGEST_TURN))
+    while result is None and not deadline.passed():
+        await asyncio.sleep(min(LONGEST_PAUSE, deadline.left()))
+        async with connect() as agent:
+            result = await agent.result(pid, argv, 0)
+    return result or _endless(argv, within)
+
+
+def _endless(argv: Sequence[str], within: float) -> NoReturn:
+    raise Dom0Error(
+        f"dom0's agent: no end of {quote(argv[0])} within {within:g} s",
+        hint="it goes on in dom0; look at dom0's console: lab.logs NAME --on dom0",
+    )
+
+
 @contextlib.contextmanager
 def _explained(what: str, within: float) -> Any:
     try:
@@ -192,7 +239,7 @@ def _explained(what: str, within: float) -> Any:
     except TimeoutError as error:
         raise Dom0Error(
             f"dom0's agent: no end of {what} within {within:g} s",
-            hint="look at dom0's console: lab.logs NAME --on dom0",
+            hint="another command may be using it; or look at its console: lab.logs NAME --on dom0",
         ) from error
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise Dom0Error(f"dom0 went away during {what}") from error

@@ -23,6 +23,9 @@ INSIDE = "/apt"
 DOWNLOADS = "/downloads"
 APT_SECONDS = 900.0
 
+#: For what may well not be there: it is asked once.
+_ONE_TRY = ("-o", "Acquire::Retries=0")
+
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 #: Without a hash of its own choice apt prints MD5 sums of binary packages.
@@ -50,18 +53,25 @@ Acquire::https::Timeout "20";
 
 
 class Apt:
-    """apt for one suite and architecture (or ``SOURCE``); its state is in ``folder``."""
+    """apt for one suite and architecture (or ``SOURCE``); its state is in ``folder``.
 
-    def __init__(self, toolchain: Toolchain, folder: Path, suite: str, arch: str) -> None:
+    ``snapshot`` is a moment (``20261122T120000Z``): the archive as it was then. apt itself
+    knows where an archive's snapshots are, or is told by the archive's own index.
+    """
+
+    def __init__(
+        self, toolchain: Toolchain, folder: Path, suite: str, arch: str, snapshot: str = ""
+    ) -> None:
         self._toolchain = toolchain
         self._folder = folder
         self._suite = suite
         self._arch = arch
+        self._options = (f"--snapshot={snapshot}", *_ONE_TRY) if snapshot else ()
 
     @property
     def updated(self) -> bool:
         """Whether there are lists to work with."""
-        return (self._folder / "updated").is_file()
+        return not self._options and (self._folder / "updated").is_file()
 
     def update(self) -> None:
         """Fetch the suite's index, and check its signature."""
@@ -85,7 +95,7 @@ class Apt:
         mounts = [Mount(self._folder, INSIDE, writable=True)]
         if into:
             mounts.append(Mount(into, DOWNLOADS, writable=True))
-        argv = ["apt-get", "--yes", "--quiet=2", verb, *arguments]
+        argv = ["apt-get", "--yes", "--quiet=2", *self._options, verb, *arguments]
         try:
             return self._toolchain.run(
                 argv,

@@ -10,11 +10,12 @@ everything in the cache neither touches the network.
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from urllib.parse import unquote
 
 from lab.errors import ImageError
 from lab.images.apt import SOURCE, Apt, names_of
+from lab.lock import Pin
 from lab.model import Package, Toolchain
 from lab.util import files
 
@@ -30,20 +32,8 @@ _URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTIL
 
 
 @dataclass(frozen=True)
-class Pin:
-    """One package file by content. ``file`` is its name in the archive."""
-
-    name: str
-    version: str
-    arch: str
-    sha256: str
-    size: int
-    file: str
-
-
-@dataclass(frozen=True)
 class Resolution:
-    """Exactly these files of a suite. A lock file holds nothing else.
+    """Exactly these files of a suite.
 
     ``arch`` is ``source`` for source packages, whose pins are their ``.dsc`` and tarballs.
     """
@@ -77,15 +67,15 @@ def resolve(
         ImageError: the archive cannot be reached, or has no such package.
     """
     question = {"suite": suite, "arch": arch, "wanted": [*wanted], "keep": [*keep]}
-    if not refresh and (known := _recall(cache, question)):
+    if not refresh and (known := recall(cache, question)):
         return known
-    apt = _apt(toolchain, cache, suite, arch)
+    apt = _apt(toolchain, cache, Resolution(suite, arch, ()))
     with _held(cache, suite, arch):
         apt.update()
         what = f"{names_of(wanted)} of {suite} ({arch})"
         done = apt("install", "--print-uris", *wanted, what=what)
-    pins = [pin for pin in map(_binary_pin, _uris(done.stdout)) if _matches(pin.name, keep)]
-    return _remember(cache, question, Resolution(suite, arch, tuple(sorted(pins, key=_order))))
+    pins = [pin for pin in map(_binary_pin, _uris(done.stdout)) if matches(pin.name, keep)]
+    return remember(cache, question, Resolution(suite, arch, tuple(sorted(pins, key=_order))))
 
 
 def resolve_source(
@@ -106,13 +96,13 @@ def resolve_source(
             another version only, which is named then.
     """
     question = {"suite": suite, "source": name} | ({"version": version} if version else {})
-    if not refresh and (known := _recall(cache, question)):
+    if not refresh and (known := recall(cache, question)):
         return known
-    apt = _apt(toolchain, cache, suite, SOURCE)
+    apt = _apt(toolchain, cache, Resolution(suite, SOURCE, ()))
     with _held(cache, suite, SOURCE):
         apt.update()
         pins = _source_pins(apt, suite, name, version)
-    return _remember(cache, question, Resolution(suite, SOURCE, tuple(sorted(pins, key=_order))))
+    return remember(cache, question, Resolution(suite, SOURCE, tuple(sorted(pins, key=_order))))
 
 
 def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[Pin]:
@@ -127,7 +117,7 @@ def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[P
         raise ImageError(
             f"the archive's source package {name} of {suite} is version {there}, wanted is "
             f"{version}, the one of the packages that are installed",
-            hint="image.build --refresh looks for newer packages",
+            hint="image.lock --update takes newer packages",
         ) from error
     uris = _uris(done.stdout)
     found = next(_version(file) for file, _, _ in uris if file.endswith(".dsc"))
@@ -142,17 +132,39 @@ def expected(cache: Path, resolution: Resolution) -> list[Package]:
     ]
 
 
-def fetch(toolchain: Toolchain, cache: Path, resolution: Resolution) -> list[Package]:
-    """The files of a resolution, in its order; the missing ones are downloaded.
+def fetch(
+    toolchain: Toolchain, cache: Path, resolution: Resolution, snapshot: str = ""
+) -> list[Package]:
+    """The files of a resolution, in its order; the missing ones are downloaded, with
+    ``snapshot`` out of apt's snapshot of that moment.
 
     Raises:
         ImageError: one cannot be had, or its bytes are not the ones that the pin names.
     """
-    missing = [pin for pin in resolution.pins if not _is_whole(_kept(cache, pin), pin)]
-    if missing:
+    if needed := missing(cache, resolution.pins):
         with _held(cache, resolution.suite, resolution.arch):
-            _download(toolchain, cache, resolution, missing)
+            _download(_apt(toolchain, cache, resolution, snapshot), cache, resolution, needed)
     return expected(cache, resolution)
+
+
+def missing(cache: Path, pins: Sequence[Pin]) -> list[Pin]:
+    """Those whose files are not in the cache, or not whole."""
+    return [pin for pin in pins if not _is_whole(_kept(cache, pin), pin)]
+
+
+def others(cache: Path, pins: Sequence[Pin]) -> list[Pin]:
+    """What the cache has, under the same file names, in place of those that it does not have."""
+    found = (
+        (pin, other)
+        for pin in pins
+        if not _kept(cache, pin).exists()
+        for other in (cache / "packages").glob(f"[0-9a-f]*/{glob.escape(pin.file)}")
+    )
+    return [
+        replace(pin, sha256=other.parent.name)
+        for pin, other in found
+        if files.sha256_file(other) == other.parent.name
+    ]
 
 
 def source(toolchain: Toolchain, cache: Path, *, suite: str, name: str) -> list[Package]:
@@ -160,14 +172,14 @@ def source(toolchain: Toolchain, cache: Path, *, suite: str, name: str) -> list[
     return fetch(toolchain, cache, resolve_source(toolchain, cache, suite=suite, name=name))
 
 
-def _download(
-    toolchain: Toolchain, cache: Path, resolution: Resolution, missing: Sequence[Pin]
-) -> None:
+def _download(apt: Apt, cache: Path, resolution: Resolution, missing: Sequence[Pin]) -> None:
     """Have apt download into a temporary folder; keep only what is exactly right."""
-    apt = _apt(toolchain, cache, resolution.suite, resolution.arch)
     parent = cache / "packages"
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-") as name:
+    mark = f".new-{resolution.suite}-{resolution.arch}-"
+    for left in parent.glob(f"{mark}*"):  # of a killed command: we hold the lock
+        files.remove_tree(left)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=mark) as name:
         into = Path(name)
         _ask(apt, resolution, missing, into)
         for pin in missing:
@@ -232,25 +244,33 @@ def _kept(cache: Path, pin: Pin) -> Path:
     return cache / "packages" / pin.sha256 / pin.file
 
 
-def _apt(toolchain: Toolchain, cache: Path, suite: str, arch: str) -> Apt:
-    return Apt(toolchain, cache / "apt" / f"{suite}-{arch}", suite, arch)
+def _apt(toolchain: Toolchain, cache: Path, what: Resolution, snapshot: str = "") -> Apt:
+    folder = cache / "apt" / f"{what.suite}-{what.arch}"
+    return Apt(toolchain, folder, what.suite, what.arch, snapshot)
 
 
 def _held(cache: Path, suite: str, arch: str) -> Any:
     return files.locked(cache / "apt" / f"{suite}-{arch}.lock")
 
 
-def _recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
+def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
+    """What was remembered for a question, if anything."""
     try:
         return Resolution.from_json(json.loads(_answer(cache, question).read_text())["answer"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _remember(cache: Path, question: Mapping[str, Any], answer: Resolution) -> Resolution:
+def remember(cache: Path, question: Mapping[str, Any], answer: Resolution) -> Resolution:
+    """Keep an answer for a question; returns it."""
     text = json.dumps({"question": question, "answer": answer.to_json()}, indent=1)
     files.write_atomic(_answer(cache, question), text)
     return answer
+
+
+def forget(cache: Path, question: Mapping[str, Any]) -> None:
+    """Remember nothing for a question."""
+    _answer(cache, question).unlink(missing_ok=True)
 
 
 def _answer(cache: Path, question: Mapping[str, Any]) -> Path:
@@ -272,7 +292,8 @@ def _version(dsc: str) -> str:
     return unquote(dsc).removesuffix(".dsc").partition("_")[2]
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name is one of these patterns'."""
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 

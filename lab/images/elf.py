@@ -6,12 +6,13 @@ Layout: the ELF specification (elf(5)); ``.modinfo``: the kernel's include/linux
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 MAGIC = b"\x7fELF\x01\x01"
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NULL, DT_NEEDED, DT_STRTAB = 0, 1, 5
+STT_OBJECT = 1
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,25 @@ def modinfo(data: bytes) -> dict[str, str]:
         raise ValueError("no .modinfo section")
     pairs = (entry.partition(b"=") for entry in section.split(b"\0") if entry)
     return {key.decode(): value.decode(errors="replace") for key, _, value in pairs}
+
+
+def objects(data: bytes, names: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Address and size of those variables of a program that there are, by name, in this order.
+
+    Raises:
+        ValueError: this is no ELF file, or a damaged one.
+    """
+    try:
+        table, strings = _section(data, ".symtab") or b"", _section(data, ".strtab") or b""
+        symbols = struct.iter_unpack("<3I2BH", table)
+        found = {
+            _string(strings, name): (address, size)
+            for name, address, size, info, _, _ in symbols
+            if info & 0xF == STT_OBJECT
+        }
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"damaged ELF file: {error}") from error
+    return {name: found[name] for name in names if name in found}
 
 
 def _dynamic(data: bytes) -> Dynamic:

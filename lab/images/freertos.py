@@ -35,6 +35,8 @@ PORT, APP, KERNEL, HEADERS, OUT, SOURCE = (
 CROSS_COMPILE = "arm-none-eabi-"
 #: Seconds that a guest's build may take.
 BUILD = 600.0
+#: Bytes of one record of a guest's trace (images/freertos/port/trace.c).
+RECORD = 16
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources
     """
     match guest.program:
         case FreeRtosApp() as app:
-            return _application(store, toolchain, guest.name, app, sources)
+            return _application(store, toolchain, guest, app, sources)
         case Project() as project:
-            return _project(store, toolchain, guest.name, project, sources)
+            return _project(store, toolchain, guest, project, sources)
         case Prebuilt() as ready:
             return _prebuilt(guest.name, ready)
 
 
 def _application(
-    store: Store, toolchain: Toolchain, name: str, app: FreeRtosApp, sources: Sources
+    store: Store, toolchain: Toolchain, guest: GuestSpec, app: FreeRtosApp, sources: Sources
 ) -> GuestImage:
     port = resource("images", "freertos")
     named = os.environ.get("FREERTOS_KERNEL")
@@ -75,6 +77,7 @@ def _application(
         "headers": sources.keys["headers"],
         "toolchain": toolchain.key,
         "emergency_console": app.emergency_console,
+        "trace": guest.trace,
     }
 
     def compile_into(out: Path) -> None:
@@ -88,13 +91,14 @@ def _application(
             f"FREERTOS_KERNEL={KERNEL}", f"XEN_PREFIX={HEADERS}/usr",
             f"CROSS_COMPILE={CROSS_COMPILE}",
             f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
+            *_trace_options(guest),
         ]  # fmt: skip
-        _compile(toolchain, name, argv, mounts, "/build", {})
+        _compile(toolchain, guest.name, argv, mounts, "/build", {})
         _keep_only(out, {f"{app.app.name}.elf", f"{app.app.name}.bin", "FreeRTOS.a"})
 
     entry = store.make("guest", inputs, compile_into)
     return GuestImage(
-        name,
+        guest.name,
         entry.image(f"{app.app.name}.bin"),
         elf=entry.image(f"{app.app.name}.elf"),
         library=entry.image("FreeRTOS.a"),
@@ -102,7 +106,7 @@ def _application(
 
 
 def _project(
-    store: Store, toolchain: Toolchain, name: str, project: Project, sources: Sources
+    store: Store, toolchain: Toolchain, guest: GuestSpec, project: Project, sources: Sources
 ) -> GuestImage:
     kernel = project.kernel.relative_to(project.project)
     elf = project.elf.relative_to(project.project) if project.elf else None
@@ -114,6 +118,7 @@ def _project(
         "elf": str(elf) if elf else None,
         "headers": sources.keys["headers"],
         "toolchain": toolchain.key,
+        "trace": guest.trace,
     }
 
     def compile_into(out: Path) -> None:
@@ -121,14 +126,20 @@ def _project(
         shutil.copytree(project.project, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers, HEADERS)]
         env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
-        _compile(toolchain, name, list(project.build), mounts, SOURCE, env)
-        _pick(name, copy, kernel, out / "kernel")
+        env |= dict(word.split("=") for word in _trace_options(guest))
+        _compile(toolchain, guest.name, list(project.build), mounts, SOURCE, env)
+        _pick(guest.name, copy, kernel, out / "kernel")
         if elf:
-            _pick(name, copy, elf, out / "elf")
+            _pick(guest.name, copy, elf, out / "elf")
         shutil.rmtree(copy)
 
     entry = store.make("project", inputs, compile_into)
-    return GuestImage(name, entry.image("kernel"), elf=entry.image("elf") if elf else None)
+    return GuestImage(guest.name, entry.image("kernel"), elf=entry.image("elf") if elf else None)
+
+
+def _trace_options(guest: GuestSpec) -> list[str]:
+    """Variables of ``make`` for a guest that keeps a timing trace."""
+    return ["LAB_TRACE=1", f"TRACE_RECORDS={guest.trace // RECORD}"] if guest.trace else []
 
 
 def _prebuilt(name: str, ready: Prebuilt) -> GuestImage:

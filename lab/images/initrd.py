@@ -26,9 +26,14 @@ OWN = {
 #: C library, which must be old enough to lack nothing that the toolchain's headers promise.
 COMPILED = {
     "src/lab-init.c": "init",
-    "src/lab-consoled.c": "usr/sbin/lab-consoled",
-    "src/lab-emergency.c": "usr/sbin/lab-emergency",
-}
+    **{
+        f"src/{name}.c": f"usr/sbin/{name}"
+        for name in (
+            "lab-consoled", "lab-emergency", "lab-memory", "lab-trace", "lab-xentrace",
+            "lab-clock", "lab-trace-stop", "lab-doorbell", "lab-busy",
+        )
+    },
+}  # fmt: skip
 #: Those that lie at fixed addresses, with what the linker is told: lab.dom0.steps stops there.
 FIXED = {
     "src/lab-steps.c": (
@@ -38,7 +43,9 @@ FIXED = {
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
-LIBRARIES = ("-l:libxenstore.so.4", "-l:libc.so.6", "-lgcc")
+LIBRARIES = (
+    "-l:libxenstore.so.4", "-l:libxenforeignmemory.so.1", "-l:libc.so.6", "-lgcc",
+)  # fmt: skip
 LINK = ("-nodefaultlibs", "-Llib", LINK_OPTIONS, *LIBRARIES)
 
 
@@ -96,6 +103,7 @@ def _compiled_and_stripped(
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_bytes(data)
     mounts = [Mount(work, WORK, writable=True)]
+    (work / "lab.h").write_bytes((here / "src/lab.h").read_bytes())
     plain: Sequence[str] = ()
     ours = {source: (target, plain) for source, target in COMPILED.items()} | FIXED
     for source, (target, options) in ours.items():

@@ -68,6 +68,14 @@ def failure_in(line: Line, failures: Sequence[Failure] = FAILURES) -> Failure | 
     return None
 
 
+def worst(lines: Sequence[Line]) -> Failure:
+    """Of the failures in these lines, of which there is one at least, the one that says most.
+
+    A panic of dom0 comes on its console, and that it ended on Xen's: either may be read first.
+    """
+    return min(filter(None, map(failure_in, lines)), key=FAILURES.index)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A pattern to be seen on one console."""

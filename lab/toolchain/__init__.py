@@ -16,8 +16,9 @@ from lab.toolchain.docker_sweep import sweep_engines
 from lab.toolchain.host import open_host
 from lab.toolchain.program import HostProgram, tagged
 from lab.toolchain.rootfs import open_rootfs
+from lab.toolchain.wanted import ANYTHING, Wanted
 
-__all__ = ["adopt", "open_toolchain", "programs_of", "sweep_engines"]
+__all__ = ["Wanted", "adopt", "open_toolchain", "programs_of", "sweep_engines"]
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -27,8 +28,11 @@ def open_toolchain(
     *,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    wanted: Wanted = ANYTHING,
 ) -> Toolchain:
     """The toolchain, through ``door``; made first if need be, with ``progress`` told.
+
+    ``wanted``: of which packages. The host door has its own, whatever is wanted.
 
     ``$LAB_DOOR`` decides what ``auto`` means; without it, it is Docker where an engine answers
     within two seconds and this user may use it, else the rootfs door.
@@ -42,11 +46,11 @@ def open_toolchain(
     if chosen == "auto":
         chosen = Door.DOCKER if Engine(address()).answers() else Door.ROOTFS
     if chosen == Door.ROOTFS:
-        return open_rootfs(root, progress)
+        return open_rootfs(root, progress, wanted)
     if chosen == Door.HOST:
         return open_host(progress)
     if chosen == Door.DOCKER:
-        return open_docker(root, progress)
+        return open_docker(root, progress, wanted)
     raise UsageError(f"there is no door {chosen!r}", hint=f"one of: {', '.join(DOORS)}")
 
 

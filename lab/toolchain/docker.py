@@ -19,6 +19,7 @@ from lab.toolchain.docker_engine import Engine, address
 from lab.toolchain.docker_image import DockerImage
 from lab.toolchain.docker_program import DockerProgram, record_of, wait
 from lab.toolchain.rootfs import NOTABLE
+from lab.toolchain.wanted import ANYTHING, Wanted
 from lab.util import files
 from lab.util.deadline import Deadline
 
@@ -32,7 +33,7 @@ class DockerToolchain:
 
     def __init__(self, engine: Engine, image: DockerImage, cache: Path) -> None:
         self._engine = engine
-        self._image = image
+        self.image = image
         self._cache = cache
 
     @property
@@ -41,7 +42,7 @@ class DockerToolchain:
 
     @property
     def key(self) -> str:
-        return self._image.key
+        return self.image.key
 
     def run(
         self,
@@ -111,7 +112,7 @@ class DockerToolchain:
         return DockerProgram(record)
 
     def info(self) -> ToolchainInfo:
-        image = self._image
+        image = self.image
         return ToolchainInfo(
             door=Door.DOCKER,
             key=image.key,
@@ -123,12 +124,11 @@ class DockerToolchain:
         )
 
     def _spec(self, program: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        return container.spec(self._image.id, program, user=self._user(), **more)
-
-    def _user(self) -> str:
-        """As whom programs run: an engine without root calls its own user 0."""
-        rootless = any("rootless" in one for one in self._image.security)
-        return "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
+        """A container as the calling user. An engine without root calls its own user 0."""
+        ways = " ".join(self.image.security)
+        user = "0:0" if "name=rootless" in ways else f"{os.getuid()}:{os.getgid()}"
+        remapped = "name=userns" in ways
+        return container.spec(self.image.id, program, user=user, remapped=remapped, **more)
 
     @contextlib.contextmanager
     def _folder(self, stdin: bytes) -> Iterator[Path]:
@@ -169,7 +169,9 @@ class DockerToolchain:
                     docker_sweep.remove_container(engine, name)
 
 
-def open_docker(cache: Path, progress: Callable[[str], None]) -> DockerToolchain:
+def open_docker(
+    cache: Path, progress: Callable[[str], None], wanted: Wanted = ANYTHING
+) -> DockerToolchain:
     """The docker door; its image is built on first use.
 
     Raises:
@@ -180,7 +182,8 @@ def open_docker(cache: Path, progress: Callable[[str], None]) -> DockerToolchain
     if docker_sweep.mark(engine.where):
         docker_sweep.sweep_engines()
     folder = cache / "docker"
-    image = docker_image.find(engine, folder) or docker_image.make(engine, folder, progress)
+    image = docker_image.find(engine, folder, wanted)
+    image = image or docker_image.make(engine, folder, progress, wanted)
     return DockerToolchain(engine, image, folder)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import ToolchainError
-from lab.toolchain import docker_sweep, provide, recipe, tree
+from lab.toolchain import bootstrap, docker_sweep, provide, recipe
 from lab.toolchain.docker_client import engine_errors, not_built
 from lab.toolchain.docker_engine import Engine
 from lab.toolchain.rootfs import TO_MAKE
@@ -73,7 +73,7 @@ def _bootstrap(api: docker.APIClient, folder: Path, lock: int) -> tuple[str, str
     labels = [f"LABEL {name}={value}" for name, value in docker_sweep.labels().items()]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".base-") as work, engine_errors():
         tarball = Path(work, "base.tar")
-        tree.bootstrap(tarball, address, lock, ("apt",))
+        bootstrap.run(tarball, address, lock, ("?essential", "apt"))
         said = api.import_image_from_file(
             str(tarball), repository=docker_sweep.BASE_NAME, tag=version, changes=labels
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lab.errors import ToolchainError
-from lab.toolchain import tree
+from lab.toolchain import bootstrap
 from lab.toolchain.docker_engine import LOG, Engine, hint_for
 from lab.util.terminal import escape_lines
 
@@ -54,5 +54,5 @@ def not_built(step: str, tail: list[str]) -> ToolchainError:
         "the toolchain's Docker image could not be built",
         command=step,
         tail=escape_lines(text, last=12),
-        hint=hint_for(text) or tree.hint_for(text) or LOG,
+        hint=hint_for(text) or bootstrap.hint_for(text) or LOG,
     )

@@ -67,8 +67,13 @@ def spec(
     cwd: str = "/",
     env: Mapping[str, str] | None = None,
     network: bool = False,
+    remapped: bool = False,
 ) -> dict[str, Any]:
-    """The body of ``POST /containers/create`` (Docker Engine API)."""
+    """The body of ``POST /containers/create`` (Docker Engine API).
+
+    ``remapped`` says that the engine gives containers other user ids than the host's unless
+    told not to: files would not be the user's.
+    """
     return {
         "Image": image,
         "Entrypoint": program["Entrypoint"],
@@ -79,6 +84,7 @@ def spec(
         "Labels": dict(labels),
         "HostConfig": _confinement(network) | {
             "Mounts": [_bind(mount) for mount in (*mounts, *program["mounts"])],
+            "UsernsMode": "host" if remapped else "",
         },
     } | ({} if network else {"Hostname": "lab"})  # fmt: skip
 

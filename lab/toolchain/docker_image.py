@@ -8,6 +8,7 @@ door. The files that it was built from, its packages with their hashes among the
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from lab import lock as locks
 from lab.errors import ToolchainError
-from lab.toolchain import docker_base, docker_sweep, recipe
+from lab.toolchain import docker_base, docker_sweep, recipe, shelf
 from lab.toolchain.docker_client import SILENT_SECONDS, client, engine_errors, not_built
 from lab.toolchain.docker_engine import Engine, RefusedError
+from lab.toolchain.wanted import ANYTHING, Wanted
 from lab.util import debian, files
 from lab.util.deadline import Deadline
 from lab.util.resources import resource
@@ -55,18 +58,20 @@ class DockerImage:
     security: tuple[str, ...]
 
 
-def image_key() -> str:
+def image_key(wanted: Wanted = ANYTHING) -> str:
     """Identity of what was asked for; the image is named after it."""
-    return files.sha256_json([recipe.recipe_key(), _dockerfile().decode()])
+    asked = [recipe.recipe_key(), _dockerfile().decode(), locks.digest_of(wanted.locked)]
+    return files.sha256_json(asked)
 
 
-def find(engine: Engine, folder: Path) -> DockerImage | None:
+def find(engine: Engine, folder: Path, wanted: Wanted = ANYTHING) -> DockerImage | None:
     """The image of the present recipe, if the engine has it; ``folder`` is ours to cache in.
 
     Raises:
-        ToolchainError: the engine does not answer.
+        ToolchainError: the engine does not answer, or a package's bytes are not the locked
+            ones; it is named.
     """
-    name = f"{NAME}:{image_key()[:16]}"
+    name = f"{NAME}:{image_key(wanted)[:16]}"
     try:
         seen = engine.call("GET", f"/images/{name}/json", what="show an image")
     except RefusedError as error:
@@ -74,14 +79,15 @@ def find(engine: Engine, folder: Path) -> DockerImage | None:
             return None
         raise
     labels = seen["Config"]["Labels"] or {}
-    if labels.get(docker_sweep.TOOLCHAIN) != image_key():
+    if labels.get(docker_sweep.TOOLCHAIN) != image_key(wanted):
         return None
     facts = _facts(engine, seen["Id"], folder)
     pins = facts["packages"]
+    shelf.check(wanted.locked, shelf.pins(pins))
     return DockerImage(
         id=seen["Id"],
         name=name,
-        key=files.sha256_json({package: pin["sha256"] for package, pin in pins.items()}),
+        key=locks.toolchain_key(shelf.pins(pins)),
         base=labels[docker_sweep.BASE],
         size=seen["Size"],
         packages={package: pin["version"] for package, pin in pins.items()},
@@ -89,15 +95,19 @@ def find(engine: Engine, folder: Path) -> DockerImage | None:
     )
 
 
-def make(engine: Engine, folder: Path, progress: Progress) -> DockerImage:
+def make(
+    engine: Engine, folder: Path, progress: Progress, wanted: Wanted = ANYTHING
+) -> DockerImage:
     """The image of the present recipe; built now if need be. One builder at a time.
 
     Raises:
-        ToolchainError: it could not be built; nothing is left of the attempt.
+        ToolchainError: it could not be built; nothing is left of the attempt. Or a package's
+            bytes are not the locked ones; it is named.
     """
+    _check_known(folder, wanted)
     told = "docker: another command is building the image, waiting for that one"
     with files.locked(folder / ".lock", lambda: progress(told)) as lock:
-        if found := find(engine, folder):
+        if found := find(engine, folder, wanted):
             return found
         for left in folder.glob(".base-*"):  # of a builder that was killed; we hold the lock
             files.remove_tree(left)
@@ -105,30 +115,39 @@ def make(engine: Engine, folder: Path, progress: Progress) -> DockerImage:
             client(engine) as api,
             docker_base.base(engine, api, folder, lock, progress) as (base, words),
         ):
-            _build(api, base, words, progress)
-        made = find(engine, folder)
+            _build(api, base, words, wanted, progress)
+        made = find(engine, folder, wanted)
     if made is None:
         raise ToolchainError("the image was built and is gone again", hint="run the command again")
     return made
 
 
+def _check_known(folder: Path, wanted: Wanted) -> None:
+    """Before anything is downloaded: what images had of these very versions."""
+    for cached in folder.glob("[0-9a-f]*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            shelf.check(wanted.locked, shelf.pins(json.loads(cached.read_text())["packages"]))
+
+
 # ---------------------------------------------------------------- the build
 
 
-def _build(api: docker.APIClient, base: str, origin: str, progress: Progress) -> None:
+def _build(
+    api: docker.APIClient, base: str, origin: str, wanted: Wanted, progress: Progress
+) -> None:
     made = docker_sweep.labels()
     clock = Deadline(BUILD_SECONDS)
     with engine_errors():
         events = api.build(
-            fileobj=_context(),
+            fileobj=_context(wanted),
             custom_context=True,
-            tag=f"{NAME}:{image_key()[:16]}",
+            tag=f"{NAME}:{image_key(wanted)[:16]}",
             buildargs={
                 "BASE": base,
                 "MAKER": made[docker_sweep.MAKER],
                 "OWNER": made[docker_sweep.USER],
             },
-            labels=made | {docker_sweep.TOOLCHAIN: image_key(), docker_sweep.BASE: origin},
+            labels=made | {docker_sweep.TOOLCHAIN: image_key(wanted), docker_sweep.BASE: origin},
             network_mode="host",
             nocache=True,
             rm=True,
@@ -159,12 +178,14 @@ def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progres
             raise not_built(step, [*tail, f"took longer than {clock.seconds:g} s"])
 
 
-def _context() -> io.BytesIO:
+def _context(wanted: Wanted) -> io.BytesIO:
     """What the Dockerfile copies, as a tar."""
     address = debian.archive_of_this_machine()
     contents = {
         "Dockerfile": _dockerfile().decode(),
         "packages": "".join(f"{name}\n" for name in recipe.package_list()),
+        "pinned": "".join(f"{pin.name}={pin.version}\n" for pin in wanted.locked),
+        "snapshot": wanted.snapshot,
         "sources": f"deb {address} {recipe.SUITE} main\n" if address else "",
         "proxies": "".join(f"{line}\n" for line in debian.proxies_of_this_machine()),
         "pruned": "".join(f"{one}\n" for one in recipe.PRUNED if one.startswith("usr/")),
@@ -214,12 +235,12 @@ def _read(api: docker.APIClient, identity: str, name: str) -> bytes:
             api.remove_container(made, force=True)
 
 
-def _pins(text: str) -> dict[str, dict[str, str]]:
+def _pins(text: str) -> dict[str, dict[str, Any]]:
     """Packages from the lines of ``apt-get --print-uris``: address, file, size, hash."""
     found = {}
     for line in text.splitlines():
-        _, name, _, digest = line.split()
+        _, name, size, digest = line.split()
         package, version, arch = unquote(name).removesuffix(".deb").split("_")
         sha256 = digest.removeprefix("SHA256:")
-        found[package] = {"version": version, "arch": arch, "sha256": sha256}
+        found[package] = {"version": version, "arch": arch, "sha256": sha256, "size": int(size)}
     return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.model import Door, ToolchainInfo
-from lab.toolchain import bwrap, provide, tree
+from lab.toolchain import bwrap, provide, shelf, tree
 from lab.toolchain.sandbox import Sandbox
-from lab.toolchain.tree import Progress, Tree
+from lab.toolchain.shelf import Tree
+from lab.toolchain.tree import Progress
+from lab.toolchain.wanted import ANYTHING, Wanted
 
 #: What the host must have to make the tree, and to enter it.
 TO_MAKE = {"mmdebstrap": "mmdebstrap", provide.KEYRING: "debian-archive-keyring"}
@@ -50,16 +53,22 @@ class RootfsToolchain(Sandbox):
         )
 
 
-def open_rootfs(cache: Path, progress: Progress) -> RootfsToolchain:
+def open_rootfs(cache: Path, progress: Progress, wanted: Wanted = ANYTHING) -> RootfsToolchain:
     """The rootfs door, made on first use.
 
     Raises:
         ToolchainError: the host lacks something that may not be installed from here, or the
             tree could not be made.
     """
-    made = tree.find(cache)
+    made = shelf.find(cache, wanted.locked, strict=wanted.strict)
     provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
-    return RootfsToolchain(made or tree.make(cache, progress))
+
+    def older(newest: Tree) -> Sequence[Path] | None:
+        return wanted.older(RootfsToolchain(newest))
+
+    return RootfsToolchain(
+        made or tree.make(cache, progress, wanted.locked, strict=wanted.strict, older=older)
+    )
 
 
 def _root(path: Path) -> list[str]:

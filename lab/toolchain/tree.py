@@ -4,175 +4,172 @@ mmdebstrap only downloads, checks signatures and unpacks (``--variant=extract``)
 script runs and nothing needs root, so an ordinary user gets the same tree as root, without
 subordinate ids. The few links that the scripts would have made are in the recipe.
 
-``<cache>/toolchain/<key>/`` holds ``tree/`` and ``manifest.json``, which is written last, in
-a temporary folder that is renamed when it is whole.
+The packages are the locked ones; see :mod:`lab.toolchain.shelf` for where trees are kept. A tree
+is made in a temporary folder, which is renamed when it is whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import re
-import shlex
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from lab import lock
 from lab.errors import ToolchainError
-from lab.model import Completed
-from lab.toolchain import recipe
-from lab.util import debian, files, process
-from lab.util.terminal import escape_lines
+from lab.lock import Pin
+from lab.toolchain import bootstrap, recipe, shelf
+from lab.toolchain.shelf import Tree
+from lab.util import debian, files
 
 Progress = Callable[[str], None]
+#: Files of the locked packages from elsewhere, got with a newer tree; ``None``: not to be had.
+Older = Callable[[Tree], Sequence[Path] | None]
 
-#: Download (300 MB) and unpacking (1.7 GB, most of it thrown away again).
-MAKE_SECONDS = 1800.0
+#: The tree while it is unpacked (1.7 GB, most of it thrown away again), and its packages.
 NEEDED_BYTES = 3 << 30
 
-#: Drops what is not the main archive from the sources that mmdebstrap writes by itself.
-_MAIN_ONLY = (
-    r"""--setup-hook=sed -i -E '/ [a-z]+-(updates|security) /d' "$1/etc/apt/sources.list" """
-)
 
-#: Words of apt and mmdebstrap, and what to do about them.
-_HINTS = (
-    ("NO_PUBKEY|not signed|keyring", "install the package debian-archive-keyring"),
-    ("No space left", "free some disk, or set LAB_CACHE to a folder with 3 GB of room"),
-    ("resolv|onnect|Failed to fetch|timed out", "the Debian archive is out of reach: check the "
-     "network, or the proxy in the environment or in apt's configuration"),
-    ("Unable to locate", "dockerfiles/packages names a package that the suite does not have"),
-)  # fmt: skip
+def make(
+    cache: Path,
+    progress: Progress,
+    locked: Sequence[Pin] = (),
+    *,
+    strict: bool = False,
+    older: Older = lambda _: None,
+) -> Tree:
+    """The tree of the present recipe for a lock; made now if need be. One maker at a time.
 
-
-@dataclass(frozen=True)
-class Tree:
-    """A whole tree and how it came to be. ``packages`` maps a name to its deb's identity."""
-
-    path: Path
-    key: str
-    origin: str
-    size: int
-    packages: Mapping[str, Mapping[str, Any]]
-
-
-def find(cache: Path) -> Tree | None:
-    """The tree of the present recipe, if it has been made."""
-    folder = cache / "toolchain" / recipe.recipe_key()
-    try:
-        data = json.loads((folder / "manifest.json").read_text())
-        return Tree(folder / "tree", data["key"], data["origin"], data["size"], data["packages"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def make(cache: Path, progress: Progress) -> Tree:
-    """The tree of the present recipe; made now if need be. One maker at a time.
+    Without pins the newest packages are taken; with pins too, if the archive has no others and
+    ``older`` (asked with the newest tree) cannot get their files either.
 
     Raises:
-        ToolchainError: it could not be made; nothing is left of the attempt.
+        ToolchainError: it could not be made, a package's bytes are not the locked ones, or the
+            packages drifted though it is ``strict``; nothing is left of the attempt.
     """
     parent = cache / "toolchain"
     told = "toolchain: another command is making it, waiting for that one"
-    with files.locked(parent / ".lock", lambda: progress(told)) as lock:
-        if tree := find(cache):
+    with files.locked(parent / ".lock", lambda: progress(told)) as handle:
+        if tree := shelf.find(cache, locked, strict=strict):
             return tree
         _sweep(parent)
         _check_room(parent)
-        work = Path(tempfile.mkdtemp(dir=parent, prefix=".new-"))
+        return _Maker(cache, handle, progress).make(locked, strict, older)
+
+
+#: What apt calls the packages that every system has.
+_NEWEST = ("?essential",)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes trees in temporary folders. ``lock``: the descriptor that keeps others out."""
+
+    cache: Path
+    lock: int
+    progress: Progress
+
+    def make(self, locked: Sequence[Pin], strict: bool, older: Older) -> Tree:
+        if locked:
+            with contextlib.suppress(bootstrap.GoneError), self._folder() as work:
+                self._bootstrap(work, [f"{pin.name}={pin.version}" for pin in locked])
+                return self._keep(work, locked)
+            self.progress("toolchain: the archive has other versions than the lock")
+            if strict and (drifted := shelf.find(self.cache, locked)):
+                return self._instead_of(drifted, locked, strict, older) or drifted
+        with self._folder() as work:
+            self._bootstrap(work, [*_NEWEST, *recipe.package_list()])
+            newest = shelf.read(work)
+            assert newest is not None
+            shelf.check(locked, newest.pins)
+            found = self._instead_of(newest, locked, strict, older)
+            return found or self._keep(work, locked)
+
+    def _instead_of(
+        self, newest: Tree, locked: Sequence[Pin], strict: bool, older: Older
+    ) -> Tree | None:
+        """The locked tree, if its packages are to be had elsewhere."""
+        gone = lock.drift(locked, newest.pins) if locked else []
+        if gone and (debs := older(newest)):
+            return self._of(debs, newest, locked)
+        if gone and strict:
+            raise ToolchainError(lock.refused(gone), hint=lock.REFUSED_HINT)
+        return None
+
+    def _of(self, debs: Sequence[Path], newest: Tree, locked: Sequence[Pin]) -> Tree:
+        """A tree of files that came from elsewhere, where ``newest`` could not be used."""
+        with self._folder() as work:
+            tree = work / "tree"
+            for deb in debs:
+                _unpack(deb, tree)
+            for path in (newest.path / "etc/apt").glob("sources.list*"):
+                if path.is_file():
+                    files.write_atomic(tree / "etc/apt" / path.name, path.read_bytes())
+            self._complete(work, debs, "apt's snapshots")
+            return self._keep(work, locked)
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        work = Path(tempfile.mkdtemp(dir=self.cache / "toolchain", prefix=".new-"))
         try:
             work.chmod(0o755)
-            _fill(work, lock, progress)
-            final = parent / recipe.recipe_key()
-            files.remove_tree(final)
-            work.rename(final)
-        except BaseException:
+            yield work
+        finally:
             files.remove_tree(work)
-            raise
-    made = find(cache)
-    assert made is not None
-    return made
+
+    def _keep(self, work: Path, locked: Sequence[Pin]) -> Tree:
+        made = shelf.read(work)
+        assert made is not None
+        shelf.check(locked, made.pins)
+        return shelf.keep(self.cache, work, made.key, locked)
+
+    def _bootstrap(self, work: Path, names: Sequence[str]) -> None:
+        tree = work / "tree"
+        address = debian.archive_of_this_machine()
+        which = "the locked" if names[0] != _NEWEST[0] else "the newest"
+        what = f"toolchain: unpacking {which} packages of Debian {recipe.SUITE}"
+        self.progress(f"{what} (once, about half a minute)")
+        bootstrap.run(tree, address, self.lock, names)
+        debs = sorted((tree / "var/cache/apt/archives").glob("*.deb"))
+        self._complete(work, debs, address or "its default archive")
+
+    def _complete(self, work: Path, debs: Sequence[Path], source: str) -> None:
+        """Leave out, finish, and write the manifest."""
+        tree = work / "tree"
+        packages = _packages(debs)
+        self.progress(f"toolchain: {len(packages)} packages, leaving out what nobody needs")
+        _prune(tree)
+        _finish(tree)
+        manifest = {
+            "key": lock.toolchain_key(shelf.pins(packages)),
+            "suite": recipe.SUITE,
+            "origin": f"mmdebstrap {recipe.SUITE} from {source}",
+            "size": _disk_usage(tree),
+            "packages": packages,
+        }
+        files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
 
 
-def _fill(work: Path, lock: int, progress: Progress) -> None:
-    began = time.monotonic()
-    tree = work / "tree"
-    address = debian.archive_of_this_machine()
-    progress(f"toolchain: unpacking Debian {recipe.SUITE} (once, about half a minute)")
-    bootstrap(tree, address, lock)
-    packages = _packages(tree)
-    progress(f"toolchain: {len(packages)} packages, leaving out what nobody needs")
-    _prune(tree)
-    _finish(tree)
-    manifest = {
-        "key": files.sha256_json({name: pin["sha256"] for name, pin in packages.items()}),
-        "suite": recipe.SUITE,
-        "origin": f"mmdebstrap {recipe.SUITE} from {address or 'its default archive'}",
-        "size": _disk_usage(tree),
-        "seconds": round(time.monotonic() - began, 1),
-        "packages": packages,
-    }
-    files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
+def _unpack(deb: Path, tree: Path) -> None:
+    """As mmdebstrap does: links to folders stay links, files belong to whoever calls."""
+    tree.mkdir(parents=True, exist_ok=True)
+    files_of_it = tree.with_name("data.tar")
+    with files_of_it.open("wb") as stream:
+        bootstrap.must(["dpkg-deb", "--fsys-tarfile", str(deb)], stream)
+    bootstrap.must(["tar", "--extract", f"--file={files_of_it}", f"--directory={tree}",
+           "--keep-directory-symlink", "--no-same-owner", "--same-permissions"])  # fmt: skip
+    files_of_it.unlink()
 
 
-def bootstrap_command(
-    target: Path, address: str | None, names: Sequence[str] | None = None
-) -> list[str]:
-    """The command line of mmdebstrap. ``~E`` (essential) needs an ``--include`` of its own."""
-    line = [
-        "mmdebstrap", "--mode=chrootless", "--variant=extract",
-        f"--architectures={recipe.ARCHITECTURE}",
-        "--skip=cleanup/apt/cache", "--include=?essential",
-        f"--include={','.join(names or recipe.package_list())}",
-    ]  # fmt: skip
-    line += [f"--aptopt={proxy}" for proxy in debian.proxies_of_this_machine()]
-    if address:
-        return [*line, recipe.SUITE, str(target), f"deb {address} {recipe.SUITE} main"]
-    return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
-
-
-def bootstrap(
-    target: Path, address: str | None, lock: int, names: Sequence[str] | None = None
-) -> None:
-    """Run mmdebstrap for a folder or a tarball with ``names`` (``None``: the whole list).
-
-    It holds the lock too: should we be killed, nobody sweeps under it.
-
-    Raises:
-        ToolchainError: it failed.
-    """
-    line = bootstrap_command(target, address, names)
-    try:
-        done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
-    except process.TimedOut as late:
-        done = late.completed
-    if done.returncode:
-        raise _failed(line, done)
-
-
-def _failed(line: list[str], done: Completed) -> ToolchainError:
-    text = done.stderr.decode(errors="replace")
-    return ToolchainError(
-        "the toolchain could not be made",
-        command=shlex.join(line),
-        tail=escape_lines(text, last=12),
-        hint=hint_for(text) or "run the command by hand, or `inv doctor`",
-    )
-
-
-def hint_for(text: str) -> str:
-    """What to do about words of apt or mmdebstrap; empty if that is not known."""
-    return next((hint for words, hint in _HINTS if re.search(words, text)), "")
-
-
-def _packages(tree: Path) -> dict[str, dict[str, Any]]:
-    """Every package that was unpacked, from the file names that apt gave them."""
+def _packages(debs: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """The packages in these files, from the file names that apt gave them."""
     found = {}
-    for deb in sorted((tree / "var/cache/apt/archives").glob("*.deb")):
+    for deb in debs:
         name, version, arch = unquote(deb.stem).split("_")
         found[name] = {
             "version": version,

@@ -120,6 +120,20 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path)
 
 
+def try_lock(path: Path) -> int | None:
+    """Take an exclusive lock on ``path`` (made if missing); ``None`` if somebody holds it.
+
+    The descriptor is the caller's to close; the lock lives as long as any copy of it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
     """Hold an exclusive lock on ``path`` (made if missing); yields the descriptor.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 
 #: What asks us to stop.
@@ -29,12 +30,23 @@ def one_way_to_stop() -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """They wait until the block is done: for cleaning up, which must be bounded in time."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    """They wait until the block is done: for cleaning up, which must be bounded in time.
+
+    Their handlers are swapped rather than masked: a mask holds for one thread, and the system
+    may hand the signal to another.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python runs signal handlers in the main thread alone
+        return
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in STOPPING}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _interrupt(*_: object) -> None:

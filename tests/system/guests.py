@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lab.api import Context
 from lab.images import deb, dom0, newc
-from lab.prepare import Workshop
-from lab.progress import Progress
 
 #: What a guest may try on the terminal of who watches it: title, clipboard, a report that
 #: types into the shell, 8-bit controls.
@@ -60,6 +59,7 @@ out/off.elf: start.S
 """,
     "start.S": """\
 #define __ASSEMBLY__
+#define __XEN_INTERFACE_VERSION__ 0x00040e00
 #include <xen/xen.h>
     .arch_extension virt
     .global _start
@@ -117,7 +117,7 @@ def write(folder: Path) -> None:
 
 def write_linux(folder: Path) -> dict[str, Any]:
     """A Linux guest: Debian's kernel as it is, and an initramfs that says one line."""
-    workshop = Workshop(None, Progress(quiet=True))
+    workshop = Context().workshop()
     packages = workshop.packages()
     kernel = dom0.packaged_kernel(workshop.store, packages)
     busybox = deb.tree([deb.named(packages, "busybox-static")], lambda path: "busybox" in path)

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
+from lab.api import Context
 from lab.images import xen
 from lab.model import HypervisorSpec, Mount
-from lab.prepare import Workshop
-from lab.progress import Progress
 from lab.store import Store
 from system.world import ROOT, World
 
@@ -28,10 +27,36 @@ KEY = """printk("'%c' pressed -> dumping Dom0's registers\\n", key);"""
 CRASH = KEY + "\n    *(volatile int *)4 = key;"
 
 
+#: A guest that says more, by hypercall, than any buffer on the way holds.
+LINES = 3000
+FLOOD = f"""\
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+
+static void speak(void *unused)
+{{
+    (void)unused;
+    for (int i = 0; i < {LINES}; i++)
+        printk("line %d [    1.000000] of so many that no ring and no pipe can hold them\\n", i);
+    printk("flood: end\\n");
+    vTaskDelete(NULL);
+}}
+
+int main(void)
+{{
+    xTaskCreate(speak, "speak", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}}
+"""
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A source tree of Xen, as a user may have one: Debian's package, unpacked."""
-    workshop = Workshop(None, Progress(quiet=True))
+    workshop = Context().workshop()
     workshop.hypervisor(HypervisorSpec("debug", "source", kconfig=(FRAGMENT,)))
     packages = workshop.xen_source()
     (dsc,) = [package.path.name for package in packages if package.path.suffix == ".dsc"]
@@ -88,13 +113,24 @@ def test_the_labs_that_ship_run_under_their_scheduler(world: World, name: str) -
 
 
 def test_emergency_lines_are_in_the_guests_own_log(world: World) -> None:
-    """What the guest printed by hypercall is there once, whole and bare: raw bytes."""
-    run = Path(json.loads(world.run("lab.run", "emergency-console", "--json").out)["run"])
-    lines = (run / "console/loud.log").read_bytes().split(b"\n")
-    assert sorted(lines)[-2:] == [b"task 1: hello from FreeRTOS", b"task 2: hello from FreeRTOS"]
-    assert lines[0].startswith(b"FreeRTOS V")
-    shown = (run / "console/xen.log").read_bytes()
-    assert all(shown.count(line) == 1 for line in lines if line)
+    """What the guest printed by hypercall is there once, in order, bare, and nothing is lost."""
+    (world.folder / "apps/flood").mkdir()
+    (world.folder / "apps/flood/main.c").write_text(FLOOD)
+    text = {
+        "hypervisors": {"debug": {"from": "source", "kconfig": str(FRAGMENT)}},
+        "guests": {"flood": {"freertos": "apps/flood", "emergency_console": "true"}},
+        "labs": {"flood": {"hypervisor": "debug", "guests": ["flood"], "expect": [
+            {"on": "flood", "line": "flood: end", "within": "200s"}]}},
+    }  # fmt: skip
+    path = world.folder / "flood.yaml"
+    path.write_text(json.dumps(text))
+    said = world.run("lab.run", "flood", "--labs", str(path), "--json")
+    run = Path(json.loads(said.out)["run"])
+    lines = (run / "console/flood.log").read_text().splitlines()
+    rest = "[    1.000000] of so many that no ring and no pipe can hold them"
+    assert lines == [*(f"line {i} {rest}" for i in range(LINES)), "flood: end"]
+    shown = (run / "console/xen.log").read_text(errors="replace")
+    assert len(re.findall(r"^\(d1\) ", shown, re.MULTILINE)) == LINES + 1
 
 
 def test_shares_are_what_labs_yaml_says(world: World) -> None:
@@ -113,7 +149,7 @@ def test_shares_are_what_labs_yaml_says(world: World) -> None:
 @pytest.mark.usefixtures("source")
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     """In another folder, at another time; and no path of this machine is in them."""
-    workshop = Workshop(None, Progress(quiet=True))
+    workshop = Context().workshop()
     spec = HypervisorSpec("debug", "source", kconfig=(FRAGMENT,))
     stored = workshop.hypervisor(spec)
     again = xen.build(Store(tmp_path), workshop.toolchain, spec, workshop.xen_source())

@@ -78,6 +78,9 @@ def machine(lab: LabDir) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = subprocess.Popen(words, executable=sys.executable, pass_fds=[lock.fileno()])
         started.append(found)
+        # The kernel shows a new program's arguments a moment after its start is reported.
+        while lab.tag.encode() not in Path(f"/proc/{found.pid}/cmdline").read_bytes():
+            assert found.poll() is None
         return found
 
     yield start

@@ -14,6 +14,7 @@ HEAD = """\
 hypervisors:
   debug: {from: source, kconfig: debug.config}
   plain: {from: source}
+  old: {from: source, kconfig: [debug.config, more.config]}
 guests:
   g: {kernel: g.bin}
   h: {kernel: g.bin, scheduler: {name: rtds, period: 20ms, budget: 2ms}}
@@ -26,6 +27,7 @@ labs:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "g.bin").write_bytes(b"kernel")
     (tmp_path / "app").mkdir()
+    (tmp_path / "more.config").write_text("CONFIG_SCHED_ARINC653=y\n")
     (tmp_path / "debug.config").write_text("CONFIG_DEBUG=y\n# CONFIG_SCHED_ARINC653 is not set\n")
     return tmp_path
 
@@ -77,22 +79,22 @@ REFUSED = {
     "unknown": ("{scheduler: fifo, guests: [g]}", "'name': 'fifo' is not known; there is"),
     "not in the packaged one": (
         "{scheduler: rtds, guests: [g]}",
-        "9:20: lab 'one': hypervisor 'stock' has no scheduler rtds, only credit, credit2; "
-        "these hypervisors have it: 'debug'",
+        "10:20: lab 'one': hypervisor 'stock' has no scheduler rtds, only credit, credit2; "
+        "these hypervisors have it: 'debug', 'old'",
     ),
     "not in a plain one": ("{hypervisor: plain, scheduler: null}", "'plain' has no scheduler null"),
     "taken out": (
         "{hypervisor: debug, scheduler: arinc653}",
-        "no hypervisor here has it; one from source with CONFIG_SCHED_ARINC653=y would",
+        "these hypervisors have it: 'old'",
     ),
-    "guest's, in the packaged one": ("{guests: [h]}", "6:33: lab 'one': hypervisor 'stock' has no"),
+    "guest's, in the packaged one": ("{guests: [h]}", "7:33: lab 'one': hypervisor 'stock' has no"),
     "guest's of another": (
         "{hypervisor: debug, scheduler: credit, guests: [h]}",
-        "6:40: lab 'one' runs the scheduler credit, not rtds",
+        "7:40: lab 'one' runs the scheduler credit, not rtds",
     ),
     "parameter of another": (
         "{hypervisor: debug, scheduler: {name: rtds, weight: 3}}",
-        "9:52: 'weight' is no parameter of the scheduler rtds of lab 'one'; "
+        "10:52: 'weight' is no parameter of the scheduler rtds of lab 'one'; "
         "it has: period, budget, extratime",
     ),
     "half a share": (
@@ -101,7 +103,7 @@ REFUSED = {
     ),
     "budget beyond period": (
         "{hypervisor: debug, scheduler: {name: rtds, period: 3ms, budget: 4ms}}",
-        "9:73: 'budget': more than its period",
+        "10:73: 'budget': more than its period",
     ),
     "too small": (
         "{hypervisor: debug, scheduler: {name: rtds, period: 3ms, budget: 0.001ms}}",
@@ -120,9 +122,13 @@ REFUSED = {
         "{hypervisor: debug, scheduler: null, cpus: 2, guests: [g]}",
         "with 2 of dom0, 3 vCPUs: under null each needs a CPU of its own",
     ),
+    "no schedule": (
+        "{hypervisor: old, scheduler: arinc653, guests: [g]}",
+        "10:37: lab 'one': under arinc653 guests do not run until a schedule is set",
+    ),
     "nobody can see it": (
         "{guests: [loud]}",
-        "7:44: lab 'one': hypervisor 'stock' refuses its console to guests; 'debug' takes it",
+        "8:44: lab 'one': hypervisor 'stock' refuses its console to guests; 'debug' or",
     ),
     "unknown key": ("{scheduler: {nam: rtds}}", "unknown key 'nam'; did you mean 'name'?"),
 }

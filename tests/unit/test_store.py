@@ -9,6 +9,7 @@ import pytest
 
 from lab.errors import ImageError
 from lab.store import Store, describe, entry_key
+from lab.util import files
 
 
 def write(text: str = "built") -> Build:
@@ -93,6 +94,20 @@ def test_of_many_builders_one_builds(tmp_path: Path) -> None:
     for one in crowd:
         one.join(20)
     assert build.times == 1
+
+
+def test_what_killed_builders_left_is_removed(tmp_path: Path) -> None:
+    """Half-built folders of any key go at the next build of the kind, but not those whose
+    builder is still at work."""
+    store = Store(tmp_path)
+    store.make("kind", {"a": 1}, write())
+    same, dead, alive = entry_key("kind", {"a": 2}), "0" * 64, "1" * 64
+    for key in (same, dead, alive):
+        (tmp_path / "store" / "kind" / f".new-{key[:16]}-x" / "files").mkdir(parents=True)
+    with files.locked(tmp_path / "store" / "locks" / f"kind-{alive[:16]}"):
+        store.make("kind", {"a": 2}, write())
+    left = [path.name for path in (tmp_path / "store" / "kind").glob(".new-*")]
+    assert left == [f".new-{alive[:16]}-x"]
 
 
 def test_fetching_comes_before_building_only(tmp_path: Path) -> None:

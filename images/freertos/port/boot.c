@@ -10,6 +10,7 @@
 #include "mmu.h"
 #include "platform.h"
 #include "timer.h"
+#include "trace.h"
 #include "xen.h"
 
 extern char __image_end[], __bss_start[], __bss_end[];
@@ -71,6 +72,7 @@ void guest_boot(uint32_t distance, uint32_t tree_physical)
     mmu_init(distance, platform.ram_base, platform.ram_size);
     gic_init(platform.gic_distributor, platform.gic_cpu);
     timer_init(platform.timer_irq, platform.timer_hz);
+    trace_init(counter_hz());
     events_init(platform.event_irq);
     console_init();
     run_constructors();

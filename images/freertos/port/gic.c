@@ -7,6 +7,7 @@
 #include "cpu.h"
 #include "guest.h"
 #include "mmu.h"
+#include "trace.h"
 
 enum { IRQS = 32, IRQ_MASK = 0x3ff, SPURIOUS = 1020, PRIORITY = 0xa0, ALL_PRIORITIES = 0xff };
 
@@ -61,7 +62,9 @@ void gic_dispatch(void)
 
     if (irq >= SPURIOUS)
         return;
+    trace_event(TRACE_IRQ_ENTER, irq);
     if (irq < IRQS && handlers[irq])
         handlers[irq]();
+    trace_event(TRACE_IRQ_EXIT, irq);
     cpu->end = acknowledged;
 }

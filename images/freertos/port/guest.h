@@ -29,6 +29,9 @@ uint64_t counter_now(void);
 uint64_t counter_physical(void);
 uint32_t counter_hz(void);
 
+/* Where tick n of the kernel lies, as a value of counter_physical(). */
+uint64_t counter_of_tick(uint32_t tick);
+
 /* The `cmdline` or `extra` of the domain's configuration; empty if there is none. */
 const char *guest_cmdline(void);
 

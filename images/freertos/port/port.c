@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "guest.h"
 #include "timer.h"
+#include "trace.h"
 
 #if configSUPPORT_STATIC_ALLOCATION != 1
 #error "the console's locks need configSUPPORT_STATIC_ALLOCATION 1"
@@ -54,6 +55,7 @@ StackType_t *pxPortInitialiseStack(StackType_t *top, TaskFunction_t code, void *
 BaseType_t xPortStartScheduler(void)
 {
     timer_start();
+    trace_start();
     port_start_first_task();
 }
 

@@ -91,8 +91,29 @@ def test_an_agent_that_is_silent(tmp_path: Path) -> None:
 def test_an_agent_that_stalls_later(tmp_path: Path) -> None:
     """A program that never ends is given up."""
     reply = but("guest-exec-status", line({"exited": False}))
-    with pytest.raises(Dom0Error, match=r"no end of sleep within 0\.2 s"):
+    with pytest.raises(Dom0Error, match=r"no end of 'sleep' within 0\.2 s"):
         talk(tmp_path, reply, lambda agent: agent.run(["sleep"], within=0.2))
+
+
+def test_a_long_program_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """While a program runs on, its connection is given up again and again."""
+    monkeypatch.setattr(dom0, "LONGEST_TURN", 0.01)
+    asked: list[str] = []
+
+    def reply(question: dict[str, Any]) -> bytes | None:
+        asked.append(question["execute"])
+        ends = asked.count("guest-exec-status") > 6
+        return good(question) if ends else but("guest-exec-status", line({}))(question)
+
+    async def use(_: dom0.Agent) -> dom0.Result:
+        path = tmp_path / "agent.sock"
+        return await dom0.run_in_turns(lambda: dom0.connected(path), ["sleep"], 5.0)
+
+    assert talk(tmp_path, reply, use).status == 3
+    assert asked.count("guest-exec") == 1
+    assert asked.count("guest-sync-delimited") > 3
 
 
 def test_a_late_answer_is_skipped(tmp_path: Path) -> None:

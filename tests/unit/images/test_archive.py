@@ -12,7 +12,8 @@ import pytest
 
 from lab.errors import ImageError, ToolchainError
 from lab.images import archive
-from lab.images.archive import Pin, Resolution
+from lab.images.archive import Resolution
+from lab.lock import Pin
 from lab.model import Completed, Toolchain
 from lab.util import debian
 

@@ -19,6 +19,7 @@ GOLDEN = [
     "-machine", "virt,virtualization=on,highmem=off",
     "-cpu", "cortex-a15", "-m", "1024M", "-smp", "1", "-nic", "none", "-display", "none",
     "-no-reboot", "-global", "virtio-mmio.force-legacy=false",
+    "-global", "virtio-mmio.ioeventfd=off",
     "-object",
     '{"qom-type": "memory-backend-file", "id": "ram", "size": 1073741824, '
     '"mem-path": "/lab/ram", "share": true}',

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,12 +19,11 @@ from lab.errors import ToolchainError
 from lab.model import Door, Mount, ProgramRecord
 from lab.rundir import LabDir, runtime_root
 from lab.toolchain import docker_container as container
-from lab.toolchain import docker_image, docker_sweep, recipe
-from lab.toolchain.docker_client import not_built
+from lab.toolchain import docker_image, docker_sweep
+from lab.toolchain.docker import DockerToolchain
 from lab.toolchain.docker_engine import Engine, RefusedError, address
 from lab.toolchain.docker_program import DockerProgram
 from lab.util import files, process
-from lab.util.deadline import Deadline
 from toolchain.engines import FakeEngine
 
 DEAD = "another-boot/1/1/1"
@@ -174,6 +171,24 @@ def test_a_container_has_nothing_but_what_it_needs(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("way", "user", "namespace"),
+    [
+        ("name=seccomp,profile=default", f"{os.getuid()}:{os.getgid()}", ""),
+        ("name=rootless", "0:0", ""),
+        ("name=userns", f"{os.getuid()}:{os.getgid()}", "host"),
+    ],
+)
+def test_files_are_the_users_with_every_kind_of_engine(
+    tmp_path: Path, way: str, user: str, namespace: str
+) -> None:
+    """With root, without root, and with user ids of its own."""
+    image = docker_image.DockerImage("id", "name", "key", "base", 1, {}, (way,))
+    door = DockerToolchain(Engine("unix:///none"), image, tmp_path)
+    body = door._spec(container.to_the_end(["true"], tmp_path), labels={})
+    assert (body["User"], body["HostConfig"]["UsernsMode"]) == (user, namespace)
+
+
 def test_network_is_asked_for(tmp_path: Path) -> None:
     program = container.to_the_end(["apt-get"], tmp_path)
     body = container.spec("image", program, user="0:0", labels={}, network=True)
@@ -229,7 +244,12 @@ def test_sweep_removes_what_dead_commands_left(engine: FakeEngine) -> None:
         of(DEAD, "nowhere", **here | {docker_sweep.HOME: "/no/such/folder"}),
     ]
     asked: list[dict[str, str]] = []
-    engine.answers["GET /containers/json"] = lambda query: asked.append(query) or (200, found)
+
+    def listed(query: dict[str, str]) -> tuple[int, Any]:
+        asked.append(query)
+        return 200, found
+
+    engine.answers["GET /containers/json"] = listed
     engine.answers["GET /images/json"] = (200, [
         {"Id": "sha256:1", "RepoTags": None} | of(DEAD, "sha256:1"),
         {"RepoTags": ["xenlab-base:1"]} | of(DEAD, "sha256:2"),
@@ -286,48 +306,3 @@ def test_a_machine_lives_as_its_process_does(engine: FakeEngine) -> None:
     with pytest.raises(ToolchainError, match="is not there"):
         ended.returncode()
     ended.kill()
-
-
-# ---------------------------------------------------------------- the image
-
-
-def test_packages_are_read_from_apts_own_list() -> None:
-    text = (
-        "'http://a/pool/libc6_2.41-12%2bdeb13u4_amd64.deb' libc6_2.41-12+deb13u4_amd64.deb 5 "
-        "SHA256:aa\n'http://a/pool/make_4.4-2_amd64.deb' make_1%3a4.4-2_amd64.deb 6 SHA256:bb\n"
-    )
-    assert docker_image._pins(text) == {
-        "libc6": {"version": "2.41-12+deb13u4", "arch": "amd64", "sha256": "aa"},
-        "make": {"version": "1:4.4-2", "arch": "amd64", "sha256": "bb"},
-    }
-
-
-def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is copied into the image is the list of the rootfs door, a name a line."""
-    monkeypatch.setattr("lab.util.debian.archive_of_this_machine", lambda: None)
-    with tarfile.open(fileobj=docker_image._context()) as archive:
-        found = {one.name: archive.extractfile(one) for one in archive}
-        text = {name: io.TextIOWrapper(file).read() for name, file in found.items() if file}
-    assert tuple(text["packages"].split()) == recipe.package_list()
-    assert text["sources"] == ""
-    assert "COPY packages" in text["Dockerfile"]
-    assert not {"root", "tmp", "run"} & set(text["pruned"].split())
-
-
-def test_a_failed_step_shows_its_last_lines() -> None:
-    told: list[str] = []
-    events = [
-        {"stream": "Step 1/2 : FROM x\n"}, {"stream": " ---> 123\n"},
-        {"stream": "Step 2/2 : RUN a && b\n"}, {"stream": "\x1b[91mE: No space left on device\n"},
-        {"error": "The command returned", "errorDetail": {"code": 100}},
-    ]  # fmt: skip
-    with pytest.raises(ToolchainError) as error:
-        docker_image._follow(iter(events), Deadline(10), told.append)
-    assert told == ["docker: step 1 of 2: FROM x", "docker: step 2 of 2: RUN a && b"]
-    assert error.value.command == "RUN a && b"
-    assert error.value.tail.split("\n") == ["E: No space left on device", "exit status 100"]
-    assert "engine's disk is full" in error.value.hint
-
-
-def test_words_of_apt_have_their_hint_too() -> None:
-    assert "archive is out of reach" in not_built("RUN", ["E: Failed to fetch x"]).hint

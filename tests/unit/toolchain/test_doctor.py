@@ -10,7 +10,7 @@ import pytest
 from lab import doctor
 from lab.doctor import Finding, Status
 from lab.store import Store
-from lab.toolchain import tree
+from lab.toolchain import shelf
 from lab.util import debian
 from toolchain.conftest import Fakes
 
@@ -58,7 +58,7 @@ def test_an_archive_out_of_reach_fails_an_empty_cache(
     monkeypatch.setattr(debian, "archive_of_this_machine", lambda: "http://127.0.0.1:9/debian")
     found = look(tmp_path)["archive"]
     assert found.status is Status.FAIL
-    monkeypatch.setattr(tree, "find", lambda _: object())
+    monkeypatch.setattr(shelf, "find", lambda _: object())
     assert doctor._archive(tmp_path).status is Status.WARN
 
 

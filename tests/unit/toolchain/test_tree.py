@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import ToolchainError
-from lab.toolchain import recipe, tree
+from lab.toolchain import bootstrap, recipe, shelf, tree
 from lab.util import debian
 from toolchain.conftest import Fakes
 
@@ -44,7 +44,7 @@ def test_a_made_tree_is_found_again(tmp_path: Path, fakes: Fakes, said: Said) ->
     """With its packages, pruned, with the links that maintainer scripts would have made."""
     fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
     made = tree.make(tmp_path, said[1])
-    assert tree.find(tmp_path) == made
+    assert shelf.find(tmp_path) == made
     assert made.packages["qemu-system-arm"]["version"] == "1:10.0"
     assert (made.path / "usr/bin/awk").resolve().name == "mawk"
     assert not (made.path / "usr/share/man").exists()
@@ -78,7 +78,7 @@ def test_what_an_interrupted_maker_left_is_swept(tmp_path: Path, fakes: Fakes, s
     left = tmp_path / "toolchain/.new-dead/tree"
     left.mkdir(parents=True)
     fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
-    assert tree.find(tmp_path) is None
+    assert shelf.find(tmp_path) is None
     tree.make(tmp_path, said[1])
     assert not left.exists()
 
@@ -86,7 +86,7 @@ def test_what_an_interrupted_maker_left_is_swept(tmp_path: Path, fakes: Fakes, s
 def test_a_folder_without_its_manifest_is_no_tree(tmp_path: Path) -> None:
     """The manifest is written last."""
     (tmp_path / "toolchain" / recipe.recipe_key() / "tree").mkdir(parents=True)
-    assert tree.find(tmp_path) is None
+    assert shelf.find(tmp_path) is None
 
 
 def test_two_at_once_make_one(tmp_path: Path, fakes: Fakes, said: Said) -> None:
@@ -115,12 +115,12 @@ def test_too_little_disk_is_said_before_the_download(
 
 def test_only_the_main_archive_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of this machine's own archive if it has one; through its proxy."""
-    default = tree.bootstrap_command(Path("/t"), None)
+    default = bootstrap.command(Path("/t"), None, ["?essential", "make"])
     assert default[-2:] == [recipe.SUITE, "/t"]
     assert any(part.startswith("--setup-hook=") for part in default)
     proxy = 'Acquire::http::Proxy "http://p";'
     monkeypatch.setattr(debian, "proxies_of_this_machine", lambda: (proxy,))
-    own = tree.bootstrap_command(Path("/t"), "http://archive.test/debian")
+    own = bootstrap.command(Path("/t"), "http://archive.test/debian", ["make=4.4"])
     assert own[-1] == f"deb http://archive.test/debian {recipe.SUITE} main"
     assert f"--aptopt={proxy}" in own
 

@@ -92,7 +92,9 @@ def test_a_process_is_known_by_its_start() -> None:
         child = process.spawn(["sleep", "4711"], log_to=log)
     try:
         assert process.start_time(child.pid) is not None
-        assert [b"sleep", b"4711", b""] in [argv for _, argv in process.running()]
+        # The kernel shows a new program's arguments a moment after its start is reported.
+        while [b"sleep", b"4711", b""] not in [argv for _, argv in process.running()]:
+            assert child.poll() is None
     finally:
         child.kill()
     process.reap(child, 5)

@@ -1,0 +1,71 @@
+"""For the doctor: whether the lock, what is cached and labs.yaml fit together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import lock, supplies
+from lab.api.context import Context
+from lab.doctor import Finding, Status
+from lab.errors import LabError
+from lab.images import pinned
+from lab.images.apt import SOURCE
+from lab.lock import Drift, Lock
+from lab.store import Store, cache_root
+from lab.toolchain import shelf
+
+
+def lock_finding(context: Context) -> Finding:
+    """Whether the lock, what is cached and labs.yaml fit together; nothing is built."""
+    cache = cache_root()
+    try:
+        file = lock.place(context.file)
+        pins = lock.load(file)
+        drift = _drift(cache, pins)
+    except LabError as error:
+        return Finding("lock", Status.FAIL, error.message, error.hint)
+    if drift:
+        what = f"not the locked versions are cached: {'; '.join(map(str, drift[:4]))}"
+        more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
+        return Finding("lock", Status.WARN, what + more, lock.REFUSED_HINT)
+    hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
+    known = {"/".join(name.split("/")[:2]) for name in pins.images}
+    if unknown := sorted(_names(context) ^ known):
+        what = f"{file} and {context.file} differ about: {', '.join(unknown[:6])}"
+        return Finding("lock", Status.WARN, what, hint)
+    made = {sha for entry in Store(cache).entries() for sha in entry.outputs.values()}
+    there = sum(sha in made for sha in pins.images.values())
+    what = f"{file} fits {context.file}; {there} of its {len(pins.images)} images are stored"
+    return Finding("lock", Status.OK, what)
+
+
+def _drift(cache: Path, pins: Lock) -> list[Drift]:
+    """What is cached instead of locked packages.
+
+    Raises:
+        LabError: something is cached under a locked version that has other bytes.
+    """
+    found: list[Drift] = []
+    if tree := shelf.find(cache, pins.toolchain):
+        found += lock.drift(pins.toolchain, tree.pins)
+    xen = [
+        supplies.xen(pin.version) for pin in pins.of(supplies.PLATFORM.suite, SOURCE, ("xen",))[:1]
+    ]
+    for question in (supplies.PLATFORM, supplies.KERNEL, *xen):
+        part = supplies.locked(pins, question)
+        pinned.check(cache, part)
+        settled = pinned.remembered(cache, question, part)
+        found += settled.drift if settled else ()
+    return found
+
+
+def _names(context: Context) -> set[str]:
+    """The images that labs.yaml is about; of guests only the names are known beforehand."""
+    labs = context.labs()
+    guests = {guest.name for one in labs.labs.values() for guest in one.guests}
+    return {
+        "dom0/kernel", "dom0/initramfs",
+        *(f"hypervisor/{name}" for name in labs.hypervisors),
+        *(f"devicetree/{name}" for name in labs.labs),
+        *(f"guest/{name}" for name in guests),
+    }  # fmt: skip

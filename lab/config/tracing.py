@@ -1,0 +1,59 @@
+"""What of labs.yaml is about timing traces."""
+
+from __future__ import annotations
+
+import re
+
+from lab import model
+from lab.config import schema
+from lab.config.source import Loc, Source
+from lab.config.units import nearest, show_size
+from lab.util.terminal import quote
+
+#: Groups of Xen's events, as xen/include/public/trace.h numbers them. On ARM only these have
+#: any; ``sched-states`` is just who runs, waits or sleeps.
+GROUPS = {
+    "all": 0x0FFFF000,
+    "sched": 0x0002F000,
+    "sched-states": 0x00021000,
+    "sched-class": 0x00022000,
+    "sched-verbose": 0x00028000,
+    "dom0op": 0x0004F000,
+    "mem": 0x0010F000,
+    "hw": 0x0080F000,
+}
+MOST_MASK = 0x0FFFFFFF
+
+
+def xen(source: Source, at: Loc, shape: schema.Trace | None) -> model.XenTrace | None:
+    """Xen's own trace, if it is asked for."""
+    if shape is None:
+        return None
+    mask = 0
+    for i, name in enumerate(shape.xen):
+        mask |= _group(source, (*at, "xen", i), name)
+    if not shape.xen:
+        source.add((*at, "xen"), "'xen' names no event; for example: [sched]")
+    return model.XenTrace(tuple(shape.xen), mask)
+
+
+def ring(source: Source, at: Loc, shape: schema.Guest) -> int:
+    """Bytes of a guest's trace."""
+    if not shape.trace:
+        return 0
+    if not shape.freertos and not (shape.project and shape.elf):
+        why = "it is for 'freertos', or for a 'project' with 'elf'"
+        source.add((*at, "trace"), f"'trace' has no place here: {why}", key=True)
+    elif 2 * shape.trace > shape.memory:
+        size, memory = show_size(shape.trace), show_size(shape.memory)
+        source.add((*at, "trace"), f"a trace of {size} is more than half of the guest's {memory}")
+    return shape.trace
+
+
+def _group(source: Source, at: Loc, name: str) -> int:
+    if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", name) and 0 < int(name, 16) <= MOST_MASK:
+        return int(name, 16)
+    if name not in GROUPS:
+        text = f"no group of Xen's events {quote(name)}{nearest(name, GROUPS)}; or a mask: 0x2f000"
+        source.add(at, text)
+    return GROUPS.get(name, 0)

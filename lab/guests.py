@@ -1,0 +1,47 @@
+"""A guest in dom0: its files are placed, and its domain is created."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.dom0 import xl
+from lab.dom0.agent import Agent
+from lab.images import elf
+from lab.model import GuestImage, GuestPlan
+
+#: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
+TRACE, DOORBELL = "lab_trace", "lab_doorbell"
+
+
+async def replace(
+    agent: Agent, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
+) -> None:
+    """Create the domain of a guest; one of its name is destroyed first."""
+    if any(domain.name == guest.name for domain in await xl.domains(agent)):
+        seen("destroying the old one")
+        await xl.destroy(agent, guest.name)
+    seen("copying")
+    await xl.put(agent, guest.name, _files(guest, image))
+    seen("xl create")
+    await xl.create(agent, guest.name, guest.scheduling)
+
+
+def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
+    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
+    if image.ramdisk:
+        files["ramdisk"] = image.ramdisk.path.read_bytes()
+    if lines := _symbols(guest, image):
+        files["symbols"] = lines.encode()
+    return files
+
+
+def _symbols(guest: GuestPlan, image: GuestImage) -> str:
+    """Where dom0 finds what it must know of in the guest's memory; empty if there is nothing."""
+    if image.elf is None:
+        return ""
+    wanted = [TRACE, DOORBELL] if guest.spec.trace else [DOORBELL]
+    try:
+        found = elf.objects(image.elf.path.read_bytes(), wanted)
+    except ValueError:
+        found = {}  # no program of ours; it runs without
+    return "".join(f"{name} {address:#x} {size}\n" for name, (address, size) in found.items())

@@ -1,0 +1,104 @@
+"""Runs mmdebstrap, which downloads packages, checks signatures and unpacks them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from lab.errors import ToolchainError
+from lab.model import Completed
+from lab.toolchain import recipe
+from lab.util import debian, process
+from lab.util.terminal import escape_lines
+
+#: Download (300 MB) and unpacking.
+MAKE_SECONDS = 1800.0
+
+#: Drops what is not the main archive from the sources that mmdebstrap writes by itself.
+_MAIN_ONLY = (
+    r"""--setup-hook=sed -i -E '/ [a-z]+-(updates|security) /d' "$1/etc/apt/sources.list" """
+)
+
+#: Words of apt and mmdebstrap, and what to do about them.
+_HINTS = (
+    ("NO_PUBKEY|not signed|keyring", "install the package debian-archive-keyring"),
+    ("No space left", "free some disk, or set LAB_CACHE to a folder with 3 GB of room"),
+    ("resolv|onnect|Failed to fetch|timed out", "the Debian archive is out of reach: check the "
+     "network, or the proxy in the environment or in apt's configuration"),
+    ("Unable to locate", "dockerfiles/packages names a package that the suite does not have"),
+)  # fmt: skip
+
+
+#: apt's words for a version that the archive does not have (any more).
+_GONE = re.compile(r"was not found|Unable to locate|404 +Not Found|unmet dependencies|held broken")
+
+
+class GoneError(ToolchainError):
+    """The archive does not have the versions that were asked for."""
+
+
+def command(target: Path, address: str | None, names: Sequence[str]) -> list[str]:
+    """The command line of mmdebstrap; ``names`` as apt takes them, each may have a version.
+
+    ``?essential`` needs an ``--include`` of its own.
+    """
+    plain = ",".join(name for name in names if not name.startswith("?"))
+    line = [
+        "mmdebstrap", "--mode=chrootless", "--variant=extract",
+        f"--architectures={recipe.ARCHITECTURE}",
+        "--skip=cleanup/apt/cache",
+        *(f"--include={name}" for name in names if name.startswith("?")),
+        f"--include={plain}",
+    ]  # fmt: skip
+    line += [f"--aptopt={proxy}" for proxy in debian.proxies_of_this_machine()]
+    if address:
+        return [*line, recipe.SUITE, str(target), f"deb {address} {recipe.SUITE} main"]
+    return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
+
+
+def run(target: Path, address: str | None, lock: int, names: Sequence[str]) -> None:
+    """Run mmdebstrap for a folder or a tarball with the packages ``names``.
+
+    It holds the lock too: should we be killed, nobody sweeps under it.
+
+    Raises:
+        GoneError: the archive does not have one of them.
+        ToolchainError: it failed otherwise.
+    """
+    line = command(target, address, names)
+    try:
+        done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
+    except process.TimedOut as late:
+        done = late.completed
+    if done.returncode:
+        raise _failed(line, done)
+
+
+def _failed(line: list[str], done: Completed) -> ToolchainError:
+    text = done.stderr.decode(errors="replace")
+    kind = GoneError if _GONE.search(text) else ToolchainError
+    return kind(
+        "the toolchain could not be made",
+        command=shlex.join(line),
+        tail=escape_lines(text, last=12),
+        hint=hint_for(text) or "run the command by hand, or `inv doctor`",
+    )
+
+
+def hint_for(text: str) -> str:
+    """What to do about words of apt or mmdebstrap; empty if that is not known."""
+    return next((hint for words, hint in _HINTS if re.search(words, text)), "")
+
+
+def must(line: list[str], stdout: IO[bytes] | None = None) -> None:
+    """Run a program of this machine that unpacks.
+
+    Raises:
+        ToolchainError: it failed.
+    """
+    done = process.run(line, timeout=MAKE_SECONDS, stdout=stdout)
+    if done.returncode:
+        raise _failed(line, done)

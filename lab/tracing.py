@@ -1,0 +1,147 @@
+"""A run's timing traces, from their start to the files that they leave.
+
+The raw files are written by QEMU itself while the lab runs, so they are there whatever
+becomes of us: ``trace/xen.bin`` (what xentrace wrote), ``trace/<guest>.records`` (16-byte
+records; ``images/freertos/port/trace.h`` has the events) and ``trace/log`` (text, see
+:mod:`lab.dom0.tracing`). What is known about them is written beside them in JSON, at the end
+or as soon as somebody looks: how much was lost, whether the end is there, the tasks' names,
+and how the clocks are related.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from lab.dom0 import tracing
+from lab.dom0.agent import Agent
+from lab.model import Lab
+from lab.rundir import RunDir
+from lab.util import files
+
+RECORD = 16
+#: More of a log than this is not read.
+LARGEST_LOG = 128 << 20
+
+
+async def start(agent: Agent, lab: Lab) -> None:
+    """Start what is traced, and dom0's load; the guests are not there yet."""
+    if lab.trace or lab.traced:
+        await tracing.relate_clocks(agent)
+    if lab.trace:
+        await tracing.start_xen(agent, lab.trace.mask)
+    if lab.dom0.busy:
+        await tracing.keep_busy(agent)
+
+
+async def stop(agent: Agent) -> None:
+    """End all traces; when this returns, their last records are in the run's folder."""
+    await tracing.stop(agent)
+
+
+def conclude(run: RunDir) -> None:
+    """Write what is known about a run's traces beside them. Nothing happens without traces."""
+    log_file = run.trace_dir / "log"
+    with contextlib.suppress(OSError):
+        with log_file.open("rb") as file:
+            text = file.read(LARGEST_LOG).decode("ascii", "replace")
+        log = tracing.parse(text)
+        for path in sorted(run.trace_dir.glob("*.records")):
+            _write(run, path.stem, _guest(path, log.guests.get(path.stem)))
+        for guest, rings in log.rings.items():
+            if guest in log.guests:
+                _write(run, f"{guest}.rings", {"counter_dom0": rings})
+        _write(run, "clock", _clock(run, log))
+        if (run.trace_dir / "xen.bin").exists():
+            _write(run, "xen", _xen(run, log))
+
+
+def note_start(run: RunDir, before: float, after: float) -> None:
+    """The machine was let run between these two times of the host (seconds): its counter is 0."""
+    _write(run, "start", {"host_at_counter_0": [before, after]})
+
+
+def describe(run: RunDir, lab: Lab) -> None:
+    """What was asked for, for those who read the traces."""
+    if lab.trace:
+        wanted = {"masks": list(lab.trace.groups), "mask": f"{lab.trace.mask:#x}"}
+        _write(run, "xen", wanted | {"lost": None, "complete": False})
+
+
+def _guest(path: Path, known: tracing.GuestTrace | None) -> dict[str, Any]:
+    records = path.stat().st_size // RECORD
+    if known is None:
+        return {"tasks": {}, "lost": 0, "records": records, "complete": False}
+    return {
+        "frequency": known.frequency,
+        "tick_hz": known.tick_hz,
+        "tasks": {
+            str(ident): {"name": name, "priority": priority}
+            for ident, (name, priority) in sorted(known.tasks.items())
+        },
+        "lost": known.lost,
+        "records": records,
+        "complete": known.ended in ("complete", "gone") and known.records == records,
+        "ended": known.ended or "cut off",
+        "capacity": known.capacity,
+        "domain": known.domain,
+    }
+
+
+def _clock(run: RunDir, log: tracing.Log) -> dict[str, Any]:
+    found = _read(run, "start")
+    if log.clock is None:
+        return found
+    low, high, pairs, frequency = log.clock
+    if low > high:
+        return found | {"frequency": frequency, "counter_offset_dom0": None}
+    return found | {
+        "frequency": frequency,
+        "counter_offset_dom0": (low + high) // 2,
+        "counter_offset_dom0_within": [low, high],
+        "pairs": pairs,
+    }
+
+
+def _xen(run: RunDir, log: tracing.Log) -> dict[str, Any]:
+    return _read(run, "xen") | {
+        "frequency": log.clock[3] if log.clock else None,
+        "lost": lost_records(run.trace_dir / "xen.bin"),
+        "complete": log.xen_ended == "complete",
+        "ended": log.xen_ended or "cut off",
+    }
+
+
+def lost_records(path: Path) -> int:
+    """How many records Xen had no room for: the sum over its records TRC_LOST_RECORDS.
+
+    A record is a word with the event (28 bits), the count of extra words (3) and whether a
+    stamp of two words follows (1), xen/include/public/trace.h.
+    """
+    lost, at, words = 0, 0, memoryview(path.read_bytes())
+    with contextlib.suppress(struct.error):
+        while at < len(words):
+            (header,) = struct.unpack_from("<I", words, at)
+            stamp = 8 if header >> 31 else 0
+            if header & 0xFFFFFFF == LOST_RECORDS:
+                lost += struct.unpack_from("<I", words, at + 4 + stamp)[0]
+            at += 4 + stamp + 4 * (header >> 28 & 7)
+    return lost
+
+
+LOST_RECORDS = 0x1F001
+
+
+def _write(run: RunDir, name: str, data: dict[str, Any]) -> None:
+    text = json.dumps(data, indent=1, sort_keys=True)
+    files.write_atomic(run.trace_dir / f"{name}.json", text + "\n")
+
+
+def _read(run: RunDir, name: str) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        data = json.loads((run.trace_dir / f"{name}.json").read_text())
+        return data if isinstance(data, dict) else {}
+    return {}

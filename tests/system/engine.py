@@ -1,0 +1,110 @@
+"""A Docker engine for the system tests: the one that runs, or one of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import ToolchainError
+from lab.rundir import runtime_root
+from lab.toolchain import docker_sweep, provide
+from lab.toolchain.docker_engine import Engine, address
+from system.world import until
+
+#: Labs have no network and builds use the host's: this engine needs none of its own.
+_ALONE = ("--iptables=false", "--bridge=none", "--group=root")
+
+
+class OwnEngine:
+    """dockerd, started here with everything of its own in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.where = f"unix://{folder}/sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        places = [
+            f"--{name}={self.folder / name}" for name in ("data-root", "exec-root", "pidfile")
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["dockerd", "-H", self.where, *places, *_ALONE],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        until("the engine answers", lambda: self._ended() or Engine(self.where).answers(), 60)
+        log_text = (self.folder / "log").read_text(errors="replace")
+        assert not self._ended(), f"dockerd does not start here:\n{log_text[-2000:]}"
+
+    def stop(self, *, hard: bool = False) -> None:
+        """End it as an administrator does, or as a crash does."""
+        if self._process:
+            self._process.kill() if hard else self._process.terminate()
+            self._process.wait(60)
+
+    def remove(self) -> None:
+        """End it and leave nothing of it."""
+        self.stop()
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        below = [
+            words[1] for line in mounts if (words := line.split())[1].startswith(str(self.folder))
+        ]
+        for path in sorted(below, reverse=True):
+            subprocess.run(["umount", path], check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+
+@contextlib.contextmanager
+def engine() -> Iterator[OwnEngine | None]:
+    """Point ``$DOCKER_HOST`` at an engine; yields it if it is our own.
+
+    Where none runs and none may be installed and started, the test is skipped.
+    """
+    if Engine(address()).answers():
+        yield None
+        return
+    if os.geteuid() != 0:
+        pytest.skip("no Docker engine answers, and only root may start one")
+    try:
+        provide.ensure({"dockerd": "docker.io"}, lambda _: None)
+    except ToolchainError as error:
+        pytest.skip(f"no Docker engine answers, and none can be had: {error.message}")
+    own = OwnEngine(Path(tempfile.mkdtemp(prefix="xl-dockerd-", dir="/var/tmp")))
+    before = os.environ.get("DOCKER_HOST")
+    try:
+        own.start()
+        os.environ["DOCKER_HOST"] = own.where
+        yield own
+    finally:
+        if before is None:
+            os.environ.pop("DOCKER_HOST", None)
+        else:
+            os.environ["DOCKER_HOST"] = before
+        own.remove()
+
+
+def containers() -> list[dict[str, Any]]:
+    """The containers of these tests, dead or alive: of labs in their place for live labs, of this
+    very process, and of dead commands. A developer's own labs are none of our business.
+    """
+    home, me = str(runtime_root()), docker_sweep.maker()
+    found = docker_sweep.containers(Engine(address()), {docker_sweep.MAKER: None})
+    return [one for one in found if _is_of_tests(one["Labels"], home, me)]
+
+
+def _is_of_tests(labels: dict[str, str], home: str, me: str) -> bool:
+    if docker_sweep.LAB in labels:
+        return labels[docker_sweep.HOME] == home
+    maker = labels[docker_sweep.MAKER]
+    return maker == me or docker_sweep.is_dead(maker)

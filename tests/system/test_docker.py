@@ -1,0 +1,276 @@
+"""The docker door, through a real engine: everything that the rootfs door does, and its ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import ToolchainError
+from lab.toolchain import docker_sweep, open_toolchain
+from lab.toolchain.docker import DockerToolchain
+from lab.toolchain.docker_engine import Engine, address
+from lab.util import files
+from system import engine as engines
+from system.engine import OwnEngine, containers
+from system.world import World, until
+
+#: Moments of a lab's start, by what the command says when one is over.
+MOMENTS = ("guests", "machine", "Xen", "dom0")
+
+
+@pytest.fixture(scope="module")
+def engine(world: World) -> Iterator[OwnEngine | None]:
+    """A real engine with the toolchain's image; every command here goes through its door."""
+    with engines.engine() as own, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_DOOR", "docker")
+        world.run("toolchain.build")
+        yield own
+
+
+@pytest.fixture
+def own(engine: OwnEngine | None) -> OwnEngine:
+    """An engine that may be ended."""
+    if engine is None:
+        pytest.skip("the engine that runs here is not ours to end")
+    return engine
+
+
+@pytest.fixture(autouse=True)
+def no_container_is_left(engine: OwnEngine | None) -> Iterator[None]:
+    """After every test: no container of ours, dead or alive."""
+    del engine  # only so that there is one
+    yield
+    left = containers()
+    for one in left:
+        docker_sweep.remove_container(Engine(address()), one["Id"])
+    assert [one["Names"] for one in left] == []
+
+
+def manifest(said: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(json.loads(said)["run"], "manifest.json").read_text())
+    return found
+
+
+def stored(cache: Path) -> dict[str, str]:
+    """Every file of a store, by kind, key and name, with its hash."""
+    return files.tree_hashes(cache / "store", skip=frozenset({"locks"}))
+
+
+# ---------------------------------------------------------------- the same through both doors
+
+
+def test_info_names_door_base_and_versions(world: World) -> None:
+    """The key and the versions are those of the rootfs door."""
+    docker = json.loads(world.run("toolchain.info", "--json").out)
+    rootfs = json.loads(world.run("toolchain.info", "--door", "rootfs", "--json").out)
+    assert (docker["door"], rootfs["door"]) == ("docker", "rootfs")
+    assert "registry" in docker["origin"] or "mmdebstrap" in docker["origin"]
+    assert docker["versions"]["qemu"]
+    assert docker["versions"] == rootfs["versions"]
+    assert docker["packages"] == rootfs["packages"]
+    assert docker["key"] == rootfs["key"]
+
+
+def test_selftest_passes_through_both_doors(world: World) -> None:
+    """With the same image digests in the manifests."""
+    runs = {
+        door: manifest(world.run("lab.run", "selftest", "--json", env={"LAB_DOOR": door}).out)
+        for door in ("docker", "rootfs")
+    }
+    assert [run["toolchain"]["door"] for run in runs.values()] == ["docker", "rootfs"]
+    assert [run["verdict"] for run in runs.values()] == ["pass", "pass"]
+    assert runs["docker"]["images"] == runs["rootfs"]["images"]
+    assert runs["docker"]["guests"] == runs["rootfs"]["guests"]
+
+
+def test_both_doors_build_the_same_bytes(world: World, tmp_path: Path) -> None:
+    """Everything is built twice, in caches that share nothing but the downloaded packages."""
+    built = {}
+    for door in ("docker", "rootfs"):
+        cache = tmp_path / door
+        for name in ("apt", "packages"):
+            shutil.copytree(world.cache / name, cache / name, copy_function=os.link, symlinks=True)
+        if door == "rootfs":
+            (cache / "toolchain").symlink_to(world.cache / "toolchain")
+        env = {"LAB_DOOR": door, "LAB_CACHE": str(cache)}
+        world.run("image.build", env=env)
+        world.run("guest.build", "selftest", env=env)
+        built[door] = stored(cache)
+    assert len(built["docker"]) > 10
+    assert built["docker"] == built["rootfs"]
+
+
+# ---------------------------------------------------------------- a lab that runs
+
+
+def test_a_lab_in_its_container(world: World) -> None:
+    """It outlives its command, has nothing that it does not need, and does all that a lab does."""
+    world.run("lab.up", "hello")
+    (seen,) = containers()
+    assert seen["Labels"][docker_sweep.LAB] == world.id_of("hello")
+    look = Engine(address()).call("GET", f"/containers/{seen['Id']}/json", what="look")
+    check_confinement(look)
+    assert "hello" in world.run("lab.exec", "hello", "xl list").out
+    world.run("lab.inject", "hello", "selftest")
+    until(
+        "the selftest passed",
+        lambda: "PASS" in world.run("lab.logs", "hello", "--on", "selftest").out,
+    )
+    for door in ("docker", "rootfs"):
+        again = world.run("lab.up", "hello", status=2, env={"LAB_DOOR": door})
+        assert "runs already" in again.err
+    assert [one["Id"] for one in containers()] == [seen["Id"]]
+    world.run("lab.down", "hello")
+    run = world.folder / "runs/hello/latest/console"
+    assert {path.stat().st_uid for path in run.iterdir()} == {os.getuid()}
+
+
+def check_confinement(look: dict[str, Any]) -> None:
+    host = look["HostConfig"]
+    assert look["Config"]["User"] == f"{os.getuid()}:{os.getgid()}"
+    assert (host["Privileged"], host["CapDrop"], host["CapAdd"]) == (False, ["ALL"], None)
+    assert (host["NetworkMode"], host["ReadonlyRootfs"]) == ("none", True)
+    assert "no-new-privileges" in host["SecurityOpt"]
+    status = Path(f"/proc/{look['State']['Pid']}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    # The engine's filter, and QEMU's own (-sandbox on).
+    assert int(fields.get("Seccomp_filters", "2")) >= 2
+
+
+# ---------------------------------------------------------------- commands that end
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_command_leaves_nothing_for_long(world: World, moment: str) -> None:
+    """kill -9 at any moment; the next command, whatever it is, cleans up."""
+    world.start("lab.up", "hello").when(moment).signal(signal.SIGKILL).end()
+    world.run("lab.list")
+    assert containers() == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_leaves_nothing(world: World, moment: str) -> None:
+    """Not even until the next command."""
+    world.start("lab.up", "hello").when(moment).signal(signal.SIGINT).end()
+    assert containers() == []
+
+
+def test_a_machine_that_was_never_recorded_is_swept(world: World, tmp_path: Path) -> None:
+    """Its maker was killed between starting it and writing that down."""
+    script = """
+import os, signal, sys
+from pathlib import Path
+from lab.toolchain import open_toolchain
+with Path(sys.argv[2], "log").open("ab") as log:
+    open_toolchain("docker").start(["sleep", "1000"], mounts=[], tag=sys.argv[1], log=log)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    tag = f"xenlab-{world.id_of('hello')}"
+    died = subprocess.run([sys.executable, "-c", script, tag, str(tmp_path)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert [one["State"] for one in containers()] == ["running"]
+    assert "was left over; removed" in world.run("lab.status").err
+
+
+def test_a_program_that_is_late_is_ended() -> None:
+    """What it said until then is shown."""
+    with pytest.raises(ToolchainError, match="took longer than 1 s") as error:
+        open_toolchain("docker").run(["sh", "-c", "echo begun; sleep 100"], timeout=1)
+    assert error.value.tail == "begun"
+    assert containers() == []
+
+
+def test_what_others_have_is_not_touched(world: World) -> None:
+    """A container of somebody else's, and one of another user of ours, survive every sweep."""
+    asked, image = Engine(address()), open_toolchain("docker")
+    assert isinstance(image, DockerToolchain)
+    dead = {docker_sweep.MAKER: "another-boot/1/1/1", docker_sweep.USER: str(os.getuid() + 1)}
+    made = []
+    try:
+        for labels in ({}, dead):
+            body = {"Image": image.image.id, "Cmd": ["true"], "Labels": labels}
+            # Labels of the image are the container's too: these are nobody's.
+            body["Labels"] = {docker_sweep.MAKER: "", docker_sweep.USER: "", **labels}
+            made.append(asked.call("POST", "/containers/create", what="make", body=body)["Id"])
+        world.run("lab.down", "--all")
+        for one in made:
+            asked.call("GET", f"/containers/{one}/json", what="look")
+    finally:
+        for one in made:
+            docker_sweep.remove_container(asked, one)
+
+
+# ---------------------------------------------------------------- engines that end
+
+
+def test_an_image_that_was_removed() -> None:
+    """In the middle of a command, after it was found."""
+    whole = open_toolchain("docker")
+    assert isinstance(whole, DockerToolchain)
+    whole.image = dataclasses.replace(whole.image, id=f"sha256:{'0' * 64}")
+    with pytest.raises(ToolchainError) as error:
+        whole.run(["true"])
+    assert "the image was removed" in error.value.hint
+
+
+def test_a_lab_survives_an_engine_that_crashes(world: World, own: OwnEngine) -> None:
+    """Nothing of a running lab needs the engine; what it leaves is removed when it is back."""
+    world.run("lab.up", "hello")
+    own.stop(hard=True)
+    try:
+        assert "hello" in world.run("lab.exec", "hello", "xl list").out
+        assert "runs already" in world.run("lab.up", "hello", status=2).err
+        world.run("lab.down", "hello")
+        gone = world.run("lab.up", "hello", "--json", status=3)
+        assert json.loads(gone.out)["layer"] == "toolchain"
+        assert "--door rootfs" in gone.err
+    finally:
+        own.start()
+    assert "was left over; removed" in world.run("lab.list").err
+
+
+def test_an_engine_that_stops_takes_its_labs_and_no_others(world: World, own: OwnEngine) -> None:
+    """The verdict names the toolchain; a lab of the other door goes on."""
+    world.run("lab.up", "hello", env={"LAB_DOOR": "rootfs"})
+    running = world.start("lab.run", "selftest", "--json").when("Xen")
+    own.stop()
+    try:
+        said = running.end().expect(3)
+        assert json.loads(said.out)["layer"] == "toolchain"
+        assert "hello" in world.run("lab.exec", "hello", "xl list").out
+        assert world.run("toolchain.info", "--door", "auto", "--json", env={"LAB_DOOR": "auto"})
+        world.run("lab.down", "hello")
+    finally:
+        own.start()
+    world.run("lab.status")
+
+
+def test_an_engine_that_is_full(world: World, own: OwnEngine, tmp_path: Path) -> None:
+    """The image cannot be built: the step, its last lines, and what to do; nothing is left."""
+    folder = own.folder / "full"
+    (folder / "data-root").mkdir(parents=True)
+    small = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(folder / "data-root")]
+    if subprocess.run(small, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    full = OwnEngine(folder)
+    try:
+        full.start()
+        env = {"DOCKER_HOST": full.where, "LAB_CACHE": str(tmp_path)}
+        said = world.run("toolchain.build", "--door", "docker", status=3, env=env)
+        assert "the engine's disk is full" in said.err
+        images = Engine(full.where).call("GET", "/images/json", what="list")
+        assert images == []
+    finally:
+        full.remove()

@@ -1,0 +1,78 @@
+"""What became of the domain of a guest that failed; a full disk that explains all silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import rundir, scenario
+from lab.errors import Dom0Error, HypervisorError, MachineError
+from lab.machine import console, postmortem
+from lab.machine.lines import Line
+from lab.model import Domain, Expectation, Layer, Verdict
+from lab.scenario import Report, Result
+from lab.util import files
+
+FIRST = Expectation("one", "first", within=2.0)
+LATER = Expectation("two", "later", within=5.0)
+
+
+def domain(name: str, state: str) -> Domain:
+    return Domain(name, 1, 16 << 20, 1, state, 0.1)
+
+
+def report(layer: Layer = Layer.GUEST) -> Report:
+    verdict = scenario.failed(layer, "not seen", "tail")
+    return Report("lab", verdict, (Result(LATER), Result(FIRST)))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("---c--", "crashed"),
+        ("---s--", "shut down"),
+        ("--p---", "is paused"),
+        ("-b----", "still runs"),
+        ("r-----", "still runs"),
+    ],
+)
+def test_the_state_is_said_in_words(state: str, words: str) -> None:
+    """Of the guest that was over first, with the letters of xl list."""
+    found = scenario.with_domains(report(), [domain("two", "---c--"), domain("one", state)])
+    assert found.verdict.reason.startswith("not seen; its domain")
+    assert words in found.verdict.reason
+    assert state in found.verdict.reason
+    assert found.verdict.tail == "tail"
+
+
+def test_a_domain_that_is_gone() -> None:
+    """A guest without a domain is said to be gone."""
+    assert "is gone" in scenario.with_domains(report(), []).verdict.reason
+
+
+def test_other_verdicts_stay_as_they_are() -> None:
+    """What is not the guest's failure, and what passed, says nothing of domains."""
+    for one in (report(Layer.XEN), Report("lab", Verdict(True), (Result(FIRST, 1.0),))):
+        assert scenario.with_domains(one, []) == one
+
+
+def test_a_full_disk_explains_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk consoles are lost: then it is not Xen or dom0 that failed."""
+    run = rundir.new_run(tmp_path, "one")
+    silence = Dom0Error("no answer")
+    assert isinstance(postmortem.no_xen(run, 1.0), HypervisorError)
+    assert isinstance(postmortem.silent(run, silence), Dom0Error)
+    monkeypatch.setattr(files, "is_full", lambda _: True)
+    for error in (postmortem.no_xen(run, 1.0), postmortem.silent(run, silence)):
+        assert isinstance(error, MachineError)
+        assert "full" in error.message
+
+
+def test_a_panic_says_more_than_an_end() -> None:
+    """Whichever console was read first: dom0's panic is named, not that dom0 ended."""
+    ended = Line("xen", b"(XEN) [    9.1] Hardware Dom0 crashed: rebooting machine in 5 seconds.")
+    panic = Line("dom0", b"[    8.0] Kernel panic - not syncing: VFS")
+    for lines in ([ended, panic], [panic, ended], [panic]):
+        assert console.worst(lines).what == "dom0's kernel panicked"
+    assert console.worst([ended]).what == "dom0 ended"
