@@ -20,9 +20,21 @@ from typing import Any, TypeVar
 from lab import guests, tracing
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
+from lab.dom0.steps import Steps
 from lab.errors import Dom0Error, LabError, UsageError
-from lab.machine import command, console, lines, postmortem, qmp, wires
+from lab.machine import (
+    command,
+    console,
+    gdbstop,
+    lines,
+    postmortem,
+    qmp,
+    snapshot,
+    template,
+    wires,
+)
 from lab.model import (
+    Clock,
     Domain,
     GuestImage,
     GuestPlan,
@@ -73,37 +85,61 @@ class Session:
         self._watcher: asyncio.Task[None] | None = None
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
+        self._arriving: asyncio.Task[None] | None = None
+        self._virtual = False
+        #: dom0 at a stop of the machine; ``None`` when it runs by itself.
+        self.steps: Steps | None = None
 
     async def __aenter__(self) -> Session:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watcher:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._quiet()
+
+    async def _quiet(self) -> None:
+        for task in (self._watcher, self._arriving):
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self._stack.aclose()
 
     # ------------------------------------------------------------ off → xen → dom0
 
     async def power_on(
-        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+        self,
+        toolchain: Toolchain,
+        plan: Plan,
+        images: Images,
+        ram: Path,
+        lock: int,
+        stored: template.Template | None = None,
     ) -> None:
-        """Start QEMU paused, connect to it, let it run."""
+        """Start QEMU, connect to it, let it run; with ``stored``, stand where that was stored."""
         self._require(State.OFF)
         wires.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
+        if stored:
+            template.lay_consoles(stored, self.run.console_dir)
         self._clock = Deadline(XEN)
-        self._program = self._start(toolchain, plan, images, ram, lock)
+        self._virtual = plan.machine.clock is Clock.VIRTUAL
+        self._program = self._start(toolchain, plan, images, ram, lock, stored)
         self.lab.record(program=asdict(self._program.record))
         self._failure = asyncio.get_running_loop().create_future()
         self.ended = waiting.end_of(self._program)
         self._watcher = asyncio.create_task(self._watch(self.ended))
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
-        self._qmp = await self.guarded(
-            self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
+        control = await self.guarded(self._control())
+        stub = await self.guarded(
+            self._stack.enter_async_context(gdbstop.connected(self.lab.gdb_socket))
         )
         self.mark("qmp")
+        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0)
         before = time.time()
-        await self.guarded(self._qmp.execute("cont"))
+        if stored:
+            await self.guarded(snapshot.load(control))
+            await self.guarded(self.steps.look())
+            self._enter(State.DOM0)
+        else:
+            self._arriving = asyncio.create_task(self.steps.arrive(DOM0))
         tracing.note_start(self.run, before, time.time())
 
     async def wait_xen(self) -> None:
@@ -113,11 +149,41 @@ class Session:
         self._enter(State.XEN)
 
     async def wait_dom0(self) -> None:
-        """Until dom0's agent answers."""
+        """Until dom0 is ready: the machine stands still there."""
         self._require(State.XEN)
+        self._step = "dom0 to be ready"
+        assert self._arriving is not None
+        await self.guarded(self._arriving)
+        self._enter(State.DOM0)
+
+    async def store_state(self) -> Path:
+        """The machine's device state as a file; the machine stands still before and after."""
+        return await self.guarded(snapshot.save(await self._control(), self.lab.path))
+
+    async def power_off(self) -> None:
+        """End the machine, which can then be started again, from a template."""
+        await self._quiet()
+        if self._program:
+            self._program.kill()
+        for socket in (self.lab.qmp_socket, self.lab.gdb_socket, self.lab.agent_socket):
+            socket.unlink(missing_ok=True)
+        self.state, self._failure, self._qmp, self._arriving = State.OFF, None, None, None
+
+    async def let_run(self) -> None:
+        """The machine stands still no more; from now on dom0's agent is asked."""
+        if self.steps:
+            await self.guarded(self.steps.release())
+            self.steps = None
         self._step = "dom0's agent to answer"
         async with self._agent(DOM0):
-            self._enter(State.DOM0)
+            self.mark("agent")
+
+    async def _to_stop(self, step: Awaitable[None], within: float, what: str) -> None:
+        def late(seconds: float) -> LabError:
+            return Dom0Error(f"{what}: not within {seconds:g} s", tail=lines.tail(log))
+
+        log = self.run.console("dom0")
+        await self.guarded(step, within, late)
 
     # ------------------------------------------------------------ guests
 
@@ -179,19 +245,29 @@ class Session:
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
+        if self.steps:
+            return await self.steps.run(argv, within=within)
         return await self.guarded(dom0_agent.run_in_turns(self._agent, argv, within))
 
     # ------------------------------------------------------------ inside
 
     def _start(
-        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+        self,
+        toolchain: Toolchain,
+        plan: Plan,
+        images: Images,
+        ram: Path,
+        lock: int,
+        stored: template.Template | None,
     ) -> Program:
-        self._ram = ram
-        ram.parent.mkdir(parents=True, exist_ok=True)
-        ram.unlink(missing_ok=True)
-        ram.touch(mode=0o600)
-        os.truncate(ram, plan.machine.memory)
+        self._ram = stored.ram if stored else ram
+        if stored:
+            own = [Mount(stored.ram, command.RAM), Mount(stored.state, command.STATE)]
+        else:
+            _make_memory(ram, plan.machine.memory)
+            own = [Mount(ram, command.RAM, writable=True)]
         mounts = [
+            *own,
             Mount(images.hypervisor.path, f"{command.IMAGES}/xen"),
             Mount(images.kernel.path, f"{command.IMAGES}/kernel"),
             Mount(images.initramfs.path, f"{command.IMAGES}/initramfs"),
@@ -199,15 +275,20 @@ class Session:
             Mount(self.lab.path, command.LIVE, writable=True),
             Mount(self.run.console_dir, command.CONSOLES, writable=True),
             Mount(self.run.trace_dir, command.TRACES, writable=True),
-            Mount(ram, command.RAM, writable=True),
         ]
-        argv = command.qemu(plan, self.lab.tag)
+        argv = command.qemu(plan, self.lab.tag, restored=stored is not None)
         self.run.update_manifest(command=argv)
         with self.run.qemu_log.open("ab") as log:
             return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock])
 
     @contextlib.asynccontextmanager
-    async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
+    async def _agent(
+        self, within: float = dom0_agent.ANSWER
+    ) -> AsyncIterator[dom0_agent.Agent | Steps]:
+        """dom0, to be told something: at a stop of the machine, else through its agent."""
+        if self.steps:
+            yield self.steps
+            return
         connection = dom0_agent.connected(self.lab.agent_socket, within)
         try:
             agent = await self.guarded(connection.__aenter__())
@@ -302,3 +383,11 @@ class Session:
         if self.state not in states:
             wanted = " or ".join(states)
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
+
+
+def _make_memory(ram: Path, size: int) -> None:
+    """A machine's memory: a file of ``size`` zeros that takes no room yet."""
+    ram.parent.mkdir(parents=True, exist_ok=True)
+    ram.unlink(missing_ok=True)
+    ram.touch(mode=0o600)
+    os.truncate(ram, size)

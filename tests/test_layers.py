@@ -21,6 +21,7 @@ FLOORS = (
     {"lab.bench"},
     {"lab.api"},
     {"lab.lifecycle"},
+    {"lab.booting", "lab.virtual"},
     {
         "lab.config",
         "lab.plan",
@@ -32,7 +33,7 @@ FLOORS = (
     },
     {"lab.supplies", "lab.guests", "lab.tracing"},
     {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"},
-    {"lab.store", "lab.rundir", "lab.progress", "lab.lock"},
+    {"lab.store", "lab.rundir", "lab.progress", "lab.lock", "lab.fingerprint", "lab.digest"},
     {"lab.util"},
     {"lab.errors"},
     {"lab.model"},

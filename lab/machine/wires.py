@@ -39,6 +39,8 @@ def lay_one(live: Path, device: str, file: Path) -> None:
     QEMU's ``pipe`` opens both for reading and writing and creates neither (chardev/char-pipe.c).
     A restored machine's log begins with what its template said before.
     """
+    for end in ("in", "out"):
+        (live / f"{device}.{end}").unlink(missing_ok=True)
     os.mkfifo(live / f"{device}.in", 0o600)
     file.touch()
     (live / f"{device}.out").symlink_to("/dev/null")
