@@ -39,6 +39,14 @@ def parts_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
     return fingerprint.machine(argv, prepared.images, prepared.toolchain.key)
 
 
+def parts_of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """What a plan's run follows from."""
+    argv = command.qemu(plan, "")
+    return fingerprint.run(
+        argv, prepared.images, prepared.toolchain.key, plan, prepared.guests
+    )  # fmt: skip
+
+
 def usable(key: str, say: Callable[[str], None]) -> Template | None:
     """The template of this key, every byte of it compared; a damaged one is set aside."""
     try:
@@ -70,8 +78,8 @@ async def to_dom0(
     about = {"lab": plan.lab.name, "clock": plan.machine.clock, "made of": parts}
     if plan.machine.clock is Clock.HOST:
         return asyncio.create_task(_store_meanwhile(frozen, key, session, about, say))
-    await session.power_off()
     stops = session.steps.count if session.steps else 0
+    await session.power_off()
     with say.stage("template") as stage:
         try:
             stored = await asyncio.to_thread(template.store, root(), key, frozen, stops, about)

@@ -138,6 +138,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
             **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
+        "fingerprint": booting.parts_of_run(plan, prepared),
         "xen_args": plan.xen_args,
         "dom0_args": plan.dom0_args,
     }

@@ -87,6 +87,8 @@ class Session:
         self._stack = contextlib.AsyncExitStack()
         self._arriving: asyncio.Task[None] | None = None
         self._virtual = False
+        #: Under the virtual clock: what was marked, by dom0's counter.
+        self.moments: list[dict[str, Any]] = []
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
 
@@ -168,6 +170,7 @@ class Session:
         for socket in (self.lab.qmp_socket, self.lab.gdb_socket, self.lab.agent_socket):
             socket.unlink(missing_ok=True)
         self.state, self._failure, self._qmp, self._arriving = State.OFF, None, None, None
+        self.steps, self.moments = None, []
 
     async def let_run(self) -> None:
         """The machine stands still no more; from now on dom0's agent is asked."""
@@ -373,6 +376,8 @@ class Session:
         """Remember when something was seen, in ``marks`` and in the run's events."""
         self.marks[what] = self._clock.elapsed()
         self.run.event("mark", what=what, after=round(self.marks[what], 4))
+        if self.steps and self._virtual and self.steps.box.frequency and what != "init":
+            self.moments.append({"what": what, "counter": self.steps.box.counter})
 
     def _enter(self, state: State) -> None:
         self.state = state
