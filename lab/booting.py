@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab import fingerprint, live
@@ -71,7 +71,7 @@ async def to_dom0(
             stored = await asyncio.to_thread(usable, key, say.say)
             stage.note(f"{key[:12]}" if stored else "none yet")
         if stored:
-            await _restore(session, plan, prepared, lock, say, stored)
+            await restore(session, plan, prepared, lock, say, stored)
             return None
     await _boot(session, plan, prepared, lock, say)
     frozen = await _freeze(session, plan)
@@ -89,7 +89,7 @@ async def to_dom0(
                 hint="make room; under the virtual clock every run goes on from one",
             ) from error
         stage.note("stored")
-    await _restore(session, plan, prepared, lock, say, stored)
+    await restore(session, plan, prepared, lock, say, stored)
     return None
 
 
@@ -102,9 +102,10 @@ async def make_individual(session: Session, name: str) -> None:
     await steps.write_file("/etc/machine-id", f"{secrets.token_hex(16)}\n".encode())
 
 
-async def _restore(
+async def restore(
     session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress, stored: Template
 ) -> None:
+    """Have the machine stand where ``stored`` was stored, which must have been verified."""
     with say.stage("restore") as stage:
         ram = live.ram_file(session.lab)
         toolchain, images = prepared.toolchain, prepared.images
@@ -114,9 +115,7 @@ async def _restore(
     session.run.update_manifest(template=stored.key)
 
 
-async def _boot(
-    session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress
-) -> None:
+async def _boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress) -> None:
     ram = live.ram_file(session.lab)
     with say.stage("machine"):
         await session.power_on(prepared.toolchain, plan, prepared.images, ram, lock)
@@ -144,7 +143,7 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
 
 
 async def _store_meanwhile(
-    frozen: dict[str, Path], key: str, session: Session, about: dict[str, object], say: Progress
+    frozen: dict[str, Path], key: str, session: Session, about: Mapping[str, object], say: Progress
 ) -> None:
     stops = session.steps.count if session.steps else 0
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lab import __version__, booting, live, rundir, tracing
 from lab.errors import LabError
+from lab.machine.template import Template
 from lab.model import Clock, GuestImage, Image, Images, Lab, Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
@@ -62,9 +63,15 @@ async def boot(
     say: Progress,
     *,
     cold: bool = False,
+    stored: Template | None = None,
 ) -> None:
-    """From off to guests that run. ``cold``: not out of a template."""
-    storing = await booting.to_dom0(session, plan, prepared, lock, say, cold=cold)
+    """From off to guests that run. ``cold``: not out of a template; ``stored``: out of this."""
+    how = session, plan, prepared, lock, say
+    storing = None
+    if stored:
+        await booting.restore(*how, stored)
+    else:
+        storing = await booting.to_dom0(*how, cold=cold)
     try:
         await _from_dom0(session, plan, prepared, say)
     finally:

@@ -6,12 +6,22 @@ A :class:`Context` says which labs.yaml, which toolchain, and who is told what g
 from lab.api.context import Context, Run, Status, Up
 from lab.api.locking import Locked, check_lock, update_lock
 from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
+from lab.api.repeating import (
+    Comparison,
+    Repeated,
+    compare_with_published,
+    publish,
+    repeat,
+    verify,
+)
+from lab.api.several import template_clean, template_list, up_several
 from lab.api.starting import down, down_all, make_plan, plan_json, run, up
 from lab.api.using import console, execute, inject, list_labs, logs, status
 
 __all__ = [
-    "Context", "Locked", "Run", "Status", "Up",
-    "check_lock", "console", "doctor", "down", "down_all", "execute", "guest_build", "image_build",
-    "image_list", "inject", "list_labs", "logs", "make_plan", "plan_json", "run", "status",
-    "toolchain_build", "up", "update_lock",
+    "Comparison", "Context", "Locked", "Repeated", "Run", "Status", "Up",
+    "check_lock", "compare_with_published", "console", "doctor", "down", "down_all", "execute",
+    "guest_build", "image_build", "image_list", "inject", "list_labs", "logs", "make_plan",
+    "plan_json", "publish", "repeat", "run", "status", "template_clean", "template_list",
+    "toolchain_build", "up", "up_several", "update_lock", "verify",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.errors import LabError
 from lab.machine.logs import FIRST_LINES, first_lines
+from lab.machine.template import Template
 from lab.model import Clock, Layer, Plan, State
 from lab.prepare import Prepared
 from lab.rundir import LabDir, RunDir
@@ -38,7 +39,7 @@ def up(context: Context, name: str, *, cold: bool = False) -> Up:
         prepared = prepare(context, plan)
         run = rundir.new_run(context.runs, name)
         with lifecycle.starting(plan, prepared, lab, run, kept=True):
-            return asyncio.run(_up(context, plan, prepared, lock, run, clock, cold=cold))
+            return asyncio.run(boot_up(context, plan, prepared, lock, run, clock, cold=cold))
 
 
 def run(
@@ -120,7 +121,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     return Prepared(toolchain, images, guests, workshop.supplies.state)
 
 
-async def _up(
+async def boot_up(
     context: Context,
     plan: Plan,
     prepared: Prepared,
@@ -129,10 +130,14 @@ async def _up(
     clock: Deadline,
     *,
     cold: bool,
+    stored: Template | None = None,
 ) -> Up:
+    """From off to guests that have said something."""
     lab = context.lab_dir(plan.lab.name)
     async with Session(lab, run) as session:
-        await lifecycle.boot(session, plan, prepared, lock, context.progress, cold=cold)
+        await lifecycle.boot(
+            session, plan, prepared, lock, context.progress, cold=cold, stored=stored
+        )
         with context.progress.stage("first lines"):
             starts = {guest.name: 0 for guest in plan.guests}
             lines = await session.guarded(first_lines(run, starts, FIRST_LINES))

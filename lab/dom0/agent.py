@@ -15,7 +15,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from lab.errors import Dom0Error, UsageError
 from lab.util.deadline import Deadline

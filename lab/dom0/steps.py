@@ -114,7 +114,9 @@ class Steps:
         await self._give(Order.RUN, b"".join(word.encode() + b"\0" for word in argv), within)
         out = await self._machine.read(self.box.data, self.box.size)
         err = await self._machine.read(self.box.more, self.box.more_size)
-        status = os.waitstatus_to_exitcode(self.box.status) if self.box.status >= 0 else NOT_EXECUTED
+        status = (
+            os.waitstatus_to_exitcode(self.box.status) if self.box.status >= 0 else NOT_EXECUTED
+        )
         if status == NOT_EXECUTED and not out:
             raise UsageError(f"dom0 has no program {quote(argv[0])}")
         return Result(tuple(argv), status, out, err)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from lab.errors import MachineError
@@ -151,8 +151,10 @@ def _bytes(answer: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _explained() -> AsyncIterator[None]:  # type: ignore[misc]
+def _explained() -> Iterator[None]:
     try:
         yield
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        raise MachineError("QEMU's gdbstub went away", hint="the run's qemu.log may say why") from error
+        raise MachineError(
+            "QEMU's gdbstub went away", hint="the run's qemu.log may say why"
+        ) from error
