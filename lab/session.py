@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
@@ -24,7 +23,6 @@ from lab.dom0.steps import Steps
 from lab.errors import Dom0Error, LabError, UsageError
 from lab.machine import (
     command,
-    console,
     gdbstop,
     lines,
     postmortem,
@@ -33,6 +31,7 @@ from lab.machine import (
     template,
     wires,
 )
+from lab.machine.watcher import Watcher
 from lab.model import (
     Clock,
     Domain,
@@ -45,7 +44,7 @@ from lab.model import (
     Program,
     State,
     Toolchain,
-)
+)  # fmt: skip
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 from lab.util.deadline import Deadline
@@ -55,11 +54,6 @@ T = TypeVar("T")
 #: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
 START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
 
-#: What Xen prints when it begins to start dom0 (xen/arch/arm/domain_build.c).
-XEN_IS_UP = b"*** LOADING DOMAIN 0 ***"
-#: What dom0's kernel prints when it starts our init (init/main.c of Linux).
-DOM0_INIT = b"Run /init as init process"
-
 
 class Session:
     """A lab that is being started or that runs.
@@ -67,7 +61,6 @@ class Session:
     Attributes:
         state: how far it has come.
         marks: seconds since QEMU was started at which each thing was seen.
-        ended: set when the machine that this session started has ended.
     """
 
     def __init__(self, lab: LabDir, run: RunDir, state: State = State.OFF) -> None:
@@ -77,12 +70,7 @@ class Session:
         self.marks: dict[str, float] = {}
         self._program: Program | None = None
         self._clock = Deadline(0)
-        self._step = "its start"
-        self._ram: Path | None = None
-        self._failure: asyncio.Future[None] | None = None
-        self._xen_up = asyncio.Event()
-        self.ended = asyncio.Event()
-        self._watcher: asyncio.Task[None] | None = None
+        self._watcher = Watcher(run, lambda: self.mark("init"))
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
         self._arriving: asyncio.Task[None] | None = None
@@ -99,11 +87,16 @@ class Session:
         await self._quiet()
 
     async def _quiet(self) -> None:
-        for task in (self._watcher, self._arriving):
-            if task:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await self._watcher.stop()
+        if self._arriving:
+            self._arriving.cancel()
+            await asyncio.gather(self._arriving, return_exceptions=True)
         await self._stack.aclose()
+
+    @property
+    def ended(self) -> asyncio.Event:
+        """Set when the machine that this session started has ended."""
+        return self._watcher.ended
 
     # ------------------------------------------------------------ off → xen → dom0
 
@@ -125,9 +118,7 @@ class Session:
         self._virtual = plan.machine.clock is Clock.VIRTUAL
         self._program = self._start(toolchain, plan, images, ram, lock, stored)
         self.lab.record(program=asdict(self._program.record))
-        self._failure = asyncio.get_running_loop().create_future()
-        self.ended = waiting.end_of(self._program)
-        self._watcher = asyncio.create_task(self._watch(self.ended))
+        self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
         control = await self.guarded(self._control())
         stub = await self.guarded(
@@ -146,14 +137,16 @@ class Session:
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
-        self._step = "Xen to start dom0"
-        await self.guarded(self._xen_up.wait(), XEN, functools.partial(postmortem.no_xen, self.run))
+        self._watcher.step = "Xen to start dom0"
+        await self.guarded(
+            self._watcher.xen_up.wait(), XEN, functools.partial(postmortem.no_xen, self.run)
+        )
         self._enter(State.XEN)
 
     async def wait_dom0(self) -> None:
         """Until dom0 is ready: the machine stands still there."""
         self._require(State.XEN)
-        self._step = "dom0 to be ready"
+        self._watcher.step = "dom0 to be ready"
         assert self._arriving is not None
         await self.guarded(self._arriving)
         self._enter(State.DOM0)
@@ -169,7 +162,7 @@ class Session:
             self._program.kill()
         for socket in (self.lab.qmp_socket, self.lab.gdb_socket, self.lab.agent_socket):
             socket.unlink(missing_ok=True)
-        self.state, self._failure, self._qmp, self._arriving = State.OFF, None, None, None
+        self.state, self._qmp, self._arriving = State.OFF, None, None
         self.steps, self.moments = None, []
 
     async def let_run(self) -> None:
@@ -177,7 +170,7 @@ class Session:
         if self.steps:
             await self.guarded(self.steps.release())
             self.steps = None
-        self._step = "dom0's agent to answer"
+        self._watcher.step = "dom0's agent to answer"
         async with self._agent(DOM0):
             self.mark("agent")
 
@@ -195,7 +188,7 @@ class Session:
     ) -> None:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
-        self._step = f"xl to create guest {guest.name}"
+        self._watcher.step = f"xl to create guest {guest.name}"
         async with self._dom0() as agent:
             await self.guarded(guests.replace(agent, guest, image, seen))
         self.mark(f"created {guest.name}")
@@ -218,7 +211,7 @@ class Session:
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""
-        self._step = "what its guests say"
+        self._watcher.step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
@@ -263,21 +256,12 @@ class Session:
         lock: int,
         stored: template.Template | None,
     ) -> Program:
-        self._ram = stored.ram if stored else ram
-        if stored:
-            own = [Mount(stored.ram, command.RAM), Mount(stored.state, command.STATE)]
-        else:
-            _make_memory(ram, plan.machine.memory)
-            own = [Mount(ram, command.RAM, writable=True)]
+        if stored is None:
+            wires.make_memory(ram, plan.machine.memory)
         mounts = [
-            *own,
-            Mount(images.hypervisor.path, f"{command.IMAGES}/xen"),
-            Mount(images.kernel.path, f"{command.IMAGES}/kernel"),
-            Mount(images.initramfs.path, f"{command.IMAGES}/initramfs"),
-            Mount(images.devicetree.path, f"{command.IMAGES}/devicetree"),
-            Mount(self.lab.path, command.LIVE, writable=True),
-            Mount(self.run.console_dir, command.CONSOLES, writable=True),
-            Mount(self.run.trace_dir, command.TRACES, writable=True),
+            *wires.images(images),
+            *(wires.stored(stored) if stored else [Mount(ram, command.RAM, writable=True)]),
+            *wires.folders(self.lab.path, self.run.console_dir, self.run.trace_dir),
         ]
         argv = command.qemu(plan, self.lab.tag, restored=stored is not None)
         self.run.update_manifest(command=argv)
@@ -317,63 +301,7 @@ class Session:
         late: Callable[[float], LabError] | None = None,
     ) -> T:
         """The result of ``step``, unless the machine fails first or it is late."""
-        task = asyncio.ensure_future(step)
-        others: list[asyncio.Future[Any]] = [self._failure] if self._failure else []
-        try:
-            await asyncio.wait([task, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED)
-            if self._failure and self._failure.done():
-                self._failure.result()
-            if task.done():
-                return await task
-            assert late is not None
-            raise late(within or 0.0)
-        except LabError:
-            if self._failure and not self._failure.done():
-                await asyncio.wait([self._failure], timeout=0.5)
-                if self._failure.done():
-                    self._failure.result()
-            raise
-        finally:
-            if not task.done():
-                task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _watch(self, ended: asyncio.Event) -> None:
-        """Find out what the machine fails of; whoever waits for something is told."""
-        try:
-            self._fail(await self._lost(ended))
-        except OSError as error:
-            self._fail(postmortem.unrecorded(self.run, error))
-
-    async def _lost(self, ended: asyncio.Event) -> LabError:
-        """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
-        logs = {name: self.run.console(name) for name in ("xen", "dom0")}
-        with console.Follower(logs) as follower:
-            while True:
-                stopped = ended.is_set()
-                found = follower.read()
-                for line in found:
-                    self._milestone(line)
-                if any(console.failure_in(line) for line in found):
-                    await follower.aftermath(ended)
-                    failure = console.worst([*found, *follower.read()])
-                    return postmortem.lost(self.run, failure, self._step)
-                if stopped and not found:
-                    return postmortem.died(self.run, self._program, self._step, self._ram)
-                await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
-
-    def _milestone(self, line: lines.Line) -> None:
-        if line.console == "xen" and XEN_IS_UP in line.raw and not self._xen_up.is_set():
-            self._xen_up.set()
-        elif line.console == "dom0" and DOM0_INIT in line.raw:
-            self.mark("init")
-
-    def _fail(self, error: LabError) -> None:
-        if self._failure and not self._failure.done():
-            self._failure.set_exception(error)
-            self._failure.exception()  # seen: asyncio need not complain if nobody waits for it
-        with contextlib.suppress(OSError):
-            self.run.event("failed", layer=error.layer, reason=error.message)
+        return await self._watcher.guarded(step, within, late)
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""
@@ -391,11 +319,3 @@ class Session:
         if self.state not in states:
             wanted = " or ".join(states)
             raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
-
-
-def _make_memory(ram: Path, size: int) -> None:
-    """A machine's memory: a file of ``size`` zeros that takes no room yet."""
-    ram.parent.mkdir(parents=True, exist_ok=True)
-    ram.unlink(missing_ok=True)
-    ram.touch(mode=0o600)
-    os.truncate(ram, size)

@@ -1,12 +1,13 @@
-"""The ends of the consoles on the host: a FIFO to type into, a file that keeps every byte."""
+"""What QEMU and the host share: consoles (a FIFO to type into, a log), memory, images."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from lab.machine.command import chardev, trace_ports
-from lab.model import Plan
+from lab.machine.command import CONSOLES, IMAGES, LIVE, RAM, STATE, TRACES, chardev, trace_ports
+from lab.machine.template import Template
+from lab.model import Images, Mount, Plan
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
@@ -49,3 +50,32 @@ def lay_one(live: Path, device: str, file: Path) -> None:
 def input_of(live: Path, console: str) -> Path:
     """The FIFO of a console by its name: ``xen``, ``dom0`` or a guest's."""
     return live / f"{console if console in ('xen', 'dom0') else chardev(console)}.in"
+
+
+def images(found: Images) -> list[Mount]:
+    """What QEMU sees of the images."""
+    return [
+        Mount(found.hypervisor.path, f"{IMAGES}/xen"),
+        Mount(found.kernel.path, f"{IMAGES}/kernel"),
+        Mount(found.initramfs.path, f"{IMAGES}/initramfs"),
+        Mount(found.devicetree.path, f"{IMAGES}/devicetree"),
+    ]
+
+
+def folders(live: Path, consoles: Path, traces: Path) -> list[Mount]:
+    """What QEMU writes into, beside the memory."""
+    inside = {live: LIVE, consoles: CONSOLES, traces: TRACES}
+    return [Mount(path, target, writable=True) for path, target in inside.items()]
+
+
+def stored(found: Template) -> list[Mount]:
+    """What QEMU sees of a template; it cannot write it."""
+    return [Mount(found.ram, RAM), Mount(found.state, STATE)]
+
+
+def make_memory(ram: Path, size: int) -> None:
+    """A machine's memory: a file of ``size`` zeros that takes no room yet."""
+    ram.parent.mkdir(parents=True, exist_ok=True)
+    ram.unlink(missing_ok=True)
+    ram.touch(mode=0o600)
+    os.truncate(ram, size)
