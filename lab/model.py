@@ -212,6 +212,16 @@ class Lab:
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """One experiment over its axes: in each row a lab for each column."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Labs:
     """A whole labs.yaml, checked."""
 
@@ -219,6 +229,7 @@ class Labs:
     hypervisors: Mapping[str, HypervisorSpec]
     guests: Mapping[str, GuestSpec]
     labs: Mapping[str, Lab]
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------- what is planned

@@ -8,13 +8,14 @@ running lab needs and nobody keeps: sockets and FIFOs, in a private folder with 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,24 +81,60 @@ def new_run(runs: Path, lab: str) -> RunDir:
     Raises:
         LabError: the folder cannot be made (read-only, full).
     """
+    run = RunDir(_fresh(runs / lab))
+    return RunDir(_make(run.path, (run.console_dir, run.guest_dir, run.trace_dir)))
+
+
+def new_folder(parent: Path) -> Path:
+    """The same for what is no run of one lab: an empty folder.
+
+    Raises:
+        LabError: as above.
+    """
+    folder = _fresh(parent)
+    return _make(folder, (folder,))
+
+
+def _fresh(parent: Path) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    run = RunDir(runs / lab / f"{stamp}-{secrets.token_hex(2)}")
+    return parent / f"{stamp}-{secrets.token_hex(2)}"
+
+
+def _make(path: Path, folders: Iterable[Path]) -> Path:
     try:
-        for folder in (run.console_dir, run.guest_dir, run.trace_dir):
+        for folder in folders:
             folder.mkdir(parents=True)
-        _point(run.path.parent / "latest", run.id)
+        _point(path.parent / "latest", path.name)
     except OSError as error:
         raise LabError(
-            f"the run folder {run.path} cannot be made: {error.strerror}",
+            f"the run folder {path} cannot be made: {error.strerror}",
             hint="make room, or make the folder writable",
         ) from error
-    return run
+    return path
 
 
 def latest_run(runs: Path, lab: str) -> RunDir | None:
     """The newest run of a lab, if it ever ran."""
     link = runs / lab / "latest"
     return RunDir(link.resolve()) if link.exists() else None
+
+
+def find_run(runs: Path, word: str) -> RunDir | None:
+    """The run that a person means, if there is one.
+
+    ``word``: a run's folder, its id, ``latest`` (of all labs), ``NAME`` (its latest), or
+    ``NAME/latest`` and ``NAME/id``.
+    """
+    folder = Path(word)
+    tries = [folder] if folder.is_absolute() or word.startswith(".") else []
+    tries += [runs / word / "latest", runs / word, *sorted(runs.glob(f"*/{glob.escape(word)}"))]
+    if word == "latest":
+        newest = {link.resolve() for link in runs.glob("*/latest") if link.exists()}
+        tries = sorted(newest, key=lambda run: (run.name, str(run)))[-1:]
+    for path in [*tries, folder]:
+        if (path / "manifest.json").is_file() or (path / "trace").is_dir():
+            return RunDir(path.resolve())
+    return None
 
 
 def _point(link: Path, target: str) -> None:

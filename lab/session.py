@@ -98,8 +98,6 @@ class Session:
         """Set when the machine that this session started has ended."""
         return self._watcher.ended
 
-    # ------------------------------------------------------------ off → xen → dom0
-
     async def power_on(
         self,
         toolchain: Toolchain,

@@ -23,6 +23,8 @@ from lab.rundir import RunDir
 from lab.util import files
 
 RECORD = 16
+#: TRC_LOST_RECORDS.
+LOST_RECORDS = 0x1F001
 #: More of a log than this is not read.
 LARGEST_LOG = 128 << 20
 
@@ -109,30 +111,27 @@ def _clock(run: RunDir, log: tracing.Log) -> dict[str, Any]:
 def _xen(run: RunDir, log: tracing.Log) -> dict[str, Any]:
     return _read(run, "xen") | {
         "frequency": log.clock[3] if log.clock else None,
-        "lost": lost_records(run.trace_dir / "xen.bin"),
+        "lost": count_lost((run.trace_dir / "xen.bin").read_bytes()),
         "complete": log.xen_ended == "complete",
         "ended": log.xen_ended or "cut off",
     }
 
 
-def lost_records(path: Path) -> int:
+def count_lost(data: bytes) -> int:
     """How many records Xen had no room for: the sum over its records TRC_LOST_RECORDS.
 
     A record is a word with the event (28 bits), the count of extra words (3) and whether a
     stamp of two words follows (1), xen/include/public/trace.h.
     """
-    lost, at, words = 0, 0, memoryview(path.read_bytes())
+    lost, at = 0, 0
     with contextlib.suppress(struct.error):
-        while at < len(words):
-            (header,) = struct.unpack_from("<I", words, at)
+        while at < len(data):
+            (header,) = struct.unpack_from("<I", data, at)
             stamp = 8 if header >> 31 else 0
-            if header & 0xFFFFFFF == LOST_RECORDS:
-                lost += struct.unpack_from("<I", words, at + 4 + stamp)[0]
+            if header & 0xFFFFFFF == LOST_RECORDS and header >> 28 & 7:
+                lost += struct.unpack_from("<I", data, at + 4 + stamp)[0]
             at += 4 + stamp + 4 * (header >> 28 & 7)
     return lost
-
-
-LOST_RECORDS = 0x1F001
 
 
 def _write(run: RunDir, name: str, data: dict[str, Any]) -> None:

@@ -22,7 +22,8 @@ def run_tests(unit: bool = False, only: str = "") -> int:
         tests = resource("tests")
     except FileNotFoundError:
         raise UsageError("the tests are in the project's checkout, not in the package") from None
-    argv = [sys.executable, "-m", "pytest", str(tests), "--rootdir", str(tests.parent)]
+    quick_first = [*sorted(tests.glob("test_*.py")), tests / "unit", tests / "system"]
+    argv = [sys.executable, "-m", "pytest", *map(str, quick_first), "--rootdir", str(tests.parent)]
     argv += ["-m", "not system"] if unit else []
     argv += ["-k", only] if only else []
     os.chdir(tests.parent)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.show import short, show_domains, show_several, show_up
+from lab.cli.show import short, show_compared, show_domains, show_several, show_up
 from lab.progress import Progress
 
 DEFAULT = "hello"
@@ -123,3 +123,13 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
     """Build a guest if needed, copy it into dom0, create it; again replaces it."""
     result = api.inject(context_of(labs), name, guest)
     print_json(result) if json else show_up(result)
+
+
+@command("lab.matrix", words=("name",), labs=LABS_HELP, door=DOOR_HELP, json=JSON_HELP,
+         clock="virtual (the default) or host")  # fmt: skip
+def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
+               json: bool = False) -> int:  # fmt: skip
+    """Run all labs of an experiment and compare their traces: one table, one picture."""
+    result = api.compare(context_of(labs, door), name, clock)
+    print_json(result) if json else show_compared(result)
+    return 0 if result.outcome.complete else 1

@@ -75,6 +75,13 @@ def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:
         say(f"they part in {one.difference}")
 
 
+def show_compared(result: api.Compared) -> None:
+    """The table of a matrix in short, and where all of it lies."""
+    header, rows = result.brief()
+    print(table(rows, header=header), flush=True)
+    say(f"table and picture: {short(result.folder)}/table.md, picture.svg, picture.png")
+
+
 def short(path: Path) -> str:
     """A path as it is shortest from here."""
     relative = os.path.relpath(path)

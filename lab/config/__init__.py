@@ -10,7 +10,7 @@ from lab.config import resolve, sched, schema
 from lab.config.source import read
 from lab.config.units import nearest
 from lab.errors import UsageError
-from lab.model import GuestSpec, HypervisorSpec, Lab, Labs
+from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
 from lab.util.terminal import quote
 
 
@@ -67,6 +67,19 @@ def find_hypervisor(labs: Labs, name: str) -> HypervisorSpec:
         near = nearest(name, labs.hypervisors)
         raise UsageError(f"no hypervisor {quote(name)}{near}", hint=_where(labs))
     return labs.hypervisors[name]
+
+
+def find_matrix(labs: Labs, name: str) -> Matrix:
+    """The matrix of that name.
+
+    Raises:
+        UsageError: there is none; the message has the nearest name.
+    """
+    if name not in labs.matrices:
+        raise UsageError(
+            f"no matrix {quote(name)}{nearest(name, labs.matrices)}", hint=_where(labs)
+        )
+    return labs.matrices[name]
 
 
 def _where(labs: Labs) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, sched, schema, tracing
+from lab.config import fit, matrix, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.util.terminal import quote
@@ -32,7 +32,8 @@ def labs(source: Source, file: schema.File) -> model.Labs:
     }
     if not found:
         source.add(("labs",), "no lab in it", key=True)
-    return model.Labs(source.file.absolute(), hypervisors, guests, found)
+    matrices = {name: matrix.read(source, name, one, found) for name, one in file.matrices.items()}
+    return model.Labs(source.file.absolute(), hypervisors, guests, found, matrices)
 
 
 class _Paths:
@@ -201,6 +202,7 @@ def _lab(
         trace=tracing.xen(source, (*at, "trace"), shape.trace),
     )
     fit.check(source, at, lab)
+    tracing.fits(source, at, lab)
     return sched.settle(source, at, lab, sched.read(shape.scheduler), hypervisors.values())
 
 

@@ -151,10 +151,17 @@ class Lab(Shape):
     clock: Annotated[str, _scalar(units.one_of("host", "virtual"), "a word")] | None = None
 
 
+class Matrix(Shape):
+    description: Text = "-"
+    columns: list[Text]
+    rows: dict[Text, list[Name]]
+
+
 class File(Shape):
     hypervisors: dict[Name, Hypervisor] = {}
     guests: dict[GuestName, Guest] = {}
     labs: dict[Name, Lab]
+    matrices: dict[Name, Matrix] = {}
 
 
 #: Which shape stands where; ``*`` is any one key or index.
@@ -164,6 +171,7 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("guests", "*"): Guest,
     ("labs", "*"): Lab,
     ("labs", "*", "dom0"): Dom0,
+    ("matrices", "*"): Matrix,
     ("labs", "*", "trace"): Trace,
     ("guests", "*", "scheduler"): Scheduling,
     ("labs", "*", "scheduler"): Scheduling,

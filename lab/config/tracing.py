@@ -23,6 +23,8 @@ GROUPS = {
     "hw": 0x0080F000,
 }
 MOST_MASK = 0x0FFFFFFF
+#: Of dom0's 31 virtio-serial ports the first is no port for us (virtio specification, 5.3.4).
+MOST_PORTS = 30
 
 
 def xen(source: Source, at: Loc, shape: schema.Trace | None) -> model.XenTrace | None:
@@ -48,6 +50,18 @@ def ring(source: Source, at: Loc, shape: schema.Guest) -> int:
         size, memory = show_size(shape.trace), show_size(shape.memory)
         source.add((*at, "trace"), f"a trace of {size} is more than half of the guest's {memory}")
     return shape.trace
+
+
+def fits(source: Source, at: Loc, lab: model.Lab) -> None:
+    """Whether dom0 has a port for everything."""
+    ports = 2 + len(lab.guests)  # the agent, when which byte came, the consoles
+    ports += 1 + len(lab.traced) if lab.trace or lab.traced else 0
+    ports += 1 if lab.trace else 0
+    if ports > MOST_PORTS:
+        text = (
+            f"lab '{lab.name}' needs {ports} ports to dom0 for consoles and traces, of {MOST_PORTS}"
+        )
+        source.add((*at, "guests"), text)
 
 
 def _group(source: Source, at: Loc, name: str) -> int:

@@ -47,6 +47,49 @@ int main(void)
 }
 """
 
+#: A guest that spoils its own trace while it is read: what dom0 and the host make of it is
+#: their affair. The header's words are those of images/freertos/port/trace.c.
+LIAR = """\
+#include <string.h>
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+
+struct header {
+    char magic[8];
+    uint32_t record_size, capacity;
+    volatile uint64_t head;
+    uint64_t frequency;
+    volatile uint32_t slots, used, tick_hz, reserved[5];
+    struct { uint32_t id, priority; char name[16]; uint64_t reserved; } tasks[64];
+};
+extern struct header lab_trace;
+
+static void lie(void *unused)
+{
+    (void)unused;
+    vTaskDelay(pdMS_TO_TICKS(300));
+    memset(lab_trace.tasks, 0x9b, sizeof lab_trace.tasks);
+    lab_trace.used = 0xffffffff;
+    lab_trace.slots = 0xffffffff;
+    lab_trace.capacity = 3;
+    for (uint32_t i = 0; i < 1000; i++) {
+        lab_trace.head = i % 3 ? (uint64_t)i << 53 : i;
+        vTaskDelay(1);
+    }
+    printk("lied\\n");
+    vTaskDelete(NULL);
+}
+
+int main(void)
+{
+    xTaskCreate(lie, "liar", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}
+"""
+
 #: A project with a build of its own: a kernel of a few instructions that powers off. Its
 #: Makefile knows the compiler and Xen's headers from its environment alone.
 PROJECT = {
@@ -87,7 +130,12 @@ GUESTS: dict[str, dict[str, Any]] = {
     "junk": {"kernel": "junk.bin"},
     "off": {"project": "project", "build": "make", "kernel": "out/off.bin", "elf": "out/off.elf"},
     "broken": {"freertos": "apps/broken"},
-}
+    "liar": {"freertos": "apps/liar", "trace": "64K"},
+    "flood": {"freertos": "images/freertos/apps/periodic", "trace": "4K", "cmdline": "seconds=2"},
+    "crash-traced": {
+        "freertos": "images/freertos/apps/crash", "cmdline": "data", "trace": "true",
+    },
+}  # fmt: skip
 
 LABS: dict[str, dict[str, Any]] = {
     "shared": {"guests": ["hello", "hello2"]},
@@ -101,12 +149,28 @@ LABS: dict[str, dict[str, Any]] = {
     },
     "junk": {"guests": ["junk"]},
     "broken": {"guests": ["broken"]},
+    "liar": {
+        "guests": ["liar", "flood"],
+        "clock": "virtual",
+        "expect": [
+            {"on": "liar", "line": "lied", "within": "60s"},
+            {"on": "flood", "line": "periodic: PASS", "within": "60s"},
+        ],
+    },
+    "crash-traced": {
+        "guests": ["crash-traced"],
+        "trace": {"xen": "sched-states"},
+        "expect": [{"on": "crash-traced", "line": "never to be seen", "within": "3s"}],
+    },
 }
+
+
+TEXTS = {"mine": MINE, "silent": SILENT, "liar": LIAR, "broken": "int main(void) { oops }"}
 
 
 def write(folder: Path) -> None:
     """Their sources, below ``folder``."""
-    for name, text in {"mine": MINE, "silent": SILENT, "broken": "int main(void) { oops }"}.items():
+    for name, text in TEXTS.items():
         (folder / "apps" / name).mkdir(parents=True)
         (folder / "apps" / name / "main.c").write_text(text)
     (folder / "project").mkdir()

@@ -56,6 +56,7 @@ GOLDEN_PLAN = {
                     "kernel_tree": None,
                 },
                 "scheduler": None,
+                "trace": 0,
                 "vcpus": 1,
             },
         }
@@ -64,7 +65,13 @@ GOLDEN_PLAN = {
         "clock": None,
         "cpus": 1,
         "description": "",
-        "dom0": {"cpus": [], "memory": 268435456, "scheduler": None, "vcpus": None},
+        "dom0": {
+            "busy": False,
+            "cpus": [],
+            "memory": 268435456,
+            "scheduler": None,
+            "vcpus": None,
+        },
         "expect": [{"on": "hello", "regex": False, "text": "hi", "within": 10.0}],
         "guests": ["…"],
         "hypervisor": {
@@ -77,6 +84,7 @@ GOLDEN_PLAN = {
         "memory": 1073741824,
         "name": "one",
         "scheduler": "",
+        "trace": None,
     },
     "machine": {"clock": "virtual", "cpus": 1, "memory": 1073741824},
     "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "

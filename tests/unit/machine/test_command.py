@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from lab import plan as planning
 from lab.machine import command
-from lab.model import Clock, FreeRtosApp, GuestSpec, HypervisorSpec, Lab
+from lab.model import Clock, FreeRtosApp, GuestSpec, HypervisorSpec, Lab, XenTrace
 
 LAB = Lab(
     "one", HypervisorSpec("stock"), guests=(GuestSpec("hello", FreeRtosApp(Path("/src/hello"))),)
@@ -57,6 +58,18 @@ GOLDEN = [
 def test_the_command_line_is_golden() -> None:
     """A plan decides every word of it; nothing of the machine it runs on is in it."""
     assert command.qemu(planning.plan(LAB), "xenlab-0123") == GOLDEN
+
+
+def test_a_lab_that_is_traced_has_ports_for_it() -> None:
+    """Xen's trace, each traced guest's and what is said of them; a lab without has none."""
+    guests = (*LAB.guests, GuestSpec("t", FreeRtosApp(Path("/src/t")), trace=1 << 20))
+    lab = replace(LAB, guests=guests, trace=XenTrace(("sched",), 0x2F000))
+    argv = command.traces(planning.plan(lab))
+    assert [json.loads(word)["name"] for word in argv[3::4]] == [
+        "trace-log", "trace-xen", "trace.t",
+    ]  # fmt: skip
+    assert command.trace_ports(lab)["trace-guest-t"] == ("trace.t", "t.records")
+    assert command.traces(planning.plan(LAB)) == []
 
 
 def test_virtual_time_counts_instructions() -> None:

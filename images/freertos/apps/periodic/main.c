@@ -28,12 +28,12 @@ struct periodic {
 };
 
 static struct periodic tasks[] = {
-    { .name = "fast",   .priority = 5, .period_ms = 5,  .work_us = 500 },
-    { .name = "middle", .priority = 4, .period_ms = 10, .work_us = 1000 },
-    { .name = "slow",   .priority = 3, .period_ms = 20, .work_us = 3000 },
+    { .name = "fast",   .priority = 5, .period_ms = 5,  .work_us = 250 },
+    { .name = "middle", .priority = 4, .period_ms = 10, .work_us = 500 },
+    { .name = "slow",   .priority = 3, .period_ms = 20, .work_us = 1500 },
 };
 /* Its releases are the interrupts; rung by dom0, so its period is not exact. */
-static struct periodic bell = { .name = "event", .priority = 6, .period_ms = 10, .work_us = 200 };
+static struct periodic bell = { .name = "event", .priority = 6, .period_ms = 10, .work_us = 100 };
 static volatile uint32_t rung;
 static uint64_t rung_at[256];
 static SemaphoreHandle_t ring;

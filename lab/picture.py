@@ -1,0 +1,101 @@
+"""The outcome of a matrix as a picture: how late jobs start, and how many deadlines are missed.
+
+The same outcome gives the same bytes, with one version of matplotlib.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.matrix import Cell, Outcome, Task
+
+COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44")
+#: Shorter bars cannot be seen; a logarithm needs more than nothing.
+LEAST = 1e-6
+
+
+def draw(outcome: Outcome, svg: Path, png: Path) -> None:
+    """Write the picture, once as SVG and once as PNG."""
+    # Only here: its import takes a second.
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    mpl.rcParams["svg.hashsalt"] = "lab"
+    mpl.rcParams["svg.fonttype"] = "none"
+    tasks = outcome.tasks
+    figure, axes = pyplot.subplots(
+        2, len(tasks), figsize=(3.1 * len(tasks) + 2, 6.4), sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for i, task in enumerate(tasks):
+        _lateness(axes[0][i], outcome, task)
+        _misses(axes[1][i], outcome, task)
+    figure.suptitle(f"{outcome.description} ({outcome.clock} clock)")
+    handles, labels = axes[1][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.savefig(svg, metadata={"Date": None})
+    figure.savefig(png, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def _lateness(axes: Any, outcome: Outcome, name: str) -> None:
+    """A bar to the 99th percentile, a line on to the worst."""
+    for number, column in enumerate(outcome.columns):
+        places, tasks = _of(outcome, column, number, name)
+        p99 = [max(task.jitter_p99, LEAST) * 1e6 for task in tasks]
+        worst = [max(task.jitter_max, LEAST) * 1e6 for task in tasks]
+        axes.barh(places, p99, _height(outcome), color=COLOURS[number], label=column)
+        axes.hlines(places, p99, worst, color=COLOURS[number], linewidth=1.2)
+        axes.plot(worst, places, "|", color=COLOURS[number], markersize=6)
+    axes.set_xscale("log")
+    axes.set_xlim(left=0.7)
+    axes.set_title(f"task {name}: starts late (p99, worst)", fontsize=9)
+    axes.set_xlabel("µs", fontsize=8)
+    _rows(axes, outcome)
+
+
+def _misses(axes: Any, outcome: Outcome, name: str) -> None:
+    for number, column in enumerate(outcome.columns):
+        places, tasks = _of(outcome, column, number, name)
+        shares = [100 * task.missed for task in tasks]
+        axes.barh(places, shares, _height(outcome), color=COLOURS[number], label=column)
+        for place, task, share in zip(places, tasks, shares, strict=True):
+            if task.misses:
+                text = f" {task.misses}"
+                axes.annotate(text, (min(share, 85), place), va="center", fontsize=7)
+    axes.set_xlim(0, 100)
+    axes.set_title(f"task {name}: deadlines missed", fontsize=9)
+    axes.set_xlabel("% of jobs", fontsize=8)
+    _rows(axes, outcome)
+
+
+def _rows(axes: Any, outcome: Outcome) -> None:
+    names = list(dict.fromkeys(cell.row for cell in outcome.cells))
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+
+
+def _of(
+    outcome: Outcome, column: str, number: int, name: str
+) -> tuple[list[float], Sequence[Task]]:
+    """Where the bars of a column lie, and the task in each of its cells that has it."""
+    names = list(dict.fromkeys(cell.row for cell in outcome.cells))
+    shift = (number - (len(outcome.columns) - 1) / 2) * _height(outcome)
+    found = [(cell, task) for cell in _cells(outcome, column) for task in cell.tasks]
+    chosen = [(names.index(cell.row) + shift, task) for cell, task in found if task.name == name]
+    return [place for place, _ in chosen], [task for _, task in chosen]
+
+
+def _cells(outcome: Outcome, column: str) -> list[Cell]:
+    return [cell for cell in outcome.cells if cell.column == column]
+
+
+def _height(outcome: Outcome) -> float:
+    return 0.8 / len(outcome.columns)

@@ -1,0 +1,113 @@
+"""Who delayed whom: the time that somebody wanted to run, by who ran instead.
+
+A vCPU that was runnable waited for the PCPU on which it then ran; whoever ran there meanwhile
+delayed it. A task that had a job to do was delayed by the other tasks of its guest, by its
+interrupts, and by whoever delayed its vCPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lab.trace.events import Runstate
+from lab.trace.guest import Guest
+from lab.trace.hypervisor import IDLE, Hypervisor
+from lab.trace.jobs import Jobs, Lives
+from lab.trace.spans import Spans, intersect, length, spans, subtract, union
+from lab.trace.timeline import Timeline
+
+#: Who a vCPU waited for when nobody else ran: Xen's own work and the way to its decision.
+XEN = "Xen itself"
+#: Where records were lost.
+UNKNOWN = "unknown"
+INTERRUPTS = "interrupts"
+
+
+@dataclass(frozen=True)
+class Delay:
+    """``victim`` waited ``seconds`` in all for ``culprit``."""
+
+    victim: str
+    culprit: str
+    seconds: float
+
+
+def of_vcpus(timeline: Timeline) -> list[Delay]:
+    """Between vCPUs, largest first for each victim."""
+    hypervisor = timeline.hypervisor
+    if hypervisor is None:
+        return []
+    found = []
+    for vcpu in hypervisor.vcpus:
+        if vcpu >> 16 != IDLE:
+            everybody = instead(hypervisor, vcpu)
+            found += _ranked(timeline, timeline.vcpu_name(vcpu), everybody)
+    return found
+
+
+def of_tasks(
+    timeline: Timeline, guest: Guest, jobs: dict[int, Jobs], life: Lives, vcpu: int
+) -> list[Delay]:
+    """Of a guest's periodic tasks, while each had a job to do."""
+    hypervisor = timeline.hypervisor
+    others = instead(hypervisor, vcpu) if hypervisor else {}
+    found = []
+    for task, mine in jobs.items():
+        busy = union(spans(mine.released[mine.done], mine.ended[mine.done]))
+        handled = intersect(intersect(life.ran, life.handlers), busy)
+        own = subtract(intersect(life.ran, busy), handled)
+        victim = f"{guest.name}/{guest.task_name(task)}"
+        spent = {
+            f"{guest.name}/{guest.task_name(int(other))}": intersect(life.of(int(other)), own)
+            for other in np.unique(life.who)
+            if other != task
+        }
+        spent[INTERRUPTS] = handled
+        found += _named(timeline, victim, spent)
+        waited = {who: intersect(when, busy) for who, when in others.items()}
+        found += _ranked(timeline, victim, waited)
+    return found
+
+
+def instead(hypervisor: Hypervisor, vcpu: int) -> dict[int, Spans]:
+    """While a vCPU was runnable: who ran on the PCPU that it then got. -1: records lost."""
+    states = hypervisor.states
+    mine = np.flatnonzero(states.vcpu == vcpu)
+    waiting = mine[:-1][states.state[mine[:-1]] == Runstate.RUNNABLE]
+    unknown = states.spans(vcpu, Runstate.UNKNOWN)
+    found: dict[int, Spans] = {-1: unknown} if len(unknown) else {}
+    parts: dict[int, list[Spans]] = {}
+    for pcpu in hypervisor.pcpus:
+        here = waiting[states.pcpu[waiting + 1] == pcpu]
+        window = union(spans(states.start[here], states.end[here]))
+        for other, when in _by_vcpu(hypervisor, pcpu):
+            parts.setdefault(other, []).append(intersect(window, when))
+    return found | {other: union(*several) for other, several in parts.items()}
+
+
+def _by_vcpu(hypervisor: Hypervisor, pcpu: int) -> Iterator[tuple[int, Spans]]:
+    ran, who = hypervisor.ran(pcpu)
+    for other in np.unique(who).tolist():
+        yield int(other), ran[who == other]
+
+
+def _ranked(timeline: Timeline, victim: str, spent: dict[int, Spans]) -> list[Delay]:
+    named: dict[str, Spans] = {}
+    for who, when in spent.items():
+        name = XEN if who >> 16 == IDLE else timeline.vcpu_name(who)
+        name = UNKNOWN if who < 0 else name
+        named[name] = union(named.get(name, spans([], [])), when)
+    return _named(timeline, victim, named)
+
+
+def _named(timeline: Timeline, victim: str, spent: dict[str, Spans]) -> list[Delay]:
+    frequency = timeline.clock.frequency
+    rows = [
+        Delay(victim, who, round(length(when) / frequency, 9))
+        for who, when in spent.items()
+        if length(when)
+    ]
+    return sorted(rows, key=lambda row: (-row.seconds, row.culprit))

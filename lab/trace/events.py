@@ -1,0 +1,98 @@
+"""Scheduling events of Xen as columns, and what was seen of the file that they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+#: A counter from here on is damage: at 62.5 MHz it stands for 2,000 years.
+MAX_COUNTER = 1 << 62
+
+
+class Kind(IntEnum):
+    """What happened to a vCPU."""
+
+    RUNSTATE = 1
+    CONTINUE = 2
+    SWITCH = 3
+    WAKE = 4
+    BLOCK = 5
+    YIELD = 6
+    SLEEP = 7
+    LOST = 8
+
+
+class Runstate(IntEnum):
+    """``RUNSTATE_*`` of Xen's ``xen/include/public/vcpu.h``; unknown: records were lost."""
+
+    RUNNING = 0
+    RUNNABLE = 1
+    BLOCKED = 2
+    OFFLINE = 3
+    UNKNOWN = 4
+
+
+@dataclass(frozen=True)
+class Events:
+    """Scheduling events, as columns of one length.
+
+    Attributes:
+        counter: CNTPCT of the event, int64.
+        kind: :class:`Kind` (LOST only inside of this module), uint8.
+        pcpu: where it was recorded, uint16.
+        vcpu: domain << 16 | vCPU, uint32: whom it is about; at SWITCH, who comes.
+        detail: uint32; RUNSTATE: old state << 4 | new state; SWITCH: who goes; else 0.
+    """
+
+    counter: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.uint8]
+    pcpu: npt.NDArray[np.uint16]
+    vcpu: npt.NDArray[np.uint32]
+    detail: npt.NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.counter)
+
+    def take(self, index: npt.NDArray[Any] | slice) -> Events:
+        """Some of them, in the order of ``index``."""
+        return Events(*(getattr(self, each.name)[index] for each in fields(self)))
+
+    @staticmethod
+    def join(parts: list[Events]) -> Events:
+        """One after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        parts = [EMPTY, *parts]
+        names = [each.name for each in fields(Events)]
+        return Events(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+
+
+EMPTY = Events(*(np.zeros(0, kind) for kind in ("i8", "u1", "u2", "u4", "u4")))
+
+
+@dataclass
+class Reading:
+    """What was seen of a file so far.
+
+    Attributes:
+        records: whole records, of any kind.
+        gaps: int64[n, 4] in pieces: PCPU, counter of the first record that Xen could not
+            keep, counter at which it could again, how many it could not keep.
+        end: bytes that were whole. damage: why it ends there; empty if that is all.
+        disordered: events that came later than they can have happened; they are kept.
+    """
+
+    records: int = 0
+    gaps: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    end: int = 0
+    damage: str = ""
+    disordered: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Records that Xen could not keep."""
+        return sum(int(piece[:, 3].sum()) for piece in self.gaps)

@@ -1,0 +1,226 @@
+"""What a FreeRTOS guest's kernel wrote about itself, decoded.
+
+A record is 16 bytes, little-endian: counter (CNTPCT, 64 bits), event (16), task (16),
+argument (32). ``<guest>.records`` holds them in order; ``<guest>.json`` beside it holds
+``frequency`` (Hz), ``tick_hz``, ``tasks`` (number → name and priority), ``domain``, ``lost``
+and ``complete``. The guest wrote all of it, so nothing of it is believed: names are made
+printable and short, records that are out of order are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.trace.events import MAX_COUNTER
+from lab.trace.spans import Spans, spans, subtract, union
+from lab.util.terminal import escape
+
+RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
+#: At most so many records of a guest are read: 1 GB of them.
+MAX_RECORDS = 1 << 26
+#: A table of more tasks, or a longer name, is cut.
+MAX_TASKS, MAX_NAME = 4096, 32
+MAX_META = 8 << 20
+
+
+class Event(IntEnum):
+    """What a record says; in brackets what its argument is."""
+
+    SWITCH_IN = 1  # (priority)
+    SWITCH_OUT = 2
+    READY = 3  # the task is who became ready
+    DELAY = 4  # (ticks)
+    DELAY_UNTIL = 5  # (tick of the wake-up)
+    TASK_CREATE = 6  # (priority)
+    TASK_DELETE = 7
+    QUEUE_SEND = 8  # (queue's address), as the next three
+    QUEUE_SEND_BLOCK = 9
+    QUEUE_RECEIVE = 10
+    QUEUE_RECEIVE_BLOCK = 11
+    SEM_GIVE = 12
+    SEM_TAKE = 13
+    SEM_TAKE_BLOCK = 14
+    MUTEX_INHERIT = 15  # (new priority)
+    MUTEX_DISINHERIT = 16
+    TICK = 17  # (tick count)
+    IRQ_ENTER = 18  # (interrupt)
+    IRQ_EXIT = 19  # (interrupt)
+    NOTIFY = 20
+    NOTIFY_TAKE_BLOCK = 21
+    MARK = 32  # (the user's value)
+    PERIOD = 33  # (microseconds), written once by a periodic task
+    DEADLINE = 34  # (microseconds after the release; if never written, the period)
+    JOB_BEGIN = 35  # (job number)
+    JOB_END = 36  # (job number)
+    RELEASE = 37  # (job number); the counter is the nominal time, not the time of writing
+    LOST = 65535  # (records lost just before), written by whoever read the ring
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its number in records, its name (harmless to show), its priority if known."""
+
+    number: int
+    name: str
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One guest's records, in the order of their counters except RELEASE.
+
+    Attributes:
+        records: structured array of :data:`RECORD`. tasks: by number.
+        domain: Xen's number of the domain, -1 if unknown. tick_hz: 0 if unknown.
+        lost: records that were overrun. dropped: records that cannot be right.
+        damage: why there is no more; empty if that is all.
+    """
+
+    name: str
+    records: npt.NDArray[Any]
+    tasks: dict[int, Task]
+    frequency: int
+    domain: int = -1
+    tick_hz: int = 0
+    lost: int = 0
+    dropped: int = 0
+    damage: str = ""
+
+    def of(self, *events: Event) -> npt.NDArray[Any]:
+        """The records of some events."""
+        return self.records[np.isin(self.records["event"], events)]
+
+    def task_name(self, number: int) -> str:
+        return self.tasks[number].name if number in self.tasks else f"task {number}"
+
+
+def load(records: Path, meta: Path, name: str) -> Guest:
+    """Read a guest's records and what describes them; a missing description is survived.
+
+    Raises:
+        OSError: the records cannot be read.
+    """
+    described = _described(meta)
+    size = records.stat().st_size
+    raw = np.fromfile(records, RECORD, min(size // RECORD.itemsize, MAX_RECORDS))
+    damage = "cut off" if size % RECORD.itemsize or described.get("complete") is False else ""
+    if size // RECORD.itemsize > MAX_RECORDS:
+        damage = f"only the first {MAX_RECORDS} records are read"
+    return build(name, raw, described, damage)
+
+
+def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: str = "") -> Guest:
+    """A guest of records in memory: what cannot be right is dropped."""
+    records = _in_order(raw)
+    tasks = _tasks(described.get("tasks"), records)
+    lost = records[records["event"] == Event.LOST]["argument"]
+    return Guest(
+        name, records, tasks, _whole(described, "frequency", 62_500_000, 1),
+        domain=_whole(described, "domain", -1), tick_hz=_whole(described, "tick_hz", 0),
+        lost=max(int(lost.sum(dtype=np.int64)), _whole(described, "lost", 0)),
+        dropped=len(raw) - len(records), damage=damage,
+    )  # fmt: skip
+
+
+def running(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
+    """Which task the guest's kernel had switched in: spans in order, the task of each.
+
+    A stretch ends with the task's SWITCH_OUT, the next SWITCH_IN, or where records were lost.
+    """
+    switches, when = _timed(guest, Event.SWITCH_IN, Event.SWITCH_OUT)
+    ends = np.concatenate([when[1:], [last(guest)]])[: len(when)]
+    chosen = (switches["event"] == Event.SWITCH_IN) & (ends > when)
+    return spans(when[chosen], ends[chosen]), switches["task"][chosen].astype(np.int64)
+
+
+def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
+    """Interrupt handlers: spans in order (a nested one is part of the outer), their numbers."""
+    records, when = _timed(guest, Event.IRQ_ENTER, Event.IRQ_EXIT)
+    step = np.full(len(records), -(1 << 30), np.int64)
+    step[records["event"] == Event.IRQ_ENTER] = 1
+    step[records["event"] == Event.IRQ_EXIT] = -1
+    total = np.cumsum(step)
+    depth = total - np.minimum.accumulate(np.minimum(total, 0))
+    before = np.concatenate([[0], depth[:-1]])[: len(depth)]
+    begun = np.flatnonzero((before == 0) & (depth == 1))
+    ended = np.flatnonzero((before > 0) & (depth == 0))
+    begun = begun[: len(ended)]
+    right = (records["event"][ended] == Event.IRQ_EXIT) & (when[ended] > when[begun])
+    begun, ended = begun[right], ended[right]
+    return spans(when[begun], when[ended]), records["argument"][begun].astype(np.int64)
+
+
+def _timed(guest: Guest, *events: Event) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Records of some events and of losses, which happened right after the record before."""
+    chosen = np.flatnonzero(np.isin(guest.records["event"], [*events, Event.LOST]))
+    when = guest.records["counter"].astype(np.int64)
+    lost = guest.records["event"][chosen] == Event.LOST
+    return guest.records[chosen], when[np.where(lost, np.maximum(chosen - 1, 0), chosen)]
+
+
+def first(guest: Guest) -> int:
+    """Counter of the first record that is stamped when it was written; 0 without any."""
+    stamped = guest.records["counter"][guest.records["event"] != Event.RELEASE]
+    return int(stamped[0]) if len(stamped) else 0
+
+
+def last(guest: Guest) -> int:
+    stamped = guest.records["counter"][guest.records["event"] != Event.RELEASE]
+    return int(stamped[-1]) if len(stamped) else 0
+
+
+def known(guest: Guest) -> Spans:
+    """When the records are whole: from the first to the last, without what was lost."""
+    lost = np.flatnonzero(guest.records["event"] == Event.LOST)
+    when = guest.records["counter"].astype(np.int64)
+    after = when[np.minimum(lost + 1, len(when) - 1)]
+    gaps = spans(when[np.maximum(lost - 1, 0)], after)
+    return subtract(spans([first(guest)], [last(guest) + 1]), union(gaps))
+
+
+def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Drop what breaks the order: the fewer of what is too early and what is too late."""
+    raw = raw[raw["counter"] < MAX_COUNTER]
+    when = raw["counter"].astype(np.int64)
+    release = raw["event"] == Event.RELEASE
+    stamped = np.flatnonzero(~release)
+    ordered = when[stamped]
+    if len(ordered) and (ordered[1:] < ordered[:-1]).any():
+        early = ordered >= np.maximum.accumulate(ordered)
+        late = ordered <= np.minimum.accumulate(ordered[::-1])[::-1]
+        kept = early if early.sum() >= late.sum() else late
+        raw = raw[np.sort(np.concatenate([stamped[kept], np.flatnonzero(release)]))]
+    return raw
+
+
+def _tasks(table: Any, records: npt.NDArray[Any]) -> dict[int, Task]:
+    found = {}
+    for number in np.unique(records["task"])[:MAX_TASKS].tolist():
+        entry = table.get(str(number)) if isinstance(table, dict) else None
+        entry = entry if isinstance(entry, dict) else {}
+        name = escape(str(entry.get("name") or ""), limit=MAX_NAME).strip()
+        found[number] = Task(number, name or f"task {number}", _whole(entry, "priority", 0))
+    found.pop(0, None)
+    return found
+
+
+def _described(meta: Path) -> dict[str, Any]:
+    try:
+        with meta.open("rb") as file:
+            found = json.loads(file.read(MAX_META))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _whole(data: dict[str, Any], key: str, default: int, least: int = -1) -> int:
+    value = data.get(key)
+    right = isinstance(value, int) and not isinstance(value, bool) and least <= value < 1 << 40
+    return int(value) if right else default  # type: ignore[arg-type]

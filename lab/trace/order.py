@@ -1,0 +1,71 @@
+"""Events of several PCPUs in the order of time, while they still come in.
+
+``xentrace`` visits the PCPUs in turn, again and again, and writes a window of each that has
+something. When it begins a round, whatever is still to come was recorded after the round
+before the last one was written: what is no later than the newest event of that can be handed
+on, the rest is held back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lab.trace.events import EMPTY, Events, Reading
+
+
+class Order:
+    """Puts events in order. ``reading`` counts those that came too late."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._held = EMPTY
+        self._pcpu = 1 << 30
+        self._newest = -1
+        self._before = -1
+        self._safe = -1
+        self._handed = -1
+
+    def put(self, events: Events, pcpus: list[int], firsts: list[int]) -> Iterator[Events]:
+        """Take a portion, hand on what is safe.
+
+        Args:
+            pcpus: the PCPU of each window of the portion, as they come.
+            firsts: the index of each window's first event.
+        """
+        self._rounds(events, pcpus, firsts)
+        held = Events.join([self._held, events]) if len(self._held) else events
+        held = held.take(np.argsort(held.counter, kind="stable"))
+        cut = int(np.searchsorted(held.counter, self._safe, side="right"))
+        self._held = held.take(slice(cut, None))
+        yield from self._hand_on(held.take(slice(0, cut)))
+
+    def rest(self) -> Iterator[Events]:
+        """What was held back, when nothing more can come."""
+        held, self._held = self._held, EMPTY
+        yield from self._hand_on(held)
+
+    def _rounds(self, events: Events, pcpus: list[int], firsts: list[int]) -> None:
+        begins = []
+        for pcpu, first in zip(pcpus[1:], firsts[1:], strict=True):
+            if pcpu <= self._pcpu:
+                begins.append(first)
+            self._pcpu = pcpu
+        done = 0
+        for first in begins[-2:]:
+            self._newest = max(self._newest, _latest(events, done, first))
+            self._safe, self._before, done = self._before, self._newest, first
+        self._newest = max(self._newest, _latest(events, done, len(events)))
+
+    def _hand_on(self, events: Events) -> Iterator[Events]:
+        if not len(events):
+            return
+        late = int(np.searchsorted(events.counter, self._handed))
+        self._reading.disordered += late
+        self._handed = max(self._handed, int(events.counter[-1]))
+        yield events
+
+
+def _latest(events: Events, start: int, end: int) -> int:
+    return int(events.counter[start:end].max()) if end > start else -1

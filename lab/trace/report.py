@@ -1,0 +1,189 @@
+"""The report: one HTML page that needs nothing else and asks for nothing.
+
+Its policy (a ``Content-Security-Policy`` in the page) allows the one style sheet and the one
+script that are in it, by their hashes, and nothing else: no request, no other script, whatever
+a guest printed. The same run gives the same page to the last byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from importlib.resources import files as package_files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from lab.trace import drawing, jobs, sections, stats, tracks
+from lab.trace.charts import length_words
+from lab.trace.jobs import Jobs
+from lab.trace.sections import text
+from lab.trace.timeline import Timeline
+from lab.util import files
+
+VIRTUAL = (
+    "Time is QEMU’s instruction counter: it counts what executed, the same in every run; it is "
+    "no cycle-accurate board."
+)
+HOST = (
+    "Time ran freely with the host’s clock: QEMU’s speed and the host’s load are in every figure."
+)
+
+
+def write(timeline: Timeline, path: Path) -> None:
+    """Write a run's report to a file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    files.write_atomic(path, page(timeline))
+
+
+def page(timeline: Timeline) -> str:
+    """A run's report as HTML."""
+    found = stats.figures(timeline)
+    periodic = {
+        (guest.name, number): mine
+        for guest in timeline.guests.values()
+        for number, mine in jobs.find(guest, timeline.hypervisor).items()
+    }
+    drawn = tracks.build(timeline)
+    style, script = _asset("report.css"), _script()
+    return Template(_asset("report.html")).substitute(
+        _head(timeline, found, drawn),
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data=_json(drawing.data(timeline, drawn, periodic)),
+        sections="".join(_sections(timeline, found, periodic)),
+        footer=text(f"xenlab {timeline.manifest.get('xenlab', '')} · run {timeline.run}"),
+    )
+
+
+def _head(timeline: Timeline, found: Mapping[str, Any], drawn: tracks.Tracks) -> dict[str, str]:
+    lab = str(timeline.manifest.get("lab") or timeline.run.partition("/")[0] or "run")
+    length = length_words(found["trace"]["seconds"])
+    guests = ", ".join(timeline.guests) or "no traced guest"
+    reason = timeline.manifest.get("reason")
+    return {
+        "title": text(f"{lab}: timing report"),
+        "lab": text(lab),
+        "verdict": _verdict(timeline),
+        "subtitle": text(f"{length} traced · {guests} · run {timeline.run}"),
+        "reason": f'<p class="note bad">{text(reason)}</p>' if reason else "",
+        "tiles": "".join(_tiles(found)),
+        "notes": _notes(timeline, drawn),
+    }
+
+
+def _verdict(timeline: Timeline) -> str:
+    verdict = timeline.manifest.get("verdict")
+    if verdict == "pass":
+        return '<span class="pill pass">passed</span>'
+    if verdict:
+        layer = timeline.manifest.get("layer")
+        return f'<span class="pill fail">failed{text(f": {layer}" if layer else "")}</span>'
+    return '<span class="pill">no verdict</span>'
+
+
+def _tiles(found: Mapping[str, Any]) -> Iterator[str]:
+    rows = found["tasks"]
+    if rows:
+        count, late = sum(row["jobs"] for row in rows), sum(row["misses"] for row in rows)
+        yield _tile(f"{late} of {count}", "jobs were late", bad=late > 0)
+        yield from _worst(rows, "jitter", "largest jitter")
+        yield from _worst(rows, "hypervisor", "longest held up by the hypervisor")
+    waits = [(row["runnable"]["each"] or {}).get("max", 0.0) for row in found["vcpus"]]
+    if waits and not rows:
+        yield _tile(length_words(max(waits)), "longest wait of a virtual CPU")
+    if found["pcpus"]:
+        yield _tile(str(sum(row["switches"] for row in found["pcpus"])), "switches by Xen")
+    lost = found["trace"]["xen_lost"] + sum(g["lost"] for g in found["trace"]["guests"].values())
+    yield _tile(str(lost), "records lost", bad=lost > 0)
+
+
+def _worst(rows: list[dict[str, Any]], name: str, words: str) -> Iterator[str]:
+    worst = max((row for row in rows if row[name]), key=lambda row: row[name]["max"], default=None)
+    if worst:
+        yield _tile(length_words(worst[name]["max"]), f"{words} ({worst['task']})")
+
+
+def _tile(value: str, words: str, *, bad: bool = False) -> str:
+    kind = "tile bad" if bad else "tile"
+    return f'<div class="{kind}"><b>{text(value)}</b><span>{text(words)}</span></div>'
+
+
+def _notes(timeline: Timeline, drawn: tracks.Tracks) -> str:
+    notes = list(timeline.notes)
+    end = drawing.window(timeline, drawn).end
+    if end < timeline.bounds[1]:
+        seen = length_words((end - timeline.bounds[0]) / timeline.clock.frequency)
+        notes.append(f"the timeline shows the first {seen}; trace.export has all of it")
+    return "".join(f'<p class="note">{text(note)}</p>' for note in notes)
+
+
+def _sections(
+    timeline: Timeline, found: Mapping[str, Any], periodic: Mapping[tuple[str, int], Jobs]
+) -> Iterator[str]:
+    yield sections.tasks(found, timeline, periodic)
+    yield sections.delays(found)
+    yield sections.cpus(found, timeline)
+    yield sections.console(timeline.lines)
+    clock = VIRTUAL if timeline.manifest.get("clock") == "virtual" else HOST
+    yield sections.section("What ran", clock, sections.facts(_ran(timeline, found)))
+
+
+def _ran(timeline: Timeline, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    manifest = timeline.manifest
+    yield "Run", text(timeline.run)
+    for name in ("fingerprint", "digest"):
+        if manifest.get(name):
+            yield name.capitalize(), f"<code>{text(manifest[name])}</code>"
+    phases = manifest.get("phases")
+    if isinstance(phases, dict) and phases:
+        steps = (f"{text(k)} {v:.2f} s" for k, v in phases.items() if isinstance(v, int | float))
+        yield "Phases, since the machine’s start", ", ".join(steps)
+    for name, key in (("Xen’s arguments", "xen_args"), ("dom0’s arguments", "dom0_args")):
+        if manifest.get(key):
+            yield name, f"<code>{text(manifest[key])}</code>"
+    yield from _images(manifest)
+    trace = found["trace"]
+    records = [f"Xen {trace['xen_records']}"]
+    records += [f"{text(name)} {guest['records']}" for name, guest in trace["guests"].items()]
+    yield "Records", ", ".join(records)
+    yield "Counter", f"{trace['frequency'] / 1e6:g} MHz"
+
+
+def _images(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    toolchain = manifest.get("toolchain")
+    versions = toolchain.get("versions") if isinstance(toolchain, dict) else None
+    if isinstance(versions, dict) and versions.get("qemu"):
+        yield "QEMU", text(versions["qemu"])
+    groups = [manifest.get("images")]
+    guests = manifest.get("guests")
+    named = guests if isinstance(guests, dict) else {}
+    for prefix, group in [("", groups[0]), *((f"{name}: ", each) for name, each in named.items())]:
+        for kind, image in group.items() if isinstance(group, dict) else ():
+            if isinstance(image, dict) and image.get("sha256"):
+                yield f"{prefix}{kind}", f"<code>{text(str(image['sha256'])[:16])}</code>"
+
+
+def _script() -> str:
+    return f'(() => {{\n"use strict";\n{_asset("draw.js")}{_asset("view.js")}}})();\n'
+
+
+def _asset(name: str) -> str:
+    return (package_files("lab.trace") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _hash(inline: str) -> str:
+    """As a policy names inline text: CSP level 3, hash-source."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the element it is in: no ``<`` is left in it."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,0 +1,220 @@
+"""Everything that a run left, on one clock.
+
+The clock is CNTPCT, the physical counter: Xen and our FreeRTOS guests stamp with it. In
+seconds it counts from Xen's zero, as Xen's console does. What is read from the run's
+``trace/``:
+
+- ``xen.bin`` and ``xen.json`` (``frequency`` in Hz, ``lost``, ``complete``);
+- ``<guest>.records`` and ``<guest>.json``, see :mod:`lab.trace.guest`;
+- ``clock.json``: ``counter_offset_dom0`` (CNTPCT minus dom0's CNTVCT), ``xen_zero`` (CNTPCT at
+  Xen's zero; 0 if absent: then they are some milliseconds apart), ``host_at_counter_0`` (the
+  host's seconds since the epoch when CNTPCT was 0: earliest and latest possible).
+
+Any of it may be missing, cut off or damaged: what there is is shown, and ``notes`` say what is
+not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.errors import LabError
+from lab.rundir import RunDir
+from lab.trace import guest as guests
+from lab.trace import hypervisor as hypervisors
+from lab.trace.events import MAX_COUNTER
+from lab.trace.guest import Guest
+from lab.trace.hypervisor import IDLE, Hypervisor
+from lab.util.terminal import escape
+
+#: Of QEMU's boards, when nothing says otherwise.
+FREQUENCY = 62_500_000
+MAX_JSON = 8 << 20
+MAX_EVENTS = 100_000
+#: A line of the console or an event is shown up to so many characters.
+LINE = 400
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Counters and seconds since Xen's zero. ``host_zero``: epoch seconds then, if known."""
+
+    frequency: int = FREQUENCY
+    zero: int = 0
+    host_zero: float | None = None
+
+    def seconds(self, counter: float) -> float:
+        return (counter - self.zero) / self.frequency
+
+    def counter(self, seconds: float) -> int:
+        return round(seconds * self.frequency) + self.zero
+
+
+@dataclass(frozen=True)
+class Line:
+    """A console's line, harmless to show; ``time`` is seconds, ``None`` if nothing says when."""
+
+    time: float | None
+    console: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event of the session or of QEMU. ``time`` is seconds, to some hundredths."""
+
+    time: float | None
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All of a run. ``names``: of domains by number. ``notes``: what is not whole."""
+
+    clock: Clock
+    hypervisor: Hypervisor | None = None
+    guests: Mapping[str, Guest] = field(default_factory=dict)
+    lines: tuple[Line, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    run: str = ""
+
+    @property
+    def names(self) -> dict[int, str]:
+        found = {0: "dom0", IDLE: "idle"}
+        return found | {g.domain: g.name for g in self.guests.values() if 0 < g.domain < IDLE}
+
+    def vcpu_name(self, vcpu: int) -> str:
+        """``hello`` for a domain's only vCPU, ``dom0 v1`` where there are several."""
+        domain, number = vcpu >> 16, vcpu & 0xFFFF
+        name = self.names.get(domain, f"domain {domain}")
+        known = self.hypervisor.vcpus if self.hypervisor else []
+        alone = sum(1 for one in known if one >> 16 == domain) < 2
+        return name if alone or domain == IDLE else f"{name} v{number}"
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """First and last counter of anything that was traced; (0, 0) without a trace."""
+        ends = [(g_first, guests.last(g)) for g in self.guests.values()
+                if (g_first := guests.first(g))]  # fmt: skip
+        if self.hypervisor and len(self.hypervisor.events):
+            ends = [(self.hypervisor.first, self.hypervisor.last)]
+        return (min(e[0] for e in ends), max(e[1] for e in ends)) if ends else (0, 0)
+
+
+def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
+    """Read all that a run left. ``lines``: its consoles, dated by who can.
+
+    Raises:
+        LabError: there is no trace in the run's folder.
+    """
+    folder = run.trace_dir
+    notes: list[str] = []
+    found = _guests(folder, notes)
+    xen = _hypervisor(folder / "xen.bin", notes)
+    if xen is None and not found:
+        raise LabError(
+            f"run {run.path} has no trace",
+            hint="a lab whose labs.yaml says `trace:` leaves one",
+        )
+    clock = _clock(folder, found)
+    happenings = tuple(_happenings(run.events_file, clock))
+    shown = tuple(Line(e.time, e.console, escape(e.text, limit=LINE)) for e in lines)
+    return Timeline(
+        clock, xen, found, shown, happenings, run.manifest(), tuple(notes),
+        f"{run.path.parent.name}/{run.id}",
+    )  # fmt: skip
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """A JSON object of a file; empty if there is none or it is damaged."""
+    try:
+        with path.open("rb") as file:
+            data = json.loads(file.read(MAX_JSON))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _guests(folder: Path, notes: list[str]) -> dict[str, Guest]:
+    found = {}
+    for path in sorted(folder.glob("*.records")):
+        name = escape(path.stem, limit=64)
+        guest = guests.load(path, path.with_suffix(".json"), name)
+        found[name] = guest
+        _note(notes, guest.damage, f"{name}: its records end early ({guest.damage})")
+        _note(notes, guest.lost, f"{name}: {guest.lost} records were overrun")
+        _note(notes, guest.dropped, f"{name}: {guest.dropped} records cannot be right")
+    return found
+
+
+def _hypervisor(path: Path, notes: list[str]) -> Hypervisor | None:
+    if not path.exists():
+        notes.append("there is no trace of Xen")
+        return None
+    found = hypervisors.load(path)
+    seen = found.reading
+    _note(notes, seen.damage, f"Xen's trace ends at byte {seen.end}: {seen.damage}")
+    _note(notes, seen.lost, f"Xen lost {seen.lost} records")
+    _note(notes, seen.disordered, f"{seen.disordered} records of Xen came out of order")
+    return found
+
+
+def _note(notes: list[str], when: object, words: str) -> None:
+    if when:
+        notes.append(words)
+
+
+def _clock(folder: Path, found: Mapping[str, Guest]) -> Clock:
+    about, xen = describe(folder / "clock.json"), describe(folder / "xen.json")
+    given = _number(xen.get("frequency"), 0)
+    frequency = int(given) or next((g.frequency for g in found.values()), FREQUENCY)
+    zero = int(_number(about.get("xen_zero"), 0))
+    host = about.get("host_at_counter_0")
+    ends = [_number(each, -1) for each in host] if isinstance(host, list) and host else [-1.0]
+    middle = sum(ends) / len(ends) + zero / frequency
+    return Clock(frequency, zero, middle if min(ends) >= 0 else None)
+
+
+def _number(value: Any, default: float) -> float:
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if right and 0 <= value < MAX_COUNTER else default
+
+
+def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
+    """Events of the session: dated by the host's clock, or by its "after" QEMU's start."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_JSON)
+    except OSError:
+        return
+    for text in raw.splitlines()[:MAX_EVENTS]:
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(data, dict):
+            yield _happening(data, clock)
+
+
+def _happening(data: dict[str, Any], clock: Clock) -> Happening:
+    host, after = _number(data.pop("time", None), -1), _number(data.get("after"), -1)
+    name = escape(str(data.pop("event", "event")), limit=LINE)
+    known = host >= 0 and clock.host_zero is not None
+    time = host - (clock.host_zero or 0.0) if known else (after if after >= 0 else None)
+    detail = " ".join(f"{key}={value}" for key, value in data.items() if key != "after")
+    return Happening(time, name, escape(detail, limit=LINE))
+
+
+def windowed(values: npt.NDArray[np.int64], bounds: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Which counters lie between two, both included."""
+    return np.asarray((values >= bounds[0]) & (values <= bounds[1]), bool)

@@ -1,0 +1,202 @@
+"""Timing traces of whole labs: they are there, they agree with each other, nobody can spoil them.
+
+What is here reads the raw files with a few lines of its own: it checks those who decode them.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import json
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from system.world import World
+
+#: Events of a guest (images/freertos/port/trace.h) and of Xen (xen/include/public/trace.h).
+TICK, JOB_END, RELEASE, LOST = 17, 36, 37, 0xFFFF
+RUNSTATE, RUNNING, RUNNABLE, BLOCKED = 0x21001, 0, 1, 2
+CPU_CHANGE = 0x1F003
+MHZ = 62.5
+#: From the moment at which Xen lets a vCPU run to the guest's first record, in microseconds:
+#: the rest of Xen's way out, the interrupt, the ticks that were slept over.
+FIRST_RECORD = 60.0
+
+
+class Record(NamedTuple):
+    counter: int
+    event: int
+    task: int
+    argument: int
+
+
+class Change(NamedTuple):
+    """A vCPU's runstate changed."""
+
+    counter: int
+    domain: int
+    old: int
+    new: int
+
+
+class Run:
+    """A run's traces, decoded."""
+
+    def __init__(self, path: Path, guest: str) -> None:
+        self.path = path / "trace"
+        self.guest = self.json(guest)
+        raw = (self.path / f"{guest}.records").read_bytes()
+        self.records = [Record(*words) for words in struct.iter_unpack("<QHHI", raw)]
+
+    def json(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / f"{name}.json").read_text())
+        return found
+
+    def changes(self) -> list[Change]:
+        """Of the guest's domain, in time order."""
+        found = runstates((self.path / "xen.bin").read_bytes())
+        return sorted(one for one in found if one.domain == self.guest["domain"])
+
+
+def runstates(data: bytes) -> Iterator[Change]:
+    at = 0
+    while at < len(data):
+        (header,) = struct.unpack_from("<I", data, at)
+        stamp, extra, event = (8 if header >> 31 else 0), header >> 28 & 7, header & 0xFFFFFFF
+        if event & ~0xFF0 == RUNSTATE and stamp:
+            (counter, vcpu) = struct.unpack_from("<QI", data, at + 4)
+            yield Change(counter, vcpu >> 16, event >> 8 & 3, event >> 4 & 3)
+        at += 4 + stamp + 4 * extra
+
+
+@pytest.fixture(scope="module")
+def periodic(world: World) -> Run:
+    """The lab ``periodic``, as it ships, run once."""
+    said = json.loads(world.run("lab.run", "periodic", "--json").out)
+    assert said["verdict"] == "pass"
+    return Run(Path(said["run"]), "periodic")
+
+
+def test_both_traces_are_whole(periodic: Run) -> None:
+    """Nothing was lost, the end is there, and the tasks have their names."""
+    xen = periodic.json("xen")
+    assert (xen["lost"], xen["complete"], xen["masks"]) == (0, True, ["sched"])
+    assert (periodic.guest["lost"], periodic.guest["complete"]) == (0, True)
+    names = {task["name"]: task["priority"] for task in periodic.guest["tasks"].values()}
+    assert names["fast"] > names["middle"] > names["slow"]
+    assert {"event", "IDLE"} <= set(names)
+
+
+def test_the_trace_tells_what_the_console_tells(periodic: Run) -> None:
+    """As many jobs of each task as it says itself, and as many deadlines missed."""
+    console = (periodic.path.parent / "console/periodic.log").read_text()
+    told = re.findall(
+        r"task (\w+) period (\d+) us work \d+ us jobs (\d+) of (\d+) late (\d+)", console
+    )
+    assert len(told) == 4
+    ids = {task["name"]: int(ident) for ident, task in periodic.guest["tasks"].items()}
+    for name, period, done, expected, late in told:
+        own = [record for record in periodic.records if record.task == ids[name]]
+        ends = {record.argument: record.counter for record in own if record.event == JOB_END}
+        released = {record.argument: record.counter for record in own if record.event == RELEASE}
+        assert len(ends) == len(released) == int(done) == int(expected) > 0
+        over = [n for n in ends if ends[n] - released[n] > int(period) * MHZ]
+        # The task looks at the counter just before it writes the record.
+        assert 0 <= len(over) - int(late) <= 1
+
+
+def test_records_are_in_time_order(periodic: Run) -> None:
+    """But for releases, whose counter is when the job ought to have started."""
+    counters = [record.counter for record in periodic.records if record.event != RELEASE]
+    assert counters == sorted(counters)
+
+
+def test_xen_and_the_guest_agree_about_every_wake_up(periodic: Run) -> None:
+    """Thousands of times: Xen makes the vCPU runnable, then lets it run, and the guest's first
+    record comes after that, within the bound; it writes nothing while it does not run."""
+    stamps = [record.counter for record in periodic.records if record.event != RELEASE]
+    woken, delays, silent = 0, [], 0
+    changes = [one for one in periodic.changes() if stamps[0] < one.counter < stamps[-1]]
+    for before, after in itertools.pairwise(changes):
+        first = bisect.bisect_left(stamps, before.counter)
+        if before.new != RUNNING:
+            assert stamps[first] >= after.counter, "a record of a vCPU that did not run"
+            silent += 1
+            woken += before.old == BLOCKED and after.new == RUNNING
+        elif before.old == RUNNABLE and stamps[first] < after.counter:
+            delays.append((stamps[first] - before.counter) / MHZ)
+    assert woken >= 2000
+    assert silent > woken
+    assert sum(delay <= FIRST_RECORD for delay in delays) >= 0.99 * len(delays) > 2000
+
+
+def test_clocks_are_related(periodic: Run) -> None:
+    """Dom0's counter lies behind the physical one by a constant that is known to 100 us, so
+    each ring of dom0's bell comes before the guest's job that it releases, and not long."""
+    clock = periodic.json("clock")
+    low, high = clock["counter_offset_dom0_within"]
+    assert 0 < low <= high < low + 100 * MHZ
+    rings = [at + high for at in periodic.json("periodic.rings")["counter_dom0"]]
+    ident = next(i for i, t in periodic.guest["tasks"].items() if t["name"] == "event")
+    released = sorted(
+        r.counter for r in periodic.records if r.event == RELEASE and r.task == int(ident)
+    )
+    assert len(rings) >= len(released) > 500
+    late = [
+        released[i] - ring
+        for ring in rings
+        if (i := bisect.bisect_left(released, ring - (high - low))) < len(released)
+    ]
+    assert all(delay < 10_000 * MHZ for delay in late[:-1])
+
+
+def test_a_guest_that_lies_hurts_nobody(world: World) -> None:
+    """A ring that is spoilt while it is read: dom0 and the neighbour go on, names stay
+    harmless, files stay small. A ring of 4K that overflows says how much is missing."""
+    said = json.loads(world.run("lab.run", "liar", "--json").out)
+    assert said["verdict"] == "pass"
+    folder = Path(said["run"]) / "trace"
+    assert (folder / "liar.records").stat().st_size < 16 << 20
+    lies = json.loads((folder / "liar.json").read_text())
+    assert lies["capacity"] == 4096
+    assert len(lies["tasks"]) <= 64
+    assert all(task["name"].isprintable() for task in lies["tasks"].values())
+    flood = Run(Path(said["run"]), "flood")
+    events = Counter(record.event for record in flood.records)
+    lost = sum(record.argument for record in flood.records if record.event == LOST)
+    assert flood.guest["complete"] is True
+    assert lost == flood.guest["lost"] > 0
+    assert events[TICK] > 100
+
+
+def test_a_crashed_guest_is_read_to_the_end(world: World) -> None:
+    """Its domain stays, and so does its memory: the records up to the crash are there."""
+    said = json.loads(world.run("lab.run", "crash-traced", "--json", status=1).out)
+    assert "crashed" in said["reason"]
+    run = Run(Path(said["run"]), "crash-traced")
+    assert run.guest["complete"] is True
+    assert any(task["name"] == "IDLE" for task in run.guest["tasks"].values())
+    assert run.records[-1].counter > run.records[0].counter
+    assert run.json("xen")["complete"] is True
+
+
+def test_a_traced_guest_can_be_injected_and_replaced(world: World) -> None:
+    """Also into a lab that had none; `lab.down` collects, and counts both lives."""
+    world.run("lab.up", "hello")
+    world.kept.add(world.id_of("hello"))
+    try:
+        world.run("lab.inject", "hello", "flood")
+        world.run("lab.inject", "hello", "flood")
+    finally:
+        world.kept.clear()
+        world.run("lab.down", "hello")
+    run = Run(world.folder / "runs/hello/latest", "flood")
+    assert run.guest["complete"] is True
+    assert run.guest["domain"] == 3
+    assert sum(record.event == 6 and record.task == 1 for record in run.records) == 2
