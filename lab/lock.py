@@ -103,6 +103,11 @@ def place(labs: Path) -> Path:
         raise ImageError(str(error), hint=hint) from None
 
 
+def beside(file: Path, labs: Path) -> bool:
+    """Whether a lock is a labs file's own: then its images are those of that file."""
+    return file.resolve().parent == labs.resolve().parent
+
+
 def load(path: Path) -> Lock:
     """Read a lock.
 

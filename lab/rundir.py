@@ -8,6 +8,7 @@ running lab needs and nobody keeps: sockets and FIFOs, in a private folder with 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -116,6 +117,24 @@ def latest_run(runs: Path, lab: str) -> RunDir | None:
     """The newest run of a lab, if it ever ran."""
     link = runs / lab / "latest"
     return RunDir(link.resolve()) if link.exists() else None
+
+
+def find_run(runs: Path, word: str) -> RunDir | None:
+    """The run that a person means, if there is one.
+
+    ``word``: a run's folder, its id, ``latest`` (of all labs), ``NAME`` (its latest), or
+    ``NAME/latest`` and ``NAME/id``.
+    """
+    folder = Path(word)
+    tries = [folder] if folder.is_absolute() or word.startswith(".") else []
+    tries += [runs / word / "latest", runs / word, *sorted(runs.glob(f"*/{glob.escape(word)}"))]
+    if word == "latest":
+        newest = {link.resolve() for link in runs.glob("*/latest") if link.exists()}
+        tries = sorted(newest, key=lambda run: (run.name, str(run)))[-1:]
+    for path in [*tries, folder]:
+        if (path / "manifest.json").is_file() or (path / "trace").is_dir():
+            return RunDir(path.resolve())
+    return None
 
 
 def _point(link: Path, target: str) -> None:

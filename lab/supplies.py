@@ -5,7 +5,7 @@ What is not as the lock says is told once in full, and kept for the manifest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import lock
@@ -160,11 +160,11 @@ class Supplies:
         return None
 
     def _drift_of(self, toolchain: Toolchain) -> Sequence[Drift]:
-        pins = self.lock.toolchain
-        if not pins or toolchain.key == lock.toolchain_key(pins):
+        """What a toolchain has in place of what is locked; the host's has no packages."""
+        pins, versions = self.lock.toolchain, toolchain.info().packages
+        if not pins or not versions:
             return ()
-        versions: Mapping[str, str] = toolchain.info().packages
-        found = lock.drift_of_versions(pins, versions, recipe.ARCHITECTURE) if versions else []
+        found = lock.drift_of_versions(pins, versions, recipe.ARCHITECTURE)
         if found and self._rules.strict:
             raise ToolchainError(lock.refused(found), hint=lock.REFUSED_HINT)
         return found

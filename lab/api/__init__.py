@@ -8,11 +8,19 @@ from lab.api.context import Context, Run, Status, Up
 from lab.api.locking import Locked, check_lock, update_lock
 from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
 from lab.api.starting import down, down_all, make_plan, plan_json, run, up
+from lab.api.traces import (
+    trace_diff,
+    trace_export,
+    trace_report,
+    trace_stats,
+    trace_timeline,
+)
 from lab.api.using import console, execute, inject, list_labs, logs, status
 
 __all__ = [
     "Compared", "Context", "Locked", "Run", "Status", "Up",
     "check_lock", "compare", "console", "doctor", "down", "down_all", "execute", "guest_build",
     "image_build", "image_list", "inject", "list_labs", "logs", "make_plan", "plan_json", "run",
-    "status", "toolchain_build", "up", "update_lock",
+    "status", "toolchain_build", "trace_diff", "trace_export", "trace_report", "trace_stats",
+    "trace_timeline", "up", "update_lock",
 ]  # fmt: skip

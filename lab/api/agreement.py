@@ -30,12 +30,14 @@ def lock_finding(context: Context) -> Finding:
         return Finding("lock", Status.WARN, what + more, lock.REFUSED_HINT)
     hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
     known = {"/".join(name.split("/")[:2]) for name in pins.images}
-    if unknown := sorted(_names(context) ^ known):
+    own, names = lock.beside(file, context.file), _names(context)
+    if own and names is not None and (unknown := sorted(names ^ known)):
         what = f"{file} and {context.file} differ about: {', '.join(unknown[:6])}"
         return Finding("lock", Status.WARN, what, hint)
     made = {sha for entry in Store(cache).entries() for sha in entry.outputs.values()}
     there = sum(sha in made for sha in pins.images.values())
-    what = f"{file} fits {context.file}; {there} of its {len(pins.images)} images are stored"
+    fits = f"fits {context.file}" if own else "ships; image.lock --update makes one of your own"
+    what = f"{file} {fits}; {there} of its {len(pins.images)} images are stored"
     return Finding("lock", Status.OK, what)
 
 
@@ -59,9 +61,15 @@ def _drift(cache: Path, pins: Lock) -> list[Drift]:
     return found
 
 
-def _names(context: Context) -> set[str]:
-    """The images that labs.yaml is about; of guests only the names are known beforehand."""
-    labs = context.labs()
+def _names(context: Context) -> set[str] | None:
+    """The images that labs.yaml is about; of guests only the names are known beforehand.
+
+    ``None``: it cannot be read, which every other command says better.
+    """
+    try:
+        labs = context.labs()
+    except LabError:
+        return None
     guests = {guest.name for one in labs.labs.values() for guest in one.guests}
     return {
         "dom0/kernel", "dom0/initramfs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Locked:
 def check_lock(context: Context) -> Locked:
     """Build every image of labs.yaml and compare it, and all packages, with the lock.
 
+    If the lock is not of this labs.yaml, only dom0's images are compared.
+
     Raises:
         ImageError, ToolchainError: the lock cannot be read, or a package is not the locked one.
     """
@@ -39,6 +42,9 @@ def check_lock(context: Context) -> Locked:
     workshop = context.workshop()
     images = built(context, workshop)
     drift = [f"package {one}" for one in workshop.supplies.state.drift]
+    if not lock.beside(file, context.file):
+        pins = replace(pins, images=_common(pins.images))
+        images = _common(images)
     changes = lock.changes(pins, replace(pins, images=images))
     return _compared(file, pins, (*drift, *changes))
 
@@ -77,6 +83,11 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
     return found
+
+
+def _common(images: Mapping[str, str]) -> dict[str, str]:
+    """Those that are the same for every labs.yaml."""
+    return {name: sha for name, sha in images.items() if name.startswith("dom0/")}
 
 
 def _before(context: Context) -> Lock:

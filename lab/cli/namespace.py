@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from lab.cli import checks, labs, parts
+from lab.cli import checks, labs, parts, traces
 
 
 def namespace() -> Collection:
@@ -17,6 +17,7 @@ def namespace() -> Collection:
         "guest": (parts.guest_build,),
         "image": (parts.image_build, parts.image_list, parts.image_lock),
         "toolchain": (parts.toolchain_build, parts.toolchain_info),
+        "trace": (traces.trace_export, traces.trace_stats, traces.trace_report, traces.trace_diff),
     }  # fmt: skip
     for name, tasks in groups.items():
         top.add_collection(Collection(name, *tasks))

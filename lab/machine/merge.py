@@ -53,13 +53,15 @@ class Merged:
         return f"[{stamp}] {self.line.console:<{width}} | {explain(escape(self.line.raw))}"
 
 
-def merge(files: Mapping[str, Path], times: Path | None = None) -> Iterator[Merged]:
+def merge(
+    files: Mapping[str, Path], times: Path | None = None, zeros: Zeros | None = None
+) -> Iterator[Merged]:
     """All lines in time order; consoles are ``xen``, ``dom0`` and guests.
 
     Reads the files as it goes, so their size does not matter. Lines that nothing dates
-    (guests without an index) come last.
+    (guests without an index) come last. ``zeros`` are looked for in Xen's log unless given.
     """
-    zeros = find_zeros(files["xen"]) if "xen" in files else Zeros()
+    zeros = zeros or (find_zeros(files["xen"]) if "xen" in files else Zeros())
     streams = []
     for name, path in files.items():
         if name == "xen":

@@ -48,8 +48,7 @@ def find(cache: Path, locked: Sequence[Pin] = (), *, strict: bool = False) -> Tr
             other bytes; it is named.
     """
     trees = list(_trees(cache))
-    key = lock.toolchain_key(locked)
-    if exact := next((tree for tree in trees if tree.key == key or not locked), None):
+    if exact := next((tree for tree in trees if not locked or _exact(tree, locked)), None):
         return exact
     for tree in trees:
         check(locked, tree.pins)
@@ -77,10 +76,10 @@ def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> Tree:
     if read(final) is None:
         files.remove_tree(final)
         work.rename(final)
-    if locked and key != lock.toolchain_key(locked):
-        files.write_atomic(_note(cache, locked), name)
     made = read(final)
     assert made is not None
+    if locked and not _exact(made, locked):
+        files.write_atomic(_note(cache, locked), name)
     return made
 
 
@@ -103,6 +102,10 @@ def pins(packages: Mapping[str, Mapping[str, Any]]) -> tuple[Pin, ...]:
 
 def _file(name: str, one: Mapping[str, Any]) -> str:
     return f"{name}_{one['version'].replace(':', '%3a')}_{one['arch']}.deb"
+
+
+def _exact(tree: Tree, locked: Sequence[Pin]) -> bool:
+    return tree.key == lock.toolchain_key(locked) and not lock.drift(locked, tree.pins)
 
 
 def _trees(cache: Path) -> Iterator[Tree]:

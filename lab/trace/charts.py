@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-WIDTH, HEIGHT, FOOT, HEAD = 360, 128, 20, 14
-BINS = 60
+WIDTH, HEIGHT, FOOT, HEAD = 560, 150, 24, 18
+BINS = 80
 
 
 def length_words(seconds: float) -> str:
@@ -61,11 +61,11 @@ def _scale(far: float) -> list[str]:
     found = []
     for number in range(int(far / step) + 1):
         x = number * step / far * WIDTH
-        if x > WIDTH - 34 and number:
+        if x > WIDTH - 50 and number:
             break
         anchor = "start" if number == 0 else "middle"
         text = _tick(number * step, step)
-        found.append(f'<text x="{x:.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{text}</text>')
+        found.append(f'<text x="{x:.1f}" y="{HEIGHT - 7}" text-anchor="{anchor}">{text}</text>')
     return found
 
 
@@ -83,7 +83,7 @@ def _due(x: float) -> list[str]:
     anchor, shift = ("end", -4) if x > WIDTH / 2 else ("start", 4)
     return [
         f'<path class="due" d="M{x:.1f} 2V{HEIGHT - FOOT}"/>',
-        f'<text class="due-text" x="{x + shift:.1f}" y="11" text-anchor="{anchor}">deadline</text>',
+        f'<text class="due-text" x="{x + shift:.1f}" y="13" text-anchor="{anchor}">deadline</text>',
     ]
 
 

@@ -16,7 +16,7 @@ from lab.trace.events import Runstate
 from lab.trace.guest import Guest
 from lab.trace.hypervisor import IDLE, Hypervisor
 from lab.trace.jobs import Jobs, Lives
-from lab.trace.spans import Spans, intersect, length, spans, union
+from lab.trace.spans import Spans, intersect, length, spans, subtract, union
 from lab.trace.timeline import Timeline
 
 #: Who a vCPU waited for when nobody else ran: Xen's own work and the way to its decision.
@@ -57,14 +57,15 @@ def of_tasks(
     found = []
     for task, mine in jobs.items():
         busy = union(spans(mine.released[mine.done], mine.ended[mine.done]))
-        own = intersect(life.ran, busy)
+        handled = intersect(intersect(life.ran, life.handlers), busy)
+        own = subtract(intersect(life.ran, busy), handled)
         victim = f"{guest.name}/{guest.task_name(task)}"
         spent = {
             f"{guest.name}/{guest.task_name(int(other))}": intersect(life.of(int(other)), own)
             for other in np.unique(life.who)
             if other != task
         }
-        spent[INTERRUPTS] = intersect(intersect(life.of(task), life.handlers), own)
+        spent[INTERRUPTS] = handled
         found += _named(timeline, victim, spent)
         waited = {who: intersect(when, busy) for who, when in others.items()}
         found += _ranked(timeline, victim, waited)

@@ -6,8 +6,8 @@ begins when the task is switched in next, and ends when it delays itself again.
 
 A job's response time, from its release to its end, is made of parts that add up:
 
-- execution: its task was switched in and no interrupt was handled, and the vCPU ran;
-- interrupts: the same, in an interrupt handler;
+- execution: the vCPU ran, the task was switched in and no interrupt was being handled;
+- interrupts: the vCPU ran and handled an interrupt;
 - own: the vCPU ran, but something else of the guest was switched in;
 - hypervisor: the vCPU did not run although it wanted to (or nobody knows whether it did);
 - blocked: the vCPU had nothing to do, as when the job's timer had not yet fired;
@@ -25,7 +25,7 @@ from lab.trace import guest as guests
 from lab.trace.events import Runstate
 from lab.trace.guest import Event, Guest
 from lab.trace.hypervisor import Hypervisor, vcpu_id
-from lab.trace.spans import NONE, Spans, Times, intersect, overlap, spans
+from lab.trace.spans import NONE, Spans, Times, intersect, overlap, spans, subtract
 
 #: The parts of a response time.
 PARTS = ("execution", "interrupts", "own", "hypervisor", "blocked", "backlog")
@@ -125,12 +125,12 @@ def _jobs(guest: Guest, task: int, mine: npt.NDArray[np.void], rows: Times, life
 def _parts(life: Lives, task: int, start: Times, end: Times) -> dict[str, Times]:
     before = np.concatenate([[0], np.maximum.accumulate(end)[:-1]])
     nominal, start = start, np.clip(before, start, end)
-    mine = intersect(life.of(task), life.ran)
-    handled = overlap(intersect(mine, life.handlers), start, end)
-    own = overlap(mine, start, end)
+    handlers = intersect(life.ran, life.handlers)
+    mine = subtract(intersect(life.of(task), life.ran), handlers)
+    executed, handled = overlap(mine, start, end), overlap(handlers, start, end)
     ran, waited = overlap(life.ran, start, end), overlap(life.waited, start, end)
-    blocked = end - start - ran - waited
-    found = own - handled, handled, ran - own, waited, blocked, start - nominal
+    own, blocked = ran - executed - handled, end - start - ran - waited
+    found = executed, handled, own, waited, blocked, start - nominal
     return dict(zip(PARTS, found, strict=True))
 
 

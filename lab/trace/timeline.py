@@ -7,8 +7,8 @@ seconds it counts from Xen's zero, as Xen's console does. What is read from the 
 - ``xen.bin`` and ``xen.json`` (``frequency`` in Hz, ``lost``, ``complete``);
 - ``<guest>.records`` and ``<guest>.json``, see :mod:`lab.trace.guest`;
 - ``clock.json``: ``counter_offset_dom0`` (CNTPCT minus dom0's CNTVCT), ``xen_zero`` (CNTPCT at
-  Xen's zero; 0 if absent), ``host`` (``time``, seconds since the epoch, and ``counter``, read
-  at one moment).
+  Xen's zero; 0 if absent: then they are some milliseconds apart), ``host_at_counter_0`` (the
+  host's seconds since the epoch when CNTPCT was 0: earliest and latest possible).
 
 Any of it may be missing, cut off or damaged: what there is is shown, and ``notes`` say what is
 not.
@@ -179,11 +179,10 @@ def _clock(folder: Path, found: Mapping[str, Guest]) -> Clock:
     given = _number(xen.get("frequency"), 0)
     frequency = int(given) or next((g.frequency for g in found.values()), FREQUENCY)
     zero = int(_number(about.get("xen_zero"), 0))
-    host = about.get("host")
-    host = host if isinstance(host, dict) else {}
-    when, counter = _number(host.get("time"), -1), _number(host.get("counter"), -1)
-    known = when >= 0 and counter >= 0
-    return Clock(frequency, zero, when - (counter - zero) / frequency if known else None)
+    host = about.get("host_at_counter_0")
+    ends = [_number(each, -1) for each in host] if isinstance(host, list) and host else [-1.0]
+    middle = sum(ends) / len(ends) + zero / frequency
+    return Clock(frequency, zero, middle if min(ends) >= 0 else None)
 
 
 def _number(value: Any, default: float) -> float:

@@ -113,7 +113,7 @@ const drawSlices = (pen, lane, view, left, width, y, height) => {
     if (b - a >= 2) {
       pen.fillStyle = paint(pen, lane.colours[lane.label[i]]);
       pen.fillRect(left + a, y, b - a, height);
-      if (b - a > 44) caption(pen, lane.words[lane.label[i]], left + a, y, b - a, height);
+      if (b - a > 24) caption(pen, lane.words[lane.label[i]], left + a, y, b - a, height);
     } else {
       const c = Math.floor(a), over = Math.max(0, b - c - 1);
       columns[c * kinds + lane.label[i]] += b - a - over;
@@ -139,15 +139,11 @@ const drawColumns = (pen, lane, columns, kinds, left, y, height) => {
 };
 
 const caption = (pen, text, x, y, width, height) => {
-  pen.save();
-  pen.beginPath();
-  pen.rect(x, y, width - 4, height);
-  pen.clip();
-  pen.fillStyle = colours.card;
   pen.font = "600 11.5px system-ui, sans-serif";
+  if (pen.measureText(text).width > width - 10) return;
+  pen.fillStyle = colours.card;
   pen.textBaseline = "middle";
   pen.fillText(text, x + 6, y + height / 2 + 0.5);
-  pen.restore();
 };
 
 const drawJobs = (pen, lane, view, left, width, y) => {

@@ -37,6 +37,8 @@ def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -
     assert tuple(text["packages"].split()) == recipe.package_list()
     assert text["pinned"] == "make=4.4-2\n"
     assert text["snapshot"] == "20250101T000000Z"
+    assert text["pinned"] == "make=4.4-2\n"
+    assert text["snapshot"] == "20250101T000000Z"
     assert text["sources"] == ""
     assert "COPY packages" in text["Dockerfile"]
     assert not {"root", "tmp", "run"} & set(text["pruned"].split())

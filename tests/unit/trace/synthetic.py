@@ -162,7 +162,7 @@ class Simulation:
         oldest: set[int] = set()
         for job in self.pending:
             mine = job.task == self.running
-            part = kind if mine or kind in ("hypervisor", "blocked") else "own"
+            part = kind if mine or kind in ("hypervisor", "blocked", "interrupts") else "own"
             job.parts["backlog" if job.task in oldest else part] += step
             oldest.add(job.task)
 

@@ -1,0 +1,122 @@
+"""What can be seen of a run's traces: figures, exports, the report, the difference of two runs.
+
+What decodes and draws is imported where it is used: it is large, and nothing else needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import rundir
+from lab.api.context import Context
+from lab.errors import LabError, UsageError
+from lab.machine.merge import Zeros, find_zeros, merge
+from lab.rundir import RunDir
+
+if TYPE_CHECKING:
+    from lab.trace.timeline import Line, Timeline
+
+#: Export format → the file's name in the run's folder, if no other is asked for.
+FORMATS = {"perfetto": "timeline.pftrace", "chrome": "timeline.json", "csv": "timeline.csv"}
+REPORT = "report.html"
+
+
+def trace_timeline(context: Context, run: str) -> Timeline:
+    """Everything that a run left, on one clock. ``run``: see :func:`lab.rundir.find_run`.
+
+    Raises:
+        UsageError: there is no such run. LabError: it has no trace.
+    """
+    from lab.trace import timeline
+
+    folder = _run(context, run)
+    return timeline.load(folder, _lines(folder))
+
+
+def trace_stats(context: Context, run: str) -> dict[str, Any]:
+    """The figures of tasks, vCPUs, PCPUs and delays, in seconds."""
+    from lab.trace import stats
+
+    return stats.figures(trace_timeline(context, run))
+
+
+def trace_export(context: Context, run: str, to: str, out: Path | None = None) -> Path:
+    """Write a run's timeline for another program; returns the file.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if to not in FORMATS:
+        raise UsageError(f"there is no export to {to}", hint=f"one of: {', '.join(FORMATS)}")
+    from lab.trace import tracks
+
+    timeline = trace_timeline(context, run)
+    path = out or _run(context, run).path / FORMATS[to]
+    _writable(path)
+    _writer(to)(timeline, tracks.build(timeline), path)
+    return path
+
+
+def trace_report(context: Context, run: str, out: Path | None = None) -> Path:
+    """Write a run's report, one HTML page; returns the file."""
+    from lab.trace import report
+
+    timeline = trace_timeline(context, run)
+    path = out or _run(context, run).path / REPORT
+    _writable(path)
+    report.write(timeline, path)
+    return path
+
+
+def trace_diff(context: Context, one: str, other: str) -> dict[str, Any]:
+    """Where two runs part, and how their figures differ; see :func:`lab.trace.diff.compare`."""
+    from lab.trace import diff
+
+    return diff.compare(trace_timeline(context, one), trace_timeline(context, other))
+
+
+def _run(context: Context, word: str) -> RunDir:
+    found = rundir.find_run(context.runs, word or "latest")
+    if found is None:
+        raise UsageError(
+            f"there is no run {word or 'latest'} in {context.runs}",
+            hint="a folder, a run's id, latest, a lab's name, or NAME/latest",
+        )
+    return found
+
+
+def _lines(folder: RunDir) -> Iterator[Line]:
+    """The consoles' lines; dom0's counter is related to Xen's as the trace says, if it does."""
+    from lab.trace import timeline
+
+    files = folder.consoles()
+    clock = timeline.describe(folder.trace_dir / "clock.json")
+    offset, frequency = clock.get("counter_offset_dom0"), clock.get("frequency")
+    zeros = find_zeros(files["xen"]) if "xen" in files else Zeros()
+    if isinstance(offset, int) and isinstance(frequency, int) and frequency > 0:
+        zero = clock.get("xen_zero")
+        zero = zero if isinstance(zero, int) else 0
+        zeros = Zeros((offset - zero) / frequency, zeros.kernel)
+    for entry in merge(files, folder.times_file, zeros):
+        yield timeline.Line(entry.time, entry.line.console, entry.line.text)
+
+
+def _writer(to: str) -> Any:
+    if to == "perfetto":
+        from lab.trace import perfetto
+
+        return perfetto.write
+    if to == "chrome":
+        from lab.trace import chrome
+
+        return chrome.write
+    from lab.trace import sheet
+
+    return sheet.write
+
+
+def _writable(path: Path) -> None:
+    if path.is_dir() or not path.parent.is_dir():
+        raise LabError(f"{path} is no file that can be written", hint="choose another: --out FILE")

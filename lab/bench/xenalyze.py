@@ -1,0 +1,82 @@
+"""Xen's own reader of its traces, to compare with: ``xenalyze`` of Debian's xen-utils-common.
+
+Nobody needs it to use the lab. It comes from ``$LAB_XENALYZE``, from PATH, or out of the
+package, which the lab's archive code fetches once and checks.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.images import archive, deb
+from lab.model import Toolchain
+from lab.store import cache_root
+from lab.util import files, process
+
+#: Where the package is taken from, and what it is called there.
+SUITE, ARCH, PACKAGE, PROGRAM = "bookworm", "amd64", "xen-utils-common", "/usr/bin/xenalyze"
+_SWITCH = re.compile(rb"sched_switch prev d(\d+)v\d+ next d(\d+)v\d+")
+
+
+def installed() -> Path | None:
+    """The one that is here already."""
+    named = os.environ.get("LAB_XENALYZE") or shutil.which("xenalyze")
+    return Path(named) if named else None
+
+
+def find(toolchain: Toolchain) -> Path:
+    """The one that is here, or else the package's.
+
+    Raises:
+        LabError: the package cannot be had, or its program cannot run on this machine.
+    """
+    if found := installed():
+        return found
+    if platform.machine() != "x86_64":
+        raise LabError("xenalyze comes from a package for amd64, which this machine is not")
+    cache = cache_root()
+    chosen = archive.resolve(
+        toolchain, cache, suite=SUITE, arch=ARCH, wanted=[PACKAGE], keep=[PACKAGE]
+    )
+    packages = archive.fetch(toolchain, cache, chosen)
+    path = cache / "bench" / f"xenalyze-{packages[0].sha256[:16]}"
+    if not path.exists():
+        data = deb.tree(packages, lambda name: name == PROGRAM).data(PROGRAM)
+        if not data:
+            raise LabError(f"package {PACKAGE} has no {PROGRAM}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomic(path, data)
+        path.chmod(0o755)
+    return path
+
+
+def summary(program: Path, trace: Path, frequency: int) -> float:
+    """Seconds that ``xenalyze --summary`` takes for a file.
+
+    Raises:
+        LabError: it did not get to its end.
+    """
+    done = process.run([str(program), "--cpu-hz", str(frequency), "--summary", str(trace)])
+    if done.returncode:
+        raise LabError("xenalyze failed", tail=done.stderr.decode(errors="replace")[-2000:])
+    return done.seconds
+
+
+def switches(program: Path, trace: Path, frequency: int) -> dict[int, int]:
+    """How often a vCPU of each domain was switched to, as xenalyze's dump has it.
+
+    Raises:
+        LabError: it did not get to its end.
+    """
+    done = process.run([str(program), "--cpu-hz", str(frequency), "--dump-all", str(trace)])
+    if done.returncode:
+        raise LabError("xenalyze failed", tail=done.stderr.decode(errors="replace")[-2000:])
+    found: dict[int, int] = {}
+    for match in _SWITCH.finditer(done.stdout):
+        found[int(match[2])] = found.get(int(match[2]), 0) + 1
+    return found

@@ -1,0 +1,143 @@
+"""Tasks on traces: figures, exports, the report, the difference of two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import api
+from lab.cli.glue import command, print_json, say
+from lab.progress import Progress
+from lab.util.terminal import escape, table
+
+_LABS = "the file that describes the labs"
+_JSON = "print JSON for programs"
+_OUT = "the file to write (default: in the run's folder)"
+Row = Mapping[str, Any]
+
+
+def _context(labs: str) -> api.Context:
+    return api.Context(Path(labs), None, Progress())
+
+
+@command("trace.export", words=("run",), optional=("run",), labs=_LABS, out=_OUT,
+         to="perfetto, chrome or csv")  # fmt: skip
+def trace_export(run: str, to: str = "perfetto", out: str = "", labs: str = "labs.yaml") -> None:
+    """Write a run's timeline for another program. RUN: a folder, an id, latest, a lab's name."""
+    path = api.trace_export(_context(labs), run, to, Path(out) if out else None)
+    print(path)
+    if to == "perfetto":
+        say("open it with https://ui.perfetto.dev (it stays in the browser)")
+
+
+@command("trace.report", words=("run",), optional=("run",), labs=_LABS, out=_OUT)
+def trace_report(run: str, out: str = "", labs: str = "labs.yaml") -> None:
+    """Write a run's report: one HTML page with the timeline, figures and consoles."""
+    print(api.trace_report(_context(labs), run, Path(out) if out else None))
+
+
+@command("trace.stats", words=("run",), optional=("run",), labs=_LABS, json=_JSON)
+def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
+    """When a run's tasks really ran, and what kept them waiting. Times are milliseconds."""
+    found = api.trace_stats(_context(labs), run)
+    if json:
+        print_json(found)
+        return
+    blocks = [_tasks(found["tasks"]), _parts(found["tasks"]), _vcpus(found["vcpus"]),
+              _pcpus(found["pcpus"]), _delays(found["delays"])]  # fmt: skip
+    print("\n\n".join(block for block in blocks if block))
+    for note in found["trace"]["notes"]:
+        say(f"note: {note}")
+
+
+@command("trace.diff", words=("one", "other"), labs=_LABS, json=_JSON)
+def trace_diff(one: str, other: str, labs: str = "labs.yaml", json: bool = False) -> None:
+    """The first event where two runs part, and how their figures differ."""
+    found = api.trace_diff(_context(labs), one, other)
+    if json:
+        print_json(found)
+        return
+    print(_parting("with their times", found["exact"]))
+    if found["exact"]["same"]:
+        return
+    print(_parting("in their order, whatever the times", found["order"]))
+    rows = [
+        [row["what"], _number(row["one"]), _number(row["other"]), _number(row["change"])]
+        for row in found["figures"]
+    ]
+    if rows:
+        print()
+        print(table(rows, header=["Figure", "One", "Other", "Change"]))
+
+
+def _parting(how: str, found: Row) -> str:
+    if found["same"]:
+        return f"the same {found['events']} events {how}"
+    lines = [f"{how}: the same for {found['index']} events, then"]
+    lines += [f"    both   {escape(event)}" for event in found["before"]]
+    lines += [f"    one    {escape(event)}" for event in found["one"] or ["(ends)"]]
+    lines += [f"    other  {escape(event)}" for event in found["other"] or ["(ends)"]]
+    return "\n".join(lines)
+
+
+def _tasks(rows: Sequence[Row]) -> str:
+    cells = [
+        [f"{row['guest']}/{row['task']}", row["priority"], _ms(row["period"]), row["jobs"],
+         row["misses"], *_some(row["jitter"]), *_some(row["response"])]
+        for row in rows
+    ]  # fmt: skip
+    each = ("min", "p50", "p99", "p99.9", "max")
+    header = ["Task", "Prio", "Period", "Jobs", "Late", *(f"jitter {name}" for name in each),
+              *(f"resp {name}" for name in each)]  # fmt: skip
+    return table(cells, header=header) if cells else ""
+
+
+def _parts(rows: Sequence[Row]) -> str:
+    names = ("execution", "interrupts", "own", "hypervisor", "blocked", "backlog")
+    cells = []
+    for row in rows:
+        values = (_pair(row[name]) for name in names)
+        cells.append([f"{row['guest']}/{row['task']}", *values])
+    header = ["Mean of a response, max", *(f"{name}" for name in names)]
+    return table(cells, header=header) if cells else ""
+
+
+def _vcpus(rows: Sequence[Row]) -> str:
+    cells = [
+        [row["name"], *(f"{row[state]['share']:.1%}" for state in ("running", "runnable",
+         "blocked")), _ms((row["runnable"]["each"] or {}).get("max", 0.0)), row["wakes"]]
+        for row in rows
+    ]  # fmt: skip
+    header = ["vCPU", "running", "runnable", "blocked", "longest wait", "wakes"]
+    return table(cells, header=header) if cells else ""
+
+
+def _pcpus(rows: Sequence[Row]) -> str:
+    cells = [
+        [f"CPU {row['pcpu']}", ", ".join(f"{one['name']} {one['share']:.1%}" for one in row["who"])]
+        for row in rows
+    ]
+    return table(cells, header=["CPU", "who ran"]) if cells else ""
+
+
+def _delays(rows: Sequence[Row]) -> str:
+    cells = [[row["victim"], row["culprit"], _ms(row["seconds"])] for row in rows]
+    return table(cells, header=["Who waited", "for whom", "ms"]) if cells else ""
+
+
+def _some(summary: Row | None) -> list[str]:
+    names = ("min", "p50", "p99", "p999", "max")
+    return [_ms(summary[name]) if summary else "" for name in names]
+
+
+def _pair(summary: Row | None) -> str:
+    return f"{_ms(summary['mean'])}, {_ms(summary['max'])}" if summary else ""
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.3f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.9g}"

@@ -1,0 +1,173 @@
+"""The lock, as a user meets it: a changed hash, a replaced version, the same bytes elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import lock, rundir
+from lab.api import Context, Locked, check_lock
+from lab.lock import Lock
+from lab.util import process
+from system.world import LONGEST, ROOT, World
+
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def place(world: World) -> Path:
+    """A folder with the labs that ship, for a lock beside them."""
+    folder = world.folder / "locked"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "images").symlink_to(ROOT / "images")
+    shutil.copy(ROOT / "labs.yaml", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared() -> Locked:
+    """What is built here, compared with the lock that ships."""
+    return check_lock(Context(ROOT / "labs.yaml"))
+
+
+def skip_if_gone(compared: Locked, *names: str) -> None:
+    """What only the locked packages can show cannot be shown with others; without names: any."""
+    for line in compared.changes:
+        if line.startswith("package ") and (not names or line.split()[1] in names):
+            pytest.skip(f"the archive does not have what is locked: {line}")
+
+
+def relock(folder: Path, name: str, change: Change) -> None:
+    """The lock that ships, with a change to the first file of one package."""
+    data = json.loads((ROOT / lock.NAME).read_text())
+    parts = (data["toolchain"], *data["archives"].values())
+    change(next(pin for part in parts for pin in part if pin["name"] == name))
+    (folder / lock.NAME).write_text(json.dumps(data))
+
+
+def other_hash(pin: dict[str, Any]) -> None:
+    pin["sha256"] = pin["sha256"][1:] + ("1" if pin["sha256"][0] == "0" else "0")
+
+
+def never_there(pin: dict[str, Any]) -> None:
+    pin["file"] = pin["file"].replace(pin["version"].replace(":", "%3a"), "0.1-1")
+    pin["version"] = "0.1-1"
+
+
+# A .dsc of the Xen source is not used by this lab at all; the lock is checked all the same.
+@pytest.mark.parametrize("name", ["make", "busybox-static", "libxen-dev", "micropython", "xen"])
+def test_one_changed_hash_names_its_package(
+    world: World, place: Path, compared: Locked, name: str
+) -> None:
+    """With everything cached: exit status 3, at once, and nothing was started."""
+    skip_if_gone(compared, name)
+    relock(place, name, other_hash)
+    said = world.run("lab.up", cwd=place, status=3)
+    assert f"package {name} " in said.err
+    assert "is not the one in labs.lock" in said.err
+    assert not (place / "runs").exists() or not list((place / "runs").rglob("manifest.json"))
+
+
+def test_a_replaced_version_is_told_and_recorded(
+    world: World, place: Path, compared: Locked
+) -> None:
+    """A lab comes up with what the archive has now; where that is forbidden, it does not."""
+    gone = any(line.startswith("package ") for line in compared.changes)
+    named = "the archive has other versions" if gone else "busybox-static (armhf): 0.1-1 → "
+    relock(place, "busybox-static", never_there)
+    said = world.run("lab.run", "hello", "--locked", cwd=place, status=3)
+    assert named in said.out + said.err
+    said = world.run("lab.run", "hello", cwd=place)
+    (told,) = [one for one in said.err.splitlines() if "busybox-static" in one]
+    assert told.startswith("drifted: busybox-static (armhf): 0.1-1 → ")
+    run = rundir.latest_run(place / "runs", "hello")
+    assert run
+    manifest = run.manifest()
+    assert {one["name"]: one["locked"] for one in manifest["lock"]["drift"]}[
+        "busybox-static"
+    ] == "0.1-1"
+    assert manifest["lock"]["digest"] == lock.load(place / lock.NAME).digest
+    again = world.run("image.build", cwd=place, env={"LAB_LOCKED": "1"}, status=3)
+    assert named in again.err
+    assert "not the locked versions" in world.run("doctor", cwd=place).out
+
+
+def test_the_lock_is_of_this_checkout(compared: Locked) -> None:
+    """Its digests are those of the images that are built here."""
+    skip_if_gone(compared)
+    assert compared.changes == (), "./inv image.lock --update moves the lock"
+
+
+# ---------------------------------------------------------------- the same bytes
+
+#: Builds everything and prints what it is.
+BUILD = """
+import json, os, sys
+from pathlib import Path
+import lab
+from lab.api import Context
+from lab.api.locking import built
+assert lab.__file__.startswith(sys.argv[1]), lab.__file__
+os.umask(int(sys.argv[2], 8))
+context = Context(Path(sys.argv[1], "labs.yaml"), "rootfs")
+workshop = context.workshop()
+images = built(context, workshop)
+print(json.dumps({"uid": os.getuid(), "key": workshop.toolchain.key, "images": images}))
+"""
+
+
+def test_two_builds_are_the_same_bytes(world: World, tmp_path: Path) -> None:
+    """Another user, umask, locale, time zone, path and cache, and files of another day."""
+    here = build(ROOT, "022", (), {"LAB_CACHE": str(world.cache)})
+    there = tmp_path / "elsewhere, mit Umlaut ü"
+    cache = there / "cache"
+    checkout = copied(there / "checkout")
+    filled(cache, world.cache)
+    env = {"LAB_CACHE": str(cache), "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu",
+           "USER": "somebody", "HOME": str(there), "SOURCE_DATE_EPOCH": "1"}  # fmt: skip
+    other = ("unshare", "--user", "--map-user=4321", "--map-group=4321")
+    again = build(checkout, "077", other, env)
+    assert (here.pop("uid"), again.pop("uid")) == (os.getuid(), 4321)
+    assert again == here
+
+
+def build(checkout: Path, umask: str, before: tuple[str, ...], env: dict[str, str]) -> Any:
+    """What a checkout builds, with its own code."""
+    line = [*before, sys.executable, "-c", BUILD, str(checkout), umask]
+    done = process.run(line, cwd=checkout, env=env, timeout=LONGEST)
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def copied(to: Path) -> Path:
+    """This checkout with files of another day, which only their owner may read."""
+    for name in ("lab", "images", "dockerfiles", "labs.yaml", lock.NAME):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        to.mkdir(parents=True, exist_ok=True)
+        copy(source, to / name)
+    for path in to.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (1e9, 1e9))
+    return to
+
+
+def filled(cache: Path, by: Path) -> None:
+    """A cache with the toolchain and the packages of another, and nothing that was built."""
+    cache.mkdir(parents=True)
+    (cache / "toolchain").symlink_to(by / "toolchain")
+    pins: Lock = lock.load(ROOT / lock.NAME)
+    names = {pin.sha256 for part in pins.archives.values() for pin in part}
+    for name in names:
+        if (by / "packages" / name).is_dir():
+            shutil.copytree(by / "packages" / name, cache / "packages" / name)
+    if (by / "apt/resolutions").is_dir():
+        shutil.copytree(by / "apt/resolutions", cache / "apt/resolutions")

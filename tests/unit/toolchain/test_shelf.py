@@ -1,0 +1,137 @@
+"""Which tree is for which lock: exactly the locked one, one from elsewhere, or a newer one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from lab.errors import ToolchainError
+from lab.lock import Pin
+from lab.toolchain import shelf, tree
+from lab.toolchain.shelf import Tree
+from lab.util import debian, files
+from toolchain.conftest import Fakes
+
+#: mmdebstrap with an archive that has make 4.4 alone; what a file holds is its name.
+ARCHIVE = """
+import pathlib
+names = [one for a in sys.argv if a.startswith("--include=") for one in a[10:].split(",")]
+for name in names:
+    if name.startswith("make=") and name != "make=4.4":
+        sys.exit("E: Version '" + name[5:] + "' for 'make' was not found")
+tree = pathlib.Path(next(a for a in sys.argv if a.endswith("/tree")))
+for name in ("var/cache/apt/archives", "etc/apt", "usr/share/base-passwd"):
+    (tree / name).mkdir(parents=True)
+for name in ("usr/share/base-passwd/passwd.master", "usr/share/base-passwd/group.master",
+             "var/cache/apt/archives/make_4.4_amd64.deb", "etc/apt/sources.list"):
+    (tree / name).write_text("make_4.4_amd64.deb")
+"""
+
+
+@pytest.fixture(autouse=True)
+def archive(monkeypatch: pytest.MonkeyPatch, fakes: Fakes) -> None:
+    monkeypatch.setattr(debian, "archive_of_this_machine", lambda: None)
+    monkeypatch.setattr(debian, "proxies_of_this_machine", lambda: ())
+    fakes.add("mmdebstrap", ARCHIVE)
+
+
+def make(cache: Path, *locked: Pin, strict: bool = False) -> Tree:
+    return tree.make(cache, lambda _: None, locked, strict=strict)
+
+
+@pytest.fixture
+def now(tmp_path: Path) -> Pin:
+    """What the archive has."""
+    (found,) = make(tmp_path / "other").pins
+    return found
+
+
+@pytest.fixture
+def old(now: Pin) -> Pin:
+    """What it had."""
+    return dataclasses.replace(now, version="4.3", sha256="0" * 64, file="make_4.3_amd64.deb")
+
+
+def test_the_locked_versions_are_asked_for(tmp_path: Path, now: Pin, fakes: Fakes) -> None:
+    """All of them by version and nothing else; found again for the same lock, made once."""
+    made = make(tmp_path, now, strict=True)
+    assert made.pins == (now,)
+    assert shelf.find(tmp_path, [now], strict=True) == made
+    assert make(tmp_path, now) == made
+    asked = [call for call in fakes.calls("mmdebstrap") if str(tmp_path / "toolchain") in str(call)]
+    assert len(asked) == 1
+    assert [word for word in asked[0] if "include" in word] == ["--include=make=4.4"]
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_other_bytes_name_the_package(tmp_path: Path, now: Pin, cached: bool) -> None:
+    """Whether the tree is there or made now; then nothing of it is kept."""
+    if cached:
+        make(tmp_path, now)
+    with pytest.raises(ToolchainError, match=r"package make 4\.4 .*labs\.lock"):
+        make(tmp_path, dataclasses.replace(now, sha256="0" * 64))
+    assert len([*(tmp_path / "toolchain").glob("*/tree")]) == cached
+
+
+def test_a_replaced_version_drifts(tmp_path: Path, now: Pin, old: Pin, fakes: Fakes) -> None:
+    """The newest is made for this lock, and is found again for it and for its own."""
+    made = make(tmp_path, old)
+    assert made.pins == (now,)
+    calls = len(fakes.calls("mmdebstrap"))
+    assert shelf.find(tmp_path, [old]) == make(tmp_path, old) == made
+    assert shelf.find(tmp_path, [now], strict=True) == made
+    assert shelf.find(tmp_path, [old], strict=True) is None
+    assert len(fakes.calls("mmdebstrap")) == calls
+
+
+def test_nothing_cached_is_used_under_another_lock(tmp_path: Path, now: Pin, old: Pin) -> None:
+    """Only what was chosen for this one."""
+    make(tmp_path, old)
+    assert shelf.find(tmp_path, [dataclasses.replace(old, version="4.2")]) is None
+    assert shelf.find(tmp_path, [dataclasses.replace(now, version="4.2")]) is None
+
+
+def test_strict_forbids_drift(tmp_path: Path, old: Pin, fakes: Fakes) -> None:
+    """It names the package; a tree that drifted before is no excuse, and is not made again."""
+    with pytest.raises(ToolchainError, match=r"make \(amd64\): 4\.3 → 4\.4"):
+        make(tmp_path, old, strict=True)
+    assert not [*(tmp_path / "toolchain").glob("*/tree")]
+    make(tmp_path, old)
+    calls = len(fakes.calls("mmdebstrap"))
+    with pytest.raises(ToolchainError, match=r"make \(amd64\): 4\.3 → 4\.4"):
+        make(tmp_path, old, strict=True)
+    assert len(fakes.calls("mmdebstrap")) == calls + 1
+
+
+def test_older_files_from_elsewhere_come_before_drift(
+    tmp_path: Path, now: Pin, old: Pin, fakes: Fakes
+) -> None:
+    """They are asked for with the newest tree, unpacked, and checked as any other."""
+    deb = tmp_path / "make_4.3_amd64.deb"
+    deb.write_text("older")
+    fakes.add("dpkg-deb", 'print("tar")')
+    unpack = "import pathlib; top = pathlib.Path(next(a for a in sys.argv if '/tree' in a)[12:])\n"
+    fakes.add(
+        "tar",
+        unpack
+        + """
+for name in ("passwd", "group"):
+    (top / "usr/share/base-passwd").mkdir(parents=True, exist_ok=True)
+    (top / "usr/share/base-passwd" / (name + ".master")).write_text(name)
+""",
+    )
+    asked: list[Tree] = []
+
+    def older(newest: Tree) -> list[Path]:
+        asked.append(newest)
+        return [deb]
+
+    with pytest.raises(ToolchainError, match=r"package make 4\.3"):
+        tree.make(tmp_path, lambda _: None, [old], older=older)
+    right = dataclasses.replace(old, sha256=files.sha256_file(deb), size=5)
+    made = tree.make(tmp_path, lambda _: None, [right], strict=True, older=older)
+    assert made.pins == (right,)
+    assert asked[-1].pins == (now,)
+    assert (made.path / "etc/apt/sources.list").is_file()
