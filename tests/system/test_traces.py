@@ -186,6 +186,21 @@ def test_a_crashed_guest_is_read_to_the_end(world: World) -> None:
     assert run.json("xen")["complete"] is True
 
 
+def test_a_matrix_compares_what_ran(world: World) -> None:
+    """A lab that fails is a cell with its reason; the table and the picture are there."""
+    said = json.loads(world.run("lab.matrix", "tiny", "--json", status=1).out)
+    good, bad = said["outcome"]["cells"]
+    assert (good["problem"], bad["tasks"]) == ("", [])
+    assert "crashed" in bad["problem"]
+    tasks = {task["name"]: task for task in good["tasks"]}
+    assert set(tasks) == {"fast", "middle", "slow", "event"}
+    assert tasks["fast"]["jitter_max"] > 0
+    folder = Path(said["folder"])
+    assert "task fast" in (folder / "picture.svg").read_text()
+    assert (folder / "picture.png").stat().st_size > 10000
+    assert "| one | good |" in (folder / "table.md").read_text()
+
+
 def test_a_traced_guest_can_be_injected_and_replaced(world: World) -> None:
     """Also into a lab that had none; `lab.down` collects, and counts both lives."""
     world.run("lab.up", "hello")
