@@ -73,7 +73,7 @@ def claimed(lab: LabDir, name: str, command: str) -> Iterator[int]:
         BusyError: somebody else prepares or runs it; names them.
     """
     with _sweeping():
-        handle = files.try_lock(rundir.lock_file(lab))
+        handle = _lock(lab)
         if handle is not None:
             _say_who(lab, handle, {"command": command, **_ourselves()})
     if handle is None:
@@ -138,6 +138,18 @@ def maker(lab: LabDir) -> HostProgram | None:
     return None
 
 
+def _lock(lab: LabDir) -> int | None:
+    """Take the lock if it and its twin are free. The twin stays free: its machine's to take."""
+    handle = files.try_lock(rundir.lock_file(lab))
+    twin = None if handle is None else files.try_lock(files.twin(rundir.lock_file(lab)))
+    if twin is not None:
+        os.close(twin)
+    elif handle is not None:
+        os.close(handle)
+        return None
+    return handle
+
+
 def interrupt(lab: LabDir) -> bool:
     """Have the command that is at work on the lab stop, as Ctrl-C does; whether there was one.
 
@@ -182,7 +194,7 @@ def sweep() -> list[str]:
             abandoned = live.abandoned if live else maker(lab) is None
             if abandoned:
                 _kill(lab, live.record if live else None)
-            handle = files.try_lock(rundir.lock_file(lab))
+            handle = _lock(lab)
             if handle is None:
                 continue
             try:

@@ -20,7 +20,7 @@ from lab import live, rundir
 from lab.errors import BusyError, UsageError
 from lab.model import Door, ProgramRecord, State
 from lab.rundir import LabDir, RunDir
-from lab.util import process
+from lab.util import files, process
 
 #: Claims the lab named by its arguments, says so, and waits for the end of its input.
 HOLDER = """
@@ -108,6 +108,22 @@ def test_a_lab_has_one_holder(lab: LabDir) -> None:
     assert live.maker(lab) is None
     with live.claimed(lab, "one", "lab.run"):
         pass
+
+
+def test_a_machine_in_a_container_holds_the_twin(lab: LabDir, run: RunDir) -> None:
+    """What cannot inherit the lock locks its twin: the lab is taken, and no sweep touches it."""
+    with live.claimed(lab, "one", "lab.up"):
+        lab.make()
+        live.record_intent(lab, "one", run, Door.DOCKER, kept=True)
+        lab.record(state=State.GUESTS)
+    handle = files.try_lock(files.twin(rundir.lock_file(lab)))
+    assert handle is not None
+    assert live.sweep() == []
+    with pytest.raises(BusyError), live.claimed(lab, "one", "lab.up"):
+        pass
+    os.close(handle)
+    assert len(live.sweep()) == 1
+    assert live.find(lab) is None
 
 
 def test_of_many_at_once_one_wins(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.unit.trace.encode import BLOCKED, RUNNABLE, XenTrace, write_guest
+from tracing.encode import BLOCKED, RUNNABLE, XenTrace, write_guest
 
 HZ = 62_500_000
 MS = HZ // 1000
