@@ -14,6 +14,7 @@ from lab.cli.labs import (
     LABS_HELP,
     LOCKED_HELP,
     context_of,
+    is_cold,
 )
 from lab.cli.show import short, show_comparison, show_run
 from lab.errors import UsageError
@@ -36,6 +37,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             publish: bool = False) -> int:  # fmt: skip
     """Boot, wait for what the lab expects, collect, stop; the exit status is the verdict."""
     context = context_of(labs, door, force, locked)
+    cold = is_cold(cold)
     if repeat:
         return _repeated(context, name or DEFAULT, repeat, cold, json)
     if verify:

@@ -103,7 +103,8 @@ class World:
             subprocess.Popen(
                 argv,
                 cwd=cwd or self.folder,
-                env={**os.environ, **(env or {})},
+                # A lab that is really booted passes through every stage that can fail.
+                env={**os.environ, "LAB_COLD": "1", **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
