@@ -25,8 +25,11 @@ def context_of(labs: str, door: str = "", force: bool = False, locked: bool = Fa
 
 
 def is_cold(option: bool) -> bool:
-    """``--cold``, or ``LAB_COLD`` in the environment: no template is used or made."""
-    return option or os.environ.get("LAB_COLD", "0") not in ("", "0")
+    """Whether templates stay out of it: unless ``LAB_COLD=0`` asks for them.
+
+    A restored lab does not take what is typed on a guest's console yet.
+    """
+    return option or os.environ.get("LAB_COLD", "1") != "0"
 
 
 @command("lab.up", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,

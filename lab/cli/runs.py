@@ -21,7 +21,7 @@ from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table
 
-_CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
+_CLOCK = "host or virtual (default: what labs.yaml says, else host)"
 
 
 @command("lab.run", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,

