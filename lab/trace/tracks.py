@@ -14,7 +14,7 @@ from lab.trace.events import Runstate
 from lab.trace.guest import Event, Guest
 from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
 from lab.trace.jobs import Jobs, Lives
-from lab.trace.spans import NONE, Spans, Times, intersect, spans
+from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
 NO_TIMES: Times = np.zeros(0, np.int64)
@@ -130,6 +130,7 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
         (f"interrupt {number}", handled[numbers == number])
         for number in np.unique(numbers)[:1024].tolist()
     ]
+    parts.append(("records lost", subtract(guests.lost(guest), handled)))
     yield _track(f"interrupts/{guest.name}", "interrupts", of_guest(guest), "interrupts", parts)
     ticks = guest.of(Event.TICK)["counter"].astype(np.int64)
     labels = np.zeros(len(ticks), np.int32)

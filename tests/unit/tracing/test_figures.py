@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 
 from lab.errors import LabError
 from lab.rundir import RunDir
-from lab.trace import align, delays, histogram, hypervisor, jobs, stats, timeline
+from lab.trace import align, delays, histogram, hypervisor, jobs, stats, timeline, xentrace
 from lab.trace import guest as guests
-from lab.trace.events import Runstate
+from lab.trace.events import Events, Reading, Runstate
 from lab.trace.guest import RECORD
 from lab.trace.timeline import Timeline
 from tracing.encode import BLOCKED, LOST, RUNNABLE, RUNNING, XenTrace, guest_records
@@ -52,6 +53,16 @@ def test_without_marks_delays_tell() -> None:
     assert (mine.ended - mine.released).tolist() == [475] * 5
     assert mine.period == 10 * MS
     assert not mine.missed.any()
+
+
+def test_a_job_whose_end_was_lost_is_not_late() -> None:
+    """Nothing is said of it; one that really did not end is late."""
+    rows = [(0, 33, 1, 100), (5, 37, 1, 0), (6, 35, 1, 0), (7, 37, 1, 1), (8, 35, 1, 1)]
+    end = (10**6, 17, 1, 1)
+    for lost, late in (([(20, 65535, 0, 3)], 0), ([], 2)):
+        raw = np.frombuffer(guest_records([*rows, *lost, end]), RECORD)
+        mine = jobs.find(guests.build("g", raw, {"frequency": HZ}))
+        assert sum(int(each.missed.sum()) for each in mine.values()) == late
 
 
 def test_figures_are_those_of_the_jobs(simulation: Simulation, seen: Timeline) -> None:
@@ -125,14 +136,8 @@ def test_nothing_is_known_of_what_was_lost() -> None:
     trace.change(1100, 0, me, RUNNING, BLOCKED)
     trace.change(1100, 0, idle, RUNNABLE, RUNNING)
     trace.change(1300, 0, idle, RUNNING, RUNNABLE)
-    folder_raw = trace.bytes()
-    from io import BytesIO
-
-    from lab.trace import xentrace
-    from lab.trace.events import Events, Reading
-
     reading = Reading()
-    events = Events.join(list(xentrace.read_stream(BytesIO(folder_raw), reading)))
+    events = Events.join(list(xentrace.read_stream(io.BytesIO(trace.bytes()), reading)))
     found = hypervisor.build(events, reading)
     vcpu = hypervisor.vcpu_id(*me)
     assert found.states.spans(vcpu, Runstate.RUNNING).tolist() == [[200, 400]]
