@@ -122,4 +122,4 @@ def show(seconds: float) -> str:
     """A time with the unit that fits."""
     if seconds >= 1:
         return f"{seconds:.2f} s"
-    return f"{seconds * 1e3:.2f} ms" if seconds >= 0.0995 * 1e-2 else f"{seconds * 1e6:.1f} us"
+    return f"{seconds * 1e3:.2f} ms" if seconds >= 0.99995e-3 else f"{seconds * 1e6:.1f} us"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, decoding
+from lab.bench import baseline, decoding, tracing
 from lab.bench.decoding import Decoding
-from lab.errors import LabError
+from lab.bench.figure import Figure, at_most, command
 from lab.images import dom0
 from lab.model import Images
-from lab.util import process
 from lab.util.deadline import Deadline
 
 #: The lab that is measured.
@@ -30,17 +25,6 @@ STAGES = (
     ("guest created", "dom0", "guests"),
     ("guest's first line", "guests", "first line"),
 )
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One row: a value with its unit, and what it is to reach, if anything."""
-
-    name: str
-    value: float
-    unit: str
-    target: str = ""
-    reached: bool | None = None
 
 
 def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
@@ -57,13 +41,14 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
         say(f"round {number} of {rounds}: naive boot")
         naive.append(baseline.boot(workshop.toolchain, images.hypervisor, stock, images.initramfs))
         say(f"round {number} of {rounds}: lab.up, lab.inject, lab.down")
-        ups.append(_command(context, "lab.up", LAB))
-        injects.append(_command(context, "lab.inject", LAB, LAB))
+        ups.append(command(context, "lab.up", LAB))
+        injects.append(command(context, "lab.inject", LAB, LAB))
         clock = Deadline(0)
         down(context, LAB)
         downs.append(clock.elapsed())
-    decoded = decoding.measure(workshop.toolchain, rounds, say)
-    return [*_figures(naive, ups, injects, downs, images), *_of_traces(decoded)]
+    decoded = _of_traces(decoding.measure(workshop.toolchain, rounds, say))
+    figures = _figures(naive, ups, injects, downs, images)
+    return [*figures, *decoded, *tracing.measure(context, rounds, say)]
 
 
 def _figures(
@@ -83,10 +68,10 @@ def _figures(
     return [
         *stages,
         Figure("lab.up, all cached", median(up["wall"] for up in ups), "s"),
-        _at_most("our own share of lab.up", own, "s", 0.5),
-        _at_most("lab.inject", inject, "s", 4.0),
+        at_most("our own share of lab.up", own, "s", 0.5),
+        at_most("lab.inject", inject, "s", 4.0),
         Figure("lab.down", median(downs), "s"),
-        _at_most("initramfs", size, "MB", 6.0),
+        at_most("initramfs", size, "MB", 6.0),
         Figure("our peak memory", max(up["peak_memory"] for up in ups) / 1e6, "MB"),
         Figure("dom0 ready", ready, "s"),
         Figure("dom0 ready, naive boot", slow, "s"),
@@ -100,26 +85,11 @@ def _of_traces(found: Decoding) -> list[Figure]:
         Figure(f"{name} decoded and merged", found.seconds, "s"),
         Figure(f"{name}, with Python's start", found.whole, "s"),
         Figure(f"{name}, xenalyze --summary", found.xenalyze, "s"),
-        _at_most("traces: decoding to xenalyze", ratio, "x", decoding.RATIO),
-        _at_most("traces: peak memory", found.memory / 1e6, "MB", decoding.MEMORY / 1e6),
+        at_most("traces: decoding to xenalyze", ratio, "x", decoding.RATIO),
+        at_most("traces: peak memory", found.memory / 1e6, "MB", decoding.MEMORY / 1e6),
     ]
-
-
-def _at_most(name: str, value: float, unit: str, limit: float) -> Figure:
-    return Figure(name, value, unit, f"< {limit:g}", value < limit)
 
 
 def _between(up: dict[str, Any], start: str | None, end: str) -> float:
     phases = up["phases"]
     return float(phases[end] - (phases[start] if start else 0.0))
-
-
-def _command(context: Context, *words: str) -> dict[str, Any]:
-    """Run one of our commands as a user does: its JSON and its wall time (s)."""
-    argv = [sys.executable, "-m", "invoke", *words, "--labs", str(context.file), "--json"]
-    clock = Deadline(0)
-    done = process.run(argv, env=dict(os.environ), timeout=300.0)
-    wall = clock.elapsed()
-    if done.returncode:
-        raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))
-    return dict(json.loads(done.stdout)) | {"wall": wall}

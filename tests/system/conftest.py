@@ -79,4 +79,5 @@ def write_labs(path: Path, **more: Any) -> None:
     data: dict[str, Any] = yaml.load((ROOT / "labs.yaml").read_text(), yaml.BaseLoader)
     data["guests"] |= guests.GUESTS | more
     data["labs"] |= guests.LABS
+    data["matrices"] |= guests.MATRICES
     path.write_text(yaml.safe_dump(data, allow_unicode=True))

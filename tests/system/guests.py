@@ -157,6 +157,11 @@ LABS: dict[str, dict[str, Any]] = {
             {"on": "flood", "line": "periodic: PASS", "within": "60s"},
         ],
     },
+    "flood": {
+        "guests": ["flood"],
+        "trace": {"xen": "sched"},
+        "expect": [{"on": "flood", "line": "periodic: PASS", "within": "60s"}],
+    },
     "crash-traced": {
         "guests": ["crash-traced"],
         "trace": {"xen": "sched-states"},
@@ -164,6 +169,8 @@ LABS: dict[str, dict[str, Any]] = {
     },
 }
 
+
+MATRICES = {"tiny": {"columns": ["good", "bad"], "rows": {"one": ["flood", "crash-traced"]}}}
 
 TEXTS = {"mine": MINE, "silent": SILENT, "liar": LIAR, "broken": "int main(void) { oops }"}
 

@@ -46,7 +46,7 @@ def test_shipped_labs_are_good(root: Path, tmp_path: Path) -> None:
     """labs.yaml of the checkout loads, whether or not the applications are there yet."""
     shutil.copy(root / "labs.yaml", tmp_path)
     shutil.copytree(root / "images/hypervisor", tmp_path / "images/hypervisor")
-    for app in ("hello", "selftest", "periodic", "noisy"):
+    for app in ("hello", "selftest", "periodic", "noisy", "trace-cost"):
         (tmp_path / "images/freertos/apps" / app).mkdir(parents=True)
     labs = config.load(tmp_path / "labs.yaml")
     shipped = {"hello", "selftest", "two-guests", "pinned", "emergency-console", "rtds", "null"}

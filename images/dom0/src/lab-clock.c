@@ -94,6 +94,7 @@ int main(int argc, char **argv)
 	struct pollfd first = { .events = POLLIN };
 	size_t found;
 	pid_t xentrace;
+	FILE *file;
 	int from;
 
 	if (argc != 2)
@@ -113,6 +114,11 @@ int main(int argc, char **argv)
 		low = yields[i] - after[i] > low ? yields[i] - after[i] : low;
 		high = yields[i] - before[i] < high ? yields[i] - before[i] : high;
 	}
+	file = fopen(CLOCK_FILE, "w");
+	if (file)
+		fprintf(file, "%llu %llu\n", (unsigned long long)low, (unsigned long long)high);
+	if (!file || fclose(file))
+		die("lab-clock: " CLOCK_FILE ": %s", strerror(errno));
 	say("clock %llu %llu %d %u", (unsigned long long)low, (unsigned long long)high, PAIRS,
 	    counter_frequency());
 	return 0;

@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 
 		if (size > left)
 			size = left;
-		bytes = map_guest(domain, address, size);
+		bytes = map_guest(domain, address, size, PROT_READ);
 		if (!bytes)
 			die("domain %u has no memory at %#llx", domain,
 			    (unsigned long long)address);

@@ -27,6 +27,8 @@
 #define SMALLEST_SIZE 4096
 #define LARGEST_SIZE (64u << 20)
 #define PIECE 1024
+#define MOST_SLOTS 4096
+#define TOGETHER 32		/* lines that are said at once */
 #define LOST 0xffff
 
 struct record {
@@ -87,7 +89,7 @@ static int begin(struct trace *t)
 		return 0;
 	if (seen.record_size != sizeof(struct record) || !seen.capacity ||
 	    seen.capacity & (seen.capacity - 1) || seen.capacity > t->size / sizeof(struct record) ||
-	    seen.task_slots > t->size / sizeof(struct task) ||
+	    seen.task_slots > MOST_SLOTS ||
 	    sizeof seen + (uint64_t)seen.task_slots * sizeof(struct task) +
 	    (uint64_t)seen.capacity * sizeof(struct record) != t->size)
 		return 0;
@@ -100,18 +102,24 @@ static int begin(struct trace *t)
 	return 1;
 }
 
-static void say_tasks(struct trace *t)
+/* Some of the tasks that are new in the table; whether there are more. */
+static int say_tasks(struct trace *t)
 {
+	static char lines[TOGETHER * (2 * NAME_SIZE + 64)];
 	uint32_t used = once(&t->header->tasks_used);
+	size_t size = 0;
 
-	for (; t->tasks_said < used && t->tasks_said < t->slots; t->tasks_said++) {
-		struct task task = t->tasks[t->tasks_said];
-		char hex[2 * sizeof task.name + 1];
+	for (int i = 0; i < TOGETHER && t->tasks_said < used && t->tasks_said < t->slots; i++) {
+		struct task task = t->tasks[t->tasks_said++];
 
-		for (size_t i = 0; i < sizeof task.name; i++)
-			sprintf(hex + 2 * i, "%02x", task.name[i]);
-		say("task %s %u %u %s", t->guest, task.id, task.priority, hex);
+		size += sprintf(lines + size, "task %s %u %u ", t->guest, task.id, task.priority);
+		for (size_t c = 0; c < sizeof task.name; c++)
+			size += sprintf(lines + size, "%02x", task.name[c]);
+		lines[size++] = '\n';
 	}
+	if (size)
+		say_lines(lines, size);
+	return t->tasks_said < used && t->tasks_said < t->slots;
 }
 
 static int put_records(struct trace *t, const struct record *records, size_t count)
@@ -174,7 +182,8 @@ static int drain(struct trace *t)
 
 	for (uint32_t piece = 0; more > 0 && piece <= 2 * t->capacity / PIECE; piece++)
 		more = take(t);
-	say_tasks(t);
+	while (say_tasks(t))
+		;
 	return more;
 }
 
@@ -232,7 +241,7 @@ int main(int argc, char **argv)
 	background(t.guest);		/* first: a guest's memory is not mapped in a child */
 	snprintf(path, sizeof path, PORTS "/trace.%s", t.guest);
 	t.port = open(path, O_WRONLY | O_CLOEXEC);
-	t.header = (const void *)map_guest(t.domain, address, t.size);
+	t.header = (const void *)map_guest(t.domain, address, t.size, PROT_READ);
 	if (t.port < 0 || !t.header)
 		die("lab-trace: %s: %s", t.guest, t.port < 0 ? path : "its memory cannot be mapped");
 	store = xs_open(0);

@@ -28,6 +28,8 @@
 #define NAME_SIZE 64
 #define LOG_TRIES 200
 #define READY_MS 10000
+/* What lab-clock found: CNTPCT minus dom0's CNTVCT lies between these two numbers. */
+#define CLOCK_FILE "/run/lab-clock"
 
 /* libxenforeignmemory, xenforeignmemory.h; the library is packaged, its header is not needed. */
 struct xenforeignmemory_handle;
@@ -100,12 +102,28 @@ __attribute__((unused)) static int put_all(int fd, const void *data, size_t size
 	return 0;
 }
 
-/* One line for the host. A port is one process's at a time: wait for our turn. */
+/* Lines for the host, together. A port is one process's at a time: wait for our turn. */
+__attribute__((unused)) static void say_lines(const char *lines, size_t size)
+{
+	int fd = -1;
+
+	for (int i = 0; i < LOG_TRIES; i++) {
+		fd = open(PORTS "/trace-log", O_WRONLY | O_CLOEXEC);
+		if (fd >= 0 || (errno != EBUSY && errno != EMFILE))
+			break;
+		usleep(5000);
+	}
+	if (fd < 0)
+		return;
+	put_all(fd, lines, size);
+	close(fd);
+}
+
 __attribute__((format(printf, 1, 2), unused)) static void say(const char *format, ...)
 {
 	char line[512];
 	va_list rest;
-	int size, fd = -1;
+	int size;
 
 	va_start(rest, format);
 	size = vsnprintf(line, sizeof line - 1, format, rest);
@@ -115,16 +133,7 @@ __attribute__((format(printf, 1, 2), unused)) static void say(const char *format
 	if ((size_t)size > sizeof line - 2)
 		size = sizeof line - 2;
 	line[size++] = '\n';
-	for (int i = 0; i < LOG_TRIES; i++) {
-		fd = open(PORTS "/trace-log", O_WRONLY | O_CLOEXEC);
-		if (fd >= 0 || (errno != EBUSY && errno != EMFILE))
-			break;
-		usleep(5000);
-	}
-	if (fd < 0)
-		return;
-	put_all(fd, line, size);
-	close(fd);
+	say_lines(line, size);
 }
 
 /* A number within bounds, or the end. */
@@ -143,8 +152,8 @@ __attribute__((unused)) static uint64_t number(const char *text, uint64_t most)
 static struct xenforeignmemory_handle *memory;
 
 /* The pages that hold `size` bytes from a guest's physical `address` on; null: not all there. */
-__attribute__((unused)) static const char *map_guest(uint32_t domain, uint64_t address,
-						     size_t size)
+__attribute__((unused)) static char *map_guest(uint32_t domain, uint64_t address, size_t size,
+					       int protection)
 {
 	size_t pages = (address % PAGE + size + PAGE - 1) / PAGE;
 	uint64_t *frames = calloc(pages, sizeof *frames);
@@ -157,7 +166,7 @@ __attribute__((unused)) static const char *map_guest(uint32_t domain, uint64_t a
 		die("no access to guests' memory: %s", strerror(errno));
 	for (size_t i = 0; i < pages; i++)
 		frames[i] = address / PAGE + i;
-	found = xenforeignmemory_map(memory, domain, PROT_READ, pages, frames, errors);
+	found = xenforeignmemory_map(memory, domain, protection, pages, frames, errors);
 	for (size_t i = 0; found && i < pages; i++)
 		if (errors[i]) {
 			xenforeignmemory_unmap(memory, found, pages);

@@ -12,12 +12,31 @@
 #include "guest.h"
 #include "xen.h"
 
+enum { SLOTS = 64 };
+
 struct lab_doorbell {
     char magic[8];
-    uint32_t port, period_us, times, reserved[3];
+    uint32_t port, period_us, times;
+    volatile uint32_t rung;             /* from here on by dom0 */
+    volatile uint64_t rung_at[SLOTS];   /* ring n at n % SLOTS */
 };
 
-struct lab_doorbell lab_doorbell __attribute__((aligned(32)));
+struct lab_doorbell lab_doorbell __attribute__((aligned(64)));
+
+uint32_t doorbell_rung(void)
+{
+    uint32_t rung = lab_doorbell.rung;
+
+    barrier_data();
+    return rung;
+}
+
+uint64_t doorbell_rung_at(uint32_t number)
+{
+    uint64_t now = counter_physical(), at = lab_doorbell.rung_at[number % SLOTS];
+
+    return at && at < now ? at : now;
+}
 
 void doorbell_ask(uint32_t period_us, uint32_t times, void (*handler)(void))
 {

@@ -32,7 +32,7 @@ static struct periodic tasks[] = {
     { .name = "middle", .priority = 4, .period_ms = 10, .work_us = 500 },
     { .name = "slow",   .priority = 3, .period_ms = 20, .work_us = 1500 },
 };
-/* Its releases are the interrupts; rung by dom0, so its period is not exact. */
+/* Its releases are when dom0 rings, so its period is not exact. */
 static struct periodic bell = { .name = "event", .priority = 6, .period_ms = 10, .work_us = 100 };
 static volatile uint32_t rung;
 static uint64_t rung_at[256];
@@ -88,13 +88,13 @@ static void on_ring(void)
 {
     BaseType_t switch_wanted = pdFALSE;
 
-    rung_at[rung % 256] = counter_physical();
-    rung++;
-    xSemaphoreGiveFromISR(ring, &switch_wanted);
+    for (uint32_t now = doorbell_rung(); rung != now; rung++) {
+        rung_at[rung % 256] = doorbell_rung_at(rung);
+        xSemaphoreGiveFromISR(ring, &switch_wanted);
+    }
     portYIELD_FROM_ISR(switch_wanted);
 }
 
-/* A notification while one is pending is not seen apart, so fewer rings than asked may come. */
 static void run_bell(void *unused)
 {
     (void)unused;

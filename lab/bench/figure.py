@@ -1,0 +1,41 @@
+"""A measured value, and how our own commands are timed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from lab.api import Context
+from lab.errors import LabError
+from lab.util import process
+from lab.util.deadline import Deadline
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row: a value with its unit, and what it is to reach, if anything."""
+
+    name: str
+    value: float
+    unit: str
+    target: str = ""
+    reached: bool | None = None
+
+
+def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure that is to stay below a limit."""
+    return Figure(name, value, unit, f"< {limit:g}", value < limit)
+
+
+def command(context: Context, *words: str) -> dict[str, Any]:
+    """Run one of our commands as a user does: its JSON and its wall time (s)."""
+    argv = [sys.executable, "-m", "invoke", *words, "--labs", str(context.file), "--json"]
+    clock = Deadline(0)
+    done = process.run(argv, env=dict(os.environ), timeout=300.0)
+    wall = clock.elapsed()
+    if done.returncode:
+        raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))
+    return dict(json.loads(done.stdout)) | {"wall": wall}
