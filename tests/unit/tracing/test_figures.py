@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,5 +169,25 @@ def test_notes_say_what_is_missing(run: RunDir, tmp_path_factory: pytest.TempPat
 def test_damaged_json_is_survived(run: RunDir) -> None:
     """The session's events: what cannot be read is passed over."""
     found = timeline.load(run).happenings
-    assert [one.time for one in found] == [3.5, None]
+    assert [one.time for one in found] == [None, None]
     assert "\x1b" not in found[0].detail
+
+
+def test_the_session_is_dated_by_the_host(tmp_path: Path, run: RunDir) -> None:
+    """Only where the host's time and the counter go together; and domains get names."""
+    folder = RunDir(tmp_path / "lab" / "id")
+    shutil.copytree(run.trace_dir, folder.trace_dir)
+    (folder.trace_dir / "noisy.records").unlink()
+    clock = {"host_at_counter_0": [999.0, 1001.0], "counter_offset_dom0": 5}
+    (folder.trace_dir / "clock.json").write_text(json.dumps(clock))
+    marks = [
+        {"time": 1002.5, "event": "mark", "what": f"created {name}"} for name in ("rt", "noisy")
+    ]
+    folder.events_file.write_text("\n".join(map(json.dumps, marks)))
+    found = timeline.load(folder)
+    assert [one.time for one in found.happenings] == [2.5, 2.5]
+    assert found.names == {0: "dom0", 0x7FFF: "idle", 1: "rt", 2: "noisy"}
+    folder.events_file.write_text("\n".join(map(json.dumps, reversed(marks))))
+    assert timeline.load(folder).names == {0: "dom0", 0x7FFF: "idle", 1: "rt"}
+    folder.update_manifest(clock="virtual")
+    assert [one.time for one in timeline.load(folder).happenings] == [None, None]
