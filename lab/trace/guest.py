@@ -26,7 +26,7 @@ RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argu
 #: At most so many records of a guest are read: 1 GB of them.
 MAX_RECORDS = 1 << 26
 #: A table of more tasks, or a longer name, is cut.
-MAX_TASKS, MAX_NAME = 4096, 32
+MAX_TASKS, MAX_NAME = 256, 32
 MAX_META = 8 << 20
 
 

@@ -17,6 +17,8 @@ from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
+#: Interrupts of more numbers are not drawn.
+MAX_INTERRUPTS = 256
 NO_TIMES: Times = np.zeros(0, np.int64)
 NO_LABELS: npt.NDArray[np.int32] = np.zeros(0, np.int32)
 
@@ -128,7 +130,7 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
     handled, numbers = guests.interrupts(guest)
     parts = [
         (f"interrupt {number}", handled[numbers == number])
-        for number in np.unique(numbers)[:1024].tolist()
+        for number in np.unique(numbers)[:MAX_INTERRUPTS].tolist()
     ]
     parts.append(("records lost", subtract(guests.lost(guest), handled)))
     yield _track(f"interrupts/{guest.name}", "interrupts", of_guest(guest), "interrupts", parts)
