@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.dom0 import xl
-from lab.dom0.agent import Agent
+from lab.dom0.agent import Dom0
 from lab.images import elf
 from lab.model import GuestImage, GuestPlan
 
@@ -14,7 +14,7 @@ TRACE, DOORBELL = "lab_trace", "lab_doorbell"
 
 
 async def replace(
-    agent: Agent, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
+    agent: Dom0, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
 ) -> None:
     """Create the domain of a guest; one of its name is destroyed first."""
     if any(domain.name == guest.name for domain in await xl.domains(agent)):

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lab import __version__, live, rundir, tracing
+from lab import __version__, booting, live, rundir, tracing
 from lab.errors import LabError
-from lab.model import GuestImage, Image, Images, Lab, Plan
+from lab.machine.template import Template
+from lab.model import Clock, GuestImage, Image, Images, Lab, Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
@@ -54,17 +55,38 @@ def stop(lab: LabDir, how: str, **manifest: Any) -> None:
         live.forget(lab)
 
 
-async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress) -> None:
-    """From off to guests that run."""
-    ram = live.ram_file(session.lab)
-    with say.stage("machine"):
-        await session.power_on(prepared.toolchain, plan, prepared.images, ram, lock)
-    with say.stage("Xen"):
-        await session.wait_xen()
-    with say.stage("dom0"):
-        await session.wait_dom0()
-        if plan.dom0_scheduling:
-            await session.schedule_dom0(plan.dom0_scheduling)
+async def boot(
+    session: Session,
+    plan: Plan,
+    prepared: Prepared,
+    lock: int,
+    say: Progress,
+    *,
+    cold: bool = False,
+    stored: Template | None = None,
+) -> None:
+    """From off to guests that run. ``cold``: not out of a template; ``stored``: out of this."""
+    how = session, plan, prepared, lock, say
+    storing = None
+    if stored:
+        await booting.restore(*how, stored)
+    else:
+        storing = await booting.to_dom0(*how, cold=cold)
+    try:
+        await _from_dom0(session, plan, prepared, say)
+    finally:
+        if storing:
+            await asyncio.gather(storing, return_exceptions=True)
+    session.run.update_manifest(phases=session.marks)
+
+
+async def _from_dom0(session: Session, plan: Plan, prepared: Prepared, say: Progress) -> None:
+    if plan.machine.clock is Clock.HOST:
+        with say.stage("dom0's agent"):
+            await booting.make_individual(session, plan.lab.name)
+            await session.let_run()
+    if plan.dom0_scheduling:
+        await session.schedule_dom0(plan.dom0_scheduling)
     if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
         with say.stage("traces"):
             await session.start_traces(plan.lab)
@@ -73,7 +95,6 @@ async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say:
             keep_elf(session.run, prepared.guests[guest.name])
             await session.inject(guest, prepared.guests[guest.name], stage.note)
     session.guests_run()
-    session.run.update_manifest(phases=session.marks)
 
 
 async def collect(session: Session, lab: Lab, say: Progress) -> None:
@@ -124,6 +145,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
             **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
+        "fingerprint": booting.parts_of_run(plan, prepared),
         "xen_args": plan.xen_args,
         "dom0_args": plan.dom0_args,
     }

@@ -5,7 +5,8 @@ JSON, sorted, one package a line, so that a change reads well in version control
     {"format": 1, "snapshot": "20261122T120000Z",
      "toolchain": [{name, version, arch, sha256, size, file}, …],
      "archives": {"bookworm/armhf": [{…}], "trixie/source": [{…}]},
-     "images": {"dom0/kernel": "<sha256>", …}}
+     "images": {"dom0/kernel": "<sha256>", …},
+     "runs": {"hello": {"digest": "<sha256>", "made of": {part: "<sha256, its beginning>"}}, …}}
 
 It ships with the lab; one beside a labs.yaml of the user's own wins there. It names no archive:
 where packages come from is the machine's business, what they are is the lock's.
@@ -66,6 +67,8 @@ class Lock:
     archives: Mapping[str, tuple[Pin, ...]] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     snapshot: str = ""
+    #: What the shipped labs' runs come to, by lab (lab.digest), and what they were made of.
+    runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:
@@ -120,7 +123,8 @@ def load(path: Path) -> Lock:
             raise ValueError(f"its format is {data['format']}, not {FORMAT}")
         archives = {name: pins_of(found) for name, found in data["archives"].items()}
         images = {str(name): str(sha256) for name, sha256 in data["images"].items()}
-        return Lock(pins_of(data["toolchain"]), archives, images, str(data["snapshot"]))
+        runs = {name: dict(found) for name, found in data.get("runs", {}).items()}
+        return Lock(pins_of(data["toolchain"]), archives, images, str(data["snapshot"]), runs)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(
             f"{path} cannot be read as a lock: {error}",
@@ -137,10 +141,15 @@ def dump(lock: Lock) -> str:
     images = [
         f"  {json.dumps(name)}: {json.dumps(sha)}" for name, sha in sorted(lock.images.items())
     ]
+    runs = [
+        f"  {json.dumps(name)}: {json.dumps(found, sort_keys=True)}"
+        for name, found in sorted(lock.runs.items())
+    ]
     sections = (
         f' "toolchain": {_lines(lock.toolchain)}',
         ' "archives": {\n' + ",\n".join(archives) + "\n }",
         ' "images": {\n' + ",\n".join(images) + "\n }",
+        *([' "runs": {\n' + ",\n".join(runs) + "\n }"] if runs else []),
     )
     return head + ",\n".join(sections) + "\n}\n"
 

@@ -17,6 +17,11 @@ RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000
 INITRAMFS_ADDRESS = 0x4C00_0000
 
+#: Where dom0's program lab-steps has its two places to stop at (virtual; nothing else of dom0,
+#: Linux or Xen has code there), and how far they are apart.
+STEPS_ADDRESS = 0x6B00_0000
+STEPS_APART = 16
+
 #: The virtio-serial ports of dom0: the agent's, a guest's console (with its name), and the
 #: index of when which byte of a guest's console arrived.
 AGENT_PORT = "org.qemu.guest_agent.0"

@@ -149,6 +149,7 @@ class LabDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.qmp_socket = path / "qmp.sock"
+        self.gdb_socket = path / "gdb.sock"
         self.agent_socket = path / "agent.sock"
         self.agent_lock = path / "agent.lock"
         self.state_file = path / "state.json"

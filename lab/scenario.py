@@ -60,7 +60,7 @@ class Judge:
 
     def __init__(self, expectations: Sequence[Expectation]) -> None:
         self._expectations = tuple(expectations)
-        self._patterns = tuple(_pattern(item) for item in expectations)
+        self._patterns = tuple(pattern(item) for item in expectations)
         self._seen: dict[int, float] = {}
         self.failure: tuple[Failure, Line] | None = None
 
@@ -179,7 +179,8 @@ def not_seen(item: Expectation) -> str:
     return f"{what} was not seen on the console of {item.on} within {item.within:g}s"
 
 
-def _pattern(item: Expectation) -> re.Pattern[str]:
+def pattern(item: Expectation) -> re.Pattern[str]:
+    """What a line must match."""
     return re.compile(item.text if item.regex else re.escape(item.text))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
@@ -20,9 +19,21 @@ from typing import Any, TypeVar
 from lab import guests, tracing
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
+from lab.dom0.steps import Steps
 from lab.errors import Dom0Error, LabError, UsageError
-from lab.machine import command, console, lines, postmortem, qmp, wires
+from lab.machine import (
+    command,
+    gdbstop,
+    lines,
+    postmortem,
+    qmp,
+    snapshot,
+    template,
+    wires,
+)
+from lab.machine.watcher import Watcher
 from lab.model import (
+    Clock,
     Domain,
     GuestImage,
     GuestPlan,
@@ -33,7 +44,7 @@ from lab.model import (
     Program,
     State,
     Toolchain,
-)
+)  # fmt: skip
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 from lab.util.deadline import Deadline
@@ -43,11 +54,6 @@ T = TypeVar("T")
 #: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
 START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
 
-#: What Xen prints when it begins to start dom0 (xen/arch/arm/domain_build.c).
-XEN_IS_UP = b"*** LOADING DOMAIN 0 ***"
-#: What dom0's kernel prints when it starts our init (init/main.c of Linux).
-DOM0_INIT = b"Run /init as init process"
-
 
 class Session:
     """A lab that is being started or that runs.
@@ -55,7 +61,6 @@ class Session:
     Attributes:
         state: how far it has come.
         marks: seconds since QEMU was started at which each thing was seen.
-        ended: set when the machine that this session started has ended.
     """
 
     def __init__(self, lab: LabDir, run: RunDir, state: State = State.OFF) -> None:
@@ -65,59 +70,114 @@ class Session:
         self.marks: dict[str, float] = {}
         self._program: Program | None = None
         self._clock = Deadline(0)
-        self._step = "its start"
-        self._ram: Path | None = None
-        self._failure: asyncio.Future[None] | None = None
-        self._xen_up = asyncio.Event()
-        self.ended = asyncio.Event()
-        self._watcher: asyncio.Task[None] | None = None
+        self._watcher = Watcher(run, lambda: self.mark("init"))
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
+        self._arriving: asyncio.Task[None] | None = None
+        self._virtual = False
+        #: Under the virtual clock: what was marked, by dom0's counter.
+        self.moments: list[dict[str, Any]] = []
+        #: dom0 at a stop of the machine; ``None`` when it runs by itself.
+        self.steps: Steps | None = None
 
     async def __aenter__(self) -> Session:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watcher:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._quiet()
+
+    async def _quiet(self) -> None:
+        await self._watcher.stop()
+        if self._arriving:
+            self._arriving.cancel()
+            await asyncio.gather(self._arriving, return_exceptions=True)
         await self._stack.aclose()
 
-    # ------------------------------------------------------------ off → xen → dom0
+    @property
+    def ended(self) -> asyncio.Event:
+        """Set when the machine that this session started has ended."""
+        return self._watcher.ended
 
     async def power_on(
-        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+        self,
+        toolchain: Toolchain,
+        plan: Plan,
+        images: Images,
+        ram: Path,
+        lock: int,
+        stored: template.Template | None = None,
     ) -> None:
-        """Start QEMU paused, connect to it, let it run."""
+        """Start QEMU, connect to it, let it run; with ``stored``, stand where that was stored."""
         self._require(State.OFF)
         wires.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
+        if stored:
+            template.lay_consoles(stored, self.run.console_dir)
         self._clock = Deadline(XEN)
-        self._program = self._start(toolchain, plan, images, ram, lock)
+        self._virtual = plan.machine.clock is Clock.VIRTUAL
+        self._program = self._start(toolchain, plan, images, ram, lock, stored)
         self.lab.record(program=asdict(self._program.record))
-        self._failure = asyncio.get_running_loop().create_future()
-        self.ended = waiting.end_of(self._program)
-        self._watcher = asyncio.create_task(self._watch(self.ended))
+        self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
-        self._qmp = await self.guarded(
-            self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
+        control = await self.guarded(self._control())
+        stub = await self.guarded(
+            self._stack.enter_async_context(gdbstop.connected(self.lab.gdb_socket))
         )
         self.mark("qmp")
+        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0)
         before = time.time()
-        await self.guarded(self._qmp.execute("cont"))
+        if stored:
+            await self.guarded(snapshot.load(control))
+            await self.guarded(self.steps.look())
+            self._enter(State.DOM0)
+        else:
+            self._arriving = asyncio.create_task(self.steps.arrive(DOM0))
         tracing.note_start(self.run, before, time.time())
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
-        self._step = "Xen to start dom0"
-        await self.guarded(self._xen_up.wait(), XEN, functools.partial(postmortem.no_xen, self.run))
+        self._watcher.step = "Xen to start dom0"
+        await self.guarded(
+            self._watcher.xen_up.wait(), XEN, functools.partial(postmortem.no_xen, self.run)
+        )
         self._enter(State.XEN)
 
     async def wait_dom0(self) -> None:
-        """Until dom0's agent answers."""
+        """Until dom0 is ready: the machine stands still there."""
         self._require(State.XEN)
-        self._step = "dom0's agent to answer"
+        self._watcher.step = "dom0 to be ready"
+        assert self._arriving is not None
+        await self.guarded(self._arriving)
+        self._enter(State.DOM0)
+
+    async def store_state(self) -> Path:
+        """The machine's device state as a file; the machine stands still before and after."""
+        return await self.guarded(snapshot.save(await self._control(), self.lab.path))
+
+    async def power_off(self) -> None:
+        """End the machine, which can then be started again, from a template."""
+        await self._quiet()
+        if self._program:
+            self._program.kill()
+        for socket in (self.lab.qmp_socket, self.lab.gdb_socket, self.lab.agent_socket):
+            socket.unlink(missing_ok=True)
+        self.state, self._qmp, self._arriving = State.OFF, None, None
+        self.steps, self.moments = None, []
+
+    async def let_run(self) -> None:
+        """The machine stands still no more; from now on dom0's agent is asked."""
+        if self.steps:
+            await self.guarded(self.steps.release())
+            self.steps = None
+        self._watcher.step = "dom0's agent to answer"
         async with self._agent(DOM0):
-            self._enter(State.DOM0)
+            self.mark("agent")
+
+    async def _to_stop(self, step: Awaitable[None], within: float, what: str) -> None:
+        def late(seconds: float) -> LabError:
+            return Dom0Error(f"{what}: not within {seconds:g} s", tail=lines.tail(log))
+
+        log = self.run.console("dom0")
+        await self.guarded(step, within, late)
 
     # ------------------------------------------------------------ guests
 
@@ -126,30 +186,30 @@ class Session:
     ) -> None:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
-        self._step = f"xl to create guest {guest.name}"
-        async with self._agent() as agent:
+        self._watcher.step = f"xl to create guest {guest.name}"
+        async with self._dom0() as agent:
             await self.guarded(guests.replace(agent, guest, image, seen))
         self.mark(f"created {guest.name}")
 
     async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
         """Give dom0 its share of the processors: words for ``xl``, without its name."""
-        async with self._agent() as agent:
+        async with self._dom0() as agent:
             await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     async def start_traces(self, lab: Lab) -> None:
         """Start what is traced, and dom0's load, before there are guests."""
         tracing.describe(self.run, lab)
-        async with self._agent() as agent:
+        async with self._dom0() as agent:
             await self.guarded(tracing.start(agent, lab))
 
     async def stop_traces(self) -> None:
         """End all traces; their last records are in the run's folder then."""
-        async with self._agent() as agent:
+        async with self._dom0() as agent:
             await self.guarded(tracing.stop(agent))
 
     def guests_run(self) -> None:
         """Say that all guests of the lab were created."""
-        self._step = "what its guests say"
+        self._watcher.step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
@@ -157,54 +217,63 @@ class Session:
         if wires.input_of(self.lab.path, guest).exists():
             return
         wires.lay_console(self.lab.path, self.run.console_dir, guest)
-        await self._plug(command.port(guest))
+        await self._plug(command.port(guest), f"{command.CONSOLES}/{guest}.log")
 
     async def add_trace(self, guest: str) -> None:
         """The same for its timing trace."""
         for device, (name, file) in command.guest_trace_ports(guest).items():
             if not (self.lab.path / f"{device}.in").exists():
                 wires.lay_trace(self.lab.path, device, self.run.trace_dir / file)
-                await self._plug(command.port_of(device, name))
+                await self._plug(command.port_of(device, name), f"{command.TRACES}/{file}")
 
-    async def _plug(self, port: dict[str, Any]) -> None:
+    async def _plug(self, port: dict[str, Any], log: str) -> None:
         device = port["chardev"]
-        backend = {"type": "pipe", "data": {"device": f"{command.LIVE}/{device}"}}
+        backend = command.backend(device, log)
         control = await self._control()
         await control.execute("chardev-add", {"id": device, "backend": backend})
         await control.execute("device_add", port)
 
     async def domains(self) -> list[Domain]:
-        async with self._agent() as agent:
+        async with self._dom0() as agent:
             return await xl.domains(agent)
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
+        if self.steps:
+            return await self.steps.run(argv, within=within)
         return await self.guarded(dom0_agent.run_in_turns(self._agent, argv, within))
 
     # ------------------------------------------------------------ inside
 
     def _start(
-        self, toolchain: Toolchain, plan: Plan, images: Images, ram: Path, lock: int
+        self,
+        toolchain: Toolchain,
+        plan: Plan,
+        images: Images,
+        ram: Path,
+        lock: int,
+        stored: template.Template | None,
     ) -> Program:
-        self._ram = ram
-        ram.parent.mkdir(parents=True, exist_ok=True)
-        ram.unlink(missing_ok=True)
-        ram.touch(mode=0o600)
-        os.truncate(ram, plan.machine.memory)
+        if stored is None:
+            wires.make_memory(ram, plan.machine.memory)
         mounts = [
-            Mount(images.hypervisor.path, f"{command.IMAGES}/xen"),
-            Mount(images.kernel.path, f"{command.IMAGES}/kernel"),
-            Mount(images.initramfs.path, f"{command.IMAGES}/initramfs"),
-            Mount(images.devicetree.path, f"{command.IMAGES}/devicetree"),
-            Mount(self.lab.path, command.LIVE, writable=True),
-            Mount(self.run.console_dir, command.CONSOLES, writable=True),
-            Mount(self.run.trace_dir, command.TRACES, writable=True),
-            Mount(ram, command.RAM, writable=True),
+            *wires.images(images),
+            *(wires.stored(stored) if stored else [Mount(ram, command.RAM, writable=True)]),
+            *wires.folders(self.lab.path, self.run.console_dir, self.run.trace_dir),
         ]
-        argv = command.qemu(plan, self.lab.tag)
+        argv = command.qemu(plan, self.lab.tag, restored=stored is not None)
         self.run.update_manifest(command=argv)
         with self.run.qemu_log.open("ab") as log:
             return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock])
+
+    @contextlib.asynccontextmanager
+    async def _dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
+        """dom0, to be told something: at a stop of the machine, else through its agent."""
+        if self.steps:
+            yield self.steps
+            return
+        async with self._agent() as agent:
+            yield agent
 
     @contextlib.asynccontextmanager
     async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
@@ -230,68 +299,14 @@ class Session:
         late: Callable[[float], LabError] | None = None,
     ) -> T:
         """The result of ``step``, unless the machine fails first or it is late."""
-        task = asyncio.ensure_future(step)
-        others: list[asyncio.Future[Any]] = [self._failure] if self._failure else []
-        try:
-            await asyncio.wait([task, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED)
-            if self._failure and self._failure.done():
-                self._failure.result()
-            if task.done():
-                return await task
-            assert late is not None
-            raise late(within or 0.0)
-        except LabError:
-            if self._failure and not self._failure.done():
-                await asyncio.wait([self._failure], timeout=0.5)
-                if self._failure.done():
-                    self._failure.result()
-            raise
-        finally:
-            if not task.done():
-                task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _watch(self, ended: asyncio.Event) -> None:
-        """Find out what the machine fails of; whoever waits for something is told."""
-        try:
-            self._fail(await self._lost(ended))
-        except OSError as error:
-            self._fail(postmortem.unrecorded(self.run, error))
-
-    async def _lost(self, ended: asyncio.Event) -> LabError:
-        """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
-        logs = {name: self.run.console(name) for name in ("xen", "dom0")}
-        with console.Follower(logs) as follower:
-            while True:
-                stopped = ended.is_set()
-                found = follower.read()
-                for line in found:
-                    self._milestone(line)
-                if any(console.failure_in(line) for line in found):
-                    await follower.aftermath(ended)
-                    failure = console.worst([*found, *follower.read()])
-                    return postmortem.lost(self.run, failure, self._step)
-                if stopped and not found:
-                    return postmortem.died(self.run, self._program, self._step, self._ram)
-                await (asyncio.sleep(0) if found else follower.change(waiting.FOREVER, ended))
-
-    def _milestone(self, line: lines.Line) -> None:
-        if line.console == "xen" and XEN_IS_UP in line.raw and not self._xen_up.is_set():
-            self._xen_up.set()
-        elif line.console == "dom0" and DOM0_INIT in line.raw:
-            self.mark("init")
-
-    def _fail(self, error: LabError) -> None:
-        if self._failure and not self._failure.done():
-            self._failure.set_exception(error)
-            self._failure.exception()  # seen: asyncio need not complain if nobody waits for it
-        with contextlib.suppress(OSError):
-            self.run.event("failed", layer=error.layer, reason=error.message)
+        return await self._watcher.guarded(step, within, late)
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""
         self.marks[what] = self._clock.elapsed()
         self.run.event("mark", what=what, after=round(self.marks[what], 4))
+        if self.steps and self._virtual and self.steps.box.frequency and what != "init":
+            self.moments.append({"what": what, "counter": self.steps.box.counter})
 
     def _enter(self, state: State) -> None:
         self.state = state

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.dom0 import tracing
-from lab.dom0.agent import Agent
+from lab.dom0.agent import Dom0
 from lab.model import Lab
 from lab.rundir import RunDir
 from lab.util import files
@@ -29,7 +29,7 @@ LOST_RECORDS = 0x1F001
 LARGEST_LOG = 128 << 20
 
 
-async def start(agent: Agent, lab: Lab) -> None:
+async def start(agent: Dom0, lab: Lab) -> None:
     """Start what is traced, and dom0's load; the guests are not there yet."""
     if lab.trace or lab.traced:
         await tracing.relate_clocks(agent)
@@ -39,7 +39,7 @@ async def start(agent: Agent, lab: Lab) -> None:
         await tracing.keep_busy(agent)
 
 
-async def stop(agent: Agent) -> None:
+async def stop(agent: Dom0) -> None:
     """End all traces; when this returns, their last records are in the run's folder."""
     await tracing.stop(agent)
 

@@ -21,6 +21,7 @@ FLOORS = (
     {"lab.bench"},
     {"lab.api"},
     {"lab.lifecycle", "lab.picture"},
+    {"lab.booting", "lab.virtual"},
     {
         "lab.config",
         "lab.plan",
@@ -32,8 +33,8 @@ FLOORS = (
         "lab.doctor",
     },
     {"lab.supplies", "lab.guests", "lab.tracing"},
-    {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"},
-    {"lab.store", "lab.rundir", "lab.progress", "lab.lock"},
+    {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace", "lab.digest"},
+    {"lab.store", "lab.rundir", "lab.progress", "lab.lock", "lab.fingerprint"},
     {"lab.util"},
     {"lab.errors"},
     {"lab.model"},

@@ -92,11 +92,15 @@ class Status:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a lab's scenario. ``phases`` are seconds since the machine was started."""
+    """One run of a lab's scenario. ``phases`` are seconds since the machine was started.
+
+    ``digest`` is what the run came to, under the virtual clock; else it is empty.
+    """
 
     report: Report
     run: Path
     phases: dict[str, float]
+    digest: str = ""
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -108,6 +112,7 @@ class Run:
             "reason": verdict.reason,
             "tail": verdict.tail.splitlines(),
             "phases": self.phases,
+            "digest": self.digest,
             "expect": [
                 {"on": r.expectation.on, "text": r.expectation.text, "seen": r.seen}
                 for r in self.report.results

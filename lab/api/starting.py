@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from lab import config, lifecycle, live, rundir, scenario
+from lab import config, digest, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.errors import LabError
 from lab.machine.logs import FIRST_LINES, first_lines
+from lab.machine.template import Template
 from lab.model import Clock, Layer, Plan, State
 from lab.prepare import Prepared
 from lab.rundir import LabDir, RunDir
@@ -20,8 +22,10 @@ from lab.util import files
 from lab.util.deadline import Deadline
 
 
-def up(context: Context, name: str) -> Up:
+def up(context: Context, name: str, *, cold: bool = False) -> Up:
     """Boot a lab and create its guests; it runs on when this returns.
+
+    ``cold``: really boot it, even if there is a template.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
@@ -29,25 +33,33 @@ def up(context: Context, name: str) -> Up:
     """
     clock = Deadline(0)
     clean(context)
-    plan = make_plan(context, name)
+    plan = make_plan(context, name, first=True)  # labs.yaml's clock is that of its runs
     lab = context.lab_dir(name)
     with live.claimed(lab, name, "lab.up") as lock:
         prepared = prepare(context, plan)
         run = rundir.new_run(context.runs, name)
         with lifecycle.starting(plan, prepared, lab, run, kept=True):
-            return asyncio.run(_up(context, plan, prepared, lock, run, clock))
+            return asyncio.run(boot_up(context, plan, prepared, lock, run, clock, cold=cold))
 
 
-def run(context: Context, name: str, junit: Path | None = None, clock: Clock = Clock.HOST) -> Run:
+def run(
+    context: Context,
+    name: str,
+    junit: Path | None = None,
+    *,
+    clock: Clock | None = None,
+    cold: bool = False,
+) -> Run:
     """Boot a lab, wait for what it expects, collect, stop.
 
-    A failure below the guests is a verdict too: its layer says which.
+    A failure below the guests is a verdict too: its layer says which. ``clock``: before what
+    labs.yaml says; without either, virtual.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
     """
     clean(context)
-    plan = make_plan(context, name, clock)
+    plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
     lab = context.lab_dir(name)
     with live.claimed(lab, name, "lab.run") as lock:
         folder = rundir.new_run(context.runs, name)
@@ -55,7 +67,8 @@ def run(context: Context, name: str, junit: Path | None = None, clock: Clock = C
         try:
             prepared = prepare(context, plan)
             with lifecycle.starting(plan, prepared, lab, folder, kept=False):
-                report = asyncio.run(_run(context, plan, prepared, lock, folder, marks))
+                scenario_ = _run(context, plan, prepared, lock, folder, marks, cold=cold)
+                report = asyncio.run(scenario_)
         except LabError as error:
             if error.layer is None:
                 raise
@@ -63,7 +76,7 @@ def run(context: Context, name: str, junit: Path | None = None, clock: Clock = C
         _conclude(folder, report, marks)
     if junit:
         files.write_atomic(junit, scenario.junit([report]))
-    return Run(report, folder.path, marks)
+    return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
 
 
 def down(context: Context, name: str) -> Status | None:
@@ -86,9 +99,12 @@ def down_all() -> list[Status]:
     return [one for one in found if one]
 
 
-def make_plan(context: Context, name: str, clock: Clock = Clock.HOST) -> Plan:
-    """The plan of a lab of labs.yaml. ``clock``: unless labs.yaml says which."""
-    return planning.plan(config.find_lab(context.labs(), name), clock=clock)
+def make_plan(
+    context: Context, name: str, clock: Clock = Clock.HOST, *, first: bool = False
+) -> Plan:
+    """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says."""
+    lab = config.find_lab(context.labs(), name)
+    return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
 
 
 def plan_json(context: Context, name: str) -> str:
@@ -105,12 +121,23 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     return Prepared(toolchain, images, guests, workshop.supplies.state)
 
 
-async def _up(
-    context: Context, plan: Plan, prepared: Prepared, lock: int, run: RunDir, clock: Deadline
+async def boot_up(
+    context: Context,
+    plan: Plan,
+    prepared: Prepared,
+    lock: int,
+    run: RunDir,
+    clock: Deadline,
+    *,
+    cold: bool,
+    stored: Template | None = None,
 ) -> Up:
+    """From off to guests that have said something."""
     lab = context.lab_dir(plan.lab.name)
     async with Session(lab, run) as session:
-        await lifecycle.boot(session, plan, prepared, lock, context.progress)
+        await lifecycle.boot(
+            session, plan, prepared, lock, context.progress, cold=cold, stored=stored
+        )
         with context.progress.stage("first lines"):
             starts = {guest.name: 0 for guest in plan.guests}
             lines = await session.guarded(first_lines(run, starts, FIRST_LINES))
@@ -126,19 +153,36 @@ async def _run(
     lock: int,
     run: RunDir,
     marks: dict[str, float],
+    *,
+    cold: bool,
 ) -> Report:
     lab = context.lab_dir(plan.lab.name)
     async with Session(lab, run) as session:
         try:
-            await lifecycle.boot(session, plan, prepared, lock, context.progress)
+            await lifecycle.boot(session, plan, prepared, lock, context.progress, cold=cold)
             with context.progress.stage("scenario"):
-                report = await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
+                report = await _watched(session, plan, run)
             if report.verdict.layer is Layer.GUEST:
                 report = scenario.with_domains(report, await session.domains())
             await lifecycle.collect(session, plan.lab, context.progress)
             return report
         finally:
             marks.update(session.marks)
+            if plan.machine.clock is Clock.VIRTUAL:
+                digest.write_scenario(run, session.moments)
+
+
+async def _watched(session: Session, plan: Plan, run: RunDir) -> Report:
+    if plan.machine.clock is Clock.HOST:
+        return await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
+    report = await virtual.watch(session, plan.lab)
+    seen = [
+        {"what": "expected", "on": one.expectation.on, "text": one.expectation.text,
+         "seen": one.seen}
+        for one in report.results
+    ]  # fmt: skip
+    session.moments += [*seen, {"what": "decided", "after": report.seconds}]
+    return report
 
 
 def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
@@ -147,6 +191,9 @@ def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
         life=rundir.FINISHED, verdict="pass" if verdict.passed else "fail",
         layer=verdict.layer, reason=verdict.reason, phases=marks,
     )  # fmt: skip
+    if (run.path / digest.SCENARIO).exists():
+        over = digest.parts(run)
+        run.update_manifest(digest=digest.of(over), digest_over=over)
 
 
 def _down(lab: LabDir, name: str) -> Status | None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, tracing
+from lab.bench import baseline, decoding, tracing
+from lab.bench.decoding import Decoding
 from lab.bench.figure import Figure, at_most, command
 from lab.images import dom0
 from lab.model import Images
@@ -45,8 +46,9 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
         clock = Deadline(0)
         down(context, LAB)
         downs.append(clock.elapsed())
+    decoded = _of_traces(decoding.measure(workshop.toolchain, rounds, say))
     figures = _figures(naive, ups, injects, downs, images)
-    return [*figures, *tracing.measure(context, rounds, say)]
+    return [*figures, *decoded, *tracing.measure(context, rounds, say)]
 
 
 def _figures(
@@ -74,6 +76,17 @@ def _figures(
         Figure("dom0 ready", ready, "s"),
         Figure("dom0 ready, naive boot", slow, "s"),
         Figure("sooner than the naive boot", slow / ready, "x", "≥ 1.7", slow / ready >= 1.7),
+    ]
+
+
+def _of_traces(found: Decoding) -> list[Figure]:
+    ratio, name = found.seconds / found.xenalyze, f"traces: {found.megabytes:.0f} MB"
+    return [
+        Figure(f"{name} decoded and merged", found.seconds, "s"),
+        Figure(f"{name}, with Python's start", found.whole, "s"),
+        Figure(f"{name}, xenalyze --summary", found.xenalyze, "s"),
+        at_most("traces: decoding to xenalyze", ratio, "x", decoding.RATIO),
+        at_most("traces: peak memory", found.memory / 1e6, "MB", decoding.MEMORY / 1e6),
     ]
 
 

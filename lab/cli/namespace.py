@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from lab.cli import checks, labs, parts, traces
+from lab.cli import checks, labs, parts, runs, traces
 
 
 def namespace() -> Collection:
@@ -12,10 +12,11 @@ def namespace() -> Collection:
     top = Collection(parts.doctor, checks.run_tests, checks.run_bench)
     groups = {
         "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
-                labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_run,
+                labs.lab_console, labs.lab_exec, labs.lab_inject, runs.lab_run,
                 labs.lab_matrix),
         "guest": (parts.guest_build,),
         "image": (parts.image_build, parts.image_list, parts.image_lock),
+        "template": (runs.template_list, runs.template_clean),
         "toolchain": (parts.toolchain_build, parts.toolchain_info),
         "trace": (traces.trace_export, traces.trace_stats, traces.trace_report, traces.trace_diff),
     }  # fmt: skip

@@ -51,7 +51,28 @@ def show_run(result: api.Run) -> None:
         print(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}")
         for line in verdict.tail.splitlines():
             say(f"    {line}")
+    if result.digest:
+        say(f"digest: {result.digest} (all times are virtual: they count instructions)")
     say(f"run: {short(result.run)}")
+
+
+def show_several(results: Sequence[api.Up]) -> None:
+    """Several labs that came up."""
+    for one in results:
+        print(f"{one.name:16} up after {one.seconds:.2f} s  {short(one.run)}")
+    say("stop them all: ./inv lab.down --all")
+
+
+def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:
+    """Whether a run came to the same as another, and where they part."""
+    if one.same:
+        say(f"the same as {what}, bit for bit: {one.wanted}")
+        return
+    say(f"not the same as {what}: {one.run.digest}, not {one.wanted}")
+    if one.apart:
+        say(f"they cannot be compared: they were not made of the same {', '.join(one.apart)}")
+    if one.difference:
+        say(f"they part in {one.difference}")
 
 
 def show_compared(result: api.Compared) -> None:

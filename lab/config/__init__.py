@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from lab.config import resolve, sched, schema
@@ -24,12 +26,19 @@ def load(path: Path) -> Labs:
     return found
 
 
+#: What makes a name that of one of several labs alike.
+COUNTED = re.compile(r"[1-9][0-9]{0,3}")
+
+
 def find_lab(labs: Labs, name: str) -> Lab:
-    """The lab of that name.
+    """The lab of that name; ``NAME-1``, ``NAME-2``, … are further ones like ``NAME``.
 
     Raises:
         UsageError: there is none; the message has the nearest name.
     """
+    base, _, number = name.rpartition("-")
+    if name not in labs.labs and base in labs.labs and COUNTED.fullmatch(number):
+        return replace(labs.labs[base], name=name)
     if name not in labs.labs:
         raise UsageError(f"no lab {quote(name)}{nearest(name, labs.labs)}", hint=_where(labs))
     return labs.labs[name]
@@ -44,7 +53,7 @@ def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
     guest = labs.guests[name]
-    lab = labs.labs.get(into) if into else None
+    lab = find_lab(labs, into) if into else None
     return sched.for_guest(lab, guest) if lab else guest
 
 

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from lab.errors import Dom0Error, UsageError
 from lab.util.deadline import Deadline
@@ -42,6 +42,14 @@ class Result:
     status: int
     stdout: bytes
     stderr: bytes
+
+
+class Dom0(Protocol):
+    """dom0, to be told something: through its agent, or at a stop (:mod:`lab.dom0.steps`)."""
+
+    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> Result: ...
+    async def write_file(self, path: str, data: bytes) -> None: ...
+    async def read_file(self, path: str, largest: int = 64 << 20) -> bytes: ...
 
 
 class Agent:

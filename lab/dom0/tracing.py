@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from lab.dom0.agent import Agent, Result
+from lab.dom0.agent import Dom0, Result
 from lab.errors import Dom0Error
 from lab.util.terminal import escape
 
@@ -54,23 +54,23 @@ class Log:
     xen_ended: str = ""
 
 
-async def relate_clocks(agent: Agent) -> None:
+async def relate_clocks(agent: Dom0) -> None:
     """Measure how dom0's counter is related to the physical one."""
     _demand(await agent.run(["lab-clock", str(PAGES)], within=START), "the clocks' relation")
 
 
-async def start_xen(agent: Agent, mask: int) -> None:
+async def start_xen(agent: Dom0, mask: int) -> None:
     """Start Xen's trace; when this returns, it runs."""
     argv = ["lab-xentrace", f"{mask:#x}", str(PAGES)]
     _demand(await agent.run(argv, within=START), "Xen's trace")
 
 
-async def keep_busy(agent: Agent) -> None:
+async def keep_busy(agent: Dom0) -> None:
     """Let dom0 compute without end, politely."""
     _demand(await agent.run(["lab-busy"], within=START), "dom0's load")
 
 
-async def stop(agent: Agent) -> None:
+async def stop(agent: Dom0) -> None:
     """End all traces; when this returns, the last record is on the host."""
     _demand(await agent.run(["lab-trace-stop"], within=STOP), "the end of the traces")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lab.dom0.agent import Agent, Result
+from lab.dom0.agent import Dom0, Result
 from lab.errors import Dom0Error, ToolstackError
 from lab.model import Domain
 from lab.util.terminal import escape
@@ -28,7 +28,7 @@ def parse_list(text: str) -> list[Domain]:
     return found
 
 
-async def domains(agent: Agent) -> list[Domain]:
+async def domains(agent: Dom0) -> list[Domain]:
     """The domains that exist now; Domain-0 is the first."""
     result = await agent.run(["xl", "list"])
     if result.status != 0:
@@ -36,13 +36,13 @@ async def domains(agent: Agent) -> list[Domain]:
     return parse_list(result.stdout.decode(errors="replace"))
 
 
-async def put(agent: Agent, name: str, files: dict[str, bytes]) -> None:
+async def put(agent: Dom0, name: str, files: dict[str, bytes]) -> None:
     """Place a guest's files in dom0; ``files`` are by suffix: ``bin``, ``cfg``, ``ramdisk``."""
     for suffix, data in files.items():
         await agent.write_file(f"{GUESTS}/{name}.{suffix}", data)
 
 
-async def create(agent: Agent, name: str, scheduling: Sequence[str] = ()) -> None:
+async def create(agent: Dom0, name: str, scheduling: Sequence[str] = ()) -> None:
     """Create the domain ``name`` from its placed files and let it run.
 
     ``scheduling``: words for ``xl`` that give it its share of the processors first; the name
@@ -61,7 +61,7 @@ async def create(agent: Agent, name: str, scheduling: Sequence[str] = ()) -> Non
         )
 
 
-async def schedule(agent: Agent, domain: str, scheduling: Sequence[str]) -> None:
+async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
     """Give a domain that runs its share of the processors.
 
     Raises:
@@ -77,7 +77,7 @@ async def schedule(agent: Agent, domain: str, scheduling: Sequence[str]) -> None
         )
 
 
-async def destroy(agent: Agent, name: str) -> None:
+async def destroy(agent: Dom0, name: str) -> None:
     """End the domain ``name`` at once; nothing happens if there is none."""
     result = await agent.run(["lab-guest", "destroy", name], within=30.0)
     if result.status != 0:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.images import contents, deb, elf, lz4, modules, newc, programs
-from lab.model import Mount, Package, Toolchain
+from lab.model import STEPS_ADDRESS, Mount, Package, Toolchain
 
 PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"
@@ -33,6 +33,12 @@ COMPILED = {
             "lab-clock", "lab-trace-stop", "lab-doorbell", "lab-busy",
         )
     },
+}  # fmt: skip
+#: Those that lie at fixed addresses, with what the linker is told: lab.dom0.steps stops there.
+FIXED = {
+    "src/lab-steps.c": (
+        "usr/sbin/lab-steps", ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x}"),
+    ),
 }  # fmt: skip
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
@@ -98,10 +104,12 @@ def _compiled_and_stripped(
         (work / path).write_bytes(data)
     mounts = [Mount(work, WORK, writable=True)]
     (work / "lab.h").write_bytes((here / "src/lab.h").read_bytes())
-    for source, target in COMPILED.items():
+    plain: Sequence[str] = ()
+    ours = {source: (target, plain) for source, target in COMPILED.items()} | FIXED
+    for source, (target, options) in ours.items():
         (work / "ours.c").write_bytes((here / source).read_bytes())
         (work / target).parent.mkdir(parents=True, exist_ok=True)
-        argv = [*COMPILE, "ours.c", *LINK, "-o", target]
+        argv = [*COMPILE, "ours.c", *LINK, *options, "-o", target]
         toolchain.run(argv, mounts=mounts, cwd=WORK)
     strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
@@ -109,7 +117,8 @@ def _compiled_and_stripped(
     linked = [path for path in binaries if not path.endswith(".ko")]
     toolchain.run([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK)
     toolchain.run([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK)
-    return {path: (work / path).read_bytes() for path in [*files, *COMPILED.values()]}
+    paths = [*files, *(target for target, _ in ours.values())]
+    return {path: (work / path).read_bytes() for path in paths}
 
 
 def _may_be_used(path: str) -> bool:

@@ -27,16 +27,23 @@ from lab.model import (
 
 #: Where things lie inside the toolchain.
 IMAGES, LIVE, CONSOLES, RAM = "/lab/images", "/lab/live", "/lab/console", "/lab/ram"
+#: Where a template's device state lies that a machine is restored from.
+STATE = "/lab/state"
 TRACES = "/lab/trace"
 
 #: All denials that QEMU offers (qemu(1), -sandbox).
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
-def board(machine: MachinePlan) -> list[str]:
-    """The board itself: what the device tree describes follows from these alone."""
+def board(machine: MachinePlan, *, restored: bool = False) -> list[str]:
+    """The board itself: what the device tree describes follows from these alone.
+
+    The memory is a file: the machine's own or, of a machine that is ``restored``, a template's,
+    which is only read; what such a machine writes is its own.
+    """
+    how = {"share": False, "readonly": True, "rom": "off"} if restored else {"share": True}
     memory = _json(qom_type="memory-backend-file", id="ram", size=machine.memory,
-                   **{"mem-path": RAM, "share": True})  # fmt: skip
+                   **{"mem-path": RAM}, **how)  # fmt: skip
     return [
         *board_arguments(machine),
         "-object", memory,
@@ -69,29 +76,34 @@ def loaded() -> list[str]:
 def consoles(plan: Plan) -> list[str]:
     """Xen's and dom0's serial lines, then dom0's ports: the agent, guests, their times.
 
-    A console is a ``pipe`` chardev whose output is a plain file: it is always open, never
-    blocks, and QEMU itself archives every byte.
+    A console is a ``pipe`` chardev without a reader: it is always open, never blocks, and QEMU
+    itself archives every byte in a log. Under the virtual clock there is no agent, which would
+    be asked at moments of the host: dom0 is spoken to at stops (:mod:`lab.dom0.steps`).
     """
     argv = []
     for name in ("xen", "dom0"):
-        argv += ["-chardev", pipe(name), "-serial", f"chardev:{name}"]
+        argv += ["-chardev", pipe(name, f"{CONSOLES}/{name}.log"), "-serial", f"chardev:{name}"]
+    argv += ["-device", "virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=31"]
+    if plan.machine.clock is Clock.HOST:
+        argv += [
+            "-chardev", f"socket,id=agent,path={LIVE}/agent.sock,server=on,wait=off",
+            "-device", _json(driver="virtserialport", chardev="agent", name=AGENT_PORT),
+        ]  # fmt: skip
     argv += [
-        "-device", "virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=31",
-        "-chardev", f"socket,id=agent,path={LIVE}/agent.sock,server=on,wait=off",
-        "-device", _json(driver="virtserialport", chardev="agent", name=AGENT_PORT),
-        "-chardev", pipe("times"),
+        "-chardev", pipe("times", f"{CONSOLES}/times"),
         "-device", _json(driver="virtserialport", chardev="times", name=TIMES_PORT),
     ]  # fmt: skip
     for guest in plan.guests:
-        argv += ["-chardev", pipe(chardev(guest.name)), "-device", _json(**port(guest.name))]
+        log = f"{CONSOLES}/{guest.name}.log"
+        argv += ["-chardev", pipe(chardev(guest.name), log), "-device", _json(**port(guest.name))]
     return argv
 
 
 def traces(plan: Plan) -> list[str]:
     """dom0's ports for what is traced, if anything is: as with consoles, QEMU archives it."""
     argv = []
-    for device, (name, _) in trace_ports(plan.lab).items():
-        argv += ["-chardev", pipe(device)]
+    for device, (name, file) in trace_ports(plan.lab).items():
+        argv += ["-chardev", pipe(device, f"{TRACES}/{file}")]
         argv += ["-device", _json(**port_of(device, name))]
     return argv
 
@@ -129,21 +141,33 @@ def port_of(device: str, name: str) -> dict[str, Any]:
     return {"driver": "virtserialport", "id": f"port-{device}", "chardev": device, "name": name}
 
 
-def pipe(name: str) -> str:
-    """A console's chardev: input from the FIFO ``name.in``, output to the file ``name.out``."""
-    return f"pipe,id={name},path={LIVE}/{name}"
+def pipe(name: str, log: str) -> str:
+    """A console's chardev: input from the FIFO ``name.in``; what is said is added to ``log``."""
+    return f"pipe,id={name},path={LIVE}/{name},logfile={log},logappend=on"
 
 
-def qemu(plan: Plan, tag: str) -> list[str]:
-    """The whole command line; the machine starts paused. ``tag`` names the lab in it."""
+def backend(name: str, log: str) -> dict[str, Any]:
+    """The same, for ``chardev-add``."""
+    where = {"logfile": log, "logappend": True}
+    return {"type": "pipe", "data": {"device": f"{LIVE}/{name}", **where}}
+
+
+def qemu(plan: Plan, tag: str, *, restored: bool = False) -> list[str]:
+    """The whole command line; the machine starts paused. ``tag`` names the lab in it.
+
+    A machine that is to be ``restored`` waits for ``migrate-incoming``.
+    """
     return [
         "qemu-system-arm",
         "-name", f"guest={tag},debug-threads=on",
-        *board(plan.machine), *clock(plan.machine), *loaded(), *consoles(plan), *traces(plan),
+        *board(plan.machine, restored=restored), *clock(plan.machine),
+        *loaded(), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
+        "-gdb", f"unix:path={LIVE}/gdb.sock,server=on,wait=off",
         "-sandbox", SANDBOX,
         "-S",
+        *(["-incoming", "defer"] if restored else []),
     ]  # fmt: skip
 
 

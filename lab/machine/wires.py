@@ -1,12 +1,13 @@
-"""The ends of the consoles on the host: a FIFO to type into, a file that keeps every byte."""
+"""What QEMU and the host share: consoles (a FIFO to type into, a log), memory, images."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from lab.machine.command import CONSOLES, TRACES, chardev, trace_ports
-from lab.model import Plan
+from lab.machine.command import CONSOLES, IMAGES, LIVE, RAM, STATE, TRACES, chardev, trace_ports
+from lab.machine.template import Template
+from lab.model import Images, Mount, Plan
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
@@ -15,8 +16,8 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
     ``live`` is the lab's folder of sockets, ``consoles`` and ``traces`` are the run's folders.
     """
     for name in ("xen", "dom0"):
-        lay_one(live, name, consoles / f"{name}.log", CONSOLES)
-    lay_one(live, "times", consoles / "times", CONSOLES)
+        lay_one(live, name, consoles / f"{name}.log")
+    lay_one(live, "times", consoles / "times")
     for guest in plan.guests:
         lay_console(live, consoles, guest.name)
     for device, (_, file) in trace_ports(plan.lab).items():
@@ -25,24 +26,56 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
 
 def lay_console(live: Path, consoles: Path, guest: str) -> None:
     """Make both ends of a guest's console."""
-    lay_one(live, chardev(guest), consoles / f"{guest}.log", CONSOLES)
+    lay_one(live, chardev(guest), consoles / f"{guest}.log")
 
 
 def lay_trace(live: Path, device: str, file: Path) -> None:
     """Make both ends of a trace."""
-    lay_one(live, device, file, TRACES)
+    lay_one(live, device, file)
 
 
-def lay_one(live: Path, device: str, file: Path, inside: str) -> None:
-    """``device.in`` is a FIFO; ``device.out`` leads to the file, whose folder QEMU sees ``inside``.
+def lay_one(live: Path, device: str, file: Path) -> None:
+    """``device.in`` is a FIFO; ``device.out`` leads nowhere: QEMU adds what goes there to its log.
 
     QEMU's ``pipe`` opens both for reading and writing and creates neither (chardev/char-pipe.c).
+    A restored machine's log begins with what its template said before.
     """
+    for end in ("in", "out"):
+        (live / f"{device}.{end}").unlink(missing_ok=True)
     os.mkfifo(live / f"{device}.in", 0o600)
     file.touch()
-    (live / f"{device}.out").symlink_to(f"{inside}/{file.name}")
+    (live / f"{device}.out").symlink_to("/dev/null")
 
 
 def input_of(live: Path, console: str) -> Path:
     """The FIFO of a console by its name: ``xen``, ``dom0`` or a guest's."""
     return live / f"{console if console in ('xen', 'dom0') else chardev(console)}.in"
+
+
+def images(found: Images) -> list[Mount]:
+    """What QEMU sees of the images."""
+    return [
+        Mount(found.hypervisor.path, f"{IMAGES}/xen"),
+        Mount(found.kernel.path, f"{IMAGES}/kernel"),
+        Mount(found.initramfs.path, f"{IMAGES}/initramfs"),
+        Mount(found.devicetree.path, f"{IMAGES}/devicetree"),
+    ]
+
+
+def folders(live: Path, consoles: Path, traces: Path) -> list[Mount]:
+    """What QEMU writes into, beside the memory."""
+    inside = {live: LIVE, consoles: CONSOLES, traces: TRACES}
+    return [Mount(path, target, writable=True) for path, target in inside.items()]
+
+
+def stored(found: Template) -> list[Mount]:
+    """What QEMU sees of a template; it cannot write it."""
+    return [Mount(found.ram, RAM), Mount(found.state, STATE)]
+
+
+def make_memory(ram: Path, size: int) -> None:
+    """A machine's memory: a file of ``size`` zeros that takes no room yet."""
+    ram.parent.mkdir(parents=True, exist_ok=True)
+    ram.unlink(missing_ok=True)
+    ram.touch(mode=0o600)
+    os.truncate(ram, size)

@@ -19,8 +19,8 @@ from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import Spans, intersect, length, spans, subtract, union
 from lab.trace.timeline import Timeline
 
-#: Who a vCPU waited for when nobody else ran: Xen's own work and the way to its decision.
-XEN = "Xen itself"
+#: Who a vCPU waited for when nobody ran where it then ran: Xen was on its way to that decision.
+XEN = "idle CPU"
 #: Where records were lost.
 UNKNOWN = "unknown"
 INTERRUPTS = "interrupts"

@@ -11,6 +11,7 @@ from lab.trace.drawing import colour
 from lab.trace.jobs import PARTS, Jobs
 from lab.trace.stats import values
 from lab.trace.timeline import Line, Timeline
+from lab.util.terminal import escape
 
 #: More lines of the consoles are not shown: the first and the last of them are.
 MAX_LINES = 3000
@@ -27,7 +28,7 @@ Row = Mapping[str, Any]
 
 def text(value: object) -> str:
     """Anything as harmless HTML text, also inside of a quoted attribute."""
-    return html.escape(str(value), quote=True)
+    return html.escape(escape(str(value)), quote=True)
 
 
 def section(name: str, about: str, body: str) -> str:
@@ -143,7 +144,8 @@ def delays(found: Row) -> str:
     )
     about = (
         "Rows wanted to run; columns ran instead. A virtual CPU waits while it is runnable; a "
-        "task (guest / task) while it has a job. Milliseconds over the whole trace."
+        "task (guest / task) while it has a job. Where the CPU was idle, Xen was on its way. "
+        "Milliseconds over the whole trace."
     )
     return section("Who delayed whom", about, _scroll(table, "Who delayed whom"))
 

@@ -50,7 +50,7 @@ class Finder:
         seen = self._candidates(words, known)
         targets = seen + lengths(words[seen])
         breaks = np.flatnonzero(targets[:-1] != seen[1:])
-        if not len(breaks) and targets[-1] <= len(words):
+        if not len(breaks) and targets[-1] == len(words):
             return self._join([seen], [], int(targets[-1]))
         return self._follow(words, seen, targets, breaks)
 

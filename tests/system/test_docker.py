@@ -21,6 +21,7 @@ from lab.toolchain.docker import DockerToolchain
 from lab.toolchain.docker_engine import Engine, address
 from lab.util import files
 from system import engine as engines
+from system import locks
 from system.engine import OwnEngine, containers
 from system.world import World, until
 
@@ -274,3 +275,17 @@ def test_an_engine_that_is_full(world: World, own: OwnEngine, tmp_path: Path) ->
         assert images == []
     finally:
         full.remove()
+
+
+# ---------------------------------------------------------------- the lock
+
+
+def test_one_changed_hash_names_its_package(world: World) -> None:
+    """Before anything is built, though the image that is there is another lock's."""
+    folder = locks.place(world.folder)
+    if json.loads(world.run("toolchain.info", "--json").out)["drift"]:
+        pytest.skip("the archive does not have what is locked")
+    locks.relock(folder, "make", locks.other_hash)
+    said = world.run("lab.up", cwd=folder, status=3)
+    assert "package make " in said.err
+    assert "Step" not in said.err

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,14 @@ from lab import lock, rundir
 from lab.api import Context, Locked, check_lock
 from lab.lock import Lock
 from lab.util import process
+from system import locks
+from system.locks import never_there, other_hash, relock
 from system.world import LONGEST, ROOT, World
-
-Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
 def place(world: World) -> Path:
-    """A folder with the labs that ship, for a lock beside them."""
-    folder = world.folder / "locked"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    (folder / "images").symlink_to(ROOT / "images")
-    shutil.copy(ROOT / "labs.yaml", folder)
-    return folder
+    return locks.place(world.folder)
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +36,6 @@ def skip_if_gone(compared: Locked, *names: str) -> None:
     for line in compared.changes:
         if line.startswith("package ") and (not names or line.split()[1] in names):
             pytest.skip(f"the archive does not have what is locked: {line}")
-
-
-def relock(folder: Path, name: str, change: Change) -> None:
-    """The lock that ships, with a change to the first file of one package."""
-    data = json.loads((ROOT / lock.NAME).read_text())
-    parts = (data["toolchain"], *data["archives"].values())
-    change(next(pin for part in parts for pin in part if pin["name"] == name))
-    (folder / lock.NAME).write_text(json.dumps(data))
-
-
-def other_hash(pin: dict[str, Any]) -> None:
-    pin["sha256"] = pin["sha256"][1:] + ("1" if pin["sha256"][0] == "0" else "0")
-
-
-def never_there(pin: dict[str, Any]) -> None:
-    pin["file"] = pin["file"].replace(pin["version"].replace(":", "%3a"), "0.1-1")
-    pin["version"] = "0.1-1"
 
 
 # A .dsc of the Xen source is not used by this lab at all; the lock is checked all the same.

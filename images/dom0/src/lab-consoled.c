@@ -341,8 +341,10 @@ static int await(const char *name, int changes)
 		struct pollfd p = { .fd = changes, .events = POLLIN };
 
 		scan();
-		if (!access(link, F_OK))
+		if (!access(link, F_OK)) {
+			scan();	/* ports before it were named before it: now they are there */
 			return 1;
+		}
 		poll(&p, 1, RETRY_MS);
 	}
 	fprintf(stderr, "lab-consoled: no port %s after %d ms\n", name, WAIT_MS);

@@ -2,8 +2,9 @@
  * lab-init: dom0's first process.
  *
  * Brings up what xl and the agent need, then keeps the agent and a shell on the console
- * running. The agent is started last: when it answers, everything is ready. A shell script
- * did the same in twice the time: in an emulated machine every new process is dear.
+ * running. The agent is started when everything is ready; a machine under the virtual clock
+ * has no port for one. Last comes lab-steps, where the host may stop the machine. A shell
+ * script did the same in twice the time: in an emulated machine every new process is dear.
  *
  * A step that fails prints one line "lab: FAILED step: what happened" on the console, after
  * whatever the failing program itself said there, and switches the machine off.
@@ -27,10 +28,13 @@
 #define AGENT "org.qemu.guest_agent.0"
 #define MODULES "/lib/modules"
 #define RESPAWN_US 200000
+#define AGENT_PORT "/dev/virtio-ports/" AGENT
+#define AGENT_US 5000		/* how often to look whether the agent is there, */
+#define AGENT_LOOKS 400		/* and how many times */
 
 typedef char *const arguments[];
 
-static arguments consoled = { "/usr/sbin/lab-consoled", AGENT, NULL };
+static arguments consoled = { "/usr/sbin/lab-consoled", "times", NULL };
 static arguments xenstored = { "/usr/sbin/xenstored", "--pid-file", "/run/xenstored.pid", NULL };
 static arguments init_dom0 = { "/usr/sbin/xen-init-dom0", NULL };
 static arguments xenconsoled = { "/usr/sbin/xenconsoled", "--log=guest",
@@ -41,7 +45,8 @@ static arguments xenconsoled_all = { "/usr/sbin/xenconsoled", "--log=all",
 				     "--pid-file=/run/xenconsoled.pid", NULL };
 static arguments emergency = { "/usr/sbin/lab-emergency", NULL };
 static arguments agent = { "/usr/sbin/qemu-ga", "--method=virtio-serial",
-			   "--path=/dev/virtio-ports/" AGENT, "--statedir=/run", NULL };
+			   "--path=" AGENT_PORT, "--statedir=/run", NULL };
+static arguments steps = { "/usr/sbin/lab-steps", NULL };
 static arguments shell = { "-sh", NULL };
 
 static void fail(const char *step, const char *format, ...)
@@ -152,6 +157,45 @@ static pid_t start_shell(void)
 	_exit(127);
 }
 
+/* What a link of lab-consoled's leads to. */
+static int realpath_of(const char *link, char *target, size_t size)
+{
+	ssize_t got = readlink(link, target, size - 1);
+
+	target[got > 0 ? got : 0] = 0;
+	return got > 0;
+}
+
+static int has_open(pid_t pid, const char *device)
+{
+	char path[64], target[64];
+
+	for (int fd = 3; fd < 16; fd++) {
+		ssize_t size;
+
+		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+		size = readlink(path, target, sizeof target - 1);
+		target[size > 0 ? size : 0] = 0;
+		if (size > 0 && !strcmp(target, device))
+			return 1;
+	}
+	return 0;
+}
+
+/* The agent, if the machine has a port for it. It is ready when it holds its port. */
+static pid_t start_agent(void)
+{
+	char device[64];
+	pid_t pid;
+
+	if (!realpath_of(AGENT_PORT, device, sizeof device))
+		return 0;
+	pid = start(agent);
+	for (int i = 0; i < AGENT_LOOKS && !has_open(pid, device); i++)
+		usleep(AGENT_US);
+	return pid;
+}
+
 static void on_signal(int number)
 {
 	sync();
@@ -182,14 +226,15 @@ int main(void)
 	finish(names, init_dom0);
 	finish(log, xenconsoled);
 	finish(consoles, consoled);
-	agent_pid = start(agent);
+	agent_pid = start_agent();
 	shell_pid = start_shell();
+	start(steps);
 	for (;;) {
 		pid_t ended = wait(NULL);
 
 		if (ended == agent_pid || ended == shell_pid || ended == emergency_pid)
 			usleep(RESPAWN_US);
-		if (ended == agent_pid)
+		if (ended == agent_pid && agent_pid)
 			agent_pid = start(agent);
 		else if (ended == shell_pid)
 			shell_pid = start_shell();

@@ -31,20 +31,24 @@ GOLDEN = [
     "-device",
     '{"driver": "loader", "file": "/lab/images/initramfs", "addr": 1275068416, '
     '"force-raw": true}',
-    "-chardev", "pipe,id=xen,path=/lab/live/xen", "-serial", "chardev:xen",
-    "-chardev", "pipe,id=dom0,path=/lab/live/dom0", "-serial", "chardev:dom0",
+    "-chardev", "pipe,id=xen,path=/lab/live/xen,logfile=/lab/console/xen.log,logappend=on",
+    "-serial", "chardev:xen",
+    "-chardev", "pipe,id=dom0,path=/lab/live/dom0,logfile=/lab/console/dom0.log,logappend=on",
+    "-serial", "chardev:dom0",
     "-device", "virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=31",
     "-chardev", "socket,id=agent,path=/lab/live/agent.sock,server=on,wait=off",
     "-device",
     '{"driver": "virtserialport", "chardev": "agent", "name": "org.qemu.guest_agent.0"}',
-    "-chardev", "pipe,id=times,path=/lab/live/times",
+    "-chardev", "pipe,id=times,path=/lab/live/times,logfile=/lab/console/times,logappend=on",
     "-device", '{"driver": "virtserialport", "chardev": "times", "name": "times"}',
-    "-chardev", "pipe,id=guest-hello,path=/lab/live/guest-hello",
+    "-chardev", "pipe,id=guest-hello,path=/lab/live/guest-hello,"
+    "logfile=/lab/console/hello.log,logappend=on",
     "-device",
     '{"driver": "virtserialport", "id": "port-hello", "chardev": "guest-hello", '
     '"name": "console.hello"}',
     "-chardev", "socket,id=qmp,path=/lab/live/qmp.sock,server=on,wait=off",
     "-mon", "chardev=qmp,mode=control",
+    "-gdb", "unix:path=/lab/live/gdb.sock,server=on,wait=off",
     "-sandbox",
     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     "-S",
@@ -74,6 +78,15 @@ def test_virtual_time_counts_instructions() -> None:
     assert argv[argv.index("-icount") + 1] == "shift=1,sleep=off"
     assert argv[argv.index("-rtc") + 1].startswith("clock=vm,base=")
     assert [word for word in argv if word not in GOLDEN][:1] == ["-icount"]
+    assert not any("agent" in word for word in argv), "it would be asked at moments of the host"
+
+
+def test_a_restored_machine_only_reads_its_template() -> None:
+    """The same machine but for its memory, which is the template's, and how it begins."""
+    argv = command.qemu(planning.plan(LAB), "xenlab-0123", restored=True)
+    assert argv[-2:] == ["-incoming", "defer"]
+    (memory,) = [json.loads(word) for word in argv if word not in GOLDEN and word[0] == "{"]
+    assert (memory["share"], memory["readonly"], memory["rom"]) == (False, True, "off")
 
 
 def test_a_machine_reaches_nothing_but_its_own_folders() -> None:

@@ -1,0 +1,285 @@
+/*
+ * lab-steps: does what the host says, between moments at which the machine stands still.
+ *
+ * The host sets a breakpoint (QEMU's gdbstub) at one of two instructions of this program,
+ * which lie at addresses that no other program uses. When dom0 reaches it, the whole machine
+ * stops there: at a point of the program, not at a moment of the host's clock. The host reads
+ * and writes the mailbox, whose address is in r0, and lets the machine go on to the other
+ * instruction. So whatever dom0 is told, it is told at the same instruction in every run.
+ * Nothing is told twice by one stop: from one breakpoint QEMU can only go on to another.
+ *
+ * A machine whose host sets no breakpoint passes both and finds the order ORDER_LEAVE.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAGIC 0x5453424cu	/* "LBST" */
+#define LARGEST (64u << 20)	/* bytes that the host may hand over at once */
+#define OUTPUT "/tmp/.steps-output"
+#define ERRORS "/tmp/.steps-errors"
+
+enum {
+	ORDER_LEAVE,		/* end this program; nobody will stop here any more */
+	ORDER_ROOM,		/* make room for `size` bytes at `data` */
+	ORDER_PUT,		/* data: path, NUL, the bytes of the file */
+	ORDER_GET,		/* data: path; answers with the bytes of the file */
+	ORDER_RUN,		/* data: arguments, each with its NUL; answers with the output */
+	ORDER_SLEEP,		/* until the counter reads `until` */
+	ORDER_SEED,		/* data: random bytes, which dom0 takes as its only entropy */
+};
+
+/* What host and dom0 tell each other. All fields are little-endian words. */
+struct mailbox {
+	uint32_t magic, order;
+	uint32_t data, size;	/* where and how many; from the host with PUT, GET, RUN, SEED */
+	uint32_t more, more_size;	/* RUN: what the program said on standard error */
+	int32_t status;		/* RUN: as wait(2) has it; else 0 or errno */
+	uint32_t frequency;	/* of the counter, Hz */
+	uint64_t counter;	/* CNTVCT at this stop */
+	uint64_t until;
+};
+
+/* include/xen/privcmd.h of Linux; public/sched.h and public/xen.h of Xen. */
+#define SCHED_OP 29
+#define SCHEDOP_POLL 3
+#define POLLS 3
+struct privcmd_hypercall {
+	uint64_t op, arg[5];
+};
+#define HYPERCALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct privcmd_hypercall))
+struct sched_poll {
+	uint64_t ports;
+	uint32_t count;
+	uint64_t timeout;
+};
+
+static int privcmd;
+static struct mailbox box = { .magic = MAGIC };
+
+/* Two places to stop at. r0: the mailbox. The section's address is given to the linker. */
+__asm__(".pushsection .steps, \"ax\"\n"
+	".arm\n"
+	".global stop_even, stop_odd\n"
+	".type stop_even, %function\n"
+	"stop_even: bx lr\n"
+	".balign 16\n"
+	".type stop_odd, %function\n"
+	"stop_odd: bx lr\n"
+	".popsection\n");
+void stop_even(struct mailbox *);
+void stop_odd(struct mailbox *);
+
+/* Have Linux and Xen set their timers (CNTV, CNTHP) anew: a machine that was restored at a
+ * stop lacks both, as QEMU 10 does not bring them back. Each is given one that is over
+ * already: a sleep of no length, a poll until the year zero. Xen ignores the latter if an
+ * event waits, hence more than once. */
+static void wind_up(void)
+{
+	struct timespec moment = { .tv_nsec = 1 };
+	struct sched_poll poll = { .timeout = 1 };
+	struct privcmd_hypercall call = {
+		.op = SCHED_OP, .arg = { SCHEDOP_POLL, (uintptr_t)&poll },
+	};
+
+	for (int i = 0; i < POLLS; i++) {
+		nanosleep(&moment, NULL);
+		ioctl(privcmd, HYPERCALL, &call);
+	}
+}
+
+static void stop(void)
+{
+	static void (*const places[])(struct mailbox *) = { stop_even, stop_odd };
+	static unsigned count;
+	uint32_t low, high;
+
+	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(box.frequency));
+	__asm__ volatile("isb\n\tmrrc p15, 1, %0, %1, c14" : "=r"(low), "=r"(high));
+	box.counter = (uint64_t)high << 32 | low;
+	box.order = ORDER_LEAVE;
+	places[count++ % 2](&box);
+	__asm__ volatile("" ::: "memory");
+	wind_up();
+}
+
+static void *allocate(uint32_t size)
+{
+	void *room = size <= LARGEST ? malloc(size + 1) : NULL;
+
+	if (room)
+		memset(room, 0, size + 1);	/* the host can only write what is there */
+	return room;
+}
+
+/* Give `data` back to the host's hands: the bytes of a file. */
+static int load(const char *path, uint32_t *data, uint32_t *size)
+{
+	struct stat found;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *bytes;
+	ssize_t got = 0;
+
+	*data = *size = 0;
+	if (fd < 0)
+		return errno;
+	bytes = fstat(fd, &found) ? NULL : allocate(found.st_size);
+	while (bytes && *size < (uint32_t)found.st_size &&
+	       (got = read(fd, bytes + *size, found.st_size - *size)) > 0)
+		*size += got;
+	close(fd);
+	if (!bytes || got < 0) {
+		free(bytes);
+		return bytes ? EIO : ENOMEM;
+	}
+	*data = (uintptr_t)bytes;
+	return 0;
+}
+
+static int put(const char *path, uint32_t size)
+{
+	size_t length = strnlen(path, size) + 1;
+	const char *bytes = path + length;
+	int fd, error = 0;
+
+	if (length > size)
+		return EINVAL;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return errno;
+	for (size_t left = size - length; left && !error;) {
+		ssize_t done = write(fd, bytes, left);
+
+		error = done < 0 ? errno : done == 0 ? ENOSPC : 0;
+		bytes += error ? 0 : done;
+		left -= error ? 0 : done;
+	}
+	close(fd);
+	return error;
+}
+
+static void become(char *words, uint32_t size)
+{
+	char *argv[64];
+	int count = 0;
+
+	for (uint32_t at = 0; at < size && count < 63; at += strlen(words + at) + 1)
+		argv[count++] = words + at;
+	argv[count] = NULL;
+	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	dup2(open(OUTPUT, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
+	dup2(open(ERRORS, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+	execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+static int run(char *words, uint32_t size)
+{
+	int status = -1;
+	pid_t pid;
+
+	if (!size)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		become(words, size);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return status;
+}
+
+static void sleep_until(uint64_t counter)
+{
+	uint64_t ticks = counter > box.counter ? counter - box.counter : 0;
+	struct timespec time = {
+		.tv_sec = ticks / box.frequency,
+		.tv_nsec = ticks % box.frequency * 1000000000ull / box.frequency,
+	};
+
+	while (nanosleep(&time, &time) && errno == EINTR)
+		;
+}
+
+static int seed(const void *bytes, uint32_t size)
+{
+	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC), error = 0;
+	struct rand_pool_info *pool = malloc(sizeof *pool + size);
+
+	if (fd < 0 || !pool)
+		return ENOMEM;
+	pool->entropy_count = size * 8;
+	pool->buf_size = size;
+	memcpy(pool->buf, bytes, size);
+	if (ioctl(fd, RNDADDENTROPY, pool) || ioctl(fd, RNDRESEEDCRNG))
+		error = errno;
+	free(pool);
+	close(fd);
+	return error;
+}
+
+static void obey(void)
+{
+	char *data = (char *)(uintptr_t)box.data;
+	uint32_t size = box.size;
+
+	box.data = box.size = box.more = box.more_size = 0;
+	switch (box.order) {
+	case ORDER_ROOM:
+		box.data = (uintptr_t)allocate(size);
+		box.size = size;
+		box.status = box.data ? 0 : ENOMEM;
+		return;		/* the room is the host's until the next order */
+	case ORDER_PUT:
+		box.status = put(data, size);
+		break;
+	case ORDER_GET:
+		box.status = load(data, &box.data, &box.size);
+		break;
+	case ORDER_RUN:
+		box.status = run(data, size);
+		load(OUTPUT, &box.data, &box.size);
+		load(ERRORS, &box.more, &box.more_size);
+		break;
+	case ORDER_SLEEP:
+		sleep_until(box.until);
+		break;
+	case ORDER_SEED:
+		box.status = seed(data, size);
+		break;
+	default:
+		box.status = EINVAL;
+	}
+	free(data);
+}
+
+int main(void)
+{
+	uint32_t answer[2];
+
+	prctl(PR_SET_TIMERSLACK, 1ul);
+	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+	for (;;) {
+		answer[0] = box.data;
+		answer[1] = box.more;
+		stop();
+		/* What was answered is read by now; what the host gives is in other memory. */
+		for (int i = 0; i < 2; i++)
+			if (answer[i] && answer[i] != box.data)
+				free((void *)(uintptr_t)answer[i]);
+		if (box.order == ORDER_LEAVE)
+			return 0;
+		obey();
+	}
+}

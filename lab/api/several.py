@@ -1,0 +1,114 @@
+"""Many labs from one template; and the templates themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
+
+from lab import booting, fingerprint, lifecycle, live, rundir
+from lab.api.context import Context, Up, clean
+from lab.api.starting import boot_up, make_plan, prepare, up
+from lab.errors import UsageError
+from lab.machine import template
+from lab.machine.template import Template
+from lab.model import Plan
+from lab.prepare import Prepared
+from lab.progress import Progress
+from lab.util.deadline import Deadline
+
+#: So many labs at once are surely a slip of the finger.
+MOST = 256
+
+
+def up_several(context: Context, name: str, count: int, *, cold: bool = False) -> list[Up]:
+    """Start ``count`` labs alike, ``NAME-1`` to ``NAME-count``, at once; they run on.
+
+    Without a template the first is booted alone, and leaves one for the others.
+
+    Raises:
+        UsageError: the count is not sensible.
+        LabError: one of them failed; none is left running then.
+    """
+    if not 1 <= count <= MOST:
+        raise UsageError(f"{count} labs cannot be started", hint=f"1 to {MOST}")
+    clean(context)
+    names = [f"{name}-{number}" for number in range(1, count + 1)]
+    plans = [make_plan(context, one, first=True) for one in names]
+    prepared = prepare(context, plans[0])
+    stored = None if cold else _stored(plans[0], prepared, context.progress)
+    with contextlib.ExitStack() as stack:
+        first = []
+        if stored is None and not cold:
+            first = [up(context, names[0])]
+            stack.push(_undone(context, names[0]))
+            plans = plans[1:]
+            stored = _stored(plans[0], prepared, context.progress) if plans else None
+        rest = _together(context, plans, prepared, stored, stack, cold=cold)
+        return first + asyncio.run(_all(rest))
+
+
+def template_list() -> list[dict[str, Any]]:
+    """The templates: key, of which lab and clock, bytes on the disk."""
+    return [
+        {
+            "key": one.key,
+            "lab": str(one.about.get("lab", "")),
+            "clock": str(one.about.get("clock", "")),
+            "size": template.occupied(one.path),
+            "path": one.path,
+            "made_of": one.about.get("made of", {}),
+        }
+        for one in template.everything(booting.root())
+    ]
+
+
+def template_clean() -> int:
+    """Remove all templates; how many bytes they had. Labs that run keep what they use."""
+    return template.clean(booting.root())
+
+
+def _stored(plan: Plan, prepared: Prepared, say: Progress) -> Template | None:
+    return booting.usable(fingerprint.key(booting.parts_of(plan, prepared)), say.say)
+
+
+def _together(
+    context: Context,
+    plans: list[Plan],
+    prepared: Prepared,
+    stored: Template | None,
+    stack: contextlib.ExitStack,
+    *,
+    cold: bool,
+) -> list[Coroutine[Any, Any, Up]]:
+    quiet = Context(context.file, context.door, Progress(quiet=True), context.force, context.locked)
+    waiting = []
+    for plan in plans:
+        lab = context.lab_dir(plan.lab.name)
+        lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up"))
+        run = rundir.new_run(context.runs, plan.lab.name)
+        stack.enter_context(lifecycle.starting(plan, prepared, lab, run, kept=True))
+        clock = Deadline(0)
+        waiting.append(boot_up(quiet, plan, prepared, lock, run, clock, cold=cold, stored=stored))
+    return waiting
+
+
+async def _all(waiting: list[Coroutine[Any, Any, Up]]) -> list[Up]:
+    tasks = [asyncio.ensure_future(one) for one in waiting]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _undone(context: Context, name: str) -> Any:
+    def leave(kind: Any, *_: object) -> bool:
+        if kind is not None:
+            lifecycle.stop(context.lab_dir(name), rundir.FINISHED)
+        return False
+
+    return leave

@@ -1,0 +1,122 @@
+"""How fast traces of Xen are decoded, against ``xenalyze --summary`` on the same file.
+
+The file is a real trace, repeated with its times moved on. Between two copies stands a record
+that says that records were lost, on every PCPU, as Xen itself writes it: the end of one copy
+and the beginning of the next do not fit together, and both readers must know.
+
+As a program (``python -m lab.bench.decoding FILE``) it decodes a file and prints seconds, events
+and the process's largest memory as JSON: a measurement has a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource as limits
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.bench import xenalyze
+from lab.errors import LabError
+from lab.model import Toolchain
+from lab.util import process
+from lab.util.deadline import Deadline
+from lab.util.resources import resource
+
+SIZE = 100_000_000
+FREQUENCY = 62_500_000
+#: What is allowed, in multiples of xenalyze's time, and in bytes.
+RATIO, MEMORY = 1.5, 500e6
+_LOST = 0xC001F001
+_CPU_CHANGE = 0x2001F003
+_IDLE = 0x7FFF
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Medians: seconds of decoding, of its whole process, and of xenalyze's; peak memory."""
+
+    seconds: float
+    whole: float
+    xenalyze: float
+    memory: float
+    megabytes: float
+
+
+def measure(toolchain: Toolchain, rounds: int, say: Callable[[str], None]) -> Decoding:
+    """Decode a large file as often as ``rounds`` says, in turn with xenalyze.
+
+    Raises:
+        LabError: xenalyze cannot be had.
+    """
+    program = xenalyze.find(toolchain)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = Path(folder) / "xen.bin"
+        enlarge(resource("tests", "data", "xen.bin"), path, SIZE)
+        ours, wholes, theirs, peaks = [], [], [], []
+        for number in range(rounds):
+            say(f"traces: round {number + 1} of {rounds}")
+            theirs.append(xenalyze.summary(program, path, FREQUENCY))
+            argv = [sys.executable, "-m", "lab.bench.decoding", str(path)]
+            done = process.run(argv, env=dict(os.environ))
+            if done.returncode:
+                raise LabError("decoding failed", tail=done.stderr.decode(errors="replace"))
+            found = json.loads(done.stdout)
+            ours.append(found["seconds"])
+            peaks.append(found["memory"])
+            wholes.append(done.seconds)
+        size = path.stat().st_size / 1e6
+    median = statistics.median
+    return Decoding(median(ours), median(wholes), median(theirs), max(peaks), size)
+
+
+def enlarge(sample: Path, path: Path, size: int) -> None:
+    """Write copies of a trace, one after the other in time, until ``size`` bytes are reached."""
+    import numpy as np
+
+    from lab.trace.words import Finder
+
+    words = np.fromfile(sample, "<u4")
+    places, _ = Finder().find(words, [])
+    headers = words[places]
+    timed = places[headers >= 1 << 31] + 1
+    times = words[timed].astype(np.int64) | words[timed + 1].astype(np.int64) << 32
+    pcpus = sorted(set(words[places[headers == _CPU_CHANGE] + 1].tolist()))
+    first, last = int(times.min()), int(times.max())
+    length = last - first + FREQUENCY // 1000
+    with path.open("wb") as file:
+        for copy in range(max(1, size // sample.stat().st_size)):
+            moved = times + copy * length
+            words[timed], words[timed + 1] = moved & 0xFFFFFFFF, moved >> 32
+            if copy:
+                gap = (last + (copy - 1) * length, first + copy * length - 1)
+                file.write(b"".join(_seam(pcpu, *gap) for pcpu in pcpus))
+            file.write(words.tobytes())
+
+
+def _seam(pcpu: int, since: int, until: int) -> bytes:
+    """A window with one TRC_LOST_RECORDS: count, domain and vCPU, the first one's time."""
+    who = _IDLE | pcpu << 16
+    low, high = until & 0xFFFFFFFF, until >> 32
+    record = [_LOST, low, high, 1, who, since & 0xFFFFFFFF, since >> 32]
+    words = [_CPU_CHANGE, pcpu, 4 * len(record), *record]
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
+def decode(path: Path) -> dict[str, float]:
+    """Decode and merge a file: seconds, events, and the most memory that was held (bytes)."""
+    from lab.trace import xentrace
+
+    clock = Deadline(0)
+    events = sum(len(portion) for portion in xentrace.read(path))
+    seconds = clock.elapsed()
+    memory = limits.getrusage(limits.RUSAGE_SELF).ru_maxrss << 10
+    return {"seconds": seconds, "events": events, "memory": memory}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(decode(Path(sys.argv[1]))))

@@ -1,0 +1,155 @@
+"""From off to dom0 ready: out of a template where there is one, else by booting.
+
+Under the virtual clock a machine always goes on from a template, also from the one that its
+own boot has just made: what QEMU loses when it stores a machine is then lost in every run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lab import fingerprint, live
+from lab.errors import MachineError
+from lab.machine import command, template
+from lab.machine.template import Damaged, Template
+from lab.model import Clock, Plan
+from lab.prepare import Prepared
+from lab.progress import Progress
+from lab.session import Session
+from lab.store import cache_root
+
+#: dom0's new entropy, in bytes, where a lab is one of many from one template.
+ENTROPY = 64
+
+
+def root() -> Path:
+    """Where templates are kept."""
+    return cache_root() / "templates"
+
+
+def parts_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """What a plan's booted machine follows from."""
+    argv = command.qemu(plan, "")
+    return fingerprint.machine(argv, prepared.images, prepared.toolchain.key)
+
+
+def parts_of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """What a plan's run follows from."""
+    argv = command.qemu(plan, "")
+    return fingerprint.run(
+        argv, prepared.images, prepared.toolchain.key, plan, prepared.guests
+    )  # fmt: skip
+
+
+def usable(key: str, say: Callable[[str], None]) -> Template | None:
+    """The template of this key, every byte of it compared; a damaged one is set aside."""
+    try:
+        found = template.find(root(), key)
+        if found:
+            template.verify(found)
+        return found
+    except Damaged as error:
+        aside = template.set_aside(root(), key)
+        say(f"{error.message}: set aside in {aside}; the lab boots cold")
+        return None
+
+
+async def to_dom0(
+    session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress, *, cold: bool
+) -> asyncio.Task[None] | None:
+    """Have dom0 ready, the machine standing still; what is still being stored, if anything."""
+    parts = parts_of(plan, prepared)
+    key = fingerprint.key(parts)
+    if not cold:
+        with say.stage("template") as stage:
+            stored = await asyncio.to_thread(usable, key, say.say)
+            stage.note(f"{key[:12]}" if stored else "none yet")
+        if stored:
+            await restore(session, plan, prepared, lock, say, stored)
+            return None
+    await _boot(session, plan, prepared, lock, say)
+    frozen = await _freeze(session, plan)
+    about = {"lab": plan.lab.name, "clock": plan.machine.clock, "made of": parts}
+    if plan.machine.clock is Clock.HOST:
+        return asyncio.create_task(_store_meanwhile(frozen, key, session, about, say))
+    stops = session.steps.count if session.steps else 0
+    await session.power_off()
+    with say.stage("template") as stage:
+        try:
+            stored = await asyncio.to_thread(template.store, root(), key, frozen, stops, about)
+        except OSError as error:
+            raise MachineError(
+                f"the template of the lab cannot be stored: {error.strerror}",
+                hint="make room; under the virtual clock every run goes on from one",
+            ) from error
+        stage.note("stored")
+    await restore(session, plan, prepared, lock, say, stored)
+    return None
+
+
+async def make_individual(session: Session, name: str) -> None:
+    """Have dom0 differ from all others of its template: entropy, name, identity."""
+    steps = session.steps
+    assert steps is not None
+    await steps.seed(os.urandom(ENTROPY))
+    await steps.write_file("/proc/sys/kernel/hostname", name.encode())
+    await steps.write_file("/etc/machine-id", f"{secrets.token_hex(16)}\n".encode())
+
+
+async def restore(
+    session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress, stored: Template
+) -> None:
+    """Have the machine stand where ``stored`` was stored, which must have been verified."""
+    with say.stage("restore") as stage:
+        ram = live.ram_file(session.lab)
+        toolchain, images = prepared.toolchain, prepared.images
+        await session.power_on(toolchain, plan, images, ram, lock, stored)
+        os.utime(stored.path)
+        stage.note(f"from template {stored.key[:12]}")
+    session.run.update_manifest(template=stored.key)
+
+
+async def _boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress) -> None:
+    ram = live.ram_file(session.lab)
+    with say.stage("machine"):
+        await session.power_on(prepared.toolchain, plan, prepared.images, ram, lock)
+    with say.stage("Xen"):
+        await session.wait_xen()
+    with say.stage("dom0"):
+        await session.wait_dom0()
+
+
+async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
+    """What a template is made of, as files of their own, while the machine stands still."""
+    folder = session.lab.path / "frozen"
+    folder.mkdir()
+    parts = {template.STATE: await session.store_state()}
+    for path in sorted(session.run.console_dir.iterdir()):
+        shutil.copyfile(path, folder / path.name)
+        parts[f"console/{path.name}"] = folder / path.name
+    ram = live.ram_file(session.lab)
+    if plan.machine.clock is Clock.HOST:
+        copy = ram.with_name(f"{ram.name}.copy")
+        with contextlib.suppress(OSError):  # no room: then there will be no template
+            await asyncio.to_thread(template.copy_sparse, ram, copy)
+        ram = copy
+    return parts | {template.RAM: ram}
+
+
+async def _store_meanwhile(
+    frozen: dict[str, Path], key: str, session: Session, about: Mapping[str, object], say: Progress
+) -> None:
+    stops = session.steps.count if session.steps else 0
+    try:
+        await asyncio.to_thread(template.store, root(), key, frozen, stops, about)
+    except OSError as error:
+        say.say(f"no template is stored: {error.strerror}")
+    finally:
+        for path in frozen.values():
+            path.unlink(missing_ok=True)

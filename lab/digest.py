@@ -1,0 +1,99 @@
+"""What a run under the virtual clock came to, as one digest; and where two runs part.
+
+The digest is over the consoles' bytes, the index of when they came, the scenario's events with
+their virtual times, and the traces. Nothing of the host is in it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.rundir import RunDir
+from lab.util import files
+from lab.util.terminal import escape
+
+#: The scenario's events with their virtual times, beside the consoles.
+SCENARIO = "scenario.json"
+#: Traces: what guests and Xen wrote, and what was said about them, all by dom0.
+TRACES = ("xen.bin", "log", "*.records")
+#: So many bytes of a file that is not text are shown in one line.
+ROW = 16
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first line in which two runs differ: its file, number, and both texts."""
+
+    file: str
+    line: int
+    one: str
+    other: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}\n  - {self.one}\n  + {self.other}"
+
+
+def write_scenario(run: RunDir, events: Sequence[Mapping[str, Any]]) -> None:
+    """Keep a run's events with their virtual times."""
+    lines = "".join(f"{json.dumps(dict(event), sort_keys=True)}\n" for event in events)
+    files.write_atomic(run.path / SCENARIO, lines)
+
+
+def parts(run: RunDir) -> dict[str, str]:
+    """What the digest is over: the sha256 of each file, by its path in the run's folder."""
+    return {
+        str(path.relative_to(run.path)): files.sha256_file(path)
+        for path in sorted(_covered(run), key=str)
+    }
+
+
+def of(found: Mapping[str, str]) -> str:
+    """The digest."""
+    return files.sha256_json(dict(found))
+
+
+def difference(one: RunDir, other: RunDir) -> Difference | None:
+    """Where two runs part: in the first file that differs, the first line that does."""
+    here, there = parts(one), parts(other)
+    order = sorted(here.keys() | there.keys(), key=lambda name: (_rank(name), name))
+    for name in order:
+        if here.get(name) != there.get(name):
+            return _first(name, one.path / name, other.path / name)
+    return None
+
+
+def _covered(run: RunDir) -> Iterator[Path]:
+    yield from run.console_dir.glob("*.log")
+    yield from (path for path in (run.times_file, run.path / SCENARIO) if path.exists())
+    for pattern in TRACES:
+        yield from run.trace_dir.glob(pattern)
+
+
+def _rank(name: str) -> int:
+    """Guests' words tell most, then Xen's and dom0's, then times and traces."""
+    if name.startswith("console/") and name.endswith(".log"):
+        return 1 if name in ("console/xen.log", "console/dom0.log") else 0
+    return 2 if name == SCENARIO else 3
+
+
+def _first(name: str, one: Path, other: Path) -> Difference:
+    pairs = itertools.zip_longest(_lines(one), _lines(other), fillvalue="(nothing)")
+    for number, (here, there) in enumerate(pairs, 1):
+        if here != there:
+            return Difference(name, number, here, there)
+    return Difference(name, 0, "(no such file)", "(no such file)")
+
+
+def _lines(path: Path) -> list[str]:
+    """A file's lines, harmless to show; of one that is no text, rows of bytes."""
+    if not path.exists():
+        return []
+    raw = path.read_bytes()
+    if path.suffix in (".bin", ".records"):
+        return [f"{at:#010x} {raw[at : at + ROW].hex(' ')}" for at in range(0, len(raw), ROW)]
+    return [escape(line) for line in raw.split(b"\n")]

@@ -1,0 +1,171 @@
+"""dom0's program lab-steps: what dom0 is told while the machine stands still.
+
+The machine runs only while dom0 carries out an order, and stops at the next of two known
+instructions when that is done. What dom0 is told therefore never depends on when the host
+says it. Under the virtual clock everything that a run asks of dom0 goes this way; the same
+questions as to the agent (:class:`lab.dom0.agent.Agent`) can be asked.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+from lab.dom0.agent import Result
+from lab.errors import Dom0Error, UsageError
+from lab.model import STEPS_ADDRESS, STEPS_APART
+from lab.util.terminal import quote
+
+MAGIC = 0x5453424C
+#: struct mailbox of images/dom0/src/lab-steps.c.
+MAILBOX = struct.Struct("<IIIIIIiIQQ")
+#: The exit status of a program that lab-steps could not execute.
+NOT_EXECUTED = 127
+
+
+class Order(IntEnum):
+    """The orders of lab-steps."""
+
+    LEAVE = 0
+    ROOM = 1
+    PUT = 2
+    GET = 3
+    RUN = 4
+    SLEEP = 5
+    SEED = 6
+
+
+class Machine(Protocol):
+    """A machine that stops at breakpoints (:class:`lab.machine.gdbstop.Stub`)."""
+
+    async def set_breakpoint(self, address: int) -> None: ...
+    async def clear_breakpoint(self, address: int) -> None: ...
+    async def go(self) -> None: ...
+    async def register(self, number: int) -> int: ...
+    async def read(self, address: int, size: int) -> bytes: ...
+    async def write(self, address: int, data: bytes) -> None: ...
+    async def leave(self) -> None: ...
+
+
+class Guard(Protocol):
+    """Runs a step of the machine, watched: its failure or lateness ends the wait."""
+
+    def __call__(self, step: Awaitable[None], within: float, what: str) -> Awaitable[None]: ...
+
+
+@dataclass
+class Mailbox:
+    """What lab-steps says at a stop. ``counter`` counts ``frequency`` times a second."""
+
+    magic: int
+    order: int
+    data: int
+    size: int
+    more: int
+    more_size: int
+    status: int
+    frequency: int
+    counter: int
+    until: int
+
+
+class Steps:
+    """dom0 at a stop. ``count`` is how many stops were made since lab-steps began."""
+
+    def __init__(self, machine: Machine, guard: Guard, count: int = 0) -> None:
+        self._machine = machine
+        self._guard = guard
+        self.count = count
+        self._address = 0
+        self.box = Mailbox(*MAILBOX.unpack(bytes(MAILBOX.size)))
+
+    async def arrive(self, within: float) -> None:
+        """Let the machine run until lab-steps stops for the next time.
+
+        Raises:
+            Dom0Error: what stopped there is not lab-steps.
+            LabError: the machine failed, or did not get there within ``within`` seconds.
+        """
+        place = STEPS_ADDRESS + self.count % 2 * STEPS_APART
+        await self._machine.set_breakpoint(place)
+        await self._guard(self._machine.go(), within, "dom0 to reach its next stop")
+        await self._machine.clear_breakpoint(place)
+        self.count += 1
+        await self.look()
+
+    async def look(self) -> None:
+        """Read what lab-steps says at this stop."""
+        self._address = await self._machine.register(0)
+        self.box = Mailbox(*MAILBOX.unpack(await self._machine.read(self._address, MAILBOX.size)))
+        if self.box.magic != MAGIC:
+            raise Dom0Error("dom0 stopped where only lab-steps should, and it is not that")
+
+    @property
+    def now(self) -> float:
+        """Seconds that dom0's counter has counted, at this stop."""
+        return self.box.counter / self.box.frequency
+
+    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> Result:
+        """Run a program in dom0 to its end; ``within`` is seconds of the host."""
+        await self._give(Order.RUN, b"".join(word.encode() + b"\0" for word in argv), within)
+        out = await self._machine.read(self.box.data, self.box.size)
+        err = await self._machine.read(self.box.more, self.box.more_size)
+        status = (
+            os.waitstatus_to_exitcode(self.box.status) if self.box.status >= 0 else NOT_EXECUTED
+        )
+        if status == NOT_EXECUTED and not out:
+            raise UsageError(f"dom0 has no program {quote(argv[0])}")
+        return Result(tuple(argv), status, out, err)
+
+    async def write_file(self, path: str, data: bytes) -> None:
+        """Write a file in dom0; its folder must exist."""
+        await self._give(Order.PUT, path.encode() + b"\0" + data)
+        self._check(f"write {path}")
+
+    async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
+        """Read a file of dom0, at most ``largest`` bytes of it."""
+        await self._give(Order.GET, path.encode() + b"\0")
+        self._check(f"read {path}")
+        return await self._machine.read(self.box.data, min(self.box.size, largest))
+
+    async def seed(self, entropy: bytes) -> None:
+        """Have dom0's random numbers start anew from these bytes."""
+        await self._give(Order.SEED, entropy)
+        self._check("take new entropy")
+
+    async def sleep_until(self, now: float, within: float) -> None:
+        """Let the machine run until :attr:`now` is this; ``within`` is seconds of the host."""
+        await self._order(Order.SLEEP, 0, 0, within, round(now * self.box.frequency))
+
+    async def release(self) -> None:
+        """End lab-steps: the machine runs on by itself."""
+        await self._say(Order.LEAVE, 0, 0)
+        await self._machine.leave()
+
+    async def _give(self, order: Order, data: bytes, within: float = 30.0) -> None:
+        """Hand over bytes, then an order that is about them."""
+        await self._order(Order.ROOM, 0, len(data), 30.0)
+        self._check(f"make room for {len(data)} bytes")
+        room = self.box.data
+        await self._machine.write(room, data)
+        await self._order(order, room, len(data), within)
+
+    async def _order(
+        self, order: Order, data: int, size: int, within: float, until: int = 0
+    ) -> None:
+        await self._say(order, data, size, until)
+        await self.arrive(within)
+
+    async def _say(self, order: Order, data: int, size: int, until: int = 0) -> None:
+        box: dict[str, Any] = vars(self.box) | {
+            "order": order, "data": data, "size": size, "until": until,
+        }  # fmt: skip
+        await self._machine.write(self._address, MAILBOX.pack(*box.values()))
+
+    def _check(self, what: str) -> None:
+        if self.box.status:
+            raise Dom0Error(f"dom0 could not {what}: {os.strerror(abs(self.box.status))}")

@@ -1,0 +1,160 @@
+"""Machines that stop at an instruction: the little that is needed of gdb's remote protocol.
+
+QEMU's gdbstub speaks it (gdb's documentation, appendix "Remote Protocol"; gdbstub/ of QEMU).
+A breakpoint stops all CPUs before the instruction at its address is executed, whoever's
+address space is active; so the addresses must be ones that nobody else uses. QEMU stays at a
+breakpoint for as long as it is set: to go on, it must be taken out first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from lab.errors import MachineError
+
+#: Seconds in which the stub answers anything but "go on".
+ANSWER = 10.0
+#: The largest packet that is read, in bytes; QEMU's own limit is smaller.
+LARGEST = 1 << 20
+#: What a packet holds beside the memory that it carries.
+OVERHEAD = 64
+
+
+class Stub:
+    """A connection to a machine that stands still, until :meth:`go` lets it run."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._packet = 1024
+
+    async def greet(self) -> None:
+        """Ask how large packets may be."""
+        answer = await self._ask(b"qSupported:hwbreak+")
+        if found := re.search(rb"PacketSize=([0-9a-f]+)", answer):
+            self._packet = min(int(found[1], 16), LARGEST // 2)
+
+    async def set_breakpoint(self, address: int) -> None:
+        """Stop all CPUs when one is about to execute this instruction of 4 bytes."""
+        await self._order(b"Z1,%x,4" % address)
+
+    async def clear_breakpoint(self, address: int) -> None:
+        await self._order(b"z1,%x,4" % address)
+
+    async def go(self) -> None:
+        """Let the machine run until a breakpoint stops it. Has no end of its own: guard it.
+
+        Raises:
+            MachineError: QEMU ended.
+        """
+        self._send(b"c")
+        while True:
+            answer = await self._packet_from_qemu()
+            if answer[:3] in (b"T05", b"S05"):
+                return
+            if answer[:1] in (b"W", b"X"):
+                raise MachineError("QEMU ended while the machine was to run to its next stop")
+
+    async def register(self, number: int) -> int:
+        """A register of the CPU that stopped, 32 bits."""
+        return int.from_bytes(_bytes(await self._ask(b"p%x" % number)), "little")
+
+    async def read(self, address: int, size: int) -> bytes:
+        """Memory as the CPU that stopped sees it.
+
+        Raises:
+            MachineError: nothing is mapped there.
+        """
+        found = bytearray()
+        piece = (self._packet - OVERHEAD) // 2
+        while len(found) < size:
+            want = min(piece, size - len(found))
+            got = _bytes(await self._ask(b"m%x,%x" % (address + len(found), want)))
+            if not got:
+                raise MachineError(f"the machine's memory at {address:#x} cannot be read")
+            found += got
+        return bytes(found)
+
+    async def write(self, address: int, data: bytes) -> None:
+        """Set memory as the CPU that stopped sees it.
+
+        Raises:
+            MachineError: nothing is mapped there.
+        """
+        piece = (self._packet - OVERHEAD) // 2
+        for at in range(0, len(data), piece):
+            part = data[at : at + piece]
+            await self._order(b"M%x,%x:%s" % (address + at, len(part), part.hex().encode()))
+
+    async def leave(self) -> None:
+        """Take out all breakpoints and let the machine run; the connection is of no more use."""
+        await self._order(b"D")
+
+    async def _order(self, packet: bytes) -> None:
+        answer = await self._ask(packet)
+        if answer != b"OK":
+            raise MachineError(f"QEMU's gdbstub refused {packet[:24]!r}: {answer[:40]!r}")
+
+    async def _ask(self, packet: bytes) -> bytes:
+        self._send(packet)
+        try:
+            async with asyncio.timeout(ANSWER):
+                return await self._packet_from_qemu()
+        except TimeoutError as error:
+            raise MachineError(f"QEMU's gdbstub did not answer within {ANSWER:g} s") from error
+
+    def _send(self, packet: bytes) -> None:
+        with _explained():
+            self._writer.write(b"$%s#%02x" % (packet, sum(packet) & 0xFF))
+
+    async def _packet_from_qemu(self) -> bytes:
+        with _explained():
+            await self._reader.readuntil(b"$")
+            packet = await self._reader.readuntil(b"#")
+            await self._reader.readexactly(2)
+            self._writer.write(b"+")
+            return packet[:-1]
+
+    async def close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def connected(socket: Path) -> AsyncIterator[Stub]:
+    """A connection to the gdbstub that listens on ``socket``; the machine stands still then.
+
+    Raises:
+        MachineError: nobody listens there.
+    """
+    with _explained():
+        reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST)
+    stub = Stub(reader, writer)
+    try:
+        await stub.greet()
+        yield stub
+    finally:
+        await stub.close()
+
+
+def _bytes(answer: bytes) -> bytes:
+    """Bytes that were sent in hexadecimal; an error (``E14``) has an odd length: none."""
+    try:
+        return bytes.fromhex(answer.decode())
+    except ValueError:
+        return b""
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise MachineError(
+            "QEMU's gdbstub went away", hint="the run's qemu.log may say why"
+        ) from error

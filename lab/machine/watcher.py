@@ -1,0 +1,128 @@
+"""Whoever waits for a machine is told at once when it is lost, and of what.
+
+A watcher reads Xen's and dom0's consoles and the end of QEMU's process. A panic or the end of
+QEMU ends any wait, and the error names the layer that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lab.errors import LabError
+from lab.machine import console, lines, postmortem
+from lab.model import Program
+from lab.rundir import RunDir
+from lab.util import waiting
+
+T = TypeVar("T")
+
+#: What Xen prints when it begins to start dom0 (xen/arch/arm/domain_build.c).
+XEN_IS_UP = b"*** LOADING DOMAIN 0 ***"
+#: What dom0's kernel prints when it starts our init (init/main.c of Linux).
+DOM0_INIT = b"Run /init as init process"
+#: Seconds that a failure may take to be known after something else went wrong because of it.
+GRACE = 0.5
+
+
+class Watcher:
+    """Watches one machine at a time.
+
+    Attributes:
+        step: what is being waited for, in words for an error.
+        xen_up: set when Xen starts dom0.
+        ended: set when the machine that is watched has ended.
+    """
+
+    def __init__(self, run: RunDir, init_seen: Callable[[], None]) -> None:
+        self.step = "its start"
+        self.xen_up = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._run = run
+        self._init_seen = init_seen
+        self._failure: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, program: Program, memory: Path) -> None:
+        """Watch a machine that was started."""
+        self._failure = asyncio.get_running_loop().create_future()
+        self.ended = waiting.end_of(program)
+        self._task = asyncio.create_task(self._watch(program, memory))
+
+    async def stop(self) -> None:
+        """Watch no more."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._task = self._failure = None
+
+    async def guarded(
+        self,
+        step: Awaitable[T],
+        within: float | None = None,
+        late: Callable[[float], LabError] | None = None,
+    ) -> T:
+        """The result of ``step``, unless the machine fails first or it is late."""
+        task = asyncio.ensure_future(step)
+        others: list[asyncio.Future[Any]] = [self._failure] if self._failure else []
+        try:
+            await asyncio.wait([task, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            if self._failure and self._failure.done():
+                self._failure.result()
+            if task.done():
+                return await task
+            assert late is not None
+            raise late(within or 0.0)
+        except LabError:
+            if self._failure and not self._failure.done():
+                await asyncio.wait([self._failure], timeout=GRACE)
+                if self._failure.done():
+                    self._failure.result()
+            raise
+        finally:
+            if not task.done():
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self, program: Program, memory: Path) -> None:
+        """Find out what the machine fails of; whoever waits for something is told."""
+        try:
+            self._fail(await self._lost(program, memory))
+        except OSError as error:
+            self._fail(postmortem.unrecorded(self._run, error))
+
+    async def _lost(self, program: Program, memory: Path) -> LabError:
+        """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
+        logs = {name: self._run.console(name) for name in ("xen", "dom0")}
+        with console.Follower(logs) as follower:
+            while True:
+                stopped = self.ended.is_set()
+                found = follower.read()
+                for line in found:
+                    self._milestone(line)
+                if any(console.failure_in(line) for line in found):
+                    await follower.aftermath(self.ended)
+                    failure = console.worst([*found, *follower.read()])
+                    return postmortem.lost(self._run, failure, self.step)
+                if stopped and not found:
+                    return postmortem.died(self._run, program, self.step, memory)
+                if found:
+                    await asyncio.sleep(0)
+                else:
+                    await follower.change(waiting.FOREVER, self.ended)
+
+    def _milestone(self, line: lines.Line) -> None:
+        if line.console == "xen" and XEN_IS_UP in line.raw:
+            self.xen_up.set()
+        elif line.console == "dom0" and DOM0_INIT in line.raw:
+            self._init_seen()
+
+    def _fail(self, error: LabError) -> None:
+        if self._failure and not self._failure.done():
+            self._failure.set_exception(error)
+            self._failure.exception()  # seen: asyncio need not complain if nobody waits for it
+        with contextlib.suppress(OSError):
+            self._run.event("failed", layer=error.layer, reason=error.message)

@@ -1,0 +1,43 @@
+"""Locks that were changed, for the system tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab import lock
+from system.world import ROOT
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def place(parent: Path) -> Path:
+    """A folder with the labs that ship, for a lock beside them."""
+    folder = parent / "locked"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "images").symlink_to(ROOT / "images")
+    shutil.copy(ROOT / "labs.yaml", folder)
+    return folder
+
+
+def relock(folder: Path, name: str, change: Change) -> None:
+    """The lock that ships, with a change to the first file of one package."""
+    data = json.loads((ROOT / lock.NAME).read_text())
+    parts = (data["toolchain"], *data["archives"].values())
+    change(next(pin for part in parts for pin in part if pin["name"] == name))
+    (folder / lock.NAME).write_text(json.dumps(data))
+
+
+def other_hash(pin: dict[str, Any]) -> None:
+    pin["sha256"] = pin["sha256"][1:] + ("1" if pin["sha256"][0] == "0" else "0")
+
+
+def never_there(pin: dict[str, Any]) -> None:
+    """A version that no archive ever had, with bytes of its own."""
+    pin["file"] = pin["file"].replace(pin["version"].replace(":", "%3a"), "0.1-1")
+    pin["version"] = "0.1-1"
+    other_hash(pin)

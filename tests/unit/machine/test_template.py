@@ -1,0 +1,128 @@
+"""Templates: what was stored comes back whole, or is refused by name."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.machine import template
+from lab.machine.template import Damaged, Template
+
+KEY = "0123456789abcdef" * 4
+SIZE = 16 << 20
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Template:
+    """A template with a sparse memory, some state and two consoles."""
+    source = tmp_path / "source"
+    source.mkdir()
+    rng = random.Random(5)
+    with (source / "ram").open("wb") as ram:
+        ram.truncate(SIZE)
+        for at in (0, 3 << 20, (9 << 20) + 4096):
+            os.pwrite(ram.fileno(), rng.randbytes(70_000), at)
+    (source / "state").write_bytes(rng.randbytes(40_000))
+    (source / "xen.log").write_bytes(b"(XEN) hello\n" * 50)
+    (source / "dom0.log").write_bytes(b"Linux\n" * 50)
+    parts = {
+        "ram": source / "ram",
+        "state": source / "state",
+        "console/xen.log": source / "xen.log",
+        "console/dom0.log": source / "dom0.log",
+    }
+    return template.store(tmp_path / "templates", KEY, parts, 1, {"lab": "hello"})
+
+
+def check(stored: Template) -> None:
+    """What stands before every start from a template."""
+    found = template.find(stored.path.parent, KEY)
+    assert found is not None
+    template.verify(found)
+
+
+def parts(stored: Template) -> list[Path]:
+    return sorted(path for path in stored.path.rglob("*") if path.is_file())
+
+
+def test_what_was_stored_comes_back(stored: Template) -> None:
+    check(stored)
+    assert template.find(stored.path.parent, "f" * 64) is None
+    assert dict(stored.consoles())["xen.log"].read_bytes().startswith(b"(XEN) hello")
+    assert stored.ram.stat().st_size == SIZE
+    assert stored.ram.stat().st_blocks * 512 < SIZE // 2, "what is zero takes no room"
+
+
+def test_a_thousand_flipped_bits(stored: Template) -> None:
+    """None may start: spread over all parts, the memory's holes and the manifest included."""
+    rng = random.Random(1)
+    for number in range(1200):
+        path = parts(stored)[number % 5]
+        at, bit = rng.randrange(path.stat().st_size), rng.randrange(8)
+        with path.open("r+b", buffering=0) as file:
+            old = os.pread(file.fileno(), 1, at)
+            os.pwrite(file.fileno(), bytes([old[0] ^ 1 << bit]), at)
+            with pytest.raises(Damaged) as refused:
+                check(stored)
+            assert path.name in refused.value.message
+            os.pwrite(file.fileno(), old, at)
+    check(stored)
+
+
+def test_a_hundred_truncations(stored: Template) -> None:
+    rng = random.Random(2)
+    for number in range(120):
+        path = parts(stored)[number % 5]
+        whole = path.read_bytes()
+        os.truncate(path, rng.randrange(len(whole)))
+        with pytest.raises(Damaged, match=path.name):
+            check(stored)
+        path.write_bytes(whole)
+    check(stored)
+
+
+def ways(stored: Template) -> Iterator[tuple[str, Path]]:
+    """Other damage: missing, foreign, a link, too long."""
+    for path in parts(stored):
+        yield "missing", path
+        yield "link", path
+        yield "longer", path
+    yield "foreign", stored.path / "more"
+
+
+def test_missing_linked_longer_and_foreign_parts(stored: Template, tmp_path: Path) -> None:
+    for way, path in ways(stored):
+        whole = path.read_bytes() if path.exists() else b""
+        if way == "missing":
+            path.unlink()
+        elif way == "link":
+            path.unlink()
+            path.symlink_to(tmp_path / "nowhere")
+        else:
+            path.write_bytes(whole + b"x")
+        with pytest.raises(Damaged, match=path.name):
+            check(stored)
+        path.unlink(missing_ok=True)
+        if whole:
+            path.write_bytes(whole)
+    check(stored)
+
+
+def test_the_template_of_another_key_is_refused(stored: Template) -> None:
+    stored.path.rename(stored.path.with_name("f" * 64))
+    with pytest.raises(Damaged, match="another's"):
+        template.find(stored.path.parent, "f" * 64)
+
+
+def test_set_aside_and_cleaned(stored: Template) -> None:
+    root = stored.path.parent
+    aside = template.set_aside(root, KEY)
+    assert aside.is_dir()
+    assert template.find(root, KEY) is None
+    assert template.everything(root) == []
+    assert template.clean(root) > 0
+    assert not root.exists()

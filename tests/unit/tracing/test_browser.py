@@ -1,0 +1,80 @@
+"""The report in a real browser: no error on its console, no request, and it draws."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from lab.trace import report
+from lab.trace.timeline import Timeline
+from lab.util import process
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
+
+#: The browser's own requests (updates, time) have this instead of a page's origin.
+NOBODY = "not an origin"
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-extensions", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr",
+    "--virtual-time-budget=3000", "--dump-dom",
+)  # fmt: skip
+
+
+class Visit(NamedTuple):
+    """What a page did: its elements at the end, lines on its console, what it asked for."""
+
+    page: str
+    console: list[str]
+    requests: list[str]
+
+
+def visit(page: Path, part: str, folder: Path, width: int = 1400) -> Visit:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no chromium on PATH (Debian: apt-get install chromium)")
+    log = folder / "net.json"
+    argv = [browser, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}",
+            f"--window-size={width},1000", f"file://{page}{part}"]  # fmt: skip
+    done = process.run(argv, env={"HOME": str(folder)}, timeout=120)
+    console = re.findall(r"CONSOLE.*", done.stderr.decode(errors="replace"))
+    return Visit(done.stdout.decode(errors="replace"), console, list(_requests(log)))
+
+
+def _requests(log: Path) -> Any:
+    found = json.loads(log.read_text())
+    start = found["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
+    for event in found["events"]:
+        about = event.get("params") or {}
+        if event["type"] == start and about.get("initiator", NOBODY) != NOBODY:
+            yield about["url"]
+
+
+@pytest.fixture
+def written(seen: Timeline, tmp_path: Path) -> Path:
+    report.write(seen, tmp_path / "report.html")
+    return tmp_path / "report.html"
+
+
+@pytest.mark.parametrize("width", [500, 1400])
+def test_it_draws_and_asks_for_nothing(written: Path, tmp_path: Path, width: int) -> None:
+    """The part of the timeline that the address names is shown; the script ran to its end."""
+    seen = visit(written, "#3.5-3.6", tmp_path, width)
+    assert seen.console == []
+    assert seen.requests == []
+    assert "3.500000 s to 3.600000 s: 100.000 ms" in seen.page
+    assert "rt runs" in seen.page
+
+
+def test_the_test_would_see_it(tmp_path: Path) -> None:
+    """The test's own test: an error on the console, and a request."""
+    page = tmp_path / "bad.html"
+    page.write_text('<script>nothing_here()</script><img src="http://address.invalid/a.png">')
+    seen = visit(page, "", tmp_path)
+    assert any("nothing_here" in line for line in seen.console)
+    assert seen.requests == ["http://address.invalid/a.png"]

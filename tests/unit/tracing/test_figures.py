@@ -1,0 +1,166 @@
+"""Figures against a simulation that counted while it ran."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from lab.errors import LabError
+from lab.rundir import RunDir
+from lab.trace import align, delays, histogram, hypervisor, jobs, stats, timeline
+from lab.trace import guest as guests
+from lab.trace.events import Runstate
+from lab.trace.guest import RECORD
+from lab.trace.timeline import Timeline
+from tracing.encode import BLOCKED, LOST, RUNNABLE, RUNNING, XenTrace, guest_records
+from tracing.synthetic import HZ, MS, TASKS, Simulation
+
+
+def test_every_job_is_as_it_was(simulation: Simulation, seen: Timeline) -> None:
+    """Release, begin, end, and each part of the response time, to the counter."""
+    found = jobs.find(seen.guests["rt"], seen.hypervisor)
+    assert sorted(found) == [1, 2, 3]
+    for number, mine in found.items():
+        truth = sorted((j for j in simulation.done if j.task == number), key=lambda j: j.release)
+        done = mine.done
+        assert mine.released[done].tolist() == [job.release for job in truth]
+        assert mine.began[done].tolist() == [job.began for job in truth]
+        assert mine.ended[done].tolist() == [job.ended for job in truth]
+        for part in jobs.PARTS:
+            assert mine.parts[part][done].tolist() == [job.parts[part] for job in truth], part
+        late = [job.ended - job.release > TASKS[number - 1][3] for job in truth]
+        assert mine.missed[done].tolist() == late
+
+
+def test_without_marks_delays_tell() -> None:
+    """A task that only calls vTaskDelayUntil: releases are the ticks that it waits for."""
+    rows = []
+    zero = 1000
+    for job in range(5):
+        at = zero + 10 * MS * (job + 1)
+        rows += [(at + 5, 17, 2, 10 * (job + 1)), (at + 20, 1, 1, 0), (at + 500, 2, 1, 0)]
+        rows += [(at + 500, 1, 2, 0)]
+    slept = [(zero + 100, 5, 1, 10)]
+    slept += [(zero + 10 * MS * (n + 1) + 480, 5, 1, 10 * (n + 2)) for n in range(5)]
+    raw = guest_records(sorted([(zero, 1, 1, 0), (zero + 110, 1, 2, 0), *rows, *slept]))
+    guest = guests.build("g", np.frombuffer(raw, RECORD), {"frequency": HZ, "tick_hz": 1000})
+    mine = jobs.find(guest)[1]
+    assert (mine.began - mine.released).tolist() == [15] * 5
+    assert (mine.ended - mine.released).tolist() == [475] * 5
+    assert mine.period == 10 * MS
+    assert not mine.missed.any()
+
+
+def test_figures_are_those_of_the_jobs(simulation: Simulation, seen: Timeline) -> None:
+    found = stats.figures(seen)
+    json.dumps(found)
+    fast = next(row for row in found["tasks"] if row["task"] == "fast")
+    truth = [job for job in simulation.done if job.task == 1]
+    response = np.array([job.ended - job.release for job in truth]) / HZ
+    assert fast["jobs"] == len(truth)
+    assert fast["period"] == fast["deadline"] == 0.005
+    assert fast["misses"] >= (response > 0.005).sum() > 0
+    assert fast["response"]["max"] == pytest.approx(response.max(), abs=1e-9)
+    for key, at in (("p50", 50), ("p99", 99)):
+        exact = np.percentile(response, at, method="inverted_cdf")
+        assert fast["response"][key] == pytest.approx(exact, rel=2e-3)
+    for row in found["pcpus"]:
+        assert sum(who["share"] for who in row["who"]) == pytest.approx(1.0, abs=1e-3)
+    for row in found["vcpus"]:
+        shares = [row[state.name.lower()]["share"] for state in Runstate]
+        assert sum(shares) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_who_delayed_whom(simulation: Simulation, seen: Timeline) -> None:
+    """All that the guest waited for on its PCPU was the noisy guest."""
+    rows = {(r["victim"], r["culprit"]): r["seconds"] for r in stats.figures(seen)["delays"]}
+    done = [job for job in simulation.done if job.task == 3]
+    hypervisor_ = sum(job.parts["hypervisor"] for job in done) / HZ
+    assert rows["rt/slow", "noisy"] == pytest.approx(hypervisor_, rel=0.02)
+    assert ("rt/slow", delays.UNKNOWN) not in rows
+    assert rows["rt/middle", "rt/fast"] > 0
+    assert rows["noisy", "rt"] > 0
+    assert rows["dom0", delays.XEN] == pytest.approx(50 * 100 / HZ, rel=0.05)
+
+
+def test_percentiles_have_three_digits() -> None:
+    some = histogram.summary(np.arange(1, 10001) / 1e6)
+    assert some is not None
+    assert some["count"] == 10000
+    assert (some["min"], some["max"]) == (1e-6, 0.01)
+    assert some["p50"] == pytest.approx(5e-3, rel=1e-3)
+    assert some["p999"] == pytest.approx(9.99e-3, rel=1e-3)
+    assert histogram.summary(np.zeros(0)) is None
+
+
+def test_clocks_agree(seen: Timeline) -> None:
+    """Every wake-up of the simulation is in order, and none is passed over."""
+    assert seen.hypervisor is not None
+    found = align.check(seen.hypervisor, seen.guests["rt"], 1e-6)
+    assert found.violations == ()
+    assert found.compared > 100
+
+
+@pytest.mark.parametrize("shift", [-200, 200_000])
+def test_clocks_that_do_not_agree_are_found(seen: Timeline, shift: int) -> None:
+    """A guest whose stamps are a little early, or too late."""
+    assert seen.hypervisor is not None
+    guest = seen.guests["rt"]
+    records = guest.records.copy()
+    records["counter"] += np.uint64(shift) if shift > 0 else np.uint64(2**64 + shift)
+    wrong = align.check(seen.hypervisor, dataclasses.replace(guest, records=records), 1e-4)
+    assert len(wrong.violations) > 20
+
+
+def test_nothing_is_known_of_what_was_lost() -> None:
+    """A gap on any PCPU: states end with the first lost record; wake-ups in it do not count."""
+    me, idle = (1, 0), (0x7FFF, 0)
+    trace = XenTrace()
+    trace.wake(100, 0, me)
+    trace.switch(200, 0, idle, me, RUNNABLE)
+    trace.add(1000, 0, LOST, 5, 1, 400, 0)
+    trace.change(1100, 0, me, RUNNING, BLOCKED)
+    trace.change(1100, 0, idle, RUNNABLE, RUNNING)
+    trace.change(1300, 0, idle, RUNNING, RUNNABLE)
+    folder_raw = trace.bytes()
+    from io import BytesIO
+
+    from lab.trace import xentrace
+    from lab.trace.events import Events, Reading
+
+    reading = Reading()
+    events = Events.join(list(xentrace.read_stream(BytesIO(folder_raw), reading)))
+    found = hypervisor.build(events, reading)
+    vcpu = hypervisor.vcpu_id(*me)
+    assert found.states.spans(vcpu, Runstate.RUNNING).tolist() == [[200, 400]]
+    assert found.states.spans(vcpu, Runstate.UNKNOWN).tolist() == [[400, 1100]]
+    assert found.states.spans(vcpu, Runstate.BLOCKED).tolist() == [[1100, 1300]]
+    assert reading.lost == 5
+
+
+def test_notes_say_what_is_missing(run: RunDir, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = RunDir(tmp_path_factory.mktemp("part"))
+    with pytest.raises(LabError, match="has no trace"):
+        timeline.load(folder)
+    folder.trace_dir.mkdir()
+    raw = (run.trace_dir / "xen.bin").read_bytes()
+    (folder.trace_dir / "xen.bin").write_bytes(raw[: len(raw) // 2 + 2])
+    found = timeline.load(folder)
+    assert any("Xen's trace ends at byte" in note for note in found.notes)
+    (folder.trace_dir / "xen.bin").unlink()
+    records = (run.trace_dir / "rt.records").read_bytes()
+    (folder.trace_dir / "rt.records").write_bytes(records[:-1])
+    found = timeline.load(folder)
+    assert "there is no trace of Xen" in found.notes
+    assert any("rt: its records end early" in note for note in found.notes)
+    assert stats.figures(found)["tasks"]
+
+
+def test_damaged_json_is_survived(run: RunDir) -> None:
+    """The session's events: what cannot be read is passed over."""
+    found = timeline.load(run).happenings
+    assert [one.time for one in found] == [3.5, None]
+    assert "\x1b" not in found[0].detail
