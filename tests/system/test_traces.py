@@ -202,12 +202,12 @@ def test_a_traced_guest_can_be_injected_and_replaced(world: World) -> None:
     world.run("lab.up", "hello")
     world.kept.add(world.id_of("hello"))
     try:
-        world.run("lab.inject", "hello", "flood")
-        world.run("lab.inject", "hello", "flood")
+        world.run("lab.inject", "hello", "periodic")
+        world.run("lab.inject", "hello", "periodic")
     finally:
         world.kept.clear()
         world.run("lab.down", "hello")
-    run = Run(world.folder / "runs/hello/latest", "flood")
+    run = Run(world.folder / "runs/hello/latest", "periodic")
     assert run.guest["complete"] is True
     assert run.guest["domain"] == 3
     assert sum(record.event == 6 and record.task == 1 for record in run.records) == 2
