@@ -53,13 +53,13 @@ def run(
     """Boot a lab, wait for what it expects, collect, stop.
 
     A failure below the guests is a verdict too: its layer says which. ``clock``: before what
-    labs.yaml says; without either, virtual.
+    labs.yaml says; without either, host.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
     """
     clean(context)
-    plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
+    plan = make_plan(context, name, clock or Clock.HOST, first=clock is not None)
     lab = context.lab_dir(name)
     with live.claimed(lab, name, "lab.run") as lock:
         folder = rundir.new_run(context.runs, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def context_of(labs: str, door: str = "", force: bool = False, locked: bool = Fa
     return api.Context(Path(labs), door or None, Progress(), force, locked)
 
 
+def is_cold(option: bool) -> bool:
+    """Whether templates stay out of it: unless ``LAB_COLD=0`` asks for them.
+
+    A restored lab does not take what is typed on a guest's console yet.
+    """
+    return option or os.environ.get("LAB_COLD", "1") != "0"
+
+
 @command("lab.up", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
          json=JSON_HELP, force=FORCE_HELP, locked=LOCKED_HELP,
          cold="really boot it, even if there is a template",
@@ -37,10 +46,10 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
         print(api.plan_json(context, name or DEFAULT), end="")
         return
     if count:
-        several = api.up_several(context, name or DEFAULT, count, cold=cold)
+        several = api.up_several(context, name or DEFAULT, count, cold=is_cold(cold))
         print_json(several) if json else show_several(several)
         return
-    result = api.up(context, name or DEFAULT, cold=cold)
+    result = api.up(context, name or DEFAULT, cold=is_cold(cold))
     print_json(result) if json else show_up(result)
 
 

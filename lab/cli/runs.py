@@ -14,13 +14,14 @@ from lab.cli.labs import (
     LABS_HELP,
     LOCKED_HELP,
     context_of,
+    is_cold,
 )
 from lab.cli.show import short, show_comparison, show_run
 from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table
 
-_CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
+_CLOCK = "host or virtual (default: what labs.yaml says, else host)"
 
 
 @command("lab.run", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
@@ -36,6 +37,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             publish: bool = False) -> int:  # fmt: skip
     """Boot, wait for what the lab expects, collect, stop; the exit status is the verdict."""
     context = context_of(labs, door, force, locked)
+    cold = is_cold(cold)
     if repeat:
         return _repeated(context, name or DEFAULT, repeat, cold, json)
     if verify:

@@ -26,7 +26,7 @@ RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argu
 #: At most so many records of a guest are read: 1 GB of them.
 MAX_RECORDS = 1 << 26
 #: A table of more tasks, or a longer name, is cut.
-MAX_TASKS, MAX_NAME = 4096, 32
+MAX_TASKS, MAX_NAME = 256, 32
 MAX_META = 8 << 20
 
 
@@ -120,11 +120,11 @@ def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: s
     """A guest of records in memory: what cannot be right is dropped."""
     records = _in_order(raw)
     tasks = _tasks(described.get("tasks"), records)
-    lost = records[records["event"] == Event.LOST]["argument"]
+    overrun = records[records["event"] == Event.LOST]["argument"]
     return Guest(
         name, records, tasks, _whole(described, "frequency", 62_500_000, 1),
         domain=_whole(described, "domain", -1), tick_hz=_whole(described, "tick_hz", 0),
-        lost=max(int(lost.sum(dtype=np.int64)), _whole(described, "lost", 0)),
+        lost=max(int(overrun.sum(dtype=np.int64)), _whole(described, "lost", 0)),
         dropped=len(raw) - len(records), damage=damage,
     )  # fmt: skip
 
@@ -158,45 +158,61 @@ def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
 
 
 def _timed(guest: Guest, *events: Event) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Records of some events and of losses, which happened right after the record before."""
-    chosen = np.flatnonzero(np.isin(guest.records["event"], [*events, Event.LOST]))
-    when = guest.records["counter"].astype(np.int64)
-    lost = guest.records["event"][chosen] == Event.LOST
-    return guest.records[chosen], when[np.where(lost, np.maximum(chosen - 1, 0), chosen)]
+    """Records of some events and of losses, and when they happened."""
+    chosen = guest.of(*events, Event.LOST)
+    return chosen, chosen["counter"].astype(np.int64)
 
 
 def first(guest: Guest) -> int:
     """Counter of the first record that is stamped when it was written; 0 without any."""
-    stamped = guest.records["counter"][guest.records["event"] != Event.RELEASE]
+    stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[0]) if len(stamped) else 0
 
 
 def last(guest: Guest) -> int:
-    stamped = guest.records["counter"][guest.records["event"] != Event.RELEASE]
+    stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[-1]) if len(stamped) else 0
 
 
 def known(guest: Guest) -> Spans:
     """When the records are whole: from the first to the last, without what was lost."""
-    lost = np.flatnonzero(guest.records["event"] == Event.LOST)
     when = guest.records["counter"].astype(np.int64)
-    after = when[np.minimum(lost + 1, len(when) - 1)]
-    gaps = spans(when[np.maximum(lost - 1, 0)], after)
+    far = np.where(_stamped(guest.records), when, MAX_COUNTER)
+    following = np.minimum.accumulate(far[::-1])[::-1]
+    missing = guest.records["event"] == Event.LOST
+    gaps = spans(when[missing], following[missing])
     return subtract(spans([first(guest)], [last(guest) + 1]), union(gaps))
 
 
+def lost(guest: Guest) -> Spans:
+    """Where records are missing."""
+    return subtract(spans([first(guest)], [last(guest)]), known(guest))
+
+
+def _stamped(records: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Records whose counter is when they were written."""
+    event = records["event"]
+    return np.asarray((event != Event.RELEASE) & (event != Event.LOST), bool)
+
+
 def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Drop what breaks the order: the fewer of what is too early and what is too late."""
-    raw = raw[raw["counter"] < MAX_COUNTER]
-    when = raw["counter"].astype(np.int64)
-    release = raw["event"] == Event.RELEASE
-    stamped = np.flatnonzero(~release)
-    ordered = when[stamped]
+    """Drop what breaks the order: the fewer of what is too early and what is too late.
+
+    A LOST record gets the counter of the last one before what was lost.
+    """
+    raw = raw[(raw["counter"] < MAX_COUNTER) | (raw["event"] == Event.LOST)]
+    stamped = np.flatnonzero(_stamped(raw))
+    ordered = raw["counter"][stamped].astype(np.int64)
     if len(ordered) and (ordered[1:] < ordered[:-1]).any():
         early = ordered >= np.maximum.accumulate(ordered)
         late = ordered <= np.minimum.accumulate(ordered[::-1])[::-1]
         kept = early if early.sum() >= late.sum() else late
-        raw = raw[np.sort(np.concatenate([stamped[kept], np.flatnonzero(release)]))]
+        raw = raw[np.sort(np.concatenate([stamped[kept], np.flatnonzero(~_stamped(raw))]))]
+    missing = np.flatnonzero(raw["event"] == Event.LOST)
+    if len(missing):
+        raw = raw.copy()
+        before = np.maximum.accumulate(np.where(_stamped(raw), raw["counter"], 0))
+        raw["counter"][missing] = before[missing]
     return raw
 
 

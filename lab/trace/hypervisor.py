@@ -21,6 +21,8 @@ from lab.trace.spans import Spans, spans, union
 
 #: The domain of the vCPUs that run when nobody else does (DOMID_IDLE of Xen's xen.h).
 IDLE = 0x7FFF
+#: Of a damaged file that names more, these are taken.
+MAX_VCPUS, MAX_PCPUS = 128, 64
 
 
 def vcpu_id(domain: int, vcpu: int) -> int:
@@ -74,11 +76,11 @@ class Hypervisor:
     @cached_property
     def vcpus(self) -> list[int]:
         """Every vCPU of which a state is known, idle ones last."""
-        return [int(one) for one in np.unique(self.states.vcpu)]
+        return [int(one) for one in np.unique(self.states.vcpu)[:MAX_VCPUS]]
 
     @cached_property
     def pcpus(self) -> list[int]:
-        return [int(one) for one in np.unique(self.events.pcpu)]
+        return [int(one) for one in np.unique(self.events.pcpu)[:MAX_PCPUS]]
 
     def ran(self, pcpu: int) -> tuple[Spans, npt.NDArray[np.uint32]]:
         """Who ran on a PCPU: spans in order, and the vCPU of each."""

@@ -112,7 +112,8 @@ def find(guest: Guest, hypervisor: Hypervisor | None = None) -> dict[int, Jobs]:
 
 
 def _jobs(guest: Guest, task: int, mine: npt.NDArray[np.void], rows: Times, life: Lives) -> Jobs:
-    number, released, began, ended = rows[np.argsort(rows[:, 1], kind="stable")].T
+    rows = rows[np.argsort(rows[:, 1], kind="stable")]
+    number, released, began, ended = rows[_told(guest, rows)].T
     per_us = guest.frequency / 1e6
     period = round(_said_once(mine, Event.PERIOD) * per_us) or _typical(released)
     deadline = round(_said_once(mine, Event.DEADLINE) * per_us) or period
@@ -120,6 +121,13 @@ def _jobs(guest: Guest, task: int, mine: npt.NDArray[np.void], rows: Times, life
     return Jobs(
         task, number, released, began, ended, parts, period, deadline, guests.last(guest)
     )  # fmt: skip
+
+
+def _told(guest: Guest, rows: Times) -> npt.NDArray[np.bool_]:
+    """Jobs of which the trace tells: the end of others may be among the records that are lost."""
+    observed = np.full(len(rows), guests.last(guest), np.int64)
+    missing = overlap(guests.lost(guest), np.minimum(rows[:, 2], observed), observed)
+    return np.asarray((rows[:, 3] >= 0) | (missing == 0), bool)
 
 
 def _parts(life: Lives, task: int, start: Times, end: Times) -> dict[str, Times]:

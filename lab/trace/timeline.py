@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from lab.errors import LabError
+from lab.model import Clock as Clocks
 from lab.rundir import RunDir
 from lab.trace import guest as guests
 from lab.trace import hypervisor as hypervisors
@@ -40,6 +39,8 @@ MAX_JSON = 8 << 20
 MAX_EVENTS = 100_000
 #: A line of the console or an event is shown up to so many characters.
 LINE = 400
+#: How the session marks that a guest was created; its name follows.
+_CREATED = "what=created "
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,20 @@ class Timeline:
     notes: tuple[str, ...] = ()
     run: str = ""
 
-    @property
+    @cached_property
     def names(self) -> dict[int, str]:
+        """Of domains, by number.
+
+        A guest whose trace says its number is sure. Of others the order tells in which the
+        session created them, if all that is sure agrees with it.
+        """
+        sure = {g.domain: g.name for g in self.guests.values() if 0 < g.domain < IDLE}
+        created = (one.detail for one in self.happenings if one.name == "mark")
+        order = [words.removeprefix(_CREATED) for words in created if words.startswith(_CREATED)]
+        likely = dict(enumerate(order, start=1))
+        agree = all(likely.get(domain) == name for domain, name in sure.items())
         found = {0: "dom0", IDLE: "idle"}
-        return found | {g.domain: g.name for g in self.guests.values() if 0 < g.domain < IDLE}
+        return found | (likely if agree and len(set(order)) == len(order) else {}) | sure
 
     def vcpu_name(self, vcpu: int) -> str:
         """``hello`` for a domain's only vCPU, ``dom0 v1`` where there are several."""
@@ -127,10 +138,13 @@ def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
             hint="a lab whose labs.yaml says `trace:` leaves one",
         )
     clock = _clock(folder, found)
+    manifest = run.manifest()
+    if manifest.get("clock") == Clocks.VIRTUAL:
+        clock = replace(clock, host_zero=None)
     happenings = tuple(_happenings(run.events_file, clock))
     shown = tuple(Line(e.time, e.console, escape(e.text, limit=LINE)) for e in lines)
     return Timeline(
-        clock, xen, found, shown, happenings, run.manifest(), tuple(notes),
+        clock, xen, found, shown, happenings, manifest, tuple(notes),
         f"{run.path.parent.name}/{run.id}",
     )  # fmt: skip
 
@@ -191,7 +205,10 @@ def _number(value: Any, default: float) -> float:
 
 
 def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
-    """Events of the session: dated by the host's clock, or by its "after" QEMU's start."""
+    """Events of the session, dated by the host's clock.
+
+    Under the virtual clock nothing relates the host's time to the counter: they have no time.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_JSON)
@@ -207,14 +224,8 @@ def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
 
 
 def _happening(data: dict[str, Any], clock: Clock) -> Happening:
-    host, after = _number(data.pop("time", None), -1), _number(data.get("after"), -1)
+    host = _number(data.pop("time", None), -1)
     name = escape(str(data.pop("event", "event")), limit=LINE)
-    known = host >= 0 and clock.host_zero is not None
-    time = host - (clock.host_zero or 0.0) if known else (after if after >= 0 else None)
+    time = host - clock.host_zero if host >= 0 and clock.host_zero is not None else None
     detail = " ".join(f"{key}={value}" for key, value in data.items() if key != "after")
     return Happening(time, name, escape(detail, limit=LINE))
-
-
-def windowed(values: npt.NDArray[np.int64], bounds: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Which counters lie between two, both included."""
-    return np.asarray((values >= bounds[0]) & (values <= bounds[1]), bool)

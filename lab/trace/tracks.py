@@ -14,9 +14,11 @@ from lab.trace.events import Runstate
 from lab.trace.guest import Event, Guest
 from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
 from lab.trace.jobs import Jobs, Lives
-from lab.trace.spans import NONE, Spans, Times, intersect, spans
+from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
+#: Interrupts of more numbers are not drawn.
+MAX_INTERRUPTS = 256
 NO_TIMES: Times = np.zeros(0, np.int64)
 NO_LABELS: npt.NDArray[np.int32] = np.zeros(0, np.int32)
 
@@ -128,8 +130,9 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
     handled, numbers = guests.interrupts(guest)
     parts = [
         (f"interrupt {number}", handled[numbers == number])
-        for number in np.unique(numbers)[:1024].tolist()
+        for number in np.unique(numbers)[:MAX_INTERRUPTS].tolist()
     ]
+    parts.append(("records lost", subtract(guests.lost(guest), handled)))
     yield _track(f"interrupts/{guest.name}", "interrupts", of_guest(guest), "interrupts", parts)
     ticks = guest.of(Event.TICK)["counter"].astype(np.int64)
     labels = np.zeros(len(ticks), np.int32)

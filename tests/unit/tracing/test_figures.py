@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lab.errors import LabError
 from lab.rundir import RunDir
-from lab.trace import align, delays, histogram, hypervisor, jobs, stats, timeline
+from lab.trace import align, delays, histogram, hypervisor, jobs, stats, timeline, xentrace
 from lab.trace import guest as guests
-from lab.trace.events import Runstate
+from lab.trace.events import Events, Reading, Runstate
 from lab.trace.guest import RECORD
 from lab.trace.timeline import Timeline
 from tracing.encode import BLOCKED, LOST, RUNNABLE, RUNNING, XenTrace, guest_records
@@ -52,6 +55,16 @@ def test_without_marks_delays_tell() -> None:
     assert (mine.ended - mine.released).tolist() == [475] * 5
     assert mine.period == 10 * MS
     assert not mine.missed.any()
+
+
+def test_a_job_whose_end_was_lost_is_not_late() -> None:
+    """Nothing is said of it; one that really did not end is late."""
+    rows = [(0, 33, 1, 100), (5, 37, 1, 0), (6, 35, 1, 0), (7, 37, 1, 1), (8, 35, 1, 1)]
+    end = (10**6, 17, 1, 1)
+    for lost, late in (([(20, 65535, 0, 3)], 0), ([], 2)):
+        raw = np.frombuffer(guest_records([*rows, *lost, end]), RECORD)
+        mine = jobs.find(guests.build("g", raw, {"frequency": HZ}))
+        assert sum(int(each.missed.sum()) for each in mine.values()) == late
 
 
 def test_figures_are_those_of_the_jobs(simulation: Simulation, seen: Timeline) -> None:
@@ -125,14 +138,8 @@ def test_nothing_is_known_of_what_was_lost() -> None:
     trace.change(1100, 0, me, RUNNING, BLOCKED)
     trace.change(1100, 0, idle, RUNNABLE, RUNNING)
     trace.change(1300, 0, idle, RUNNING, RUNNABLE)
-    folder_raw = trace.bytes()
-    from io import BytesIO
-
-    from lab.trace import xentrace
-    from lab.trace.events import Events, Reading
-
     reading = Reading()
-    events = Events.join(list(xentrace.read_stream(BytesIO(folder_raw), reading)))
+    events = Events.join(list(xentrace.read_stream(io.BytesIO(trace.bytes()), reading)))
     found = hypervisor.build(events, reading)
     vcpu = hypervisor.vcpu_id(*me)
     assert found.states.spans(vcpu, Runstate.RUNNING).tolist() == [[200, 400]]
@@ -162,5 +169,25 @@ def test_notes_say_what_is_missing(run: RunDir, tmp_path_factory: pytest.TempPat
 def test_damaged_json_is_survived(run: RunDir) -> None:
     """The session's events: what cannot be read is passed over."""
     found = timeline.load(run).happenings
-    assert [one.time for one in found] == [3.5, None]
+    assert [one.time for one in found] == [None, None]
     assert "\x1b" not in found[0].detail
+
+
+def test_the_session_is_dated_by_the_host(tmp_path: Path, run: RunDir) -> None:
+    """Only where the host's time and the counter go together; and domains get names."""
+    folder = RunDir(tmp_path / "lab" / "id")
+    shutil.copytree(run.trace_dir, folder.trace_dir)
+    (folder.trace_dir / "noisy.records").unlink()
+    clock = {"host_at_counter_0": [999.0, 1001.0], "counter_offset_dom0": 5}
+    (folder.trace_dir / "clock.json").write_text(json.dumps(clock))
+    marks = [
+        {"time": 1002.5, "event": "mark", "what": f"created {name}"} for name in ("rt", "noisy")
+    ]
+    folder.events_file.write_text("\n".join(map(json.dumps, marks)))
+    found = timeline.load(folder)
+    assert [one.time for one in found.happenings] == [2.5, 2.5]
+    assert found.names == {0: "dom0", 0x7FFF: "idle", 1: "rt", 2: "noisy"}
+    folder.events_file.write_text("\n".join(map(json.dumps, reversed(marks))))
+    assert timeline.load(folder).names == {0: "dom0", 0x7FFF: "idle", 1: "rt"}
+    folder.update_manifest(clock="virtual")
+    assert [one.time for one in timeline.load(folder).happenings] == [None, None]

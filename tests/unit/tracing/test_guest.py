@@ -51,6 +51,16 @@ def test_a_stretch_ends_where_records_were_lost() -> None:
     assert guests.known(guest).tolist() == [[10, 15], [95, 100]]
 
 
+def test_when_a_loss_was_noticed_does_not_matter() -> None:
+    """Whoever read the ring may stamp LOST with anything."""
+    for stamp in (0, 16, 95, 2**63):
+        guest = build([(10, IN, 1, 0), (15, TICK, 0, 1), (stamp, LOST, 0, 7), (95, OUT, 1, 0)])
+        assert guest.lost == 7
+        assert guests.running(guest)[0].tolist() == [[10, 15]]
+        if stamp < 2**62:
+            assert guests.known(guest).tolist() == [[10, 15], [95, 96]]
+
+
 def test_nested_interrupts_are_part_of_the_outer() -> None:
     guest = build([
         (1, EXIT, 0, 9), (10, ENTER, 0, 27), (12, ENTER, 0, 30), (14, EXIT, 0, 30),
