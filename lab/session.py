@@ -131,7 +131,7 @@ class Session:
             self._enter(State.DOM0)
         else:
             self._arriving = asyncio.create_task(self.steps.arrive(DOM0))
-        tracing.note_start(self.run, before, time.time())
+            tracing.note_start(self.run, before, time.time())
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""

@@ -3,8 +3,9 @@
  *
  * The trace is a ring of 16-byte records in the guest's memory (images/freertos/port/trace.c),
  * SIZE bytes in all, at a guest physical ADDRESS that the ELF file's symbol says. New records
- * are copied to the port "trace.GUEST" as they are, every PAUSE_MS; where the guest was too
- * fast for us, one record LOST says how many are missing. What else is known goes as text to
+ * are copied to the port "trace.GUEST" as they are, so often that the ring is hardly ever more
+ * than a quarter full; where the guest was too fast for us, one record LOST says how many are
+ * missing. What else is known goes as text to
  * the port "trace-log":
  *
  *   guest NAME domain N frequency HZ tick HZ capacity N
@@ -21,8 +22,10 @@
 #include "lab.h"
 
 #define MAGIC "XLTRACE1"
-#define PAUSE_MS 50
-#define GONE_EVERY 20
+#define LEAST_PAUSE_MS 5
+#define FIRST_PAUSE_MS 20
+#define MOST_PAUSE_MS 200
+#define GONE_MS 1000
 #define LARGEST (1ull << 30)
 #define SMALLEST_SIZE 4096
 #define LARGEST_SIZE (64u << 20)
@@ -198,11 +201,26 @@ static int told_to_end(unsigned ms)
 	return sigtimedwait(&set, NULL, &pause) == SIGTERM;
 }
 
+/* When to look again, from what came in the last pause: each look costs dom0 some time. */
+static unsigned next_pause(const struct trace *t, unsigned pause, uint64_t came)
+{
+	if (came > t->capacity / 4)
+		pause /= 2;
+	else if (came < t->capacity / 16)
+		pause *= 2;
+	if (pause < LEAST_PAUSE_MS)
+		return LEAST_PAUSE_MS;
+	return pause > MOST_PAUSE_MS ? MOST_PAUSE_MS : pause;
+}
+
 /* Why it ended. */
 static const char *follow(struct trace *t)
 {
-	for (unsigned round = 1;; round++) {
-		int ending = told_to_end(PAUSE_MS);
+	unsigned pause = FIRST_PAUSE_MS, since = 0;
+
+	for (;; since += pause) {
+		int ending = told_to_end(pause);
+		uint64_t before = t->tail;
 
 		if (!t->capacity && !begin(t)) {
 			if (ending)
@@ -214,7 +232,12 @@ static const char *follow(struct trace *t)
 		}
 		if (t->taken * sizeof(struct record) > LARGEST)
 			return "full";
-		if (round % GONE_EVERY == 0 && store && !xs_is_domain_introduced(store, t->domain))
+		if (t->capacity)
+			pause = next_pause(t, pause, t->tail - before);
+		if (since < GONE_MS)
+			continue;
+		since = 0;
+		if (store && !xs_is_domain_introduced(store, t->domain))
 			return "gone";
 	}
 }
