@@ -31,9 +31,9 @@ def starting(
     """
     run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
     keep_symbols(run, prepared.images)
-    lab.make()
-    live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
     try:
+        lab.make()
+        live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
         yield
     except BaseException as error:
         words = error.message if isinstance(error, LabError) else "interrupted"

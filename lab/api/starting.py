@@ -22,7 +22,7 @@ from lab.util import files
 from lab.util.deadline import Deadline
 
 
-def up(context: Context, name: str, *, cold: bool = False) -> Up:
+def up(context: Context, name: str, *, cold: bool = True) -> Up:
     """Boot a lab and create its guests; it runs on when this returns.
 
     ``cold``: really boot it, even if there is a template.
@@ -48,7 +48,7 @@ def run(
     junit: Path | None = None,
     *,
     clock: Clock | None = None,
-    cold: bool = False,
+    cold: bool = True,
 ) -> Run:
     """Boot a lab, wait for what it expects, collect, stop.
 
