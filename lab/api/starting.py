@@ -143,6 +143,7 @@ async def boot_up(
             lines = await session.guarded(first_lines(run, starts, FIRST_LINES))
         session.mark("first line")
         domains = await session.domains()
+        session.mark("listed")
     return Up(plan.lab.name, run.path, domains, lines, session.marks, clock.elapsed())
 
 

@@ -62,7 +62,8 @@ def _figures(
     stages = [Figure(name, median(_between(up, a, b) for up in ups), "s") for name, a, b in STAGES]
     ready = median(up["phases"]["dom0"] for up in ups)
     slow = median(naive)
-    own = median(up["wall"] - up["phases"]["first line"] for up in ups)
+    # Until xl has listed the domains, the machine works; the rest of the time is ours.
+    own = median(up["wall"] - up["phases"]["listed"] for up in ups)
     inject = median(each["wall"] for each in injects)
     size = images.initramfs.size / 1e6
     return [
