@@ -34,7 +34,7 @@ def is_cold(option: bool) -> bool:
 
 @command("lab.up", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
          json=JSON_HELP, force=FORCE_HELP, locked=LOCKED_HELP,
-         cold="really boot it, even if there is a template",
+         cold="really boot it (default, unless LAB_COLD=0)",
          count="start so many, named NAME-1, NAME-2, …",
          plan="print what would be started, as JSON, and start nothing")  # fmt: skip
 def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = False,

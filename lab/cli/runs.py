@@ -26,7 +26,8 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else host)"
 
 @command("lab.run", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
          json=JSON_HELP, junit="write JUnit XML to this file", force=FORCE_HELP,
-         locked=LOCKED_HELP, clock=_CLOCK, cold="really boot it, even if there is a template",
+         locked=LOCKED_HELP, clock=_CLOCK,
+         cold="really boot it (default, unless LAB_COLD=0)",
          repeat="run it so many times; they must be alike to the last byte",
          verify="run the lab of this run folder again; it must come to the same",
          published="it must come to what is published in labs.lock",
