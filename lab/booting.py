@@ -11,10 +11,12 @@ import contextlib
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab import fingerprint, live
+from lab.dom0.steps import ENTROPY
 from lab.errors import MachineError
 from lab.machine import command, template
 from lab.machine.template import Damaged, Template
@@ -23,9 +25,7 @@ from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.session import Session
 from lab.store import cache_root
-
-#: dom0's new entropy, in bytes, where a lab is one of many from one template.
-ENTROPY = 64
+from lab.util import files
 
 
 def root() -> Path:
@@ -61,9 +61,19 @@ def usable(key: str, say: Callable[[str], None]) -> Template | None:
 
 
 async def to_dom0(
-    session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress, *, cold: bool
+    session: Session,
+    plan: Plan,
+    prepared: Prepared,
+    lock: int,
+    say: Progress,
+    *,
+    cold: bool,
+    own: bool = False,
 ) -> asyncio.Task[None] | None:
-    """Have dom0 ready, the machine standing still; what is still being stored, if anything."""
+    """Have dom0 ready, the machine standing still; what is still being stored, if anything.
+
+    ``own``: with memory of its own, so that it can be stored again when it has guests.
+    """
     parts = parts_of(plan, prepared)
     key = fingerprint.key(parts)
     if not cold:
@@ -71,7 +81,7 @@ async def to_dom0(
             stored = await asyncio.to_thread(usable, key, say.say)
             stage.note(f"{key[:12]}" if stored else "none yet")
         if stored:
-            await restore(session, plan, prepared, lock, say, stored)
+            await restore(session, plan, prepared, lock, say, stored, own=own)
             return None
     await _boot(session, plan, prepared, lock, say)
     frozen = await _freeze(session, plan)
@@ -93,24 +103,60 @@ async def to_dom0(
     return None
 
 
+def with_guests(plan: Plan, prepared: Prepared) -> str:
+    """The key of the machine with all its guests created; empty if that is not stored.
+
+    What is traced begins with the lab, so a traced one is not; and one that is to be the same
+    every time creates its guests every time.
+    """
+    lab = plan.lab
+    busy = lab.trace or lab.traced or lab.dom0.busy
+    if busy or not plan.guests or plan.machine.clock is Clock.VIRTUAL:
+        return ""
+    parts = parts_of_run(plan, prepared)
+    shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in plan.guests)]
+    return fingerprint.key(parts | {"labs.yaml": files.sha256_json(shares)})
+
+
+async def store_with_guests(
+    session: Session, plan: Plan, prepared: Prepared, say: Progress
+) -> asyncio.Task[None]:
+    """Store the machine, whose guests were created and are paused; goes on meanwhile."""
+    frozen = await _freeze(session, plan)
+    about = {
+        "lab": plan.lab.name, "clock": plan.machine.clock, "made of": parts_of_run(plan, prepared),
+        "paused": session.paused,
+    }  # fmt: skip
+    key = with_guests(plan, prepared)
+    return asyncio.create_task(_store_meanwhile(frozen, key, session, about, say))
+
+
 async def make_individual(session: Session, name: str) -> None:
     """Have dom0 differ from all others of its template: entropy, name, identity."""
-    steps = session.steps
-    assert steps is not None
-    await steps.seed(os.urandom(ENTROPY))
-    await steps.write_file("/proc/sys/kernel/hostname", name.encode())
-    await steps.write_file("/etc/machine-id", f"{secrets.token_hex(16)}\n".encode())
+    assert session.steps is not None
+    await session.steps.differ(os.urandom(ENTROPY), name, secrets.token_hex(16))
 
 
 async def restore(
-    session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress, stored: Template
+    session: Session,
+    plan: Plan,
+    prepared: Prepared,
+    lock: int,
+    say: Progress,
+    stored: Template,
+    *,
+    own: bool = False,
 ) -> None:
     """Have the machine stand where ``stored`` was stored, which must have been verified."""
     with say.stage("restore") as stage:
         ram = live.ram_file(session.lab)
         toolchain, images = prepared.toolchain, prepared.images
-        await session.power_on(toolchain, plan, images, ram, lock, stored)
-        os.utime(stored.path)
+        if own:
+            ram.parent.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(template.copy_sparse, stored.ram, ram)
+        await session.power_on(toolchain, plan, images, ram, lock, stored, own=own)
+        template.used(stored)
+        session.paused = [int(one) for one in stored.about.get("paused", ())]
         stage.note(f"from template {stored.key[:12]}")
     session.run.update_manifest(template=stored.key)
 
@@ -127,15 +173,15 @@ async def _boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say
 
 async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     """What a template is made of, as files of their own, while the machine stands still."""
-    folder = session.lab.path / "frozen"
-    folder.mkdir()
-    parts = {template.STATE: await session.store_state()}
+    folder = Path(tempfile.mkdtemp(prefix="frozen-", dir=session.lab.path))
+    state = await session.store_state()
+    parts = {template.STATE: state.rename(folder / state.name)}
     for path in sorted(session.run.console_dir.iterdir()):
         shutil.copyfile(path, folder / path.name)
         parts[f"console/{path.name}"] = folder / path.name
     ram = live.ram_file(session.lab)
     if plan.machine.clock is Clock.HOST:
-        copy = ram.with_name(f"{ram.name}.copy")
+        copy = ram.with_name(f"{ram.name}.{folder.name}")
         with contextlib.suppress(OSError):  # no room: then there will be no template
             await asyncio.to_thread(template.copy_sparse, ram, copy)
         ram = copy

@@ -14,7 +14,12 @@ TRACE, DOORBELL = "lab_trace", "lab_doorbell"
 
 
 async def replace(
-    agent: Dom0, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None]
+    agent: Dom0,
+    guest: GuestPlan,
+    image: GuestImage,
+    seen: Callable[[str], None],
+    *,
+    paused: bool = False,
 ) -> None:
     """Create the domain of a guest; one of its name is destroyed first."""
     if any(domain.name == guest.name for domain in await xl.domains(agent)):
@@ -23,7 +28,7 @@ async def replace(
     seen("copying")
     await xl.put(agent, guest.name, _files(guest, image))
     seen("xl create")
-    await xl.create(agent, guest.name, guest.scheduling)
+    await xl.create(agent, guest.name, guest.scheduling, paused=paused)
 
 
 def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:

@@ -31,6 +31,8 @@ def starting(
     """
     run.update_manifest(**first_manifest(plan, prepared), life=rundir.RUNNING)
     keep_symbols(run, prepared.images)
+    for image in prepared.guests.values():
+        keep_elf(run, image)
     try:
         lab.make()
         live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
@@ -67,24 +69,31 @@ async def boot(
 ) -> None:
     """From off to guests that run. ``cold``: not out of a template; ``stored``: out of this."""
     how = session, plan, prepared, lock, say
-    storing = None
-    if stored:
-        await booting.restore(*how, stored)
-    else:
-        storing = await booting.to_dom0(*how, cold=cold)
+    key = booting.with_guests(plan, prepared)
+    storing: list[asyncio.Task[None] | None] = []
     try:
-        await _from_dom0(session, plan, prepared, say)
+        if key and not stored and not cold:
+            stored = await asyncio.to_thread(booting.usable, key, say.say)
+        if stored:
+            await booting.restore(*how, stored)
+        else:
+            storing.append(await booting.to_dom0(*how, cold=cold, own=bool(key)))
+        if stored is None or stored.key != key:
+            await _make_guests(session, plan, prepared, say, paused=bool(key))
+            if key and stored is None:
+                storing.append(await booting.store_with_guests(session, plan, prepared, say))
+        await _let_guests_run(session, plan, say, paused=bool(key))
     finally:
-        if storing:
-            await asyncio.gather(storing, return_exceptions=True)
+        await asyncio.gather(*(one for one in storing if one), return_exceptions=True)
     session.run.update_manifest(phases=session.marks)
 
 
-async def _from_dom0(session: Session, plan: Plan, prepared: Prepared, say: Progress) -> None:
-    if plan.machine.clock is Clock.HOST:
-        with say.stage("dom0's agent"):
-            await booting.make_individual(session, plan.lab.name)
-            await session.let_run()
+async def _make_guests(
+    session: Session, plan: Plan, prepared: Prepared, say: Progress, *, paused: bool
+) -> None:
+    """From dom0 ready to guests that were created, and run unless ``paused``."""
+    if plan.machine.clock is Clock.HOST and not paused:
+        await _let_dom0_run(session, plan, say)
     if plan.dom0_scheduling:
         await session.schedule_dom0(plan.dom0_scheduling)
     if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
@@ -92,9 +101,26 @@ async def _from_dom0(session: Session, plan: Plan, prepared: Prepared, say: Prog
             await session.start_traces(plan.lab)
     for guest in plan.guests:
         with say.stage(f"guest {guest.name}") as stage:
-            keep_elf(session.run, prepared.guests[guest.name])
-            await session.inject(guest, prepared.guests[guest.name], stage.note)
+            image = prepared.guests[guest.name]
+            await session.inject(guest, image, stage.note, paused=paused)
+    if paused:
+        session.paused = [one.id for one in await session.domains() if one.id]
+
+
+async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused: bool) -> None:
+    if paused:
+        with say.stage("guests run"):
+            await booting.make_individual(session, plan.lab.name)
+            await session.unpause()
+            await session.let_run()
     session.guests_run()
+
+
+async def _let_dom0_run(session: Session, plan: Plan, say: Progress) -> None:
+    with say.stage("dom0's agent"):
+        await booting.make_individual(session, plan.lab.name)
+        # The question waits in the agent's port when dom0 begins to run: that is soonest.
+        await asyncio.gather(session.wait_agent(), session.let_run())
 
 
 async def collect(session: Session, lab: Lab, say: Progress) -> None:

@@ -177,7 +177,9 @@ def end(live: Live, how: str, **manifest: Any) -> None:
 
 def forget(lab: LabDir) -> None:
     """Remove a lab's sockets, FIFOs and memory."""
-    ram_file(lab).unlink(missing_ok=True)
+    ram = ram_file(lab)
+    for path in (ram, *ram.parent.glob(f"{ram.name}.*")):  # and copies that a template is made of
+        path.unlink(missing_ok=True)
     lab.remove()
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lab import guests, tracing
 from lab.dom0 import agent as dom0_agent
@@ -25,6 +25,7 @@ from lab.machine import (
     command,
     gdbstop,
     lines,
+    plug,
     postmortem,
     qmp,
     snapshot,
@@ -39,17 +40,14 @@ from lab.model import (
     GuestPlan,
     Images,
     Lab,
-    Mount,
     Plan,
     Program,
     State,
     Toolchain,
-)  # fmt: skip
+)
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 from lab.util.deadline import Deadline
-
-T = TypeVar("T")
 
 #: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
 START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
@@ -71,6 +69,7 @@ class Session:
         self._program: Program | None = None
         self._clock = Deadline(0)
         self._watcher = Watcher(run, lambda: self.mark("init"))
+        self.guarded = self._watcher.guarded
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
         self._arriving: asyncio.Task[None] | None = None
@@ -79,6 +78,8 @@ class Session:
         self.moments: list[dict[str, Any]] = []
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
+        #: The domains that were created paused, and wait to be let run.
+        self.paused: list[int] = []
 
     async def __aenter__(self) -> Session:
         return self
@@ -106,15 +107,20 @@ class Session:
         ram: Path,
         lock: int,
         stored: template.Template | None = None,
+        *,
+        own: bool = False,
     ) -> None:
-        """Start QEMU, connect to it, let it run; with ``stored``, stand where that was stored."""
+        """Start QEMU, connect to it, let it run; with ``stored``, stand where that was stored.
+
+        ``own``: ``ram`` is filled already, so that the machine can be stored again.
+        """
         self._require(State.OFF)
         wires.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
         if stored:
             template.lay_consoles(stored, self.run.console_dir)
         self._clock = Deadline(XEN)
         self._virtual = plan.machine.clock is Clock.VIRTUAL
-        self._program = self._start(toolchain, plan, images, ram, lock, stored)
+        self._program = self._start(toolchain, plan, images, ram, lock, stored, own)
         self.lab.record(program=asdict(self._program.record))
         self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
@@ -168,6 +174,9 @@ class Session:
         if self.steps:
             await self.guarded(self.steps.release())
             self.steps = None
+
+    async def wait_agent(self) -> None:
+        """Until dom0's agent answers."""
         self._watcher.step = "dom0's agent to answer"
         async with self._agent(DOM0):
             self.mark("agent")
@@ -182,14 +191,25 @@ class Session:
     # ------------------------------------------------------------ guests
 
     async def inject(
-        self, guest: GuestPlan, image: GuestImage, seen: Callable[[str], None] = lambda _: None
+        self,
+        guest: GuestPlan,
+        image: GuestImage,
+        seen: Callable[[str], None] = lambda _: None,
+        *,
+        paused: bool = False,
     ) -> None:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
         self._watcher.step = f"xl to create guest {guest.name}"
         async with self._dom0() as agent:
-            await self.guarded(guests.replace(agent, guest, image, seen))
+            await self.guarded(guests.replace(agent, guest, image, seen, paused=paused))
         self.mark(f"created {guest.name}")
+
+    async def unpause(self) -> None:
+        """Let the guests run that were created paused."""
+        for domain in self.paused:
+            assert self.steps is not None
+            await self.guarded(self.steps.unpause(domain))
 
     async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
         """Give dom0 its share of the processors: words for ``xl``, without its name."""
@@ -214,24 +234,12 @@ class Session:
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that was not there at the start."""
-        if wires.input_of(self.lab.path, guest).exists():
-            return
-        wires.lay_console(self.lab.path, self.run.console_dir, guest)
-        await self._plug(command.port(guest), f"{command.CONSOLES}/{guest}.log")
+        if not wires.input_of(self.lab.path, guest).exists():
+            await plug.console(await self._control(), self.lab, self.run, guest)
 
     async def add_trace(self, guest: str) -> None:
         """The same for its timing trace."""
-        for device, (name, file) in command.guest_trace_ports(guest).items():
-            if not (self.lab.path / f"{device}.in").exists():
-                wires.lay_trace(self.lab.path, device, self.run.trace_dir / file)
-                await self._plug(command.port_of(device, name), f"{command.TRACES}/{file}")
-
-    async def _plug(self, port: dict[str, Any], log: str) -> None:
-        device = port["chardev"]
-        backend = command.backend(device, log)
-        control = await self._control()
-        await control.execute("chardev-add", {"id": device, "backend": backend})
-        await control.execute("device_add", port)
+        await plug.trace(await self._control(), self.lab, self.run, guest)
 
     async def domains(self) -> list[Domain]:
         async with self._dom0() as agent:
@@ -253,15 +261,15 @@ class Session:
         ram: Path,
         lock: int,
         stored: template.Template | None,
+        own: bool,
     ) -> Program:
         if stored is None:
             wires.make_memory(ram, plan.machine.memory)
         mounts = [
-            *wires.images(images),
-            *(wires.stored(stored) if stored else [Mount(ram, command.RAM, writable=True)]),
+            *wires.images(images), *wires.memory(ram, stored, own=own),
             *wires.folders(self.lab.path, self.run.console_dir, self.run.trace_dir),
-        ]
-        argv = command.qemu(plan, self.lab.tag, restored=stored is not None)
+        ]  # fmt: skip
+        argv = command.qemu(plan, self.lab.tag, restored=stored is not None, own=own)
         self.run.update_manifest(command=argv)
         with self.run.qemu_log.open("ab") as log:
             return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock])
@@ -291,15 +299,6 @@ class Session:
         if self._qmp is None:
             self._qmp = await self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         return self._qmp
-
-    async def guarded(
-        self,
-        step: Awaitable[T],
-        within: float | None = None,
-        late: Callable[[float], LabError] | None = None,
-    ) -> T:
-        """The result of ``step``, unless the machine fails first or it is late."""
-        return await self._watcher.guarded(step, within, late)
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""

@@ -70,7 +70,10 @@ def template_clean() -> int:
 
 
 def _stored(plan: Plan, prepared: Prepared, say: Progress) -> Template | None:
-    return booting.usable(fingerprint.key(booting.parts_of(plan, prepared)), say.say)
+    """With its guests if that is stored, else with dom0 alone."""
+    alone = fingerprint.key(booting.parts_of(plan, prepared))
+    keys = [key for key in (booting.with_guests(plan, prepared), alone) if key]
+    return next((one for key in keys if (one := booting.usable(key, say.say))), None)
 
 
 def _together(

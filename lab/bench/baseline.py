@@ -20,6 +20,7 @@ from lab.model import (
     AGENT_PORT,
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
+    TIMES_PORT,
     Image,
     Mount,
     Program,
@@ -51,6 +52,8 @@ def command() -> list[str]:
         "-device", "virtio-serial-device",
         "-chardev", "socket,id=agent,path=/lab/live/agent.sock,server=on,wait=off",
         "-device", f"virtserialport,chardev=agent,name={AGENT_PORT}",
+        "-chardev", "null,id=times",
+        "-device", f"virtserialport,chardev=times,name={TIMES_PORT}",
     ]  # fmt: skip
 
 

@@ -30,6 +30,11 @@ def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
     return Figure(name, value, unit, f"< {limit:g}", value < limit)
 
 
+def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure that is to reach a value."""
+    return Figure(name, value, unit, f"≥ {limit:g}", value >= limit)
+
+
 def command(context: Context, *words: str) -> dict[str, Any]:
     """Run one of our commands as a user does: its JSON and its wall time (s)."""
     argv = [sys.executable, "-m", "invoke", *words, "--labs", str(context.file), "--json"]

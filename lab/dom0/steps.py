@@ -23,6 +23,8 @@ from lab.util.terminal import quote
 MAGIC = 0x5453424C
 #: struct mailbox of images/dom0/src/lab-steps.c.
 MAILBOX = struct.Struct("<IIIIIIiIQQ")
+#: Random bytes that make a dom0 differ.
+ENTROPY = 64
 #: The exit status of a program that lab-steps could not execute.
 NOT_EXECUTED = 127
 
@@ -36,7 +38,8 @@ class Order(IntEnum):
     GET = 3
     RUN = 4
     SLEEP = 5
-    SEED = 6
+    DIFFER = 6
+    UNPAUSE = 7
 
 
 class Machine(Protocol):
@@ -132,10 +135,16 @@ class Steps:
         self._check(f"read {path}")
         return await self._machine.read(self.box.data, min(self.box.size, largest))
 
-    async def seed(self, entropy: bytes) -> None:
-        """Have dom0's random numbers start anew from these bytes."""
-        await self._give(Order.SEED, entropy)
-        self._check("take new entropy")
+    async def differ(self, entropy: bytes, name: str, ident: str) -> None:
+        """Have dom0's random numbers start anew from 64 bytes, and its name and id be these."""
+        assert len(entropy) == ENTROPY
+        await self._give(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\0")
+        self._check("differ from its template")
+
+    async def unpause(self, domain: int) -> None:
+        """Let a domain run, by its number; this is much faster than asking ``xl``."""
+        await self._order(Order.UNPAUSE, 0, 0, 30.0, domain)
+        self._check(f"let domain {domain} run")
 
     async def sleep_until(self, now: float, within: float) -> None:
         """Let the machine run until :attr:`now` is this; ``within`` is seconds of the host."""

@@ -42,8 +42,10 @@ async def put(agent: Dom0, name: str, files: dict[str, bytes]) -> None:
         await agent.write_file(f"{GUESTS}/{name}.{suffix}", data)
 
 
-async def create(agent: Dom0, name: str, scheduling: Sequence[str] = ()) -> None:
-    """Create the domain ``name`` from its placed files and let it run.
+async def create(
+    agent: Dom0, name: str, scheduling: Sequence[str] = (), *, paused: bool = False
+) -> None:
+    """Create the domain ``name`` from its placed files and, unless ``paused``, let it run.
 
     ``scheduling``: words for ``xl`` that give it its share of the processors first; the name
     is appended.
@@ -51,7 +53,8 @@ async def create(agent: Dom0, name: str, scheduling: Sequence[str] = ()) -> None
     Raises:
         ToolstackError: ``xl`` refused it; its own words are the tail.
     """
-    result = await agent.run(["lab-guest", "create", name, *scheduling], within=60.0)
+    action = "prepare" if paused else "create"
+    result = await agent.run(["lab-guest", action, name, *scheduling], within=60.0)
     if result.status != 0:
         raise ToolstackError(
             f"xl refused to create guest {name} (exit status {result.status})",

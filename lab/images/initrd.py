@@ -37,7 +37,8 @@ COMPILED = {
 #: Those that lie at fixed addresses, with what the linker is told: lab.dom0.steps stops there.
 FIXED = {
     "src/lab-steps.c": (
-        "usr/sbin/lab-steps", ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x}"),
+        "usr/sbin/lab-steps",
+        ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x}", "-l:libxenctrl.so.4.17"),
     ),
 }  # fmt: skip
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")

@@ -35,13 +35,13 @@ TRACES = "/lab/trace"
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
-def board(machine: MachinePlan, *, restored: bool = False) -> list[str]:
+def board(machine: MachinePlan, *, shared: bool = False) -> list[str]:
     """The board itself: what the device tree describes follows from these alone.
 
-    The memory is a file: the machine's own or, of a machine that is ``restored``, a template's,
-    which is only read; what such a machine writes is its own.
+    The memory is a file: the machine's own or, ``shared`` with others, a template's, which is
+    only read; what such a machine writes is its own.
     """
-    how = {"share": False, "readonly": True, "rom": "off"} if restored else {"share": True}
+    how = {"share": False, "readonly": True, "rom": "off"} if shared else {"share": True}
     memory = _json(qom_type="memory-backend-file", id="ram", size=machine.memory,
                    **{"mem-path": RAM}, **how)  # fmt: skip
     return [
@@ -152,15 +152,16 @@ def backend(name: str, log: str) -> dict[str, Any]:
     return {"type": "pipe", "data": {"device": f"{LIVE}/{name}", **where}}
 
 
-def qemu(plan: Plan, tag: str, *, restored: bool = False) -> list[str]:
+def qemu(plan: Plan, tag: str, *, restored: bool = False, own: bool = False) -> list[str]:
     """The whole command line; the machine starts paused. ``tag`` names the lab in it.
 
-    A machine that is to be ``restored`` waits for ``migrate-incoming``.
+    A machine that is to be ``restored`` waits for ``migrate-incoming``; its memory is the
+    template's, unless it is its ``own``.
     """
     return [
         "qemu-system-arm",
         "-name", f"guest={tag},debug-threads=on",
-        *board(plan.machine, restored=restored), *clock(plan.machine),
+        *board(plan.machine, shared=restored and not own), *clock(plan.machine),
         *loaded(), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",

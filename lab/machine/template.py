@@ -31,6 +31,8 @@ MANIFEST, RAM, STATE = "manifest.json", "ram", "state"
 #: The memory is read, compared and stored in pieces of so many bytes.
 PIECE = 1 << 20
 _ZEROS = bytes(PIECE)
+#: So many templates are kept, of some 150 MB each on the disk.
+KEPT = 24
 #: As many pieces are hashed at once; hashlib lets other threads run meanwhile.
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -134,10 +136,25 @@ def store(
             set_aside(root, key)
         work.rename(root / key)
         _sync(root)
+        _make_room(root)
         return Template(root / key, key, stops, hashes, about)
     except BaseException:
         files.remove_tree(work)
         raise
+
+
+def used(template: Template) -> None:
+    """Note that a template was used: those that were not for longest go first."""
+    with contextlib.suppress(OSError):
+        os.utime(template.path)
+
+
+def _make_room(root: Path) -> None:
+    """Keep the templates that were used last. A lab that runs keeps what it uses."""
+    folders = [path for path in root.iterdir() if not path.name.startswith(".new-")]
+    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in folders[KEPT:]:
+        files.remove_tree(path)
 
 
 def set_aside(root: Path, key: str) -> Path:

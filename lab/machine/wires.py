@@ -68,9 +68,12 @@ def folders(live: Path, consoles: Path, traces: Path) -> list[Mount]:
     return [Mount(path, target, writable=True) for path, target in inside.items()]
 
 
-def stored(found: Template) -> list[Mount]:
-    """What QEMU sees of a template; it cannot write it."""
-    return [Mount(found.ram, RAM), Mount(found.state, STATE)]
+def memory(ram: Path, stored: Template | None, *, own: bool) -> list[Mount]:
+    """What QEMU sees of the machine's memory, and of a template, which it cannot write."""
+    if stored is None:
+        return [Mount(ram, RAM, writable=True)]
+    state = Mount(stored.state, STATE)
+    return [Mount(ram, RAM, writable=True) if own else Mount(stored.ram, RAM), state]
 
 
 def make_memory(ram: Path, size: int) -> None:

@@ -27,6 +27,8 @@
 
 #define MAGIC 0x5453424cu	/* "LBST" */
 #define LARGEST (64u << 20)	/* bytes that the host may hand over at once */
+#define ENTROPY 64u
+#define MACHINE_ID "/etc/machine-id"
 #define OUTPUT "/tmp/.steps-output"
 #define ERRORS "/tmp/.steps-errors"
 
@@ -37,19 +39,25 @@ enum {
 	ORDER_GET,		/* data: path; answers with the bytes of the file */
 	ORDER_RUN,		/* data: arguments, each with its NUL; answers with the output */
 	ORDER_SLEEP,		/* until the counter reads `until` */
-	ORDER_SEED,		/* data: random bytes, which dom0 takes as its only entropy */
+	ORDER_DIFFER,		/* data: ENTROPY random bytes, host name, NUL, machine id, NUL */
+	ORDER_UNPAUSE,		/* let the domain `until` run */
 };
 
 /* What host and dom0 tell each other. All fields are little-endian words. */
 struct mailbox {
 	uint32_t magic, order;
-	uint32_t data, size;	/* where and how many; from the host with PUT, GET, RUN, SEED */
+	uint32_t data, size;	/* where and how many; from the host with PUT, GET, RUN, DIFFER */
 	uint32_t more, more_size;	/* RUN: what the program said on standard error */
 	int32_t status;		/* RUN: as wait(2) has it; else 0 or errno */
 	uint32_t frequency;	/* of the counter, Hz */
 	uint64_t counter;	/* CNTVCT at this stop */
-	uint64_t until;
+	uint64_t until;		/* with SLEEP a counter, with UNPAUSE a domain */
 };
+
+/* libxenctrl, xenctrl.h; the library is packaged, its header is not needed for these. */
+struct xc_interface_core;
+struct xc_interface_core *xc_interface_open(void *log, void *build_log, unsigned flags);
+int xc_domain_unpause(struct xc_interface_core *, uint32_t domain);
 
 /* include/xen/privcmd.h of Linux; public/sched.h and public/xen.h of Xen. */
 #define SCHED_OP 29
@@ -66,6 +74,7 @@ struct sched_poll {
 };
 
 static int privcmd;
+static struct xc_interface_core *xen;
 static struct mailbox box = { .magic = MAGIC };
 
 /* Two places to stop at. r0: the mailbox. The section's address is given to the linker. */
@@ -212,19 +221,35 @@ static void sleep_until(uint64_t counter)
 		;
 }
 
-static int seed(const void *bytes, uint32_t size)
+static int seed(const void *bytes)
 {
+	struct {
+		struct rand_pool_info head;
+		char bytes[ENTROPY];
+	} pool = { .head = { .entropy_count = ENTROPY * 8, .buf_size = ENTROPY } };
 	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC), error = 0;
-	struct rand_pool_info *pool = malloc(sizeof *pool + size);
 
-	if (fd < 0 || !pool)
-		return ENOMEM;
-	pool->entropy_count = size * 8;
-	pool->buf_size = size;
-	memcpy(pool->buf, bytes, size);
-	if (ioctl(fd, RNDADDENTROPY, pool) || ioctl(fd, RNDRESEEDCRNG))
+	memcpy(pool.bytes, bytes, ENTROPY);
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) || ioctl(fd, RNDRESEEDCRNG))
 		error = errno;
-	free(pool);
+	close(fd);
+	return error;
+}
+
+/* Differ from all other machines that are restored from the same template. */
+static int differ(const char *data, uint32_t size)
+{
+	const char *name = data + ENTROPY, *id = name + strlen(name) + 1;
+	int fd, error;
+
+	if (size < ENTROPY + 2 || id >= data + size)
+		return EINVAL;
+	error = seed(data);
+	if (sethostname(name, strlen(name)))
+		error = errno;
+	fd = open(MACHINE_ID, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
+	if (fd < 0 || dprintf(fd, "%s\n", id) < 0)
+		error = errno;
 	close(fd);
 	return error;
 }
@@ -255,8 +280,11 @@ static void obey(void)
 	case ORDER_SLEEP:
 		sleep_until(box.until);
 		break;
-	case ORDER_SEED:
-		box.status = seed(data, size);
+	case ORDER_DIFFER:
+		box.status = differ(data, size);
+		break;
+	case ORDER_UNPAUSE:
+		box.status = xc_domain_unpause(xen, box.until) ? errno : 0;
 		break;
 	default:
 		box.status = EINVAL;
@@ -270,6 +298,7 @@ int main(void)
 
 	prctl(PR_SET_TIMERSLACK, 1ul);
 	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+	xen = xc_interface_open(NULL, NULL, 0);
 	for (;;) {
 		answer[0] = box.data;
 		answer[1] = box.more;

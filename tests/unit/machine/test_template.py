@@ -118,6 +118,19 @@ def test_the_template_of_another_key_is_refused(stored: Template) -> None:
         template.find(stored.path.parent, "f" * 64)
 
 
+def test_those_that_were_not_used_for_longest_go(
+    stored: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "KEPT", 2)
+    root = stored.path.parent
+    for number, key in enumerate(("a" * 64, "b" * 64)):
+        os.utime(root / KEY, (number, number))
+        (tmp_path / "state").write_bytes(b"state")
+        template.store(root, key, {"state": tmp_path / "state"}, 1, {})
+        os.utime(root / key, (number + 10, number + 10))
+    assert {one.key[0] for one in template.everything(root)} == {"a", "b"}
+
+
 def test_set_aside_and_cleaned(stored: Template) -> None:
     root = stored.path.parent
     aside = template.set_aside(root, KEY)
