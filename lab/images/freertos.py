@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import GuestError, ToolchainError
+from lab.errors import GuestError
+from lab.images import compiling
 from lab.model import (
     Completed,
     FreeRtosApp,
@@ -160,20 +161,10 @@ def _compile(
     cwd: str,
     env: Mapping[str, str],
 ) -> None:
-    try:
-        done = toolchain.run(
-            argv, mounts=mounts, cwd=cwd, env={"SOURCE_DATE_EPOCH": "0", **env},
-            timeout=BUILD, check=False,
-        )  # fmt: skip
-    except ToolchainError as error:
-        error.message = f"guest {name} could not be built: {error.message}"
-        raise
-    if done.returncode != 0:
-        raise GuestError(
-            f"guest {name} does not build (exit status {done.returncode})",
-            command=" ".join(argv),
-            tail=_words(done),
-        )
+    compiling.run(
+        toolchain, f"guest {name}", argv, mounts, refused=GuestError, words=_words,
+        env={"SOURCE_DATE_EPOCH": "0", **env}, within=BUILD, cwd=cwd,
+    )  # fmt: skip
 
 
 def _words(done: Completed) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.errors import ImageError, ToolchainError
+from lab.errors import ImageError
+from lab.images import compiling
 from lab.model import Completed, HypervisorSpec, Image, Mount, Package, Toolchain
 from lab.store import Store
 from lab.util import kconfig
@@ -172,20 +173,10 @@ def _run(
     argv: list[str],
     mounts: Sequence[Mount] = (),
 ) -> None:
-    try:
-        done = toolchain.run(
-            argv, mounts=[Mount(work, WORK, writable=True), *mounts], timeout=BUILD, check=False,
-            env={"SOURCE_DATE_EPOCH": EPOCH},
-        )  # fmt: skip
-    except ToolchainError as error:
-        error.message = f"hypervisor {spec.name} could not be built: {error.message}"
-        raise
-    if done.returncode != 0:
-        raise ImageError(
-            f"hypervisor {spec.name} does not build (exit status {done.returncode})",
-            command=" ".join(argv),
-            tail=_words(done),
-        )
+    compiling.run(
+        toolchain, f"hypervisor {spec.name}", argv, [Mount(work, WORK, writable=True), *mounts],
+        refused=ImageError, words=_words, env={"SOURCE_DATE_EPOCH": EPOCH}, within=BUILD,
+    )  # fmt: skip
 
 
 def _words(done: Completed) -> str:

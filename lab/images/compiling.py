@@ -1,0 +1,43 @@
+"""Runs a compilation in the toolchain; what fails is the user's code, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from lab.errors import LabError, ToolchainError
+from lab.model import Completed, Mount, Toolchain
+
+
+def run(
+    toolchain: Toolchain,
+    what: str,
+    argv: Sequence[str],
+    mounts: Sequence[Mount],
+    *,
+    refused: type[LabError],
+    words: Callable[[Completed], str],
+    env: Mapping[str, str],
+    within: float,
+    cwd: str = "/",
+) -> None:
+    """Compile ``what``, such as ``guest hello``, ``within`` so many seconds.
+
+    ``words`` picks the lines that say why it cannot be compiled.
+
+    Raises:
+        ToolchainError: the toolchain itself failed.
+        LabError: ``refused``, if the command ended with another status than 0.
+    """
+    try:
+        done = toolchain.run(
+            list(argv), mounts=mounts, cwd=cwd, env=env, timeout=within, check=False
+        )
+    except ToolchainError as error:
+        error.message = f"{what} could not be built: {error.message}"
+        raise
+    if done.returncode != 0:
+        raise refused(
+            f"{what} does not build (exit status {done.returncode})",
+            command=" ".join(argv),
+            tail=words(done),
+        )
