@@ -67,7 +67,7 @@ class Repeated:
         }
 
 
-def repeat(context: Context, name: str, times: int, *, cold: bool = True) -> Repeated:
+def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Repeated:
     """Run a lab several times under the virtual clock, until one differs from the first.
 
     Raises:
@@ -86,7 +86,7 @@ def repeat(context: Context, name: str, times: int, *, cold: bool = True) -> Rep
     return Repeated(tuple(runs))
 
 
-def verify(context: Context, earlier: Path, *, cold: bool = True) -> Comparison:
+def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison:
     """Run the lab of an earlier run again, and compare.
 
     Raises:

@@ -22,7 +22,7 @@ from lab.util.deadline import Deadline
 MOST = 256
 
 
-def up_several(context: Context, name: str, count: int, *, cold: bool = True) -> list[Up]:
+def up_several(context: Context, name: str, count: int, *, cold: bool = False) -> list[Up]:
     """Start ``count`` labs alike, ``NAME-1`` to ``NAME-count``, at once; they run on.
 
     Without a template the first is booted alone, and leaves one for the others.

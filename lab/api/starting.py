@@ -11,7 +11,7 @@ from lab import config, digest, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.errors import LabError
-from lab.machine.logs import FIRST_LINES, first_lines
+from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import Clock, Layer, Plan, State
 from lab.prepare import Prepared
@@ -22,7 +22,7 @@ from lab.util import files
 from lab.util.deadline import Deadline
 
 
-def up(context: Context, name: str, *, cold: bool = True) -> Up:
+def up(context: Context, name: str, *, cold: bool = False) -> Up:
     """Boot a lab and create its guests; it runs on when this returns.
 
     ``cold``: really boot it, even if there is a template.
@@ -48,18 +48,18 @@ def run(
     junit: Path | None = None,
     *,
     clock: Clock | None = None,
-    cold: bool = True,
+    cold: bool = False,
 ) -> Run:
     """Boot a lab, wait for what it expects, collect, stop.
 
     A failure below the guests is a verdict too: its layer says which. ``clock``: before what
-    labs.yaml says; without either, host.
+    labs.yaml says; without either, virtual.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
     """
     clean(context)
-    plan = make_plan(context, name, clock or Clock.HOST, first=clock is not None)
+    plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
     lab = context.lab_dir(name)
     with live.claimed(lab, name, "lab.run") as lock:
         folder = rundir.new_run(context.runs, name)
@@ -140,9 +140,10 @@ async def boot_up(
         )
         with context.progress.stage("first lines"):
             starts = {guest.name: 0 for guest in plan.guests}
-            lines = await session.guarded(first_lines(run, starts, FIRST_LINES))
-        session.mark("first line")
-        domains = await session.domains()
+            await session.guarded(first_lines(run, starts, FIRST_LINES))
+            session.mark("first line")
+            domains = await session.domains()
+            lines = await first_lines(run, starts, MORE_LINES, least=3)
         session.mark("listed")
     return Up(plan.lab.name, run.path, domains, lines, session.marks, clock.elapsed())
 

@@ -25,16 +25,13 @@ def context_of(labs: str, door: str = "", force: bool = False, locked: bool = Fa
 
 
 def is_cold(option: bool) -> bool:
-    """Whether templates stay out of it: unless ``LAB_COLD=0`` asks for them.
-
-    A restored lab does not take what is typed on a guest's console yet.
-    """
-    return option or os.environ.get("LAB_COLD", "1") != "0"
+    """Whether templates stay out of it; ``LAB_COLD=1`` has every command really boot."""
+    return option or os.environ.get("LAB_COLD", "0") not in ("", "0")
 
 
 @command("lab.up", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
          json=JSON_HELP, force=FORCE_HELP, locked=LOCKED_HELP,
-         cold="really boot it (default, unless LAB_COLD=0)",
+         cold="really boot it: no template (also LAB_COLD=1)",
          count="start so many, named NAME-1, NAME-2, …",
          plan="print what would be started, as JSON, and start nothing")  # fmt: skip
 def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = False,

@@ -21,13 +21,13 @@ from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table
 
-_CLOCK = "host or virtual (default: what labs.yaml says, else host)"
+_CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 
 
 @command("lab.run", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
          json=JSON_HELP, junit="write JUnit XML to this file", force=FORCE_HELP,
          locked=LOCKED_HELP, clock=_CLOCK,
-         cold="really boot it (default, unless LAB_COLD=0)",
+         cold="really boot it: no template (also LAB_COLD=1)",
          repeat="run it so many times; they must be alike to the last byte",
          verify="run the lab of this run folder again; it must come to the same",
          published="it must come to what is published in labs.lock",

@@ -18,6 +18,8 @@ from lab.util.terminal import escape
 
 #: Seconds to wait for a guest's first line; a silent guest is no error.
 FIRST_LINES = 5.0
+#: The same for a few more of them, when it has begun to speak.
+MORE_LINES = 0.2
 #: How many of a guest's first lines are shown.
 SHOWN = 6
 
@@ -61,15 +63,17 @@ def follow(files: Mapping[str, Path], program: Program | None) -> Iterator[str]:
         loop.close()
 
 
-async def first_lines(run: RunDir, starts: Mapping[str, int], within: float) -> dict[str, str]:
+async def first_lines(
+    run: RunDir, starts: Mapping[str, int], within: float, least: int = 1
+) -> dict[str, str]:
     """The first lines of guests' consoles from an offset (bytes) on, escaped.
 
-    Waits until every guest has said something, at most ``within`` seconds.
+    Waits until every guest has said ``least`` lines, at most ``within`` seconds.
     """
     found: dict[str, list[str]] = {name: [] for name in starts}
     deadline = Deadline(within)
     with Follower({name: run.console(name) for name in starts}, starts) as follower:
-        while not all(found.values()) and not deadline.passed():
+        while min(map(len, found.values()), default=least) < least and not deadline.passed():
             for line in await follower.lines(deadline):
                 if line.raw:
                     found[line.console].append(escape(line.raw))
