@@ -24,6 +24,13 @@ from system.world import World, until
 Change = Callable[[Images, Path], Images]
 
 
+@pytest.fixture(autouse=True)
+def labs_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails while a lab boots: none comes out of a template (tests/system/test_templates.py
+    has those)."""
+    monkeypatch.setenv("LAB_COLD", "1")
+
+
 def garbage(name: str) -> Change:
     """Bytes in place of one image."""
 
@@ -65,7 +72,7 @@ def test_a_wrong_image(
     monkeypatch.setattr(Workshop, "platform", platform)
     if name == "hypervisor":  # nothing says that it is none: its time must pass
         monkeypatch.setattr(session, "XEN", 5.0)
-    said = api.run(api.Context(world.folder / "labs.yaml"), "hello")
+    said = api.run(api.Context(world.folder / "labs.yaml"), "hello", cold=True)
     verdict = said.report.verdict
     assert (verdict.layer, verdict.passed) == (layer, False)
     assert words in verdict.reason
@@ -79,7 +86,8 @@ def test_dom0_that_never_answers(
 ) -> None:  # fmt: skip
     """When dom0 takes too long, the error says so and shows its console's last lines."""
     monkeypatch.setattr(session, "DOM0", 0.5)
-    verdict = api.run(api.Context(world.folder / "labs.yaml"), "hello").report.verdict
+    context = api.Context(world.folder / "labs.yaml")
+    verdict = api.run(context, "hello", cold=True).report.verdict
     assert verdict.layer is Layer.DOM0
     assert "within 0.5 s" in verdict.reason
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from system.world import World
+from lab import rundir
+from lab.machine import wires
+from system.world import World, until
 
 
 @pytest.fixture
@@ -83,3 +87,55 @@ def test_clones_differ(world: World) -> None:
         world.run("lab.down", "--all")
     for line in range(3):
         assert len({each.splitlines()[-1 - line] for each in said}) == count
+
+
+@pytest.fixture
+def stored(world: World) -> None:
+    """There is a template of the lab, whatever ran before."""
+    world.run("lab.up", "hello")
+    world.run("lab.down", "hello")
+
+
+@pytest.mark.parametrize(
+    ("task", "stage", "number"),
+    [
+        ("lab.up", "guests", signal.SIGINT),
+        ("lab.up", "restore", signal.SIGTERM),
+        ("lab.up", "guests run", signal.SIGINT),
+        ("lab.run", "restore", signal.SIGINT),
+        ("lab.run", "guest hello", signal.SIGTERM),
+    ],
+)
+def test_interrupted_while_it_is_restored(
+    world: World, stored: None, task: str, stage: str, number: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM: exit 130, and nothing that was started stays."""
+    del stored
+    said = world.start(task, "hello").when(stage).signal(number).end()
+    assert said.status in (130, 0), said.err
+    if said.status == 0:  # it was done already
+        world.run("lab.down", "hello")
+
+
+@pytest.mark.parametrize("stage", ["restore", "guest selftest"])
+def test_qemu_is_killed_under_the_virtual_clock(world: World, stage: str) -> None:
+    """QEMU dies while the run stops and goes: exit 3, layer qemu."""
+    world.run("lab.run", "selftest")
+    command = world.start("lab.run", "selftest").when(stage)
+    for pid in world.strays():
+        os.kill(pid, signal.SIGKILL)
+    assert "[qemu]" in command.end().expect(3).out
+
+
+def test_a_restored_guest_hears(world: World, stored: None) -> None:
+    """What is typed reaches a guest that was created before its machine was stored."""
+    del stored
+    assert "from template" in world.run("lab.up", "hello").err
+    try:
+        folder = rundir.lab_dir(world.folder / "runs", "hello").path
+        with wires.input_of(folder, "hello").open("wb", 0) as typed:
+            typed.write(b"how are you\r")
+        log = world.folder / "runs/hello/latest/console/hello.log"
+        until("the guest answers", lambda: b"you typed: how are you" in log.read_bytes())
+    finally:
+        world.run("lab.down", "hello")
