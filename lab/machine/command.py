@@ -63,14 +63,16 @@ def clock(machine: MachinePlan) -> list[str]:
     ]  # fmt: skip
 
 
-def loaded() -> list[str]:
-    """What lies in memory when the machine starts."""
-    return [
-        "-kernel", f"{IMAGES}/xen",
-        "-dtb", f"{IMAGES}/devicetree",
+def loaded(*, restored: bool = False) -> list[str]:
+    """What lies in memory when the machine starts.
+
+    A restored machine has it there; QEMU would only keep a copy of its own of all of it.
+    """
+    dom0 = [
         "-device", _loader("kernel", KERNEL_ADDRESS),
         "-device", _loader("initramfs", INITRAMFS_ADDRESS),
     ]  # fmt: skip
+    return ["-kernel", f"{IMAGES}/xen", "-dtb", f"{IMAGES}/devicetree", *([] if restored else dom0)]
 
 
 def consoles(plan: Plan) -> list[str]:
@@ -162,7 +164,7 @@ def qemu(plan: Plan, tag: str, *, restored: bool = False, own: bool = False) -> 
         "qemu-system-arm",
         "-name", f"guest={tag},debug-threads=on",
         *board(plan.machine, shared=restored and not own), *clock(plan.machine),
-        *loaded(), *consoles(plan), *traces(plan),
+        *loaded(restored=restored), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-gdb", f"unix:path={LIVE}/gdb.sock,server=on,wait=off",

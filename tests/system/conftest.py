@@ -50,6 +50,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             os.environ["XDG_RUNTIME_DIR"] = before
 
 
+@pytest.fixture
+def labs_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labs really boot, stage by stage: none comes out of a template."""
+    monkeypatch.setenv("LAB_COLD", "1")
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left(world: World) -> Iterator[None]:
     """After every test: no process, no folder of a lab, no memory file, no mount."""

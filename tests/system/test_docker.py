@@ -153,6 +153,7 @@ def check_confinement(look: dict[str, Any]) -> None:
 # ---------------------------------------------------------------- commands that end
 
 
+@pytest.mark.usefixtures("labs_boot")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_command_leaves_nothing_for_long(world: World, moment: str) -> None:
     """kill -9 at any moment; the next command, whatever it is, cleans up."""
@@ -161,6 +162,7 @@ def test_a_killed_command_leaves_nothing_for_long(world: World, moment: str) -> 
     assert containers() == []
 
 
+@pytest.mark.usefixtures("labs_boot")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_ctrl_c_leaves_nothing(world: World, moment: str) -> None:
     """Not even until the next command."""
@@ -242,6 +244,7 @@ def test_a_lab_survives_an_engine_that_crashes(world: World, own: OwnEngine) -> 
     assert "was left over; removed" in world.run("lab.list").err
 
 
+@pytest.mark.usefixtures("labs_boot")
 def test_an_engine_that_stops_takes_its_labs_and_no_others(world: World, own: OwnEngine) -> None:
     """The verdict names the toolchain; a lab of the other door goes on."""
     world.run("lab.up", "hello", env={"LAB_DOOR": "rootfs"})

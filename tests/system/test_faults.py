@@ -24,11 +24,8 @@ from system.world import World, until
 Change = Callable[[Images, Path], Images]
 
 
-@pytest.fixture(autouse=True)
-def labs_boot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails while a lab boots: none comes out of a template (tests/system/test_templates.py
-    has those)."""
-    monkeypatch.setenv("LAB_COLD", "1")
+#: What fails while a lab boots; tests/system/test_templates.py has those that are restored.
+pytestmark = pytest.mark.usefixtures("labs_boot")
 
 
 def garbage(name: str) -> Change:

@@ -180,7 +180,7 @@ def test_deadline_ends_the_wait_even_in_a_flood(consoles: Consoles) -> None:
     waited, _ = consoles.wait(then=flood, seconds=0.3)
     over.set()
     assert waited.outcome is Outcome.DEADLINE
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
 
 
 def test_no_deadline_passes_without_an_end(consoles: Consoles) -> None:
