@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,27 @@ def of(found: Mapping[str, str]) -> str:
 
 def difference(one: RunDir, other: RunDir) -> Difference | None:
     """Where two runs part: in the first file that differs, the first line that does."""
+    return _difference(one, other, parts(one).keys() | parts(other).keys())
+
+
+def difference_from(reference: RunDir, run: RunDir) -> Difference | None:
+    """Where a run parts from one of which not all is kept."""
+    return _difference(reference, run, parts(reference).keys())
+
+
+def keep(run: RunDir, reference: Path) -> None:
+    """Keep as a reference, in a folder of its own, what of a run people can read: no traces."""
+    files.remove_tree(reference)
+    for name in parts(run):
+        path = run.path / name
+        if not path.is_relative_to(run.trace_dir):
+            (reference / name).parent.mkdir(parents=True, exist_ok=True)
+            (reference / name).write_bytes(path.read_bytes())
+
+
+def _difference(one: RunDir, other: RunDir, names: Iterable[str]) -> Difference | None:
     here, there = parts(one), parts(other)
-    order = sorted(here.keys() | there.keys(), key=lambda name: (_rank(name), name))
-    for name in order:
+    for name in sorted(names, key=lambda name: (_rank(name), name)):
         if here.get(name) != there.get(name):
             return _first(name, one.path / name, other.path / name)
     return None

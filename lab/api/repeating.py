@@ -116,11 +116,15 @@ def compare_with_published(context: Context, made: Run) -> Comparison | None:
     here = _fingerprint(RunDir(made.run).manifest())
     apart = fingerprint.difference(known["made of"], {n: v[:16] for n, v in here.items()})
     same = made.digest == known["digest"]
-    return Comparison(made, known["digest"], same, tuple(apart))
+    reference = RunDir(_reference(lock.place(context.file), made.report.lab))
+    parted = None if same else digest.difference_from(reference, RunDir(made.run))
+    return Comparison(made, known["digest"], same, tuple(apart), parted)
 
 
 def publish(context: Context, made: Run) -> Path:
     """Write a run's digest into the lock beside labs.yaml; the lock's file.
+
+    What its consoles said is kept in ``published/LAB`` beside it, to show where others part.
 
     Raises:
         UsageError: the run has no digest.
@@ -132,8 +136,13 @@ def publish(context: Context, made: Run) -> Path:
     here = {n: v[:16] for n, v in _fingerprint(RunDir(made.run).manifest()).items()}
     entry = {"digest": made.digest, "made of": here}
     after = replace(pins, runs={**pins.runs, made.report.lab: entry})
+    digest.keep(RunDir(made.run), _reference(file, made.report.lab))
     files.write_atomic(file, lock.dump(after))
     return file
+
+
+def _reference(lock_file: Path, lab: str) -> Path:
+    return lock_file.parent / "published" / lab
 
 
 def _fingerprint(manifest: Mapping[str, Any]) -> dict[str, str]:

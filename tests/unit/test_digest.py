@@ -63,3 +63,18 @@ def test_fingerprints_say_which_part_differs() -> None:
         "guest x",
     ]
     assert fingerprint.key(one) != fingerprint.key({"toolchain": "a", "labs.yaml": "c"})
+
+
+def test_a_reference_keeps_what_people_can_read(tmp_path: Path) -> None:
+    """Its traces are not kept, so a run is not said to part there."""
+    one, other = made(tmp_path / "1"), made(tmp_path / "2", "one\nthree\n")
+    digest.keep(one, tmp_path / "kept")
+    digest.keep(one, tmp_path / "kept")
+    reference = RunDir(tmp_path / "kept")
+    assert set(digest.parts(reference)) == {
+        "console/hello.log", "console/xen.log", "console/times", digest.SCENARIO,
+    }  # fmt: skip
+    assert digest.difference_from(reference, one) is None
+    found = digest.difference_from(reference, other)
+    assert found is not None
+    assert (found.one, found.other) == ("two", "three")
