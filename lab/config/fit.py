@@ -16,7 +16,7 @@ XEN_RESERVE = 64 * MIB
 LEAST_MEMORY = 256 * MIB
 #: The board without its high memory region has no more (hw/arm/virt.c).
 MOST_MEMORY = 3 << 30
-LEAST_DOM0 = 64 * MIB
+LEAST_DOM0 = 128 * MIB
 
 
 def check(source: Source, at: Loc, lab: Lab) -> None:

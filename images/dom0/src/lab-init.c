@@ -4,7 +4,7 @@
  * Brings up what xl and the agent need, then keeps the agent and a shell on the console
  * running. The agent is started when everything is ready; a machine under the virtual clock
  * has no port for one. Last comes lab-steps, where the host may stop the machine. A shell
- * script did the same in twice the time: in an emulated machine every new process is dear.
+ * script did the same more slowly: in an emulated machine every new process is dear.
  *
  * A step that fails prints one line "lab: FAILED step: what happened" on the console, after
  * whatever the failing program itself said there, and switches the machine off.
