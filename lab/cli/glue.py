@@ -21,6 +21,7 @@ from invoke.tasks import Task
 from lab.errors import LabError
 from lab.model import ExitStatus
 from lab.util import signals
+from lab.util.resources import as_called
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
 INTERRUPTED = 128 + 2
@@ -44,7 +45,8 @@ def _complete(machine: ParseMachine) -> None:
 
 def _refuse(_: ParseMachine, message: str) -> NoReturn:
     """A wrong command line ends with the design's status for usage, not Invoke's 1."""
-    raise Exit(f"{message}\nwhat to do: ./inv --list, or ./inv TASK --help", ExitStatus.USAGE)
+    hint = as_called("./inv --list, or ./inv --help TASK")
+    raise Exit(f"{message}\nwhat to do: {hint}", ExitStatus.USAGE)
 
 
 ParseMachine.complete_context = _complete  # type: ignore[method-assign, assignment]
@@ -102,8 +104,8 @@ def fail(error: LabError, *, as_json: bool = False) -> int:
     if as_json:
         layer = error.layer.value if error.layer else None
         print_json({"verdict": "error", "layer": layer, "reason": error.message,
-                    "hint": error.hint, "tail": error.tail.splitlines()})  # fmt: skip
-    print(f"error{f' [{error.layer}]' if error.layer else ''}: {error}", file=sys.stderr)
+                    "hint": as_called(error.hint), "tail": error.tail.splitlines()})  # fmt: skip
+    say(f"error{f' [{error.layer}]' if error.layer else ''}: {error}")
     return int(error.exit_status)
 
 
@@ -125,4 +127,4 @@ def plain(value: Any) -> Any:
 
 def say(text: str = "") -> None:
     """Words for people, on standard error."""
-    print(text, file=sys.stderr)
+    print(as_called(text), file=sys.stderr)
