@@ -143,9 +143,8 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
                 return
             stack.callback(os.close, handle)
             poll.register(handle, select.POLLIN)
-        poll.poll(seconds * 1000)
-    with contextlib.suppress(BlockingIOError):
-        os.read(news, 64 << 10)
+        if news in dict(poll.poll(seconds * 1000)):
+            os.read(news, 64 << 10)
 
 
 def _no_room(

@@ -113,7 +113,7 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
     return lines_of(found[on]) if on else merged(found, folder.times_file)
 
 
-def tails(run: Path, lines: int = 40) -> dict[str, str]:
+def tails(run: Path, lines: int = 25) -> dict[str, str]:
     """The last lines of every console of a run folder, escaped, by the console's name."""
     return {name: tail(log, lines) for name, log in RunDir(run).consoles().items()}
 
