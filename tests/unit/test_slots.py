@@ -40,7 +40,7 @@ def _made(path: Path) -> Path:
 @pytest.fixture
 def other() -> subprocess.Popen[str]:
     """Another process that holds all processors."""
-    base = slots.rundir.runtime_root()
+    base = rundir.runtime_root()
     code = f"from lab import rundir\nfrom pathlib import Path\n\
 rundir.runtime_root = lambda: Path({str(base)!r})\n{HOLDER}"
     child = subprocess.Popen(
