@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import config, lifecycle, live
+from lab import config, lifecycle, live, tracing
 from lab.api.console import Console, Dom0
 from lab.api.context import Context, attached
 from lab.api.traces import trace_stats
@@ -196,6 +196,7 @@ class Traces:
 
         if self._lab.alive and (self.path / "log").exists():
             self._lab.do(go(), "the end of the traces")
+            tracing.conclude(found.run)
         return self.path
 
     def stats(self) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def test_an_interrupted_pytest_leaves_nothing(suite: Path, world: World) -> None
     [
         ("talk", ["the guest says: task 1: hello from FreeRTOS", "it answers: you typed: good"]),
         ("compare", ["hello", "pinned"]),
-        ("jitter", ["p99 jitter", "control"]),
+        ("jitter", ["p99 jitter", "fast", "slow"]),
     ],
 )
 def test_the_examples(world: World, name: str, words: list[str]) -> None:

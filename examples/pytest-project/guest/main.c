@@ -39,8 +39,13 @@ static void heartbeat(void *unused)
     TickType_t woken = xTaskGetTickCount();
 
     (void)unused;
-    for (;;)
+    trace_period(10000);
+    for (uint32_t beat = 0;; beat++) {
         vTaskDelayUntil(&woken, pdMS_TO_TICKS(10));
+        trace_release(beat, counter_of_tick(woken));
+        trace_job_begin(beat);
+        trace_job_end(beat);
+    }
 }
 
 int main(void)
