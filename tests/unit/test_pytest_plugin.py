@@ -275,9 +275,7 @@ def test_limits_of_the_ini_file(stage: Stage, given: Given, pytester: pytest.Pyt
     given(text).stdout.fnmatch_lines(["*the limit on labs: 'much'*"])
 
 
-@pytest.mark.parametrize(
-    ("keep", "left"), [("all", ["hello-1", "hello-2"]), ("failed", ["hello-2"])]
-)
+@pytest.mark.parametrize(("keep", "left"), [("all", [1, 2]), ("failed", [2])])
 def test_which_run_folders_stay(stage: Stage, given: Given, keep: str, left: list[str]) -> None:
     given(
         """
