@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import config, lifecycle, live, tracing
+from lab import config, lifecycle, live, rundir, tracing
 from lab.api.console import Console, Dom0
 from lab.api.context import Context, attached
 from lab.api.traces import trace_stats
@@ -66,6 +66,8 @@ class RunningLab:
             self._runner.run(self._watcher.stop())
             if self._found.record and adopt(self._found.record).alive():
                 lifecycle.collect_late(self._found)
+            else:
+                self._found.run.update_manifest(life=rundir.INTERRUPTED, reason="QEMU ended")
 
     # ------------------------------------------------------------ what can be asked
 
