@@ -38,7 +38,7 @@ class Room:
     memory: int
 
     def __str__(self) -> str:
-        return f"{self.cpus} CPUs and {self.memory >> 20} MB"
+        return f"{self.cpus} CPU{'s' if self.cpus > 1 else ''} and {self.memory >> 20} MB"
 
 
 @dataclass(frozen=True)

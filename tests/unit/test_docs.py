@@ -1,4 +1,4 @@
-"""What the pages on Python say exists."""
+"""What the pages on Python and pytest say exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import api, errors
+from lab import api, errors, pytest_plugin
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +54,15 @@ def test_the_keywords_of_lab_are_told(page: str) -> None:
     assert told
     names = {word.partition("=")[0].strip() for word in told[1].split(",")}
     assert names == set(inspect.signature(api.lab).parameters) - {"owner"}
+
+
+def test_the_docs_name_every_option(root: Path) -> None:
+    """docs/pytest.md says what there is, and nothing that there is not."""
+    page = (root / "docs" / "pytest.md").read_text()
+    settings = {f"lab_{name}" for name in pytest_plugin.OPTIONS | pytest_plugin.SETTINGS}
+    options = {f"--lab-{name.replace('_', '-')}" for name in pytest_plugin.OPTIONS}
+    words = set(page.replace("`", " ").replace("=", " ").split())
+    assert settings <= words
+    assert options <= words
+    assert {word for word in words if word.startswith("--lab-")} <= options
+    assert {word for word in words if word.startswith("lab_")} <= settings

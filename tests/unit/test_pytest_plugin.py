@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab import api, pytest_plugin
+from lab import api
 from lab.errors import BusyError, ConfigError, HypervisorError, MachineError, NotSeen
 
 pytest_plugins = ["pytester"]
@@ -310,15 +310,3 @@ def test_without_a_lab_nothing_is_imported() -> None:
     code = "import sys, lab.pytest_plugin; print([m for m in sys.modules if m.startswith('lab')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['lab', 'lab.pytest_plugin']"
-
-
-def test_the_docs_name_every_option(root: Path) -> None:
-    """docs/pytest.md says what there is, and nothing that there is not."""
-    page = (root / "docs" / "pytest.md").read_text()
-    settings = {f"lab_{name}" for name in pytest_plugin.OPTIONS | pytest_plugin.SETTINGS}
-    options = {f"--lab-{name.replace('_', '-')}" for name in pytest_plugin.OPTIONS}
-    words = set(page.replace("`", " ").replace("=", " ").split())
-    assert settings <= words
-    assert options <= words
-    assert {word for word in words if word.startswith("--lab-")} <= options
-    assert {word for word in words if word.startswith("lab_")} <= settings
