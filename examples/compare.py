@@ -1,6 +1,6 @@
 """The same question to two labs, as a table: ``python examples/compare.py [labs.yaml]``.
 
-How long each took to boot, and what its guest's heartbeat of one second was on the host's clock.
+How long each took to come up, and what its guest's heartbeat of one second was on the host's clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LABS = {"hello": "hello", "pinned": "alone"}
 
 
 def ask(file: Path, name: str, guest: str) -> tuple[float, float]:
-    """Seconds from power-on to guests that run, and between two heartbeats."""
+    """Seconds from the start to guests that run, and between two heartbeats."""
     with api.lab(name, api.Context(file), numbered=True) as lab:
         console = lab.guest(guest)
         console.expect("alive at tick")
@@ -22,10 +22,10 @@ def ask(file: Path, name: str, guest: str) -> tuple[float, float]:
 
 
 def main(file: Path) -> None:
-    print(f"{'lab':10} {'boot (s)':>10} {'beat (s)':>10}")
+    print(f"{'lab':10} {'up (s)':>10} {'beat (s)':>10}")
     for name, guest in LABS.items():
-        boot, beat = ask(file, name, guest)
-        print(f"{name:10} {boot:10.2f} {beat:10.2f}")
+        up, beat = ask(file, name, guest)
+        print(f"{name:10} {up:10.2f} {beat:10.2f}")
 
 
 if __name__ == "__main__":

@@ -198,8 +198,8 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
     if wrong:
         pytest.fail(f"{request.node.nodeid}: {'; '.join(wrong)}", pytrace=False)
     cold = options.get("cold")
-    is_cold = os.environ.get("LAB_COLD", "1") != "0" if cold is None else bool(cold)
-    return _Wanted(str(name), scope, is_cold)
+    everywhere = os.environ.get("LAB_COLD", "0") not in ("", "0")
+    return _Wanted(str(name), scope, everywhere if cold is None else bool(cold))
 
 
 def _attach(

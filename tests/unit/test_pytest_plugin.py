@@ -112,7 +112,7 @@ def test_a_lab_for_each_test(stage: Stage, given: Given) -> None:
         f"{word} {name}" for name in ("hello-1", "hello-2", "other-3") for word in ("up", "down")
     ]
     assert stage.log == ups
-    assert all(one["numbered"] and one["cold"] and one["limit"] for one in stage.asked)
+    assert all(one["numbered"] and one["limit"] and not one["cold"] for one in stage.asked)
     assert stage.asked[0]["owner"].startswith("pytest ")
     assert "test_it[1]" in stage.asked[0]["owner"]
 
@@ -255,14 +255,14 @@ def test_where_labs_yaml_is(stage: Stage, given: Given, pytester: pytest.Pyteste
     assert stage.files == [pytester.path / name for name in names]
 
 
-def test_templates_are_used_when_asked_for(
+def test_templates_are_used_unless_refused(
     stage: Stage, given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given(USES.format(before='@pytest.mark.lab("hello", cold=False)', body="pass"))
-    monkeypatch.setenv("LAB_COLD", "0")
-    given(USES.format(before='@pytest.mark.lab("hello")', body="pass"))
     given(USES.format(before='@pytest.mark.lab("hello", cold=True)', body="pass"))
-    assert [one["cold"] for one in stage.asked] == [False, False, True]
+    monkeypatch.setenv("LAB_COLD", "1")
+    given(USES.format(before='@pytest.mark.lab("hello")', body="pass"))
+    given(USES.format(before='@pytest.mark.lab("hello", cold=False)', body="pass"))
+    assert [one["cold"] for one in stage.asked] == [True, True, False]
 
 
 def test_limits_of_the_ini_file(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
