@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab import api
 
 SCOPES = ("test", "module", "session")
+KEEP = ("all", "failed")
 MARKER = (
     "lab(name, scope='test', cold=None): the lab of labs.yaml that the fixture `lab` starts; "
     "scope: test, module or session; cold: really boot it, even if there is a template"
@@ -56,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    if (keep := _setting(config, "keep_runs")) not in ("", *KEEP):
+        raise pytest.UsageError(f"lab_keep_runs: {keep!r} is none of {', '.join(KEEP)}")
 
 
 @pytest.fixture

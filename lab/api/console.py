@@ -92,7 +92,7 @@ class Console:
         return Seen(found.line.text, found.match, clock.elapsed())
 
     def send(self, text: str) -> None:
-        r"""Type this, and nothing else: a person's Enter is ``\\r``.
+        r"""Type this, and nothing else: a person's Enter is ``\r``.
 
         Raises:
             MachineError: the machine is gone.

@@ -120,8 +120,14 @@ def test_workers_have_labs_of_their_own_and_a_dead_one_leaves_nothing(suite: Pat
     assert len({name for name, _ in seen}) == len({worker for _, worker in seen}) == 2
 
 
-def test_an_interrupted_pytest_leaves_nothing(suite: Path, world: World) -> None:
-    """Ctrl-C while a test waits; what is left is looked for by a fixture of all these tests."""
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [(signal.SIGINT, pytest.ExitCode.INTERRUPTED), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_an_interrupted_pytest_leaves_nothing(
+    suite: Path, world: World, how: signal.Signals, status: int
+) -> None:
+    """Ctrl-C while a test waits; and after a kill the next command stops the lab."""
     (suite / "test_suite.py").write_text(ENDLESS)
     child = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
@@ -130,8 +136,9 @@ def test_an_interrupted_pytest_leaves_nothing(suite: Path, world: World) -> None
     )  # fmt: skip
     running = Running(child)
     until("the lab is up", (suite / "up").exists, LONGEST)
-    said = running.signal(signal.SIGINT).end()
-    assert said.status == pytest.ExitCode.INTERRUPTED
+    assert running.signal(how).end().status == status
+    if how is signal.SIGKILL:
+        assert "lab hello-1: the command that started it died" in world.run("lab.status").err
     assert world.left() == []
 
 

@@ -66,3 +66,18 @@ def test_the_docs_name_every_option(root: Path) -> None:
     assert options <= words
     assert {word for word in words if word.startswith("--lab-")} <= options
     assert {word for word in words if word.startswith("lab_")} <= settings
+
+
+def test_the_docs_name_the_fixture_and_its_marker(root: Path) -> None:
+    page = (root / "docs" / "pytest.md").read_text()
+    marks = ("_fixture_function", "_pytestfixturefunction")  # of pytest 8.4, and before
+    fixtures = [
+        name
+        for name, value in vars(pytest_plugin).items()
+        if any(hasattr(value, mark) for mark in marks) and not name.startswith("_")
+    ]
+    assert fixtures == ["lab"]
+    assert "`lab` is the only fixture" in page
+    signature, _, _ = pytest_plugin.MARKER.partition(":")
+    assert f"@pytest.mark.{signature.replace('name', 'NAME').replace(chr(39), chr(34))}" in page
+    assert [scope for scope in pytest_plugin.SCOPES if f'"{scope}"' not in page] == []

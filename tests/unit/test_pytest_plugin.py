@@ -292,6 +292,13 @@ def test_which_run_folders_stay(stage: Stage, given: Given, keep: str, left: lis
     ]
 
 
+def test_keeping_what_there_is_not(given: Given, pytester: pytest.Pytester) -> None:
+    (pytester.path / "pytest.ini").write_text("[pytest]\nlab_keep_runs = some\n")
+    result = given("def test_it(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*lab_keep_runs: 'some' is none of all, failed"])
+
+
 def test_a_run_folder_of_a_shared_lab_stays_if_one_test_failed(stage: Stage, given: Given) -> None:
     given(
         """
