@@ -37,9 +37,8 @@ SETTINGS = {
     "wait": "how long a test waits for room for its lab (default: 600s)",
 }
 
-#: Of a test: the labs that it uses, and the run folder of one that did not come up.
-_USED = pytest.StashKey[list[Any]]()
-_LOST = pytest.StashKey[Path]()
+#: Of a test: the labs that it uses, or that did not come up for it, by name and run folder.
+_RUNS = pytest.StashKey[list[tuple[str, Path]]]()
 #: Of a session: the run folders of tests that failed.
 _FAILED = pytest.StashKey[set[Path]]()
 
@@ -67,6 +66,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[api.RunningLab]:
 
     Also by parameter: `@pytest.mark.parametrize("lab", ["NAME", …], indirect=True)`.
     """
+    request.node.stash[_RUNS] = []
     wanted = _wanted(request)
     if wanted.scope == "test":
         shelf = _Shelf(request.config)
@@ -94,9 +94,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test's report shows its labs; what failed below the guests is an error."""
     report = yield
-    used, lost = item.stash.get(_USED, []), item.stash.get(_LOST, None)
-    if report.failed and (used or lost):
-        _attach(report, item, used, lost)
+    runs = item.stash.get(_RUNS, [])
+    if report.failed and runs:
+        _attach(report, item, runs)
         if call.when == "call" and call.excinfo and _is_infrastructure(call.excinfo.value):
             report.when = "setup"  # pytest, its plugins and JUnit call that an error
     return report
@@ -136,7 +136,7 @@ class _Shelf:
             if running:
                 running.close()
             running = self._labs[wanted] = _start(self._config, wanted, item)
-        item.stash.setdefault(_USED, []).append(running)
+        item.stash[_RUNS].append((running.name, running.run_dir))
         item.user_properties.append(("lab-run", str(running.run_dir)))
         return running
 
@@ -181,7 +181,7 @@ def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.Run
         )
     except LabError as error:
         if error.run:
-            item.stash[_LOST] = error.run
+            item.stash[_RUNS].append((error.run.parent.name, error.run))
         layer = f"[{error.layer}] " if error.layer else ""
         words = f"lab {wanted.name}: {layer}{api.as_called(str(error))}"
     pytest.fail(words, pytrace=False)
@@ -205,13 +205,9 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
     return _Wanted(str(name), scope, everywhere if cold is None else bool(cold))
 
 
-def _attach(
-    report: pytest.TestReport, item: pytest.Item, used: list[api.RunningLab], lost: Path | None
-) -> None:
+def _attach(report: pytest.TestReport, item: pytest.Item, runs: list[tuple[str, Path]]) -> None:
     from lab import api
 
-    runs = [(one.name, one.run_dir) for one in used]
-    runs += [(lost.parent.name, lost)] if lost else []
     for name, run in runs:
         item.config.stash.setdefault(_FAILED, set()).add(run)
         report.sections.append((f"lab {name}", f"run folder: {run}\n"))
