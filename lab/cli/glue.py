@@ -27,6 +27,7 @@ from lab.util.resources import as_called
 INTERRUPTED = 128 + 2
 
 _complete_context = ParseMachine.complete_context
+_see_positional = ParseMachine.see_positional_arg
 
 
 def _complete(machine: ParseMachine) -> None:
@@ -37,19 +38,30 @@ def _complete(machine: ParseMachine) -> None:
     """
     context: ParserContext | None = machine.context
     if context is not None:
+        wants_help = bool(machine.initial and machine.initial.args.help.value)
         for argument in context.missing_positional_args:
-            if argument.name in _OPTIONAL.get(context.name or "", ()):
+            if wants_help or argument.name in _OPTIONAL.get(context.name or "", ()):
                 argument.value = ""
     _complete_context(machine)
 
 
+def _see(machine: ParseMachine, word: str) -> None:
+    """``TASK --help`` asks for help, also where the task's next word is still missing."""
+    known = machine.initial.flags if machine.initial else {}
+    if word in known and known[word].name == "help":
+        known[word].value = machine.context.name
+    else:
+        _see_positional(machine, word)
+
+
 def _refuse(_: ParseMachine, message: str) -> NoReturn:
     """A wrong command line ends with the design's status for usage, not Invoke's 1."""
-    hint = as_called("./inv --list, or ./inv --help TASK")
+    hint = as_called("./inv --list, or ./inv TASK --help")
     raise Exit(f"{message}\nwhat to do: {hint}", ExitStatus.USAGE)
 
 
 ParseMachine.complete_context = _complete  # type: ignore[method-assign, assignment]
+ParseMachine.see_positional_arg = _see  # type: ignore[method-assign, assignment]
 ParseMachine.error = _refuse  # type: ignore[method-assign, assignment]
 
 #: Task name as typed → its words that may be left out.
