@@ -5,8 +5,8 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-#: Of the checkout; in the wheel they lie in ``lab/resources``.
-RESOURCES = ("images", "dockerfiles", "labs.yaml", "labs.lock")
+#: Of the checkout, as far as they are there; in the wheel they lie in ``lab/resources``.
+RESOURCES = ("images", "dockerfiles", "labs.yaml", "labs.lock", "published")
 
 
 def shipped() -> list[str]:
