@@ -5,6 +5,8 @@ One root, :class:`LabError`; one class per layer. Only ``tasks.py`` prints them.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lab.model import ExitStatus, Layer
 
 
@@ -18,9 +20,12 @@ class LabError(Exception):
         tail: the last lines of its output or of the console concerned, already harmless
             to print (see :func:`lab.util.terminal.escape`).
         hint: what to do about it.
+        run: the run folder, where one was made and whoever catches the error has no other way
+            to know it.
     """
 
     layer: Layer | None = None
+    run: Path | None = None
     exit_status: ExitStatus = ExitStatus.INFRASTRUCTURE
 
     def __init__(self, message: str, *, command: str = "", tail: str = "", hint: str = "") -> None:
@@ -100,3 +105,7 @@ class GuestError(LabError):
 
     layer = Layer.GUEST
     exit_status = ExitStatus.GUEST
+
+
+class NotSeen(GuestError, AssertionError):
+    """A console did not say what it was expected to say."""

@@ -16,8 +16,8 @@ import pytest
 
 #: From the top down. A room imports from floors below its own.
 FLOORS = (
-    {"tasks"},
-    {"lab.cli", "lab.__main__", "lab.pytest_plugin"},
+    {"tasks", "lab.__main__"},
+    {"lab.cli", "lab.pytest_plugin"},
     {"lab.bench"},
     {"lab.api"},
     {"lab.lifecycle", "lab.picture"},
@@ -30,6 +30,7 @@ FLOORS = (
         "lab.matrix",
         "lab.scenario",
         "lab.live",
+        "lab.slots",
         "lab.doctor",
     },
     {"lab.supplies", "lab.guests", "lab.tracing"},

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from lab import config, lifecycle, live, rundir
 from lab import plan as planning
@@ -14,9 +15,11 @@ from lab.dom0.agent import Result
 from lab.errors import UsageError
 from lab.live import Live
 from lab.machine import interactive
+from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
-from lab.model import Domain, State
+from lab.model import Domain, GuestImage, GuestSpec, State
 from lab.rundir import RunDir
+from lab.session import Session
 from lab.toolchain import adopt
 from lab.util.deadline import Deadline
 
@@ -71,16 +74,27 @@ def inject(context: Context, name: str, guest: str) -> Up:
     async def go() -> Up:
         async with attached(found) as session:
             with context.progress.stage(f"guest {guest}") as stage:
-                await session.add_console(guest)
-                if spec.trace:
-                    await session.add_trace(guest)
-                start = found.run.console(guest).stat().st_size
-                await session.inject(planning.guest_plan(spec), image, stage.note)
+                start = await create(session, spec, image, stage.note)
             lines = await first_lines(found.run, {guest: start}, FIRST_LINES)
             domains = await session.domains()
             return Up(name, found.run.path, domains, lines, session.marks, clock.elapsed())
 
     return asyncio.run(go())
+
+
+async def create(
+    session: Session,
+    spec: GuestSpec,
+    image: GuestImage,
+    seen: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Create a guest, with a console and a trace of its own; where in the log its lines begin."""
+    await session.add_console(spec.name)
+    if spec.trace:
+        await session.add_trace(spec.name)
+    start = session.run.console(spec.name).stat().st_size
+    await session.inject(planning.guest_plan(spec), image, seen)
+    return start
 
 
 def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
@@ -97,6 +111,11 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
         lab = live.find(context.lab_dir(name))
         return follow(found, adopt(lab.record) if lab and lab.record else None)
     return lines_of(found[on]) if on else merged(found, folder.times_file)
+
+
+def tails(run: Path, lines: int = 25) -> dict[str, str]:
+    """The last lines of every console of a run folder, escaped, by the console's name."""
+    return {name: tail(log, lines) for name, log in RunDir(run).consoles().items()}
 
 
 def console(context: Context, name: str, on: str | None) -> None:

@@ -21,11 +21,13 @@ from invoke.tasks import Task
 from lab.errors import LabError
 from lab.model import ExitStatus
 from lab.util import signals
+from lab.util.resources import as_called
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
 INTERRUPTED = 128 + 2
 
 _complete_context = ParseMachine.complete_context
+_see_positional = ParseMachine.see_positional_arg
 
 
 def _complete(machine: ParseMachine) -> None:
@@ -36,18 +38,30 @@ def _complete(machine: ParseMachine) -> None:
     """
     context: ParserContext | None = machine.context
     if context is not None:
+        wants_help = bool(machine.initial and machine.initial.args.help.value)
         for argument in context.missing_positional_args:
-            if argument.name in _OPTIONAL.get(context.name or "", ()):
+            if wants_help or argument.name in _OPTIONAL.get(context.name or "", ()):
                 argument.value = ""
     _complete_context(machine)
 
 
+def _see(machine: ParseMachine, word: str) -> None:
+    """``TASK --help`` asks for help, also where the task's next word is still missing."""
+    known = machine.initial.flags if machine.initial else {}
+    if word in known and known[word].name == "help":
+        known[word].value = machine.context.name
+    else:
+        _see_positional(machine, word)
+
+
 def _refuse(_: ParseMachine, message: str) -> NoReturn:
     """A wrong command line ends with the design's status for usage, not Invoke's 1."""
-    raise Exit(f"{message}\nwhat to do: ./inv --list, or ./inv TASK --help", ExitStatus.USAGE)
+    hint = as_called("./inv --list, or ./inv TASK --help")
+    raise Exit(f"{message}\nwhat to do: {hint}", ExitStatus.USAGE)
 
 
 ParseMachine.complete_context = _complete  # type: ignore[method-assign, assignment]
+ParseMachine.see_positional_arg = _see  # type: ignore[method-assign, assignment]
 ParseMachine.error = _refuse  # type: ignore[method-assign, assignment]
 
 #: Task name as typed → its words that may be left out.
@@ -102,8 +116,8 @@ def fail(error: LabError, *, as_json: bool = False) -> int:
     if as_json:
         layer = error.layer.value if error.layer else None
         print_json({"verdict": "error", "layer": layer, "reason": error.message,
-                    "hint": error.hint, "tail": error.tail.splitlines()})  # fmt: skip
-    print(f"error{f' [{error.layer}]' if error.layer else ''}: {error}", file=sys.stderr)
+                    "hint": as_called(error.hint), "tail": error.tail.splitlines()})  # fmt: skip
+    say(f"error{f' [{error.layer}]' if error.layer else ''}: {error}")
     return int(error.exit_status)
 
 
@@ -125,4 +139,4 @@ def plain(value: Any) -> Any:
 
 def say(text: str = "") -> None:
     """Words for people, on standard error."""
-    print(text, file=sys.stderr)
+    print(as_called(text), file=sys.stderr)

@@ -13,7 +13,7 @@ def namespace() -> Collection:
     groups = {
         "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
                 labs.lab_console, labs.lab_exec, labs.lab_inject, runs.lab_run,
-                labs.lab_matrix),
+                labs.lab_matrix, parts.lab_new),
         "guest": (parts.guest_build,),
         "image": (parts.image_build, parts.image_list, parts.image_lock),
         "template": (runs.template_list, runs.template_clean),

@@ -18,6 +18,12 @@ def _context(labs: str, door: str = "", locked: bool = False) -> api.Context:
     return api.Context(Path(labs), door or None, Progress(), locked=locked)
 
 
+@command("lab.new", words=("folder",), optional=("folder",))
+def lab_new(folder: str) -> None:
+    """Write a labs.yaml with the labs that ship, and their applications, into a folder."""
+    say(f"wrote {short(api.new(Path(folder)))}; start one: ./inv lab.up")
+
+
 @command("guest.build", words=("name",), labs="the file that describes the guests", json=_JSON)
 def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
     """Build a guest; says where its binary, ELF file and library are."""

@@ -158,7 +158,10 @@ def _bytes(file: Path) -> bytes:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        hint = "go to the folder that holds it, or name another: --labs FILE"
+        hint = (
+            "go to the folder that holds it, name another (--labs FILE), "
+            "or have one written, with the labs that ship: ./inv lab.new"
+        )
         raise ConfigError(f"{name}: no such file", hint=hint) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)

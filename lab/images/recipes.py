@@ -1,12 +1,12 @@
-"""Finds the sources and recipes of images: ``images/`` beside the package ``lab``."""
+"""Finds the sources and recipes of images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import lab
 from lab.errors import ImageError
 from lab.util import files
+from lab.util.resources import resource
 
 
 def folder(name: str) -> Path:
@@ -15,10 +15,10 @@ def folder(name: str) -> Path:
     Raises:
         ImageError: this installation lacks it.
     """
-    path = Path(lab.__file__).resolve().parent.parent / "images" / name
-    if not path.is_dir():
-        raise ImageError(f"the sources of images are missing: {path}", hint="install lab anew")
-    return path
+    try:
+        return resource("images", name)
+    except FileNotFoundError as error:
+        raise ImageError(str(error), hint="install the lab anew") from None
 
 
 def hashes(*paths: Path) -> dict[str, str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lab.util import files
+from lab.util.resources import resource
 
 SUITE = "trixie"
 ARCHITECTURE = "amd64"
@@ -45,7 +44,7 @@ LINKS = (
 
 def package_list() -> tuple[str, ...]:
     """The names in ``dockerfiles/packages``, sorted."""
-    text = (Path(__file__).parents[2] / "dockerfiles" / "packages").read_text()
+    text = resource("dockerfiles", "packages").read_text()
     names = (line.partition("#")[0].strip() for line in text.splitlines())
     return tuple(sorted(filter(None, names)))
 

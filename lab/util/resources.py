@@ -1,8 +1,14 @@
-"""Where the files that ship with the lab lie: ``images/``, ``dockerfiles/``, ``labs.yaml``."""
+"""Where the files that ship with the lab lie: ``images/``, ``dockerfiles/``, ``labs.yaml``.
+
+In a checkout they are beside the package; in an installed package, inside it (``setup.py``).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_INSTALLED = _PACKAGE / "resources"
 
 
 def resource(*parts: str) -> Path:
@@ -11,9 +17,18 @@ def resource(*parts: str) -> Path:
     Raises:
         FileNotFoundError: the installation is not whole.
     """
-    package = Path(__file__).resolve().parents[1]
-    for root in (package.parent, package / "resources"):
-        path = root.joinpath(*parts)
-        if path.exists():
-            return path
+    root = _PACKAGE.parent if in_checkout() else _INSTALLED
+    path = root.joinpath(*parts)
+    if path.exists():
+        return path
     raise FileNotFoundError(f"{'/'.join(parts)} is missing from the installation")
+
+
+def in_checkout() -> bool:
+    """Whether this is a checkout of the project rather than an installed package."""
+    return not _INSTALLED.is_dir()
+
+
+def as_called(text: str) -> str:
+    """Words for people, with the name under which the tasks are called here."""
+    return text if in_checkout() else text.replace("./inv ", "xenlab ")

@@ -74,6 +74,15 @@ def test_an_optional_word_may_be_left_out() -> None:
     assert SEEN == [("", False), ("x", False), ("", True)]
 
 
+@pytest.mark.parametrize("words", [("t.greet",), ("t.fail",), ("t.fail", "lab")])
+def test_help_of_a_task(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Before, after, and in the place of its words; nothing is run."""
+    assert invoke(*words, "--help") == 0
+    assert invoke("--help", words[0]) == invoke("t.greet", "-h") == 0
+    assert f"[--core-opts] {words[0]}" in capsys.readouterr().out
+    assert SEEN == []
+
+
 def test_a_needed_word_may_not(capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong command line is status 2, and the words say what to do."""
     for words in (("t.fail",), ("t.fail", "lab", "--nosuch"), ("t.nosuch",)):

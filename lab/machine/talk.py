@@ -1,0 +1,124 @@
+"""A conversation with one console: what it says from a position on, and what is typed.
+
+A position lies after what was last asked for, so that nothing said between two questions is
+missed, and nothing counts twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import MachineError
+from lab.machine.console import Follower
+from lab.machine.lines import Line, LogReader
+from lab.util.deadline import Deadline
+
+#: A line without end is looked at when nothing came for so many seconds: a prompt, not the
+#: beginning of more.
+QUIET = 0.1
+#: Seconds in which a console takes what is typed.
+TYPED = 10.0
+
+
+@dataclass(frozen=True)
+class Position:
+    """The line that begins at ``offset`` (bytes) of the log; ``used``: characters of it."""
+
+    offset: int = 0
+    used: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """A line that matched, and the position behind the match."""
+
+    line: Line
+    match: re.Match[str]
+    position: Position
+
+
+async def find(
+    log: Path, start: Position, pattern: re.Pattern[str], deadline: Deadline
+) -> Found | None:
+    """The first match from a position on, in what is there or comes; ``None`` when it is late.
+
+    A match lies within one line. What is there when the deadline passes is looked at, too.
+    """
+    unfinished, quiet = None, Deadline(QUIET)
+    with Follower({log.stem: log}, {log.stem: start.offset}) as follower:
+        while True:
+            late = deadline.passed()
+            lines = follower.read()
+            for line in lines:
+                if found := _look(line, start, pattern, whole=True):
+                    return found
+            if lines and not late:
+                await asyncio.sleep(0)
+                continue
+            partial = [_look(line, start, pattern, whole=False) for line in follower.partial()]
+            found = partial[0] if partial else None
+            if late or (found and found == unfinished and quiet.passed()):
+                return found
+            if found != unfinished:
+                unfinished, quiet = found, Deadline(QUIET)
+            left = deadline.left()
+            await follower.change(min(quiet.left(), left) if found else left, None)
+
+
+def _look(line: Line, start: Position, pattern: re.Pattern[str], *, whole: bool) -> Found | None:
+    used = start.used if line.offset == start.offset else 0
+    if used and used >= len(line.text) and whole:
+        return None  # nothing is left of it
+    match = pattern.search(line.text, used)
+    return Found(line, match, Position(line.offset, match.end())) if match else None
+
+
+def end_of(log: Path) -> Position:
+    """The position behind all that was said until now."""
+    reader = LogReader(log.stem, log)
+    try:
+        last = Position()
+        while lines := reader.read():
+            last = Position(lines[-1].offset, len(lines[-1].text))
+        partial = reader.partial
+        return Position(partial.offset, len(partial.text)) if partial else last
+    finally:
+        reader.close()
+
+
+async def type_into(fifo: Path, data: bytes) -> None:
+    """Type into a console.
+
+    Raises:
+        MachineError: the machine is gone, or does not take it within ``TYPED`` seconds.
+    """
+    name = fifo.stem
+    try:
+        handle = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise MachineError(f"{name} cannot be typed into: {error.strerror}") from error
+    try:
+        async with asyncio.timeout(TYPED):
+            while data:
+                try:
+                    data = data[os.write(handle, data) :]
+                except BlockingIOError:
+                    await _writable(handle)
+    except (TimeoutError, BrokenPipeError) as error:
+        raise MachineError(f"{name} does not take what is typed within {TYPED:g} s") from error
+    finally:
+        os.close(handle)
+
+
+async def _writable(handle: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_writer(handle, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(handle)

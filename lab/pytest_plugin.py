@@ -1,0 +1,242 @@
+"""The pytest plugin: labs as fixtures of tests (docs/pytest.md).
+
+Every pytest of its environment loads it, so the lab itself is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from lab import api
+
+SCOPES = ("test", "module", "session")
+KEEP = ("all", "failed")
+MARKER = (
+    "lab(name, scope='test', cold=None): the lab of labs.yaml that the fixture `lab` starts; "
+    "scope: test, module or session; cold: really boot it, even if there is a template"
+)
+#: Options of the command line, which are settings of the ini-file, too.
+OPTIONS = {
+    "file": "the file that describes the labs (default: labs.yaml beside the ini-file)",
+    "door": "toolchain: auto, docker, rootfs, host",
+    "keep_runs": "which run folders stay: all (default), or failed: those of tests that failed",
+}
+#: Settings of the ini-file alone.
+SETTINGS = {
+    "cpus": "processors that labs may have together (default: all)",
+    "memory": "memory that labs may have together, such as 4G (default: 3/4 of the machine's)",
+    "wait": "how long a test waits for room for its lab (default: 600s)",
+}
+
+#: Of a test: the labs that it uses, or that did not come up for it, by name and run folder.
+_RUNS = pytest.StashKey[list[tuple[str, Path]]]()
+#: Of a session: the run folders of tests that failed.
+_FAILED = pytest.StashKey[set[Path]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lab", "labs: Xen and its guests under QEMU")
+    for name, words in OPTIONS.items():
+        choices = {"choices": ("all", "failed")} if name == "keep_runs" else {}
+        group.addoption(
+            f"--lab-{name.replace('_', '-')}", dest=f"lab_{name}", help=words, **choices
+        )
+    for name, words in (OPTIONS | SETTINGS).items():
+        parser.addini(f"lab_{name}", words, default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    if (keep := _setting(config, "keep_runs")) not in ("", *KEEP):
+        raise pytest.UsageError(f"lab_keep_runs: {keep!r} is none of {', '.join(KEEP)}")
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[api.RunningLab]:
+    """A lab of labs.yaml that runs: `@pytest.mark.lab("NAME")` says which, and for how long.
+
+    Also by parameter: `@pytest.mark.parametrize("lab", ["NAME", …], indirect=True)`.
+    """
+    request.node.stash[_RUNS] = []
+    wanted = _wanted(request)
+    if wanted.scope == "test":
+        shelf = _Shelf(request.config)
+        try:
+            yield shelf.lend(wanted, request.node)
+        finally:
+            shelf.close()
+    else:
+        yield request.getfixturevalue(f"_labs_of_{wanted.scope}").lend(wanted, request.node)
+
+
+@pytest.fixture(scope="module")
+def _labs_of_module(pytestconfig: pytest.Config) -> Iterator[_Shelf]:
+    yield from _shelf(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def _labs_of_session(pytestconfig: pytest.Config) -> Iterator[_Shelf]:
+    yield from _shelf(pytestconfig)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test's report shows its labs; what failed below the guests is an error."""
+    report = yield
+    runs = item.stash.get(_RUNS, [])
+    if report.failed and runs:
+        _attach(report, item, runs)
+        if call.when == "call" and call.excinfo and _is_infrastructure(call.excinfo.value):
+            report.when = "setup"  # pytest, its plugins and JUnit call that an error
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker of pytest-xdist ended; if it crashed, its labs are taken down now."""
+    if error and _file(node.config).is_file():
+        from lab import api
+
+        api.clean(_context(node.config))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which lab a test wants. ``cold`` is as in :func:`lab.api.lab`."""
+
+    name: str
+    scope: str
+    cold: bool
+
+
+class _Shelf:
+    """The labs of one scope, by what was wanted; taken down together."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._labs: dict[_Wanted, api.RunningLab] = {}
+
+    def lend(self, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
+        """The lab, started if it does not run (any more); a test sees what it says from now."""
+        running = self._labs.get(wanted)
+        if running and running.alive:
+            running.skip()
+        else:
+            if running:
+                running.close()
+            running = self._labs[wanted] = _start(self._config, wanted, item)
+        item.stash[_RUNS].append((running.name, running.run_dir))
+        item.user_properties.append(("lab-run", str(running.run_dir)))
+        return running
+
+    def close(self) -> None:
+        """Take all down, whatever becomes of one of them."""
+        while self._labs:
+            _, running = self._labs.popitem()
+            try:
+                running.close()
+            finally:
+                self._keep(running.run_dir)
+                self.close()
+
+    def _keep(self, run: Path) -> None:
+        failed = self._config.stash.get(_FAILED, set())
+        if _setting(self._config, "keep_runs") != "failed" or run in failed:
+            return
+        shutil.rmtree(run, ignore_errors=True)
+        latest = run.parent / "latest"
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink(missing_ok=True)
+
+
+def _shelf(config: pytest.Config) -> Iterator[_Shelf]:
+    shelf = _Shelf(config)
+    try:
+        yield shelf
+    finally:
+        shelf.close()
+
+
+def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
+    from lab import api
+    from lab.errors import LabError
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    owner = " ".join(filter(None, ("pytest", worker, item.nodeid)))
+    try:
+        limit = api.limit(*(_setting(config, name) for name in SETTINGS))
+        return api.start_lab(
+            wanted.name, _context(config), cold=wanted.cold, numbered=True, limit=limit, owner=owner
+        )
+    except LabError as error:
+        if error.run:
+            item.stash[_RUNS].append((error.run.parent.name, error.run))
+        layer = f"[{error.layer}] " if error.layer else ""
+        words = f"lab {wanted.name}: {layer}{api.as_called(str(error))}"
+    pytest.fail(words, pytrace=False)
+
+
+def _wanted(request: pytest.FixtureRequest) -> _Wanted:
+    marker = request.node.get_closest_marker("lab")
+    words: tuple[Any, ...] = marker.args if marker else ()
+    options: Mapping[str, Any] = marker.kwargs if marker else {}
+    name = getattr(request, "param", words[0] if len(words) == 1 else None)
+    scope = options.get("scope", "test")
+    wrong = [
+        *([] if isinstance(name, str) else ['which lab? say so: @pytest.mark.lab("NAME")']),
+        *([] if scope in SCOPES else [f"scope {scope!r} is none of {', '.join(SCOPES)}"]),
+        *(f"the marker lab knows no {one!r}" for one in sorted(options.keys() - {"scope", "cold"})),
+    ]
+    if wrong:
+        pytest.fail(f"{request.node.nodeid}: {'; '.join(wrong)}", pytrace=False)
+    cold = options.get("cold")
+    everywhere = os.environ.get("LAB_COLD", "0") not in ("", "0")
+    return _Wanted(str(name), scope, everywhere if cold is None else bool(cold))
+
+
+def _attach(report: pytest.TestReport, item: pytest.Item, runs: list[tuple[str, Path]]) -> None:
+    from lab import api
+
+    for name, run in runs:
+        item.config.stash.setdefault(_FAILED, set()).add(run)
+        report.sections.append((f"lab {name}", f"run folder: {run}\n"))
+        for console, lines in api.tails(run).items():
+            report.sections.append((f"console {console} of lab {name}", f"{lines}\n"))
+
+
+def _is_infrastructure(error: BaseException) -> bool:
+    """Whether something failed for which the guest is not to blame."""
+    errors = sys.modules.get("lab.errors")
+    if errors is None or not isinstance(error, errors.LabError):
+        return False
+    return error.layer is not None and not isinstance(error, errors.GuestError)
+
+
+def _context(config: pytest.Config) -> api.Context:
+    from lab import api
+
+    return api.Context(_file(config), _setting(config, "door") or None)
+
+
+def _file(config: pytest.Config) -> Path:
+    """``--lab-file`` is relative to where one is, ``lab_file`` to the ini-file."""
+    if given := config.getoption("lab_file"):
+        return config.invocation_params.dir / str(given)
+    base = config.inipath.parent if config.inipath else config.rootpath
+    return base / (str(config.getini("lab_file")) or "labs.yaml")
+
+
+def _setting(config: pytest.Config, name: str) -> str:
+    option = config.getoption(f"lab_{name}", None)
+    return str(option or config.getini(f"lab_{name}"))

@@ -1,0 +1,164 @@
+"""How many labs run at once: processors and memory of this machine, shared by all commands.
+
+Whoever wants to start a lab takes a slot first. A slot is a file in the private folder of live
+labs that says how much is taken and by which process; it is gone with the process, however that
+ends. Slots are given out under one lock, so that two commands never take the same room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from asyncinotify import Inotify, Mask
+
+from lab import rundir
+from lab.errors import BusyError
+from lab.model import Door, ProgramRecord
+from lab.toolchain.program import HostProgram
+from lab.util import files, process
+from lab.util.deadline import Deadline
+
+#: The share of this machine's memory that labs may have together.
+SHARE = 0.75
+
+
+@dataclass(frozen=True)
+class Room:
+    """Processors, and bytes of memory."""
+
+    cpus: int
+    memory: int
+
+    def __str__(self) -> str:
+        return f"{self.cpus} CPU{'s' if self.cpus > 1 else ''} and {self.memory >> 20} MB"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room that a process has taken. ``what``: which lab, and for whom."""
+
+    path: Path
+    room: Room
+    what: str
+    pid: int
+    boot_id: str
+    start_time: int
+
+    def alive(self) -> bool:
+        """Whether the process that took it still runs."""
+        return HostProgram(
+            ProgramRecord(Door.HOST, str(self.pid), self.boot_id, self.start_time)
+        ).alive()
+
+
+def machine() -> Room:
+    """What labs may have on this machine: its processors, three quarters of its memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Room(len(os.sched_getaffinity(0)), int(memory * SHARE))
+
+
+@contextlib.contextmanager
+def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]:
+    """Hold room for a lab, as long as the block runs; wait for it first.
+
+    A lab that wants more than there is may run alone.
+
+    Raises:
+        BusyError: there was none within ``within`` seconds, or only this process itself could
+            make room; says who holds it.
+    """
+    path = _wait(wanted, limit, what, Deadline(within))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def held() -> list[Slot]:
+    """The slots of processes that live; those of dead ones are removed."""
+    found = []
+    for path in sorted(_folder().iterdir()):
+        slot = _read(path)
+        if slot and slot.alive():
+            found.append(slot)
+        else:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline) -> Path:
+    with Inotify() as news:
+        news.add_watch(_folder(), Mask.DELETE)
+        while True:
+            with files.locked(rundir.lock_folder() / "slots"):
+                others = held()
+                if not others or _fits([wanted, *(one.room for one in others)], limit):
+                    return _take(wanted, what)
+            ours = all(one.pid == os.getpid() for one in others)
+            if ours or deadline.passed():
+                raise _no_room(wanted, limit, what, others, deadline.seconds, ours=ours)
+            _until_one_is_free(news.fd, others, deadline.left())
+
+
+def _fits(rooms: list[Room], limit: Room) -> bool:
+    cpus, memory = sum(one.cpus for one in rooms), sum(one.memory for one in rooms)
+    return cpus <= limit.cpus and memory <= limit.memory
+
+
+def _take(wanted: Room, what: str) -> Path:
+    pid = os.getpid()
+    path = _folder() / f"{pid}-{secrets.token_hex(4)}"
+    slot = Slot(path, wanted, what, pid, process.boot_id(), process.start_time(pid) or 0)
+    data: dict[str, Any] = asdict(slot)
+    del data["path"]
+    path.write_text(json.dumps(data))
+    return path
+
+
+def _read(path: Path) -> Slot | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        data = json.loads(path.read_text())
+        slot = Slot(path, **data)
+        return replace(slot, room=Room(**data["room"]))
+    return None
+
+
+def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
+    """Until a slot's file is removed, or a process that holds one ends."""
+    poll = select.poll()
+    poll.register(news, select.POLLIN)
+    with contextlib.ExitStack() as stack:
+        for pid in {one.pid for one in others}:
+            try:
+                handle = os.pidfd_open(pid)
+            except OSError:
+                return
+            stack.callback(os.close, handle)
+            poll.register(handle, select.POLLIN)
+        if news in dict(poll.poll(seconds * 1000)):
+            os.read(news, 64 << 10)
+
+
+def _no_room(
+    wanted: Room, limit: Room, what: str, others: list[Slot], seconds: float, *, ours: bool
+) -> BusyError:
+    holders = "; ".join(f"{one.what} (process {one.pid}): {one.room}" for one in others)
+    when = "this process itself holds what is taken" if ours else f"for {seconds:g} s"
+    return BusyError(
+        f"no room for {what}, which wants {wanted} of {limit}: {when}; taken by {holders}",
+        hint="stop one, use labs with a narrower scope, or raise the limit",
+    )
+
+
+def _folder() -> Path:
+    folder = rundir.runtime_root() / "locks" / "slots.d"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

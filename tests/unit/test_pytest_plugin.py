@@ -1,0 +1,319 @@
+"""The pytest plugin, with labs that only seem to run; real ones are in the system tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import api
+from lab.errors import BusyError, ConfigError, HypervisorError, MachineError, NotSeen
+
+pytest_plugins = ["pytester"]
+
+#: What the tests inside share: the marker, and a test that uses a lab.
+USES = """
+import pytest
+{before}
+def test_it(lab):
+    {body}
+"""
+
+
+@dataclass
+class Seeming:
+    """A lab that seems to run. ``log``: what was done, to all of them."""
+
+    name: str
+    run_dir: Path
+    log: list[str]
+    alive: bool = True
+
+    def skip(self) -> None:
+        self.log.append(f"skip {self.name}")
+
+    def close(self) -> None:
+        self.log.append(f"down {self.name}")
+        self.alive = False
+
+    def lose(self) -> None:
+        self.alive = False
+        raise MachineError("QEMU ended by itself", tail="the last words", hint="look")
+
+    def miss(self) -> None:
+        raise NotSeen("'x' was not seen on the console of hello within 1s", tail="a b c")
+
+
+@dataclass
+class Stage:
+    """What the plugin asked of the lab."""
+
+    folder: Path
+    log: list[str] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    fails: Exception | None = None
+
+    def start(self, name: str, context: api.Context, **options: Any) -> Seeming:
+        self.asked.append(options)
+        self.files.append(context.file)
+        if self.fails:
+            raise self.fails
+        number = sum(word.startswith("up ") for word in self.log) + 1
+        run = self.folder / "runs" / f"{name}-{number}" / "1"
+        (run / "console").mkdir(parents=True)
+        (run / "console" / "xen.log").write_text("(XEN) words of Xen\n")
+        (run / "console" / "hello.log").write_text("words of the guest\n")
+        self.log.append(f"up {name}-{number}")
+        return Seeming(f"{name}-{number}", run, self.log)
+
+
+@pytest.fixture
+def stage(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    stage = Stage(pytester.path)
+    monkeypatch.setattr(api, "start_lab", stage.start)
+    monkeypatch.delenv("LAB_COLD", raising=False)
+    return stage
+
+
+@pytest.fixture
+def given(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Run a test file with these contents."""
+
+    def go(text: str, *options: str) -> pytest.RunResult:
+        pytester.makepyfile(text)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+
+    return go
+
+
+Given = Callable[..., pytest.RunResult]
+
+
+def test_a_lab_for_each_test(stage: Stage, given: Given) -> None:
+    """The marker names it; it is taken down after the test, whatever came of that."""
+    result = given("""
+        import pytest
+        @pytest.mark.lab("hello")
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_it(lab, n):
+            assert lab.name == f"hello-{n}"
+        @pytest.mark.lab("other")
+        def test_fails(lab):
+            assert False
+    """)
+    result.assert_outcomes(passed=2, failed=1)
+    ups = [
+        f"{word} {name}" for name in ("hello-1", "hello-2", "other-3") for word in ("up", "down")
+    ]
+    assert stage.log == ups
+    assert all(one["numbered"] and one["limit"] and not one["cold"] for one in stage.asked)
+    assert stage.asked[0]["owner"].startswith("pytest ")
+    assert "test_it[1]" in stage.asked[0]["owner"]
+
+
+@pytest.mark.parametrize(("scope", "ups"), [("test", 4), ("module", 2), ("session", 1)])
+def test_scopes(
+    stage: Stage, given: Given, pytester: pytest.Pytester, scope: str, ups: int
+) -> None:
+    """Shared by a module or a session: each further test sees what is said from then on."""
+    text = f"""
+        import pytest
+        pytestmark = pytest.mark.lab("hello", scope={scope!r})
+        def test_one(lab): pass
+        def test_two(lab): pass
+    """
+    pytester.makepyfile(test_other=text)
+    given(text).assert_outcomes(passed=4)
+    assert sum(word.startswith("up") for word in stage.log) == ups
+    assert sum(word.startswith("down") for word in stage.log) == ups
+    assert sum(word.startswith("skip") for word in stage.log) == 4 - ups
+    assert stage.log[-1] == f"down hello-{ups}"
+
+
+def test_a_shared_lab_that_died_is_started_again(stage: Stage, given: Given) -> None:
+    given("""
+        import pytest
+        pytestmark = pytest.mark.lab("hello", scope="module")
+        def test_one(lab): lab.lose()
+        def test_two(lab): assert lab.alive
+    """).assert_outcomes(passed=1, errors=1)
+    assert stage.log == ["up hello-1", "down hello-1", "up hello-2", "down hello-2"]
+
+
+def test_labs_by_parameter(stage: Stage, given: Given) -> None:
+    given("""
+        import pytest
+        @pytest.mark.parametrize("lab", ["hello", "pinned"], indirect=True)
+        def test_it(lab): pass
+    """).assert_outcomes(passed=2)
+    assert [word for word in stage.log if "up" in word] == ["up hello-1", "up pinned-2"]
+
+
+def test_what_the_guest_did_wrong_is_a_failure(stage: Stage, given: Given) -> None:
+    """With the last lines, the consoles, and where the run folder is; nothing of our insides."""
+    before = '@pytest.mark.lab("hello")'
+    result = given(USES.format(before=before, body="lab.miss()"), "--junitxml=out.xml")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([
+        "*NotSeen: 'x' was not seen on the console of hello within 1s",
+        "*last lines:",
+        "*a b c",
+        "*- lab hello-1 -*",
+        f"run folder: {stage.folder}/runs/hello-1/1",
+        "*- console xen of lab hello-1 -*", "(XEN) words of Xen",
+        "*- console hello of lab hello-1 -*", "words of the guest",
+    ])  # fmt: skip
+    junit = (stage.folder / "out.xml").read_text()
+    assert 'failures="1"' in junit
+    assert 'name="lab-run"' in junit
+
+
+def test_what_the_machine_did_wrong_is_an_error(stage: Stage, given: Given) -> None:
+    """An error for pytest and for JUnit: the test says nothing about the guest then."""
+    before = '@pytest.mark.lab("hello")'
+    result = given(USES.format(before=before, body="lab.lose()"), "--junitxml=out.xml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*MachineError: QEMU ended by itself*", "*words of Xen*"])
+    junit = (stage.folder / "out.xml").read_text()
+    assert 'errors="1" failures="0"' in junit
+    assert stage.log == ["up hello-1", "down hello-1"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HypervisorError("Xen panicked", tail="(XEN) Panic on CPU 0"),
+        ConfigError("labs.yaml:3:5: unknown key 'kernle'"),
+        BusyError("no room for lab hello: taken by lab other (pytest gw1)"),
+    ],
+)
+def test_a_lab_that_does_not_come_up_is_an_error_without_traceback(
+    stage: Stage, given: Given, error: Exception
+) -> None:
+    stage.fails = error
+    result = given(USES.format(before='@pytest.mark.lab("hello")', body="pass"))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"lab hello: *{str(error).splitlines()[0]}"])
+    result.stdout.no_fnmatch_line("*pytest_plugin.py*")
+
+
+def test_the_run_folder_of_a_boot_that_failed_is_shown(stage: Stage, given: Given) -> None:
+    error = MachineError("QEMU ended by itself")
+    error.run = stage.folder / "runs" / "hello-1" / "7"
+    (error.run / "console").mkdir(parents=True)
+    (error.run / "console" / "xen.log").write_text("(XEN) that was all\n")
+    stage.fails = error
+    result = given(USES.format(before='@pytest.mark.lab("hello")', body="pass"))
+    result.stdout.fnmatch_lines([f"run folder: {error.run}", "(XEN) that was all"])
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [
+        ("", "which lab? say so*@pytest.mark.lab(*"),
+        ("@pytest.mark.lab", "which lab? say so*"),
+        ("@pytest.mark.lab('a', 'b')", "which lab?*"),
+        ("@pytest.mark.lab('a', scope='class')", "scope 'class' is none of test, module, session"),
+        ("@pytest.mark.lab('a', scoop='test')", "the marker lab knows no 'scoop'"),
+    ],
+)
+def test_a_marker_that_is_wrong(stage: Stage, given: Given, marker: str, words: str) -> None:
+    result = given(USES.format(before=marker, body="pass"))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*{words}"])
+    assert stage.log == []
+
+
+def test_an_unknown_lab_is_an_error_at_labs_yaml(
+    given: Given, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real thing, which stops before anything is booted or built."""
+    (pytester.path / "k.bin").write_bytes(b"x")
+    file = pytester.path / "labs.yaml"
+    file.write_text("guests: {g: {kernel: k.bin}}\nlabs: {hello: {guests: [g]}}\n")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(pytester.mkdir("rt")))
+    result = given(USES.format(before='@pytest.mark.lab("helo")', body="pass"))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["lab helo: no lab 'helo'*hello*", f"*{file}"])
+
+
+def test_where_labs_yaml_is(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
+    """Beside the ini-file; as the ini-file says, from there; as the option says, from here."""
+    text = USES.format(before='@pytest.mark.lab("hello")', body="pass")
+    (pytester.path / "pytest.ini").write_text("[pytest]\n")
+    given(text)
+    (pytester.path / "pytest.ini").write_text("[pytest]\nlab_file = sub/labs.yaml\n")
+    given(text)
+    given(text, "--lab-file", "my.yaml")
+    names = ("labs.yaml", "sub/labs.yaml", "my.yaml")
+    assert stage.files == [pytester.path / name for name in names]
+
+
+def test_templates_are_used_unless_refused(
+    stage: Stage, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given(USES.format(before='@pytest.mark.lab("hello", cold=True)', body="pass"))
+    monkeypatch.setenv("LAB_COLD", "1")
+    given(USES.format(before='@pytest.mark.lab("hello")', body="pass"))
+    given(USES.format(before='@pytest.mark.lab("hello", cold=False)', body="pass"))
+    assert [one["cold"] for one in stage.asked] == [True, True, False]
+
+
+def test_limits_of_the_ini_file(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
+    text = USES.format(before='@pytest.mark.lab("hello")', body="pass")
+    ini = pytester.path / "pytest.ini"
+    ini.write_text("[pytest]\nlab_cpus = 3\nlab_memory = 2G\nlab_wait = 90s\n")
+    given(text)
+    assert stage.asked[0]["limit"] == api.Limit(api.Room(3, 2 << 30), 90.0)
+    ini.write_text("[pytest]\nlab_memory = much\n")
+    given(text).stdout.fnmatch_lines(["*the limit on labs: 'much'*"])
+
+
+@pytest.mark.parametrize(("keep", "left"), [("all", [1, 2]), ("failed", [2])])
+def test_which_run_folders_stay(stage: Stage, given: Given, keep: str, left: list[str]) -> None:
+    given(
+        """
+        import pytest
+        pytestmark = pytest.mark.lab("hello")
+        def test_passes(lab): pass
+        def test_fails(lab): lab.miss()
+        """,
+        f"--lab-keep-runs={keep}",
+    ).assert_outcomes(passed=1, failed=1)
+    runs = stage.folder / "runs"
+    assert [one.name for one in sorted(runs.iterdir()) if (one / "1").exists()] == [
+        f"hello-{number}" for number in left
+    ]
+
+
+def test_keeping_what_there_is_not(given: Given, pytester: pytest.Pytester) -> None:
+    (pytester.path / "pytest.ini").write_text("[pytest]\nlab_keep_runs = some\n")
+    result = given("def test_it(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*lab_keep_runs: 'some' is none of all, failed"])
+
+
+def test_a_run_folder_of_a_shared_lab_stays_if_one_test_failed(stage: Stage, given: Given) -> None:
+    given(
+        """
+        import pytest
+        pytestmark = pytest.mark.lab("hello", scope="session")
+        def test_fails(lab): lab.miss()
+        def test_passes(lab): pass
+        """,
+        "--lab-keep-runs=failed",
+    )
+    assert (stage.folder / "runs" / "hello-1" / "1").exists()
+
+
+def test_without_a_lab_nothing_is_imported() -> None:
+    """The plugin is loaded by every pytest of its environment: it must cost next to nothing."""
+    code = "import sys, lab.pytest_plugin; print([m for m in sys.modules if m.startswith('lab')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['lab', 'lab.pytest_plugin']"

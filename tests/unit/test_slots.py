@@ -1,0 +1,113 @@
+"""Room for labs: given out once, waited for, and free again however its holder ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import rundir, slots
+from lab.errors import BusyError
+from lab.slots import Room
+
+ONE, LIMIT = Room(1, 1 << 30), Room(2, 4 << 30)
+#: Takes a slot, says so, and holds it until it is told something.
+HOLDER = """
+import sys
+from lab import slots
+from lab.slots import Room
+with slots.taken(Room(2, 1 << 30), Room(2, 4 << 30), "lab other (somebody)", 5.0):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rundir, "runtime_root", lambda: _made(tmp_path / "xenlab"))
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+@pytest.fixture
+def other() -> subprocess.Popen[str]:
+    """Another process that holds all processors."""
+    base = rundir.runtime_root()
+    code = f"from lab import rundir\nfrom pathlib import Path\n\
+rundir.runtime_root = lambda: Path({str(base)!r})\n{HOLDER}"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout
+    assert child.stdout.readline() == "held\n"
+    return child
+
+
+def test_what_fits_is_given_at_once() -> None:
+    with slots.taken(ONE, LIMIT, "a", 0), slots.taken(ONE, LIMIT, "b", 0):
+        assert sorted(one.what for one in slots.held()) == ["a", "b"]
+    assert slots.held() == []
+
+
+@pytest.mark.parametrize("wanted", [Room(2, 1 << 30), Room(1, 4 << 30)])
+def test_more_than_there_is_left_is_refused_by_name(wanted: Room) -> None:
+    """What this process itself holds is not waited for: nobody else could free it."""
+    start = time.monotonic()
+    with (
+        slots.taken(ONE, LIMIT, "lab hello", 0),
+        pytest.raises(BusyError) as refused,
+        slots.taken(wanted, LIMIT, "lab big", 100),
+    ):
+        pass
+    assert time.monotonic() - start < 5
+    words = str(refused.value)
+    assert "no room for lab big" in words
+    assert f"lab hello (process {os.getpid()})" in words
+
+
+def test_a_lab_that_wants_more_than_there_is_runs_alone() -> None:
+    with slots.taken(Room(16, 1 << 40), LIMIT, "huge", 0):
+        assert len(slots.held()) == 1
+
+
+def test_others_are_waited_for_but_not_for_ever(other: subprocess.Popen[str]) -> None:
+    try:
+        with (
+            pytest.raises(BusyError, match=r"for 0\.2 s; taken by lab other \(somebody\)"),
+            slots.taken(ONE, LIMIT, "mine", 0.2),
+        ):
+            pass
+    finally:
+        other.communicate("enough\n")
+
+
+@pytest.mark.parametrize("how", ["it is done", "it is killed"])
+def test_room_is_there_as_soon_as_its_holder_is_gone(
+    other: subprocess.Popen[str], how: str
+) -> None:
+    """A killed process leaves its file; nobody waits for that."""
+    assert other.stdin
+    if how == "it is done":
+        other.stdin.write("enough\n")
+        other.stdin.flush()
+    else:
+        other.send_signal(signal.SIGKILL)
+    start = time.monotonic()
+    with slots.taken(ONE, LIMIT, "mine", 30):
+        assert time.monotonic() - start < 10
+        assert [one.what for one in slots.held()] == ["mine"]
+    other.communicate()
+
+
+def test_nonsense_in_the_folder_is_removed() -> None:
+    (slots._folder() / "junk").write_text("{")
+    assert slots.held() == []
+    assert list(slots._folder().iterdir()) == []
