@@ -176,7 +176,9 @@ def test_another_version_is_refused_unless_forced_and_its_crash_is_explained(
     reason = json.loads(refused.out)["reason"]
     assert "Xen 4.18" in reason
     assert "(xen-utils-4.17) are of Xen 4.17" in reason
-    command = world.start("lab.run", "newer", "--labs", str(labs), "--force", "--json")
+    command = world.start(
+        "lab.run", "newer", "--labs", str(labs), "--force", "--clock", "host", "--json"
+    )
     command.when("guest hello")
     world.start("lab.exec", "newer", "xl debug-keys 0", "--labs", str(labs)).end()
     said = json.loads(command.end().expect(4).out)
