@@ -54,16 +54,16 @@ class Hands:
         self._prepared = prepared
         self._still = plan.machine.clock is Clock.VIRTUAL
 
-    async def __call__(self, step: Step) -> None:
-        """Do it.
+    async def __call__(self, step: Step) -> str:
+        """Do it; what a command said, harmless to show.
 
         Raises:
             GuestError: it did not come to what the step asks for.
             ToolstackError: ``xl`` refused it. LabError: of the layer that failed.
         """
         if step.do is Act.EXEC:
-            await self._exec(step)
-        elif step.do is Act.TYPE:
+            return await self._exec(step)
+        if step.do is Act.TYPE:
             await self._type(step)
         elif step.do is Act.COLLECT:
             await self._collect(step)
@@ -73,20 +73,22 @@ class Hands:
             await self._xl(["lab-guest", "destroy", step.on], step)
         else:
             await self._xl(["xl", str(step.do), step.on], step)
+        return ""
 
-    async def _exec(self, step: Step) -> None:
+    async def _exec(self, step: Step) -> str:
         result = await self._timed(shlex.split(step.text), step)
         words = _words(result)
         if result.status != step.status:
             how = f"status {result.status}" if result.status >= 0 else f"signal {-result.status}"
             raise GuestError(f"it ended with {how}, not {step.status}", tail=words)
         if not step.output:
-            return
+            return words
         wanted = pattern(step.output, regex=step.regex)
         text = result.stdout.decode("utf-8", "replace")
         if not any(wanted.search(line) for line in text.splitlines()):
             what = f"a match of {quote(step.output)}" if step.regex else quote(step.output)
             raise GuestError(f"{what} is not in its output", tail=words)
+        return words
 
     async def _timed(self, argv: Sequence[str], step: Step) -> Result:
         """Run a command, which has ``within`` seconds of the lab's own clock."""
@@ -104,7 +106,7 @@ class Hands:
         except UsageError as error:
             raise GuestError(f"dom0 has no program {quote(argv[0])}") from error
         except Dom0Error as error:
-            if "no end of" in error.message:
+            if f"no end of {quote(argv[0])}" in error.message:
                 raise GuestError(late) from error
             raise
 

@@ -84,6 +84,7 @@ async def watch(
     lab: Lab,
     hands: Hands | None = None,
     note: Callable[[StepResult], None] = lambda _: None,
+    file: str = "labs.yaml",
 ) -> Report:
     """Play the lab's scenario until it is decided. All times are virtual."""
     steps = session.steps
@@ -92,7 +93,7 @@ async def watch(
     files = session.run.consoles()
     stage, start = StillStage(steps, files), steps.now
     try:
-        report = await Player(lab, files, stage, hands, note).play()
+        report = await Player(lab, files, stage, hands, note, file).play()
     finally:
         stage.close()
     return replace(report, results=tuple(_dated(session.run, report.results, start)))

@@ -15,7 +15,6 @@ from lab.prepare import Workshop
 from lab.progress import Progress
 from lab.rundir import LabDir
 from lab.scenario import Outcome, Report
-from lab.scenario.words import threshold_name
 from lab.session import Session
 from lab.toolchain import sweep_engines
 
@@ -141,11 +140,12 @@ class Run:
             ],
             "thresholds": [
                 {
-                    "name": threshold_name(t.threshold),
+                    "name": t.name,
                     "limit": t.threshold.limit,
                     "measured": t.measured,
-                    "ok": t.measured is not None and not t.reason,
+                    "ok": t.outcome is Outcome.PASSED,
                     "reason": t.reason,
+                    "line": t.threshold.line,
                 }
                 for t in self.report.thresholds
             ],

@@ -167,7 +167,7 @@ async def _run(
         try:
             await lifecycle.boot(session, plan, prepared, lock, context.progress, cold=cold)
             with context.progress.stage("scenario"):
-                report = await _watched(session, plan, prepared)
+                report = await _watched(session, plan, prepared, context.file.name)
             if report.verdict.layer is Layer.GUEST:
                 with contextlib.suppress(LabError):  # the verdict says more than that
                     report = scenario.with_domains(report, await session.domains())
@@ -179,7 +179,7 @@ async def _run(
                 digest.write_scenario(run, session.moments)
 
 
-async def _watched(session: Session, plan: Plan, prepared: Prepared) -> Report:
+async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) -> Report:
     hands = acting.Hands(session, plan, prepared)
     still = plan.machine.clock is Clock.VIRTUAL
 
@@ -191,9 +191,10 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared) -> Report:
             session.moments.append({"what": "step", **words})
 
     if not still:
-        files, ended = session.run.consoles(), session.ended
-        return await scenario.watch(plan.lab, files, stop=ended, hands=hands, note=note)
-    report = await virtual.watch(session, plan.lab, hands, note)
+        return await scenario.watch(
+            plan.lab, session.run.consoles(), stop=session.ended, hands=hands, note=note, file=file
+        )
+    report = await virtual.watch(session, plan.lab, hands, note, file)
     seen = [
         {"what": "expected", "on": one.expectation.on, "text": one.expectation.text,
          "seen": one.seen}

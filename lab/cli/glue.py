@@ -20,7 +20,7 @@ from invoke.tasks import Task
 
 from lab.errors import LabError
 from lab.model import ExitStatus
-from lab.util import signals
+from lab.util import ci, signals
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
 INTERRUPTED = 128 + 2
@@ -103,7 +103,10 @@ def fail(error: LabError, *, as_json: bool = False) -> int:
         layer = error.layer.value if error.layer else None
         print_json({"verdict": "error", "layer": layer, "reason": error.message,
                     "hint": error.hint, "tail": error.tail.splitlines()})  # fmt: skip
-    print(f"error{f' [{error.layer}]' if error.layer else ''}: {error}", file=sys.stderr)
+    words = f"error{f' [{error.layer}]' if error.layer else ''}: {error}"
+    print(ci.shown(words), file=sys.stderr)
+    for line in ci.errors_of(error.message) if ci.in_github() else ():
+        print(line, file=sys.stderr)
     return int(error.exit_status)
 
 

@@ -1,8 +1,4 @@
-"""What GitHub Actions shows of a run: annotations at lines of labs.yaml, and a summary.
-
-The formats are those of "Workflow commands for GitHub Actions". A console's text is never
-printed as it is: what could be taken for a command there is escaped, see :func:`harmless`.
-"""
+"""What GitHub Actions shows of runs: annotations at lines of labs.yaml, and a summary."""
 
 from __future__ import annotations
 
@@ -12,19 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.scenario.report import Case, Outcome, Report, cases
+from lab.util import ci
 
 #: The most of a console that an annotation and a summary carry, in characters.
 MOST_TEXT = 4000
-_MARKS = {Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.ERROR: "💥", Outcome.SKIPPED: "⏭️"}
-#: What the runners of GitHub, Azure and TeamCity take for a command: two colons where a line
-#: begins (blanks do not count), or ``##[`` and the like anywhere.
-_COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\w*\[)")
-
-
-def harmless(text: str) -> str:
-    """Text in which a CI system finds no command, whoever wrote it; lines stay lines."""
-    return _COMMAND.sub(lambda found: (found[1] + r"\x3a") if found[1] is not None else r"\x23",
-                        text)  # fmt: skip
+_MARKS = {
+    Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.ERROR: "💥", Outcome.SKIPPED: "⏭️",
+}  # fmt: skip
 
 
 def annotate(report: Report, base: Path) -> list[str]:
@@ -42,14 +32,12 @@ def summary(reports: Sequence[Report]) -> str:
 
 
 def _annotation(report: Report, case: Case, base: Path) -> str:
-    words = {"title": f"lab {report.lab}: {case.layer or 'usage'}"}
-    if report.file:
-        words = {"file": os.path.relpath(report.file, base), "line": str(case.line or 1)} | words
-    properties = ",".join(f"{name}={_property(value)}" for name, value in words.items())
     text = f"{case.name}\n{case.reason}"
     if case.tail:
         text += f"\nlast lines:\n{case.tail[-MOST_TEXT:]}"
-    return f"::error {properties}::{_data(text)}"
+    file = os.path.relpath(report.file, base) if report.file else ""
+    title = f"lab {report.lab}: {case.layer or 'usage'}"
+    return ci.error(text, title=title, file=file, line=case.line or 1)
 
 
 def _summary(report: Report) -> list[str]:
@@ -81,11 +69,3 @@ def _plain(text: str) -> str:
         char if char.isalnum() or char in " ,=" else " " if char.isspace() else f"&#{ord(char)};"
         for char in text
     )
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

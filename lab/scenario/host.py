@@ -58,11 +58,13 @@ async def watch(
     stop: asyncio.Event | None = None,
     hands: Hands | None = None,
     note: Callable[[StepResult], None] = lambda _: None,
+    file: str = "labs.yaml",
 ) -> Report:
     """Play a lab's scenario until it is decided; the guests began to run just now.
 
     The logs are read from their start, so nothing that came earlier is missed. ``stop`` is
-    set when the machine ended; ``hands`` do what steps do to the lab.
+    set when the machine ended; ``hands`` do what steps do to the lab; ``file`` is where it is described.
     """
     with Follower(files) as follower:
-        return await Player(lab, files, HostStage(follower, Deadline(0), stop), hands, note).play()
+        stage = HostStage(follower, Deadline(0), stop)
+        return await Player(lab, files, stage, hands, note, file).play()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from lab.machine.lines import tail
 from lab.scenario.report import Case, Outcome, Report, cases
 
 #: The most of one console that a case carries, in lines and characters.
-MOST_LINES, MOST_TEXT = 200, 32 << 10
+MOST_LINES, MOST_TEXT = 100, 32 << 10
 #: A file of more text than this is refused by those who read it: then consoles are left out.
 MOST_IN_ALL = 4 << 20
 
@@ -20,7 +21,7 @@ def junit(reports: Sequence[Report]) -> bytes:
 
     What was not met is a failure; an error is what could not be decided because something
     below the guests failed; what was still open when a run ended is skipped. ``system-out``
-    is the end of the console that the case is about, harmless to show.
+    is what a command said, or the end of the console that the case is about, harmless to show.
     """
     root = ET.Element("testsuites")
     left = MOST_IN_ALL
@@ -49,13 +50,14 @@ def _case(suite: ET.Element, report: Report, case: Case, left: int) -> int:
         time=_time(case.seconds),
     )  # fmt: skip
     if case.line and report.file:
-        element.set("file", _legal(str(report.file)))
+        element.set("file", _legal(os.path.relpath(report.file)))
         element.set("line", str(case.line))
     if case.outcome is Outcome.SKIPPED:
         ET.SubElement(element, "skipped", message="the run ended before this was decided")
     elif case.outcome is not Outcome.PASSED:
         _bad(element, case)
-    text = _console(report, case.console)[:left]
+    text = _legal(case.output) or _console(report, case.console)
+    text = text[:left] if case.outcome is not Outcome.SKIPPED else ""
     if text:
         ET.SubElement(element, "system-out").text = text
     return len(text)

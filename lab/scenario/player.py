@@ -22,8 +22,8 @@ from lab.scenario.verdict import failed, from_error, last_lines
 from lab.scenario.watching import Cursor, Silence, Wait, Watch
 from lab.scenario.words import step_name
 
-#: Does to the lab what a step says.
-Hands = Callable[[Step], Awaitable[None]]
+#: Does to the lab what a step says; what a command said then, harmless to show.
+Hands = Callable[[Step], Awaitable[str]]
 
 
 class Stage(Protocol):
@@ -61,7 +61,10 @@ class Decided(Exception):
 
 
 class Player:
-    """One run of a lab's scenario. ``note`` hears of every step that is over."""
+    """One run of a lab's scenario. ``note`` hears of every step that is over.
+
+    ``file`` is the name of the file that the scenario stands in, for errors.
+    """
 
     def __init__(
         self,
@@ -70,8 +73,10 @@ class Player:
         stage: Stage,
         hands: Hands | None = None,
         note: Callable[[StepResult], None] = lambda _: None,
+        file: str = "labs.yaml",
     ) -> None:
         self._lab = lab
+        self._file = file
         self._files = files
         self._stage = stage
         self._hands = hands
@@ -132,7 +137,7 @@ class Player:
         task = asyncio.ensure_future(self._hands(step))
         try:
             await self._go(watches, watched, task)
-            task.result()
+            said = task.result()
         except LabError as error:
             if error.layer is None:
                 raise
@@ -140,12 +145,12 @@ class Player:
             words = self._words(label, step, error.message)
             verdict = replace(verdict, reason=words, tail=verdict.tail or self._tail(step))
             bad = Outcome.FAILED if error.layer is Layer.GUEST else Outcome.ERROR
-            self._over(label, bad, began, error.message)
+            self._over(label, bad, began, error.message, error.tail)
             raise Decided(verdict) from error
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        self._over(label, Outcome.PASSED, began)
+        self._over(label, Outcome.PASSED, began, output=said)
 
     # ------------------------------------------------------------ watching
 
@@ -153,7 +158,7 @@ class Player:
         self,
         watches: Mapping[str, Watch] | None = None,
         began: float = 0.0,
-        task: asyncio.Task[None] | None = None,
+        task: asyncio.Task[str] | None = None,
     ) -> None:
         """Let time pass until ``task`` is done; without one, until all watches are decided;
         without both, until the judge has seen all."""
@@ -206,7 +211,7 @@ class Player:
             words = self._words(label, watch.step, watch.reason)
             raise Decided(failed(Layer.GUEST, words, self._tail(watch.step)))
 
-    def _next(self, watches: Mapping[str, Watch], task: asyncio.Task[None] | None) -> float:
+    def _next(self, watches: Mapping[str, Watch], task: asyncio.Task[str] | None) -> float:
         """When something is over next."""
         ends = [watch.deadline for watch in watches.values() if watch.passed is None]
         ends += [] if self._judge.next_deadline is None else [self._judge.next_deadline]
@@ -214,18 +219,21 @@ class Player:
 
     # ------------------------------------------------------------ words
 
-    def _over(self, label: str, outcome: Outcome, began: float, reason: str = "") -> None:
+    def _over(
+        self, label: str, outcome: Outcome, began: float, reason: str = "", output: str = ""
+    ) -> None:
         for i, result in enumerate(self._results):
             if result.number == label:
-                seconds = self._stage.now() - began
+                seconds = round(self._stage.now() - began, 6)
                 result = replace(
-                    result, outcome=outcome, began=began, seconds=seconds, reason=reason
-                )
+                    result, outcome=outcome, began=round(began, 6), seconds=seconds,
+                    reason=reason, output=output,
+                )  # fmt: skip
                 self._results[i] = result
                 self._note(result)
 
     def _words(self, label: str, step: Step, reason: str) -> str:
-        place = f" (labs.yaml:{step.line})" if step.line else ""
+        place = f" ({self._file}:{step.line})" if step.line else ""
         at = f"after {self._stage.now():.3f} s"
         return f"step {label}{place}, {step_name(step)}, failed {at}: {reason}"
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from lab.model import Domain, Expectation, Layer, Never, Step, Threshold, Verdict
 from lab.scenario import verdict as verdicts
 from lab.scenario.words import never_name, step_name, threshold_name
-from lab.util.terminal import escape
 
 #: What a run is about even if nothing was asked for.
 PLATFORM = "Xen, dom0 and the guests stay up"
@@ -40,6 +39,7 @@ class StepResult:
     """A step, its number (``3``, or ``3.1`` in a group), and what came of it.
 
     ``began`` and ``seconds``: when, and for how long; from the moment the guests run.
+    ``output``: the last lines of what a command said.
     """
 
     number: str
@@ -48,6 +48,7 @@ class StepResult:
     began: float = 0.0
     seconds: float = 0.0
     reason: str = ""
+    output: str = ""
 
     @property
     def name(self) -> str:
@@ -69,6 +70,16 @@ class ThresholdResult:
     threshold: Threshold
     measured: float | None = None
     reason: str = ""
+
+    @property
+    def name(self) -> str:
+        return threshold_name(self.threshold)
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.reason:
+            return Outcome.FAILED
+        return Outcome.SKIPPED if self.measured is None else Outcome.PASSED
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ class Report:
 class Case:
     """One thing that was asked for, as test reports have it.
 
-    ``console`` is the one that it is about; ``line`` where in labs.yaml it stands (0: nowhere).
+    ``console`` is the one that it is about; ``output`` is what a command said; ``line`` is
+    where in labs.yaml it stands (0: nowhere).
     """
 
     name: str
@@ -105,6 +117,7 @@ class Case:
     tail: str = ""
     console: str = ""
     line: int = 0
+    output: str = ""
 
 
 def cases(report: Report) -> list[Case]:
@@ -165,8 +178,8 @@ def _expected(report: Report) -> Iterator[Case]:
 
 def _stepped(report: Report) -> Iterator[Case]:
     for one in report.steps:
-        console = one.step.on or "dom0"
-        case = Case(one.name, one.outcome, one.seconds, console=console, line=one.step.line)
+        case = Case(one.name, one.outcome, one.seconds, console=one.step.on, line=one.step.line)
+        case = replace(case, output=one.output)
         yield _blame(report, case) if _is_bad(case) else case
 
 
@@ -181,13 +194,8 @@ def _forbidden(report: Report) -> Iterator[Case]:
 def _limited(report: Report) -> Iterator[Case]:
     for one in report.thresholds:
         item = one.threshold
-        outcome = Outcome.FAILED if one.reason else Outcome.PASSED
-        if one.measured is None and not one.reason:
-            outcome = Outcome.SKIPPED
-        layer = Layer.GUEST if one.reason else None
-        yield Case(
-            threshold_name(item), outcome, 0.0, escape(one.reason), layer, "", item.guest, item.line
-        )
+        case = Case(one.name, one.outcome, console=item.guest, line=item.line)
+        yield replace(case, reason=one.reason, layer=Layer.GUEST) if one.reason else case
 
 
 def _is_bad(case: Case) -> bool:

@@ -44,7 +44,8 @@ def judged(report: Report, results: tuple[ThresholdResult, ...]) -> Report:
     bad = next((one for one in results if one.reason), None)
     if bad is None or not report.verdict.passed:
         return report
-    place = f" (labs.yaml:{bad.threshold.line})" if bad.threshold.line else ""
+    name = report.file.name if report.file else "labs.yaml"
+    place = f" ({name}:{bad.threshold.line})" if bad.threshold.line else ""
     reason = f"threshold{place}, {threshold_name(bad.threshold)}: {bad.reason}"
     return replace(report, verdict=failed(Layer.GUEST, reason))
 
