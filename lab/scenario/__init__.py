@@ -2,12 +2,12 @@
 
 ``judge`` and ``watching`` decide from lines and times; ``player`` takes the steps, on a stage
 that has the time (``host`` here, ``lab.virtual`` above); ``report`` holds what came of it, and
-``junit``, ``github`` and ``thresholds`` are functions of that.
+``junitxml``, ``github`` and ``thresholds`` are functions of that.
 """
 
 from lab.scenario.host import watch
 from lab.scenario.judge import Judge
-from lab.scenario.junit import junit
+from lab.scenario.junitxml import junit
 from lab.scenario.player import Hands, Player
 from lab.scenario.report import (
     Case,

@@ -63,7 +63,8 @@ async def watch(
     """Play a lab's scenario until it is decided; the guests began to run just now.
 
     The logs are read from their start, so nothing that came earlier is missed. ``stop`` is
-    set when the machine ended; ``hands`` do what steps do to the lab; ``file`` is where it is described.
+    set when the machine ended; ``hands`` do what steps do to the lab; ``file`` is where
+    it is described.
     """
     with Follower(files) as follower:
         stage = HostStage(follower, Deadline(0), stop)

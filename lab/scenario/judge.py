@@ -84,21 +84,19 @@ class Judge:
         return bool(self.failure or self.crashed or self.broken or self.overdue(at))
 
     def verdict(self, at: float, files: Mapping[str, Path]) -> Verdict:
-        """The verdict at this time; what is not decided then failed as the machine ended."""
+        """Why the run failed by this time; if nothing else says so, as the machine ended."""
         if self.failure:
             failure, line = self.failure
             reason = f"{failure.what}: {escape(line.raw)}"
             return failed(failure.layer, reason, last_lines(files, failure.on))
         if self.crashed:
-            reason = f"guest {self.crashed} crashed, after {at:.3g} s"
+            reason = f"guest {self.crashed}: its domain crashed, after {at:.3g} s"
             return failed(Layer.GUEST, reason, last_lines(files, self.crashed))
         for i, line in sorted(self.broken.items()):
             return self._forbidden_seen(self._never[i], line, files)
         if late := self.overdue(at):
             return failed(Layer.GUEST, not_seen(late), last_lines(files, late.on))
-        if self.all_seen:
-            return Verdict(True)
-        reason = "the machine ended before all was seen"
+        reason = "the machine ended before the scenario was through"
         return failed(Layer.QEMU, reason, last_lines(files, "xen"))
 
     def results(self) -> tuple[Result, ...]:

@@ -147,6 +147,10 @@ class Player:
             bad = Outcome.FAILED if error.layer is Layer.GUEST else Outcome.ERROR
             self._over(label, bad, began, error.message, error.tail)
             raise Decided(verdict) from error
+        except Decided:
+            if task.done() and task.exception() is None:
+                self._over(label, Outcome.PASSED, began, output=task.result())
+            raise
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
