@@ -228,9 +228,10 @@ class Player:
     ) -> None:
         for i, result in enumerate(self._results):
             if result.number == label:
-                seconds = round(self._stage.now() - began, 6)
+                began = round(began, 6)
+                seconds = round(round(self._stage.now(), 6) - began, 6)
                 result = replace(
-                    result, outcome=outcome, began=round(began, 6), seconds=seconds,
+                    result, outcome=outcome, began=began, seconds=seconds,
                     reason=reason, output=output,
                 )  # fmt: skip
                 self._results[i] = result
