@@ -53,6 +53,7 @@ class Hands:
         self._plan = plan
         self._prepared = prepared
         self._still = plan.machine.clock is Clock.VIRTUAL
+        self._soon = PATIENCE if self._still else SOON
 
     async def __call__(self, step: Step) -> str:
         """Do it; what a command said, harmless to show.
@@ -115,7 +116,7 @@ class Hands:
         if step.on in ("xen", "dom0"):
             self._type_below(step.on, text)
             return
-        result = await self._session.execute(["sh", "-c", _TYPE, "sh", step.on, text], SOON)
+        result = await self._session.execute(["sh", "-c", _TYPE, "sh", step.on, text], self._soon)
         if result.status == 3:
             raise GuestError(f"there is no domain {step.on}")
         if result.status:
@@ -135,7 +136,7 @@ class Hands:
 
     async def _collect(self, step: Step) -> None:
         size = 'test -f "$1" && wc -c <"$1"'
-        result = await self._session.execute(["sh", "-c", size, "sh", step.text], SOON)
+        result = await self._session.execute(["sh", "-c", size, "sh", step.text], self._soon)
         found = re.fullmatch(rb"\s*(\d{1,18})\s*", result.stdout)
         if result.status or not found:
             raise GuestError(f"dom0 has no file {quote(step.text)}", tail=_words(result))
@@ -159,7 +160,7 @@ class Hands:
         return next(one for one in self._plan.all_guests if one.name == name)
 
     async def _xl(self, argv: Sequence[str], step: Step) -> None:
-        result = await self._session.execute(list(argv), SOON)
+        result = await self._session.execute(list(argv), self._soon)
         if result.status:
             what = f"xl could not {step.do} guest {step.on} (exit status {result.status})"
             raise ToolstackError(what, command=shlex.join(argv), tail=_words(result))
