@@ -266,7 +266,8 @@ class Lab:
 
     ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
     ``trace`` is Xen's own trace; ``None``: none is kept. ``expect`` is watched for all at once,
-    ``steps`` are taken in order; ``later`` are the guests that only its steps inject.
+    ``steps`` are taken in order; ``later`` are the guests that only its steps inject. ``line``
+    is where in labs.yaml it begins, from 1.
     """
 
     name: str
@@ -285,6 +286,7 @@ class Lab:
     thresholds: tuple[Threshold, ...] = ()
     later: tuple[GuestSpec, ...] = ()
     may_crash: bool = False
+    line: int = field(default=0, compare=False)
 
     @property
     def traced(self) -> tuple[str, ...]:

@@ -206,7 +206,8 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) 
 
 def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Report:
     """The report with what it lacks: labs.yaml, the consoles, thresholds of its traces."""
-    report = replace(report, file=context.file.absolute(), consoles=run.consoles())
+    file, line = context.file.absolute(), plan.lab.line or 1
+    report = replace(report, consoles=run.consoles(), file=file, line=line)
     wanted = plan.lab.thresholds
     if not wanted or not report.verdict.passed:
         return thresholds.judged(report, tuple(ThresholdResult(item) for item in wanted))

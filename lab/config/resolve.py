@@ -195,6 +195,7 @@ def _lab(
         ),
         guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
         may_crash=shape.may_crash,
+        line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
         trace=tracing.xen(source, (*at, "trace"), shape.trace),

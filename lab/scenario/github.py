@@ -37,7 +37,7 @@ def _annotation(report: Report, case: Case, base: Path) -> str:
         text += f"\nlast lines:\n{case.tail[-MOST_TEXT:]}"
     file = os.path.relpath(report.file, base) if report.file else ""
     title = f"lab {report.lab}: {case.layer or 'usage'}"
-    return ci.error(text, title=title, file=file, line=case.line or 1)
+    return ci.error(text, title=title, file=file, line=case.line or report.line)
 
 
 def _summary(report: Report) -> list[str]:

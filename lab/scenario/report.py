@@ -84,7 +84,8 @@ class ThresholdResult:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of one run. ``seconds`` is how long it was watched; ``file`` is labs.yaml.
+    """What came of one run. ``seconds`` is how long it was watched; ``file`` is labs.yaml, and
+    ``line`` where the lab is in it.
 
     ``consoles`` are the logs of the run; ``crashed`` is the guest that crashed and ended it.
     """
@@ -99,6 +100,7 @@ class Report:
     crashed: str = ""
     consoles: Mapping[str, Path] = field(default_factory=dict, compare=False)
     file: Path | None = field(default=None, compare=False)
+    line: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ GOLDEN_PLAN = {
             "source": None,
         },
         "later": [],
+        "line": 0,
         "may_crash": False,
         "memory": 1073741824,
         "name": "one",

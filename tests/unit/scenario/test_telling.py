@@ -126,6 +126,11 @@ def test_an_annotation_is_at_its_line(tmp_path: Path) -> None:
     assert text.endswith("last lines:%0Alast%0Alines")
 
 
+def test_what_has_no_line_is_at_its_lab(tmp_path: Path) -> None:
+    found = report(tmp_path, failed(Layer.QEMU, "gone"), line=7)
+    assert github.annotate(found, Path("/w"))[0].startswith("::error file=labs.yaml,line=7,")
+
+
 @given(st.text(), st.text())
 def test_an_annotation_is_one_line_whatever_is_in_it(reason: str, tail: str) -> None:
     """Nothing in it ends it, and nothing in it is a property."""
