@@ -90,6 +90,7 @@ def test_who_may_crash(world: World) -> None:
     assert ran(world, "brave")["verdict"] == "pass"
 
 
+@pytest.mark.usefixtures("labs_boot")
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_qemu_is_killed_in_a_step(world: World, clock: str, tmp_path: Path) -> None:
     """Exit 3, not 1: JUnit has an error, no failure."""
