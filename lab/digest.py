@@ -1,7 +1,7 @@
 """What a run under the virtual clock came to, as one digest; and where two runs part.
 
 The digest is over the consoles' bytes, the index of when they came, the scenario's events with
-their virtual times, and the traces. Nothing of the host is in it.
+their virtual times, the traces, and what was collected from dom0. Nothing of the host is in it.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def _difference(one: RunDir, other: RunDir, names: Iterable[str]) -> Difference 
 def _covered(run: RunDir) -> Iterator[Path]:
     yield from run.console_dir.glob("*.log")
     yield from (path for path in (run.times_file, run.path / SCENARIO) if path.exists())
+    yield from (path for path in run.collected_dir.glob("*") if path.is_file())
     for pattern in TRACES:
         yield from run.trace_dir.glob(pattern)
 

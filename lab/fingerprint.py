@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lab.model import GuestImage, Images, Plan
+from lab.model import Expectation, GuestImage, Images, Never, Plan, Step
 from lab.util import files
 
 #: The words of the command line that name a machine or say how it begins, with their values.
@@ -34,7 +34,7 @@ def run(
 ) -> dict[str, str]:
     """What a run follows from. By part; all are hashes."""
     return machine(command, images, toolchain) | {
-        **{f"guest {one.name}": _guest(one.config, guests[one.name]) for one in plan.guests},
+        **{f"guest {one.name}": _guest(one.config, guests[one.name]) for one in plan.all_guests},
         "labs.yaml": files.sha256_json(_wanted(plan)),
     }
 
@@ -70,4 +70,16 @@ def _wanted(plan: Plan) -> list[Any]:
     lab = plan.lab
     shares = [plan.dom0_scheduling, *(guest.scheduling for guest in plan.guests)]
     traced = [lab.trace.mask if lab.trace else 0, list(lab.traced), lab.dom0.busy]
-    return [[asdict(item) for item in lab.expect], shares, traced, plan.machine.clock]
+    wanted = [[_placeless(item) for item in lab.expect], shares, traced, plan.machine.clock]
+    items: list[Step | Never] = [*lab.steps, *lab.never]
+    more = [[_placeless(item) for item in items], lab.may_crash,
+            [guest.name for guest in (*lab.guests, *lab.later) if guest.may_crash]]  # fmt: skip
+    return [*wanted, more] if any(more) else wanted
+
+
+def _placeless(item: Expectation | Step | Never) -> dict[str, Any]:
+    """What is asked for, wherever in labs.yaml it stands."""
+    found = {name: value for name, value in asdict(item).items() if name != "line"}
+    if isinstance(item, Step):
+        found["members"] = [_placeless(member) for member in item.members]
+    return found

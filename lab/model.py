@@ -137,6 +137,7 @@ class GuestSpec:
     """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
 
     ``trace``: bytes of its memory that hold its timing trace; 0: it keeps none.
+    ``may_crash``: its crash does not fail a run.
     """
 
     name: str
@@ -147,6 +148,7 @@ class GuestSpec:
     cmdline: str = ""
     scheduler: Scheduling | None = None
     trace: int = 0
+    may_crash: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,13 +156,86 @@ class Expectation:
     """What must be seen: ``text`` (literal or, if ``regex``, a pattern) on console ``on``.
 
     ``on`` is ``xen``, ``dom0`` or a guest's name; ``within`` is seconds from the moment at
-    which the guests run.
+    which the guests run. ``line`` is where in labs.yaml it stands, from 1.
     """
 
     on: str
     text: str
     regex: bool = False
     within: float = 30.0
+    line: int = field(default=0, compare=False)
+
+
+class Act(StrEnum):
+    """What a step of a scenario does."""
+
+    WAIT = "wait"
+    TYPE = "type"
+    EXEC = "exec"
+    INJECT = "inject"
+    DESTROY = "destroy"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    RESTART = "restart"
+    COLLECT = "collect"
+    SILENT = "silent"
+    PARALLEL = "parallel"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a scenario; docs/scenarios.md has the meaning of each.
+
+    Attributes:
+        on: its console (wait, silent) or guest (type and what is done to a domain).
+        text: what is waited for, typed, or executed in dom0; the path that is collected.
+        regex: ``text`` of a wait, or ``output`` of an exec, is a pattern.
+        output: what an exec must print; empty: anything.
+        status: with which status an exec must end.
+        within: seconds from the step's start; of a silence how long it lasts.
+        name: the file's name of what is collected.
+        enter: Enter is pressed after what is typed.
+        members: the steps of a parallel group.
+        line: where in labs.yaml it stands, from 1.
+    """
+
+    do: Act
+    on: str = ""
+    text: str = ""
+    regex: bool = False
+    output: str = ""
+    status: int = 0
+    within: float = 30.0
+    name: str = ""
+    enter: bool = True
+    members: tuple[Step, ...] = ()
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Never:
+    """What no line may hold for the whole run; ``on`` is empty for every console."""
+
+    text: str
+    on: str = ""
+    regex: bool = False
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A limit to a figure of a task's trace: ``statistic`` (p99, max, …) of ``figure``.
+
+    ``limit`` is seconds, or a number where the figure counts something. ``guest`` is empty if
+    any guest's task of that name is meant.
+    """
+
+    task: str
+    figure: str
+    limit: float
+    statistic: str = ""
+    guest: str = ""
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -190,7 +265,9 @@ class Lab:
     """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
 
     ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
-    ``trace`` is Xen's own trace; ``None``: none is kept.
+    ``trace`` is Xen's own trace; ``None``: none is kept. ``expect`` is watched for all at once,
+    ``steps`` are taken in order; ``later`` are the guests that only its steps inject. ``line``
+    is where in labs.yaml it begins, from 1.
     """
 
     name: str
@@ -204,11 +281,17 @@ class Lab:
     description: str = ""
     scheduler: str = ""
     trace: XenTrace | None = None
+    steps: tuple[Step, ...] = ()
+    never: tuple[Never, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    later: tuple[GuestSpec, ...] = ()
+    may_crash: bool = False
+    line: int = field(default=0, compare=False)
 
     @property
     def traced(self) -> tuple[str, ...]:
         """The guests that keep a timing trace."""
-        return tuple(guest.name for guest in self.guests if guest.trace)
+        return tuple(guest.name for guest in (*self.guests, *self.later) if guest.trace)
 
 
 @dataclass(frozen=True)
@@ -287,6 +370,12 @@ class Plan:
     consoles: tuple[str, ...]
     guests: tuple[GuestPlan, ...]
     dom0_scheduling: tuple[str, ...] = ()
+    later: tuple[GuestPlan, ...] = ()
+
+    @property
+    def all_guests(self) -> tuple[GuestPlan, ...]:
+        """Those that the lab begins with, and those that its steps inject."""
+        return (*self.guests, *self.later)
 
 
 # ---------------------------------------------------------------- what is built

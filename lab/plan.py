@@ -42,9 +42,10 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
         xen_args=xen_args(lab),
         dom0_args=dom0_args(lab),
-        consoles=("xen", "dom0", *(guest.name for guest in lab.guests)),
+        consoles=("xen", "dom0", *(guest.name for guest in (*lab.guests, *lab.later))),
         guests=tuple(guest_plan(guest) for guest in lab.guests),
         dom0_scheduling=scheduling(lab.dom0.scheduler),
+        later=tuple(guest_plan(guest) for guest in lab.later),
     )
 
 

@@ -35,6 +35,7 @@ class RunDir:
         self.console_dir = path / "console"
         self.guest_dir = path / "guest"
         self.trace_dir = path / "trace"
+        self.collected_dir = path / "collected"
         self.manifest_file = path / "manifest.json"
         self.events_file = path / "events.jsonl"
         self.times_file = self.console_dir / "times"

@@ -201,7 +201,7 @@ class Session:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
         self._watcher.step = f"xl to create guest {guest.name}"
-        async with self._dom0() as agent:
+        async with self.dom0() as agent:
             await self.guarded(guests.replace(agent, guest, image, seen, paused=paused))
         self.mark(f"created {guest.name}")
 
@@ -213,18 +213,18 @@ class Session:
 
     async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
         """Give dom0 its share of the processors: words for ``xl``, without its name."""
-        async with self._dom0() as agent:
+        async with self.dom0() as agent:
             await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     async def start_traces(self, lab: Lab) -> None:
         """Start what is traced, and dom0's load, before there are guests."""
         tracing.describe(self.run, lab)
-        async with self._dom0() as agent:
+        async with self.dom0() as agent:
             await self.guarded(tracing.start(agent, lab))
 
     async def stop_traces(self) -> None:
         """End all traces; their last records are in the run's folder then."""
-        async with self._dom0() as agent:
+        async with self.dom0() as agent:
             await self.guarded(tracing.stop(agent))
 
     def guests_run(self) -> None:
@@ -242,7 +242,7 @@ class Session:
         await plug.trace(await self._control(), self.lab, self.run, guest)
 
     async def domains(self) -> list[Domain]:
-        async with self._dom0() as agent:
+        async with self.dom0() as agent:
             return await xl.domains(agent)
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
@@ -275,7 +275,7 @@ class Session:
             return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock])
 
     @contextlib.asynccontextmanager
-    async def _dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
+    async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
         """dom0, to be told something: at a stop of the machine, else through its agent."""
         if self.steps:
             yield self.steps

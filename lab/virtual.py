@@ -7,64 +7,108 @@ how fast the host is, and when it looks, changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from lab.dom0.steps import Steps
 from lab.errors import MachineError
-from lab.machine.lines import LogReader
+from lab.machine.lines import Line, LogReader
 from lab.machine.merge import find_zeros, merge
 from lab.model import Lab
 from lab.rundir import RunDir
-from lab.scenario import Judge, Report, Result, judge_verdict, pattern
+from lab.scenario.player import Hands, Player
+from lab.scenario.report import Report, Result, StepResult
+from lab.scenario.words import pattern
 from lab.session import Session
 
-#: The machine is stopped after 0.05, 0.11, 0.19, … virtual seconds: often at first.
+#: From the start of a step on (or of the scenario, if it has none) the machine is stopped
+#: after 0.05, 0.11, 0.19, … virtual seconds: often at first.
 FIRST, GROWTH = 0.05, 1.25
 #: Seconds of the host that one such stretch may take: a busy machine of three CPUs is slow.
 PATIENCE = 600.0
+#: Virtual seconds in which the last lines of a guest that crashed arrive.
+AFTERMATH = 0.1
 
 
-async def watch(session: Session, lab: Lab) -> Report:
-    """Let the guests run until the lab's expectations are decided. All times are virtual."""
+class StillStage:
+    """A machine that stands still whenever it is looked at. Times are virtual."""
+
+    def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
+        self._steps = steps
+        self._start = steps.now
+        self._at = self._base = 0.0
+        self._readers = [LogReader(name, path) for name, path in files.items()]
+
+    def now(self) -> float:
+        return self._at
+
+    def ended(self) -> bool:
+        return False  # who lets it run is told
+
+    def read(self) -> tuple[list[Line], list[Line]]:
+        lines: list[Line] = []
+        for reader in self._readers:
+            while found := reader.read():
+                lines += found
+        return lines, [reader.partial for reader in self._readers if reader.partial]
+
+    def begin(self) -> None:
+        self._base = self._at
+
+    async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
+        if done:  # the machine runs for that alone
+            await asyncio.wait([done])
+            self._at = max(self._at, self._steps.now - self._start)
+            return
+        gone = self._at - self._base
+        await self._to(min(self._base + gone * GROWTH + FIRST, until))
+
+    async def aftermath(self, *, alive: bool) -> None:
+        if alive:
+            await self._to(self._at + AFTERMATH)
+
+    async def _to(self, at: float) -> None:
+        await self._steps.sleep_until(self._start + at, PATIENCE)
+        self._at = at
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+
+async def watch(
+    session: Session,
+    lab: Lab,
+    hands: Hands | None = None,
+    note: Callable[[StepResult], None] = lambda _: None,
+    file: str = "labs.yaml",
+) -> Report:
+    """Play the lab's scenario until it is decided. All times are virtual."""
     steps = session.steps
     if steps is None:
         raise MachineError("the machine does not stand still, as it must under the virtual clock")
     files = session.run.consoles()
-    readers = [LogReader(name, path) for name, path in files.items()]
-    judge, start, at = Judge(lab.expect), steps.now, 0.0
+    stage, start = StillStage(steps, files), steps.now
     try:
-        while True:
-            for reader in readers:
-                _show(judge, reader, at)
-            if judge.failure or judge.all_seen or judge.overdue(at):
-                break
-            until = min(at * GROWTH + FIRST, judge.next_deadline or 0.0)
-            await steps.sleep_until(start + until, PATIENCE)
-            at = until
+        report = await Player(lab, files, stage, hands, note, file).play()
     finally:
-        for reader in readers:
-            reader.close()
-    verdict = judge_verdict(judge, at, files)
-    results = tuple(_dated(session.run, judge.results(), start))
-    return Report(lab.name, verdict, results, at)
-
-
-def _show(judge: Judge, reader: LogReader, at: float) -> None:
-    while found := reader.read():
-        for line in found:
-            judge.see(line, at)
-    if reader.partial:
-        judge.see(reader.partial, at)
+        stage.close()
+    return replace(report, results=tuple(_dated(session.run, report.results, start)))
 
 
 def _dated(run: RunDir, results: Sequence[Result], start: float) -> Iterator[Result]:
     """When exactly each was seen, as the lines' own stamps say (0: before the guests ran)."""
     start += find_zeros(run.console("xen")).counter
-    open_ = {i: pattern(one.expectation) for i, one in enumerate(results) if one.seen is not None}
+    wanted = [one.expectation for one in results]
+    open_ = {i: pattern(item.text, regex=item.regex) for i, item in enumerate(wanted)
+             if results[i].seen is not None}  # fmt: skip
     found: dict[int, float] = {}
     for entry in merge(run.consoles(), run.times_file):
         for i in [i for i in open_ if i not in found]:
-            on = results[i].expectation.on == entry.line.console
+            on = wanted[i].on == entry.line.console
             if on and entry.time is not None and open_[i].search(entry.line.text):
                 found[i] = max(0.0, round(entry.time - start, 6))
     for i, one in enumerate(results):

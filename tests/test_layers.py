@@ -21,7 +21,7 @@ FLOORS = (
     {"lab.bench"},
     {"lab.api"},
     {"lab.lifecycle", "lab.picture"},
-    {"lab.booting", "lab.virtual"},
+    {"lab.acting", "lab.booting", "lab.virtual"},
     {
         "lab.config",
         "lab.plan",

@@ -9,6 +9,7 @@ from lab.api.context import Context, Run, Status, Up, clean
 from lab.api.handle import RunningLab, Traces
 from lab.api.locking import Locked, check_lock, update_lock
 from lab.api.new import new
+from lab.api.outputs import ci_annotations, ci_summary
 from lab.api.own import Limit, lab, limit, start_lab
 from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
 from lab.api.repeating import (
@@ -33,12 +34,12 @@ from lab.slots import Room
 from lab.util.resources import as_called
 
 __all__ = [
-    "Answer", "Compared", "Comparison", "Console", "Context", "Dom0", "Limit", "Locked",
-    "Repeated", "Room", "Run", "RunningLab", "Seen", "Status", "Traces", "Up", "as_called",
-    "check_lock", "clean", "compare", "compare_with_published", "console", "doctor", "down",
-    "down_all", "execute", "guest_build", "image_build", "image_list", "inject", "lab", "limit",
-    "list_labs", "logs", "make_plan", "new", "plan_json", "publish", "repeat", "run", "start_lab",
-    "status", "tails", "template_clean", "template_list", "toolchain_build", "trace_diff",
-    "trace_export", "trace_report", "trace_stats", "trace_timeline", "up", "up_several",
-    "update_lock", "verify",
+    "Answer", "Compared", "Comparison", "Console", "Context", "Dom0", "Limit", "Locked", "Repeated",
+    "Room", "Run", "RunningLab", "Seen", "Status", "Traces", "Up", "as_called", "check_lock",
+    "ci_annotations", "ci_summary", "clean", "compare", "compare_with_published", "console",
+    "doctor", "down", "down_all", "execute", "guest_build", "image_build", "image_list", "inject",
+    "lab", "limit", "list_labs", "logs", "make_plan", "new", "plan_json", "publish", "repeat",
+    "run", "start_lab", "status", "tails", "template_clean", "template_list", "toolchain_build",
+    "trace_diff", "trace_export", "trace_report", "trace_stats", "trace_timeline", "up",
+    "up_several", "update_lock", "verify",
 ]  # fmt: skip

@@ -17,8 +17,7 @@ from lab.machine import talk
 from lab.machine.lines import tail
 from lab.machine.logs import lines_of
 from lab.machine.wires import input_of
-from lab.model import Domain, Expectation, Layer
-from lab.scenario import Report, Result
+from lab.model import Domain, Expectation
 from lab.util.deadline import Deadline
 from lab.util.terminal import quote
 
@@ -115,11 +114,10 @@ class Console:
 
     def _not_seen(self, item: Expectation) -> NotSeen:
         """Why: the domain's state belongs to it, and dom0 must live to tell."""
-        verdict = scenario.failed(Layer.GUEST, scenario.not_seen(item))
-        report = Report(self.lab.name, verdict, (Result(item),))
+        reason = scenario.not_seen(item)
         if self.name not in ("xen", "dom0"):
-            report = scenario.with_domains(report, self.lab.domains())
-        error = NotSeen(report.verdict.reason, tail=tail(self.log))
+            reason += f"; {scenario.fate(self.lab.domains(), self.name)}"
+        error = NotSeen(reason, tail=tail(self.log))
         error.run = self.lab.run_dir
         return error
 
@@ -160,6 +158,6 @@ def _wanted(
         return Expectation(on, text.pattern, True, within), text
     item = Expectation(on, text, regex, within)
     try:
-        return item, scenario.pattern(item)
+        return item, scenario.pattern(text, regex=regex)
     except re.error as error:
         raise UsageError(f"{quote(text)} is not a regular expression: {error}") from error

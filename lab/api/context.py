@@ -14,7 +14,7 @@ from lab.model import Domain, Labs, State
 from lab.prepare import Workshop
 from lab.progress import Progress
 from lab.rundir import LabDir
-from lab.scenario import Report
+from lab.scenario import Outcome, Report
 from lab.session import Session
 from lab.toolchain import sweep_engines
 
@@ -116,6 +116,38 @@ class Run:
             "expect": [
                 {"on": r.expectation.on, "text": r.expectation.text, "seen": r.seen}
                 for r in self.report.results
+            ],
+            "steps": [
+                {
+                    "name": s.name,
+                    "ok": s.outcome is Outcome.PASSED,
+                    "outcome": s.outcome,
+                    "began": s.began,
+                    "seconds": s.seconds,
+                    "reason": s.reason,
+                    "line": s.step.line,
+                }
+                for s in self.report.steps
+            ],
+            "never": [
+                {
+                    "on": n.never.on or None,
+                    "text": n.never.text,
+                    "ok": n.line is None,
+                    "line": n.line,
+                }
+                for n in self.report.never
+            ],
+            "thresholds": [
+                {
+                    "name": t.name,
+                    "limit": t.threshold.limit,
+                    "measured": t.measured,
+                    "ok": t.outcome is Outcome.PASSED,
+                    "reason": t.reason,
+                    "line": t.threshold.line,
+                }
+                for t in self.report.thresholds
             ],
             "run": str(self.run),
         }

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from lab import config, digest, lifecycle, live, rundir, scenario, virtual
+from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
+from lab.api.traces import trace_stats
 from lab.errors import LabError
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import Clock, Layer, Plan, State
 from lab.prepare import Prepared
 from lab.rundir import LabDir, RunDir
-from lab.scenario import Report
+from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.session import Session
 from lab.util import files
 from lab.util.deadline import Deadline
@@ -60,6 +62,7 @@ def run(
     """
     clean(context)
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
+    acting.refuse(plan)
     lab = context.lab_dir(name)
     with live.claimed(lab, name, "lab.run") as lock:
         folder = rundir.new_run(context.runs, name)
@@ -73,6 +76,7 @@ def run(
             if error.layer is None:
                 raise
             report = Report(name, scenario.from_error(error))
+        report = _measured(context, plan, folder, report)
         _conclude(folder, report, marks)
     if junit:
         files.write_atomic(junit, scenario.junit([report]))
@@ -117,7 +121,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     workshop = context.workshop()
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
-    guests = workshop.guests([guest.spec for guest in plan.guests])
+    guests = workshop.guests([guest.spec for guest in plan.all_guests])
     return Prepared(toolchain, images, guests, workshop.supplies.state)
 
 
@@ -163,9 +167,10 @@ async def _run(
         try:
             await lifecycle.boot(session, plan, prepared, lock, context.progress, cold=cold)
             with context.progress.stage("scenario"):
-                report = await _watched(session, plan, run)
+                report = await _watched(session, plan, prepared, context.file.name)
             if report.verdict.layer is Layer.GUEST:
-                report = scenario.with_domains(report, await session.domains())
+                with contextlib.suppress(LabError):  # the verdict says more than that
+                    report = scenario.with_domains(report, await session.domains())
             await lifecycle.collect(session, plan.lab, context.progress)
             return report
         finally:
@@ -174,10 +179,22 @@ async def _run(
                 digest.write_scenario(run, session.moments)
 
 
-async def _watched(session: Session, plan: Plan, run: RunDir) -> Report:
-    if plan.machine.clock is Clock.HOST:
-        return await scenario.watch(plan.lab, run.consoles(), stop=session.ended)
-    report = await virtual.watch(session, plan.lab)
+async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) -> Report:
+    hands = acting.Hands(session, plan, prepared)
+    still = plan.machine.clock is Clock.VIRTUAL
+
+    def note(step: StepResult) -> None:
+        words = {"number": step.number, "name": step.name, "ok": step.outcome is Outcome.PASSED,
+                 "after": round(step.began + step.seconds, 6), "reason": step.reason}  # fmt: skip
+        session.run.event("step", **words)
+        if still:
+            session.moments.append({"what": "step", **words})
+
+    if not still:
+        return await scenario.watch(
+            plan.lab, session.run.consoles(), stop=session.ended, hands=hands, note=note, file=file
+        )
+    report = await virtual.watch(session, plan.lab, hands, note, file)
     seen = [
         {"what": "expected", "on": one.expectation.on, "text": one.expectation.text,
          "seen": one.seen}
@@ -185,6 +202,20 @@ async def _watched(session: Session, plan: Plan, run: RunDir) -> Report:
     ]  # fmt: skip
     session.moments += [*seen, {"what": "decided", "after": report.seconds}]
     return report
+
+
+def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Report:
+    """The report with what it lacks: labs.yaml, the consoles, thresholds of its traces."""
+    file, line = context.file.absolute(), plan.lab.line or 1
+    report = replace(report, consoles=run.consoles(), file=file, line=line)
+    wanted = plan.lab.thresholds
+    if not wanted or not report.verdict.passed:
+        return thresholds.judged(report, tuple(ThresholdResult(item) for item in wanted))
+    try:
+        found = thresholds.check(wanted, trace_stats(context, str(run.path)))
+    except LabError as error:
+        found = thresholds.unread(wanted, error.message)
+    return thresholds.judged(report, found)
 
 
 def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:

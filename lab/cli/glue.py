@@ -20,7 +20,7 @@ from invoke.tasks import Task
 
 from lab.errors import LabError
 from lab.model import ExitStatus
-from lab.util import signals
+from lab.util import ci, signals
 from lab.util.resources import as_called
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
@@ -117,7 +117,10 @@ def fail(error: LabError, *, as_json: bool = False) -> int:
         layer = error.layer.value if error.layer else None
         print_json({"verdict": "error", "layer": layer, "reason": error.message,
                     "hint": as_called(error.hint), "tail": error.tail.splitlines()})  # fmt: skip
-    say(f"error{f' [{error.layer}]' if error.layer else ''}: {error}")
+    words = f"error{f' [{error.layer}]' if error.layer else ''}: {error}"
+    print(ci.shown(as_called(words)), file=sys.stderr)
+    for line in ci.errors_of(error.message) if ci.in_github() else ():
+        print(line, file=sys.stderr)
     return int(error.exit_status)
 
 

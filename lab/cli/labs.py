@@ -10,6 +10,7 @@ from lab import api
 from lab.cli.glue import command, print_json, say
 from lab.cli.show import short, show_compared, show_domains, show_several, show_up
 from lab.progress import Progress
+from lab.util import ci
 
 DEFAULT = "hello"
 LABS_HELP = "the file that describes the labs"
@@ -96,7 +97,7 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
 def lab_logs(name: str, labs: str = "labs.yaml", on: str = "", follow: bool = False) -> None:
     """What the consoles said: one of them, or all in time order."""
     for line in api.logs(context_of(labs), name or DEFAULT, on or None, follow):
-        print(line, flush=follow)
+        print(ci.shown(line), flush=follow)
 
 
 @command("lab.console", words=("name",), optional=("name",), labs=LABS_HELP,

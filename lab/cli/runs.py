@@ -16,7 +16,7 @@ from lab.cli.labs import (
     context_of,
     is_cold,
 )
-from lab.cli.show import short, show_comparison, show_run
+from lab.cli.show import short, show_comparison, show_run, tell_ci
 from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table
@@ -43,11 +43,13 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         return _repeated(context, name or DEFAULT, repeat, cold, json)
     if verify:
         comparison = api.verify(context, Path(verify), cold=cold)
+        tell_ci([comparison.run], json=json)
         print_json(comparison.summary()) if json else show_comparison(comparison)
         return comparison.exit_status
     result = api.run(
         context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
     )
+    tell_ci([result], json=json)
     if publish:
         say(f"published in {short(api.publish(context, result))}")
     return _said(context, result, json, published)
@@ -73,6 +75,7 @@ def template_clean() -> None:
 
 def _repeated(context: api.Context, name: str, times: int, cold: bool, json: bool) -> int:
     result = api.repeat(context, name, times, cold=cold)
+    tell_ci(result.runs, json=json)
     if json:
         print_json(result.summary())
         return result.exit_status

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lab import api
 from lab.cli.glue import say
 from lab.model import Domain
+from lab.util import ci
 from lab.util.terminal import table
 
 
@@ -28,7 +30,9 @@ def show_up(result: api.Up) -> None:
     show_domains(result.domains)
     for name, lines in result.lines.items():
         print(f"\n{name} says:", flush=True)
-        print("\n".join(f"  | {line}" for line in lines.splitlines()) or "  (nothing yet)")
+        print(
+            "\n".join(ci.shown(f"  | {line}") for line in lines.splitlines()) or "  (nothing yet)"
+        )
     print(flush=True)
     name = result.name
     on = next(iter(result.lines), "dom0")
@@ -44,16 +48,34 @@ def show_run(result: api.Run) -> None:
     for item in result.report.results:
         seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
         say(f"  {item.expectation.on}: {item.expectation.text!r}: {seen}")
+    for step in result.report.steps:
+        say(f"  {step.name}: {step.outcome} after {step.began + step.seconds:.1f} s"
+            if step.outcome != "skipped" else f"  {step.name}: skipped")  # fmt: skip
+    for limit in result.report.thresholds:
+        say(f"  threshold {limit.name}: {limit.outcome}")
     verdict = result.report.verdict
     if verdict.passed:
         print(f"PASS {result.report.lab}")
     else:
-        print(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}")
+        print(ci.shown(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}"))
         for line in verdict.tail.splitlines():
-            say(f"    {line}")
+            say(ci.shown(f"    {line}"))
     if result.digest:
         say(f"digest: {result.digest} (all times are virtual: they count instructions)")
     say(f"run: {short(result.run)}")
+
+
+def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:
+    """In a job of GitHub's: annotations where labs.yaml failed, and the job's page.
+
+    Standard output is for JSON alone if that is asked for; GitHub reads both.
+    """
+    if not ci.in_github():
+        return
+    for line in api.ci_annotations(results):
+        print(line, file=sys.stderr if json else sys.stdout, flush=True)
+    if problem := ci.add_summary(api.ci_summary(results)):
+        say(problem)
 
 
 def show_several(results: Sequence[api.Up]) -> None:

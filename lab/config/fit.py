@@ -81,7 +81,7 @@ def _dom0_cpus(source: Source, at: Loc, lab: Lab) -> None:
 
 
 def _guest_cpus(source: Source, lab: Lab) -> None:
-    for guest in lab.guests:
+    for guest in (*lab.guests, *lab.later):
         for i, cpu in enumerate(guest.cpus):
             if cpu >= lab.cpus:
                 text = f"{_no_cpu(lab, cpu)} (guest '{guest.name}')"

@@ -6,15 +6,15 @@ all problems at once.
 
 from __future__ import annotations
 
-import re
-import warnings
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, matrix, sched, schema, tracing
+from lab.config import fit, matrix, scenario, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
+from lab.errors import UsageError
 from lab.util.terminal import quote
 
 Program = model.FreeRtosApp | model.Project | model.Prebuilt
@@ -103,6 +103,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         cmdline=shape.cmdline,
         scheduler=sched.read(shape.scheduler),
         trace=tracing.ring(source, at, shape),
+        may_crash=shape.may_crash,
     )
 
 
@@ -193,44 +194,28 @@ def _lab(
             shape.dom0.busy,
         ),
         guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
-        expect=tuple(
-            _expectation(source, (*at, "expect", i), item, shape.guests)
-            for i, item in enumerate(shape.expect)
-        ),
+        may_crash=shape.may_crash,
+        line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
         trace=tracing.xen(source, (*at, "trace"), shape.trace),
     )
+    lab = scenario.read(source, at, shape, lab, guests)
     fit.check(source, at, lab)
     tracing.fits(source, at, lab)
-    return sched.settle(source, at, lab, sched.read(shape.scheduler), hypervisors.values())
+    lab = sched.settle(source, at, lab, sched.read(shape.scheduler), hypervisors.values())
+    return dataclasses.replace(lab, later=_later(source, at, lab))
 
 
-def _expectation(
-    source: Source, at: Loc, shape: schema.Expect, guests: Iterable[str]
-) -> model.Expectation:
-    consoles = ["xen", "dom0", *guests]
-    if shape.on not in consoles:
-        _unknown(source, (*at, "on"), "console of this lab", shape.on, consoles)
-    if (shape.line is None) == (shape.regex is None):
-        source.add(at, "an expectation wants either 'line' or 'regex'")
-    if shape.regex is not None:
-        _check_regex(source, (*at, "regex"), shape.regex)
-    return model.Expectation(
-        on=shape.on,
-        text=shape.regex if shape.regex is not None else shape.line or "",
-        regex=shape.regex is not None,
-        within=shape.within,
-    )
-
-
-def _check_regex(source: Source, at: Loc, pattern: str) -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        source.add(at, f"{quote(pattern)} is not a regular expression: {error}")
+def _later(source: Source, at: Loc, lab: model.Lab) -> tuple[model.GuestSpec, ...]:
+    """The guests that steps inject, with their shares as this lab's scheduler has them."""
+    found = []
+    for guest in lab.later:
+        try:
+            found.append(sched.for_guest(lab, guest))
+        except UsageError as error:
+            source.add((*at, "steps"), error.message)
+    return tuple(found)
 
 
 def _unknown(source: Source, at: Loc, what: str, name: str, known: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ is asked in :mod:`lab.config.resolve`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -39,6 +40,8 @@ def _kind(value: Any) -> str:
 
 #: A guest's trace: its size in bytes if none is given, and what it may be.
 TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
+#: A threshold as a sentence: statistic and figure, or what is counted; task; limit.
+_SENTENCE = re.compile(r"(?:(?:(min|mean|p50|p99|p999|max) )?([a-z][a-z_ ]*?)) of (\S+) < (\S+)")
 #: Xen's schedulers by the names of its option ``sched=`` (docs/misc/xen-command-line).
 SCHEDULERS = ("credit", "credit2", "rtds", "null", "arinc653")
 
@@ -52,6 +55,9 @@ Cpus = Annotated[list[Cpu], BeforeValidator(_one_or_more)]
 Flag = Annotated[bool, _scalar(units.boolean, "true or false")]
 Text = Annotated[str, _scalar(units.printable, "a text")]
 Args = Annotated[str, _scalar(units.ascii_line, "a text")]
+Typed = Annotated[str, _scalar(units.typed, "a text")]
+FileName = Annotated[str, _scalar(units.file_name, "a name of a file")]
+Count = Annotated[int, _scalar(units.count(0, 999_999_999), "a number")]
 PathText = Annotated[str, _scalar(units.path, "a path")]
 
 
@@ -121,6 +127,7 @@ class Guest(Shape):
     cmdline: Args = ""
     scheduler: Scheduler | None = None
     trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
+    may_crash: Flag = False
 
 
 class Dom0(Shape):
@@ -138,6 +145,70 @@ class Expect(Shape):
     within: Seconds = 30.0
 
 
+class Step(Shape):
+    """Exactly one of the keys in :data:`lab.config.steps.ACTIONS`, and what goes with it."""
+
+    wait: Text | None = None
+    regex: Text | None = None
+    type: Typed | None = None
+    exec: Text | None = None
+    inject: Text | None = None
+    destroy: Text | None = None
+    pause: Text | None = None
+    unpause: Text | None = None
+    restart: Text | None = None
+    collect: PathText | None = None
+    silent: Text | None = None
+    parallel: list[Step] | None = None
+    on: Text | None = None
+    within: Seconds | None = None
+    enter: Flag | None = None
+    output: Text | None = None
+    status: Annotated[int, _scalar(units.count(0, 255), "a number")] | None = None
+    as_: FileName | None = Field(default=None, alias="as")
+    for_: Seconds | None = Field(default=None, alias="for")
+
+
+class Never(Shape):
+    on: Text | None = None
+    line: Text | None = None
+    regex: Text | None = None
+
+
+class Threshold(Shape):
+    """``{task: control, figure: release_jitter, p99: 200us}``; a count: ``misses: 0``."""
+
+    task: Text
+    guest: Text | None = None
+    figure: Text | None = None
+    min: Seconds | None = None
+    mean: Seconds | None = None
+    p50: Seconds | None = None
+    p99: Seconds | None = None
+    p999: Seconds | None = None
+    max: Seconds | None = None
+    misses: Count | None = None
+    unfinished: Count | None = None
+
+
+def _limit(value: Any) -> Any:
+    """``p99 release jitter of control < 200us`` is short for the mapping."""
+    if not isinstance(value, str):
+        return value
+    match = _SENTENCE.fullmatch(value.strip())
+    if not match:
+        words = "write 'p99 release jitter of TASK < 200us', 'misses of TASK < 1', or a mapping"
+        raise ValueError(f"{quote(value)} is no threshold; {words}")
+    statistic, figure, task, limit = match.groups()
+    guest, _, name = task.rpartition("/")
+    found = {"task": name} | ({"guest": guest} if guest else {})
+    if statistic is None:
+        if not limit.isdecimal() or int(limit) < 1:
+            raise ValueError(f"{quote(value)} wants a number of at least 1 behind the <")
+        return found | {figure: str(int(limit) - 1)}
+    return found | {"figure": figure.replace(" ", "_"), statistic: limit}
+
+
 class Lab(Shape):
     description: Text = "-"
     hypervisor: Text = "stock"
@@ -148,6 +219,10 @@ class Lab(Shape):
     trace: Trace | None = None
     guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []
     expect: list[Expect] = []
+    steps: list[Step] = []
+    never: list[Never] = []
+    thresholds: list[Annotated[Threshold, BeforeValidator(_limit)]] = []
+    may_crash: Flag = False
     clock: Annotated[str, _scalar(units.one_of("host", "virtual"), "a word")] | None = None
 
 
@@ -177,6 +252,10 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("labs", "*", "scheduler"): Scheduling,
     ("labs", "*", "dom0", "scheduler"): Scheduling,
     ("labs", "*", "expect", "*"): Expect,
+    ("labs", "*", "steps", "*"): Step,
+    ("labs", "*", "steps", "*", "parallel", "*"): Step,
+    ("labs", "*", "never", "*"): Never,
+    ("labs", "*", "thresholds", "*"): Threshold,
 }
 
 

@@ -53,6 +53,12 @@ class Source:
     def add_at(self, mark: Mark, text: str) -> None:
         self._problems.add((mark, text))
 
+    def line(self, loc: Loc) -> int:
+        """The line in which the value at ``loc`` begins; that of the nearest place above."""
+        while loc and loc not in self._values:
+            loc = loc[:-1]
+        return self._values.get(loc, Mark()).line
+
     def check(self) -> None:
         """Raise all problems found so far, in the file's order, as one error."""
         if not self._problems:

@@ -104,6 +104,21 @@ def printable(text: str) -> str:
     return text
 
 
+def typed(text: str) -> str:
+    """What is typed on a console; it may be nothing, for Enter alone."""
+    return printable(text) if text else text
+
+
+def file_name(text: str) -> str:
+    """A name of a file in a run's folder: never hidden, never a way out of it."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(
+            f"{quote(text)} is not a usable name of a file; begin with a letter or digit, go on "
+            "with letters, digits, ., - and _, at most 64"
+        )
+    return text
+
+
 def ascii_line(text: str) -> str:
     """Arguments for Xen or a kernel: printable ASCII on one line."""
     if len(text) > 1000 or not (text.isascii() and (text.isprintable() or not text)):

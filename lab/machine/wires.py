@@ -18,7 +18,7 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
     for name in ("xen", "dom0"):
         lay_one(live, name, consoles / f"{name}.log")
     lay_one(live, "times", consoles / "times")
-    for guest in plan.guests:
+    for guest in plan.all_guests:
         lay_console(live, consoles, guest.name)
     for device, (_, file) in trace_ports(plan.lab).items():
         lay_trace(live, device, traces / file)

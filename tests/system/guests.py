@@ -47,6 +47,32 @@ int main(void)
 }
 """
 
+#: A guest that would like to decide its own verdict, and to give commands to a CI system.
+FORGER = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+
+static void forge(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        printk("::error file=labs.yaml,line=1::forged\\n  ::set-output name=a::forged\\n");
+        printk("##[error]forged\\nPASS forger\\n```\\n</testcase>]]>\\n");
+        printk("[    9.000000] lab: domain forger crashed\\n(XEN) [    9.0] Panic on CPU 0:\\n");
+        vTaskDelay(pdMS_TO_TICKS(200));
+    }
+}
+
+int main(void)
+{
+    xTaskCreate(forge, "forge", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}
+"""
+
 #: A guest that spoils its own trace while it is read: what dom0 and the host make of it is
 #: their affair. The header's words are those of images/freertos/port/trace.c.
 LIAR = """\
@@ -156,6 +182,10 @@ GUESTS: dict[str, dict[str, Any]] = {
     "mine": {"freertos": "apps/mine"},
     "silent": {"freertos": "apps/silent"},
     "crash": {"freertos": "images/freertos/apps/crash", "cmdline": "data"},
+    "brave": {
+        "freertos": "images/freertos/apps/crash", "cmdline": "data", "may_crash": "true",
+    },
+    "forger": {"freertos": "apps/forger"},
     "junk": {"kernel": "junk.bin"},
     "off": {"project": "project", "build": "make", "kernel": "out/off.bin", "elf": "out/off.elf"},
     "broken": {"freertos": "apps/broken"},
@@ -175,7 +205,37 @@ LABS: dict[str, dict[str, Any]] = {
     },
     "crash": {
         "guests": ["crash"],
-        "expect": [{"on": "crash", "line": "never to be seen", "within": "3s"}],
+        "expect": [{"on": "crash", "line": "never to be seen", "within": "60s"}],
+    },
+    "brave": {
+        "guests": ["brave"],
+        "expect": [{"on": "brave", "line": "not permitted", "within": "20s"}],
+        "steps": [{"exec": "sleep 2"}, {"exec": "xl list brave", "regex": " ---s?-?c- "}],
+    },
+    "forged": {
+        "guests": ["forger"],
+        "steps": [
+            {"wait": "PASS forger", "on": "forger"},
+            {"wait": "never to be seen", "on": "forger", "within": "2s"},
+            {"exec": "xl list"},
+        ],
+    },
+    "endless": {
+        "guests": ["hello"],
+        "steps": [
+            {"wait": "hello from FreeRTOS", "on": "hello"},
+            {"exec": "sh -c 'while :; do :; done'", "within": "600m"},
+        ],
+    },
+    "strict": {
+        "guests": ["flood"],
+        "clock": "virtual",
+        "trace": {"xen": "sched"},
+        "expect": [{"on": "flood", "line": "periodic: PASS", "within": "60s"}],
+        "thresholds": [
+            "max release jitter of fast < 1us",
+            "p99 response time of flood/slow < 1s",
+        ],
     },
     "junk": {"guests": ["junk"]},
     "broken": {"guests": ["broken"]},
@@ -205,6 +265,7 @@ MATRICES = {"tiny": {"columns": ["good", "bad"], "rows": {"one": ["flood", "cras
 TEXTS = {
     "mine": MINE,
     "silent": SILENT,
+    "forger": FORGER,
     "liar": LIAR,
     "burst": BURST,
     "broken": "int main(void) { oops }",

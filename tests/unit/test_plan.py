@@ -48,6 +48,7 @@ GOLDEN_PLAN = {
             "spec": {
                 "cmdline": "",
                 "cpus": [],
+                "may_crash": False,
                 "memory": 16777216,
                 "name": "hello",
                 "program": {
@@ -72,7 +73,7 @@ GOLDEN_PLAN = {
             "scheduler": None,
             "vcpus": None,
         },
-        "expect": [{"on": "hello", "regex": False, "text": "hi", "within": 10.0}],
+        "expect": [{"line": 0, "on": "hello", "regex": False, "text": "hi", "within": 10.0}],
         "guests": ["…"],
         "hypervisor": {
             "args": "",
@@ -81,11 +82,18 @@ GOLDEN_PLAN = {
             "origin": "package",
             "source": None,
         },
+        "later": [],
+        "line": 0,
+        "may_crash": False,
         "memory": 1073741824,
         "name": "one",
+        "never": [],
         "scheduler": "",
+        "steps": [],
+        "thresholds": [],
         "trace": None,
     },
+    "later": [],
     "machine": {"clock": "virtual", "cpus": 1, "memory": 1073741824},
     "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "
     "console_timestamps=boot dom0_max_vcpus=1",

@@ -46,6 +46,7 @@ static arguments xenconsoled_all = { "/usr/sbin/xenconsoled", "--log=all",
 static arguments emergency = { "/usr/sbin/lab-emergency", NULL };
 static arguments agent = { "/usr/sbin/qemu-ga", "--method=virtio-serial",
 			   "--path=" AGENT_PORT, "--statedir=/run", NULL };
+static arguments fate = { "/usr/sbin/lab-fate", NULL };
 static arguments steps = { "/usr/sbin/lab-steps", NULL };
 static arguments shell = { "-sh", NULL };
 
@@ -226,6 +227,7 @@ int main(void)
 	finish(names, init_dom0);
 	finish(log, xenconsoled);
 	finish(consoles, consoled);
+	start(fate);
 	agent_pid = start_agent();
 	shell_pid = start_shell();
 	start(steps);

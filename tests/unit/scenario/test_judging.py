@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lab.errors import MachineError, ToolstackError
 from lab.machine.lines import Line
-from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Verdict
+from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Verdict
 from lab.scenario import Judge, Report, Result, failed, from_error, junit, watch
+from lab.scenario.report import PLATFORM
 
 HELLO = Expectation("hello", "hello from FreeRTOS", within=10.0)
 PASS = Expectation("self", r"PASS \(\d+ checks\)", regex=True, within=60.0)
@@ -61,6 +62,49 @@ def test_a_guest_never_speaks_for_the_platform(raws: list[bytes]) -> None:
     for raw in [*raws, *fakes]:
         judge.see(Line("hello", raw), 1.0)
     assert judge.failure is None
+
+
+CRASHED = Line("dom0", b"[   12.345678] lab: domain hello crashed")
+
+
+def test_a_crash_decides_unless_it_may_be() -> None:
+    """Said by dom0's kernel alone: no guest can say it of itself or of another."""
+    judge = Judge([HELLO])
+    for console in ("hello", "xen"):
+        judge.see(Line(console, CRASHED.raw), 1.0)
+    judge.see(Line("dom0", b"x lab: domain hello crashed"), 1.0)
+    judge.see(Line("dom0", b"[ 1.0] lab: domain hello crash"), 1.0, whole=False)
+    assert not judge.decided(1.0)
+    judge.see(CRASHED, 2.0)
+    assert judge.decided(2.0)
+    verdict = judge.verdict(2.0, {})
+    assert (verdict.layer, verdict.exit_status) == (Layer.GUEST, ExitStatus.GUEST)
+    assert verdict.reason == "guest hello: its domain crashed, after 2 s"
+    for may_crash in (["hello"], None):
+        other = Judge([HELLO], (), may_crash)
+        other.see(CRASHED, 2.0)
+        assert not other.decided(2.0)
+
+
+def test_what_must_never_be_decides() -> None:
+    """On its console, or on any; on whole lines only, as they may yet go on."""
+    judge = Judge([HELLO], [Never("oops", on="hello"), Never("^bad$", regex=True)])
+    judge.see(Line("dom0", b"oops"), 1.0)
+    judge.see(Line("dom0", b"bad"), 1.0, whole=False)
+    judge.see(Line("dom0", b"bad luck"), 1.0)
+    assert not judge.decided(1.0)
+    judge.see(Line("xen", b"bad"), 2.0)
+    verdict = judge.verdict(2.0, {})
+    assert verdict.layer is Layer.GUEST
+    assert "a match of '^bad$' was on the console of xen" in verdict.reason
+    assert [one.line for one in judge.never()] == [None, "bad"]
+
+
+def test_a_panic_says_more_than_a_crash() -> None:
+    judge = Judge([HELLO], [Never("Panic")])
+    judge.see(CRASHED, 1.0)
+    judge.see(Line("xen", b"(XEN) [ 1.0] Panic on CPU 0:"), 1.0)
+    assert judge.verdict(1.0, {}).layer is Layer.XEN
 
 
 @pytest.fixture
@@ -135,15 +179,15 @@ def test_junit_has_a_case_for_each_expectation() -> None:
     ]
     root = ET.fromstring(junit(reports))
     one, two, three = root.findall("testsuite")
-    assert (one.get("tests"), one.get("failures"), one.get("errors")) == ("2", "1", "0")
-    seen, missed = one.findall("testcase")
+    assert (one.get("tests"), one.get("failures"), one.get("errors")) == ("3", "1", "0")
+    _, seen, missed = one.findall("testcase")
     assert (seen.get("classname"), seen.get("time"), len(seen)) == ("one", "1.500", 0)
     failure = missed.find("failure")
     assert failure is not None
     assert failure.get("message") == "guest: 'x' was not seen"
     assert "last\ufffd line\ufffd" in (failure.text or "")
-    assert (two.get("failures"), two.get("errors")) == ("0", "1")
-    assert [case.get("name") for case in three] == ["boot"]
+    assert (two.get("failures"), two.get("errors"), two.get("skipped")) == ("0", "1", "1")
+    assert [case.get("name") for case in three] == [PLATFORM]
 
 
 @given(st.text(), st.text())

@@ -1,0 +1,188 @@
+"""What the steps of a scenario do to a lab: type, execute, inject, destroy, collect, …
+
+On either clock the same commands in dom0 do it. Under the virtual clock dom0 is told at stops
+of the machine, so that it happens at the same instruction in every run.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shlex
+from collections.abc import Sequence
+
+from lab.dom0.agent import Result
+from lab.errors import Dom0Error, GuestError, ToolstackError, UsageError
+from lab.machine import wires
+from lab.model import Act, Clock, GuestPlan, Plan, Step
+from lab.prepare import Prepared
+from lab.scenario import pattern
+from lab.session import Session
+from lab.util import files
+from lab.util.terminal import escape, quote
+
+#: The most that one file may have which is collected, in bytes.
+LARGEST = 16 << 20
+#: Seconds that dom0 may take for what is usually done at once.
+SOON = 60.0
+#: Seconds of the host for a command under the virtual clock; dom0 itself ends it in time.
+PATIENCE = 600.0
+#: Of a command's output so many lines are shown.
+SHOWN = 15
+
+#: Types on the console of a domain, as xenconsoled's terminal of it: name, text. The terminal
+#: is there some moments after the domain, hence the loop.
+_TYPE = """\
+id=$(xl domid "$1") || exit 3
+for try in 1 2 3 4 5 6 7 8 9 10; do
+	tty=$(xenstore-read "/local/domain/$id/console/tty" 2>/dev/null) && [ -c "$tty" ] && break
+	sleep 0.2
+done
+[ -c "$tty" ] || exit 4
+printf %s "$2" >"$tty"
+"""
+_ENTER = "\r"
+
+
+class Hands:
+    """Does what steps say to one lab. A step that fails raises."""
+
+    def __init__(self, session: Session, plan: Plan, prepared: Prepared) -> None:
+        self._session = session
+        self._plan = plan
+        self._prepared = prepared
+        self._still = plan.machine.clock is Clock.VIRTUAL
+        self._soon = PATIENCE if self._still else SOON
+
+    async def __call__(self, step: Step) -> str:
+        """Do it; what a command said, harmless to show.
+
+        Raises:
+            GuestError: it did not come to what the step asks for.
+            ToolstackError: ``xl`` refused it. LabError: of the layer that failed.
+        """
+        if step.do is Act.EXEC:
+            return await self._exec(step)
+        if step.do is Act.TYPE:
+            await self._type(step)
+        elif step.do is Act.COLLECT:
+            await self._collect(step)
+        elif step.do in (Act.INJECT, Act.RESTART):
+            await self._create(step)
+        elif step.do is Act.DESTROY:
+            await self._xl(["lab-guest", "destroy", step.on], step)
+        else:
+            await self._xl(["xl", str(step.do), step.on], step)
+        return ""
+
+    async def _exec(self, step: Step) -> str:
+        result = await self._timed(shlex.split(step.text), step)
+        words = _words(result)
+        if result.status != step.status:
+            how = f"status {result.status}" if result.status >= 0 else f"signal {-result.status}"
+            raise GuestError(f"it ended with {how}, not {step.status}", tail=words)
+        if not step.output:
+            return words
+        wanted = pattern(step.output, regex=step.regex)
+        text = result.stdout.decode("utf-8", "replace")
+        if not any(wanted.search(line) for line in text.splitlines()):
+            what = f"a match of {quote(step.output)}" if step.regex else quote(step.output)
+            raise GuestError(f"{what} is not in its output", tail=words)
+        return words
+
+    async def _timed(self, argv: Sequence[str], step: Step) -> Result:
+        """Run a command, which has ``within`` seconds of the lab's own clock."""
+        late = f"no end of {quote(argv[0])} within {step.within:g}s"
+        try:
+            if self._still:
+                limit = ["busybox", "timeout", "-s", "KILL", str(math.ceil(step.within))]
+                began = self._session.steps.now if self._session.steps else 0.0
+                result = await self._session.execute([*limit, *argv], PATIENCE)
+                took = (self._session.steps.now if self._session.steps else 0.0) - began
+                if result.status == -9 and took >= step.within:
+                    raise GuestError(late, tail=_words(result))
+                return result
+            return await self._session.execute(list(argv), step.within)
+        except UsageError as error:
+            raise GuestError(f"dom0 has no program {quote(argv[0])}") from error
+        except Dom0Error as error:
+            if f"no end of {quote(argv[0])}" in error.message:
+                raise GuestError(late) from error
+            raise
+
+    async def _type(self, step: Step) -> None:
+        text = step.text + (_ENTER if step.enter else "")
+        if step.on in ("xen", "dom0"):
+            self._type_below(step.on, text)
+            return
+        result = await self._session.execute(["sh", "-c", _TYPE, "sh", step.on, text], self._soon)
+        if result.status == 3:
+            raise GuestError(f"there is no domain {step.on}")
+        if result.status:
+            raise GuestError(f"nothing can be typed on {step.on}", tail=_words(result))
+
+    def _type_below(self, console: str, text: str) -> None:
+        """Type on a serial line of the machine; never waits for anybody to read it."""
+        try:
+            fifo = os.open(wires.input_of(self._session.lab.path, console),
+                           os.O_WRONLY | os.O_NONBLOCK)  # fmt: skip
+            try:
+                os.write(fifo, text.encode())
+            finally:
+                os.close(fifo)
+        except OSError as error:
+            raise GuestError(f"nothing can be typed on {console}: {error.strerror}") from error
+
+    async def _collect(self, step: Step) -> None:
+        size = 'test -f "$1" && wc -c <"$1"'
+        result = await self._session.execute(["sh", "-c", size, "sh", step.text], self._soon)
+        found = re.fullmatch(rb"\s*(\d{1,18})\s*", result.stdout)
+        if result.status or not found:
+            raise GuestError(f"dom0 has no file {quote(step.text)}", tail=_words(result))
+        if int(found[1]) > LARGEST:
+            raise GuestError(f"{quote(step.text)} has more than {LARGEST >> 20} MiB")
+        async with self._session.dom0() as dom0:
+            data = await self._session.guarded(dom0.read_file(step.text, LARGEST))
+        folder = self._session.run.collected_dir
+        folder.mkdir(exist_ok=True)
+        files.write_atomic(folder / step.name, data)
+
+    async def _create(self, step: Step) -> None:
+        """Create a guest from its files; a domain of its name is replaced."""
+        if step.do is Act.RESTART:
+            domains = await self._session.domains()
+            if not any(one.name == step.on for one in domains):
+                raise ToolstackError(f"there is no domain {step.on} to restart")
+        await self._session.inject(self._guest(step.on), self._prepared.guests[step.on])
+
+    def _guest(self, name: str) -> GuestPlan:
+        return next(one for one in self._plan.all_guests if one.name == name)
+
+    async def _xl(self, argv: Sequence[str], step: Step) -> None:
+        result = await self._session.execute(list(argv), self._soon)
+        if result.status:
+            what = f"xl could not {step.do} guest {step.on} (exit status {result.status})"
+            raise ToolstackError(what, command=shlex.join(argv), tail=_words(result))
+
+
+def refuse(plan: Plan) -> None:
+    """Say before anything is started what a scenario cannot do on its clock.
+
+    Raises:
+        UsageError: it types on a serial line, whose bytes would come at moments of the host.
+    """
+    steps = [one for step in plan.lab.steps for one in (step, *step.members)]
+    for step in steps if plan.machine.clock is Clock.VIRTUAL else ():
+        if step.do is Act.TYPE and step.on in ("xen", "dom0"):
+            raise UsageError(
+                f"a step types on {step.on} (labs.yaml:{step.line}), which the virtual clock "
+                "does not allow: it would come at a moment of the host",
+                hint="use 'exec' for a command in dom0, or --clock host",
+            )
+
+
+def _words(result: Result) -> str:
+    """The last lines that a command said, harmless to print."""
+    text = (result.stderr + result.stdout).decode(errors="replace")
+    return "\n".join(escape(line) for line in text.splitlines()[-SHOWN:])

@@ -1,0 +1,30 @@
+"""Scenarios: what a lab's steps and expectations come to, and how that is told.
+
+``judge`` and ``watching`` decide from lines and times; ``player`` takes the steps, on a stage
+that has the time (``host`` here, ``lab.virtual`` above); ``report`` holds what came of it, and
+``junitxml``, ``github`` and ``thresholds`` are functions of that.
+"""
+
+from lab.scenario.host import watch
+from lab.scenario.judge import Judge
+from lab.scenario.junitxml import junit
+from lab.scenario.player import Hands, Player
+from lab.scenario.report import (
+    Case,
+    NeverResult,
+    Outcome,
+    Report,
+    Result,
+    StepResult,
+    ThresholdResult,
+    cases,
+    with_domains,
+)
+from lab.scenario.verdict import failed, fate, from_error
+from lab.scenario.words import not_seen, pattern
+
+__all__ = [
+    "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
+    "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "junit", "not_seen",
+    "pattern", "watch", "with_domains",
+]  # fmt: skip

@@ -1,0 +1,71 @@
+"""A scenario on the host's clock: the consoles' logs are followed as they grow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.machine.console import Follower
+from lab.machine.lines import Line
+from lab.model import Lab
+from lab.scenario.player import Hands, Player
+from lab.scenario.report import Report, StepResult
+from lab.util.deadline import Deadline
+from lab.util.waiting import FOREVER
+
+
+class HostStage:
+    """Consoles that are followed, and the host's clock since the guests run."""
+
+    def __init__(self, follower: Follower, clock: Deadline, stop: asyncio.Event | None) -> None:
+        self._follower = follower
+        self._clock = clock
+        self._stop = stop
+
+    def now(self) -> float:
+        return self._clock.elapsed()
+
+    def ended(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
+
+    def read(self) -> tuple[list[Line], list[Line]]:
+        return self._follower.read(), self._follower.partial()
+
+    def begin(self) -> None:
+        pass
+
+    async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
+        left = min(FOREVER, max(0.0, until - self.now()))
+        change = asyncio.ensure_future(self._follower.change(left, self._stop))
+        try:
+            await asyncio.wait([change, done] if done else [change],
+                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+        finally:
+            change.cancel()
+            await asyncio.gather(change, return_exceptions=True)
+
+    async def aftermath(self, *, alive: bool) -> None:
+        del alive  # the lines of the dead come, too
+        await self._follower.aftermath(self._stop)
+
+
+async def watch(
+    lab: Lab,
+    files: Mapping[str, Path],
+    *,
+    stop: asyncio.Event | None = None,
+    hands: Hands | None = None,
+    note: Callable[[StepResult], None] = lambda _: None,
+    file: str = "labs.yaml",
+) -> Report:
+    """Play a lab's scenario until it is decided; the guests began to run just now.
+
+    The logs are read from their start, so nothing that came earlier is missed. ``stop`` is
+    set when the machine ended; ``hands`` do what steps do to the lab; ``file`` is where
+    it is described.
+    """
+    with Follower(files) as follower:
+        stage = HostStage(follower, Deadline(0), stop)
+        return await Player(lab, files, stage, hands, note, file).play()

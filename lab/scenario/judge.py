@@ -1,0 +1,122 @@
+"""Decides from lines and times alone what all consoles together say of a run.
+
+A guest's output counts for what names its console and for nothing else: whatever it prints,
+it cannot speak for Xen or dom0, or for another guest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from lab.machine.console import Failure, crashed_in, failure_in
+from lab.machine.lines import Line
+from lab.model import Expectation, Lab, Layer, Never, Verdict
+from lab.scenario.report import NeverResult, Result
+from lab.scenario.verdict import failed, last_lines
+from lab.scenario.words import not_seen, pattern, text_of
+from lab.util.terminal import escape
+
+
+class Judge:
+    """Decides from lines and times alone; knows no files and no clock.
+
+    Times are seconds since the guests run. The first expectation that is over without
+    having been seen decides. Show the judge all lines that are there before asking what is
+    :meth:`overdue`: a line that was in time counts even if we were slow to read it.
+
+    Attributes:
+        failure: what says that Xen or dom0 is lost, and in which line.
+        crashed: the first guest that crashed and must not.
+        broken: what was never to be seen, by its place, and the line in which it was.
+    """
+
+    def __init__(
+        self,
+        expectations: Sequence[Expectation],
+        never: Sequence[Never] = (),
+        may_crash: Collection[str] | None = (),
+    ) -> None:
+        """``may_crash``: the guests that may; ``None``: all of them."""
+        self._expectations = tuple(expectations)
+        self._patterns = tuple(pattern(item.text, regex=item.regex) for item in expectations)
+        self._never = tuple(never)
+        self._forbidden = tuple(pattern(item.text, regex=item.regex) for item in never)
+        self._may_crash = may_crash
+        self._seen: dict[int, float] = {}
+        self.failure: tuple[Failure, Line] | None = None
+        self.crashed = ""
+        self.broken: dict[int, Line] = {}
+
+    def see(self, line: Line, at: float, *, whole: bool = True) -> None:
+        """A line was on a console at this time; it is not ``whole`` if it has no end yet."""
+        if self.failure is None and (failure := failure_in(line)):
+            self.failure = (failure, line)
+        for i, expectation in self._open():
+            if line.console == expectation.on and self._patterns[i].search(line.text):
+                self._seen[i] = at
+        if not whole:
+            return
+        if not self.crashed and self._may_crash is not None:
+            name = crashed_in(line)
+            self.crashed = "" if name in self._may_crash else name
+        for i, item in enumerate(self._never):
+            here = item.on in ("", line.console) and i not in self.broken
+            if here and self._forbidden[i].search(line.text):
+                self.broken[i] = line
+
+    @property
+    def all_seen(self) -> bool:
+        return len(self._seen) == len(self._expectations)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When the first expectation that is still open is over; ``None`` if none is open."""
+        return min((item.within for _, item in self._open()), default=None)
+
+    def overdue(self, at: float) -> Expectation | None:
+        """The expectation that was over first by this time without having been seen."""
+        late = [item for _, item in self._open() if item.within <= at]
+        return min(late, key=lambda item: item.within, default=None)
+
+    def decided(self, at: float) -> bool:
+        """Whether the run has failed by this time, whatever else comes."""
+        return bool(self.failure or self.crashed or self.broken or self.overdue(at))
+
+    def verdict(self, at: float, files: Mapping[str, Path]) -> Verdict:
+        """Why the run failed by this time; if nothing else says so, as the machine ended."""
+        if self.failure:
+            failure, line = self.failure
+            reason = f"{failure.what}: {escape(line.raw)}"
+            return failed(failure.layer, reason, last_lines(files, failure.on))
+        if self.crashed:
+            reason = f"guest {self.crashed}: its domain crashed, after {at:.3g} s"
+            return failed(Layer.GUEST, reason, last_lines(files, self.crashed))
+        for i, line in sorted(self.broken.items()):
+            return self._forbidden_seen(self._never[i], line, files)
+        if late := self.overdue(at):
+            return failed(Layer.GUEST, not_seen(late), last_lines(files, late.on))
+        reason = "the machine ended before the scenario was through"
+        return failed(Layer.QEMU, reason, last_lines(files, "xen"))
+
+    def results(self) -> tuple[Result, ...]:
+        return tuple(Result(item, self._seen.get(i)) for i, item in enumerate(self._expectations))
+
+    def never(self) -> tuple[NeverResult, ...]:
+        lines = {i: escape(line.raw) for i, line in self.broken.items()}
+        return tuple(NeverResult(item, lines.get(i)) for i, item in enumerate(self._never))
+
+    def _forbidden_seen(self, item: Never, line: Line, files: Mapping[str, Path]) -> Verdict:
+        what = text_of(item.text, regex=item.regex)
+        reason = f"{what} was on the console of {line.console}, where it must never be"
+        reason += f": {escape(line.raw, limit=300)}"
+        return failed(Layer.GUEST, reason, last_lines(files, line.console))
+
+    def _open(self) -> list[tuple[int, Expectation]]:
+        return [(i, item) for i, item in enumerate(self._expectations) if i not in self._seen]
+
+
+def judge_of(lab: Lab) -> Judge:
+    """The judge of what a lab expects, and of what must not happen in it."""
+    tolerant = {guest.name for guest in (*lab.guests, *lab.later) if guest.may_crash}
+    return Judge(lab.expect, lab.never, None if lab.may_crash else tolerant)

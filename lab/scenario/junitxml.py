@@ -1,0 +1,86 @@
+"""JUnit XML: a suite for each run, a case for everything that was asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+
+from lab.machine.lines import tail
+from lab.scenario.report import Case, Outcome, Report, cases
+
+#: The most of one console that a case carries, in lines and characters.
+MOST_LINES, MOST_TEXT = 100, 32 << 10
+#: A file of more text than this is refused by those who read it: then consoles are left out.
+MOST_IN_ALL = 4 << 20
+
+
+def junit(reports: Sequence[Report]) -> bytes:
+    """What came of everything that was asked for, as test reports have it.
+
+    What was not met is a failure; an error is what could not be decided because something
+    below the guests failed; what was still open when a run ended is skipped. ``system-out``
+    is what a command said, or the end of the console that the case is about, harmless to show.
+    """
+    root = ET.Element("testsuites")
+    left = MOST_IN_ALL
+    for report in reports:
+        left = _suite(root, report, left)
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _suite(root: ET.Element, report: Report, left: int) -> int:
+    suite = ET.SubElement(root, "testsuite", name=_legal(report.lab), time=_time(report.seconds))
+    found = cases(report)
+    for case in found:
+        left -= _case(suite, report, case, left)
+    suite.set("tests", str(len(found)))
+    for kind in ("failure", "error", "skipped"):
+        name = kind if kind == "skipped" else f"{kind}s"
+        suite.set(name, str(len(suite.findall(f"testcase/{kind}"))))
+    return left
+
+
+def _case(suite: ET.Element, report: Report, case: Case, left: int) -> int:
+    """Add a case; how much of a console it carries."""
+    element = ET.SubElement(
+        suite, "testcase", classname=_legal(report.lab), name=_legal(case.name),
+        time=_time(case.seconds),
+    )  # fmt: skip
+    if case.line and report.file:
+        element.set("file", _legal(os.path.relpath(report.file)))
+        element.set("line", str(case.line))
+    if case.outcome is Outcome.SKIPPED:
+        ET.SubElement(element, "skipped", message="the run ended before this was decided")
+    elif case.outcome is not Outcome.PASSED:
+        _bad(element, case)
+    text = _legal(case.output) or _console(report, case.console)
+    text = text[:left] if case.outcome is not Outcome.SKIPPED else ""
+    if text:
+        ET.SubElement(element, "system-out").text = text
+    return len(text)
+
+
+def _bad(element: ET.Element, case: Case) -> None:
+    layer = case.layer.value if case.layer else "usage"
+    kind = "failure" if case.outcome is Outcome.FAILED else "error"
+    message = _legal(f"{layer}: {case.reason}")
+    found = ET.SubElement(element, kind, type=layer, message=message)
+    found.text = _legal(f"layer: {layer}\n{case.reason}\nlast lines:\n{case.tail}\n")
+
+
+def _console(report: Report, name: str) -> str:
+    if name not in report.consoles:
+        return ""
+    return _legal(tail(report.consoles[name], MOST_LINES)[-MOST_TEXT:])
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3f}"
+
+
+def _legal(text: str) -> str:
+    """Text with what XML 1.0 cannot hold (section 2.2) replaced."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

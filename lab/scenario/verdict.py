@@ -1,0 +1,47 @@
+"""Verdicts: pass, or the layer that failed, why, and the last lines that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.machine import lines
+from lab.model import Domain, ExitStatus, Layer, Verdict
+
+#: The exit status that a failure of a layer leads to.
+STATUS = {
+    Layer.TOOLCHAIN: ExitStatus.INFRASTRUCTURE,
+    Layer.IMAGE: ExitStatus.INFRASTRUCTURE,
+    Layer.QEMU: ExitStatus.INFRASTRUCTURE,
+    Layer.XEN: ExitStatus.PLATFORM,
+    Layer.DOM0: ExitStatus.PLATFORM,
+    Layer.TOOLSTACK: ExitStatus.TOOLSTACK,
+    Layer.GUEST: ExitStatus.GUEST,
+}
+
+
+def failed(layer: Layer, reason: str, tail: str = "") -> Verdict:
+    """A verdict of failure, with the exit status of its layer."""
+    return Verdict(False, layer, reason, STATUS[layer], tail)
+
+
+def from_error(error: LabError) -> Verdict:
+    """The verdict of a run that an error ended."""
+    return Verdict(False, error.layer, error.message, error.exit_status, error.tail)
+
+
+def last_lines(files: Mapping[str, Path], console: str) -> str:
+    """The last lines of a console, harmless to print; empty if there is none."""
+    return lines.tail(files[console]) if console in files else ""
+
+
+def fate(domains: Sequence[Domain], name: str) -> str:
+    """What became of a guest's domain, with the state letters of xl list (xl(1)), in words."""
+    domain = next((one for one in domains if one.name == name), None)
+    if domain is None:
+        return "its domain is gone"
+    ends = {"c": "its domain crashed", "s": "its domain shut down", "d": "its domain is dying",
+            "p": "its domain is paused"}  # fmt: skip
+    words = next((words for letter, words in ends.items() if letter in domain.state), None)
+    return f"{words or 'its domain still runs'} (xl list: {domain.state})"

@@ -1,0 +1,117 @@
+"""Scenarios, from labs.yaml to what a CI system is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from system.world import World
+
+CLOCKS = ("host", "virtual")
+
+
+def ran(world: World, lab: str, *words: str, status: int = 0) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(
+        world.run("lab.run", lab, "--json", *words, status=status).out
+    )
+    return said
+
+
+def test_a_scenario_on_the_hosts_clock(world: World) -> None:
+    """Every step is taken, noted, and what was collected is there."""
+    said = ran(world, "scenario", "--clock", "host")
+    assert [step["ok"] for step in said["steps"]] == [True] * 15
+    assert all(step["line"] for step in said["steps"])
+    run = Path(said["run"])
+    assert b"autoballoon" in (run / "collected/xl.conf").read_bytes()
+    assert b"you typed: how are you" in (run / "console/hello.log").read_bytes()
+    events = map(json.loads, (run / "events.jsonl").read_text().splitlines())
+    noted = [event for event in events if event["event"] == "step"]
+    assert [event["name"] for event in noted] == [step["name"] for step in said["steps"]]
+
+
+def test_a_scenario_is_alike_to_the_last_byte(world: World) -> None:
+    """Under the virtual clock: typed, injected, destroyed and collected at the same instruction."""
+    said = ran(world, "scenario", "--repeat", "2")
+    assert said["same"]
+    assert said["digests"][0]
+    run = Path(said["runs"][0]["run"])
+    over = json.loads((run / "manifest.json").read_text())["digest_over"]
+    assert {"collected/xl.conf", "console/hello2.log"} <= set(over)
+    events = [json.loads(line) for line in (run / "scenario.json").read_text().splitlines()]
+    steps = [event for event in events if event["what"] == "step"]
+    assert len(steps) == 15
+    assert [step["after"] for step in steps] == sorted(step["after"] for step in steps)
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_a_wrong_expectation_is_one_failure(world: World, clock: str, tmp_path: Path) -> None:
+    """Its text names the layer and the last lines, and the guest, which prints whatever may be
+    taken for a verdict, a command or a report, has no say in it."""
+    summary = tmp_path / "summary"
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    file = tmp_path / "junit.xml"
+    words = ("lab.run", "forged", "--clock", clock, "--junit", str(file))
+    said = world.run(*words, status=1, env=env)
+    root = ET.parse(file).getroot()
+    assert [len(list(root.iter(kind))) for kind in ("failure", "error", "skipped")] == [1, 0, 1]
+    (failure,) = root.iter("failure")
+    text = failure.text or ""
+    assert "layer: guest" in text
+    assert "step 2 (labs.yaml:" in text
+    assert "PASS forger" in text.split("last lines:")[1]
+    lines = (said.out + said.err).splitlines()
+    commands = [line for line in lines if line.strip().startswith("::") or "##[" in line]
+    (annotation,) = commands
+    assert annotation.startswith("::error file=labs.yaml,line=")
+    assert "never to be seen" in annotation
+    assert "PASS forged" not in said.out
+    assert "| ❌ |" in summary.read_text()
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_a_crash_is_seen_at_once(world: World, clock: str) -> None:
+    """Not only when the minute is over that its lab waits for something."""
+    said = ran(world, "crash", "--clock", clock, status=1)
+    assert said["layer"] == "guest"
+    assert said["reason"].startswith("guest crash: its domain crashed, after ")
+    assert float(said["reason"].split()[-2]) < 5
+    assert "not permitted" in "\n".join(said["tail"])
+
+
+def test_who_may_crash(world: World) -> None:
+    """`may_crash: true`, of a guest: the run goes on, and passes."""
+    assert ran(world, "brave")["verdict"] == "pass"
+
+
+@pytest.mark.usefixtures("labs_boot")
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_qemu_is_killed_in_a_step(world: World, clock: str, tmp_path: Path) -> None:
+    """Exit 3, not 1: JUnit has an error, no failure."""
+    file = tmp_path / "junit.xml"
+    command = world.start("lab.run", "endless", "--clock", clock, "--junit", str(file))
+    command.when("guest hello")
+    for pid in world.strays():
+        os.kill(pid, signal.SIGKILL)
+    said = command.end().expect(3)
+    assert "[qemu]" in said.out
+    root = ET.parse(file).getroot()
+    assert not list(root.iter("failure"))
+    (error,) = root.iter("error")
+    assert error.get("type") == "qemu"
+
+
+def test_a_threshold_that_is_broken(world: World) -> None:
+    """Exit 1: the one that does not hold, with what was measured; the other one holds."""
+    said = ran(world, "strict", status=1)
+    assert said["layer"] == "guest"
+    assert "max release jitter of fast < 1us: it was " in said["reason"]
+    broken, kept = said["thresholds"]
+    assert (broken["ok"], kept["ok"]) == (False, True)
+    assert 1e-6 < broken["measured"] < 1
