@@ -118,7 +118,7 @@ def fail(error: LabError, *, as_json: bool = False) -> int:
         print_json({"verdict": "error", "layer": layer, "reason": error.message,
                     "hint": as_called(error.hint), "tail": error.tail.splitlines()})  # fmt: skip
     words = f"error{f' [{error.layer}]' if error.layer else ''}: {error}"
-    print(ci.shown(as_called(words)), file=sys.stderr)
+    say(ci.shown(words))
     for line in ci.errors_of(error.message) if ci.in_github() else ():
         print(line, file=sys.stderr)
     return int(error.exit_status)

@@ -1,95 +1,83 @@
-"""What the pages show can be used: labs load, templates of CI jobs have what they need."""
+"""What the pages on Python and pytest say exists."""
 
 from __future__ import annotations
 
+import inspect
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from lab import config
-from lab.model import Act, Lab
-from lab.scenario.player import numbered
+from lab import api, errors, pytest_plugin
 
 
-def blocks(page: Path) -> list[str]:
-    """The fenced blocks of YAML in a page."""
-    return re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "docs" / "python.md").read_text()
 
 
-@pytest.fixture
-def labs(root: Path, tmp_path: Path) -> dict[str, Lab]:
-    """All labs of docs/scenarios.md, each block a labs.yaml that loads without complaint."""
-    shutil.copytree(root / "images/freertos/apps", tmp_path / "images/freertos/apps")
-    found: dict[str, Lab] = {}
-    for text in blocks(root / "docs/scenarios.md"):
-        (tmp_path / "labs.yaml").write_text(text)
-        found |= config.load(tmp_path / "labs.yaml").labs
-    return found
+def test_every_function_named_is_there(page: str) -> None:
+    named = set(re.findall(r"\bapi\.(\w+)", page))
+    assert named - set(api.__all__) == set()
+    assert {"lab", "start_lab", "limit", "run", "up"} <= named
 
 
-def test_the_scenarios_in_the_page_load(labs: dict[str, Lab]) -> None:
-    assert set(labs) == {"try", "all-steps", "limits"}
-    assert len(labs["try"].never) == 2
-    assert len(labs["limits"].thresholds) == 7
+def test_every_part_of_a_lab_is_told_and_there(page: str) -> None:
+    """The page has all that a lab offers in public, and nothing else."""
+    said = set(re.findall(r"`lab\.(\w+)", page)) - {"api", "errors"}
+    offered = {name for name in dir(api.RunningLab) if not name.startswith("_")} - {"do"}
+    instance = set(
+        re.findall(r"self\.([a-z]\w*)[:\w\[\], ]* = ", inspect.getsource(api.RunningLab))
+    )
+    assert said == offered | instance
 
 
-def test_the_page_shows_every_step(labs: dict[str, Lab]) -> None:
-    shown = {step.do for _, step in numbered(labs["all-steps"].steps)}
-    assert shown == set(Act) - {Act.PARALLEL}
+def test_every_part_of_a_console_is_told_and_there(page: str) -> None:
+    table = page[page.index("| of a console") : page.index("An expectation is looked for")]
+    said = {word for word in re.findall(r"`(\w+)[(`]", table) if word not in ("line", "match")}
+    offered = {name for name in dir(api.Console) if not name.startswith("_")} - {"begin"}
+    assert said - {"seconds"} == offered | {"log"}
 
 
-def test_the_page_names_every_key(root: Path) -> None:
-    """The table of steps has what labs.yaml knows."""
-    from lab.config import schema
-
-    text = (root / "docs/scenarios.md").read_text()
-    keys = [field.alias or name for name, field in schema.Step.model_fields.items()]
-    assert [key for key in keys if f"{key}:" not in text] == []
-
-
-def jobs(root: Path) -> Iterator[Any]:
-    for text in blocks(root / "docs/ci.md"):
-        # ``on:`` is true for YAML 1.1; GitHub reads text.
-        yield yaml.load(text, yaml.BaseLoader)
+def test_every_error_is_told_with_its_layer(page: str) -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\w*) ?\|", page, re.MULTILINE))
+    classes = {
+        name: kind.layer.value if kind.layer else ""
+        for name, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, errors.LabError) and kind is not errors.LabError
+    }
+    assert rows == classes
 
 
-def test_the_template_for_github(root: Path) -> None:
-    """It runs the lab, caches, and keeps what the run left, whatever came of it."""
-    workflow = next(iter(jobs(root)))
-    assert {"name", "on", "jobs"} <= set(workflow)
-    (job,) = workflow["jobs"].values()
-    assert {"runs-on", "timeout-minutes", "steps"} <= set(job)
-    steps = job["steps"]
-    assert all(("uses" in step) != ("run" in step) for step in steps)
-    used = {step["uses"].split("@")[0]: step for step in steps if "uses" in step}
-    assert {"path", "key"} <= set(used["actions/cache"]["with"])
-    kept = used["actions/upload-artifact"]
-    assert kept["if"] == "always()"
-    assert kept["with"]["path"].split() == ["results.xml", "runs/"]
-    (line,) = [step["run"] for step in steps if "run" in step]
-    assert runs_a_lab(root, line)
+def test_the_keywords_of_lab_are_told(page: str) -> None:
+    told = re.search(r"`api\.lab\(([^)]*)\)`", page)
+    assert told
+    names = {word.partition("=")[0].strip() for word in told[1].split(",")}
+    assert names == set(inspect.signature(api.lab).parameters) - {"owner"}
 
 
-def test_the_template_for_gitlab(root: Path) -> None:
-    pipeline = list(jobs(root))[1]
-    (job,) = pipeline.values()
-    assert {"image", "script", "cache", "artifacts", "timeout"} <= set(job)
-    assert job["artifacts"]["reports"]["junit"] == "results.xml"
-    assert job["artifacts"]["when"] == "always"
-    assert "runs/" in job["artifacts"]["paths"]
-    assert all(path.startswith(".lab-cache/") for path in job["cache"]["paths"])
-    assert job["retry"]["exit_codes"] == ["3"]
-    (line,) = job["script"]
-    assert runs_a_lab(root, line)
+def test_the_docs_name_every_option(root: Path) -> None:
+    """docs/pytest.md says what there is, and nothing that there is not."""
+    page = (root / "docs" / "pytest.md").read_text()
+    settings = {f"lab_{name}" for name in pytest_plugin.OPTIONS | pytest_plugin.SETTINGS}
+    options = {f"--lab-{name.replace('_', '-')}" for name in pytest_plugin.OPTIONS}
+    words = set(page.replace("`", " ").replace("=", " ").split())
+    assert settings <= words
+    assert options <= words
+    assert {word for word in words if word.startswith("--lab-")} <= options
+    assert {word for word in words if word.startswith("lab_")} <= settings
 
 
-def runs_a_lab(root: Path, line: str) -> bool:
-    """Whether a line of a job runs a lab that ships, and writes the file that is kept."""
-    match = re.fullmatch(r"\./inv lab\.run (\S+) --clock virtual --junit results\.xml", line)
-    shipped = yaml.load((root / "labs.yaml").read_text(), yaml.BaseLoader)["labs"]
-    return match is not None and match[1] in shipped
+def test_the_docs_name_the_fixture_and_its_marker(root: Path) -> None:
+    page = (root / "docs" / "pytest.md").read_text()
+    marks = ("_fixture_function", "_pytestfixturefunction")  # of pytest 8.4, and before
+    fixtures = [
+        name
+        for name, value in vars(pytest_plugin).items()
+        if any(hasattr(value, mark) for mark in marks) and not name.startswith("_")
+    ]
+    assert fixtures == ["lab"]
+    assert "`lab` is the only fixture" in page
+    signature, _, _ = pytest_plugin.MARKER.partition(":")
+    assert f"@pytest.mark.{signature.replace('name', 'NAME').replace(chr(39), chr(34))}" in page
+    assert [scope for scope in pytest_plugin.SCOPES if f'"{scope}"' not in page] == []
