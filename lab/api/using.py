@@ -14,7 +14,7 @@ from lab.api.context import Context, Status, Up, attached, clean, running
 from lab.dom0.agent import Result
 from lab.errors import UsageError
 from lab.live import Live
-from lab.machine import interactive
+from lab.machine import interactive, quota
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
 from lab.model import Domain, GuestImage, GuestSpec, State
@@ -102,6 +102,8 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
     clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
+    for loud, count in quota.lost(folder).items():
+        context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
     if on is not None:
         if on not in found:
             known = ", ".join(found) or "none"
