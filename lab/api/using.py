@@ -12,7 +12,7 @@ from lab import config, lifecycle, live, rundir
 from lab import plan as planning
 from lab.api.context import Context, Status, Up, attached, clean, running
 from lab.dom0.agent import Result
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 from lab.live import Live
 from lab.machine import interactive, quota
 from lab.machine.lines import tail
@@ -25,11 +25,17 @@ from lab.util.deadline import Deadline
 
 
 def status(context: Context, name: str | None = None) -> list[Status]:
-    """The lab ``name``, or all labs of this user that run."""
+    """The lab ``name``, or all labs of this user that run.
+
+    Of all labs, one whose dom0 does not answer has a ``problem``; the others are not concerned.
+
+    Raises:
+        LabError: dom0 of the lab ``name`` does not answer.
+    """
     clean(context)
     if name is None:
         found = [live.find(lab) for lab in rundir.all_lab_dirs()]
-        return [_status(one) for one in found if one]
+        return [_any_status(one) for one in found if one]
     one = live.find(context.lab_dir(name))
     if one:
         return [_status(one)]
@@ -142,6 +148,13 @@ def _status(found: Live) -> Status:
 
     seen = asyncio.run(domains()) if found.running else []
     return Status(found.name, found.state, uptime, found.run.path, seen)
+
+
+def _any_status(found: Live) -> Status:
+    try:
+        return _status(found)
+    except LabError as error:
+        return Status(found.name, found.state, run=found.run.path, problem=error.message)
 
 
 def _listed(context: Context, name: str) -> Status:
