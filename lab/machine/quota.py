@@ -30,7 +30,7 @@ VARIABLE, USUAL = "LAB_CONSOLE_LIMIT", "64M"
 #: One file that QEMU writes may hold so many times the limit: traces are larger than consoles.
 ROOM = 16
 #: But it holds at least so many bytes: a template's device state is some 400 kB.
-LEAST = 4 << 20
+LEAST = 2 << 20
 #: Sizes are looked at no more often than this, in seconds, however fast a console grows.
 PAUSE = 0.2
 

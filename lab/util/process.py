@@ -13,6 +13,7 @@ import resource
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -111,6 +112,23 @@ def spawn(
         start_new_session=True,
         restore_signals=False,
     )
+
+
+def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
+    """Run a program whose words are for people: they go to our standard error as they come.
+
+    It has our whole environment, and no limit of time: a person is watching. Its exit status.
+    """
+    log.debug("attend: %s", shlex.join(argv))
+    with subprocess.Popen(
+        list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=sys.stderr
+    ) as child:
+        try:
+            return child.wait()
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
 
 
 def reap(child: Child, seconds: float) -> int | None:

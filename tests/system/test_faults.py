@@ -89,17 +89,6 @@ def test_dom0_that_never_answers(
     assert "within 0.5 s" in verdict.reason
 
 
-@pytest.mark.parametrize("stage", ["machine", "Xen", "guest hello"])
-def test_qemu_is_killed(world: World, stage: str) -> None:
-    """QEMU dies after this stage of `lab.run`: exit 3, layer qemu, what was waited for."""
-    command = world.start("lab.run", "selftest" if stage.startswith("guest") else "hello")
-    command.when(stage.replace("hello", "selftest"))
-    for pid in world.strays():
-        os.kill(pid, signal.SIGKILL)
-    said = command.end().expect(3)
-    assert "[qemu]" in said.out
-
-
 def test_qemu_is_killed_while_the_lab_is_up(world: World) -> None:
     """The next command says that QEMU ended, and the lab is off."""
     world.run("lab.up")
@@ -131,15 +120,6 @@ def test_a_scenario_is_interrupted(world: World) -> None:
     """Ctrl-C while `lab.run` waits for a guest's line."""
     command = world.start("lab.run", "silent").when("guest silent")
     command.signal(signal.SIGINT).end().expect(130)
-
-
-@pytest.mark.parametrize(
-    ("task", "stage"), [("lab.up", "images"), ("lab.up", "machine"), ("lab.run", "guest silent")]
-)
-def test_a_command_is_killed(world: World, task: str, stage: str) -> None:
-    """After kill -9 at any stage the next command of any kind cleans up."""
-    world.start(task, "silent").when(stage).signal(signal.SIGKILL).end()
-    world.run("lab.list")
 
 
 #: Dies in the moment in which QEMU was started and is not recorded yet.
