@@ -242,5 +242,5 @@ def _down(lab: LabDir, name: str) -> Status | None:
     lifecycle.stop(lab, rundir.FINISHED)
     if found is None:
         return Status(name, State.OFF)
-    uptime = time.time() - float(found.run.manifest().get("started") or time.time())
+    uptime = max(0.0, time.time() - float(found.run.manifest().get("started") or time.time()))
     return Status(found.name, State.OFF, uptime, found.run.path)

@@ -140,7 +140,7 @@ def console(context: Context, name: str, on: str | None) -> None:
 
 
 def _status(found: Live) -> Status:
-    uptime = time.time() - float(found.run.manifest().get("started") or time.time())
+    uptime = max(0.0, time.time() - float(found.run.manifest().get("started") or time.time()))
 
     async def domains() -> list[Domain]:
         async with attached(found) as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,3 +179,21 @@ def test_a_damaged_record(world: World) -> None:
     (lab / "state.json").write_text(json.dumps({"name": "hello", "state": "nonsense"}))
     world.run("lab.down")
     until("its machine is gone", lambda: not world.strays())
+
+
+def test_a_folder_that_was_cleaned_away(world: World) -> None:
+    """Somebody removes the folder of a lab that runs, as cleaners of /tmp do: its machine, which
+    nobody can reach any more, is ended by the next command, and the lab can be started again."""
+    world.run("lab.up")
+    shutil.rmtree(world.runtime / "xenlab" / world.id_of("hello"))
+    assert "was removed while it ran" in world.run("lab.up").err
+    world.run("lab.down")
+
+
+def test_a_run_folder_that_was_removed(world: World) -> None:
+    """Whoever removes the run folder of a lab that runs loses its logs, and nothing else."""
+    run = json.loads(world.run("lab.up", "--json").out)["run"]
+    shutil.rmtree(run)
+    assert "hello" in world.run("lab.exec", "hello", "xl list").out
+    assert "guests" in world.run("lab.status", "hello").err
+    world.run("lab.down")

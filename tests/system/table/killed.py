@@ -23,13 +23,16 @@ COLD, WARM = {"LAB_COLD": "1"}, {"LAB_COLD": "0"}
 
 @dataclass(frozen=True)
 class Phase:
-    """A command, and the words after which it is killed; ``fresh``: with nothing in these
-    folders of the cache."""
+    """A command, and the words after which it is killed.
+
+    ``fresh``: with nothing in these folders of the cache; ``up``: on a lab that runs.
+    """
 
     words: tuple[str, ...]
     after: str
     env: Mapping[str, str]
     fresh: tuple[str, ...] = ()
+    up: bool = False
 
 
 UP, RUN = ("lab.up", "silent"), ("lab.run", "silent")
@@ -43,6 +46,10 @@ PHASES = (
     *(Phase(UP, after, COLD) for after in ("images", "Xen", "dom0", "guest silent", "first lines")),
     Phase(UP, "guests run", WARM),
     Phase(UP, "dom0", WARM, fresh=("templates",)),
+    Phase(("lab.inject", "silent", "hello"), "guests", WARM, up=True),
+    Phase(("lab.down", "silent"), "", WARM, up=True),
+    Phase(("lab.run", "silent", "--clock", "virtual"), "dom0", WARM, fresh=("templates",)),
+    Phase(("lab.run", "silent", "--clock", "virtual"), "guest silent", WARM),
 )
 
 
@@ -67,10 +74,13 @@ def our_process(world: World, number: int) -> None:
     phase = PHASES[number % len(PHASES)]
     with cache(world, phase.fresh) as more:
         env = {**phase.env, **more}
+        if phase.up:
+            world.run("lab.up", "silent", env=env)
         newest = rundir.latest_run(world.folder / "runs", "silent")
         command = world.start(*phase.words, env=env)
         _when(command, phase.after)
-        time.sleep(number * 37 % 50 / 100)  # each time at another moment of the phase
+        begun = 0.0 if phase.after else 0.3  # it says nothing: when Python has started
+        time.sleep(begun + number * 37 % 50 / 100)  # each time at another moment of the phase
         command.signal(signal.SIGKILL).end()
         said = world.run("lab.status", "silent", "--json", env=env)
         if json.loads(said.out)["state"] == "guests":
