@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -41,15 +42,15 @@ def run_faults(full: bool = False, only: str = "", json: bool = False) -> int:
     """Inject every fault of the fault table with real parts, and count what held."""
     table_ = _tests() / "system" / "test_fault_table.py"
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder, "results")
-        env = {**os.environ, "LAB_FAULT_RESULTS": str(results)}
+        env = {**os.environ, "LAB_FAULT_RESULTS": folder}
         env |= {"LAB_FAULTS": "full"} if full else {}
         argv = [sys.executable, "-m", "pytest", str(table_), "--rootdir", str(table_.parents[2])]
         argv += ["-k", only] if only else []
         argv += ["--tb=short", "--verbosity=1"]
-        process.attend(argv, env=env, cwd=table_.parents[2])
-        lines = results.read_text().splitlines() if results.exists() else []
-    rows = [loads(line) for line in lines]
+        with contextlib.suppress(KeyboardInterrupt):  # what was counted until then is shown
+            process.attend(argv, env=env, cwd=table_.parents[2])
+        files = sorted(Path(folder).iterdir(), key=lambda path: path.stat().st_mtime)
+        rows = [loads(path.read_text()) for path in files]
     print_json(rows) if json else print(_counts(rows))
     return int(not rows or any(row["held"] < row["wanted"] and not row["skipped"] for row in rows))
 

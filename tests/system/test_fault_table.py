@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict
-from pathlib import Path
-
 import pytest
 
 from system.table.all import ROWS
-from system.table.rows import RESULTS, Row, full, injected
+from system.table.rows import Row, full, injected
 from system.world import LONGEST, World
 
 #: Each row is bounded by this for each time that it is injected, in seconds.
@@ -28,9 +23,6 @@ EACH = 2 * LONGEST if not full() else 120.0
 def test_fault(world: World, row: Row) -> None:
     """What must hold holds each time that the fault is injected."""
     count = injected(row, world)
-    if path := os.environ.get(RESULTS):
-        with Path(path).open("a") as stream:
-            stream.write(json.dumps(asdict(count)) + "\n")
     if count.skipped:
         pytest.skip(count.skipped)
     assert not count.failed, f"{len(count.failed)} of {count.done}:\n" + "\n".join(count.failed)

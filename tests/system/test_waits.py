@@ -52,7 +52,7 @@ def test_what_runs_in_dom0_is_given_up(up: World) -> None:
 
 def test_an_expectation_is_given_up(world: World) -> None:
     """`within: 2s` of a guest that is silent."""
-    command = world.start("lab.run", "silent").when("guests run")
+    command = world.start("lab.run", "silent", "--clock", "host").when("guests run")
     with busy():
         said = command.end().expect(1)
     found = re.search(r"^scenario … (?:failed after )?([\d.]+)\s?s", said.err, re.MULTILINE)

@@ -74,10 +74,11 @@ def _whole(log: Path, seconds: float) -> None:
     assert numbers == list(range(len(numbers))), "lines are missing, or out of order"
 
 
-def ends_a_run(world: World, _: int) -> None:
+def ends_a_run(world: World, number: int) -> None:
     """A console that says more than it may ends `lab.run`: exit 1, the guest and why."""
     env = {"LAB_CONSOLE_LIMIT": "256K"}
-    said = json.loads(world.run("lab.run", "wild-flood", "--json", env=env, status=1).out)
+    clock = ("--clock", "host" if number % 2 else "virtual")
+    said = json.loads(world.run("lab.run", "wild-flood", *clock, "--json", env=env, status=1).out)
     assert said["layer"] == "guest", said
     assert "console of wild-flood said more than 256K" in said["reason"], said
     assert (Path(said["run"]) / "console" / "wild-flood.log").stat().st_size < 4 << 20

@@ -6,18 +6,21 @@ whose ``ci`` is 0 are there tested by tests of their own.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
 
 from system.world import World
 
-#: Says ``full`` if the table is to run at full size; and where its results go, a JSON line each.
+#: Says ``full`` if the table is to run at full size; and the folder for its results, a file of
+#: JSON each, written anew after each time: who interrupts the table keeps what was counted.
 SIZE, RESULTS = "LAB_FAULTS", "LAB_FAULT_RESULTS"
 _HERE = str(Path(__file__).parent)
 #: Of a failure's words so many characters are kept.
@@ -71,12 +74,21 @@ def injected(row: Row, world: World) -> Count:
             held, words = False, _words(error)
         count.done += 1
         count.held += held
+        count.seconds = time.monotonic() - began
         if not held:
             count.failed.append(f"time {number}: {words}")
             if world.left():
                 world.clear()
-    count.seconds = time.monotonic() - began
+        keep(count)
+    keep(count)
     return count
+
+
+def keep(count: Count) -> None:
+    """Write what was counted so far, if anybody wants it."""
+    if folder := os.environ.get(RESULTS):
+        name = re.sub(r"\W+", "-", count.row)
+        Path(folder, f"{name}.json").write_text(json.dumps(asdict(count)))
 
 
 def _words(error: BaseException) -> str:
