@@ -9,7 +9,7 @@ from system.table import damage, flood, guests, killed, places, yaml_files
 from system.table.rows import Row
 
 ROWS = (
-    Row("our process killed with -9", 5, 100, killed.our_process),
+    Row("our process killed with -9", 4, 100, killed.our_process),
     Row("QEMU killed", 3, 50, killed.qemu),
     Row("lab.up of one name at once", 3, 100, killed.race),
     Row("image, lock, template, manifest damaged", 24, 200, damage.spot),

@@ -20,13 +20,14 @@ def stops(world: World, number: int) -> None:
     """The guest that stopped is named, with what became of its domain; exit 1, in time."""
     way = list(wild.WAYS)[number % len(wild.WAYS)]
     began = time.monotonic()
-    clock = ("--clock", "host" if number // len(wild.WAYS) % 2 else "virtual")
+    virtual = number // len(wild.WAYS) % 2 == 1  # a second of it may take many of ours
+    clock = ("--clock", "virtual" if virtual else "host")
     said = json.loads(world.run("lab.run", f"wild-{way}", *clock, "--json", status=1).out)
     assert said["layer"] == "guest", said
     assert f"on the console of wild-{way} within 3s" in said["reason"], said
     assert wild.WAYS[way] in said["reason"], said
     assert any(f"wild: {way}" in line for line in said["tail"]), said
-    assert time.monotonic() - began < SLACK
+    assert time.monotonic() - began < (5 * SLACK if virtual else SLACK)
 
 
 #: What is done to dom0 from inside.

@@ -36,14 +36,14 @@ class Phase:
 
 
 UP, RUN = ("lab.up", "silent"), ("lab.run", "silent", "--clock", "host")
-#: The first five are those of CI.
+#: The first four are those of CI.
 PHASES = (
     Phase(UP, "machine", COLD),
     Phase(RUN, "guests run", COLD),
     Phase(UP, "guest silent", WARM, fresh=("templates",)),
     Phase(UP, "restore", WARM),
-    Phase(("image.build",), "packages", COLD, fresh=("templates", "store")),
     *(Phase(UP, after, COLD) for after in ("images", "Xen", "dom0", "guest silent", "first lines")),
+    Phase(("image.build",), "packages", COLD, fresh=("templates", "store")),
     Phase(UP, "guests run", WARM),
     Phase(UP, "dom0", WARM, fresh=("templates",)),
     Phase(("lab.inject", "silent", "hello"), "guests", WARM, up=True),
