@@ -35,6 +35,7 @@ LEAST = 2 << 20
 PAUSE = 0.2
 
 _SIZE = re.compile(r"([1-9]\d{0,8})([KMG])")
+_OFFSET = re.compile(rb"[0-9]{1,18}")
 _SHIFT = {"K": 10, "M": 20, "G": 30}
 
 
@@ -128,6 +129,6 @@ def _stamped(times: Path) -> dict[str, int]:
         with times.open("rb") as stream:
             for line in stream:
                 words = line.split()
-                if len(words) == 3 and words[1].isdigit():
+                if len(words) == 3 and _OFFSET.fullmatch(words[1]):
                     found[words[0].decode("utf-8", "replace")] = int(words[1])
     return found
