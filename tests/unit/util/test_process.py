@@ -127,3 +127,14 @@ def test_files_have_a_largest_size(tmp_path: Path) -> None:
     assert child.wait(20) == 0
     assert (tmp_path / "out").stat().st_size == 12_500
     assert "it lives" in (tmp_path / "log").read_text()
+
+
+def test_people_hear_a_program_as_it_goes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Both its outputs are words for people: standard output is for results. Its status counts."""
+    argv = ["sh", "-c", "echo out; echo err >&2; exit 7"]
+    assert process.attend(argv, env=os.environ, cwd=tmp_path) == 7
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.split() == ["out", "err"]
