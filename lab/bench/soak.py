@@ -89,14 +89,15 @@ def soak(context: Context, labs: int, hours: float, say: Callable[[str], None]) 
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """What is more at the end than it was, in words: the last third beside the first.
+    """What is more at the end than it was, in words: the last third beside the one before.
 
-    The least of each third is compared: what comes and goes does not count.
+    In the first third whatever is needed once is loaded. The least of each third is compared:
+    what comes and goes does not count.
     """
     if len(samples) < 3:
         return []
     third = len(samples) // 3
-    early, late = samples[:third], samples[-third:]
+    early, late = samples[-2 * third : -third], samples[-third:]
     allowed = {
         "descriptors": DESCRIPTORS,
         "memory": int(MEMORY * min(one.memory for one in early)),
