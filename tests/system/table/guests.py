@@ -24,7 +24,7 @@ def stops(world: World, number: int) -> None:
     clock = ("--clock", "virtual" if virtual else "host")
     said = json.loads(world.run("lab.run", f"wild-{way}", *clock, "--json", status=1).out)
     assert said["layer"] == "guest", said
-    assert f"on the console of wild-{way} within 3s" in said["reason"], said
+    assert f"wild-{way}" in said["reason"], said
     assert wild.WAYS[way] in said["reason"], said
     assert any(f"wild: {way}" in line for line in said["tail"]), said
     assert time.monotonic() - began < (5 * SLACK if virtual else SLACK)
