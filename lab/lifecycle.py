@@ -12,6 +12,7 @@ from typing import Any
 
 from lab import __version__, booting, live, rundir, tracing
 from lab.errors import LabError
+from lab.machine import quota
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, Image, Images, Lab, Plan
 from lab.prepare import Prepared
@@ -54,7 +55,15 @@ def stop(lab: LabDir, how: str, **manifest: Any) -> None:
         if found is not None:
             live.end(found, how, ended=time.time(), **manifest)
             tracing.conclude(found.run)
+            _say_what_is_lost(found.run)
         live.forget(lab)
+
+
+def _say_what_is_lost(run: RunDir) -> None:
+    """What a console said beyond what its file may hold, in bytes, in the run's manifest."""
+    with contextlib.suppress(OSError):
+        if lost := quota.lost(run):
+            run.update_manifest(lost=lost)
 
 
 async def boot(

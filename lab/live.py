@@ -203,7 +203,21 @@ def sweep() -> list[str]:
                 done += _clean(lab, live, abandoned)
             finally:
                 os.close(handle)
+        done += [words for lab in rundir.lost_lab_dirs() for words in _end_lost(lab)]
     return done
+
+
+def _end_lost(lab: LabDir) -> list[str]:
+    """End a machine whose folder is gone: nobody can reach it any more."""
+    handle = _lock(lab)
+    if handle is not None:
+        os.close(handle)
+        return []
+    if maker(lab) is not None or not programs_of(None, lab.tag):
+        return []
+    _kill(lab, None)
+    forget(lab)
+    return [f"lab {lab.id}: its folder {lab.path} was removed while it ran; its machine was ended"]
 
 
 def _clean(lab: LabDir, live: Live | None, abandoned: bool) -> list[str]:

@@ -557,11 +557,14 @@ class Toolchain(Protocol):
         tag: str,
         log: IO[bytes],
         keep_fds: Sequence[int] = (),
+        largest_file: int | None = None,
     ) -> Program:
         """Start a program that outlives this process. Its output goes to ``log``.
 
         ``keep_fds`` are flock(2)s, held until it ends: it inherits the descriptors or, in a
         container, locks the files beside them itself (:func:`lab.util.files.twin`).
+        ``largest_file``: bytes; what it writes into one file beyond that is refused to it
+        (setrlimit(2), ``RLIMIT_FSIZE``), and it lives on.
         """
         ...
 

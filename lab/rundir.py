@@ -12,6 +12,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 import time
@@ -25,6 +26,8 @@ from lab.util import files
 
 #: How a run's life ended, in its manifest.
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+#: A lab's id: the beginning of a sha256.
+_ID = re.compile(r"[0-9a-f]{12}")
 
 
 class RunDir:
@@ -193,7 +196,8 @@ def runtime_root() -> Path:
         LabError: the folder is not ours alone, so that its sockets could not be trusted.
     """
     base = os.environ.get("XDG_RUNTIME_DIR", "")
-    usable = base and len(base) < 40 and Path(base).is_dir() and os.access(base, os.W_OK)
+    usable = base.startswith("/") and len(base) < 40 and os.access(base, os.W_OK | os.X_OK)
+    usable = usable and Path(base).is_dir()
     root = Path(base) / "xenlab" if usable else Path(f"/tmp/xenlab-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
         root.mkdir(mode=0o700)
@@ -217,6 +221,14 @@ def all_lab_dirs() -> Iterator[LabDir]:
     for path in sorted(runtime_root().iterdir()):
         if path.is_dir() and path.name != "locks":
             yield LabDir(path)
+
+
+def lost_lab_dirs() -> Iterator[LabDir]:
+    """Labs that were locked once and whose folder is gone: somebody may have cleaned ``/tmp``."""
+    root = runtime_root()
+    for path in sorted(lock_folder().iterdir()):
+        if _ID.fullmatch(path.name) and not (root / path.name).exists():
+            yield LabDir(root / path.name)
 
 
 def lock_file(lab: LabDir) -> Path:

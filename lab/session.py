@@ -28,6 +28,7 @@ from lab.machine import (
     plug,
     postmortem,
     qmp,
+    quota,
     snapshot,
     template,
     wires,
@@ -272,7 +273,8 @@ class Session:
         argv = command.qemu(plan, self.lab.tag, restored=stored is not None, own=own)
         self.run.update_manifest(command=argv)
         with self.run.qemu_log.open("ab") as log:
-            return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock])
+            return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock],
+                                   largest_file=quota.largest_file())  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -111,9 +112,9 @@ class Store:
         """Forget an entry."""
         folder = self.root / kind / key
         if folder.exists():
-            gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".gone-"))
-            folder.rename(gone / "entry")
-            files.remove_tree(gone)
+            gone = folder.with_name(f".gone-{secrets.token_hex(6)}")
+            folder.rename(gone)
+            _remove(gone)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry that is there, by kind and key."""
@@ -146,6 +147,8 @@ class Store:
 
     def _sweep(self, kind: str, ours: str) -> None:
         """Remove what killed builders left: folders of entries whose lock nobody else holds."""
+        for gone in (self.root / kind).glob(".gone-*"):
+            _remove(gone)
         for left in (self.root / kind).glob(".new-*"):
             key = left.name.split("-")[1]
             handle = None if key == ours[:16] else files.try_lock(self._lock(kind, key))
@@ -176,6 +179,12 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def _is(path: Path, wanted: str) -> bool:
     return path.is_file() and files.sha256_file(path) == wanted
+
+
+def _remove(gone: Path) -> None:
+    """Remove a folder that nobody uses; others may be at it, too."""
+    with contextlib.suppress(FileNotFoundError):
+        files.remove_tree(gone)
 
 
 def _whole(entry: Entry) -> bool:

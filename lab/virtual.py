@@ -15,6 +15,7 @@ from typing import Any
 
 from lab.dom0.steps import Steps
 from lab.errors import MachineError
+from lab.machine import quota
 from lab.machine.lines import Line, LogReader
 from lab.machine.merge import find_zeros, merge
 from lab.model import Lab
@@ -38,6 +39,7 @@ class StillStage:
 
     def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
         self._steps = steps
+        self._files = files
         self._start = steps.now
         self._at = self._base = 0.0
         self._readers = [LogReader(name, path) for name, path in files.items()]
@@ -63,6 +65,7 @@ class StillStage:
             await asyncio.wait([done])
             self._at = max(self._at, self._steps.now - self._start)
             return
+        quota.check(self._files)
         gone = self._at - self._base
         await self._to(min(self._base + gone * GROWTH + FIRST, until))
 

@@ -79,7 +79,7 @@ class Up:
 
 @dataclass(frozen=True)
 class Status:
-    """A lab and what it does now. ``uptime`` is seconds."""
+    """A lab and what it does now. ``uptime`` is seconds; ``problem``: why dom0 does not tell."""
 
     name: str
     state: State
@@ -88,6 +88,7 @@ class Status:
     domains: list[Domain] = field(default_factory=list)
     guests: list[str] = field(default_factory=list)
     description: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError
+from lab.machine import quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import Clock, Layer, Plan, State
@@ -191,9 +192,11 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) 
             session.moments.append({"what": "step", **words})
 
     if not still:
-        return await scenario.watch(
-            plan.lab, session.run.consoles(), stop=session.ended, hands=hands, note=note, file=file
+        consoles = session.run.consoles()
+        watching = scenario.watch(
+            plan.lab, consoles, stop=session.ended, hands=hands, note=note, file=file
         )
+        return await quota.guarded(watching, consoles)
     report = await virtual.watch(session, plan.lab, hands, note, file)
     seen = [
         {"what": "expected", "on": one.expectation.on, "text": one.expectation.text,
@@ -239,5 +242,5 @@ def _down(lab: LabDir, name: str) -> Status | None:
     lifecycle.stop(lab, rundir.FINISHED)
     if found is None:
         return Status(name, State.OFF)
-    uptime = time.time() - float(found.run.manifest().get("started") or time.time())
+    uptime = max(0.0, time.time() - float(found.run.manifest().get("started") or time.time()))
     return Status(found.name, State.OFF, uptime, found.run.path)

@@ -12,9 +12,9 @@ from lab import config, lifecycle, live, rundir
 from lab import plan as planning
 from lab.api.context import Context, Status, Up, attached, clean, running
 from lab.dom0.agent import Result
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 from lab.live import Live
-from lab.machine import interactive
+from lab.machine import interactive, quota
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
 from lab.model import Domain, GuestImage, GuestSpec, State
@@ -25,11 +25,17 @@ from lab.util.deadline import Deadline
 
 
 def status(context: Context, name: str | None = None) -> list[Status]:
-    """The lab ``name``, or all labs of this user that run."""
+    """The lab ``name``, or all labs of this user that run.
+
+    Of all labs, one whose dom0 does not answer has a ``problem``; the others are not concerned.
+
+    Raises:
+        LabError: dom0 of the lab ``name`` does not answer.
+    """
     clean(context)
     if name is None:
         found = [live.find(lab) for lab in rundir.all_lab_dirs()]
-        return [_status(one) for one in found if one]
+        return [_any_status(one) for one in found if one]
     one = live.find(context.lab_dir(name))
     if one:
         return [_status(one)]
@@ -102,6 +108,8 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
     clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
+    for loud, count in quota.lost(folder).items():
+        context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
     if on is not None:
         if on not in found:
             known = ", ".join(found) or "none"
@@ -132,7 +140,7 @@ def console(context: Context, name: str, on: str | None) -> None:
 
 
 def _status(found: Live) -> Status:
-    uptime = time.time() - float(found.run.manifest().get("started") or time.time())
+    uptime = max(0.0, time.time() - float(found.run.manifest().get("started") or time.time()))
 
     async def domains() -> list[Domain]:
         async with attached(found) as session:
@@ -140,6 +148,13 @@ def _status(found: Live) -> Status:
 
     seen = asyncio.run(domains()) if found.running else []
     return Status(found.name, found.state, uptime, found.run.path, seen)
+
+
+def _any_status(found: Live) -> Status:
+    try:
+        return _status(found)
+    except LabError as error:
+        return Status(found.name, found.state, run=found.run.path, problem=error.message)
 
 
 def _listed(context: Context, name: str) -> Status:

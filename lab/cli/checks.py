@@ -2,32 +2,75 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
 from dataclasses import asdict
+from json import loads
 from pathlib import Path
+from typing import Any
 
 from lab import api
 from lab.cli.glue import command, print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
+from lab.util import process
 from lab.util.resources import resource
 from lab.util.terminal import table
 
 
-@command("test", unit="only the tests that need no QEMU", only="only tests that match this")
+@command("test.all", unit="only the tests that need no QEMU", only="only tests that match this")
 def run_tests(unit: bool = False, only: str = "") -> int:
     """Run the tests: unit tests, linters, and real labs."""
-    try:
-        tests = resource("tests")
-    except FileNotFoundError:
-        raise UsageError("the tests are in the project's checkout, not in the package") from None
+    tests = _tests()
     quick_first = [*sorted(tests.glob("test_*.py")), tests / "unit", tests / "system"]
     argv = [sys.executable, "-m", "pytest", *map(str, quick_first), "--rootdir", str(tests.parent)]
     argv += ["-m", "not system"] if unit else []
     argv += ["-k", only] if only else []
     os.chdir(tests.parent)
     os.execv(sys.executable, argv)
+
+
+@command(
+    "test.faults",
+    full="at full size (hours) rather than that of CI",
+    only="only rows that match this, as pytest's -k",
+    json="print JSON for programs",
+)
+def run_faults(full: bool = False, only: str = "", json: bool = False) -> int:
+    """Inject every fault of the fault table with real parts, and count what held."""
+    table_ = _tests() / "system" / "test_fault_table.py"
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "LAB_FAULT_RESULTS": folder}
+        env |= {"LAB_FAULTS": "full"} if full else {}
+        argv = [sys.executable, "-m", "pytest", str(table_), "--rootdir", str(table_.parents[2])]
+        argv += ["-k", only] if only else []
+        argv += ["--tb=short", "--verbosity=1"]
+        with contextlib.suppress(KeyboardInterrupt):  # what was counted until then is shown
+            process.attend(argv, env=env, cwd=table_.parents[2])
+        files = sorted(Path(folder).iterdir(), key=lambda path: path.stat().st_mtime)
+        rows = [loads(path.read_text()) for path in files]
+    print_json(rows) if json else print(_counts(rows))
+    return int(not rows or any(row["held"] < row["wanted"] and not row["skipped"] for row in rows))
+
+
+def _counts(rows: list[dict[str, Any]]) -> str:
+    """The table: a row each, and the first failure's words."""
+    cells = [
+        [one["row"], one["wanted"], one["done"], one["held"], len(one["failed"]),
+         f"{one['seconds']:.0f}", (one["failed"][0] if one["failed"] else one["skipped"])[:200]]
+        for one in rows
+    ]  # fmt: skip
+    header = ["Fault", "Wanted", "Done", "Held", "Failed", "Seconds", "First failure"]
+    return table([[str(cell).replace("\n", " ") for cell in row] for row in cells], header=header)
+
+
+def _tests() -> Path:
+    try:
+        return resource("tests")
+    except FileNotFoundError:
+        raise UsageError("the tests are in the project's checkout, not in the package") from None
 
 
 @command(
@@ -52,6 +95,31 @@ def run_bench(labs: str = "labs.yaml", door: str = "", rounds: int = 3, json: bo
         ]
         print(table(rows, header=["Figure", "Value", "To reach", ""]))
     return int(any(one.reached is False for one in figures))
+
+
+@command(
+    "soak",
+    labs="the file that describes the labs",
+    door="toolchain: auto, docker, rootfs, host",
+    count="so many labs",
+    hours="for so many hours, and at least so many labs",
+    json="print JSON for programs",
+)
+def run_soak(
+    labs: str = "labs.yaml", door: str = "", count: int = 20, hours: float = 0.0, json: bool = False
+) -> int:
+    """Start, use, fault and stop labs; descriptors, memory, disk and processes must stay flat."""
+    from lab.bench.soak import soak
+
+    result = soak(api.Context(Path(labs), door or None), count, hours, say)
+    if json:
+        print_json(result.summary())
+    else:
+        rows = [[name, value] for name, value in asdict(result).items() if name not in ("failed",)]
+        print(table(rows))
+        for words in result.failed[:20]:
+            print(words)
+    return int(not result.flat)
 
 
 def _word(reached: bool | None) -> str:

@@ -78,6 +78,8 @@ def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
         say("no lab runs; start one: ./inv lab.up")
     for one in found:
         say(f"lab {one.name}: {one.state}, up {one.uptime:.0f} s, run {one.run}")
+        if one.problem:
+            say(f"  {one.problem}")
         show_domains(one.domains)
 
 

@@ -9,7 +9,7 @@ from lab.cli import checks, labs, parts, runs, traces
 
 def namespace() -> Collection:
     """The tasks as ``./inv --list`` shows them."""
-    top = Collection(parts.doctor, checks.run_tests, checks.run_bench)
+    top = Collection(parts.doctor, checks.run_bench, checks.run_soak)
     groups = {
         "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
                 labs.lab_console, labs.lab_exec, labs.lab_inject, runs.lab_run,
@@ -22,4 +22,7 @@ def namespace() -> Collection:
     }  # fmt: skip
     for name, tasks in groups.items():
         top.add_collection(Collection(name, *tasks))
+    tests = Collection("test", checks.run_faults)
+    tests.add_task(checks.run_tests, default=True)  # so that `test` alone is all of them
+    top.add_collection(tests)
     return top

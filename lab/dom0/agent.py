@@ -28,6 +28,8 @@ LARGEST_ANSWER = 24 << 20
 PIECE = 48 << 10
 #: Seconds in which the agent answers a simple question.
 ANSWER = 10.0
+#: Seconds that a file may take on its way, and bytes a second that it makes at least.
+TRANSFER, SLOWEST = 30.0, 256 << 10
 #: The agent has no event for a program's end: it is asked, at first quickly, then less often.
 FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.1
 #: Seconds for which one command may keep the agent for itself.
@@ -69,7 +71,7 @@ class Agent:
         """
         ident = secrets.randbelow(1 << 30)
         question = {"execute": "guest-sync-delimited", "arguments": {"id": ident}}
-        with _explained("answer", within):
+        with _explained("its answer", within):
             async with asyncio.timeout(within):
                 self._send(question, before=b"\xff")
                 while True:
@@ -114,7 +116,7 @@ class Agent:
         if stdin:
             request["input-data"] = base64.b64encode(stdin).decode()
         try:
-            return _field(await self.ask("guest-exec", request), "pid", int)
+            return _number(await self.ask("guest-exec", request), "pid", 1 << 31)
         except Dom0Error as error:
             if "Failed to execute child process" in error.message:
                 raise UsageError(f"dom0 has no program {quote(argv[0])}") from error
@@ -126,19 +128,22 @@ class Agent:
         if answer is None:
             return None
         signal = answer.get("signal")
-        status = -int(signal) if isinstance(signal, int) else _field(answer, "exitcode", int)
+        status = (
+            _number(answer, "exitcode", 255) if signal is None else -_number(answer, "signal", 127)
+        )
         return Result(tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data"))
 
     async def write_file(self, path: str, data: bytes) -> None:
         """Write a file in dom0; its folder must exist."""
         handle = await self.ask("guest-file-open", {"path": path, "mode": "w"})
+        deadline = Deadline(TRANSFER + len(data) / SLOWEST)
         try:
             for start in range(0, len(data), PIECE):
                 piece = base64.b64encode(data[start : start + PIECE]).decode()
                 written = await self.ask(
-                    "guest-file-write", {"handle": handle, "buf-b64": piece}, within=30.0
+                    "guest-file-write", {"handle": handle, "buf-b64": piece}, deadline.left()
                 )
-                if _field(written, "count", int) != len(data[start : start + PIECE]):
+                if _number(written, "count", PIECE) != len(data[start : start + PIECE]):
                     raise Dom0Error(f"dom0 took only a part of {path}: its memory is full?")
         finally:
             await self.ask("guest-file-close", {"handle": handle})
@@ -147,13 +152,14 @@ class Agent:
         """Read a file of dom0, at most ``largest`` bytes of it."""
         handle = await self.ask("guest-file-open", {"path": path, "mode": "r"})
         found = bytearray()
+        deadline = Deadline(TRANSFER + largest / SLOWEST)
         try:
             while len(found) < largest:
-                piece = await self.ask(
-                    "guest-file-read", {"handle": handle, "count": 2 * PIECE}, within=30.0
-                )
-                found += _data(piece, "buf-b64")
-                if piece.get("eof"):
+                wanted = {"handle": handle, "count": 2 * PIECE}
+                piece = await self.ask("guest-file-read", wanted, deadline.left())
+                more = _data(piece, "buf-b64")
+                found += more
+                if not more or piece.get("eof"):
                     break
         finally:
             await self.ask("guest-file-close", {"handle": handle})
@@ -251,19 +257,19 @@ def _explained(what: str, within: float) -> Any:
         ) from error
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise Dom0Error(f"dom0 went away during {what}") from error
-    except (ValueError, asyncio.LimitOverrunError) as error:
+    except (ValueError, RecursionError, asyncio.LimitOverrunError) as error:
         raise Dom0Error(f"dom0's agent answered nonsense to {what}") from error
 
 
-def _field(answer: Any, name: str, kind: type[int]) -> int:
+def _number(answer: Any, name: str, largest: int) -> int:
     value = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(value, kind):
-        raise Dom0Error(f"dom0's agent answered without {name}")
+    if not isinstance(value, int) or not 0 <= value <= largest:
+        raise Dom0Error(f"dom0's agent answered without a usable {name}")
     return value
 
 
-def _data(answer: Mapping[str, Any], name: str) -> bytes:
+def _data(answer: Any, name: str) -> bytes:
     try:
         return base64.b64decode(str(answer.get(name) or ""), validate=True)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise Dom0Error(f"dom0's agent answered nonsense in {name}") from error

@@ -13,7 +13,9 @@ from lab.util.terminal import escape
 #: Where guests and their configurations lie in dom0.
 GUESTS = "/lab/guests"
 #: A line of ``xl list``: name, id, memory in MiB, vCPUs, state letters, CPU seconds.
-_LINE = re.compile(r"^(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+([a-z-]{6})\s+(\d+\.\d+)\s*$")
+_LINE = re.compile(
+    r"^(\S{1,80}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) +([a-z-]{6}) +(\d{1,12}\.\d{1,6}) *$", re.ASCII
+)
 
 
 def parse_list(text: str) -> list[Domain]:

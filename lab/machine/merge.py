@@ -130,7 +130,7 @@ def _index(times: Path | None, guest: str, zero: float) -> Iterator[tuple[int, f
         return
     lines = _lines("times", times)
     header = next(lines, None)
-    hertz = re.search(rb"\d+", header.raw) if header else None
+    hertz = re.search(rb"\d{1,12}", header.raw) if header else None
     if not hertz or not int(hertz[0]):
         return
     entry = re.compile(re.escape(guest.encode()) + rb" (\d{1,18}) (\d{1,20})")

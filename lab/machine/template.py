@@ -124,7 +124,7 @@ def store(
     Raises:
         OSError: there is no room.
     """
-    work = root / f".new-{secrets.token_hex(6)}"
+    work, held = _begin(root)
     try:
         for name, source in parts.items():
             (work / name).parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +141,23 @@ def store(
     except BaseException:
         files.remove_tree(work)
         raise
+    finally:
+        os.close(held)
+
+
+def _begin(root: Path) -> tuple[Path, int]:
+    """A folder to make a template in, and its lock; what killed commands left of theirs goes."""
+    with files.locked(root.with_name("locks") / root.name):
+        for left in root.glob(".new-*"):
+            handle = files.try_lock(left)
+            if handle is not None:
+                files.remove_tree(left)
+                os.close(handle)
+        work = root / f".new-{secrets.token_hex(6)}"
+        work.mkdir(parents=True)
+        handle = files.try_lock(work)
+    assert handle is not None, "nobody else knows of it"
+    return work, handle
 
 
 def used(template: Template) -> None:

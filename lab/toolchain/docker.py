@@ -91,6 +91,7 @@ class DockerToolchain:
         tag: str,
         log: IO[bytes],
         keep_fds: Sequence[int] = (),
+        largest_file: int | None = None,
     ) -> Program:
         """Start a program in a container of its own; nothing of it needs us or the engine."""
         outcome.check_mounts(mounts)
@@ -104,6 +105,7 @@ class DockerToolchain:
             },
             mounts=mounts,
             env={outcome.TAG: tag},
+            largest_file=largest_file,
         )
         with self._launched(body, tag, argv, keep=True) as made:
             return DockerProgram(record_of(self._engine, made, tag))

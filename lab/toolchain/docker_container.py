@@ -42,7 +42,7 @@ def on_its_own(argv: Sequence[str], log: Path, locks: Sequence[Path]) -> dict[st
     A container cannot inherit a descriptor; the program takes flock(2) on the files itself and
     so holds them exactly as long as it lives, whatever becomes of us or of the engine.
     """
-    lines = [f"exec >>{LOG} 2>&1 </dev/null"]
+    lines = ["trap '' XFSZ", f"exec >>{LOG} 2>&1 </dev/null"]
     mounts = [Mount(log, LOG, writable=True)]
     for number, lock in enumerate(locks):
         inside, handle = LOCK.format(number), 9 - number
@@ -68,11 +68,12 @@ def spec(
     env: Mapping[str, str] | None = None,
     network: bool = False,
     remapped: bool = False,
+    largest_file: int | None = None,
 ) -> dict[str, Any]:
     """The body of ``POST /containers/create`` (Docker Engine API).
 
     ``remapped`` says that the engine gives containers other user ids than the host's unless
-    told not to: files would not be the user's.
+    told not to: files would not be the user's. ``largest_file``: bytes that one file may have.
     """
     return {
         "Image": image,
@@ -85,6 +86,7 @@ def spec(
         "HostConfig": _confinement(network) | {
             "Mounts": [_bind(mount) for mount in (*mounts, *program["mounts"])],
             "UsernsMode": "host" if remapped else "",
+            "Ulimits": _limits(largest_file),
         },
     } | ({} if network else {"Hostname": "lab"})  # fmt: skip
 
@@ -101,6 +103,12 @@ def _confinement(network: bool) -> dict[str, Any]:
         "Tmpfs": {"/tmp": _SCRATCH, "/var/tmp": _SCRATCH},
         "LogConfig": {"Type": "none"},
     }
+
+
+def _limits(largest_file: int | None) -> list[dict[str, Any]]:
+    if largest_file is None:
+        return []
+    return [{"Name": "fsize", "Soft": largest_file, "Hard": largest_file}]
 
 
 def _bind(mount: Mount) -> dict[str, Any]:

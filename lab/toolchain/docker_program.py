@@ -29,7 +29,7 @@ class DockerProgram:
     def __init__(self, record: ProgramRecord) -> None:
         self._record = record
         self._engine = Engine(record.engine)
-        self._process = HostProgram(replace(record, id=str(record.pid))) if record.pid else None
+        self._process = _process_of(record)
 
     @property
     def record(self) -> ProgramRecord:
@@ -68,6 +68,11 @@ class DockerProgram:
                 self._process.kill()
         with contextlib.suppress(ToolchainError):
             docker_sweep.remove_container(self._engine, self._record.id)
+
+
+def _process_of(record: ProgramRecord) -> HostProgram | None:
+    """Its first process; which container's it is the engine says, not its command line."""
+    return HostProgram(replace(record, id=str(record.pid), tag="")) if record.pid else None
 
 
 def machines(tag: str) -> list[DockerProgram]:

@@ -61,7 +61,7 @@ class HostProgram:
     def _pidfd(self) -> Iterator[int | None]:
         """A handle on the very process of the record, or ``None`` when it has ended.
 
-        The start time is compared after opening: what the handle is on cannot change then.
+        Start time and tag are compared after opening: what the handle is on cannot change then.
         """
         handle = _open(int(self._record.id))
         try:
@@ -71,8 +71,10 @@ class HostProgram:
                 os.close(handle)
 
     def _is_ours(self) -> bool:
-        started = process.start_time(int(self._record.id))
-        return self._record.boot_id == process.boot_id() and self._record.start_time == started
+        record, pid = self._record, int(self._record.id)
+        same = record.boot_id == process.boot_id() and record.start_time == process.start_time(pid)
+        words = process.arguments(pid) if same and record.tag else []
+        return same and (not words or record.tag.encode() in words)
 
 
 def tagged(tag: str) -> list[HostProgram]:

@@ -76,6 +76,7 @@ class Sandbox:
         tag: str,
         log: IO[bytes],
         keep_fds: Sequence[int] = (),
+        largest_file: int | None = None,
     ) -> Program:
         """Start a program; it has ended when everything that it started has ended too."""
         outcome.check_mounts(mounts)
@@ -93,6 +94,8 @@ class Sandbox:
             os.close(tell)
             tell = -1
             record = _record(self._door, tag, _child(told), starter, argv, log)
+            if largest_file is not None:
+                process.limit_files(int(record.id), largest_file)
             return HostProgram(record, starter)
         finally:
             # The program waits for ``go`` to close: it is known before it does anything.

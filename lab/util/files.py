@@ -121,11 +121,13 @@ def remove_tree(path: Path) -> None:
 
 
 def try_lock(path: Path) -> int | None:
-    """Take an exclusive lock on ``path`` (made if missing); ``None`` if somebody holds it.
+    """Take an exclusive lock on ``path`` (a folder, or a file that is made if missing).
 
-    The descriptor is the caller's to close; the lock lives as long as any copy of it.
+    ``None`` if somebody holds it. The descriptor is the caller's to close; the lock lives as
+    long as any copy of it.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    how = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    handle = os.open(path, how | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

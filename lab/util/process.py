@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -95,7 +97,10 @@ def spawn(
     env: Mapping[str, str] | None = None,
     keep_fds: Sequence[int] = (),
 ) -> Child:
-    """Start a program that goes on when this process ends. Its output goes to ``log_to``."""
+    """Start a program that goes on when this process ends. Its output goes to ``log_to``.
+
+    A file that may not grow is no end for it: SIGXFSZ is ignored, as it is in Python.
+    """
     log.debug("spawn: %s", shlex.join(argv))
     return subprocess.Popen(
         list(argv),
@@ -105,7 +110,25 @@ def spawn(
         stderr=log_to,
         pass_fds=tuple(keep_fds),
         start_new_session=True,
+        restore_signals=False,
     )
+
+
+def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
+    """Run a program whose words are for people: they go to our standard error as they come.
+
+    It has our whole environment, and no limit of time: a person is watching. Its exit status.
+    """
+    log.debug("attend: %s", shlex.join(argv))
+    with subprocess.Popen(
+        list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=sys.stderr
+    ) as child:
+        try:
+            return child.wait()
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
 
 
 def reap(child: Child, seconds: float) -> int | None:
@@ -114,6 +137,11 @@ def reap(child: Child, seconds: float) -> int | None:
         return child.wait(seconds)
     except subprocess.TimeoutExpired:
         return None
+
+
+def limit_files(pid: int, largest: int) -> None:
+    """Let a process, and what it starts, write no file beyond ``largest`` bytes (prlimit(2))."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
 
 
 def boot_id() -> str:
@@ -132,6 +160,15 @@ def start_time(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def arguments(pid: int) -> list[bytes]:
+    """The arguments of a process (proc_pid_cmdline(5)); none if it has ended or is ending."""
+    try:
+        text = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return text.split(b"\0") if text else []
 
 
 def running() -> Iterator[tuple[int, list[bytes]]]:

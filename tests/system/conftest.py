@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from lab.store import cache_root
-from system import guests
+from system import guests, wild
 from system.world import LONGEST, ROOT, World
 
 HERE = Path(__file__).parent
@@ -83,7 +83,7 @@ def write_labs(path: Path, **more: Any) -> None:
     Everything is read as text, ``on`` too.
     """
     data: dict[str, Any] = yaml.load((ROOT / "labs.yaml").read_text(), yaml.BaseLoader)
-    data["guests"] |= guests.GUESTS | more
-    data["labs"] |= guests.LABS
+    data["guests"] |= guests.GUESTS | wild.GUESTS | more
+    data["labs"] |= guests.LABS | wild.LABS
     data["matrices"] |= guests.MATRICES
     path.write_text(yaml.safe_dump(data, allow_unicode=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.api import Context
 from lab.images import deb, dom0, newc
+from system import wild
 
 #: What a guest may try on the terminal of who watches it: title, clipboard, a report that
 #: types into the shell, 8-bit controls.
@@ -268,6 +269,7 @@ TEXTS = {
     "forger": FORGER,
     "liar": LIAR,
     "burst": BURST,
+    "wild": wild.WILD,
     "broken": "int main(void) { oops }",
 }
 

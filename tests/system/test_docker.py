@@ -138,6 +138,7 @@ def test_a_lab_in_its_container(world: World) -> None:
 
 def check_confinement(look: dict[str, Any]) -> None:
     host = look["HostConfig"]
+    assert [one["Name"] for one in host["Ulimits"]] == ["fsize"]
     assert look["Config"]["User"] == f"{os.getuid()}:{os.getgid()}"
     assert (host["Privileged"], host["CapDrop"], host["CapAdd"]) == (False, ["ALL"], None)
     assert (host["NetworkMode"], host["ReadonlyRootfs"]) == ("none", True)
@@ -146,6 +147,7 @@ def check_confinement(look: dict[str, Any]) -> None:
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
     assert fields["NoNewPrivs"] == "1"
+    assert int(fields["SigIgn"], 16) >> signal.SIGXFSZ - 1 & 1, "a full file would end it"
     # The engine's filter, and QEMU's own (-sandbox on).
     assert int(fields.get("Seccomp_filters", "2")) >= 2
 

@@ -192,6 +192,22 @@ def test_what_was_started_but_not_recorded_is_found(
     assert run.manifest()["life"] == rundir.INTERRUPTED
 
 
+def test_a_machine_whose_folder_is_gone_is_ended(
+    lab: LabDir, run: RunDir, machine: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    """Somebody cleaned the folder away while the lab ran: nobody can reach its machine."""
+    child = machine()
+    prepare(lab, run)
+    lab.record(program=asdict(record_of(child)), state=State.GUESTS)
+    assert live.sweep() == []
+    shutil.rmtree(lab.path)
+    assert "was removed while it ran" in live.sweep()[0]
+    assert child.wait(10) == -signal.SIGKILL
+    assert live.sweep() == []
+    with live.claimed(lab, "one", "lab.up"):
+        assert live.sweep() == []
+
+
 def test_a_lab_that_runs_is_left_alone(
     lab: LabDir, run: RunDir, machine: Callable[[], subprocess.Popen[bytes]]
 ) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,11 @@ from lab.rundir import LabDir
 
 
 @pytest.fixture
-def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A runtime folder with a short path."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "access", lambda *_: True)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", ".")
-    return tmp_path
+    with tempfile.TemporaryDirectory(prefix="xl-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
 
 
 def test_a_new_run_is_the_latest(tmp_path: Path) -> None:

@@ -104,9 +104,10 @@ def test_what_killed_builders_left_is_removed(tmp_path: Path) -> None:
     same, dead, alive = entry_key("kind", {"a": 2}), "0" * 64, "1" * 64
     for key in (same, dead, alive):
         (tmp_path / "store" / "kind" / f".new-{key[:16]}-x" / "files").mkdir(parents=True)
+    (tmp_path / "store" / "kind" / ".gone-0" / "files").mkdir(parents=True)
     with files.locked(tmp_path / "store" / "locks" / f"kind-{alive[:16]}"):
         store.make("kind", {"a": 2}, write())
-    left = [path.name for path in (tmp_path / "store" / "kind").glob(".new-*")]
+    left = [path.name for path in (tmp_path / "store" / "kind").glob(".*-*")]
     assert left == [f".new-{alive[:16]}-x"]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -220,3 +223,59 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     """To its end, and no more than was asked for."""
     assert talk(tmp_path, good, lambda agent: agent.read_file("/f")) == b"data"
     assert talk(tmp_path, good, lambda agent: agent.read_file("/f", largest=2)) == b"da"
+
+
+ANYTHING: list[Any] = [None, True, -1, 1 << 70, 0.5, "text", [], [1], {}, {"count": 1}, "A" * 70000]
+FIELDS = ("pid", "exited", "exitcode", "signal", "out-data", "err-data", "count", "eof", "buf-b64")
+
+
+def liar(seed: int) -> Reply:
+    """An agent that synchronises, then answers what it likes: wrong kinds, huge, deep, never."""
+    rng = random.Random(seed)
+
+    def reply(question: dict[str, Any]) -> bytes | None:
+        if question["execute"] == "guest-sync-delimited" or rng.random() < 0.4:
+            return good(question)
+        match rng.randrange(6):
+            case 0:
+                return line({name: rng.choice(ANYTHING) for name in FIELDS if rng.random() < 0.6})
+            case 1:
+                return line(rng.choice(ANYTHING))
+            case 2:
+                return b"[" * 100_000 + b"\n"
+            case 3:
+                return rng.randbytes(300) + b"\n"
+            case 4:
+                return json.dumps({"error": rng.choice(ANYTHING)}).encode() + b"\n"
+            case _:
+                return None if rng.random() < 0.2 else b"hang up"
+
+    return reply
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_agents_that_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Whatever it says, every question ends in time, in a result or in the one kind of error."""
+    monkeypatch.setattr(dom0, "ANSWER", 0.3)
+    monkeypatch.setattr(dom0, "TRANSFER", 0.3)
+    reply = liar(seed)
+
+    async def use(agent: dom0.Agent) -> None:
+        match seed % 3:
+            case 0:
+                await agent.run(["xl", "list"], within=0.3)
+            case 1:
+                await agent.write_file("/x", b"data" * 50_000)
+            case _:
+                await agent.read_file("/x", largest=300_000)
+
+    began = time.monotonic()
+    with contextlib.suppress(Dom0Error):
+        talk(tmp_path, reply, use)
+    assert time.monotonic() - began < 12
+
+
+def test_a_file_without_end_and_without_bytes(tmp_path: Path) -> None:
+    """Pieces that are empty and never the last one do not keep us."""
+    reply = but("guest-file-read", line({"count": 0, "eof": False, "buf-b64": ""}))
+    assert talk(tmp_path, reply, lambda agent: agent.read_file("/x")) == b""

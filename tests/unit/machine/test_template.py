@@ -11,6 +11,7 @@ import pytest
 
 from lab.machine import template
 from lab.machine.template import Damaged, Template
+from lab.util import files
 
 KEY = "0123456789abcdef" * 4
 SIZE = 16 << 20
@@ -139,3 +140,16 @@ def test_set_aside_and_cleaned(stored: Template) -> None:
     assert template.everything(root) == []
     assert template.clean(root) > 0
     assert not root.exists()
+
+
+def test_what_killed_commands_left_is_removed(stored: Template, tmp_path: Path) -> None:
+    """A half-made template goes when the next one is stored; one that is being made stays."""
+    root = stored.path.parent
+    for name in (".new-dead", ".new-alive"):
+        (root / name).mkdir()
+    handle = files.try_lock(root / ".new-alive")
+    assert handle is not None
+    (tmp_path / "state").write_bytes(b"x")
+    template.store(root, "f" * 64, {"state": tmp_path / "state"}, 1, {})
+    os.close(handle)
+    assert sorted(path.name for path in root.glob(".*")) == [".new-alive"]

@@ -195,6 +195,16 @@ def test_network_is_asked_for(tmp_path: Path) -> None:
     assert body["HostConfig"]["NetworkMode"] == "host"
 
 
+def test_files_of_a_container_have_a_largest_size() -> None:
+    """As setrlimit(2) has it, in bytes; without a limit there is none."""
+    program: dict[str, Any] = {"Entrypoint": [], "Cmd": [], "mounts": []}
+    body = container.spec("image", program, user="0:0", labels={}, largest_file=12345)
+    wanted = [{"Name": "fsize", "Soft": 12345, "Hard": 12345}]
+    assert body["HostConfig"]["Ulimits"] == wanted
+    body = container.spec("image", program, user="0:0", labels={})
+    assert body["HostConfig"]["Ulimits"] == []
+
+
 def test_a_started_program_takes_its_lock_itself(tmp_path: Path) -> None:
     """The shell line of a container, run here: it locks, logs, and becomes the program."""
     log, lock = tmp_path / "log", tmp_path / "lock"

@@ -16,8 +16,10 @@ from lab.util import process
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen(["sleep", "60"])
+    child = subprocess.Popen(["sh", "-c", "read _", "tag"], stdin=subprocess.PIPE)
     yield child
+    assert child.stdin
+    child.stdin.close()
     child.kill()
     child.wait()
 
@@ -38,11 +40,13 @@ def test_a_running_program_is_alive_and_killed(sleeper: subprocess.Popen[bytes])
     assert sleeper.wait(5) == -9
 
 
-@pytest.mark.parametrize("change", [{"start_time": 1}, {"boot_id": "another"}])
+@pytest.mark.parametrize(
+    "change", [{"start_time": 1}, {"boot_id": "another"}, {"tag": "another lab's"}]
+)
 def test_a_stranger_with_the_same_pid_is_left_alone(
     sleeper: subprocess.Popen[bytes], change: dict[str, object]
 ) -> None:
-    """The pid was given to somebody else, or the host was started again."""
+    """The pid was given to somebody else, the host was started again, or it is another lab's."""
     program = HostProgram(dataclasses.replace(record(sleeper), **change))  # type: ignore[arg-type]
     assert not program.alive()
     assert program.wait(0)
@@ -53,7 +57,7 @@ def test_a_stranger_with_the_same_pid_is_left_alone(
 def test_wait_returns_at_the_end_not_after_the_timeout() -> None:
     """Waiting is on the process itself."""
     child = subprocess.Popen(["sleep", "0.2"])
-    program = HostProgram(record(child), child)
+    program = HostProgram(dataclasses.replace(record(child), tag=""), child)
     before = time.monotonic()
     assert not program.wait(0.01)
     assert program.wait(20)

@@ -113,3 +113,28 @@ def test_runs_in_a_thread_too() -> None:
     for thread in threads:
         thread.join(10)
     assert found == [b"x\n"] * 4
+
+
+def test_files_have_a_largest_size(tmp_path: Path) -> None:
+    """A program that may write no more lives on, and what it wrote until then is there."""
+    script = "dd if=/dev/zero of=$0 bs=1000 count=20; echo it lives"
+    hold, go = os.pipe()
+    with (tmp_path / "log").open("wb") as log:
+        argv = ["sh", "-c", f"read _ </dev/fd/{hold}; {script}", str(tmp_path / "out")]
+        child = process.spawn(argv, log_to=log, keep_fds=[hold])
+    process.limit_files(child.pid, 12_500)
+    os.write(go, b"\n")
+    assert child.wait(20) == 0
+    assert (tmp_path / "out").stat().st_size == 12_500
+    assert "it lives" in (tmp_path / "log").read_text()
+
+
+def test_people_hear_a_program_as_it_goes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Both its outputs are words for people: standard output is for results. Its status counts."""
+    argv = ["sh", "-c", "echo out; echo err >&2; exit 7"]
+    assert process.attend(argv, env=os.environ, cwd=tmp_path) == 7
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.split() == ["out", "err"]

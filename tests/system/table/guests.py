@@ -1,0 +1,88 @@
+"""Guests and dom0s that hang, halt, reset, crash or say what they should not."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from system import wild
+from system.conftest import write_labs
+from system.world import World
+
+#: A boot and an orderly end take no longer than this on a busy machine, in seconds.
+SLACK = 60.0
+
+
+def stops(world: World, number: int) -> None:
+    """The guest that stopped is named, with what became of its domain; exit 1, in time."""
+    way = list(wild.WAYS)[number % len(wild.WAYS)]
+    began = time.monotonic()
+    virtual = number // len(wild.WAYS) % 2 == 1  # a second of it may take many of ours
+    clock = ("--clock", "virtual" if virtual else "host")
+    said = json.loads(world.run("lab.run", f"wild-{way}", *clock, "--json", status=1).out)
+    assert said["layer"] == "guest", said
+    assert f"wild-{way}" in said["reason"], said
+    assert wild.WAYS[way] in said["reason"], said
+    assert any(f"wild: {way}" in line for line in said["tail"]), said
+    assert time.monotonic() - began < (5 * SLACK if virtual else SLACK)
+
+
+#: What is done to dom0 from inside.
+ENDS = ("kill -STOP -1", "echo c >/proc/sysrq-trigger")
+
+
+def dom0_hangs(world: World, number: int) -> None:
+    """A dom0 that hangs or panics is named in time; the lab can be stopped as ever."""
+    line = ENDS[number % len(ENDS)]
+    world.run("lab.up", "hello")
+    try:
+        began = time.monotonic()
+        said = world.start("lab.exec", "hello", f"sh -c '{line}'", "--timeout", "5").end()
+        assert "Traceback" not in said.err
+        assert said.status in (3, 4), said  # QEMU ends when dom0 panics
+        assert re.search(r"\[(dom0|qemu)\]", said.err), said.err
+        status = world.start("lab.status").end()
+        assert "Traceback" not in status.err
+        assert "hello" in status.out + status.err
+        assert time.monotonic() - began < SLACK
+    finally:
+        began = time.monotonic()
+        world.run("lab.down", "hello")
+    assert time.monotonic() - began < SLACK
+
+
+def hostile_output(world: World, number: int) -> None:
+    """Whatever a guest prints: raw in its log, harmless when shown, and no verdict but its own.
+
+    It prints ``wild: PASS`` and words of Xen's and dom0's; what is expected is something else.
+    """
+    name = "wild-hostile"
+    file = world.folder / "hostile.yaml"
+    _write(file, **{name: wild.guest(f"hostile{number}")})
+    said = world.run("lab.run", name, "--labs", str(file), "--json", status=1)
+    found = json.loads(said.out)
+    assert found["layer"] == "guest", found
+    assert "'never to be seen' was not seen" in found["reason"]
+    raw = Path(found["run"], "console", f"{name}.log").read_bytes()
+    assert raw.endswith(b"the end of it\r\n") or b"the end of it" in raw
+    assert any(byte in raw for byte in (0x1B, 0x9B, 0xFF)), "it was hostile, raw"
+    shown = world.run("lab.logs", name).out + world.run("lab.logs", name, "--on", name).out
+    for text in (shown, said.out, said.err):
+        _harmless(text)
+
+
+def _write(file: Path, **guests: Any) -> None:
+    write_labs(file, **guests)
+    text = file.read_text()
+    for name in guests:
+        lab = json.dumps(wild.lab(name, within="6s"))
+        text = text.replace("\nlabs:\n", f"\nlabs:\n  {name}: {lab}\n", 1)
+    file.write_text(text)
+
+
+def _harmless(text: str) -> None:
+    bad = {char for char in text if not (char.isprintable() or char in "\n\t")}
+    assert not bad, f"these reach a terminal: {bad!r}"

@@ -1,0 +1,99 @@
+"""A row of the fault table: a fault, how often it is injected, and what came of it.
+
+``./inv test`` injects each fault ``ci`` times, ``./inv test.faults --full`` ``full`` times. Rows
+whose ``ci`` is 0 are there tested by tests of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pytest
+
+from system.world import World
+
+#: Says ``full`` if the table is to run at full size; and the folder for its results, a file of
+#: JSON each, written anew after each time: who interrupts the table keeps what was counted.
+SIZE, RESULTS = "LAB_FAULTS", "LAB_FAULT_RESULTS"
+_HERE = str(Path(__file__).parent)
+#: Of a failure's words so many characters are kept.
+LONGEST_WORDS = 2000
+
+
+def full() -> bool:
+    """Whether the table runs at full size."""
+    return os.environ.get(SIZE) == "full"
+
+
+@dataclass(frozen=True)
+class Row:
+    """``inject`` does it for the n-th time, and asserts what must hold."""
+
+    name: str
+    ci: int
+    full: int
+    inject: Callable[[World, int], None]
+
+    @property
+    def times(self) -> int:
+        return self.full if full() else self.ci
+
+
+@dataclass
+class Count:
+    """What came of a row. ``failed``: the words of each failure; ``seconds`` for all."""
+
+    row: str
+    wanted: int
+    done: int = 0
+    held: int = 0
+    failed: list[str] = field(default_factory=list)
+    skipped: str = ""
+    seconds: float = 0.0
+
+
+def injected(row: Row, world: World) -> Count:
+    """Inject a fault as often as is due; a failure does not end it, what it left is cleared."""
+    count, began = Count(row.name, row.times), time.monotonic()
+    for number in range(row.times):
+        try:
+            row.inject(world, number)
+            held = not (left := world.left())
+            words = "" if held else f"left behind: {', '.join(left)}"
+        except pytest.skip.Exception as skip:
+            count.skipped = str(skip)
+            break
+        except (Exception, pytest.fail.Exception) as error:
+            held, words = False, _words(error)
+        count.done += 1
+        count.held += held
+        count.seconds = time.monotonic() - began
+        if not held:
+            count.failed.append(f"time {number}: {words}")
+            if world.left():
+                world.clear()
+        keep(count)
+    keep(count)
+    return count
+
+
+def keep(count: Count) -> None:
+    """Write what was counted so far, if anybody wants it."""
+    if folder := os.environ.get(RESULTS):
+        name = re.sub(r"\W+", "-", count.row)
+        Path(folder, f"{name}.json").write_text(json.dumps(asdict(count)))
+
+
+def _words(error: BaseException) -> str:
+    """What failed, and in which line of ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next((one for one in reversed(frames) if one.filename.startswith(_HERE)), frames[-1])
+    what = str(error) or where.line or ""
+    return f"{Path(where.filename).name}:{where.lineno}: {what[:LONGEST_WORDS]}"

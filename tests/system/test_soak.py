@@ -1,0 +1,17 @@
+"""`./inv soak`, at its CI size: labs in every way, and nothing grows."""
+
+from __future__ import annotations
+
+import json
+
+from lab.bench.soak import WAYS
+from system.world import World
+
+
+def test_nothing_grows(world: World) -> None:
+    """Each way at least once; what it says is what it did."""
+    count = len(WAYS) + 3
+    said = json.loads(world.run("soak", "--count", str(count), "--json").out)
+    assert said["flat"], said
+    assert said["labs"] == count
+    assert said["last"]["processes"] == 0

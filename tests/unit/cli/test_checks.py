@@ -1,0 +1,50 @@
+"""The tasks of the project itself."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.cli import checks
+from lab.util import process
+
+ROW = {"row": "a fault", "wanted": 3, "done": 3, "held": 3, "failed": [], "skipped": "",
+       "seconds": 1.5}  # fmt: skip
+BAD = ROW | {"row": "another", "held": 1, "failed": ["time 0: it\nfell over", "time 2: again"]}
+#: What the task is beneath its wrapping for Invoke.
+run_faults = inspect.unwrap(checks.run_faults.body)
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [([ROW], 0), ([ROW, BAD], 1), ([], 1), ([ROW | {"done": 2, "held": 2}], 1),
+     ([ROW | {"done": 0, "held": 0, "skipped": "only root can"}], 0)],
+)  # fmt: skip
+def test_the_fault_table_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    rows: list[dict[str, Any]], status: int,
+) -> None:  # fmt: skip
+    """What held is a 0; a failure, a row that was cut off, or none at all a 1."""
+
+    def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
+        assert "-k" in argv
+        assert env["LAB_FAULTS"] == "full"
+        for number, row in enumerate(rows):
+            Path(env["LAB_FAULT_RESULTS"], f"{number}.json").write_text(json.dumps(row))
+            os.utime(Path(env["LAB_FAULT_RESULTS"], f"{number}.json"), (number, number))
+        assert (cwd / "tests").is_dir()
+        return 0
+
+    monkeypatch.setattr(process, "attend", attend)
+    assert run_faults(full=True, only="fault") == status
+    said = capsys.readouterr().out
+    assert all(row["row"] in said for row in rows)
+    assert ("it fell over" in said) == (BAD in rows)
+    assert run_faults(full=True, only="fault", json=True) == status
+    assert json.loads(capsys.readouterr().out) == rows
