@@ -72,7 +72,8 @@ async def to_dom0(
 ) -> asyncio.Task[None] | None:
     """Have dom0 ready, the machine standing still; what is still being stored, if anything.
 
-    ``own``: with memory of its own, so that it can be stored again when it has guests.
+    ``cold``: really boot it; on the host's clock it is not stored either. ``own``: with memory
+    of its own, so that it can be stored again when it has guests.
     """
     parts = parts_of(plan, prepared)
     key = fingerprint.key(parts)
@@ -84,6 +85,8 @@ async def to_dom0(
             await restore(session, plan, prepared, lock, say, stored, own=own)
             return None
     await _boot(session, plan, prepared, lock, say)
+    if cold and plan.machine.clock is Clock.HOST:
+        return None
     frozen = await _freeze(session, plan)
     about = {"lab": plan.lab.name, "clock": plan.machine.clock, "made of": parts}
     if plan.machine.clock is Clock.HOST:

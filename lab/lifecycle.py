@@ -76,9 +76,12 @@ async def boot(
     cold: bool = False,
     stored: Template | None = None,
 ) -> None:
-    """From off to guests that run. ``cold``: not out of a template; ``stored``: out of this."""
+    """From off to guests that run. ``stored``: out of this template.
+
+    ``cold``: really booted; on the host's clock no template is used or made.
+    """
     how = session, plan, prepared, lock, say
-    key = booting.with_guests(plan, prepared)
+    key = "" if cold else booting.with_guests(plan, prepared)
     storing: list[asyncio.Task[None] | None] = []
     try:
         if key and not stored and not cold:
