@@ -24,8 +24,9 @@ RUNSTATE, RUNNING, RUNNABLE, BLOCKED = 0x21001, 0, 1, 2
 CPU_CHANGE = 0x1F003
 MHZ = 62.5
 #: From the moment at which Xen lets a vCPU run to the guest's first record, in microseconds:
-#: the rest of Xen's way out, the interrupt, the ticks that were slept over.
-FIRST_RECORD = 60.0
+#: the rest of Xen's way out, the interrupt, the ticks that were slept over. That is 99 of 100;
+#: for the others an interrupt of Xen or dom0 came between.
+FIRST_RECORD, LAST_RECORD = 60.0, 500.0
 
 
 class Record(NamedTuple):
@@ -133,6 +134,7 @@ def test_xen_and_the_guest_agree_about_every_wake_up(periodic: Run) -> None:
     assert woken >= 2000
     assert silent > woken
     assert sum(delay <= FIRST_RECORD for delay in delays) >= 0.99 * len(delays) > 2000
+    assert max(delays) <= LAST_RECORD
 
 
 def test_clocks_are_related(periodic: Run) -> None:
