@@ -26,6 +26,7 @@ def run_tests(unit: bool = False, only: str = "") -> int:
     tests = _tests()
     quick_first = [*sorted(tests.glob("test_*.py")), tests / "unit", tests / "system"]
     argv = [sys.executable, "-m", "pytest", *map(str, quick_first), "--rootdir", str(tests.parent)]
+    argv += ["--durations=20", "--durations-min=5"]
     argv += ["-m", "not system"] if unit else []
     argv += ["-k", only] if only else []
     os.chdir(tests.parent)
