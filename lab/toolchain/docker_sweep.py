@@ -59,6 +59,7 @@ def mark(where: str) -> bool:
     if where in noted:
         return False
     files.write_atomic(_marks(), "".join(f"{one}\n" for one in (*noted, where)))
+    _marks().chmod(0o600)
     return True
 
 

@@ -167,6 +167,7 @@ def test_compilers_errors_are_shown(world: World, labs: Path) -> None:
     assert re.search(r"keyhandler\.c:\d+:\d+: error: .nothing_like_this. undeclared", said.err)
 
 
+@pytest.mark.usefixtures("labs_boot")
 def test_another_version_is_refused_unless_forced_and_its_crash_is_explained(
     world: World, labs: Path
 ) -> None:
