@@ -17,7 +17,7 @@ from lab.live import Live
 from lab.machine import interactive, quota
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
-from lab.model import Domain, GuestImage, GuestSpec, State
+from lab.model import Domain, GuestImage, GuestSpec, Lab, State
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.toolchain import adopt
@@ -48,7 +48,7 @@ def status(context: Context, name: str | None = None) -> list[Status]:
 def list_labs(context: Context) -> list[Status]:
     """The labs of labs.yaml, with their state."""
     clean(context)
-    return [_listed(context, lab.name) for lab in context.labs().labs.values()]
+    return [_listed(context, lab) for lab in context.labs().labs.values()]
 
 
 def execute(context: Context, name: str, line: str, within: float = 60.0) -> Result:
@@ -157,11 +157,10 @@ def _any_status(found: Live) -> Status:
         return Status(found.name, found.state, run=found.run.path, problem=error.message)
 
 
-def _listed(context: Context, name: str) -> Status:
-    lab = context.labs().labs[name]
-    found = live.find(context.lab_dir(name))
+def _listed(context: Context, lab: Lab) -> Status:
+    found = live.find(context.lab_dir(lab.name))
     return Status(
-        name,
+        lab.name,
         found.state if found else State.OFF,
         run=found.run.path if found else None,
         guests=[guest.name for guest in lab.guests],
