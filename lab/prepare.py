@@ -121,10 +121,14 @@ class Workshop:
     def _sources(self) -> freertos.Sources:
         packages = self.packages()
         tarballs = self.supplies.packages(KERNEL)
-        kernel = sources.freertos_kernel(self.store, self.toolchain, tarballs)
-        headers = sources.xen_headers(self.store, self.toolchain, packages)
+        keys = {
+            "kernel": sources.freertos_kernel_key(tarballs),
+            "headers": sources.xen_headers_key(packages),
+        }
         return freertos.Sources(
-            kernel.path, headers.path, {"kernel": kernel.key, "headers": headers.key}
+            keys,
+            lambda: sources.freertos_kernel(self.store, self.toolchain, tarballs).path,
+            lambda: sources.xen_headers(self.store, self.toolchain, packages).path,
         )
 
     def xen_source(self) -> list[Package]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,14 @@ RECORD = 16
 
 @dataclass(frozen=True)
 class Sources:
-    """What guests are compiled against: folders, and the keys that name their content."""
+    """What guests are compiled against: the keys that name it, and its folders.
 
-    kernel: Path
-    headers: Path
+    The folders are made, or looked at, when something is really compiled.
+    """
+
     keys: Mapping[str, str]
+    kernel: Callable[[], Path]
+    headers: Callable[[], Path]
 
 
 def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources) -> GuestImage:
@@ -84,7 +87,7 @@ def _application(
     def compile_into(out: Path) -> None:
         mounts = [
             Mount(port, PORT), Mount(app.app, f"{APP}/{app.app.name}"),
-            Mount(tree or sources.kernel, KERNEL), Mount(sources.headers, HEADERS),
+            Mount(tree or sources.kernel(), KERNEL), Mount(sources.headers(), HEADERS),
             Mount(out, OUT, writable=True),
         ]  # fmt: skip
         argv = [
@@ -125,7 +128,7 @@ def _project(
     def compile_into(out: Path) -> None:
         copy = out / ".project"
         shutil.copytree(project.project, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
-        mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers, HEADERS)]
+        mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
         env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
         env |= dict(word.split("=") for word in _trace_options(guest))
         _compile(toolchain, guest.name, list(project.build), mounts, SOURCE, env)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.errors import ImageError
 from lab.model import Mount, Package, Toolchain
-from lab.store import Entry, Store
+from lab.store import Entry, Store, entry_key
 
 #: Debian carries a FreeRTOS kernel (V9.0.0) inside this source package, in this folder.
 FREERTOS_PACKAGE = "micropython"
@@ -18,8 +18,9 @@ FREERTOS_FILES = ("License", "Source/*.c", "Source/include", "Source/portable/Me
 
 XEN_HEADERS_PACKAGE = "libxen-dev"
 
-#: The kind of the kernel's store entry.
+#: The kinds of their store entries.
 KERNEL_KIND = "freertos-kernel"
+HEADERS_KIND = "xen-headers"
 
 
 def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
@@ -47,15 +48,29 @@ def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Packa
     return store.make(KERNEL_KIND, _inputs(tarball, FREERTOS_FILES), build)
 
 
+def freertos_kernel_key(packages: Sequence[Package]) -> str:
+    """The key of what :func:`freertos_kernel` makes of them."""
+    return entry_key(KERNEL_KIND, _inputs(_one(packages, ".orig.tar"), FREERTOS_FILES))
+
+
 def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
     """An entry with ``usr/include/xen``, out of the package ``libxen-dev``."""
-    package = _one([p for p in packages if p.name == XEN_HEADERS_PACKAGE], ".deb")
+    package = _headers_package(packages)
 
     def build(into: Path) -> None:
         mounts = [Mount(package.path, "/in/package"), Mount(into, "/out", writable=True)]
         toolchain.run(["dpkg-deb", "--extract", "/in/package", "/out"], mounts=mounts)
 
-    return store.make("xen-headers", _inputs(package), build)
+    return store.make(HEADERS_KIND, _inputs(package), build)
+
+
+def xen_headers_key(packages: Sequence[Package]) -> str:
+    """The key of what :func:`xen_headers` makes of them."""
+    return entry_key(HEADERS_KIND, _inputs(_headers_package(packages)))
+
+
+def _headers_package(packages: Sequence[Package]) -> Package:
+    return _one([p for p in packages if p.name == XEN_HEADERS_PACKAGE], ".deb")
 
 
 def _one(packages: Sequence[Package], part: str) -> Package:
