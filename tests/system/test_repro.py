@@ -67,22 +67,50 @@ def test_a_cold_run_is_the_same_as_one_out_of_a_template(world: World) -> None:
     assert summary(world, "hello", "--cold")["digest"] == summary(world, "hello")["digest"]
 
 
-def test_verify_shows_the_first_line_that_differs(world: World) -> None:
-    """One character of a guest's source is another run."""
-    first = summary(world, "hello")["run"]
-    assert "bit for bit" in world.run("lab.run", "--verify", first).err
+@pytest.fixture
+def changed_hello(world: World) -> Iterator[None]:
+    """One character of a guest's source is another one."""
     images = world.folder / "images"
     original = images.readlink()
     source = "freertos/apps/hello/main.c"
+    images.unlink()
     try:
-        images.unlink()
         shutil.copytree(original, images)
         file = images / source
         file.write_text(file.read_text().replace("hello from", "hallo from"))
-        said = world.run("lab.run", "--verify", first, status=1)
+        yield
     finally:
         shutil.rmtree(images)
         images.symlink_to(original)
+
+
+def test_verify_shows_the_first_line_that_differs(
+    world: World, request: pytest.FixtureRequest
+) -> None:
+    """One character of a guest's source is another run."""
+    first = summary(world, "hello")["run"]
+    assert "bit for bit" in world.run("lab.run", "--verify", first).err
+    request.getfixturevalue("changed_hello")
+    said = world.run("lab.run", "--verify", first, status=1)
     assert "not made of the same guest hello" in said.err
     assert "- task 1: hello from FreeRTOS" in said.err
     assert "+ task 1: hallo from FreeRTOS" in said.err
+
+
+def test_it_is_the_published_run(world: World) -> None:
+    """This machine gives what stands in labs.lock, if the archive has not moved on."""
+    said = world.run("lab.run", "hello", "--json").out
+    manifest = RunDir(Path(json.loads(said)["run"])).manifest()
+    if manifest["lock"]["drift"]:
+        pytest.skip("the archive has not the locked versions any more")
+    assert json.loads(said)["published"] == "same"
+    again = world.run("lab.run", "hello", "--published")
+    assert "the same as the published one, bit for bit" in again.err
+
+
+def test_it_is_not_the_published_run(world: World, changed_hello: None) -> None:
+    """It says what is not the same, and where the runs part."""
+    del changed_hello
+    said = world.run("lab.run", "hello", "--published", status=1).err
+    assert "not made of the same guest hello" in said
+    assert "- task 1: hello from FreeRTOS" in said
