@@ -27,6 +27,8 @@ def test_the_labs_that_ship_pass(world: World, name: str) -> None:
     assert manifest["verdict"] == "pass"
     assert manifest["life"] == "finished"
     assert all(len(image["sha256"]) == 64 for image in manifest["images"].values())
+    kept = {path.stem for path in Path(str(said["run"]), "guest").glob("*.elf")}
+    assert kept == set(manifest["guests"]), "what a debugger needs"
 
 
 def test_up_and_down_again(world: World) -> None:
