@@ -188,6 +188,8 @@ def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.Run
 
 
 def _wanted(request: pytest.FixtureRequest) -> _Wanted:
+    from lab.util.environment import switched_on
+
     marker = request.node.get_closest_marker("lab")
     words: tuple[Any, ...] = marker.args if marker else ()
     options: Mapping[str, Any] = marker.kwargs if marker else {}
@@ -201,7 +203,7 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
     if wrong:
         pytest.fail(f"{request.node.nodeid}: {'; '.join(wrong)}", pytrace=False)
     cold = options.get("cold")
-    everywhere = os.environ.get("LAB_COLD", "0") not in ("", "0")
+    everywhere = switched_on("LAB_COLD")
     return _Wanted(str(name), scope, everywhere if cold is None else bool(cold))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from lab.rundir import LabDir
 from lab.scenario import Outcome, Report
 from lab.session import Session
 from lab.toolchain import sweep_engines
+from lab.util.environment import switched_on
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Context:
     @property
     def strict(self) -> bool:
         """Whether nothing but the locked packages may be used."""
-        return self.locked or os.environ.get("LAB_LOCKED", "0") not in ("", "0")
+        return self.locked or switched_on("LAB_LOCKED")
 
     def workshop(self, door: str | None = None) -> Workshop:
         """Where everything is made, under the lock that holds for these labs.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lab.cli.glue import command, print_json, say
 from lab.cli.show import short, show_compared, show_domains, show_several, show_up
 from lab.progress import Progress
 from lab.util import ci
+from lab.util.environment import switched_on
 
 DEFAULT = "hello"
 LABS_HELP = "the file that describes the labs"
@@ -27,7 +27,7 @@ def context_of(labs: str, door: str = "", force: bool = False, locked: bool = Fa
 
 def is_cold(option: bool) -> bool:
     """Whether templates stay out of it; ``LAB_COLD=1`` has every command really boot."""
-    return option or os.environ.get("LAB_COLD", "0") not in ("", "0")
+    return option or switched_on("LAB_COLD")
 
 
 @command("lab.up", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
