@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from lab.errors import MachineError
@@ -24,12 +24,19 @@ LARGEST = 1 << 20
 OVERHEAD = 64
 
 
+#: Runs one wait for the machine, and raises why the machine is lost if that is why it failed.
+Guard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
+
+
 class Stub:
     """A connection to a machine that stands still, until :meth:`go` lets it run."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, guard: Guard
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._guard = guard
         self._packet = 1024
 
     async def greet(self) -> None:
@@ -103,7 +110,7 @@ class Stub:
         self._send(packet)
         try:
             async with asyncio.timeout(ANSWER):
-                return await self._packet_from_qemu()
+                return await self._guard(self._packet_from_qemu())
         except TimeoutError as error:
             raise MachineError(f"QEMU's gdbstub did not answer within {ANSWER:g} s") from error
 
@@ -126,15 +133,16 @@ class Stub:
 
 
 @contextlib.asynccontextmanager
-async def connected(socket: Path) -> AsyncIterator[Stub]:
+async def connected(socket: Path, guard: Guard) -> AsyncIterator[Stub]:
     """A connection to the gdbstub that listens on ``socket``; the machine stands still then.
+    Each answer is waited for under ``guard``.
 
     Raises:
         MachineError: nobody listens there.
     """
     with _explained():
         reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST)
-    stub = Stub(reader, writer)
+    stub = Stub(reader, writer, guard)
     try:
         await stub.greet()
         yield stub

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lab import rundir
 from lab.rundir import RunDir
@@ -39,7 +38,7 @@ UP, RUN = ("lab.up", "silent"), ("lab.run", "silent", "--clock", "host")
 #: The first four are those of CI.
 PHASES = (
     Phase(UP, "machine", COLD),
-    Phase(RUN, "guests run", COLD),
+    Phase(RUN, "guests run", WARM),
     Phase(UP, "guest silent", WARM, fresh=("templates",)),
     Phase(UP, "restore", WARM),
     *(Phase(UP, after, COLD) for after in ("images", "Xen", "dom0", "guest silent", "first lines")),
@@ -78,7 +77,8 @@ def our_process(world: World, number: int) -> None:
             world.run("lab.up", "silent", env=env)
         newest = rundir.latest_run(world.folder / "runs", "silent")
         command = world.start(*phase.words, env=env)
-        _when(command, phase.after)
+        if phase.after:
+            command.when(phase.after)
         begun = 0.0 if phase.after else 0.3  # it says nothing: when Python has started
         time.sleep(begun + number * 37 % 50 / 100)  # each time at another moment of the phase
         command.signal(signal.SIGKILL).end()
@@ -89,11 +89,6 @@ def our_process(world: World, number: int) -> None:
         _logs_are_kept(world, newest)
         if more:
             _nothing_half_made(Path(more["LAB_CACHE"]), world, env)
-
-
-def _when(command: Any, words: str) -> None:
-    with contextlib.suppress(AssertionError):  # it may end before it says so
-        command.when(words)
 
 
 def _logs_are_kept(world: World, before: RunDir | None) -> None:
@@ -120,9 +115,11 @@ def _nothing_half_made(folder: Path, world: World, env: Mapping[str, str]) -> No
 
 # ---------------------------------------------------------------- QEMU
 
+#: A line of ``lab.run``, the clock, and whether the lab comes out of a template.
 STAGES = (
-    ("machine", "host"), ("guests run", "host"), ("restore", "virtual"), ("Xen", "host"),
-    ("dom0", "virtual"), ("guest selftest", "host"), ("guest selftest", "virtual"),
+    ("machine", "host", COLD), ("guests run", "host", WARM), ("restore", "virtual", COLD),
+    ("Xen", "host", COLD), ("dom0", "virtual", COLD), ("guest selftest", "host", COLD),
+    ("guest selftest", "virtual", COLD), ("restore", "host", WARM),
 )  # fmt: skip
 #: Seconds within which the death of QEMU is known.
 SEEN = 1.0
@@ -130,8 +127,8 @@ SEEN = 1.0
 
 def qemu(world: World, number: int) -> None:
     """The death of QEMU is seen within a second: exit 3, layer qemu, its last output."""
-    stage, clock = STAGES[number % len(STAGES)]
-    command = world.start("lab.run", "selftest", "--json", "--clock", clock, env=COLD)
+    stage, clock, env = STAGES[number % len(STAGES)]
+    command = world.start("lab.run", "selftest", "--json", "--clock", clock, env=env)
     command.when(stage)
     killed = time.time()
     for pid in world.strays():
