@@ -6,24 +6,52 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from lab.config import resolve, sched, schema
-from lab.config.source import read
+from lab.config import remembered, sched
 from lab.config.units import nearest
-from lab.errors import UsageError
+from lab.errors import ConfigError, UsageError
 from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
-from lab.util.terminal import quote
+from lab.util.terminal import escape, quote
+
+MAX_BYTES = 256 << 10
 
 
 def load(path: Path) -> Labs:
-    """Read and check a labs file. Nothing is built or written.
+    """Read and check a labs file; what came of it is remembered in the cache. Builds nothing.
 
     Raises:
         ConfigError: one line for each problem found, each with its place in the file.
     """
-    source = read(path)
-    found = resolve.labs(source, schema.validate(source))
-    source.check()
+    raw = _bytes(path)
+    if known := remembered.recall(path, raw):
+        return known
+    from lab.config import resolve, schema, source  # they are slow to load
+
+    read = source.read(path, raw)
+    found = resolve.labs(read, schema.validate(read))
+    read.check()
+    remembered.remember(path, raw, read.looked, found)
     return found
+
+
+def _bytes(file: Path) -> bytes:
+    name = escape(str(file))
+    try:
+        if file.is_dir() or (file.exists() and not file.is_file()):
+            raise ConfigError(f"{name}: not a file")
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        hint = (
+            "go to the folder that holds it, name another (--labs FILE), "
+            "or have one written, with the labs that ship: ./inv lab.new"
+        )
+        raise ConfigError(f"{name}: no such file", hint=hint) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{name}: cannot be read: {why}") from error
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{name}:1:1: more than {MAX_BYTES >> 10} KiB; is this a labs file?")
+    return raw
 
 
 #: What makes a name that of one of several labs alike.

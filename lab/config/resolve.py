@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, matrix, scenario, sched, schema, tracing
+from lab.config import fit, matrix, remembered, scenario, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
@@ -50,17 +50,10 @@ class _Paths:
         return self._there(loc, text, folder=True)
 
     def _there(self, loc: Loc, text: str, *, folder: bool) -> Path:
-        wanted = "folder" if folder else "file"
-        path = self._base / text
-        try:
-            path = (self._base / Path(text).expanduser()).resolve()
-            if not path.exists():
-                self._source.add(loc, f"{quote(str(loc[-1]))}: no such {wanted}: {quote(text)}")
-            elif path.is_dir() != folder or not (folder or path.is_file()):
-                self._source.add(loc, f"{quote(str(loc[-1]))}: not a {wanted}: {quote(text)}")
-        except (OSError, RuntimeError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            self._source.add(loc, f"{quote(str(loc[-1]))}: {quote(text)}: {why}")
+        self._source.looked.append((text, folder))
+        path, wrong = remembered.look(self._base, text, folder=folder)
+        if wrong:
+            self._source.add(loc, f"{quote(str(loc[-1]))}: {wrong}")
         return path
 
     def below(self, loc: Loc, folder: Path, text: str) -> Path:
@@ -70,6 +63,14 @@ class _Paths:
             what = quote(str(loc[-1]))
             self._source.add(loc, f"{what} must be inside the project: relative to it, without ..")
         return folder / relative
+
+
+def _share(shape: schema.Scheduling | None) -> model.Scheduling | None:
+    """A share of the CPU as it stands in the file."""
+    if shape is None:
+        return None
+    found = shape.model_dump()
+    return model.Scheduling(**{**found, "name": found["name"] or ""})
 
 
 def _hypervisor(
@@ -101,7 +102,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         vcpus=shape.vcpus,
         cpus=tuple(shape.cpus),
         cmdline=shape.cmdline,
-        scheduler=sched.read(shape.scheduler),
+        scheduler=_share(shape.scheduler),
         trace=tracing.ring(source, at, shape),
         may_crash=shape.may_crash,
     )
@@ -190,7 +191,7 @@ def _lab(
             shape.dom0.memory,
             shape.dom0.vcpus,
             tuple(shape.dom0.cpus),
-            sched.read(shape.dom0.scheduler),
+            _share(shape.dom0.scheduler),
             shape.dom0.busy,
         ),
         guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
@@ -203,7 +204,7 @@ def _lab(
     lab = scenario.read(source, at, shape, lab, guests)
     fit.check(source, at, lab)
     tracing.fits(source, at, lab)
-    lab = sched.settle(source, at, lab, sched.read(shape.scheduler), hypervisors.values())
+    lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())
     return dataclasses.replace(lab, later=_later(source, at, lab))
 
 

@@ -7,22 +7,25 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lab.config import schema
-from lab.config.source import Loc, Source
 from lab.errors import UsageError
 from lab.model import FreeRtosApp, GuestSpec, HypervisorSpec, Lab, Scheduling
 from lab.util import kconfig
 from lab.util.terminal import quote
 
+if TYPE_CHECKING:
+    from lab.config.source import Loc, Source
+
 #: What a Xen runs that is not told otherwise (xen/common/sched/Kconfig).
 DEFAULT = "credit2"
 ALWAYS = ("credit", "credit2")
-#: Which of the parameters a scheduler has.
+#: Xen's schedulers by the names of its option ``sched=`` (docs/misc/xen-command-line), and
+#: which of the parameters each has.
 PARAMETERS = {
-    "rtds": ("period", "budget", "extratime"),
     "credit": ("weight", "cap"),
     "credit2": ("weight", "cap"),
+    "rtds": ("period", "budget", "extratime"),
     "null": (),
     "arinc653": (),
 }
@@ -30,14 +33,6 @@ PARAMETERS = {
 RTDS_PERIOD, RTDS_BUDGET = 0.010, 0.004
 #: RTDS does not take less, in seconds (RTDS_MIN_PERIOD, RTDS_MIN_BUDGET, likewise).
 RTDS_LEAST = 10e-6
-
-
-def read(shape: schema.Scheduling | None) -> Scheduling | None:
-    """A share as it stands in the file."""
-    if shape is None:
-        return None
-    found = shape.model_dump()
-    return Scheduling(**{**found, "name": found["name"] or ""})
 
 
 def settle(
@@ -231,8 +226,8 @@ def schedulers(spec: HypervisorSpec) -> list[str]:
         return list(ALWAYS)
     config = _config(spec.kconfig)
     debug = config.get("CONFIG_DEBUG", "n")
-    default = {name: "y" if name in ALWAYS else debug for name in schema.SCHEDULERS}
-    return [name for name in schema.SCHEDULERS
+    default = {name: "y" if name in ALWAYS else debug for name in PARAMETERS}
+    return [name for name in PARAMETERS
             if config.get(f"CONFIG_SCHED_{name.upper()}", default[name]) == "y"]  # fmt: skip
 
 

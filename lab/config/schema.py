@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lab.config import units
+from lab.config.sched import PARAMETERS
 from lab.config.source import Loc, Source
 from lab.util.terminal import quote
 
@@ -42,8 +43,6 @@ def _kind(value: Any) -> str:
 TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
 #: A threshold as a sentence: statistic and figure, or what is counted; task; limit.
 _SENTENCE = re.compile(r"(?:(?:(min|mean|p50|p99|p999|max) )?([a-z][a-z_ ]*?)) of (\S+) < (\S+)")
-#: Xen's schedulers by the names of its option ``sched=`` (docs/misc/xen-command-line).
-SCHEDULERS = ("credit", "credit2", "rtds", "null", "arinc653")
 
 Name = Annotated[str, _scalar(units.name, "a name")]
 GuestName = Annotated[str, _scalar(units.guest_name, "a name")]
@@ -79,7 +78,7 @@ class Hypervisor(Shape):
 class Scheduling(Shape):
     """A domain's share, for the scheduler ``name`` (a lab's own if it is left out)."""
 
-    name: Annotated[str, _scalar(units.one_of(*SCHEDULERS), "a word")] | None = None
+    name: Annotated[str, _scalar(units.one_of(*PARAMETERS), "a word")] | None = None
     period: Seconds | None = None
     budget: Seconds | None = None
     extratime: Flag | None = None

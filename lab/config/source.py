@@ -16,7 +16,6 @@ import yaml
 from lab.errors import ConfigError
 from lab.util.terminal import escape, quote
 
-MAX_BYTES = 256 << 10
 MAX_DEPTH = 16
 MAX_VALUES = 10_000
 MAX_SHOWN = 10
@@ -39,6 +38,8 @@ class Source:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.data: dict[str, Any] = {}
+        #: The files and (True) folders that it names, as it names them.
+        self.looked: list[tuple[str, bool]] = []
         self._values: dict[Loc, Mark] = {}
         self._keys: dict[Loc, Mark] = {}
         self._problems: set[tuple[Mark, str]] = set()
@@ -140,14 +141,14 @@ class _Composer(yaml.SafeLoader):
         raise yaml.MarkedYAMLError(problem=text, problem_mark=event.start_mark)
 
 
-def read(file: Path) -> Source:
-    """Read a labs file; its top must be a mapping.
+def read(file: Path, raw: bytes) -> Source:
+    """Read a labs file with these bytes; its top must be a mapping.
 
     Raises:
-        ConfigError: not there, not a file, too big, not UTF-8, not YAML, or keys are twice.
+        ConfigError: not UTF-8, not YAML, or keys are twice.
     """
     source = Source(file)
-    node = _compose(source, _text(source, _bytes(file)))
+    node = _compose(source, _text(source, raw))
     if node is None:
         source.fail(Mark(), "the file is empty; it wants 'guests:' and 'labs:'")
     if not isinstance(node, yaml.MappingNode):
@@ -155,27 +156,6 @@ def read(file: Path) -> Source:
     source.data = source.convert(node)
     source.check()
     return source
-
-
-def _bytes(file: Path) -> bytes:
-    name = escape(str(file))
-    try:
-        if file.is_dir() or (file.exists() and not file.is_file()):
-            raise ConfigError(f"{name}: not a file")
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        hint = (
-            "go to the folder that holds it, name another (--labs FILE), "
-            "or have one written, with the labs that ship: ./inv lab.new"
-        )
-        raise ConfigError(f"{name}: no such file", hint=hint) from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{name}: cannot be read: {why}") from error
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name}:1:1: more than {MAX_BYTES >> 10} KiB; is this a labs file?")
-    return raw
 
 
 def _text(source: Source, raw: bytes) -> str:

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import config
-from lab.config import units
-from lab.config.source import MAX_BYTES
+from lab.config import MAX_BYTES, units
 from lab.errors import ConfigError, UsageError
 from lab.model import Clock, FreeRtosApp, Labs, Prebuilt, Project
 

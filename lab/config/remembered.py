@@ -1,0 +1,130 @@
+"""The labs of a labs.yaml that was checked before: who starts a lab again does not check it again.
+
+Reading and checking costs a fifth of a second, nearly all of it for loading what checks. What
+came of it is kept in the cache, one file for each labs.yaml, and counts only while nothing that
+it came from has changed: the file's bytes and place, the files and folders that it names, and
+the modules that checked it. Anything else that is in the cache, also a damaged file, means that
+labs.yaml is read as ever. Only files without a problem are remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import pickle
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PosixPath
+from typing import Any
+
+from lab import model
+from lab.errors import LabError
+from lab.model import Labs
+from lab.store import cache_root
+from lab.util import files
+from lab.util.terminal import quote
+
+#: So many files are remembered: the latest.
+MOST = 100
+#: So many bytes of checksum come first.
+_SUM = hashlib.sha256().digest_size
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file or folder as labs.yaml names it, where that was, and what state it was in."""
+
+    text: str
+    folder: bool
+    path: Path
+    state: tuple[int, ...]
+
+
+def look(base: Path, text: str, *, folder: bool) -> tuple[Path, str]:
+    """A path of labs.yaml, relative to ``base``, absolute; and what is wrong with it, or ``""``."""
+    path = base / text
+    wanted = "folder" if folder else "file"
+    try:
+        path = (base / Path(text).expanduser()).resolve()
+        if not path.exists():
+            return path, f"no such {wanted}: {quote(text)}"
+        if path.is_dir() != folder or not (folder or path.is_file()):
+            return path, f"not a {wanted}: {quote(text)}"
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return path, f"{quote(text)}: {why}"
+    return path, ""
+
+
+def named(base: Path, text: str, *, folder: bool) -> Named:
+    """What labs.yaml names, as it is now."""
+    path, _ = look(base, text, folder=folder)
+    return Named(text, folder, path, _state(path, folder=folder))
+
+
+def recall(file: Path, raw: bytes) -> Labs | None:
+    """The labs of a file with these bytes, if it was checked before and nothing has changed."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError,
+                             EOFError, ImportError, pickle.UnpicklingError):  # fmt: skip
+        kept = _place(file).read_bytes()
+        if hashlib.sha256(kept[_SUM:]).digest() != kept[:_SUM]:
+            return None
+        origin, looked, labs = _Unpickler(io.BytesIO(kept[_SUM:])).load()
+        base = file.absolute().parent
+        same = origin == _origin(file, raw) and all(
+            one == named(base, one.text, folder=one.folder) for one in looked
+        )
+        return labs if same and isinstance(labs, Labs) else None
+    return None
+
+
+def remember(file: Path, raw: bytes, looked: Iterable[tuple[str, bool]], labs: Labs) -> None:
+    """Keep what came of a file. ``looked``: what it names, and whether each is a folder."""
+    base = file.absolute().parent
+    found = tuple(named(base, text, folder=folder) for text, folder in looked)
+    data = pickle.dumps((_origin(file, raw), found, labs), pickle.HIGHEST_PROTOCOL)
+    place = _place(file)
+    with contextlib.suppress(OSError, LabError):  # a cache that cannot be written is none
+        files.write_atomic(place, hashlib.sha256(data).digest() + data)
+        others = sorted(place.parent.iterdir(), key=lambda one: one.stat().st_mtime_ns)
+        for one in others[:-MOST]:
+            one.unlink()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes nothing but our own plain data (pickle's documentation, "Restricting Globals")."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        plain = {(one.__module__, one.__name__): one for one in (Named, PosixPath)}
+        if (module, name) in plain:
+            return plain[module, name]
+        found = getattr(model, name)
+        if module != model.__name__ or getattr(found, "__module__", "") != module:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of labs.yaml")
+        return found
+
+
+def _place(file: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:24]
+    return cache_root() / "labs" / name
+
+
+def _origin(file: Path, raw: bytes) -> str:
+    """A digest of all that decides what comes of a file, but for the files that it names."""
+    modules = sorted([*_HERE.glob("*.py"), Path(model.__file__)])
+    code = [(path.name, _state(path, folder=False)) for path in modules]
+    parts = sys.version, os.fsencode(file.absolute()), code
+    return hashlib.sha256(repr(parts).encode() + raw).hexdigest()
+
+
+def _state(path: Path, *, folder: bool) -> tuple[int, ...]:
+    """What changes when a file does; of a folder only that it is there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return () if folder else (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
