@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from lab.errors import ToolchainError
-from lab.toolchain import docker_sweep, open_toolchain
+from lab.toolchain import docker_sweep
 from lab.toolchain.docker import DockerToolchain
 from lab.toolchain.docker_engine import Engine, address
 from lab.util import files
 from system import engine as engines
 from system import locks
 from system.engine import OwnEngine, containers
-from system.world import World, until
+from system.world import ROOT, World, toolchain, until
 
 #: Moments of a lab's start, by what the command says when one is over.
 MOMENTS = ("guests", "machine", "Xen", "dom0")
@@ -177,13 +177,16 @@ def test_a_machine_that_was_never_recorded_is_swept(world: World, tmp_path: Path
     script = """
 import os, signal, sys
 from pathlib import Path
-from lab.toolchain import open_toolchain
+from system.world import toolchain
 with Path(sys.argv[2], "log").open("ab") as log:
-    open_toolchain("docker").start(["sleep", "1000"], mounts=[], tag=sys.argv[1], log=log)
+    toolchain("docker").start(["sleep", "1000"], mounts=[], tag=sys.argv[1], log=log)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     tag = f"xenlab-{world.id_of('hello')}"
-    died = subprocess.run([sys.executable, "-c", script, tag, str(tmp_path)], check=False)
+    tests = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    died = subprocess.run(
+        [sys.executable, "-c", script, tag, str(tmp_path)], check=False, env=tests
+    )
     assert died.returncode == -signal.SIGKILL
     assert [one["State"] for one in containers()] == ["running"]
     assert "was left over; removed" in world.run("lab.status").err
@@ -192,14 +195,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_program_that_is_late_is_ended() -> None:
     """What it said until then is shown."""
     with pytest.raises(ToolchainError, match="took longer than 1 s") as error:
-        open_toolchain("docker").run(["sh", "-c", "echo begun; sleep 100"], timeout=1)
+        toolchain("docker").run(["sh", "-c", "echo begun; sleep 100"], timeout=1)
     assert error.value.tail == "begun"
     assert containers() == []
 
 
 def test_what_others_have_is_not_touched(world: World) -> None:
     """A container of somebody else's, and one of another user of ours, survive every sweep."""
-    asked, image = Engine(address()), open_toolchain("docker")
+    asked, image = Engine(address()), toolchain("docker")
     assert isinstance(image, DockerToolchain)
     dead = {docker_sweep.MAKER: "another-boot/1/1/1", docker_sweep.USER: str(os.getuid() + 1)}
     made = []
@@ -222,7 +225,7 @@ def test_what_others_have_is_not_touched(world: World) -> None:
 
 def test_an_image_that_was_removed() -> None:
     """In the middle of a command, after it was found."""
-    whole = open_toolchain("docker")
+    whole = toolchain("docker")
     assert isinstance(whole, DockerToolchain)
     whole.image = dataclasses.replace(whole.image, id=f"sha256:{'0' * 64}")
     with pytest.raises(ToolchainError) as error:

@@ -17,7 +17,7 @@ from lab.images.apt import Apt
 from lab.images.archive import expected
 from lab.images.pinned import Question, Rules
 from lab.lock import Drift, Pin
-from lab.toolchain import open_toolchain
+from system.world import toolchain
 
 pytestmark = pytest.mark.system
 
@@ -80,7 +80,7 @@ def pin(version: str, file: str) -> Pin:
 
 def settle(cache: Path, rules: Rules) -> pinned.Settled:
     locked = [pin("1.0", OLD)]
-    return pinned.settle(open_toolchain("rootfs"), cache, QUESTION, locked, rules)
+    return pinned.settle(toolchain("rootfs"), cache, QUESTION, locked, rules)
 
 
 def test_a_replaced_version_comes_from_the_snapshot(archive: Path, tmp_path: Path) -> None:

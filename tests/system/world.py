@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import rundir
+from lab.api import Context
+from lab.model import Toolchain
 from lab.util import process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,6 +164,11 @@ class World:
     def id_of(self, name: str) -> str:
         """The id of a lab of this world, as every command computes it."""
         return rundir.lab_dir(self.folder / "runs", name).id
+
+
+def toolchain(door: str) -> Toolchain:
+    """The toolchain that ``labs.lock`` pins, through a door; the tests make no other."""
+    return Context(ROOT / "labs.yaml", door).workshop().toolchain
 
 
 def processes() -> Iterator[tuple[int, list[str]]]:

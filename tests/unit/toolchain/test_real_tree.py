@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from system import world
 
 from lab.images import archive, sources
 from lab.model import Door, Mount, ProgramRecord, Toolchain
 from lab.store import Store, cache_root
-from lab.toolchain import open_toolchain
 from lab.util import process
 from lab.util.deadline import Deadline
 
@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
 
 @pytest.fixture(scope="module")
 def toolchain() -> Toolchain:
-    return open_toolchain("rootfs")
+    return world.toolchain("rootfs")
 
 
 @pytest.fixture
@@ -150,9 +150,9 @@ def test_a_program_outlives_its_starter(toolchain: Toolchain, tmp_path: Path) ->
     script = tmp_path / "start.py"
     script.write_text(
         "import dataclasses, json, os, signal, sys\n"
-        "from lab.toolchain import open_toolchain\n"
+        "from system.world import toolchain\n"
         "log = open(sys.argv[1], 'wb')\n"
-        "made = open_toolchain('rootfs').start(['sleep', '600'], mounts=[], tag='t', log=log)\n"
+        "made = toolchain('rootfs').start(['sleep', '600'], mounts=[], tag='t', log=log)\n"
         "print(json.dumps(dataclasses.asdict(made.record)), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -170,8 +170,8 @@ def test_what_is_run_to_its_end_dies_with_the_caller(toolchain: Toolchain, tmp_p
     """A killed command leaves no compiler behind; every holder of the pipe's end is gone."""
     script = tmp_path / "run.py"
     script.write_text(
-        "from lab.toolchain import open_toolchain\n"
-        "tree = open_toolchain('rootfs')\n"
+        "from system.world import toolchain\n"
+        "tree = toolchain('rootfs')\n"
         "print('up', flush=True)\n"
         "tree.run(['sh', '-c', 'sleep 987654 & sleep 987654'])\n"
     )
@@ -208,7 +208,8 @@ def _environment() -> dict[str, str]:
     kept = {
         name: os.environ[name] for name in ("LAB_CACHE", "XDG_CACHE_HOME") if name in os.environ
     }
-    return process.environment(kept | {"PYTHONPATH": str(Path(__file__).parents[3])})
+    places = os.pathsep.join(map(str, (world.ROOT, world.ROOT / "tests")))
+    return process.environment(kept | {"PYTHONPATH": places})
 
 
 def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: Path) -> None:
