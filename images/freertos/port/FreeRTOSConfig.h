@@ -79,8 +79,7 @@
 #define INCLUDE_vTaskDelete                 1
 #define INCLUDE_vTaskSuspend                1
 #define INCLUDE_xResumeFromISR              1
-#define INCLUDE_vTaskDelayUntil             1
-#define INCLUDE_xTaskDelayUntil             1
+#define INCLUDE_vTaskDelayUntil             1   /* since V10.4.2 this means xTaskDelayUntil; both are an error */
 #define INCLUDE_vTaskDelay                  1
 #define INCLUDE_xTaskGetSchedulerState      1
 #define INCLUDE_xTaskGetCurrentTaskHandle   1

