@@ -22,6 +22,7 @@ from typing import Any
 
 from lab import model
 from lab.errors import LabError
+from lab.images import kernel_tree
 from lab.model import Labs
 from lab.store import cache_root
 from lab.util import files
@@ -115,7 +116,8 @@ def _place(file: Path) -> Path:
 
 def _origin(file: Path, raw: bytes) -> str:
     """A digest of all that decides what comes of a file, but for the files that it names."""
-    modules = sorted([*_HERE.glob("*.py"), Path(model.__file__)])
+    others = Path(model.__file__), Path(kernel_tree.__file__)
+    modules = sorted([*_HERE.glob("*.py"), *others])
     code = [(path.name, _state(path, folder=False)) for path in modules]
     parts = sys.version, os.fsencode(file.absolute()), code
     return hashlib.sha256(repr(parts).encode() + raw).hexdigest()

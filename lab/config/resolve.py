@@ -15,6 +15,7 @@ from lab.config import fit, matrix, remembered, scenario, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
+from lab.images import kernel_tree
 from lab.util.terminal import quote
 
 Program = model.FreeRtosApp | model.Project | model.Prebuilt
@@ -49,9 +50,16 @@ class _Paths:
     def folder(self, loc: Loc, text: str) -> Path:
         return self._there(loc, text, folder=True)
 
-    def _there(self, loc: Loc, text: str, *, folder: bool) -> Path:
+    def kernel(self, loc: Loc, text: str) -> Path:
+        """A tree of the FreeRTOS kernel."""
+        self._source.looked += [(f"{text}/{name}", False) for name in kernel_tree.FILES]
+        return self._there(loc, text, folder=True, kernel=True)
+
+    def _there(self, loc: Loc, text: str, *, folder: bool, kernel: bool = False) -> Path:
         self._source.looked.append((text, folder))
         path, wrong = remembered.look(self._base, text, folder=folder)
+        if kernel and not wrong and (why := kernel_tree.lacks(path)):
+            wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
         if wrong:
             self._source.add(loc, f"{quote(str(loc[-1]))}: {wrong}")
         return path
@@ -127,7 +135,7 @@ def _freertos(
         source.add((*at, "vcpus"), "a FreeRTOS guest has one vCPU: its scheduler knows no more")
     return model.FreeRtosApp(
         app=paths.folder((*at, "freertos"), app),
-        kernel_tree=paths.folder((*at, "kernel"), shape.kernel) if shape.kernel else None,
+        kernel_tree=paths.kernel((*at, "kernel"), shape.kernel) if shape.kernel else None,
         emergency_console=shape.emergency_console,
     )
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import GuestError
-from lab.images import compiling
+from lab.errors import GuestError, UsageError
+from lab.images import compiling, kernel_tree
 from lab.model import (
     Completed,
     FreeRtosApp,
@@ -27,7 +27,7 @@ from lab.model import (
 from lab.store import Store
 from lab.util.files import sha256_file, tree_hashes
 from lab.util.resources import resource
-from lab.util.terminal import escape
+from lab.util.terminal import escape, quote
 
 #: Where things lie while a guest is compiled. Fixed, so that the bytes do not depend on the host.
 PORT, APP, KERNEL, HEADERS, OUT, SOURCE = (
@@ -57,6 +57,7 @@ def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources
 
     Raises:
         GuestError: it does not compile; the compiler's words are the tail.
+        UsageError: the environment's ``FREERTOS_KERNEL`` names no FreeRTOS kernel.
     """
     match guest.program:
         case FreeRtosApp() as app:
@@ -71,8 +72,7 @@ def _application(
     store: Store, toolchain: Toolchain, guest: GuestSpec, app: FreeRtosApp, sources: Sources
 ) -> GuestImage:
     port = resource("images", "freertos")
-    named = os.environ.get("FREERTOS_KERNEL")
-    tree = app.kernel_tree or (Path(named).absolute() if named else None)
+    tree = app.kernel_tree or _named_tree(os.environ.get("FREERTOS_KERNEL"))
     inputs = {
         "recipe": sha256_file(Path(__file__)),
         "app": {"name": app.app.name, "files": tree_hashes(app.app)},
@@ -107,6 +107,17 @@ def _application(
         elf=entry.image(f"{app.app.name}.elf"),
         library=entry.image("FreeRTOS.a"),
     )
+
+
+def _named_tree(named: str | None) -> Path | None:
+    tree = Path(named).absolute() if named else None
+    why = kernel_tree.lacks(tree) if tree else ""
+    if why:
+        raise UsageError(
+            f"FREERTOS_KERNEL={quote(str(named))}: not a FreeRTOS kernel: {why}",
+            hint="name the folder that has tasks.c, include and portable/MemMang, or unset it",
+        )
+    return tree
 
 
 def _project(

@@ -122,19 +122,6 @@ def test_images_are_the_same_bytes_when_built_again(world: World, tmp_path: Path
     assert first == second
 
 
-def test_a_kernel_tree_of_the_users_own(world: World, tmp_path: Path) -> None:
-    """`FREERTOS_KERNEL=` builds a guest with another tree of the kernel."""
-    entries = json.loads(world.run("image.list", "--json").out)
-    packaged = next(one["path"] for one in entries if one["kind"] == "freertos-kernel")
-    mine = tmp_path / "my kernel"
-    shutil.copytree(packaged, mine)
-    header = next(mine.rglob("task.h"))
-    header.write_text(header.read_text().replace('"V9.0.0', '"V9.0.0-mine'))
-    env = {"FREERTOS_KERNEL": str(header.parents[1])}
-    guest = json.loads(world.run("guest.build", "hello", "--json", env=env).out)
-    assert b"V9.0.0-mine" in Path(guest["kernel"]["path"]).read_bytes()
-
-
 def test_a_full_cache(world: World, tmp_path: Path) -> None:
     """Too little room for the toolchain is said before anything is fetched."""
     with disk(tmp_path / "cache", "64m") as cache:

@@ -19,7 +19,7 @@ import pytest
 from system.world import World
 
 #: Events of a guest (images/freertos/port/trace.h) and of Xen (xen/include/public/trace.h).
-MARK, JOB_BEGIN, JOB_END, RELEASE, LOST = 32, 35, 36, 37, 0xFFFF
+TICK, MARK, JOB_BEGIN, JOB_END, RELEASE, LOST = 17, 32, 35, 36, 37, 0xFFFF
 RUNSTATE, RUNNING, RUNNABLE, BLOCKED = 0x21001, 0, 1, 2
 CPU_CHANGE = 0x1F003
 MHZ = 62.5
@@ -115,6 +115,15 @@ def test_records_are_in_time_order(periodic: Run) -> None:
     """But for releases, whose counter is when the job ought to have started."""
     counters = [record.counter for record in periodic.records if record.event != RELEASE]
     assert counters == sorted(counters)
+
+
+def test_the_tick_count_never_goes_back(periodic: Run) -> None:
+    """Nor runs ahead, when the idle task slept over ticks."""
+    ticks = [record for record in periodic.records if record.event == TICK]
+    counts = [record.argument for record in ticks]
+    assert counts == sorted(counts)
+    seconds = (ticks[-1].counter - ticks[0].counter) / (MHZ * 1e6)
+    assert counts[-1] - counts[0] == pytest.approx(1000 * seconds, abs=2)
 
 
 def test_xen_and_the_guest_agree_about_every_wake_up(periodic: Run) -> None:

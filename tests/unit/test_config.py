@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lab import config
 from lab.config import MAX_BYTES, units
 from lab.errors import ConfigError, UsageError
+from lab.images import kernel_tree
 from lab.model import Clock, FreeRtosApp, Labs, Prebuilt, Project
 
 HEAD = "guests:\n  g: {kernel: g.bin}\n"
@@ -25,6 +26,10 @@ GOOD = HEAD + "labs:\n  one: {guests: [g]}\n"
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "g.bin").write_bytes(b"kernel")
     (tmp_path / "app").mkdir()
+    for name in kernel_tree.FILES:
+        file = tmp_path / "all/FreeRTOS/Source" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     return tmp_path
 
 
@@ -61,7 +66,7 @@ def test_everything_arrives_in_the_model(folder: Path) -> None:
 hypervisors:
   debug: {from: source, kconfig: d.config, args: sched=rtds}
 guests:
-  a: {freertos: app, kernel: app, memory: 32M, cpus: 0, emergency_console: true}
+  a: {freertos: app, kernel: all/FreeRTOS/Source, memory: 32M, cpus: 0, emergency_console: true}
   p: {project: app, build: "make -C 'a b'", kernel: out/x.bin, elf: out/x.elf}
   k: {kernel: g.bin, ramdisk: g.bin, vcpus: 2, cmdline: 'console=hvc0 x="y"'}
 labs:
@@ -82,7 +87,7 @@ labs:
     assert (lab.memory, lab.cpus, lab.clock) == (2 << 30, 2, Clock.VIRTUAL)
     assert lab.hypervisor.kconfig == (folder / "d.config",)
     a, p, k = lab.guests
-    assert a.program == FreeRtosApp(folder / "app", folder / "app", True)
+    assert a.program == FreeRtosApp(folder / "app", folder / "all/FreeRTOS/Source", True)
     build = ("make", "-C", "a b")
     root = folder / "app"
     assert p.program == Project(root, build, root / "out/x.bin", root / "out/x.elf")
@@ -114,6 +119,14 @@ WRONG = {
     "missing file": ("guests:\n  a: {kernel: h.bin}\nlabs: {}\n", "2:15: 'kernel': no such file"),
     "folder, not file": ("guests:\n  a: {kernel: app}\nlabs: {}\n", "'kernel': not a file: 'app'"),
     "file, not folder": ("guests:\n  a: {freertos: g.bin}\nlabs: {}\n", "not a folder: 'g.bin'"),
+    "no kernel": (
+        "guests:\n  a: {freertos: app, kernel: app}\nlabs: {}\n",
+        "labs.yaml:2:30: 'kernel': not a FreeRTOS kernel: 'app': no tasks.c in it",
+    ),
+    "kernel further down": (
+        "guests:\n  a: {freertos: app, kernel: all}\nlabs: {}\n",
+        "'all': no tasks.c in it; its folder FreeRTOS/Source is one",
+    ),
     "project without build": ("guests:\n  a: {project: app}\nlabs: {}\n", "'build' is missing"),
     "kernel outside": (
         "guests:\n  a: {project: app, build: make, kernel: ../x}\nlabs: {}\n",

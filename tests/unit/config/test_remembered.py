@@ -13,6 +13,7 @@ from lab import config
 from lab.config import remembered, resolve, schema
 from lab.config.source import Source
 from lab.errors import ConfigError
+from lab.images import kernel_tree
 from lab.model import Labs
 
 TEXT = """
@@ -78,6 +79,20 @@ def test_a_file_that_is_named_and_gone_is_missed(file: Path) -> None:
     config.load(file)
     (file.parent / "g.bin").unlink()
     with pytest.raises(ConfigError, match="no such file"):
+        config.load(file)
+
+
+def test_a_kernel_that_is_none_any_more_is_missed(file: Path) -> None:
+    tree = file.parent / "tree"
+    for name in kernel_tree.FILES:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).touch()
+    (file.parent / "app").mkdir(exist_ok=True)
+    file.write_text("guests: {a: {freertos: app, kernel: tree}}\nlabs: {one: {guests: [a]}}\n")
+    config.load(file)
+    assert remembered.recall(file, file.read_bytes()) is not None
+    (tree / "include/FreeRTOS.h").unlink()
+    with pytest.raises(ConfigError, match=r"'tree': no include/FreeRTOS\.h in it"):
         config.load(file)
 
 
