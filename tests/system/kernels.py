@@ -33,10 +33,10 @@ CHECKS = r"""\g<0>
 #define INCLUDE_xTaskDelayUntil INCLUDE_vTaskDelayUntil
 #endif
 #if defined(configUSE_16_BIT_TICKS) && defined(configTICK_TYPE_WIDTH_IN_BITS)
-#error "one of them, not both (since V10.6)"
+#error "one of them, not both (V10.6)"
 #endif
 #if !defined(configUSE_16_BIT_TICKS) && !defined(configTICK_TYPE_WIDTH_IN_BITS)
-#error "one of them (since V10.6)"
+#error "one of them (V10.6)"
 #endif
 #ifndef configNUMBER_OF_CORES
 #define configNUMBER_OF_CORES 1
