@@ -30,7 +30,7 @@ class Owner(Protocol):
     name: str
     run_dir: Path
 
-    def do(self, step: Coroutine[Any, Any, T], what: str) -> T: ...
+    def do(self, step: Coroutine[Any, Any, T], what: str, on: str = "") -> T: ...
     def domains(self) -> list[Domain]: ...
 
 
@@ -75,6 +75,8 @@ class Console:
 
         Raises:
             NotSeen: it did not come; an ``AssertionError``, with the last lines.
+            GuestCrashed: a guest's domain crashed meanwhile; an ``AssertionError``, too.
+            GuestError: a console says more than it may.
             UsageError: it is no regular expression.
             MachineError, HypervisorError, Dom0Error: the machine, Xen or dom0 is lost.
         """
@@ -84,6 +86,7 @@ class Console:
         found = self.lab.do(
             talk.find(self.log, self._at, pattern, clock),
             f"{quote(item.text)} on the console of {self.name}",
+            self.name,
         )
         if found is None:
             raise self._not_seen(item)
@@ -94,11 +97,12 @@ class Console:
         r"""Type this, and nothing else: a person's Enter is ``\r``.
 
         Raises:
-            MachineError: the machine is gone.
+            GuestCrashed: its domain crashed. MachineError: the machine is gone.
         """
         __tracebackhide__ = True
         fifo = input_of(self.found.lab.path, self.name)
-        self.lab.do(talk.type_into(fifo, text.encode()), f"{self.name} to take what is typed")
+        what = f"{self.name} to take what is typed"
+        self.lab.do(talk.type_into(fifo, text.encode()), what, self.name)
 
     def skip(self) -> None:
         """Do not look any more at what it said until now."""
@@ -132,6 +136,7 @@ class Dom0(Console):
 
         Raises:
             UsageError: it is empty, or dom0 has no such program.
+            GuestCrashed: a guest crashed meanwhile; it is said once.
             Dom0Error: it did not end in time, or dom0 does not answer.
         """
         __tracebackhide__ = True

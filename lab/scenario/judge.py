@@ -118,5 +118,10 @@ class Judge:
 
 def judge_of(lab: Lab) -> Judge:
     """The judge of what a lab expects, and of what must not happen in it."""
-    tolerant = {guest.name for guest in (*lab.guests, *lab.later) if guest.may_crash}
-    return Judge(lab.expect, lab.never, None if lab.may_crash else tolerant)
+    return Judge(lab.expect, lab.never, tolerated(lab))
+
+
+def tolerated(lab: Lab) -> set[str] | None:
+    """The guests of a lab that may crash; ``None``: all of them."""
+    found = {guest.name for guest in (*lab.guests, *lab.later) if guest.may_crash}
+    return None if lab.may_crash else found

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from lab import api
-from lab.errors import BusyError, ConfigError, HypervisorError, MachineError, NotSeen
+from lab.errors import (
+    BusyError,
+    ConfigError,
+    GuestCrashed,
+    HypervisorError,
+    MachineError,
+    NotSeen,
+)
 
 pytest_plugins = ["pytester"]
 
@@ -33,6 +40,18 @@ class Seeming:
     run_dir: Path
     log: list[str]
     alive: bool = True
+    crashed: bool = False
+
+    @property
+    def sound(self) -> bool:
+        return self.alive and not self.crashed
+
+    def crash(self) -> None:
+        self.crashed = True
+
+    def check(self) -> None:
+        if self.crashed:
+            raise GuestCrashed("guest hello: its domain crashed", tail="oops")
 
     def skip(self) -> None:
         self.log.append(f"skip {self.name}")
@@ -143,6 +162,20 @@ def test_a_shared_lab_that_died_is_started_again(stage: Stage, given: Given) -> 
         def test_one(lab): lab.lose()
         def test_two(lab): assert lab.alive
     """).assert_outcomes(passed=1, errors=1)
+    assert stage.log == ["up hello-1", "down hello-1", "up hello-2", "down hello-2"]
+
+
+def test_a_guest_that_crashed_unseen_fails_the_test(stage: Stage, given: Given) -> None:
+    """A failure, not an error; and the next test of a shared lab has one that is whole."""
+    result = given("""
+        import pytest
+        pytestmark = pytest.mark.lab("hello", scope="module")
+        def test_one(lab): lab.crash()
+        def test_two(lab): assert lab.sound
+    """)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*GuestCrashed: guest hello: its domain crashed*"])
+    result.stdout.no_fnmatch_line("*lab/pytest_plugin.py*")
     assert stage.log == ["up hello-1", "down hello-1", "up hello-2", "down hello-2"]
 
 

@@ -31,7 +31,8 @@ class Owner:
         self.lost = lost
         self.steps: list[str] = []
 
-    def do(self, step: Coroutine[Any, Any, T], what: str) -> T:
+    def do(self, step: Coroutine[Any, Any, T], what: str, on: str = "") -> T:
+        del on
         self.steps.append(what)
         return asyncio.run(step)
 
