@@ -17,9 +17,9 @@ from lab.errors import Dom0Error, GuestError, ToolstackError, UsageError
 from lab.machine import wires
 from lab.model import Act, Clock, GuestPlan, Plan, Step
 from lab.prepare import Prepared
-from lab.scenario import pattern
 from lab.session import Session
 from lab.util import files
+from lab.util.patterns import pattern
 from lab.util.terminal import escape, quote
 
 #: The most that one file may have which is collected, in bytes.
@@ -84,7 +84,7 @@ class Hands:
             raise GuestError(f"it ended with {how}, not {step.status}", tail=words)
         if not step.output:
             return words
-        wanted = pattern(step.output, regex=step.regex)
+        wanted = pattern(step.output, regex=step.regex, line=step.line)
         text = result.stdout.decode("utf-8", "replace")
         if not any(wanted.search(line) for line in text.splitlines()):
             what = f"a match of {quote(step.output)}" if step.regex else quote(step.output)

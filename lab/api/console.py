@@ -18,6 +18,7 @@ from lab.machine.lines import tail
 from lab.machine.logs import lines_of
 from lab.machine.wires import input_of
 from lab.model import Domain, Expectation
+from lab.util import patterns
 from lab.util.deadline import Deadline
 from lab.util.terminal import quote
 
@@ -49,7 +50,7 @@ class Seen:
     """A line that was expected. ``match``: what of it; ``seconds``: how long it took to come."""
 
     line: str
-    match: re.Match[str]
+    match: patterns.Match
     seconds: float
 
 
@@ -77,7 +78,7 @@ class Console:
             NotSeen: it did not come; an ``AssertionError``, with the last lines.
             GuestCrashed: a guest's domain crashed meanwhile; an ``AssertionError``, too.
             GuestError: a console says more than it may.
-            UsageError: it is no regular expression.
+            UsageError: it is no regular expression, or one that takes too long.
             MachineError, HypervisorError, Dom0Error: the machine, Xen or dom0 is lost.
         """
         __tracebackhide__ = True
@@ -158,11 +159,12 @@ class Dom0(Console):
 
 def _wanted(
     on: str, text: str | re.Pattern[str], within: float, *, regex: bool
-) -> tuple[Expectation, re.Pattern[str]]:
-    if isinstance(text, re.Pattern):
-        return Expectation(on, text.pattern, True, within), text
-    item = Expectation(on, text, regex, within)
+) -> tuple[Expectation, patterns.Pattern]:
+    words = str(text.pattern) if isinstance(text, re.Pattern) else text
+    item = Expectation(on, words, regex or isinstance(text, re.Pattern), within)
     try:
-        return item, scenario.pattern(text, regex=regex)
-    except re.error as error:
-        raise UsageError(f"{quote(text)} is not a regular expression: {error}") from error
+        if isinstance(text, re.Pattern):
+            return item, patterns.compiled(text)
+        return item, patterns.pattern(text, regex=regex)
+    except ValueError as error:
+        raise UsageError(f"{quote(words)} is not a regular expression: {error}") from error

@@ -21,10 +21,10 @@ from lab.scenario.report import (
     with_domains,
 )
 from lab.scenario.verdict import failed, fate, from_error
-from lab.scenario.words import not_seen, pattern
+from lab.scenario.words import not_seen
 
 __all__ = [
     "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
     "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "junit", "not_seen",
-    "pattern", "tolerated", "watch", "with_domains",
+    "tolerated", "watch", "with_domains",
 ]  # fmt: skip

@@ -14,7 +14,8 @@ from lab.machine.lines import Line
 from lab.model import Expectation, Lab, Layer, Never, Verdict
 from lab.scenario.report import NeverResult, Result
 from lab.scenario.verdict import failed, last_lines
-from lab.scenario.words import not_seen, pattern, text_of
+from lab.scenario.words import not_seen, text_of
+from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
 
@@ -39,9 +40,13 @@ class Judge:
     ) -> None:
         """``may_crash``: the guests that may; ``None``: all of them."""
         self._expectations = tuple(expectations)
-        self._patterns = tuple(pattern(item.text, regex=item.regex) for item in expectations)
+        self._patterns = tuple(
+            pattern(item.text, regex=item.regex, line=item.line) for item in expectations
+        )
         self._never = tuple(never)
-        self._forbidden = tuple(pattern(item.text, regex=item.regex) for item in never)
+        self._forbidden = tuple(
+            pattern(item.text, regex=item.regex, line=item.line) for item in never
+        )
         self._may_crash = may_crash
         self._seen: dict[int, float] = {}
         self.failure: tuple[Failure, Line] | None = None
