@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from lab.machine.console import Failure, crashed_in, failure_in
+from lab.machine.console import Failure, crashed_in, failure_in, says_more
 from lab.machine.lines import Line
 from lab.model import Expectation, Lab, Layer, Never, Verdict
 from lab.scenario.report import NeverResult, Result
@@ -55,7 +55,8 @@ class Judge:
 
     def see(self, line: Line, at: float, *, whole: bool = True) -> None:
         """A line was on a console at this time; it is not ``whole`` if it has no end yet."""
-        if self.failure is None and (failure := failure_in(line)):
+        failure = failure_in(line)
+        if failure and says_more(failure, self.failure[0] if self.failure else None):
             self.failure = (failure, line)
         for i, expectation in self._open():
             if line.console == expectation.on and self._patterns[i].search(line.text):
