@@ -65,6 +65,19 @@ def test_dies(lab):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
+#: More labs than there is room for; each says from when to when it had its lab.
+CROWDED = r"""
+import pathlib, time
+import pytest
+
+@pytest.mark.lab("hello")
+@pytest.mark.parametrize("n", [1, 2])
+def test_uses(lab, n):
+    began = time.monotonic()
+    lab.guest("hello").expect(r"alive at tick [3-9]\d\d\d", regex=True)
+    pathlib.Path(f"{began} {time.monotonic()}").touch()
+"""
+
 #: A person loses patience.
 ENDLESS = """
 import pathlib
@@ -128,6 +141,17 @@ def test_workers_have_labs_of_their_own_and_a_dead_one_leaves_nothing(suite: Pat
     assert "crashed while running" in said.out
     seen = [one.name.split() for one in suite.glob("hello-*")]
     assert len({name for name, _ in seen}) == len({worker for _, worker in seen}) == 2
+
+
+def test_labs_wait_for_room(suite: Path) -> None:
+    """Two workers, and room for one lab: both have theirs, one after the other."""
+    with (suite / "pytest.ini").open("a") as ini:
+        ini.write("lab_cpus = 4\nlab_memory = 1G\n")
+    said = pytest_in(suite, CROWDED, "-n2", status=0)
+    assert "2 passed" in said.out
+    (_, end), (begin, _) = sorted([float(word) for word in one.name.split()]
+                                  for one in suite.glob("*.* *.*"))  # fmt: skip
+    assert end < begin, "they had labs at the same time"
 
 
 @pytest.mark.parametrize(
