@@ -12,15 +12,16 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from lab.dom0.agent import Result
-from lab.errors import Dom0Error, GuestError, ToolstackError, UsageError
+from lab.dom0.agent import Endless, Result
+from lab.dom0.commands import is_absent, last_words
+from lab.errors import GuestError, ToolstackError, UsageError
 from lab.machine import wires
 from lab.model import Act, Clock, GuestPlan, Plan, Step
 from lab.prepare import Prepared
-from lab.scenario import pattern
 from lab.session import Session
 from lab.util import files
-from lab.util.terminal import escape, quote
+from lab.util.patterns import pattern
+from lab.util.terminal import quote
 
 #: The most that one file may have which is collected, in bytes.
 LARGEST = 16 << 20
@@ -28,8 +29,6 @@ LARGEST = 16 << 20
 SOON = 60.0
 #: Seconds of the host for a command under the virtual clock; dom0 itself ends it in time.
 PATIENCE = 600.0
-#: Of a command's output so many lines are shown.
-SHOWN = 15
 
 #: Types on the console of a domain, as xenconsoled's terminal of it: name, text. The terminal
 #: is there some moments after the domain, hence the loop.
@@ -78,13 +77,13 @@ class Hands:
 
     async def _exec(self, step: Step) -> str:
         result = await self._timed(shlex.split(step.text), step)
-        words = _words(result)
+        words = last_words(result)
         if result.status != step.status:
             how = f"status {result.status}" if result.status >= 0 else f"signal {-result.status}"
             raise GuestError(f"it ended with {how}, not {step.status}", tail=words)
         if not step.output:
             return words
-        wanted = pattern(step.output, regex=step.regex)
+        wanted = pattern(step.output, regex=step.regex, line=step.line)
         text = result.stdout.decode("utf-8", "replace")
         if not any(wanted.search(line) for line in text.splitlines()):
             what = f"a match of {quote(step.output)}" if step.regex else quote(step.output)
@@ -101,15 +100,15 @@ class Hands:
                 result = await self._session.execute([*limit, *argv], PATIENCE)
                 took = (self._session.steps.now if self._session.steps else 0.0) - began
                 if result.status == -9 and took >= step.within:
-                    raise GuestError(late, tail=_words(result))
+                    raise GuestError(late, tail=last_words(result))
+                if is_absent(argv[0], result):
+                    raise UsageError(argv[0])
                 return result
             return await self._session.execute(list(argv), step.within)
         except UsageError as error:
             raise GuestError(f"dom0 has no program {quote(argv[0])}") from error
-        except Dom0Error as error:
-            if f"no end of {quote(argv[0])}" in error.message:
-                raise GuestError(late) from error
-            raise
+        except Endless as error:
+            raise GuestError(late, tail=error.tail) from error
 
     async def _type(self, step: Step) -> None:
         text = step.text + (_ENTER if step.enter else "")
@@ -120,7 +119,7 @@ class Hands:
         if result.status == 3:
             raise GuestError(f"there is no domain {step.on}")
         if result.status:
-            raise GuestError(f"nothing can be typed on {step.on}", tail=_words(result))
+            raise GuestError(f"nothing can be typed on {step.on}", tail=last_words(result))
 
     def _type_below(self, console: str, text: str) -> None:
         """Type on a serial line of the machine; never waits for anybody to read it."""
@@ -139,7 +138,7 @@ class Hands:
         result = await self._session.execute(["sh", "-c", size, "sh", step.text], self._soon)
         found = re.fullmatch(rb"\s*(\d{1,18})\s*", result.stdout)
         if result.status or not found:
-            raise GuestError(f"dom0 has no file {quote(step.text)}", tail=_words(result))
+            raise GuestError(f"dom0 has no file {quote(step.text)}", tail=last_words(result))
         if int(found[1]) > LARGEST:
             raise GuestError(f"{quote(step.text)} has more than {LARGEST >> 20} MiB")
         async with self._session.dom0() as dom0:
@@ -163,7 +162,7 @@ class Hands:
         result = await self._session.execute(list(argv), self._soon)
         if result.status:
             what = f"xl could not {step.do} guest {step.on} (exit status {result.status})"
-            raise ToolstackError(what, command=shlex.join(argv), tail=_words(result))
+            raise ToolstackError(what, command=shlex.join(argv), tail=last_words(result))
 
 
 def refuse(plan: Plan) -> None:
@@ -180,9 +179,3 @@ def refuse(plan: Plan) -> None:
                 "does not allow: it would come at a moment of the host",
                 hint="use 'exec' for a command in dom0, or --clock host",
             )
-
-
-def _words(result: Result) -> str:
-    """The last lines that a command said, harmless to print."""
-    text = (result.stderr + result.stdout).decode(errors="replace")
-    return "\n".join(escape(line) for line in text.splitlines()[-SHOWN:])

@@ -107,5 +107,9 @@ class GuestError(LabError):
     exit_status = ExitStatus.GUEST
 
 
+class GuestCrashed(GuestError, AssertionError):
+    """A guest's domain crashed, which labs.yaml does not say it may."""
+
+
 class NotSeen(GuestError, AssertionError):
     """A console did not say what it was expected to say."""

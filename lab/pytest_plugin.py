@@ -39,6 +39,8 @@ SETTINGS = {
 
 #: Of a test: the labs that it uses, or that did not come up for it, by name and run folder.
 _RUNS = pytest.StashKey[list[tuple[str, Path]]]()
+#: Of a test: the labs that it was lent.
+_LENT = pytest.StashKey[list["api.RunningLab"]]()
 #: Of a session: the run folders of tests that failed.
 _FAILED = pytest.StashKey[set[Path]]()
 
@@ -66,7 +68,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[api.RunningLab]:
 
     Also by parameter: `@pytest.mark.parametrize("lab", ["NAME", …], indirect=True)`.
     """
-    request.node.stash[_RUNS] = []
+    request.node.stash[_RUNS], request.node.stash[_LENT] = [], []
     wanted = _wanted(request)
     if wanted.scope == "test":
         shelf = _Shelf(request.config)
@@ -86,6 +88,15 @@ def _labs_of_module(pytestconfig: pytest.Config) -> Iterator[_Shelf]:
 @pytest.fixture(scope="session")
 def _labs_of_session(pytestconfig: pytest.Config) -> Iterator[_Shelf]:
     yield from _shelf(pytestconfig)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A test does not pass if a guest crashed, or Xen or dom0, after it last looked."""
+    __tracebackhide__ = True
+    yield
+    for running in item.stash.get(_LENT, []):
+        running.check()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -130,12 +141,13 @@ class _Shelf:
     def lend(self, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
         """The lab, started if it does not run (any more); a test sees what it says from now."""
         running = self._labs.get(wanted)
-        if running and running.alive:
+        if running and running.sound:
             running.skip()
         else:
             if running:
                 running.close()
             running = self._labs[wanted] = _start(self._config, wanted, item)
+        item.stash[_LENT].append(running)
         item.stash[_RUNS].append((running.name, running.run_dir))
         item.user_properties.append(("lab-run", str(running.run_dir)))
         return running

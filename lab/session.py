@@ -18,7 +18,7 @@ from typing import Any
 
 from lab import guests, tracing
 from lab.dom0 import agent as dom0_agent
-from lab.dom0 import xl
+from lab.dom0 import commands, xl
 from lab.dom0.steps import Steps
 from lab.errors import Dom0Error, LabError, UsageError
 from lab.machine import (
@@ -250,7 +250,7 @@ class Session:
         """Run a program in dom0."""
         if self.steps:
             return await self.steps.run(argv, within=within)
-        return await self.guarded(dom0_agent.run_in_turns(self._agent, argv, within))
+        return await self.guarded(commands.run_in_turns(self._agent, argv, within))
 
     # ------------------------------------------------------------ inside
 

@@ -22,8 +22,8 @@ from lab.model import Lab
 from lab.rundir import RunDir
 from lab.scenario.player import Hands, Player
 from lab.scenario.report import Report, Result, StepResult
-from lab.scenario.words import pattern
 from lab.session import Session
+from lab.util.patterns import pattern
 
 #: From the start of a step on (or of the scenario, if it has none) the machine is stopped
 #: after 0.05, 0.11, 0.19, … virtual seconds: often at first.
@@ -106,8 +106,11 @@ def _dated(run: RunDir, results: Sequence[Result], start: float) -> Iterator[Res
     """When exactly each was seen, as the lines' own stamps say (0: before the guests ran)."""
     start += find_zeros(run.console("xen")).counter
     wanted = [one.expectation for one in results]
-    open_ = {i: pattern(item.text, regex=item.regex) for i, item in enumerate(wanted)
-             if results[i].seen is not None}  # fmt: skip
+    open_ = {
+        i: pattern(item.text, regex=item.regex, line=item.line)
+        for i, item in enumerate(wanted)
+        if results[i].seen is not None
+    }
     found: dict[int, float] = {}
     for entry in merge(run.consoles(), run.times_file):
         for i in [i for i in open_ if i not in found]:

@@ -18,6 +18,7 @@ from lab.machine.lines import tail
 from lab.machine.logs import lines_of
 from lab.machine.wires import input_of
 from lab.model import Domain, Expectation
+from lab.util import patterns
 from lab.util.deadline import Deadline
 from lab.util.terminal import quote
 
@@ -30,7 +31,7 @@ class Owner(Protocol):
     name: str
     run_dir: Path
 
-    def do(self, step: Coroutine[Any, Any, T], what: str) -> T: ...
+    def do(self, step: Coroutine[Any, Any, T], what: str, on: str = "") -> T: ...
     def domains(self) -> list[Domain]: ...
 
 
@@ -49,7 +50,7 @@ class Seen:
     """A line that was expected. ``match``: what of it; ``seconds``: how long it took to come."""
 
     line: str
-    match: re.Match[str]
+    match: patterns.Match
     seconds: float
 
 
@@ -75,7 +76,9 @@ class Console:
 
         Raises:
             NotSeen: it did not come; an ``AssertionError``, with the last lines.
-            UsageError: it is no regular expression.
+            GuestCrashed: a guest's domain crashed meanwhile; an ``AssertionError``, too.
+            GuestError: a console says more than it may.
+            UsageError: it is no regular expression, or one that takes too long.
             MachineError, HypervisorError, Dom0Error: the machine, Xen or dom0 is lost.
         """
         __tracebackhide__ = True
@@ -84,6 +87,7 @@ class Console:
         found = self.lab.do(
             talk.find(self.log, self._at, pattern, clock),
             f"{quote(item.text)} on the console of {self.name}",
+            self.name,
         )
         if found is None:
             raise self._not_seen(item)
@@ -94,11 +98,12 @@ class Console:
         r"""Type this, and nothing else: a person's Enter is ``\r``.
 
         Raises:
-            MachineError: the machine is gone.
+            GuestCrashed: its domain crashed. MachineError: the machine is gone.
         """
         __tracebackhide__ = True
         fifo = input_of(self.found.lab.path, self.name)
-        self.lab.do(talk.type_into(fifo, text.encode()), f"{self.name} to take what is typed")
+        what = f"{self.name} to take what is typed"
+        self.lab.do(talk.type_into(fifo, text.encode()), what, self.name)
 
     def skip(self) -> None:
         """Do not look any more at what it said until now."""
@@ -132,6 +137,7 @@ class Dom0(Console):
 
         Raises:
             UsageError: it is empty, or dom0 has no such program.
+            GuestCrashed: a guest crashed meanwhile; it is said once.
             Dom0Error: it did not end in time, or dom0 does not answer.
         """
         __tracebackhide__ = True
@@ -153,11 +159,12 @@ class Dom0(Console):
 
 def _wanted(
     on: str, text: str | re.Pattern[str], within: float, *, regex: bool
-) -> tuple[Expectation, re.Pattern[str]]:
-    if isinstance(text, re.Pattern):
-        return Expectation(on, text.pattern, True, within), text
-    item = Expectation(on, text, regex, within)
+) -> tuple[Expectation, patterns.Pattern]:
+    words = str(text.pattern) if isinstance(text, re.Pattern) else text
+    item = Expectation(on, words, regex or isinstance(text, re.Pattern), within)
     try:
-        return item, scenario.pattern(text, regex=regex)
-    except re.error as error:
-        raise UsageError(f"{quote(text)} is not a regular expression: {error}") from error
+        if isinstance(text, re.Pattern):
+            return item, patterns.compiled(text)
+        return item, patterns.pattern(text, regex=regex)
+    except ValueError as error:
+        raise UsageError(f"{quote(words)} is not a regular expression: {error}") from error

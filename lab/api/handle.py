@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +15,15 @@ from lab.api.traces import trace_stats
 from lab.api.using import create
 from lab.errors import LabError, UsageError
 from lab.live import Live
+from lab.machine.health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
 from lab.toolchain import adopt
 
 T = TypeVar("T")
+
+#: Seconds in which the watcher of a machine that is lost knows it, at most.
+LOST = 5.0
 
 
 class RunningLab:
@@ -37,7 +41,12 @@ class RunningLab:
     """
 
     def __init__(
-        self, context: Context, found: Live, runner: asyncio.Runner, stack: contextlib.ExitStack
+        self,
+        context: Context,
+        found: Live,
+        runner: asyncio.Runner,
+        stack: contextlib.ExitStack,
+        may_crash: Collection[str] | None = (),
     ) -> None:
         self.name = found.name
         self.run_dir = found.run.path
@@ -47,6 +56,8 @@ class RunningLab:
         self._runner = runner
         self._stack: contextlib.ExitStack | None = None
         self._watcher = Watcher(found.run, lambda: None)
+        self._health = Health(found.run, may_crash)
+        self._loss_told = False
         self.xen = Console(self, found, "xen")
         self.dom0 = Dom0(self, found, "dom0")
         self._consoles: dict[str, Console] = {"xen": self.xen, "dom0": self.dom0}
@@ -63,6 +74,7 @@ class RunningLab:
             return
         stack, self._stack = self._stack, None
         with stack:
+            self._health.close()
             self._runner.run(self._watcher.stop())
             if self._found.record and adopt(self._found.record).alive():
                 lifecycle.collect_late(self._found)
@@ -90,7 +102,7 @@ class RunningLab:
 
         Raises:
             UsageError: there is no such guest. GuestError: it does not build.
-            ToolstackError: xl refuses it.
+            ToolstackError: xl refuses it. GuestCrashed: it, or another, crashed meanwhile.
         """
         __tracebackhide__ = True
         spec = config.find_guest(self._context.labs(), guest, into=self.name)
@@ -102,6 +114,7 @@ class RunningLab:
                 return await create(session, spec, image)
 
         console = self._console(guest)
+        self._health.begin(guest, may_crash=spec.may_crash)
         console.begin(self.do(go(), f"xl to create guest {guest}"))
         return console
 
@@ -130,6 +143,22 @@ class RunningLab:
         record = self._found.record
         return self._stack is not None and record is not None and adopt(record).alive()
 
+    @property
+    def sound(self) -> bool:
+        """Whether its machine runs, no guest crashed, and no console said too much."""
+        return self.alive and self._health.well
+
+    def check(self) -> None:
+        """Raise what happened meanwhile and ended no wait, as there was none.
+
+        Raises:
+            GuestCrashed, GuestError: a guest crashed; a console said more than it may.
+            MachineError, HypervisorError, Dom0Error: the machine, Xen or dom0 is lost.
+        """
+        __tracebackhide__ = True
+        if self._stack is not None and (self.alive or not self._loss_told):
+            self.do(self._settled(), "the end of a test")
+
     def skip(self) -> None:
         """Do not look any more at what its consoles said until now."""
         for name in self._found.run.consoles():
@@ -137,11 +166,14 @@ class RunningLab:
 
     # ------------------------------------------------------------ inside
 
-    def do(self, step: Coroutine[Any, Any, T], what: str) -> T:
-        """Run a step to its end, unless the machine fails first: that error is raised then.
+    def do(self, step: Coroutine[Any, Any, T], what: str, on: str = "") -> T:
+        """Run a step to its end, unless the lab fails first: that error is raised then.
+
+        ``on``: the guest that it is about, if any.
 
         Raises:
             UsageError: the lab is stopped, or this is asynchronous code.
+            GuestCrashed: a guest crashed. GuestError: a console says more than it may.
             MachineError, HypervisorError, Dom0Error: the machine, Xen or dom0 is lost.
         """
         __tracebackhide__ = True
@@ -152,8 +184,9 @@ class RunningLab:
             raise
         self._watcher.step = what
         try:
-            return self._runner.run(self._watcher.guarded(step))
+            return self._runner.run(self._watcher.guarded(self._health.guarded(step, on)))
         except LabError as error:
+            self._loss_told |= not self.alive
             error.run = self.run_dir
             raise error.with_traceback(None) from error.__cause__
 
@@ -173,6 +206,11 @@ class RunningLab:
         if name not in self._consoles:
             self._consoles[name] = Console(self, self._found, name)
         return self._consoles[name]
+
+    async def _settled(self) -> None:
+        """Nothing; but where the machine is lost, until the watcher has said of what."""
+        if self._health.shaken or not self.alive:
+            await asyncio.sleep(LOST)
 
     async def _watch(self) -> None:
         assert self._found.record

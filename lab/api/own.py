@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab import lifecycle, live, rundir, slots
+from lab import lifecycle, live, rundir, scenario, slots
 from lab.api.context import Context, clean
 from lab.api.handle import RunningLab
 from lab.api.starting import make_plan, prepare
@@ -104,7 +104,7 @@ def start_lab(
         run = rundir.new_run(context.runs, own)
         runner = _boot(stack, context, plan, prepared, lock, run, cold=cold)
         found = live.running(context.lab_dir(own), own)
-        return RunningLab(context, found, runner, stack)
+        return RunningLab(context, found, runner, stack, scenario.tolerated(plan.lab))
 
 
 def _claim(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-import re
 import shlex
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 from lab import model
@@ -14,6 +12,7 @@ from lab.config import schema, units
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.model import Act
+from lab.util import patterns
 from lab.util.terminal import quote
 
 #: What a step does → the keys that may go with it. ``regex`` alone is a wait, too.
@@ -220,10 +219,8 @@ class _Reader:
 
 def check_regex(source: Source, at: Loc, pattern: str) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        patterns.pattern(pattern, regex=True)
+    except ValueError as error:
         source.add(at, f"{quote(pattern)} is not a regular expression: {error}")
 
 

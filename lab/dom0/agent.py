@@ -12,10 +12,10 @@ import base64
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from lab.errors import Dom0Error, UsageError
 from lab.util.deadline import Deadline
@@ -32,8 +32,6 @@ ANSWER = 10.0
 TRANSFER, SLOWEST = 30.0, 256 << 10
 #: The agent has no event for a program's end: it is asked, at first quickly, then less often.
 FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.1
-#: Seconds for which one command may keep the agent for itself.
-LONGEST_TURN = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,17 @@ class Result:
     status: int
     stdout: bytes
     stderr: bytes
+
+
+class Endless(Dom0Error):
+    """A program that did not end in time; ``tail``: what it said last."""
+
+    def __init__(self, argv: Sequence[str], within: float, tail: str = "", hint: str = "") -> None:
+        super().__init__(
+            f"dom0's agent: no end of {quote(argv[0])} within {within:g} s",
+            tail=tail,
+            hint=hint or "it goes on in dom0; look at dom0's console: lab.logs NAME --on dom0",
+        )
 
 
 class Dom0(Protocol):
@@ -104,7 +113,9 @@ class Agent:
             Dom0Error: it did not end within ``within`` seconds, or could not be started.
         """
         result = await self.result(await self.begin(argv, stdin), argv, within)
-        return result or _endless(argv, within)
+        if result is None:
+            raise Endless(argv, within)
+        return result
 
     async def begin(self, argv: Sequence[str], stdin: bytes = b"") -> int:
         """Start a program in dom0; what it is called there.
@@ -214,36 +225,6 @@ async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent
         yield agent
     finally:
         await agent.close()
-
-
-async def run_in_turns(
-    connect: Callable[[], contextlib.AbstractAsyncContextManager[Agent]],
-    argv: Sequence[str],
-    within: float,
-) -> Result:
-    """Run a program to its end, however long it takes, without keeping others from the agent.
-
-    The agent has one connection; a second one waits until the first is closed.
-
-    Raises:
-        Dom0Error: it did not end within ``within`` seconds.
-    """
-    deadline = Deadline(within)
-    async with connect() as agent:
-        pid = await agent.begin(argv)
-        result = await agent.result(pid, argv, min(within, LONGEST_TURN))
-    while result is None and not deadline.passed():
-        await asyncio.sleep(min(LONGEST_PAUSE, deadline.left()))
-        async with connect() as agent:
-            result = await agent.result(pid, argv, 0)
-    return result or _endless(argv, within)
-
-
-def _endless(argv: Sequence[str], within: float) -> NoReturn:
-    raise Dom0Error(
-        f"dom0's agent: no end of {quote(argv[0])} within {within:g} s",
-        hint="it goes on in dom0; look at dom0's console: lab.logs NAME --on dom0",
-    )
 
 
 @contextlib.contextmanager

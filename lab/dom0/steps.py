@@ -120,7 +120,7 @@ class Steps:
         status = (
             os.waitstatus_to_exitcode(self.box.status) if self.box.status >= 0 else NOT_EXECUTED
         )
-        if status == NOT_EXECUTED and not out:
+        if status == NOT_EXECUTED and not out and err.startswith(f"{argv[0]}: ".encode()):
             raise UsageError(f"dom0 has no program {quote(argv[0])}")
         return Result(tuple(argv), status, out, err)
 

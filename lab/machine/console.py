@@ -54,8 +54,8 @@ FAILURES = (
     Failure(Layer.XEN, "xen", re.compile(_XEN + rb"Panic on CPU"), "Xen panicked"),
     Failure(Layer.DOM0, "xen", _PANIC, "dom0's kernel panicked"),
     Failure(Layer.DOM0, "dom0", _PANIC, "dom0's kernel panicked"),
-    Failure(Layer.DOM0, "xen", _FAILED, "dom0 could not be set up"),
-    Failure(Layer.DOM0, "dom0", _FAILED, "dom0 could not be set up"),
+    Failure(Layer.DOM0, "xen", _FAILED, "dom0 gave up"),
+    Failure(Layer.DOM0, "dom0", _FAILED, "dom0 gave up"),
     Failure(Layer.DOM0, "xen", _ENDED, "dom0 ended"),
 )
 
@@ -87,6 +87,11 @@ def worst(lines: Sequence[Line]) -> Failure:
     A panic of dom0 comes on its console, and that it ended on Xen's: either may be read first.
     """
     return min(filter(None, map(failure_in, lines)), key=FAILURES.index)
+
+
+def says_more(failure: Failure, known: Failure | None) -> bool:
+    """Whether a failure says more than the one that is known already."""
+    return known is None or FAILURES.index(failure) < FAILURES.index(known)
 
 
 @dataclass(frozen=True)

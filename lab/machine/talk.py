@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import MachineError
 from lab.machine.console import Follower
 from lab.machine.lines import Line, LogReader
 from lab.util.deadline import Deadline
+from lab.util.patterns import Match, Pattern
 
 #: A line without end is looked at when nothing came for so many seconds: a prompt, not the
 #: beginning of more.
@@ -37,13 +37,11 @@ class Found:
     """A line that matched, and the position behind the match."""
 
     line: Line
-    match: re.Match[str]
     position: Position
+    match: Match = field(compare=False)
 
 
-async def find(
-    log: Path, start: Position, pattern: re.Pattern[str], deadline: Deadline
-) -> Found | None:
+async def find(log: Path, start: Position, pattern: Pattern, deadline: Deadline) -> Found | None:
     """The first match from a position on, in what is there or comes; ``None`` when it is late.
 
     A match lies within one line. What is there when the deadline passes is looked at, too.
@@ -69,12 +67,12 @@ async def find(
             await follower.change(min(quiet.left(), left) if found else left, None)
 
 
-def _look(line: Line, start: Position, pattern: re.Pattern[str], *, whole: bool) -> Found | None:
+def _look(line: Line, start: Position, pattern: Pattern, *, whole: bool) -> Found | None:
     used = start.used if line.offset == start.offset else 0
     if used and used >= len(line.text) and whole:
         return None  # nothing is left of it
     match = pattern.search(line.text, used)
-    return Found(line, match, Position(line.offset, match.end())) if match else None
+    return Found(line, Position(line.offset, match.end()), match) if match else None
 
 
 def end_of(log: Path) -> Position:

@@ -6,7 +6,7 @@ that has the time (``host`` here, ``lab.virtual`` above); ``report`` holds what 
 """
 
 from lab.scenario.host import watch
-from lab.scenario.judge import Judge
+from lab.scenario.judge import Judge, tolerated
 from lab.scenario.junitxml import junit
 from lab.scenario.player import Hands, Player
 from lab.scenario.report import (
@@ -21,10 +21,10 @@ from lab.scenario.report import (
     with_domains,
 )
 from lab.scenario.verdict import failed, fate, from_error
-from lab.scenario.words import not_seen, pattern
+from lab.scenario.words import not_seen
 
 __all__ = [
     "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
     "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "junit", "not_seen",
-    "pattern", "watch", "with_domains",
+    "tolerated", "watch", "with_domains",
 ]  # fmt: skip

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from lab.machine.console import Failure, crashed_in, failure_in
+from lab.machine.console import Failure, crashed_in, failure_in, says_more
 from lab.machine.lines import Line
 from lab.model import Expectation, Lab, Layer, Never, Verdict
 from lab.scenario.report import NeverResult, Result
 from lab.scenario.verdict import failed, last_lines
-from lab.scenario.words import not_seen, pattern, text_of
+from lab.scenario.words import not_seen, text_of
+from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
 
@@ -39,9 +40,13 @@ class Judge:
     ) -> None:
         """``may_crash``: the guests that may; ``None``: all of them."""
         self._expectations = tuple(expectations)
-        self._patterns = tuple(pattern(item.text, regex=item.regex) for item in expectations)
+        self._patterns = tuple(
+            pattern(item.text, regex=item.regex, line=item.line) for item in expectations
+        )
         self._never = tuple(never)
-        self._forbidden = tuple(pattern(item.text, regex=item.regex) for item in never)
+        self._forbidden = tuple(
+            pattern(item.text, regex=item.regex, line=item.line) for item in never
+        )
         self._may_crash = may_crash
         self._seen: dict[int, float] = {}
         self.failure: tuple[Failure, Line] | None = None
@@ -50,7 +55,8 @@ class Judge:
 
     def see(self, line: Line, at: float, *, whole: bool = True) -> None:
         """A line was on a console at this time; it is not ``whole`` if it has no end yet."""
-        if self.failure is None and (failure := failure_in(line)):
+        failure = failure_in(line)
+        if failure and says_more(failure, self.failure[0] if self.failure else None):
             self.failure = (failure, line)
         for i, expectation in self._open():
             if line.console == expectation.on and self._patterns[i].search(line.text):
@@ -118,5 +124,10 @@ class Judge:
 
 def judge_of(lab: Lab) -> Judge:
     """The judge of what a lab expects, and of what must not happen in it."""
-    tolerant = {guest.name for guest in (*lab.guests, *lab.later) if guest.may_crash}
-    return Judge(lab.expect, lab.never, None if lab.may_crash else tolerant)
+    return Judge(lab.expect, lab.never, tolerated(lab))
+
+
+def tolerated(lab: Lab) -> set[str] | None:
+    """The guests of a lab that may crash; ``None``: all of them."""
+    found = {guest.name for guest in (*lab.guests, *lab.later) if guest.may_crash}
+    return None if lab.may_crash else found

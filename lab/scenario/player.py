@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab.errors import LabError
+from lab.errors import ConfigError, LabError
 from lab.machine.lines import Line
 from lab.model import Act, Lab, Layer, Step, Verdict
 from lab.scenario.judge import Judge, judge_of
@@ -21,6 +21,7 @@ from lab.scenario.report import Outcome, Report, StepResult
 from lab.scenario.verdict import failed, from_error, last_lines
 from lab.scenario.watching import Cursor, Silence, Wait, Watch
 from lab.scenario.words import step_name
+from lab.util.patterns import TooSlow
 
 #: Does to the lab what a step says; what a command said then, harmless to show.
 Hands = Callable[[Step], Awaitable[str]]
@@ -94,6 +95,8 @@ class Player:
             verdict = Verdict(True)
         except Decided as decided:
             verdict = decided.verdict
+        except TooSlow as error:
+            raise ConfigError(f"{self._file}:{error.line}: {error}") from error
         except LabError as error:
             if error.layer is None:
                 raise

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from lab.machine.lines import Line, LogReader
 from lab.model import Step
-from lab.scenario.words import not_seen, pattern
+from lab.scenario.words import not_seen
+from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
 #: Seconds after its end for which a wait still reads what was there before it.
@@ -59,7 +60,7 @@ class Wait:
         self.reason = ""
         self._cursors = cursors
         self._start = cursors.get(step.on, Cursor())
-        self._pattern = pattern(step.text, regex=step.regex)
+        self._pattern = pattern(step.text, regex=step.regex, line=step.line)
         self._reader = LogReader(step.on, path, self._start.offset)
 
     def look(self, at: float) -> bool:

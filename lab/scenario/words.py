@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from lab.model import Act, Expectation, Never, Step, Threshold
 from lab.util.terminal import quote
 
@@ -57,8 +55,3 @@ def not_seen(item: Expectation | Step) -> str:
     """``'hello' was not seen on the console of hello within 10s``, for a line or a pattern."""
     what = text_of(item.text, regex=item.regex)
     return f"{what} was not seen on the console of {item.on} within {item.within:g}s"
-
-
-def pattern(text: str, *, regex: bool) -> re.Pattern[str]:
-    """What a line must match."""
-    return re.compile(text if regex else re.escape(text))

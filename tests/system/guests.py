@@ -208,6 +208,14 @@ LABS: dict[str, dict[str, Any]] = {
         "guests": ["crash"],
         "expect": [{"on": "crash", "line": "never to be seen", "within": "60s"}],
     },
+    "unwatched": {  # who tells of crashes is killed
+        "guests": ["silent"],
+        "steps": [{"exec": "busybox killall lab-fate"}, {"inject": "crash"}, {"exec": "sleep 60"}],
+    },
+    "unstored": {
+        "guests": ["silent"],
+        "steps": [{"exec": "busybox killall -9 xenstored"}, {"exec": "sleep 60"}],
+    },
     "brave": {
         "guests": ["brave"],
         "expect": [{"on": "brave", "line": "not permitted", "within": "20s"}],

@@ -113,6 +113,29 @@ def test_both_doors_build_the_same_bytes(world: World, tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- a lab that runs
 
+#: A test that somebody has; then its lab dies.
+SUITE = """
+import pytest
+
+@pytest.mark.lab("hello")
+def test_it(lab):
+    lab.guest("hello").expect("hello from FreeRTOS")
+    assert lab.dom0.run("xl list hello").status == 0
+    lab.dom0.run("sh -c 'echo c >/proc/sysrq-trigger'")
+"""
+
+
+def test_the_pytest_plugin(world: World, tmp_path: Path) -> None:
+    """The same labs as fixtures; what fails below the guest is an error; no container is left."""
+    (tmp_path / "test_it.py").write_text(SUITE)
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    argv += ["--lab-file", str(world.folder / "labs.yaml"), "--lab-door", "docker", "test_it.py"]
+    said = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 error" in said.stdout, said.stdout + said.stderr
+    assert "Dom0Error: dom0's kernel panicked" in said.stdout
+    runs = list((world.folder / "runs").glob("hello-1/*/manifest.json"))
+    assert json.loads(max(runs).read_text())["toolchain"]["door"] == "docker"
+
 
 def test_a_lab_in_its_container(world: World) -> None:
     """It outlives its command, has nothing that it does not need, and does all that a lab does."""

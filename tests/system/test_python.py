@@ -36,6 +36,14 @@ def test_loses_its_machine(lab):
 
 def test_has_another_lab(lab):
     assert lab.dom0.run("true").status == 0
+
+def test_hears_too_much(lab, monkeypatch):
+    monkeypatch.setenv("LAB_CONSOLE_LIMIT", "1K")
+    lab.guest("hello").expect("never", within=600)
+
+@pytest.mark.lab("crash")
+def test_waits_for_one_that_crashes(lab):
+    lab.guest("crash").expect("never", within=600)
 """
 
 #: Two workers; one of them is killed, lab and all.
@@ -55,6 +63,19 @@ def test_lives(lab):
 def test_dies(lab):
     seen(lab)
     os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+#: More labs than there is room for; each says from when to when it had its lab.
+CROWDED = r"""
+import pathlib, time
+import pytest
+
+@pytest.mark.lab("hello")
+@pytest.mark.parametrize("n", [1, 2])
+def test_uses(lab, n):
+    began = time.monotonic()
+    lab.guest("hello").expect(r"alive at tick [3-9]\d\d\d", regex=True)
+    pathlib.Path(f"{began} {time.monotonic()}").touch()
 """
 
 #: A person loses patience.
@@ -96,10 +117,12 @@ def pytest_in(suite: Path, text: str, *options: str, status: int) -> Said:
 
 
 def test_failures_errors_and_what_is_shown(suite: Path) -> None:
-    """A wrong expectation fails, with the guest's lines; a lost machine is an error; and the
-    next test has a lab again."""
+    """A wrong expectation fails, with the guest's lines, and so does a crash, at once; a lost
+    machine is an error; and the next test has a lab again."""
     said = pytest_in(suite, WRONG, "--junitxml=junit.xml", status=1)
-    assert "1 failed, 1 passed, 1 error" in said.out
+    assert "2 failed, 1 passed, 2 errors" in said.out
+    assert "GuestCrashed: guest crash: its domain crashed" in said.out
+    assert "said more than 1K" in said.out
     assert "'good bye' was not seen on the console of hello within 1s" in said.out
     assert "its domain still runs" in said.out
     assert "- console hello of lab hello-1 -" in said.out
@@ -108,7 +131,7 @@ def test_failures_errors_and_what_is_shown(suite: Path) -> None:
     assert "run folder: " in said.out
     tests = ElementTree.parse(suite / "junit.xml").getroot().find("testsuite")
     assert tests is not None
-    assert (tests.get("failures"), tests.get("errors"), tests.get("tests")) == ("1", "1", "3")
+    assert (tests.get("failures"), tests.get("errors"), tests.get("tests")) == ("2", "2", "5")
 
 
 def test_workers_have_labs_of_their_own_and_a_dead_one_leaves_nothing(suite: Path) -> None:
@@ -118,6 +141,17 @@ def test_workers_have_labs_of_their_own_and_a_dead_one_leaves_nothing(suite: Pat
     assert "crashed while running" in said.out
     seen = [one.name.split() for one in suite.glob("hello-*")]
     assert len({name for name, _ in seen}) == len({worker for _, worker in seen}) == 2
+
+
+def test_labs_wait_for_room(suite: Path) -> None:
+    """Two workers, and room for one lab: both have theirs, one after the other."""
+    with (suite / "pytest.ini").open("a") as ini:
+        ini.write("lab_cpus = 4\nlab_memory = 1G\n")
+    said = pytest_in(suite, CROWDED, "-n2", status=0)
+    assert "2 passed" in said.out
+    (_, end), (begin, _) = sorted([float(word) for word in one.name.split()]
+                                  for one in suite.glob("*.* *.*"))  # fmt: skip
+    assert end < begin, "they had labs at the same time"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,11 @@ def test_exec_of_what_dom0_lacks(up: World) -> None:
 
 def test_exec_has_an_end(up: World) -> None:
     """A command that takes too long is given up; the lab can be used at once."""
-    said = up.run("lab.exec", "shared", "sleep 30", "--timeout", "1", status=4)
+    line = "sh -c 'echo begun; sleep 31 & sleep 32'"
+    said = up.run("lab.exec", "shared", line, "--timeout", "1", status=4)
+    assert "begun" in said.err
+    left = up.run("lab.exec", "shared", "ps").out
+    assert "sleep 3" not in left, "it was killed with its children"
     assert "within 1 s" in said.err
     assert up.run("lab.exec", "shared", "echo well").out == "well\n"
 

@@ -85,6 +85,19 @@ def test_a_crash_is_seen_at_once(world: World, clock: str) -> None:
     assert "not permitted" in "\n".join(said["tail"])
 
 
+def test_who_tells_of_crashes_is_started_again(world: World) -> None:
+    """lab-fate was killed: the crash that comes then is seen nevertheless."""
+    said = ran(world, "unwatched", "--clock", "host", status=1)
+    assert said["reason"].startswith("guest crash: its domain crashed, after ")
+
+
+def test_a_dom0_without_its_store_is_no_guests_fault(world: World) -> None:
+    """A daemon that cannot be started again ended: dom0 says which, and why."""
+    said = ran(world, "unstored", "--clock", "virtual", status=4)
+    assert said["layer"] == "dom0"
+    assert "lab: FAILED xenstored: killed by signal 9" in said["reason"]
+
+
 def test_who_may_crash(world: World) -> None:
     """`may_crash: true`, of a guest: the run goes on, and passes."""
     assert ran(world, "brave")["verdict"] == "pass"

@@ -15,7 +15,7 @@ import pytest
 from lab import acting, rundir
 from lab import plan as planning
 from lab.acting import Hands
-from lab.dom0.agent import Result
+from lab.dom0.agent import Endless, Result
 from lab.errors import Dom0Error, GuestError, LabError, ToolstackError, UsageError
 from lab.machine import wires
 from lab.model import Act, Clock, Domain, HypervisorSpec, Lab, Step
@@ -89,7 +89,7 @@ def test_a_command_and_its_words(tmp_path: Path) -> None:
         (Step(Act.EXEC, text="x", output="a.c"), said(0, b"abc\n"), "'a.c' is not in its output"),
         (Step(Act.EXEC, text="x", output="^b", regex=True), said(0, b"ab\n"), "a match of '^b'"),
         (EXEC, lambda _: UsageError("dom0 has no program"), "dom0 has no program 'xl'"),
-        (EXEC, lambda _: Dom0Error("dom0's agent: no end of 'xl' within 2.5 s"), "no end of 'xl'"),
+        (EXEC, lambda _: Endless(["xl"], 2.5), "no end of 'xl' within 2.5s"),
     ],
 )
 def test_a_command_that_does_not_do_it(

@@ -3,7 +3,8 @@
  *
  * Xen tells xenstored when a domain ends, and xenstored whoever watches @releaseDomain; so
  * nothing is polled, and a lab in which nobody crashes is not disturbed. A release build of
- * Xen prints nothing of its own about it.
+ * Xen prints nothing of its own about it. Whoever crashed before this program began is told,
+ * too: it may be the second one of a boot (lab-init starts it again if it ends).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -81,6 +82,7 @@ int main(void)
 	store = xs_open(0);
 	if (!xen || !store || !xs_watch(store, "@releaseDomain", "fate"))
 		return 1;
+	look(xen);
 	while ((event = xs_read_watch(store, &count))) {
 		free(event);
 		look(xen);

@@ -1,13 +1,14 @@
 /*
  * lab-init: dom0's first process.
  *
- * Brings up what xl and the agent need, then keeps the agent and a shell on the console
- * running. The agent is started when everything is ready; a machine under the virtual clock
+ * Brings up what xl and the agent need, then keeps the agent, lab-fate and a shell on the
+ * console running. The agent is started when everything is ready; a machine under the virtual clock
  * has no port for one. Last comes lab-steps, where the host may stop the machine. A shell
  * script did the same more slowly: in an emulated machine every new process is dear.
  *
  * A step that fails prints one line "lab: FAILED step: what happened" on the console, after
- * whatever the failing program itself said there, and switches the machine off.
+ * whatever the failing program itself said there, and switches the machine off. So does the
+ * end of a daemon without which guests cannot be had or heard, and that cannot start again.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +30,7 @@
 #define MODULES "/lib/modules"
 #define RESPAWN_US 200000
 #define AGENT_PORT "/dev/virtio-ports/" AGENT
+#define FATES 10			/* so often lab-fate may end */
 #define AGENT_US 5000		/* how often to look whether the agent is there, */
 #define AGENT_LOOKS 400		/* and how many times */
 
@@ -105,6 +107,13 @@ static pid_t start(arguments argv)
 	_exit(127);
 }
 
+static void fail_of(const char *program, int status)
+{
+	if (WIFSIGNALED(status))
+		fail(program, "killed by signal %d", WTERMSIG(status));
+	fail(program, "exit status %d", WEXITSTATUS(status));
+}
+
 /* Wait until a program, or its parent part if it is a daemon, has ended well. */
 static void finish(pid_t pid, arguments argv)
 {
@@ -112,10 +121,34 @@ static void finish(pid_t pid, arguments argv)
 
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		fail(argv[0], "%s", strerror(errno));
-	if (WIFSIGNALED(status))
-		fail(argv[0], "killed by signal %d", WTERMSIG(status));
-	if (WEXITSTATUS(status))
-		fail(argv[0], "exit status %d", WEXITSTATUS(status));
+	if (status)
+		fail_of(argv[0], status);
+}
+
+/* Wait until a child, or an orphan, has ended; fail if it is a daemon that must not end.
+ * Nobody but itself knows its number: its name is read while it is a zombie. (What ends well
+ * is a daemon's parent part.) */
+static pid_t wait_for_one(void)
+{
+	static const char *const daemons[] = { "xenstored", "xenconsoled", "lab-consoled" };
+	siginfo_t ended = { 0 };
+	char path[32], name[32] = "";
+	int status = 0, file;
+	ssize_t got;
+
+	if (waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT))
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)ended.si_pid);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	got = file < 0 ? 0 : read(file, name, sizeof name - 1);
+	name[got > 0 ? got : 0] = 0;
+	name[strcspn(name, "\n")] = 0;
+	close(file);
+	waitpid(ended.si_pid, &status, 0);
+	for (unsigned i = 0; i < sizeof daemons / sizeof *daemons; i++)
+		if (status && !strcmp(name, daemons[i]))
+			fail_of(name, status);
+	return ended.si_pid;
 }
 
 /* The terminal behind /dev/console, which alone can be a shell's controlling terminal. */
@@ -205,8 +238,8 @@ static void on_signal(int number)
 
 int main(void)
 {
-	pid_t consoles, names, log, agent_pid, shell_pid, emergency_pid = 0;
-	int all = getenv("hypervisor_log") != NULL;
+	pid_t consoles, names, log, fate_pid, agent_pid, shell_pid, emergency_pid = 0;
+	int fates = 0, all = getenv("hypervisor_log") != NULL;
 
 	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
 	signal(SIGTERM, on_signal);	/* busybox reboot */
@@ -227,19 +260,24 @@ int main(void)
 	finish(names, init_dom0);
 	finish(log, xenconsoled);
 	finish(consoles, consoled);
-	start(fate);
+	fate_pid = start(fate);
 	agent_pid = start_agent();
 	shell_pid = start_shell();
 	start(steps);
 	for (;;) {
-		pid_t ended = wait(NULL);
+		pid_t ended = wait_for_one();
 
-		if (ended == agent_pid || ended == shell_pid || ended == emergency_pid)
+		if (ended == fate_pid && ++fates == FATES)
+			fail("lab-fate", "it ended %d times", fates);
+		if (ended == agent_pid || ended == shell_pid || ended == emergency_pid ||
+		    ended == fate_pid)
 			usleep(RESPAWN_US);
 		if (ended == agent_pid && agent_pid)
 			agent_pid = start(agent);
 		else if (ended == shell_pid)
 			shell_pid = start_shell();
+		else if (ended == fate_pid)
+			fate_pid = start(fate);
 		else if (ended == emergency_pid)
 			emergency_pid = start(emergency);
 	}

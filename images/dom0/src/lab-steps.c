@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +187,7 @@ static void become(char *words, uint32_t size)
 	for (uint32_t at = 0; at < size && count < 63; at += strlen(words + at) + 1)
 		argv[count++] = words + at;
 	argv[count] = NULL;
+	setsid();
 	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
 	dup2(open(OUTPUT, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
 	dup2(open(ERRORS, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
@@ -206,6 +208,8 @@ static int run(char *words, uint32_t size)
 		become(words, size);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
+	if (WIFSIGNALED(status))
+		kill(-pid, SIGKILL);	/* it was late: its children, too */
 	return status;
 }
 

@@ -31,7 +31,11 @@ def stops(world: World, number: int) -> None:
 
 
 #: What is done to dom0 from inside.
-ENDS = ("kill -STOP -1", "echo c >/proc/sysrq-trigger")
+ENDS = (
+    "kill -STOP -1",
+    "echo c >/proc/sysrq-trigger",
+    "kill -9 $(cat /run/xenconsoled.pid); sleep 60",
+)
 
 
 def dom0_hangs(world: World, number: int) -> None:

@@ -15,7 +15,14 @@ import pytest
 from lab import rundir
 from lab.api.context import Context
 from lab.api.handle import RunningLab
-from lab.errors import Dom0Error, HypervisorError, MachineError, UsageError
+from lab.errors import (
+    Dom0Error,
+    GuestCrashed,
+    HypervisorError,
+    MachineError,
+    NotSeen,
+    UsageError,
+)
 from lab.live import Live
 from lab.model import Door, ProgramRecord, State
 from lab.rundir import LabDir
@@ -70,6 +77,42 @@ def test_a_panic_of_xen_ends_an_expectation(machine: Machine) -> None:
     threading.Timer(0.2, lambda: machine.run.console("xen").write_text(panic)).start()
     with pytest.raises(HypervisorError, match="Xen panicked"):
         machine.lab.guest("g").expect("hello", within=60)
+
+
+def test_a_crash_ends_an_expectation(machine: Machine) -> None:
+    """At once; a command that goes on, too; then dom0 can be asked, and all is not well."""
+    guest = machine.lab.guest("g")
+    machine.lab.check()
+    words = "lab: domain g crashed\n"
+    threading.Timer(0.2, lambda: machine.run.console("dom0").write_text(words)).start()
+    start = time.monotonic()
+    with pytest.raises(GuestCrashed, match="guest g: its domain crashed") as failed:
+        guest.expect("hello", within=60)
+    assert failed.value.run == machine.lab.run_dir
+    with pytest.raises(GuestCrashed):
+        guest.send("hello?")
+    machine.lab.xen.skip()
+    with pytest.raises(NotSeen, match="'x' was not seen"):
+        machine.lab.xen.expect("x", within=0.01)
+    machine.lab.check()
+    assert machine.lab.alive
+    assert not machine.lab.sound
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("panics", [True, False])
+def test_what_nobody_waited_for_is_found_by_a_check(machine: Machine, panics: bool) -> None:
+    """Once."""
+    if panics:
+        machine.run.console("xen").write_text("(XEN) Panic on CPU 0:\n")
+    else:
+        machine.child.kill()
+        machine.child.wait()
+    assert not machine.lab.sound
+    with pytest.raises(HypervisorError if panics else MachineError):
+        machine.lab.check()
+    if not panics:
+        machine.lab.check()
 
 
 def test_a_guest_cannot_speak_for_xen(machine: Machine) -> None:

@@ -31,7 +31,8 @@ class Owner:
         self.lost = lost
         self.steps: list[str] = []
 
-    def do(self, step: Coroutine[Any, Any, T], what: str) -> T:
+    def do(self, step: Coroutine[Any, Any, T], what: str, on: str = "") -> T:
+        del on
         self.steps.append(what)
         return asyncio.run(step)
 
@@ -66,6 +67,11 @@ def test_a_text_is_no_pattern(tmp_path: Path) -> None:
     assert guest.expect("a.c").line == "a.c"
     with pytest.raises(UsageError, match="is not a regular expression"):
         guest.expect("(", regex=True)
+    with pytest.raises(UsageError, match="a pattern of bytes"):
+        guest.expect(re.compile(b"x"))  # type: ignore[arg-type]
+    guest.log.write_text("a" * 10_000 + "!\n")
+    with pytest.raises(UsageError, match="takes too long"):
+        guest.expect("(a+)+$", regex=True)
 
 
 def test_what_is_not_seen_is_a_failed_assertion_of_the_guest(tmp_path: Path) -> None:

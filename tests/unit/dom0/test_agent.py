@@ -8,69 +8,14 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from agents import Reply, but, good, line, talk
 
 from lab.dom0 import agent as dom0
 from lab.errors import Dom0Error, UsageError
-
-T = TypeVar("T")
-Reply = Callable[[dict[str, Any]], bytes | None]
-
-
-def line(value: Any) -> bytes:
-    return json.dumps({"return": value}).encode() + b"\n"
-
-
-def good(question: dict[str, Any]) -> bytes | None:
-    """What an agent in order answers."""
-    arguments = question.get("arguments", {})
-    match question["execute"]:
-        case "guest-sync-delimited":
-            return b"\xff" + line(arguments["id"])
-        case "guest-exec":
-            return line({"pid": 7})
-        case "guest-exec-status":
-            out = base64.b64encode(b"said\n").decode()
-            return line({"exited": True, "exitcode": 3, "out-data": out})
-        case "guest-file-open":
-            return line(1)
-        case "guest-file-write":
-            return line({"count": len(base64.b64decode(arguments["buf-b64"])), "eof": False})
-        case "guest-file-read":
-            return line({"count": 4, "eof": True, "buf-b64": base64.b64encode(b"data").decode()})
-        case _:
-            return line({})
-
-
-def but(command: str, reply: bytes | None) -> Reply:
-    """An agent in order but for one command, to which it says this (``None``: nothing)."""
-    return lambda question: reply if question["execute"] == command else good(question)
-
-
-def talk(
-    tmp_path: Path, reply: Reply, use: Callable[[dom0.Agent], Awaitable[T]], within: float = 5.0
-) -> T:
-    """Let ``use`` talk to an agent that answers with ``reply``."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.readline():
-            answer = reply(json.loads(data.lstrip(b"\xff")))
-            if answer == b"hang up":
-                break
-            writer.write(answer or b"")
-        writer.close()
-
-    async def go() -> T:
-        path = tmp_path / "agent.sock"
-        server = await asyncio.start_unix_server(serve, path, limit=1 << 20)
-        async with server, dom0.connected(path, within) as agent:
-            return await use(agent)
-
-    return asyncio.run(go())
 
 
 def test_a_program_runs(tmp_path: Path) -> None:
@@ -96,27 +41,6 @@ def test_an_agent_that_stalls_later(tmp_path: Path) -> None:
     reply = but("guest-exec-status", line({"exited": False}))
     with pytest.raises(Dom0Error, match=r"no end of 'sleep' within 0\.2 s"):
         talk(tmp_path, reply, lambda agent: agent.run(["sleep"], within=0.2))
-
-
-def test_a_long_program_keeps_nobody_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
-    """While a program runs on, its connection is given up again and again."""
-    monkeypatch.setattr(dom0, "LONGEST_TURN", 0.01)
-    asked: list[str] = []
-
-    def reply(question: dict[str, Any]) -> bytes | None:
-        asked.append(question["execute"])
-        ends = asked.count("guest-exec-status") > 6
-        return good(question) if ends else but("guest-exec-status", line({}))(question)
-
-    async def use(_: dom0.Agent) -> dom0.Result:
-        path = tmp_path / "agent.sock"
-        return await dom0.run_in_turns(lambda: dom0.connected(path), ["sleep"], 5.0)
-
-    assert talk(tmp_path, reply, use).status == 3
-    assert asked.count("guest-exec") == 1
-    assert asked.count("guest-sync-delimited") > 3
 
 
 def test_a_late_answer_is_skipped(tmp_path: Path) -> None:

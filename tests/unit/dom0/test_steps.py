@@ -111,7 +111,7 @@ def test_a_program_says_what_it_said() -> None:
 def test_a_program_that_is_not_there() -> None:
     def obey(machine: Machine, box: Mailbox) -> None:
         if not room(box):
-            machine.memory |= {0: b"", 0x200: b"nosuch: not found"}
+            machine.memory |= {0: b"", 0x200: b"nosuch: No such f"}
             box.data, box.size, box.more, box.more_size, box.status = 0, 0, 0x200, 17, 127 << 8
 
     _, steps = stopped(obey)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from lab.errors import MachineError
 from lab.machine import talk
 from lab.machine.talk import Found, Position
+from lab.util import patterns
 from lab.util.deadline import Deadline
 
 
@@ -21,7 +21,12 @@ def log(tmp_path: Path) -> Path:
 
 
 def find(log: Path, pattern: str, start: Position, within: float = 0.0) -> Found | None:
-    return asyncio.run(talk.find(log, start, re.compile(pattern), Deadline(within)))
+    wanted = patterns.pattern(pattern, regex=True)
+
+    async def go() -> Found | None:
+        return await asyncio.wait_for(talk.find(log, start, wanted, Deadline(within)), 30)
+
+    return asyncio.run(go())
 
 
 def then(log: Path, *patterns: str) -> list[str | None]:
@@ -64,14 +69,14 @@ def test_a_failed_question_uses_up_nothing(log: Path) -> None:
 def test_an_unfinished_line_counts_when_it_stays_like_that(log: Path) -> None:
     """A prompt has no end; but a number that is half there is not taken for the number."""
     log.write_text("login: ")
-    found = find(log, "login: ", Position(), within=5)
+    found = find(log, "login: ", Position(), within=600)
     assert found
     assert found.position == Position(0, 7)
 
     async def slowly() -> Found | None:
         log.write_text("count=1")
         question = asyncio.create_task(
-            talk.find(log, Position(), re.compile(r"count=(\d+)"), Deadline(5))
+            talk.find(log, Position(), patterns.pattern(r"count=(\d+)", regex=True), Deadline(5))
         )
         await asyncio.sleep(talk.QUIET / 2)
         with log.open("a") as file:
@@ -97,7 +102,9 @@ def test_the_rest_of_a_prompt_comes_later(log: Path) -> None:
 
 def test_lines_that_come_later_are_waited_for(log: Path) -> None:
     async def go() -> Found | None:
-        question = asyncio.create_task(talk.find(log, Position(), re.compile("x"), Deadline(10)))
+        question = asyncio.create_task(
+            talk.find(log, Position(), patterns.pattern("x", regex=False), Deadline(10))
+        )
         await asyncio.sleep(0.05)
         log.write_text("a\nx\n")
         return await question

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from lab.errors import Dom0Error, GuestError, ToolstackError, UsageError
+from lab.errors import ConfigError, Dom0Error, GuestError, ToolstackError, UsageError
 from lab.machine.lines import Line, LogReader
 from lab.model import Act, ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Step
 from lab.scenario import Outcome, Player, Report, StepResult, watch
+from lab.util.patterns import pattern
 
 Moment = tuple[float, str, str]
 
@@ -129,6 +130,24 @@ def test_a_wait_goes_on_right_behind_what_was_found(tmp_path: Path) -> None:
     assert outcomes(report)[:3] == ["1 passed", "2 passed", "3 passed"]
     assert outcomes(report)[3] == "4 failed", "^ is where a line begins, not a wait"
     assert stage.at == 7.0
+
+
+@pytest.mark.parametrize("where", ["wait", "exec", "expect", "never"])
+def test_an_expression_without_end_is_named_with_its_line(tmp_path: Path, where: str) -> None:
+    """It is labs.yaml that is wrong: that is no verdict on the guest."""
+    slow, line = "(a+)+$", "a" * 10_000 + "!\n"
+    wanted = {
+        "wait": lab(wait(slow, regex=True)),
+        "exec": lab(Step(Act.EXEC, text="x", line=7)),
+        "expect": lab(wait("never"), expect=(Expectation("a", slow, True, 5.0, 7),)),
+        "never": lab(wait("never"), never=(Never(slow, "", True, 7),)),
+    }
+
+    def fails(_: Step) -> None:
+        pattern(slow, regex=True, line=7).search(line)
+
+    with pytest.raises(ConfigError, match=r"^labs\.yaml:7: the regular expression .* too long"):
+        played(tmp_path, wanted[where], [(0.0, "a", line)], Hands(fails))
 
 
 def test_consoles_have_places_of_their_own(tmp_path: Path) -> None:

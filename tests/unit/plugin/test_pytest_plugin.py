@@ -4,95 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab import api
-from lab.errors import BusyError, ConfigError, HypervisorError, MachineError, NotSeen
+from lab.errors import BusyError, ConfigError, HypervisorError, MachineError
+from plugin.seeming import USES, Given, Stage
 
 pytest_plugins = ["pytester"]
-
-#: What the tests inside share: the marker, and a test that uses a lab.
-USES = """
-import pytest
-{before}
-def test_it(lab):
-    {body}
-"""
-
-
-@dataclass
-class Seeming:
-    """A lab that seems to run. ``log``: what was done, to all of them."""
-
-    name: str
-    run_dir: Path
-    log: list[str]
-    alive: bool = True
-
-    def skip(self) -> None:
-        self.log.append(f"skip {self.name}")
-
-    def close(self) -> None:
-        self.log.append(f"down {self.name}")
-        self.alive = False
-
-    def lose(self) -> None:
-        self.alive = False
-        raise MachineError("QEMU ended by itself", tail="the last words", hint="look")
-
-    def miss(self) -> None:
-        raise NotSeen("'x' was not seen on the console of hello within 1s", tail="a b c")
-
-
-@dataclass
-class Stage:
-    """What the plugin asked of the lab."""
-
-    folder: Path
-    log: list[str] = field(default_factory=list)
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    fails: Exception | None = None
-
-    def start(self, name: str, context: api.Context, **options: Any) -> Seeming:
-        self.asked.append(options)
-        self.files.append(context.file)
-        if self.fails:
-            raise self.fails
-        number = sum(word.startswith("up ") for word in self.log) + 1
-        run = self.folder / "runs" / f"{name}-{number}" / "1"
-        (run / "console").mkdir(parents=True)
-        (run / "console" / "xen.log").write_text("(XEN) words of Xen\n")
-        (run / "console" / "hello.log").write_text("words of the guest\n")
-        self.log.append(f"up {name}-{number}")
-        return Seeming(f"{name}-{number}", run, self.log)
-
-
-@pytest.fixture
-def stage(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    stage = Stage(pytester.path)
-    monkeypatch.setattr(api, "start_lab", stage.start)
-    monkeypatch.delenv("LAB_COLD", raising=False)
-    return stage
-
-
-@pytest.fixture
-def given(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
-    """Run a test file with these contents."""
-
-    def go(text: str, *options: str) -> pytest.RunResult:
-        pytester.makepyfile(text)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
-
-    return go
-
-
-Given = Callable[..., pytest.RunResult]
 
 
 def test_a_lab_for_each_test(stage: Stage, given: Given) -> None:
@@ -143,6 +61,20 @@ def test_a_shared_lab_that_died_is_started_again(stage: Stage, given: Given) -> 
         def test_one(lab): lab.lose()
         def test_two(lab): assert lab.alive
     """).assert_outcomes(passed=1, errors=1)
+    assert stage.log == ["up hello-1", "down hello-1", "up hello-2", "down hello-2"]
+
+
+def test_a_guest_that_crashed_unseen_fails_the_test(stage: Stage, given: Given) -> None:
+    """A failure, not an error; and the next test of a shared lab has one that is whole."""
+    result = given("""
+        import pytest
+        pytestmark = pytest.mark.lab("hello", scope="module")
+        def test_one(lab): lab.crash()
+        def test_two(lab): assert lab.sound
+    """)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*GuestCrashed: guest hello: its domain crashed*"])
+    result.stdout.no_fnmatch_line("*lab/pytest_plugin.py*")
     assert stage.log == ["up hello-1", "down hello-1", "up hello-2", "down hello-2"]
 
 
@@ -213,23 +145,6 @@ def test_the_run_folder_of_a_boot_that_failed_is_shown(stage: Stage, given: Give
     result.stdout.fnmatch_lines([f"run folder: {error.run}", "(XEN) that was all"])
 
 
-@pytest.mark.parametrize(
-    ("marker", "words"),
-    [
-        ("", "which lab? say so*@pytest.mark.lab(*"),
-        ("@pytest.mark.lab", "which lab? say so*"),
-        ("@pytest.mark.lab('a', 'b')", "which lab?*"),
-        ("@pytest.mark.lab('a', scope='class')", "scope 'class' is none of test, module, session"),
-        ("@pytest.mark.lab('a', scoop='test')", "the marker lab knows no 'scoop'"),
-    ],
-)
-def test_a_marker_that_is_wrong(stage: Stage, given: Given, marker: str, words: str) -> None:
-    result = given(USES.format(before=marker, body="pass"))
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*{words}"])
-    assert stage.log == []
-
-
 def test_an_unknown_lab_is_an_error_at_labs_yaml(
     given: Given, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,75 +156,6 @@ def test_an_unknown_lab_is_an_error_at_labs_yaml(
     result = given(USES.format(before='@pytest.mark.lab("helo")', body="pass"))
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["lab helo: no lab 'helo'*hello*", f"*{file}"])
-
-
-def test_where_labs_yaml_is(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
-    """Beside the ini-file; as the ini-file says, from there; as the option says, from here."""
-    text = USES.format(before='@pytest.mark.lab("hello")', body="pass")
-    (pytester.path / "pytest.ini").write_text("[pytest]\n")
-    given(text)
-    (pytester.path / "pytest.ini").write_text("[pytest]\nlab_file = sub/labs.yaml\n")
-    given(text)
-    given(text, "--lab-file", "my.yaml")
-    names = ("labs.yaml", "sub/labs.yaml", "my.yaml")
-    assert stage.files == [pytester.path / name for name in names]
-
-
-def test_templates_are_used_unless_refused(
-    stage: Stage, given: Given, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given(USES.format(before='@pytest.mark.lab("hello", cold=True)', body="pass"))
-    monkeypatch.setenv("LAB_COLD", "1")
-    given(USES.format(before='@pytest.mark.lab("hello")', body="pass"))
-    given(USES.format(before='@pytest.mark.lab("hello", cold=False)', body="pass"))
-    assert [one["cold"] for one in stage.asked] == [True, True, False]
-
-
-def test_limits_of_the_ini_file(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
-    text = USES.format(before='@pytest.mark.lab("hello")', body="pass")
-    ini = pytester.path / "pytest.ini"
-    ini.write_text("[pytest]\nlab_cpus = 3\nlab_memory = 2G\nlab_wait = 90s\n")
-    given(text)
-    assert stage.asked[0]["limit"] == api.Limit(api.Room(3, 2 << 30), 90.0)
-    ini.write_text("[pytest]\nlab_memory = much\n")
-    given(text).stdout.fnmatch_lines(["*the limit on labs: 'much'*"])
-
-
-@pytest.mark.parametrize(("keep", "left"), [("all", [1, 2]), ("failed", [2])])
-def test_which_run_folders_stay(stage: Stage, given: Given, keep: str, left: list[str]) -> None:
-    given(
-        """
-        import pytest
-        pytestmark = pytest.mark.lab("hello")
-        def test_passes(lab): pass
-        def test_fails(lab): lab.miss()
-        """,
-        f"--lab-keep-runs={keep}",
-    ).assert_outcomes(passed=1, failed=1)
-    runs = stage.folder / "runs"
-    assert [one.name for one in sorted(runs.iterdir()) if (one / "1").exists()] == [
-        f"hello-{number}" for number in left
-    ]
-
-
-def test_keeping_what_there_is_not(given: Given, pytester: pytest.Pytester) -> None:
-    (pytester.path / "pytest.ini").write_text("[pytest]\nlab_keep_runs = some\n")
-    result = given("def test_it(): pass")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*lab_keep_runs: 'some' is none of all, failed"])
-
-
-def test_a_run_folder_of_a_shared_lab_stays_if_one_test_failed(stage: Stage, given: Given) -> None:
-    given(
-        """
-        import pytest
-        pytestmark = pytest.mark.lab("hello", scope="session")
-        def test_fails(lab): lab.miss()
-        def test_passes(lab): pass
-        """,
-        "--lab-keep-runs=failed",
-    )
-    assert (stage.folder / "runs" / "hello-1" / "1").exists()
 
 
 def test_without_a_lab_nothing_is_imported() -> None:

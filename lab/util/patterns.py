@@ -1,0 +1,100 @@
+"""What a line must match: a text as it is, or a regular expression that may not take for ever.
+
+Expressions are Python's, read by the package ``regex``, which can be told to give up: some take
+exponential time on some lines, and what lines there are a guest decides.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from lab.errors import UsageError
+from lab.util.terminal import quote
+
+if TYPE_CHECKING:
+    import regex as regex_package
+
+Match: TypeAlias = "re.Match[str] | regex_package.Match[str]"
+
+#: Processor seconds that an expression has in all for the lines of a wait: some to begin with,
+#: and some more for each line and character of it.
+FIRST, EACH_LINE, EACH_CHARACTER = 1.0, 20e-6, 1e-6
+
+
+class TooSlow(UsageError):
+    """A regular expression that does not come to an end. ``line``: where it is in labs.yaml."""
+
+    def __init__(self, text: str, line: int, length: int) -> None:
+        super().__init__(
+            f"the regular expression {quote(text)} takes too long on a line of {length} characters",
+            hint="a repetition within a repetition, such as (a+)+, can take for ever: say it "
+            "more simply, or look for a plain text",
+        )
+        self.line = line
+
+
+class Pattern(Protocol):
+    """What is searched for in lines."""
+
+    def search(self, text: str, start: int = 0) -> Match | None:
+        """The first match from a character on.
+
+        Raises:
+            TooSlow: it cannot be said in time.
+        """
+        ...
+
+
+def pattern(text: str, *, regex: bool, line: int = 0) -> Pattern:
+    """A text, or a regular expression, to be searched for. ``line``: where it is written.
+
+    Raises:
+        ValueError: it is no regular expression; says why.
+    """
+    return _Expression(text, 0, line) if regex else _Text(text)
+
+
+def compiled(found: re.Pattern[str]) -> Pattern:
+    """The same for an expression that somebody compiled already.
+
+    Raises:
+        ValueError: it is one of bytes.
+    """
+    if not isinstance(found.pattern, str):
+        raise ValueError("it is a pattern of bytes")
+    return _Expression(found.pattern, found.flags & ~re.DEBUG, 0)
+
+
+class _Text:
+    def __init__(self, text: str) -> None:
+        self._pattern = re.compile(re.escape(text))
+
+    def search(self, text: str, start: int = 0) -> Match | None:
+        return self._pattern.search(text, start)
+
+
+class _Expression:
+    def __init__(self, text: str, flags: int, line: int) -> None:
+        import regex  # a lab without one does not wait for it
+
+        self._text, self._line = text, line
+        self._left = FIRST
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._pattern = regex.compile(text, flags | regex.VERSION0)
+        except (regex.error, OverflowError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+
+    def search(self, text: str, start: int = 0) -> Match | None:
+        self._left += EACH_LINE + EACH_CHARACTER * len(text)
+        began = time.process_time()
+        try:
+            return self._pattern.search(text, start, timeout=max(self._left, EACH_LINE))
+        except TimeoutError as error:
+            raise TooSlow(self._text, self._line, len(text)) from error
+        finally:
+            self._left -= time.process_time() - began
