@@ -87,34 +87,26 @@ async def to_dom0(
     await _boot(session, plan, prepared, lock, say)
     if cold and plan.machine.clock is Clock.HOST:
         return None
-    frozen = await _freeze(session, plan)
-    about = {"lab": plan.lab.name, "clock": plan.machine.clock, "made of": parts}
+    async with session.listening():
+        frozen = await _freeze(session, plan)
+    about = {
+        "lab": plan.lab.name, "clock": plan.machine.clock, "made of": parts,
+        "listening": plan.machine.clock is Clock.HOST,
+    }  # fmt: skip
     if plan.machine.clock is Clock.HOST:
         return asyncio.create_task(_store_meanwhile(frozen, key, session, about, say))
-    stops = session.steps.count if session.steps else 0
-    await session.power_off()
-    with say.stage("template") as stage:
-        try:
-            stored = await asyncio.to_thread(template.store, root(), key, frozen, stops, about)
-        except OSError as error:
-            raise MachineError(
-                f"the template of the lab cannot be stored: {error.strerror}",
-                hint="make room; under the virtual clock every run goes on from one",
-            ) from error
-        stage.note("stored")
-    await restore(session, plan, prepared, lock, say, stored)
+    stored = await _store_at_once(session, key, frozen, about, say)
+    await restore(session, plan, prepared, lock, say, stored, own=own)
     return None
 
 
 def with_guests(plan: Plan, prepared: Prepared) -> str:
     """The key of the machine with all its guests created; empty if that is not stored.
 
-    What is traced begins with the lab, so a traced one is not; and one that is to be the same
-    every time creates its guests every time.
+    What is traced begins with the lab, so a traced one is not.
     """
     lab = plan.lab
-    busy = lab.trace or lab.traced or lab.dom0.busy
-    if busy or not plan.guests or plan.machine.clock is Clock.VIRTUAL:
+    if lab.trace or lab.traced or lab.dom0.busy or not plan.guests:
         return ""
     parts = parts_of_run(plan, prepared)
     shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in plan.guests)]
@@ -122,16 +114,24 @@ def with_guests(plan: Plan, prepared: Prepared) -> str:
 
 
 async def store_with_guests(
-    session: Session, plan: Plan, prepared: Prepared, say: Progress
-) -> asyncio.Task[None]:
-    """Store the machine, whose guests were created and are paused; goes on meanwhile."""
+    session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress
+) -> asyncio.Task[None] | None:
+    """Store the machine, whose guests were created and are paused.
+
+    On the host's clock the machine can go on meanwhile. Under the virtual clock it goes on from
+    what was stored.
+    """
     frozen = await _freeze(session, plan)
     about = {
         "lab": plan.lab.name, "clock": plan.machine.clock, "made of": parts_of_run(plan, prepared),
         "paused": session.paused,
     }  # fmt: skip
     key = with_guests(plan, prepared)
-    return asyncio.create_task(_store_meanwhile(frozen, key, session, about, say))
+    if plan.machine.clock is Clock.HOST:
+        return asyncio.create_task(_store_meanwhile(frozen, key, session, about, say))
+    stored = await _store_at_once(session, key, frozen, about, say)
+    await restore(session, plan, prepared, lock, say, stored)
+    return None
 
 
 async def make_individual(session: Session, name: str) -> None:
@@ -189,6 +189,28 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
             await asyncio.to_thread(template.copy_sparse, ram, copy)
         ram = copy
     return parts | {template.RAM: ram}
+
+
+async def _store_at_once(
+    session: Session,
+    key: str,
+    frozen: dict[str, Path],
+    about: Mapping[str, object],
+    say: Progress,
+) -> Template:
+    """End the machine and store it; the next one goes on from there."""
+    stops = session.steps.count if session.steps else 0
+    await session.power_off()
+    with say.stage("template") as stage:
+        try:
+            stored = await asyncio.to_thread(template.store, root(), key, frozen, stops, about)
+        except OSError as error:
+            raise MachineError(
+                f"the template of the lab cannot be stored: {error.strerror}",
+                hint="make room; under the virtual clock every run goes on from one",
+            ) from error
+        stage.note("stored")
+    return stored
 
 
 async def _store_meanwhile(

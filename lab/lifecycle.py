@@ -81,7 +81,8 @@ async def boot(
     ``cold``: really booted; on the host's clock no template is used or made.
     """
     how = session, plan, prepared, lock, say
-    key = "" if cold else booting.with_guests(plan, prepared)
+    virtual = plan.machine.clock is Clock.VIRTUAL
+    key = booting.with_guests(plan, prepared) if virtual or not cold else ""
     storing: list[asyncio.Task[None] | None] = []
     try:
         if key and not stored and not cold:
@@ -93,7 +94,7 @@ async def boot(
         if stored is None or stored.key != key:
             await _make_guests(session, plan, prepared, say, paused=bool(key))
             if key and stored is None:
-                storing.append(await booting.store_with_guests(session, plan, prepared, say))
+                storing.append(await booting.store_with_guests(*how))
         await _let_guests_run(session, plan, say, paused=bool(key))
     finally:
         await asyncio.gather(*(one for one in storing if one), return_exceptions=True)
@@ -122,9 +123,11 @@ async def _make_guests(
 async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused: bool) -> None:
     if paused:
         with say.stage("guests run"):
-            await booting.make_individual(session, plan.lab.name)
+            if plan.machine.clock is Clock.HOST:
+                await booting.make_individual(session, plan.lab.name)
             await session.unpause()
-            await session.let_run()
+            if plan.machine.clock is Clock.HOST:
+                await session.let_run()
     session.guests_run()
 
 

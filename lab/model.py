@@ -27,6 +27,8 @@ STEPS_APART = 16
 AGENT_PORT = "org.qemu.guest_agent.0"
 CONSOLE_PORT = "console.{name}"
 TIMES_PORT = "times"
+#: Where dom0 says which domains there are.
+DOMAINS_PORT = "domains"
 #: And of a lab that is traced: a guest's records, Xen's, and what is said about them.
 TRACE_PORT = "trace.{name}"
 XEN_TRACE_PORT = "trace-xen"

@@ -26,8 +26,9 @@ XEN_CONSOLE = "console=dtuart dtuart=/pl011@9000000"
 #: The console of dom0: a UART of its own, so that Xen's lines and Linux's never mix.
 DOM0_CONSOLE = "ttyAMA1"
 #: What costs dom0 time and gives it nothing here: the self-tests of its crypto algorithms (most of
-#: its boot), zeroing memory that the emulator hands out zeroed.
-DOM0_QUICK = "cryptomgr.notests init_on_alloc=0"
+#: its boot), zeroing memory that the emulator hands out zeroed, statistics of who waits for what
+#: (psi), security modules without a policy, detours around what real processors betray.
+DOM0_QUICK = "cryptomgr.notests init_on_alloc=0 psi=0 lsm= mitigations=off"
 #: dom0's CPUs unless told otherwise. A second one doubles its boot (the two wait for each other
 #: through the emulator) and leaves the guests less of the machine.
 DOM0_VCPUS = 1

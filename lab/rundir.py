@@ -176,8 +176,9 @@ class LabDir:
         return None
 
     def record(self, **changes: Any) -> None:
-        """Record intent or state; survives us."""
-        files.write_atomic(self.state_file, json.dumps((self.state() or {}) | changes, indent=1))
+        """Record intent or state; survives us, and ends with the host, as all that it is about."""
+        text = json.dumps((self.state() or {}) | changes, indent=1)
+        files.write_atomic(self.state_file, text, durable=False)
 
     def make(self) -> None:
         """Make the folder, private and empty."""

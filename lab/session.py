@@ -18,17 +18,17 @@ from typing import Any
 
 from lab import guests, tracing
 from lab.dom0 import agent as dom0_agent
-from lab.dom0 import commands, xl
+from lab.dom0 import commands, listing, xl
+from lab.dom0.line import Line
 from lab.dom0.steps import Steps
 from lab.errors import Dom0Error, LabError, UsageError
 from lab.machine import (
-    command,
     gdbstop,
+    launch,
     lines,
     plug,
     postmortem,
     qmp,
-    quota,
     snapshot,
     template,
     wires,
@@ -79,6 +79,7 @@ class Session:
         self.moments: list[dict[str, Any]] = []
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
+        self._line = Line(lab.agent_socket, self.guarded)
         #: The domains that were created paused, and wait to be let run.
         self.paused: list[int] = []
 
@@ -90,6 +91,7 @@ class Session:
 
     async def _quiet(self) -> None:
         await self._watcher.stop()
+        await self._line.close()
         if self._arriving:
             self._arriving.cancel()
             await asyncio.gather(self._arriving, return_exceptions=True)
@@ -121,17 +123,22 @@ class Session:
             template.lay_consoles(stored, self.run.console_dir)
         self._clock = Deadline(XEN)
         self._virtual = plan.machine.clock is Clock.VIRTUAL
-        self._program = self._start(toolchain, plan, images, ram, lock, stored, own)
+        start = launch.Start(plan, images, ram, stored, own=own)
+        self._program = launch.qemu(toolchain, self.lab, self.run, start, lock)
         self.lab.record(program=asdict(self._program.record))
         self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
         control = await self.guarded(self._control())
         stub = await self.guarded(
-            self._stack.enter_async_context(gdbstop.connected(self.lab.gdb_socket, self.guarded))
+            self._stack.enter_async_context(
+                gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
+            )
         )
         self.mark("qmp")
         self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0)
         before = time.time()
+        if stored and stored.about.get("listening"):
+            await self._line.reach()
         if stored:
             await self.guarded(snapshot.load(control))
             await self.guarded(self.steps.look())
@@ -159,6 +166,15 @@ class Session:
     async def store_state(self) -> Path:
         """The machine's device state as a file; the machine stands still before and after."""
         return await self.guarded(snapshot.save(await self._control(), self.lab.path))
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """A machine that stands still, with its agent, if it has one, ready for a question."""
+        if self._virtual or self.steps is None:
+            yield
+            return
+        async with self._line.listening(self.steps, DOM0):
+            yield
 
     async def power_off(self) -> None:
         """End the machine, which can then be started again, from a template."""
@@ -243,8 +259,10 @@ class Session:
         await plug.trace(await self._control(), self.lab, self.run, guest)
 
     async def domains(self) -> list[Domain]:
-        async with self.dom0() as agent:
-            return await xl.domains(agent)
+        """The domains that exist now; Domain-0 is the first."""
+        if self.steps:
+            return await xl.domains(self.steps)
+        return await self.guarded(listing.domains(self.lab.path))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
@@ -253,28 +271,6 @@ class Session:
         return await self.guarded(commands.run_in_turns(self._agent, argv, within))
 
     # ------------------------------------------------------------ inside
-
-    def _start(
-        self,
-        toolchain: Toolchain,
-        plan: Plan,
-        images: Images,
-        ram: Path,
-        lock: int,
-        stored: template.Template | None,
-        own: bool,
-    ) -> Program:
-        if stored is None:
-            wires.make_memory(ram, plan.machine.memory)
-        mounts = [
-            *wires.images(images), *wires.memory(ram, stored, own=own),
-            *wires.folders(self.lab.path, self.run.console_dir, self.run.trace_dir),
-        ]  # fmt: skip
-        argv = command.qemu(plan, self.lab.tag, restored=stored is not None, own=own)
-        self.run.update_manifest(command=argv)
-        with self.run.qemu_log.open("ab") as log:
-            return toolchain.start(argv, mounts=mounts, tag=self.lab.tag, log=log, keep_fds=[lock],
-                                   largest_file=quota.largest_file())  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
@@ -287,9 +283,8 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
-        connection = dom0_agent.connected(self.lab.agent_socket, within)
         try:
-            agent = await self.guarded(connection.__aenter__())
+            agent = await self._line.answering(within)
         except Dom0Error as error:
             raise postmortem.silent(self.run, error) from error
         try:

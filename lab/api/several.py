@@ -87,13 +87,15 @@ def _together(
 ) -> list[Coroutine[Any, Any, Up]]:
     quiet = Context(context.file, context.door, Progress(quiet=True), context.force, context.locked)
     waiting = []
+    all_ = asyncio.Barrier(max(1, len(plans)))
     for plan in plans:
         lab = context.lab_dir(plan.lab.name)
         lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up"))
         run = rundir.new_run(context.runs, plan.lab.name)
         stack.enter_context(lifecycle.starting(plan, prepared, lab, run, kept=True))
         clock = Deadline(0)
-        waiting.append(boot_up(quiet, plan, prepared, lock, run, clock, cold=cold, stored=stored))
+        how = quiet, plan, prepared, lock, run, clock
+        waiting.append(boot_up(*how, cold=cold, stored=stored, together=all_))
     return waiting
 
 

@@ -136,8 +136,12 @@ async def boot_up(
     *,
     cold: bool,
     stored: Template | None = None,
+    together: asyncio.Barrier | None = None,
 ) -> Up:
-    """From off to guests that have said something."""
+    """From off to guests that have said something.
+
+    Labs that start ``together`` wait for each other before they are asked anything more.
+    """
     lab = context.lab_dir(plan.lab.name)
     async with Session(lab, run) as session:
         await lifecycle.boot(
@@ -147,6 +151,8 @@ async def boot_up(
             starts = {guest.name: 0 for guest in plan.guests}
             await session.guarded(first_lines(run, starts, FIRST_LINES))
             session.mark("first line")
+            if together:
+                await together.wait()
             domains = await session.domains()
             lines = await first_lines(run, starts, MORE_LINES, least=3)
         session.mark("listed")

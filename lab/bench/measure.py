@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, decoding, instant, tracing
+from lab.bench import baseline, crowd, decoding, instant, tracing
 from lab.bench.decoding import Decoding
 from lab.bench.figure import Figure, at_least, at_most, command
+from lab.errors import UsageError
 from lab.images import dom0
 from lab.model import Images
+from lab.prepare import Workshop
 from lab.util.deadline import Deadline
+from lab.util.terminal import quote
 
 #: The lab that is measured.
 LAB = "hello"
@@ -27,30 +31,116 @@ STAGES = (
 )
 
 
-def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """All figures. ``rounds`` is how often each boot is repeated; the median counts.
+@dataclass
+class Session:
+    """What is measured, and the naive boot's times, which much is compared with."""
+
+    context: Context
+    workshop: Workshop
+    rounds: int
+    say: Callable[[str], None]
+    naive: list[float] = field(default_factory=list)
+
+    def boot_naively(self) -> float:
+        """Boot the naive way once more; its seconds."""
+        images = self.workshop.platform(make_plan(self.context, LAB))
+        stock = dom0.packaged_kernel(self.workshop.store, self.workshop.packages())
+        toolchain = self.workshop.toolchain
+        self.naive.append(baseline.boot(toolchain, images.hypervisor, stock, images.initramfs))
+        return self.naive[-1]
+
+    def slow(self) -> float:
+        """The naive boot's median."""
+        while len(self.naive) < self.rounds:
+            self.say(f"round {len(self.naive) + 1} of {self.rounds}: naive boot")
+            self.boot_naively()
+        return statistics.median(self.naive)
+
+
+def measure(
+    context: Context,
+    rounds: int,
+    say: Callable[[str], None],
+    *,
+    full: bool = False,
+    only: Sequence[str] = (),
+) -> list[Figure]:
+    """The figures of all parts, or ``only`` of these. ``rounds``: so often each; medians count.
+
+    ``full``: the parts too that take many minutes.
 
     Raises:
+        UsageError: there is no such part.
         LabError: a lab did not come up, or the measured lab runs already.
     """
-    workshop = context.workshop()
-    images = workshop.platform(make_plan(context, LAB))
-    stock = dom0.packaged_kernel(workshop.store, workshop.packages())
-    naive, ups, injects, downs = [], [], [], []
+    for name in only:
+        if name not in PARTS | LONG_PARTS:
+            known = ", ".join(PARTS | LONG_PARTS)
+            raise UsageError(f"there is no part {quote(name)} to measure", hint=f"one of: {known}")
+    wanted = only or [*PARTS, *(LONG_PARTS if full else ())]
+    session = Session(context, context.workshop(), rounds, say)
+    parts = PARTS | LONG_PARTS
+    return [figure for name in wanted for figure in parts[name](session)]
+
+
+def _boots(session: Session) -> list[Figure]:
+    context, rounds, say = session.context, session.rounds, session.say
+    images = session.workshop.platform(make_plan(context, LAB))
+    ups, injects, downs = [], [], []
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}: naive boot")
-        naive.append(baseline.boot(workshop.toolchain, images.hypervisor, stock, images.initramfs))
+        session.boot_naively()
         say(f"round {number} of {rounds}: lab.up, lab.inject, lab.down")
         ups.append(command(context, "lab.up", LAB, "--cold"))
         injects.append(command(context, "lab.inject", LAB, LAB))
         clock = Deadline(0)
         down(context, LAB)
         downs.append(clock.elapsed())
-    decoded = _of_traces(decoding.measure(workshop.toolchain, rounds, say))
-    figures = _figures(naive, ups, injects, downs, images)
-    slow = statistics.median(naive)
-    restored = instant.measure(context, workshop.toolchain, slow, rounds, say)
-    return [*figures, *restored, *decoded, *tracing.measure(context, rounds, say)]
+    return _figures(session.naive, ups, injects, downs, images)
+
+
+def _restored(session: Session) -> list[Figure]:
+    with instant.bare(session.context.door) as context:
+        toolchain = session.workshop.toolchain
+        return instant.restored(context, toolchain, session.rounds, session.say)
+
+
+def _guests(session: Session) -> list[Figure]:
+    return instant.guests(session.context, session.slow(), session.rounds, session.say)
+
+
+def _clocks(session: Session) -> list[Figure]:
+    return instant.clocks(session.context, session.rounds, session.say)
+
+
+def _decoding(session: Session) -> list[Figure]:
+    toolchain = session.workshop.toolchain
+    return _of_traces(decoding.measure(toolchain, session.rounds, session.say))
+
+
+def _tracing(session: Session) -> list[Figure]:
+    return tracing.measure(session.context, session.rounds, session.say)
+
+
+def _crowd(session: Session) -> list[Figure]:
+    with instant.bare(session.context.door) as context:
+        return crowd.labs(context, instant.BARE_NAME, session.say)
+
+
+def _digests(session: Session) -> list[Figure]:
+    return crowd.runs(session.context, session.say)
+
+
+#: What is measured, by name, in this order; and what takes many minutes.
+PARTS: dict[str, Callable[[Session], list[Figure]]] = {
+    "boots": _boots,
+    "restored": _restored,
+    "guests": _guests,
+    "clocks": _clocks,
+    "decoding": _decoding,
+    "tracing": _tracing,
+}
+LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {"crowd": _crowd, "digests": _digests}
 
 
 def _figures(

@@ -54,7 +54,8 @@ def ring(source: Source, at: Loc, shape: schema.Guest) -> int:
 
 def fits(source: Source, at: Loc, lab: model.Lab) -> None:
     """Whether dom0 has a port for everything."""
-    ports = 2 + len(lab.guests) + len(lab.later)  # the agent, when which byte came, the consoles
+    ports = 3  # the agent, the domains, when which byte came
+    ports += len(lab.guests) + len(lab.later)  # the consoles
     ports += 1 + len(lab.traced) if lab.trace or lab.traced else 0
     ports += 1 if lab.trace else 0
     if ports > MOST_PORTS:

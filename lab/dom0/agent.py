@@ -205,12 +205,11 @@ class Agent:
             await self._writer.wait_closed()
 
 
-@contextlib.asynccontextmanager
-async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent]:
-    """A synchronised connection; a second one waits until the first is closed.
+async def reach(socket: Path) -> Agent:
+    """A connection that is not synchronised yet: nothing was asked.
 
     Raises:
-        Dom0Error: the agent does not answer within ``within`` seconds.
+        Dom0Error: nobody listens on ``socket``.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST_ANSWER)
@@ -219,7 +218,17 @@ async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent
             f"dom0's agent cannot be reached: {error.strerror}",
             hint="lab.status says whether the lab still runs",
         ) from error
-    agent = Agent(reader, writer)
+    return Agent(reader, writer)
+
+
+@contextlib.asynccontextmanager
+async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent]:
+    """A synchronised connection; a second one waits until the first is closed.
+
+    Raises:
+        Dom0Error: the agent does not answer within ``within`` seconds.
+    """
+    agent = await reach(socket)
     try:
         await agent.synchronise(within)
         yield agent

@@ -22,7 +22,7 @@ from lab.util.terminal import quote
 
 MAGIC = 0x5453424C
 #: struct mailbox of images/dom0/src/lab-steps.c.
-MAILBOX = struct.Struct("<IIIIIIiIQQ")
+MAILBOX = struct.Struct("<IIIIIIiIQQII")
 #: Random bytes that make a dom0 differ.
 ENTROPY = 64
 #: The exit status of a program that lab-steps could not execute.
@@ -74,6 +74,8 @@ class Mailbox:
     frequency: int
     counter: int
     until: int
+    room: int
+    room_size: int
 
 
 class Steps:
@@ -136,9 +138,12 @@ class Steps:
         return await self._machine.read(self.box.data, min(self.box.size, largest))
 
     async def differ(self, entropy: bytes, name: str, ident: str) -> None:
-        """Have dom0's random numbers start anew from 64 bytes, and its name and id be these."""
+        """Have dom0's random numbers start anew from 64 bytes, and its name and id be these.
+
+        ``ident`` has 32 digits (machine-id(5)).
+        """
         assert len(entropy) == ENTROPY
-        await self._give(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\0")
+        await self._give(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\n")
         self._check("differ from its template")
 
     async def unpause(self, domain: int) -> None:
@@ -157,9 +162,11 @@ class Steps:
 
     async def _give(self, order: Order, data: bytes, within: float = 30.0) -> None:
         """Hand over bytes, then an order that is about them."""
-        await self._order(Order.ROOM, 0, len(data), 30.0)
-        self._check(f"make room for {len(data)} bytes")
-        room = self.box.data
+        room = self.box.room
+        if len(data) > self.box.room_size:
+            await self._order(Order.ROOM, 0, len(data), 30.0)
+            self._check(f"make room for {len(data)} bytes")
+            room = self.box.data
         await self._machine.write(room, data)
         await self._order(order, room, len(data), within)
 

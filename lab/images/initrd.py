@@ -40,7 +40,8 @@ FIXED = {
     "src/lab-fate.c": ("usr/sbin/lab-fate", ("-l:libxenctrl.so.4.17",)),
     "src/lab-steps.c": (
         "usr/sbin/lab-steps",
-        ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x}", "-l:libxenctrl.so.4.17"),
+        ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x},-z,now",
+         "-l:libxenctrl.so.4.17"),
     ),
 }  # fmt: skip
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")

@@ -12,6 +12,7 @@ from typing import Any
 from lab.model import (
     AGENT_PORT,
     CONSOLE_PORT,
+    DOMAINS_PORT,
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     TIMES_PORT,
@@ -79,8 +80,9 @@ def consoles(plan: Plan) -> list[str]:
     """Xen's and dom0's serial lines, then dom0's ports: the agent, guests, their times.
 
     A console is a ``pipe`` chardev without a reader: it is always open, never blocks, and QEMU
-    itself archives every byte in a log. Under the virtual clock there is no agent, which would
-    be asked at moments of the host: dom0 is spoken to at stops (:mod:`lab.dom0.steps`).
+    itself archives every byte in a log. Under the virtual clock there is no agent, and nothing
+    else that would be asked at moments of the host: dom0 is spoken to at stops
+    (:mod:`lab.dom0.steps`).
     """
     argv = []
     for name in ("xen", "dom0"):
@@ -90,6 +92,8 @@ def consoles(plan: Plan) -> list[str]:
         argv += [
             "-chardev", f"socket,id=agent,path={LIVE}/agent.sock,server=on,wait=off",
             "-device", _json(driver="virtserialport", chardev="agent", name=AGENT_PORT),
+            "-chardev", f"pipe,id={DOMAINS_PORT},path={LIVE}/{DOMAINS_PORT}",
+            "-device", _json(driver="virtserialport", chardev=DOMAINS_PORT, name=DOMAINS_PORT),
         ]  # fmt: skip
     argv += [
         "-chardev", pipe("times", f"{CONSOLES}/times"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.machine.command import CONSOLES, IMAGES, LIVE, RAM, STATE, TRACES, chardev, trace_ports
 from lab.machine.template import Template
-from lab.model import Images, Mount, Plan
+from lab.model import DOMAINS_PORT, Clock, Images, Mount, Plan
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
@@ -18,6 +18,8 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
     for name in ("xen", "dom0"):
         lay_one(live, name, consoles / f"{name}.log")
     lay_one(live, "times", consoles / "times")
+    if plan.machine.clock is Clock.HOST:
+        lay_both_ways(live, DOMAINS_PORT)
     for guest in plan.all_guests:
         lay_console(live, consoles, guest.name)
     for device, (_, file) in trace_ports(plan.lab).items():
@@ -45,6 +47,14 @@ def lay_one(live: Path, device: str, file: Path) -> None:
     os.mkfifo(live / f"{device}.in", 0o600)
     file.touch()
     (live / f"{device}.out").symlink_to("/dev/null")
+
+
+def lay_both_ways(live: Path, device: str) -> None:
+    """Both ends of a port whose answers are read: FIFOs, of which QEMU holds both ends open."""
+    for end in ("in", "out"):
+        path = live / f"{device}.{end}"
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
 
 
 def input_of(live: Path, console: str) -> Path:

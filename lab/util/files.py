@@ -70,23 +70,25 @@ def is_full(path: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < 1 << 20
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
+def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None:
     """Write a file so that readers see the old bytes or the new ones, never a part.
 
     Its mode is what the umask allows, as for any new file (mkstemp(3) would keep it private).
+    One that is not ``durable`` is not waited for: it is lost if the host's power is.
     """
     with naming(path):
-        _write_atomic(path, data.encode() if isinstance(data, str) else data)
+        _write_atomic(path, data.encode() if isinstance(data, str) else data, durable=durable)
 
 
-def _write_atomic(path: Path, raw: bytes) -> None:
+def _write_atomic(path: Path, raw: bytes, *, durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(raw)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:

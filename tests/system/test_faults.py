@@ -119,7 +119,7 @@ def test_a_command_is_interrupted(
 
 def test_a_scenario_is_interrupted(world: World) -> None:
     """Ctrl-C while `lab.run` waits for a guest's line."""
-    command = world.start("lab.run", "silent").when("guest silent")
+    command = world.start("lab.run", "silent").when("guests run")
     command.signal(signal.SIGINT).end().expect(130)
 
 

@@ -103,7 +103,7 @@ def stored(world: World) -> None:
         ("lab.up", "restore", signal.SIGTERM),
         ("lab.up", "guests run", signal.SIGINT),
         ("lab.run", "restore", signal.SIGINT),
-        ("lab.run", "guest hello", signal.SIGTERM),
+        ("lab.run", "guests run", signal.SIGTERM),
     ],
 )
 def test_interrupted_while_it_is_restored(
@@ -117,7 +117,7 @@ def test_interrupted_while_it_is_restored(
         world.run("lab.down", "hello")
 
 
-@pytest.mark.parametrize("stage", ["restore", "guest selftest"])
+@pytest.mark.parametrize("stage", ["restore", "guests run"])
 def test_qemu_is_killed_under_the_virtual_clock(world: World, stage: str) -> None:
     """QEMU dies while the run stops and goes: exit 3, layer qemu."""
     world.run("lab.run", "selftest")

@@ -8,7 +8,9 @@
  * instruction. So whatever dom0 is told, it is told at the same instruction in every run.
  * Nothing is told twice by one stop: from one breakpoint QEMU can only go on to another.
  *
- * A machine whose host sets no breakpoint passes both and finds the order ORDER_LEAVE.
+ * A machine whose host sets no breakpoint passes both and finds the order ORDER_LEAVE. It
+ * stays then, and does nothing: the end of a process is work, and a restored machine would have
+ * to do it before all else.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -29,18 +32,20 @@
 #define MAGIC 0x5453424cu	/* "LBST" */
 #define LARGEST (64u << 20)	/* bytes that the host may hand over at once */
 #define ENTROPY 64u
-#define MACHINE_ID "/etc/machine-id"
+#define SMALL 4000u		/* bytes that need no ORDER_ROOM */
 #define OUTPUT "/tmp/.steps-output"
 #define ERRORS "/tmp/.steps-errors"
+#define MACHINE_ID "/etc/machine-id"
+#define MACHINE_ID_SIZE 33u	/* machine-id(5): 32 digits and a newline */
 
 enum {
-	ORDER_LEAVE,		/* end this program; nobody will stop here any more */
-	ORDER_ROOM,		/* make room for `size` bytes at `data` */
+	ORDER_LEAVE,		/* nobody will stop here any more */
+	ORDER_ROOM,		/* make room for `size` bytes at `data`, if `room` is too small */
 	ORDER_PUT,		/* data: path, NUL, the bytes of the file */
 	ORDER_GET,		/* data: path; answers with the bytes of the file */
 	ORDER_RUN,		/* data: arguments, each with its NUL; answers with the output */
 	ORDER_SLEEP,		/* until the counter reads `until` */
-	ORDER_DIFFER,		/* data: ENTROPY random bytes, host name, NUL, machine id, NUL */
+	ORDER_DIFFER,		/* data: ENTROPY random bytes, host name, NUL, machine id, newline */
 	ORDER_UNPAUSE,		/* let the domain `until` run */
 };
 
@@ -53,6 +58,7 @@ struct mailbox {
 	uint32_t frequency;	/* of the counter, Hz */
 	uint64_t counter;	/* CNTVCT at this stop */
 	uint64_t until;		/* with SLEEP a counter, with UNPAUSE a domain */
+	uint32_t room, room_size;	/* is always there for the host */
 };
 
 /* libxenctrl, xenctrl.h; the library is packaged, its header is not needed for these. */
@@ -74,9 +80,11 @@ struct sched_poll {
 	uint64_t timeout;
 };
 
-static int privcmd;
+/* Open from the start, so that a restored machine need not open them. */
+static int privcmd, urandom, machine_id;
 static struct xc_interface_core *xen;
-static struct mailbox box = { .magic = MAGIC };
+static char small[SMALL];
+static struct mailbox box = { .magic = MAGIC, .room_size = SMALL };
 
 /* Two places to stop at. r0: the mailbox. The section's address is given to the linker. */
 __asm__(".pushsection .steps, \"ax\"\n"
@@ -231,30 +239,26 @@ static int seed(const void *bytes)
 		struct rand_pool_info head;
 		char bytes[ENTROPY];
 	} pool = { .head = { .entropy_count = ENTROPY * 8, .buf_size = ENTROPY } };
-	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC), error = 0;
 
 	memcpy(pool.bytes, bytes, ENTROPY);
-	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) || ioctl(fd, RNDRESEEDCRNG))
-		error = errno;
-	close(fd);
-	return error;
+	if (ioctl(urandom, RNDADDENTROPY, &pool) || ioctl(urandom, RNDRESEEDCRNG))
+		return errno;
+	return 0;
 }
 
 /* Differ from all other machines that are restored from the same template. */
 static int differ(const char *data, uint32_t size)
 {
 	const char *name = data + ENTROPY, *id = name + strlen(name) + 1;
-	int fd, error;
+	int error;
 
-	if (size < ENTROPY + 2 || id >= data + size)
+	if (size < ENTROPY + 2 || id + MACHINE_ID_SIZE != data + size)
 		return EINVAL;
 	error = seed(data);
 	if (sethostname(name, strlen(name)))
 		error = errno;
-	fd = open(MACHINE_ID, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
-	if (fd < 0 || dprintf(fd, "%s\n", id) < 0)
+	if (pwrite(machine_id, id, MACHINE_ID_SIZE, 0) != (ssize_t)MACHINE_ID_SIZE)
 		error = errno;
-	close(fd);
 	return error;
 }
 
@@ -293,16 +297,30 @@ static void obey(void)
 	default:
 		box.status = EINVAL;
 	}
-	free(data);
+	if (data != small)
+		free(data);
+}
+
+static void get_ready(void)
+{
+	static const char nobody[] = "00000000000000000000000000000000\n";
+
+	prctl(PR_SET_TIMERSLACK, 1ul);
+	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+	urandom = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	machine_id = open(MACHINE_ID, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
+	if (machine_id >= 0 && write(machine_id, nobody, MACHINE_ID_SIZE) < 0)
+		perror(MACHINE_ID);
+	xen = xc_interface_open(NULL, NULL, 0);
+	box.room = (uintptr_t)small;
+	mlockall(MCL_CURRENT);	/* and all of it is there: the host writes, nothing is paged in */
 }
 
 int main(void)
 {
 	uint32_t answer[2];
 
-	prctl(PR_SET_TIMERSLACK, 1ul);
-	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
-	xen = xc_interface_open(NULL, NULL, 0);
+	get_ready();
 	for (;;) {
 		answer[0] = box.data;
 		answer[1] = box.more;
@@ -312,7 +330,9 @@ int main(void)
 			if (answer[i] && answer[i] != box.data)
 				free((void *)(uintptr_t)answer[i]);
 		if (box.order == ORDER_LEAVE)
-			return 0;
+			break;
 		obey();
 	}
+	for (;;)
+		pause();
 }

@@ -48,7 +48,7 @@ PHASES = (
     Phase(("lab.inject", "silent", "hello"), "guests", WARM, up=True),
     Phase(("lab.down", "silent"), "", WARM, up=True),
     Phase(("lab.run", "silent", "--clock", "virtual"), "dom0", WARM, fresh=("templates",)),
-    Phase(("lab.run", "silent", "--clock", "virtual"), "guest silent", WARM),
+    Phase(("lab.run", "silent", "--clock", "virtual"), "guests run", WARM),
 )
 
 

@@ -12,17 +12,18 @@ from lab.errors import Dom0Error, UsageError
 from lab.model import STEPS_ADDRESS, STEPS_APART
 
 BOX = 0x2000
+ALWAYS_THERE = 0x8000
 HERTZ = 62_500_000
 
 
 class Machine:
     """Memory, breakpoints, and a lab-steps that obeys when it goes on."""
 
-    def __init__(self, obey: Callable[[Machine, Mailbox], None]) -> None:
+    def __init__(self, obey: Callable[[Machine, Mailbox], None], room: int = 0) -> None:
         self.memory: dict[int, bytes] = {}
         self.breakpoints: set[int] = set()
         self.stopped_at: list[int] = []
-        self.box = Mailbox(MAGIC, 0, 0, 0, 0, 0, 0, HERTZ, 1000, 0)
+        self.box = Mailbox(MAGIC, 0, 0, 0, 0, 0, 0, HERTZ, 1000, 0, ALWAYS_THERE, room)
         self._obey = obey
         self._begun = self.left = False
 
@@ -64,8 +65,8 @@ async def unguarded(step: Awaitable[None], within: float, what: str) -> None:
     await step
 
 
-def stopped(obey: Callable[[Machine, Mailbox], None]) -> tuple[Machine, Steps]:
-    machine = Machine(obey)
+def stopped(obey: Callable[[Machine, Mailbox], None], room: int = 0) -> tuple[Machine, Steps]:
+    machine = Machine(obey, room)
     steps = Steps(machine, unguarded)
     asyncio.run(steps.arrive(1.0))
     return machine, steps
@@ -94,6 +95,24 @@ def test_a_file_is_handed_over() -> None:
     places = [STEPS_ADDRESS, STEPS_ADDRESS + STEPS_APART]
     assert machine.stopped_at == [places[0], places[1], places[0]]
     assert machine.breakpoints == set()
+
+
+def test_what_is_small_needs_no_room() -> None:
+    """It goes where there always is some: one stop fewer."""
+    orders = []
+
+    def obey(_: Machine, box: Mailbox) -> None:
+        orders.append(Order(box.order))
+        assert box.order != Order.PUT or box.data == ALWAYS_THERE
+        box.status = 0
+
+    machine, steps = stopped(obey, room=8)
+    asyncio.run(steps.write_file("/a", b"12345"))
+    assert orders == [Order.PUT]
+    assert machine.memory[ALWAYS_THERE] == b"/a\x0012345"
+    with pytest.raises(AssertionError):
+        asyncio.run(steps.write_file("/a", b"123456"))
+    assert orders == [Order.PUT, Order.ROOM, Order.PUT]
 
 
 def test_a_program_says_what_it_said() -> None:

@@ -39,6 +39,8 @@ GOLDEN = [
     "-chardev", "socket,id=agent,path=/lab/live/agent.sock,server=on,wait=off",
     "-device",
     '{"driver": "virtserialport", "chardev": "agent", "name": "org.qemu.guest_agent.0"}',
+    "-chardev", "pipe,id=domains,path=/lab/live/domains",
+    "-device", '{"driver": "virtserialport", "chardev": "domains", "name": "domains"}',
     "-chardev", "pipe,id=times,path=/lab/live/times,logfile=/lab/console/times,logappend=on",
     "-device", '{"driver": "virtserialport", "chardev": "times", "name": "times"}',
     "-chardev", "pipe,id=guest-hello,path=/lab/live/guest-hello,"

@@ -1,0 +1,78 @@
+"""The connection to dom0's agent while a lab is started: made early, so that it answers soon.
+
+An agent that nobody is connected to looks ten times a second whether somebody is (qga/main.c
+of QEMU). A template is therefore stored with its agent asked once and listening for more, and
+whoever restores it is connected before the machine stands where it was stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from lab.dom0 import agent
+from lab.dom0.agent import Agent
+from lab.dom0.steps import Steps
+
+#: Seconds of dom0 in which its agent has gone back to listening.
+LISTENS = 0.05
+
+
+class Line:
+    """``guarded`` ends a wait if the machine is lost meanwhile."""
+
+    def __init__(self, socket: Path, guarded: Callable[[Awaitable[None]], Awaitable[None]]) -> None:
+        self._socket = socket
+        self._guarded = guarded
+        self._reached: Agent | None = None
+
+    async def reach(self) -> None:
+        """Be connected already when :meth:`answering` is called; nothing is asked yet.
+
+        Raises:
+            Dom0Error: nobody listens.
+        """
+        self._reached = await agent.reach(self._socket)
+
+    async def answering(self, within: float) -> Agent:
+        """The agent, when it answers; the caller closes it.
+
+        Raises:
+            Dom0Error: it did not within ``within`` seconds.
+        """
+        found, self._reached = self._reached or await agent.reach(self._socket), None
+        try:
+            await self._guarded(found.synchronise(within))
+        except BaseException:
+            await found.close()
+            raise
+        return found
+
+    @contextlib.asynccontextmanager
+    async def listening(self, steps: Steps, within: float) -> AsyncIterator[None]:
+        """While the block is executed the machine stands still, its agent asked and listening.
+
+        Raises:
+            Dom0Error: the agent did not answer within ``within`` seconds.
+        """
+        found = await agent.reach(self._socket)
+        asked = asyncio.ensure_future(found.synchronise(within))
+        try:
+            answered = False
+            while not answered:
+                answered = asked.done()  # then it listens again by the next stop
+                await steps.sleep_until(steps.now + LISTENS, within)
+            await asked
+            yield
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            await found.close()
+
+    async def close(self) -> None:
+        """End a connection that was not used."""
+        if self._reached:
+            await self._reached.close()
+        self._reached = None

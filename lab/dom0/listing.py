@@ -1,0 +1,70 @@
+"""Which domains there are, said by dom0's program lab-fate: no program is started for it.
+
+A question is a line with a number that was never used before; the answer begins and ends with
+it, so that what is left of an earlier, abandoned one is skipped. Nothing that dom0 says is
+trusted: the answer is bounded in size and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from lab.dom0.agent import ANSWER
+from lab.dom0.xl import parse_list
+from lab.errors import Dom0Error
+from lab.model import DOMAINS_PORT, Domain
+from lab.util import files
+
+#: The largest answer, and what is left of earlier ones, in bytes.
+LARGEST = 1 << 20
+
+
+async def domains(live: Path, within: float = ANSWER) -> list[Domain]:
+    """The domains that exist now; Domain-0 is the first.
+
+    Raises:
+        Dom0Error: no answer within ``within`` seconds, or nonsense.
+    """
+    with contextlib.ExitStack() as stack:
+        # Two that read the same FIFO would get half an answer each.
+        alone = files.locked(live / f"{DOMAINS_PORT}.lock")
+        await asyncio.to_thread(stack.enter_context, alone)
+        try:
+            async with asyncio.timeout(within):
+                return parse_list(await _ask(live, secrets.token_hex(8)))
+        except TimeoutError as error:
+            raise Dom0Error(
+                f"dom0 did not say within {within:g} s which domains there are",
+                hint="look at dom0's console: lab.logs NAME --on dom0",
+            ) from error
+        except (OSError, ValueError) as error:
+            raise Dom0Error(f"dom0 cannot be asked which domains there are: {error}") from error
+
+
+async def _ask(live: Path, token: str) -> str:
+    reader = asyncio.StreamReader(limit=LARGEST)
+    loop = asyncio.get_running_loop()
+    answers = os.fdopen(os.open(_end(live, "out"), os.O_RDONLY | os.O_NONBLOCK), "rb", 0)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), answers
+    )
+    try:
+        questions = os.open(_end(live, "in"), os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(questions, f"{token}\n".encode())
+        finally:
+            os.close(questions)
+        await reader.readuntil(f"= {token}\n".encode())
+        return (await reader.readuntil(f". {token}\n".encode())).decode(errors="replace")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise ValueError("the answer has no end") from error
+    finally:
+        transport.close()
+
+
+def _end(live: Path, end: str) -> Path:
+    return live / f"{DOMAINS_PORT}.{end}"

@@ -1,0 +1,47 @@
+"""QEMU's start: what it sees of the host, and where it says what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.machine import command, quota, wires
+from lab.machine.template import Template
+from lab.model import Images, Plan, Program, Toolchain
+from lab.rundir import LabDir, RunDir
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a machine is started with.
+
+    Attributes:
+        ram: the file that is its memory; with ``stored`` only if that is its ``own``.
+        stored: where it is to stand; ``None``: where a board stands that is switched on.
+    """
+
+    plan: Plan
+    images: Images
+    ram: Path
+    stored: Template | None = None
+    own: bool = False
+
+
+def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int) -> Program:
+    """Start QEMU, which inherits the descriptor ``lock``; the machine stands still.
+
+    Raises:
+        LabError: it could not be started.
+    """
+    if start.stored is None:
+        wires.make_memory(start.ram, start.plan.machine.memory)
+    mounts = [
+        *wires.images(start.images), *wires.memory(start.ram, start.stored, own=start.own),
+        *wires.folders(lab.path, run.console_dir, run.trace_dir),
+    ]  # fmt: skip
+    restored = start.stored is not None
+    argv = command.qemu(start.plan, lab.tag, restored=restored, own=start.own)
+    run.update_manifest(command=argv)
+    with run.qemu_log.open("ab") as log:
+        return toolchain.start(argv, mounts=mounts, tag=lab.tag, log=log, keep_fds=[lock],
+                               largest_file=quota.largest_file())  # fmt: skip

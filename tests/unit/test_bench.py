@@ -1,0 +1,28 @@
+"""What is measured, without measuring it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.api import Context
+from lab.bench import instant, measure
+from lab.errors import UsageError
+
+
+def test_a_part_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="there is no part"):
+        measure.measure(Context(Path("labs.yaml")), 1, print, only=["nosuch"])
+
+
+def test_many_labs_begin_with_the_first_start(tmp_path: Path) -> None:
+    """Not each with its own: one that begins late has answered late."""
+    for name, (time, after) in {"one": (10.5, 0.5), "two": (13.0, 1.0)}.items():
+        (tmp_path / name).mkdir()
+        events = [{"event": "mark", "what": "qmp", "time": 1.0, "after": 9.0},
+                  {"event": "mark", "what": "agent", "time": time, "after": after}]  # fmt: skip
+        text = "".join(json.dumps(event) + "\n" for event in events)
+        (tmp_path / name / "events.jsonl").write_text(text)
+    assert instant.until_all_answer([tmp_path / "one", tmp_path / "two"]) == 3.0
