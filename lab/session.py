@@ -127,7 +127,9 @@ class Session:
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
         control = await self.guarded(self._control())
         stub = await self.guarded(
-            self._stack.enter_async_context(gdbstop.connected(self.lab.gdb_socket, self.guarded))
+            self._stack.enter_async_context(
+                gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
+            )
         )
         self.mark("qmp")
         self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0)

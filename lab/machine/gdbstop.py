@@ -4,6 +4,12 @@ QEMU's gdbstub speaks it (gdb's documentation, appendix "Remote Protocol"; gdbst
 A breakpoint stops all CPUs before the instruction at its address is executed, whoever's
 address space is active; so the addresses must be ones that nobody else uses. QEMU stays at a
 breakpoint for as long as it is set: to go on, it must be taken out first.
+
+The machine is let go on through QMP, not through the stub. A stub that has been told to go on
+reports the stop, and before that QEMU (up to 10.1, gdbstub/system.c) throws away all code that
+it has translated: the machine would have to translate everything anew after each stop. For the
+same reason packets are not acknowledged (QEMU does not need it): a byte that comes while the
+machine runs stops it.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from lab.errors import MachineError
+from lab.machine.qmp import Qmp
 
 #: Seconds in which the stub answers anything but "go on".
 ANSWER = 10.0
@@ -32,10 +39,15 @@ class Stub:
     """A connection to a machine that stands still, until :meth:`go` lets it run."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, guard: Guard
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        guard: Guard,
+        control: Qmp,
     ) -> None:
         self._reader = reader
         self._writer = writer
+        self._control = control
         self._guard = guard
         self._packet = 1024
 
@@ -56,15 +68,9 @@ class Stub:
         """Let the machine run until a breakpoint stops it. Has no end of its own: guard it.
 
         Raises:
-            MachineError: QEMU ended.
+            MachineError: QEMU ended, or the machine stopped for another reason.
         """
-        self._send(b"c")
-        while True:
-            answer = await self._packet_from_qemu()
-            if answer[:3] in (b"T05", b"S05"):
-                return
-            if answer[:1] in (b"W", b"X"):
-                raise MachineError("QEMU ended while the machine was to run to its next stop")
+        await self._control.run_to_stop()
 
     async def register(self, number: int) -> int:
         """A register of the CPU that stopped, 32 bits."""
@@ -123,7 +129,6 @@ class Stub:
             await self._reader.readuntil(b"$")
             packet = await self._reader.readuntil(b"#")
             await self._reader.readexactly(2)
-            self._writer.write(b"+")
             return packet[:-1]
 
     async def close(self) -> None:
@@ -133,16 +138,16 @@ class Stub:
 
 
 @contextlib.asynccontextmanager
-async def connected(socket: Path, guard: Guard) -> AsyncIterator[Stub]:
+async def connected(socket: Path, control: Qmp, guard: Guard) -> AsyncIterator[Stub]:
     """A connection to the gdbstub that listens on ``socket``; the machine stands still then.
-    Each answer is waited for under ``guard``.
+    Each answer is waited for under ``guard``. ``control`` is of the same QEMU.
 
     Raises:
         MachineError: nobody listens there.
     """
     with _explained():
         reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST)
-    stub = Stub(reader, writer, guard)
+    stub = Stub(reader, writer, guard, control)
     try:
         await stub.greet()
         yield stub

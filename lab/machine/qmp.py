@@ -12,13 +12,15 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import ConnectError, EventListener, ExecuteError, QMPClient, QMPError, Runstate
+from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError, Runstate
 from tenacity import retry, retry_if_exception, wait_fixed
 
 from lab.errors import MachineError
 
 #: Seconds in which QEMU answers a command; it answers in milliseconds unless it is stuck.
 ANSWER = 10.0
+#: The state of a machine that a breakpoint has stopped (qapi/run-state.json).
+AT_BREAKPOINT = "debug"
 
 
 class Qmp:
@@ -27,8 +29,6 @@ class Qmp:
     def __init__(self, client: QMPClient) -> None:
         self._client = client
         self.gone = asyncio.Event()
-        self._listener = EventListener()
-        client.register_listener(self._listener)
         self._watcher = asyncio.create_task(self._watch())
 
     async def execute(
@@ -52,10 +52,26 @@ class Qmp:
         except (QMPError, OSError) as error:
             raise MachineError(f"QEMU went away during {command}") from error
 
-    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """QEMU's events as they come: name and data."""
-        async for event in self._listener:
-            yield str(event["event"]), dict(event.get("data") or {})  # type: ignore[call-overload]
+    async def run_to_stop(self) -> None:
+        """Let the machine run until a breakpoint stops it. Has no end of its own: guard it.
+
+        Raises:
+            MachineError: QEMU is gone, or the machine stopped for another reason.
+        """
+        with self._client.listener("STOP") as stops:
+            await self.execute("cont")
+            waits = [asyncio.ensure_future(stops.get()), asyncio.ensure_future(self.gone.wait())]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in waits:
+                    one.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
+        if self.gone.is_set():
+            raise MachineError("QEMU ended while the machine was to run to its next stop")
+        why = dict(await self.execute("query-status")).get("status")
+        if why != AT_BREAKPOINT:
+            raise MachineError(f"the machine was to run to its next stop, and is {why}")
 
     async def close(self) -> None:
         self._watcher.cancel()
