@@ -111,17 +111,18 @@ def _parts(rows: Sequence[Row]) -> str:
     for row in rows:
         values = (_pair(row[name]) for name in names)
         cells.append([f"{row['guest']}/{row['task']}", *values])
-    header = ["Mean of a response, max", *(f"{name}" for name in names)]
+    header = ["Mean and longest part of a response", *(f"{name}" for name in names)]
     return table(cells, header=header) if cells else ""
 
 
 def _vcpus(rows: Sequence[Row]) -> str:
     cells = [
         [row["name"], *(f"{row[state]['share']:.1%}" for state in ("running", "runnable",
-         "blocked")), _ms((row["runnable"]["each"] or {}).get("max", 0.0)), row["wakes"]]
+         "blocked")), f"{row['offline']['share'] + row['unknown']['share']:.1%}",
+         _ms((row["runnable"]["each"] or {}).get("max", 0.0)), row["wakes"]]
         for row in rows
     ]  # fmt: skip
-    header = ["vCPU", "running", "runnable", "blocked", "longest wait", "wakes"]
+    header = ["vCPU", "running", "runnable", "blocked", "offline", "longest wait", "wakes"]
     return table(cells, header=header) if cells else ""
 
 
