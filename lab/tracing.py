@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import struct
 from pathlib import Path
 from typing import Any
 
 from lab.dom0 import tracing
 from lab.dom0.agent import Dom0
+from lab.machine.merge import dom0_began
 from lab.model import Lab
 from lab.rundir import RunDir
 from lab.util import files
@@ -100,30 +102,56 @@ def _clock(run: RunDir, log: tracing.Log) -> dict[str, Any]:
     low, high, pairs, frequency = log.clock
     if low > high:
         return found | {"frequency": frequency, "counter_offset_dom0": None}
-    return found | {
+    found |= {
         "frequency": frequency,
         "counter_offset_dom0": (low + high) // 2,
         "counter_offset_dom0_within": [low, high],
         "pairs": pairs,
     }
+    return found | _xen_zero(run.console("xen"), low, high, frequency)
+
+
+def _xen_zero(log: Path, low: int, high: int, frequency: int) -> dict[str, Any]:
+    """The physical counter when Xen's printed time was 0, if Xen's log tells.
+
+    Dom0's counter began at ``low`` to ``high``, and between two lines of Xen's log; the later
+    of the two is printed right after, so the value goes by it.
+    """
+    began = dom0_began(log)
+    if began is None:
+        return {}
+    earliest = max(0, low - round(began[1] * frequency))
+    latest = max(0, high - round(began[0] * frequency))
+    zero = max(0, (low + high) // 2 - round(began[1] * frequency))
+    return {"xen_zero": zero, "xen_zero_within": [earliest, latest]}
 
 
 def _xen(run: RunDir, log: tracing.Log) -> dict[str, Any]:
     return _read(run, "xen") | {
         "frequency": log.clock[3] if log.clock else None,
-        "lost": count_lost((run.trace_dir / "xen.bin").read_bytes()),
+        "lost": _lost_of(run.trace_dir / "xen.bin"),
         "complete": log.xen_ended == "complete",
         "ended": log.xen_ended or "cut off",
     }
 
 
-def count_lost(data: bytes) -> int:
+def _lost_of(path: Path) -> int:
+    if not path.stat().st_size:  # nothing that could be mapped
+        return 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return count_lost(data)
+
+
+def count_lost(data: bytes | mmap.mmap) -> int:
     """How many records Xen had no room for: the sum over its records TRC_LOST_RECORDS.
 
-    A record is a word with the event (28 bits), the count of extra words (3) and whether a
-    stamp of two words follows (1), xen/include/public/trace.h.
+    Most traces do not hold the number of that event at all, which is soon seen. A record is a
+    word with the event (28 bits), the count of extra words (3) and whether a stamp of two words
+    follows (1), xen/include/public/trace.h.
     """
     lost, at = 0, 0
+    if data.find(LOST_RECORDS.to_bytes(3, "little")) < 0:
+        return 0
     with contextlib.suppress(struct.error):
         while at < len(data):
             (header,) = struct.unpack_from("<I", data, at)

@@ -27,7 +27,7 @@ def trace_timeline(context: Context, run: str) -> Timeline:
     """Everything that a run left, on one clock. ``run``: see :func:`lab.rundir.find_run`.
 
     Raises:
-        UsageError: there is no such run. LabError: it has no trace.
+        UsageError: there is no such run, or it has no trace.
     """
     from lab.trace import timeline
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab import api
 from lab.cli.glue import command, print_json, say
+from lab.model import ExitStatus
 from lab.progress import Progress
 from lab.util.terminal import escape, table
 
@@ -15,6 +16,9 @@ _LABS = "the file that describes the labs"
 _JSON = "print JSON for programs"
 _OUT = "the file to write (default: in the run's folder)"
 Row = Mapping[str, Any]
+_COUNTS = ("jobs", "misses", "unfinished")
+#: Of the figures that differ between two runs, those that a person is shown.
+_TOLD = (*_COUNTS, "mean", "p99", "max", "running", "runnable", "blocked")
 
 
 def _context(labs: str) -> api.Context:
@@ -52,23 +56,31 @@ def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
 
 
 @command("trace.diff", words=("one", "other"), labs=_LABS, json=_JSON)
-def trace_diff(one: str, other: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """The first event where two runs part, and how their figures differ."""
+def trace_diff(one: str, other: str, labs: str = "labs.yaml", json: bool = False) -> int:
+    """Where two runs part, and how their figures differ; exit status 1 if they are not alike."""
     found = api.trace_diff(_context(labs), one, other)
     if json:
         print_json(found)
-        return
-    print(_parting("with their times", found["exact"]))
-    if found["exact"]["same"]:
-        return
-    print(_parting("in their order, whatever the times", found["order"]))
+    else:
+        print("\n".join(_difference(found)))
+    return int(ExitStatus.PASS if found["same"] else ExitStatus.GUEST)
+
+
+def _difference(found: Row) -> Iterator[str]:
+    yield f"one: {found['one']}, other: {found['other']}"
+    yield _parting("with their times", found["exact"])
+    if not found["exact"]["same"]:
+        yield _parting("in their order, whatever the times", found["order"])
     rows = [
-        [row["what"], _number(row["one"]), _number(row["other"]), _number(row["change"])]
+        [row["what"], *(_figure(row["what"], row[each]) for each in ("one", "other", "change"))]
         for row in found["figures"]
+        if row["what"].endswith(_TOLD)
     ]
     if rows:
-        print()
-        print(table(rows, header=["Figure", "One", "Other", "Change"]))
+        yield ""
+        yield table(rows, header=["Figure (times in ms)", "One", "Other", "Change"])
+    if found["figures"]:
+        yield f"{len(found['figures'])} figures differ; --json has all of them, in seconds"
 
 
 def _parting(how: str, found: Row) -> str:
@@ -99,17 +111,18 @@ def _parts(rows: Sequence[Row]) -> str:
     for row in rows:
         values = (_pair(row[name]) for name in names)
         cells.append([f"{row['guest']}/{row['task']}", *values])
-    header = ["Mean of a response, max", *(f"{name}" for name in names)]
+    header = ["Mean and longest part of a response", *(f"{name}" for name in names)]
     return table(cells, header=header) if cells else ""
 
 
 def _vcpus(rows: Sequence[Row]) -> str:
     cells = [
         [row["name"], *(f"{row[state]['share']:.1%}" for state in ("running", "runnable",
-         "blocked")), _ms((row["runnable"]["each"] or {}).get("max", 0.0)), row["wakes"]]
+         "blocked")), f"{row['offline']['share'] + row['unknown']['share']:.1%}",
+         _ms((row["runnable"]["each"] or {}).get("max", 0.0)), row["wakes"]]
         for row in rows
     ]  # fmt: skip
-    header = ["vCPU", "running", "runnable", "blocked", "longest wait", "wakes"]
+    header = ["vCPU", "running", "runnable", "blocked", "offline", "longest wait", "wakes"]
     return table(cells, header=header) if cells else ""
 
 
@@ -139,5 +152,7 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1e3:.3f}"
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.9g}"
+def _figure(what: str, value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.0f}" if what.endswith(_COUNTS) else _ms(value)

@@ -13,6 +13,7 @@ lines ``<name> <offset> <counter>``: from this byte of this guest's log on, this
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import re
@@ -30,6 +31,8 @@ _STARTED = re.compile(rb"\*\*\* Serial input to DOM0|Freed \d+kB init memory")
 _AWAKE = b"d0v0: vGICD:"
 #: Where to look for dom0's start; it is never further into Xen's log.
 _XEN_HEAD = 5000
+#: Seconds: a stamp from here on is no time at which dom0 was made.
+_LATEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,20 @@ def find_zeros(xen_log: Path) -> Zeros:
         if stamp and _AWAKE in line.raw:
             return Zeros(counter, float(stamp[1]))
     return Zeros(counter, kernel)
+
+
+def dom0_began(xen_log: Path) -> tuple[float, float] | None:
+    """Between which two of its lines (seconds on Xen's clock) Xen made dom0, and so started its
+    counter; ``None`` if the log does not tell."""
+    before: float | None = None
+    with contextlib.suppress(OSError):
+        for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
+            stamp = _XEN_STAMP.match(line.raw)
+            now = float(stamp[1]) if stamp else before
+            if stamp and now is not None and before is not None and _BUILT in line.raw:
+                return (before, max(before, now)) if now < _LATEST else None
+            before = now
+    return None
 
 
 def _lines(name: str, path: Path) -> Iterator[Line]:

@@ -20,7 +20,7 @@ from lab.trace.spans import Spans, intersect, length, spans, subtract, union
 from lab.trace.timeline import Timeline
 
 #: Who a vCPU waited for when nobody ran where it then ran: Xen was on its way to that decision.
-XEN = "idle CPU"
+XEN = "Xen"
 #: Where records were lost.
 UNKNOWN = "unknown"
 INTERRUPTS = "interrupts"

@@ -29,19 +29,23 @@ def compare(one: Timeline, other: Timeline) -> dict[str, Any]:
     """Compare two runs.
 
     Returns:
-        ``exact`` and ``order``: ``same``, ``events`` (of the shorter), ``index`` of the first
-        that differs, what both had ``before`` it, and what ``one`` and ``other`` have from
-        there on, in words. ``figures``: rows of ``what``, ``one``, ``other``, ``change``, for
-        figures that differ, in seconds where they are times.
+        ``same``: neither an event nor a figure differs. ``exact`` and ``order``: ``same``,
+        ``events`` (of the shorter), ``index`` of the first that differs, what both had
+        ``before`` it, and what ``one`` and ``other`` have from there on, in words.
+        ``figures``: rows of ``what``, ``one``, ``other``, ``change``, for figures that differ,
+        in seconds where they are times.
     """
     names = sorted({*one.guests, *other.guests})
     a, b = _rows(one, names), _rows(other, names)
+    exact = _part(a, b, 0, (one, other), names)
+    changes = list(_changes(figures(one), figures(other)))
     return {
         "one": one.run,
         "other": other.run,
-        "exact": _part(a, b, 0, (one, other), names),
+        "same": exact["same"] and not changes,
+        "exact": exact,
         "order": _part(a, b, 1, (one, other), names),
-        "figures": list(_changes(figures(one), figures(other))),
+        "figures": changes,
     }
 
 

@@ -139,12 +139,18 @@ def _sections(
 def _ran(timeline: Timeline, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     manifest = timeline.manifest
     yield "Run", text(timeline.run)
-    for name in ("fingerprint", "digest"):
-        if manifest.get(name):
-            yield name.capitalize(), f"<code>{text(manifest[name])}</code>"
+    made_of = manifest.get("fingerprint")
+    if isinstance(made_of, dict) and made_of:
+        parts = (
+            f"{text(name)} <code>{text(str(key)[:16])}</code>" for name, key in made_of.items()
+        )
+        yield "Fingerprint", ", ".join(parts)
+    if manifest.get("digest"):
+        yield "Digest", f"<code>{text(manifest['digest'])}</code>"
     phases = manifest.get("phases")
     if isinstance(phases, dict) and phases:
-        steps = (f"{text(k)} {v:.2f} s" for k, v in phases.items() if isinstance(v, int | float))
+        known = [(v, k) for k, v in phases.items() if isinstance(v, int | float)]
+        steps = (f"{text(name)} {seconds:.2f} s" for seconds, name in sorted(known))
         yield "Phases, since the machine’s start", ", ".join(steps)
     for name, key in (("Xen’s arguments", "xen_args"), ("dom0’s arguments", "dom0_args")):
         if manifest.get(key):

@@ -144,8 +144,8 @@ def delays(found: Row) -> str:
     )
     about = (
         "Rows wanted to run; columns ran instead. A virtual CPU waits while it is runnable; a "
-        "task (guest / task) while it has a job. Where the CPU was idle, Xen was on its way. "
-        "Milliseconds over the whole trace."
+        "task (guest / task) while it has a job. Xen: nobody ran yet, Xen was on its way to the "
+        "decision. Milliseconds over the whole trace."
     )
     return section("Who delayed whom", about, _scroll(table, "Who delayed whom"))
 
@@ -165,7 +165,8 @@ def cpus(found: Row, timeline: Timeline) -> str:
     pcpus = "".join(_pcpu(row, names) for row in found["pcpus"])
     vcpus = "".join(_vcpu(row, timeline) for row in found["vcpus"])
     about = (
-        "Shares of the traced time. A virtual CPU is runnable when it wants to run and does not."
+        "Shares of the traced time. A virtual CPU is runnable when it wants to run and does not, "
+        "offline when it is paused or not there yet (or what it did was lost)."
     )
     first = _scroll(
         "<table><thead><tr><th>CPU</th><th></th><th class='left'>who ran</th><th>switches</th>"
@@ -174,7 +175,7 @@ def cpus(found: Row, timeline: Timeline) -> str:
     )
     second = _scroll(
         "<table><thead><tr><th>Virtual CPU</th><th></th><th>running</th><th>runnable</th>"
-        "<th>blocked</th><th>longest wait</th><th>wake-ups</th></tr></thead>"
+        "<th>blocked</th><th>offline</th><th>longest wait</th><th>wake-ups</th></tr></thead>"
         f"<tbody>{vcpus}</tbody></table>",
         "Virtual CPUs",
     )
@@ -195,12 +196,19 @@ def _vcpu(row: Row, timeline: Timeline) -> str:
     own = colour(timeline, row["domain"])
     parts = [(own, float(row["running"]["share"])), ("wait", float(row["runnable"]["share"]))]
     longest = (row["runnable"]["each"] or {}).get("max")
-    shares = "".join(f"<td>{row[s]['share']:.1%}</td>" for s in ("running", "runnable", "blocked"))
+    shares = "".join(f"<td>{share:.1%}</td>" for share in vcpu_shares(row))
     return (
         f'<tr><th scope="row">{text(row["name"])}</th>'
         f'<td class="wide-cell">{stack(parts, 1.0)}</td>{shares}'
         f"<td>{_ms(longest)} ms</td><td>{row['wakes']}</td></tr>"
     )
+
+
+def vcpu_shares(row: Row) -> list[float]:
+    """Of a vCPU's time: running, runnable, blocked, and offline or unknown."""
+    states = ("running", "runnable", "blocked", "offline", "unknown")
+    *known, offline, unknown = (float(row[state]["share"]) for state in states)
+    return [*known, offline + unknown]
 
 
 def console(lines: Sequence[Line]) -> str:

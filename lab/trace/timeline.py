@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError
+from lab.errors import UsageError
 from lab.model import Clock as Clocks
 from lab.rundir import RunDir
 from lab.trace import guest as guests
@@ -126,14 +126,14 @@ def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
     """Read all that a run left. ``lines``: its consoles, dated by who can.
 
     Raises:
-        LabError: there is no trace in the run's folder.
+        UsageError: there is no trace in the run's folder.
     """
     folder = run.trace_dir
     notes: list[str] = []
     found = _guests(folder, notes)
     xen = _hypervisor(folder / "xen.bin", notes)
     if xen is None and not found:
-        raise LabError(
+        raise UsageError(
             f"run {run.path} has no trace",
             hint="a lab whose labs.yaml says `trace:` leaves one",
         )

@@ -193,6 +193,10 @@ GUESTS: dict[str, dict[str, Any]] = {
     "liar": {"freertos": "apps/liar", "trace": "64K"},
     "burst": {"freertos": "apps/burst", "trace": "4K"},
     "flood": {"freertos": "images/freertos/apps/periodic", "trace": "4K", "cmdline": "seconds=2"},
+    "beside": {
+        "freertos": "images/freertos/apps/periodic", "trace": "true", "cpus": [1],
+        "cmdline": "seconds=4",
+    },
     "crash-traced": {
         "freertos": "images/freertos/apps/crash", "cmdline": "data", "trace": "true",
     },
@@ -256,10 +260,12 @@ LABS: dict[str, dict[str, Any]] = {
             {"on": "burst", "line": "burst done", "within": "60s"},
         ],
     },
-    "flood": {
-        "guests": ["flood"],
+    "beside": {
+        "guests": ["beside"],
+        "cpus": 2,
+        "dom0": {"vcpus": 1, "cpus": [0]},
         "trace": {"xen": "sched"},
-        "expect": [{"on": "flood", "line": "periodic: PASS", "within": "60s"}],
+        "expect": [{"on": "beside", "line": "periodic: PASS", "within": "60s"}],
     },
     "crash-traced": {
         "guests": ["crash-traced"],
@@ -269,7 +275,7 @@ LABS: dict[str, dict[str, Any]] = {
 }
 
 
-MATRICES = {"tiny": {"columns": ["good", "bad"], "rows": {"one": ["flood", "crash-traced"]}}}
+MATRICES = {"tiny": {"columns": ["good", "bad"], "rows": {"one": ["beside", "crash-traced"]}}}
 
 TEXTS = {
     "mine": MINE,

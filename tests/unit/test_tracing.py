@@ -88,6 +88,19 @@ def test_clocks_that_do_not_agree(run: rundir.RunDir) -> None:
     assert concluded(run, "clock")["counter_offset_dom0"] is None
 
 
+def test_when_xen_s_clock_was_zero(run: rundir.RunDir) -> None:
+    """Its log tells when dom0 was made, and that is where dom0's counter begins."""
+    assert "xen_zero" not in concluded(run, "clock")
+    (run.trace_dir / "log").write_text("clock 6250000 6250100 32 62500000\n")
+    run.console("xen").write_text(
+        "(XEN) [    0.058000] I/O virtualisation disabled\n"
+        "(XEN) [    0.060000] *** LOADING DOMAIN 0 ***\n"
+    )
+    clock = concluded(run, "clock")
+    assert clock["xen_zero"] == 6250050 - 3750000
+    assert clock["xen_zero_within"] == [6250000 - 3750000, 6250100 - 3625000]
+
+
 def test_a_guest_that_was_replaced(run: rundir.RunDir) -> None:
     """The records of all its lives count; the tasks are those of the last."""
     (run.trace_dir / "g.records").write_bytes(bytes(48))

@@ -24,7 +24,7 @@
 #define MAGIC "XLTRACE1"
 #define LEAST_PAUSE_MS 5
 #define FIRST_PAUSE_MS 20
-#define MOST_PAUSE_MS 200
+#define MOST_PAUSE_MS 1000
 #define GONE_MS 1000
 #define LARGEST (1ull << 30)
 #define SMALLEST_SIZE 4096

@@ -36,7 +36,7 @@ static int start(const char *mask, const char *pages)
 		dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
 		dup2(ends[1], STDOUT_FILENO);
 		dup2(open("/run/xentrace.log", O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-		execl(XENTRACE, XENTRACE, "-D", "-e", mask, "-S", pages, "-s", "200",
+		execl(XENTRACE, XENTRACE, "-D", "-e", mask, "-S", pages, "-s", "1000",
 		      "/proc/self/fd/1", NULL);
 		_exit(127);
 	}

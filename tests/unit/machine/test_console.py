@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lab.machine.console import Follower, Outcome, Waited, Wanted, failure_in
 from lab.machine.lines import MAX_LINE, Line, LineSplitter, LogReader, tail
-from lab.machine.merge import Zeros, find_zeros, merge
+from lab.machine.merge import Zeros, dom0_began, find_zeros, merge
 from lab.model import Layer
 from lab.util.deadline import Deadline
 
@@ -270,6 +270,16 @@ def test_zeros_are_found_in_the_log_of_xen(run_folder: Path) -> None:
     early = XEN.replace(b"vGICD", b"other").replace(b"0.550000", b"0.570000")
     (run_folder / "xen.log").write_bytes(early)
     assert find_zeros(run_folder / "xen.log") == Zeros(counter=0.2, kernel=0.57)
+
+
+def test_between_which_lines_dom0_was_made(run_folder: Path) -> None:
+    log = run_folder / "xen.log"
+    assert dom0_began(log) == (0.1, 0.2)
+    assert dom0_began(run_folder / "none.log") is None
+    log.write_bytes(XEN.replace(b"LOADING", b"loading"))
+    assert dom0_began(log) is None
+    log.write_bytes(XEN.replace(b"    0.200000", b"9" * 400 + b".0"))
+    assert dom0_began(log) is None
 
 
 def test_consoles_are_merged_in_time_order(run_folder: Path) -> None:

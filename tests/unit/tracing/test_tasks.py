@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_runs_have_many_names(context: api.Context, run: RunDir) -> None:
 def test_what_is_wrong_is_said(context: api.Context) -> None:
     with pytest.raises(UsageError, match="there is no run nothing"):
         api.trace_stats(context, "nothing")
-    with pytest.raises(LabError, match="has no trace"):
+    with pytest.raises(UsageError, match="has no trace"):
         api.trace_stats(context, "hello")
     with pytest.raises(UsageError, match="no export to vcd"):
         api.trace_export(context, "latest", "vcd")
@@ -69,6 +70,29 @@ def test_tables_and_json(context: api.Context) -> None:
         assert done.returncode == 0, done.stderr
         assert b"\x1b" not in done.stdout
         assert done.stdout
+
+
+def test_runs_that_differ_are_status_1(context: api.Context, run: RunDir) -> None:
+    """As diff(1) has it; a run without a trace, or one that is not there, is the user's mistake."""
+    other = context.runs / "periodic" / "20250101-000000-0001"
+    shutil.copytree(run.path, other)
+    records = next((other / "trace").glob("*.records"))
+    os.truncate(records, records.stat().st_size // 2)
+    argv = [sys.executable, "-m", "invoke", "-r", str(Path(__file__).parents[3]), "trace.diff"]
+    labs = ["--labs", str(context.file)]
+
+    def diff(*words: str, status: int) -> str:
+        done = process.run([*argv, *words, *labs])
+        assert done.returncode == status, done.stderr
+        return done.stdout.decode()
+
+    same = json.loads(diff("periodic", "latest", "--json", status=0))
+    assert (same["same"], same["figures"]) == (True, [])
+    found = json.loads(diff("periodic", other.name, "--json", status=1))
+    assert (found["same"], found["exact"]["same"]) == (False, False)
+    assert "figures differ" in diff("periodic", other.name, status=1)
+    diff("periodic", "hello", status=2)
+    diff("periodic", "nothing", status=2)
 
 
 def test_others_do_not_pay_for_it() -> None:
