@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from system import world
+from system.world import ROOT
+from system.world import toolchain as locked_toolchain
 
 from lab.images import archive, sources
 from lab.model import Door, Mount, ProgramRecord, Toolchain
@@ -37,7 +38,7 @@ int main(int argc, char **argv) {
 
 @pytest.fixture(scope="module")
 def toolchain() -> Toolchain:
-    return world.toolchain("rootfs")
+    return locked_toolchain("rootfs")
 
 
 @pytest.fixture
@@ -208,7 +209,7 @@ def _environment() -> dict[str, str]:
     kept = {
         name: os.environ[name] for name in ("LAB_CACHE", "XDG_CACHE_HOME") if name in os.environ
     }
-    places = os.pathsep.join(map(str, (world.ROOT, world.ROOT / "tests")))
+    places = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
     return process.environment(kept | {"PYTHONPATH": places})
 
 
