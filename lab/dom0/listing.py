@@ -42,7 +42,8 @@ async def domains(live: Path, within: float = ANSWER) -> list[Domain]:
                 hint="look at dom0's console: lab.logs NAME --on dom0",
             ) from error
         except (OSError, ValueError) as error:
-            raise Dom0Error(f"dom0 cannot be asked which domains there are: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise Dom0Error(f"dom0 cannot be asked which domains there are: {why}") from error
 
 
 async def _ask(live: Path, token: str) -> str:

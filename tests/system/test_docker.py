@@ -198,18 +198,15 @@ def test_ctrl_c_leaves_nothing(world: World, moment: str) -> None:
 def test_a_machine_that_was_never_recorded_is_swept(world: World, tmp_path: Path) -> None:
     """Its maker was killed between starting it and writing that down."""
     script = """
-import os, signal, sys
-from pathlib import Path
+import os, signal, sys; from pathlib import Path
 from system.world import toolchain
 with Path(sys.argv[2], "log").open("ab") as log:
     toolchain("docker").start(["sleep", "1000"], mounts=[], tag=sys.argv[1], log=log)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     tag = f"xenlab-{world.id_of('hello')}"
-    tests = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
-    died = subprocess.run(
-        [sys.executable, "-c", script, tag, str(tmp_path)], check=False, env=tests
-    )
+    line = [sys.executable, "-c", script, tag, str(tmp_path)]
+    died = subprocess.run(line, env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, check=False)
     assert died.returncode == -signal.SIGKILL
     assert [one["State"] for one in containers()] == ["running"]
     assert "was left over; removed" in world.run("lab.status").err

@@ -182,5 +182,5 @@ def test_mistakes_are_named(folder: Path, lab: str, guest: str, words: str) -> N
 def test_no_more_ports_than_there_are(folder: Path) -> None:
     names = [f"g{n}" for n in range(14)]
     lines = "".join(f"  {name}: {{freertos: app, trace: true, memory: 4M}}\n" for name in names)
-    with pytest.raises(ConfigError, match="needs 31 ports"):
+    with pytest.raises(ConfigError, match="needs 32 ports"):
         load(folder, f"{{guests: [{', '.join(names)}]}}", f"guests:\n{lines}labs:\n")
