@@ -119,6 +119,9 @@ static const char *check_missed_ticks(void)
     for (from = counter_now(); counter_now() - from < 50 * period();)
         ;
     taskEXIT_CRITICAL();
+    /* The interrupt comes late where nobody lets the machine's clock run: a host at its limit. */
+    while (xTaskGetTickCount() == before && counter_now() - from < 5000 * period())
+        ;
     counted = xTaskGetTickCount() - before;
     EXPECT(counted >= 50);
     EXPECT(counted <= (counter_now() - from) / period() + 1);
