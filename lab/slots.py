@@ -43,7 +43,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Slot:
-    """Room that a process has taken. ``what``: which lab, and for whom."""
+    """Room that a process has taken, or waits for. ``what``: which lab, and for whom."""
 
     path: Path
     room: Room
@@ -51,6 +51,7 @@ class Slot:
     pid: int
     boot_id: str
     start_time: int
+    waits: bool = False
 
     def alive(self) -> bool:
         """Whether the process that took it still runs."""
@@ -72,8 +73,8 @@ def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]
     A lab that wants more than there is may run alone.
 
     Raises:
-        BusyError: there was none within ``within`` seconds, or only this process itself could
-            make room; says who holds it.
+        BusyError: there was none within ``within`` seconds, or all who could make room wait
+            for some themselves; says who holds it.
     """
     path = _wait(wanted, limit, what, Deadline(within))
     try:
@@ -83,7 +84,11 @@ def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]
 
 
 def held() -> list[Slot]:
-    """The slots of processes that live; those of dead ones are removed."""
+    """The room that processes which live have taken; what is left of dead ones is removed."""
+    return [one for one in _slots() if not one.waits]
+
+
+def _slots() -> list[Slot]:
     found = []
     for path in sorted(_folder().iterdir()):
         slot = _read(path)
@@ -95,16 +100,22 @@ def held() -> list[Slot]:
 
 
 def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline) -> Path:
-    with Inotify() as news:
+    with Inotify() as news, contextlib.ExitStack() as stack:
         news.add_watch(_folder(), Mask.DELETE)
+        me, waiting = os.getpid(), False
         while True:
             with files.locked(rundir.lock_folder() / "slots"):
                 others = held()
                 if not others or _fits([wanted, *(one.room for one in others)], limit):
                     return _take(wanted, what)
-            ours = all(one.pid == os.getpid() for one in others)
-            if ours or deadline.passed():
-                raise _no_room(wanted, limit, what, others, deadline.seconds, ours=ours)
+                if not waiting:
+                    stack.callback(_take(wanted, what, waits=True).unlink, missing_ok=True)
+                    waiting = True
+                stuck = {one.pid for one in others} <= {one.pid for one in _slots() if one.waits}
+            if stuck or deadline.passed():
+                ours = all(one.pid == me for one in others)
+                when = f"for {deadline.seconds:g} s" if not stuck else _OURS if ours else _ALL
+                raise _no_room(wanted, limit, what, others, when)
             _until_one_is_free(news.fd, others, deadline.left())
 
 
@@ -113,10 +124,10 @@ def _fits(rooms: list[Room], limit: Room) -> bool:
     return cpus <= limit.cpus and memory <= limit.memory
 
 
-def _take(wanted: Room, what: str) -> Path:
+def _take(wanted: Room, what: str, *, waits: bool = False) -> Path:
     pid = os.getpid()
     path = _folder() / f"{pid}-{secrets.token_hex(4)}"
-    slot = Slot(path, wanted, what, pid, process.boot_id(), process.start_time(pid) or 0)
+    slot = Slot(path, wanted, what, pid, process.boot_id(), process.start_time(pid) or 0, waits)
     data: dict[str, Any] = asdict(slot)
     del data["path"]
     path.write_text(json.dumps(data))
@@ -147,11 +158,12 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
             os.read(news, 64 << 10)
 
 
-def _no_room(
-    wanted: Room, limit: Room, what: str, others: list[Slot], seconds: float, *, ours: bool
-) -> BusyError:
+_OURS = "this process itself holds what is taken"
+_ALL = "all who hold what is taken wait for more themselves"
+
+
+def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], when: str) -> BusyError:
     holders = "; ".join(f"{one.what} (process {one.pid}): {one.room}" for one in others)
-    when = "this process itself holds what is taken" if ours else f"for {seconds:g} s"
     return BusyError(
         f"no room for {what}, which wants {wanted} of {limit}: {when}; taken by {holders}",
         hint="stop one, use labs with a narrower scope, or raise the limit",

@@ -101,6 +101,7 @@ class Console:
             GuestCrashed: its domain crashed. MachineError: the machine is gone.
         """
         __tracebackhide__ = True
+        _require(isinstance(text, str), "what is typed is a text", text)
         fifo = input_of(self.found.lab.path, self.name)
         what = f"{self.name} to take what is typed"
         self.lab.do(talk.type_into(fifo, text.encode()), what, self.name)
@@ -147,6 +148,8 @@ class Dom0(Console):
             raise UsageError(f"the command cannot be split into words: {error}") from error
         if not argv:
             raise UsageError("the command is empty", hint='for example: dom0.run("xl list")')
+        _require(all(isinstance(word, str) for word in argv), "a command is of texts", command)
+        _require_seconds(within)
 
         async def go() -> Answer:
             async with attached(self.found) as session:
@@ -160,6 +163,9 @@ class Dom0(Console):
 def _wanted(
     on: str, text: str | re.Pattern[str], within: float, *, regex: bool
 ) -> tuple[Expectation, patterns.Pattern]:
+    __tracebackhide__ = True
+    _require(isinstance(text, str | re.Pattern), "what is expected is a text or a pattern", text)
+    _require_seconds(within)
     words = str(text.pattern) if isinstance(text, re.Pattern) else text
     item = Expectation(on, words, regex or isinstance(text, re.Pattern), within)
     try:
@@ -167,4 +173,17 @@ def _wanted(
             return item, patterns.compiled(text)
         return item, patterns.pattern(text, regex=regex)
     except ValueError as error:
-        raise UsageError(f"{quote(words)} is not a regular expression: {error}") from error
+        raise UsageError(f"{quote(words)} is not a regular expression: {error}") from None
+
+
+def _require_seconds(within: object) -> None:
+    __tracebackhide__ = True
+    good = isinstance(within, int | float) and within >= 0
+    _require(good, "'within' is a number of seconds, such as 10", within)
+
+
+def _require(good: bool, what: str, given: object) -> None:
+    """Raise a usage error that names what was given instead."""
+    __tracebackhide__ = True
+    if not good:
+        raise UsageError(f"{what}, not {quote(repr(given))}")

@@ -12,7 +12,7 @@ from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtu
 from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.api.traces import trace_stats
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.machine import quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
@@ -59,11 +59,14 @@ def run(
     labs.yaml says; without either, virtual.
 
     Raises:
-        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
+        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already;
+            ``junit`` cannot be written.
     """
     clean(context)
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
     acting.refuse(plan)
+    if junit:
+        _make_way(junit)
     lab = context.lab_dir(name)
     with live.claimed(lab, name, "lab.run") as lock:
         folder = rundir.new_run(context.runs, name)
@@ -211,6 +214,23 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) 
     ]  # fmt: skip
     session.moments += [*seen, {"what": "decided", "after": report.seconds}]
     return report
+
+
+def _make_way(file: Path) -> None:
+    """An earlier report goes now: nobody shall take it for that of this run. And it is known
+    before a lab is booted that one can be written.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.touch()
+        file.unlink()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}",
+                         hint="name a file in a folder of yours") from error  # fmt: skip
 
 
 def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Report:

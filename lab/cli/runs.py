@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab import api
@@ -39,6 +40,11 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     """Boot, wait for what the lab expects, collect, stop; the exit status is the verdict."""
     context = context_of(labs, door, force, locked)
     cold = is_cold(cold)
+    if repeat or verify:
+        _refuse("--repeat" if repeat else "--verify", {
+            "--junit": junit, "--clock host": clock == Clock.HOST, "--published": published,
+            "--publish": publish, "--verify": verify if repeat else "",
+        })  # fmt: skip
     if repeat:
         return _repeated(context, name or DEFAULT, repeat, cold, json)
     if verify:
@@ -102,6 +108,12 @@ def _said(context: api.Context, result: api.Run, json: bool, published: bool) ->
             raise UsageError(f"no run of lab {result.report.lab} is published")
         return comparison.exit_status
     return status
+
+
+def _refuse(what: str, others: Mapping[str, object]) -> None:
+    """What runs that are compared with each other cannot do as well."""
+    for other in (name for name, given in others.items() if given):
+        raise UsageError(f"{what} and {other} do not go together", hint="leave one of them away")
 
 
 def _clock(word: str) -> Clock | None:

@@ -286,7 +286,9 @@ def _report(source: Source, loc: Loc, kind: str, context: dict[str, Any]) -> Non
         title = "" if is_key or isinstance(loc[-1], int) else f"{quote(last)}: "
         source.add(loc, f"{title}{context['error']}", key=is_key)
     else:
-        source.add(loc, f"{quote(last)} wants a {'list' if kind == 'list_type' else 'mapping'}")
+        number = loc[-1] if loc else ""
+        what = f"entry {number + 1}" if isinstance(number, int) else quote(last)
+        source.add(loc, f"{what} wants a {'list' if kind == 'list_type' else 'mapping'}")
 
 
 def keys(loc: Loc) -> list[str]:

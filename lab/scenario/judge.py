@@ -37,8 +37,10 @@ class Judge:
         expectations: Sequence[Expectation],
         never: Sequence[Never] = (),
         may_crash: Collection[str] | None = (),
+        file: str = "labs.yaml",
     ) -> None:
-        """``may_crash``: the guests that may; ``None``: all of them."""
+        """``may_crash``: the guests that may; ``None``: all of them. ``file``: for places in it."""
+        self._file = file
         self._expectations = tuple(expectations)
         self._patterns = tuple(
             pattern(item.text, regex=item.regex, line=item.line) for item in expectations
@@ -101,7 +103,8 @@ class Judge:
         for i, line in sorted(self.broken.items()):
             return self._forbidden_seen(self._never[i], line, files)
         if late := self.overdue(at):
-            return failed(Layer.GUEST, not_seen(late), last_lines(files, late.on))
+            reason = self._placed("expect", late, not_seen(late))
+            return failed(Layer.GUEST, reason, last_lines(files, late.on))
         reason = "the machine ended before the scenario was through"
         return failed(Layer.QEMU, reason, last_lines(files, "xen"))
 
@@ -115,16 +118,19 @@ class Judge:
     def _forbidden_seen(self, item: Never, line: Line, files: Mapping[str, Path]) -> Verdict:
         what = text_of(item.text, regex=item.regex)
         reason = f"{what} was on the console of {line.console}, where it must never be"
-        reason += f": {escape(line.raw, limit=300)}"
+        reason = self._placed("never", item, f"{reason}: {escape(line.raw, limit=300)}")
         return failed(Layer.GUEST, reason, last_lines(files, line.console))
+
+    def _placed(self, what: str, item: Expectation | Never, reason: str) -> str:
+        return f"{what} ({self._file}:{item.line}): {reason}" if item.line else reason
 
     def _open(self) -> list[tuple[int, Expectation]]:
         return [(i, item) for i, item in enumerate(self._expectations) if i not in self._seen]
 
 
-def judge_of(lab: Lab) -> Judge:
+def judge_of(lab: Lab, file: str = "labs.yaml") -> Judge:
     """The judge of what a lab expects, and of what must not happen in it."""
-    return Judge(lab.expect, lab.never, tolerated(lab))
+    return Judge(lab.expect, lab.never, tolerated(lab), file)
 
 
 def tolerated(lab: Lab) -> set[str] | None:

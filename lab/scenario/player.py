@@ -82,7 +82,7 @@ class Player:
         self._stage = stage
         self._hands = hands
         self._note = note
-        self._judge: Judge = judge_of(lab)
+        self._judge: Judge = judge_of(lab, file)
         self._cursors: dict[str, Cursor] = {}
         self._results = [StepResult(number, step) for number, step in numbered(lab.steps)]
 

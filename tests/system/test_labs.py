@@ -141,6 +141,9 @@ def test_without_labs_yaml(world: World, tmp_path: Path) -> None:
         ("lab.up", "\udcff"),
         ("lab.status", "\udcff"),
         ("lab.up", "--door", "nosuch"),
+        ("lab.run", "hello", "--repeat", "2", "--junit", "x.xml"),
+        ("lab.run", "hello", "--repeat", "2", "--clock", "host"),
+        ("lab.run", "hello", "--junit", "."),
     ],
 )
 def test_what_cannot_be_asked(world: World, words: tuple[str, ...]) -> None:

@@ -153,6 +153,7 @@ WRONG = {
     "no time": (LAB + "    expect: [{on: g, line: a, within: 0s}]\n", "more than 0s"),
     "clock": (LAB + "    clock: virtal\n", "6:12: 'clock': 'virtal' is not known; did you mean"),
     "empty value": (LAB + "    clock:\n", "6:11: 'clock' is empty"),
+    "text for mapping": (LAB + "    steps: [{exec: x}, y]\n", "6:24: entry 2 wants a mapping"),
     "list for mapping": (LAB + "    dom0: [1]\n", "6:11: 'dom0' wants a mapping"),
     "mapping for text": (LAB + "    memory: {a: b}\n", "wants a size such as 16M, not a mapping"),
     "package with source": (

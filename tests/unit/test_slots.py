@@ -40,9 +40,14 @@ def _made(path: Path) -> Path:
 @pytest.fixture
 def other() -> subprocess.Popen[str]:
     """Another process that holds all processors."""
+    return _child(HOLDER)
+
+
+def _child(text: str) -> subprocess.Popen[str]:
+    """Another process that holds something."""
     base = rundir.runtime_root()
     code = f"from lab import rundir\nfrom pathlib import Path\n\
-rundir.runtime_root = lambda: Path({str(base)!r})\n{HOLDER}"
+rundir.runtime_root = lambda: Path({str(base)!r})\n{text}"
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -87,6 +92,42 @@ def test_others_are_waited_for_but_not_for_ever(other: subprocess.Popen[str]) ->
             pass
     finally:
         other.communicate("enough\n")
+
+
+#: Has one processor of two, and wants two.
+GREEDY = """
+import sys
+from lab import slots
+from lab.errors import BusyError
+from lab.slots import Room
+one, all_ = Room(1, 1 << 30), Room(2, 4 << 30)
+with slots.taken(one, all_, "kept", 5.0):
+    print("held", flush=True)
+    sys.stdin.readline()
+    try:
+        with slots.taken(one, all_, "another", 60.0):
+            print("had another", flush=True)
+    except BusyError as error:
+        print(error.message, flush=True)
+"""
+
+
+def test_who_waits_for_each_other_is_told_at_once() -> None:
+    """Two workers, each with a lab that it keeps and one that it wants: neither waits in vain
+    until its time is over; the second one is told, and when that gives up the first has its own."""
+    start, children = time.monotonic(), []
+    for _ in range(2):
+        child = _child(GREEDY)
+        children.append(child)
+    for child in children:
+        assert child.stdin
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    said = sorted(child.communicate()[0].strip() for child in children)
+    assert "had another" in said
+    assert any("all who hold what is taken wait for more themselves" in one for one in said)
+    assert time.monotonic() - start < 40
+    assert list(slots._folder().iterdir()) == []
 
 
 @pytest.mark.parametrize("how", ["it is done", "it is killed"])

@@ -74,6 +74,18 @@ def test_a_text_is_no_pattern(tmp_path: Path) -> None:
         guest.expect("(a+)+$", regex=True)
 
 
+def test_what_is_no_text_or_time_is_named(tmp_path: Path) -> None:
+    """With what was given; not with a traceback of our insides."""
+    guest = console(tmp_path, Owner(tmp_path))
+    guest.log.write_text("x\n")
+    with pytest.raises(UsageError, match=r"'within' is a number of seconds, .* not ''10s''"):
+        guest.expect("x", within="10s")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a text or a pattern, not 'None'"):
+        guest.expect(None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="is a text, not 'b'x''"):
+        guest.send(b"x")  # type: ignore[arg-type]
+
+
 def test_what_is_not_seen_is_a_failed_assertion_of_the_guest(tmp_path: Path) -> None:
     """What, where, how long, what became of the domain, and the last lines, harmless."""
     guest = console(tmp_path, Owner(tmp_path))
