@@ -103,14 +103,15 @@ async def to_dom0(
 def with_guests(plan: Plan, prepared: Prepared) -> str:
     """The key of the machine with all its guests created; empty if that is not stored.
 
-    What is traced begins with the lab, so a traced one is not.
+    Its traces have begun then, and what they had so far is stored too. A busy dom0 is not.
     """
     lab = plan.lab
-    if lab.trace or lab.traced or lab.dom0.busy or not plan.guests:
+    if lab.dom0.busy or not plan.guests:
         return ""
     parts = parts_of_run(plan, prepared)
     shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in plan.guests)]
-    return fingerprint.key(parts | {"labs.yaml": files.sha256_json(shares)})
+    traced = [lab.trace.mask if lab.trace else None, *lab.traced]
+    return fingerprint.key(parts | {"labs.yaml": files.sha256_json([shares, traced])})
 
 
 async def store_with_guests(
@@ -179,9 +180,12 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     folder = Path(tempfile.mkdtemp(prefix="frozen-", dir=session.lab.path))
     state = await session.store_state()
     parts = {template.STATE: state.rename(folder / state.name)}
-    for path in sorted(session.run.console_dir.iterdir()):
-        shutil.copyfile(path, folder / path.name)
-        parts[f"console/{path.name}"] = folder / path.name
+    said = [("console", path) for path in sorted(session.run.console_dir.iterdir())]
+    traces = sorted(file for _, file in command.trace_ports(plan.lab).values())
+    said += [("trace", session.run.trace_dir / file) for file in traces]
+    for what, path in said:
+        parts[f"{what}/{path.name}"] = folder / f"{what}-{path.name}"
+        shutil.copyfile(path, folder / f"{what}-{path.name}")
     ram = live.ram_file(session.lab)
     if plan.machine.clock is Clock.HOST:
         copy = ram.with_name(f"{ram.name}.{folder.name}")

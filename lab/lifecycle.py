@@ -91,7 +91,9 @@ async def boot(
             await booting.restore(*how, stored)
         else:
             storing.append(await booting.to_dom0(*how, cold=cold, own=bool(key)))
-        if stored is None or stored.key != key:
+        if stored and stored.key == key:
+            tracing.describe(session.run, plan.lab)
+        else:
             await _make_guests(session, plan, prepared, say, paused=bool(key))
             if key and stored is None:
                 storing.append(await booting.store_with_guests(*how))

@@ -120,7 +120,7 @@ class Session:
         self._require(State.OFF)
         wires.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
         if stored:
-            template.lay_consoles(stored, self.run.console_dir)
+            template.lay(stored, self.run.console_dir, self.run.trace_dir)
         self._clock = Deadline(XEN)
         self._virtual = plan.machine.clock is Clock.VIRTUAL
         start = launch.Start(plan, images, ram, stored, own=own)

@@ -50,7 +50,7 @@ def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
         return
     blocks = [_tasks(found["tasks"]), _parts(found["tasks"]), _vcpus(found["vcpus"]),
               _pcpus(found["pcpus"]), _delays(found["delays"])]  # fmt: skip
-    print("\n\n".join(block for block in blocks if block))
+    print("\n\n".join(block for block in blocks if block) or "nothing was traced")
     for note in found["trace"]["notes"]:
         say(f"note: {note}")
 

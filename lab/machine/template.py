@@ -1,10 +1,11 @@
 """Templates: booted labs, stored so that they need not be booted again.
 
 A template is a folder ``templates/<key>/``: the machine's memory (``ram``, sparse), its device
-state (``state``), what its consoles had said (``console/…``), and ``manifest.json`` with the
-sha256 of each, written last, when everything is on the disk. QEMU does not protect itself: it
-starts from a damaged state as if it were whole. So nothing of a template is used before every
-byte of it was read and compared; the memory's holes count as the zeros that they read as.
+state (``state``), what its consoles and traces had said (``console/…``, ``trace/…``), and
+``manifest.json`` with the sha256 of each, written last, when everything is on the disk. QEMU
+does not protect itself: it starts from a damaged state as if it were whole. So nothing of a
+template is used before every byte of it was read and compared; the memory's holes count as the
+zeros that they read as.
 """
 
 from __future__ import annotations
@@ -55,11 +56,12 @@ class Template:
     def state(self) -> Path:
         return self.path / STATE
 
-    def consoles(self) -> Iterator[tuple[str, Path]]:
-        """What had been said: the file's name in a run's folder of consoles, and the bytes."""
+    def said(self, what: str) -> Iterator[tuple[str, Path]]:
+        """What had been said on consoles (``console``) or traced (``trace``): the file's name in
+        the run's folder of these, and the bytes."""
         for name in self.parts:
-            if name.startswith("console/"):
-                yield name.removeprefix("console/"), self.path / name
+            if name.startswith(f"{what}/"):
+                yield name.removeprefix(f"{what}/"), self.path / name
 
 
 class Damaged(MachineError):
@@ -297,7 +299,8 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def lay_consoles(template: Template, consoles: Path) -> None:
-    """Begin a run's logs with what the template's consoles had said."""
-    for name, path in template.consoles():
-        shutil.copyfile(path, consoles / name)
+def lay(template: Template, consoles: Path, traces: Path) -> None:
+    """Begin a run's logs and traces with what the template's had."""
+    for what, folder in (("console", consoles), ("trace", traces)):
+        for name, path in template.said(what):
+            shutil.copyfile(path, folder / name)

@@ -7,8 +7,9 @@ seconds it counts from Xen's zero, as Xen's console does. What is read from the 
 - ``xen.bin`` and ``xen.json`` (``frequency`` in Hz, ``lost``, ``complete``);
 - ``<guest>.records`` and ``<guest>.json``, see :mod:`lab.trace.guest`;
 - ``clock.json``: ``counter_offset_dom0`` (CNTPCT minus dom0's CNTVCT), ``xen_zero`` (CNTPCT at
-  Xen's zero; 0 if absent: then they are some milliseconds apart), ``host_at_counter_0`` (the
-  host's seconds since the epoch when CNTPCT was 0: earliest and latest possible).
+  Xen's zero; 0 if absent: then they are some tens of milliseconds apart),
+  ``host_at_counter_0`` (the host's seconds since the epoch when CNTPCT was 0: earliest and
+  latest possible).
 
 Any of it may be missing, cut off or damaged: what there is is shown, and ``notes`` say what is
 not.
@@ -165,6 +166,7 @@ def _guests(folder: Path, notes: list[str]) -> dict[str, Guest]:
         name = escape(path.stem, limit=64)
         guest = guests.load(path, path.with_suffix(".json"), name)
         found[name] = guest
+        _note(notes, not len(guest.records), f"{name}: there is no record that can be read")
         _note(notes, guest.damage, f"{name}: its records end early ({guest.damage})")
         _note(notes, guest.lost, f"{name}: {guest.lost} records were overrun")
         _note(notes, guest.dropped, f"{name}: {guest.dropped} records cannot be right")
@@ -173,10 +175,11 @@ def _guests(folder: Path, notes: list[str]) -> dict[str, Guest]:
 
 def _hypervisor(path: Path, notes: list[str]) -> Hypervisor | None:
     if not path.exists():
-        notes.append("there is no trace of Xen")
+        notes.append("there is no trace of Xen: guests count as running all the time")
         return None
     found = hypervisors.load(path)
     seen = found.reading
+    _note(notes, not seen.records, "Xen's trace is empty")
     _note(notes, seen.damage, f"Xen's trace ends at byte {seen.end}: {seen.damage}")
     _note(notes, seen.lost, f"Xen lost {seen.lost} records")
     _note(notes, seen.disordered, f"{seen.disordered} records of Xen came out of order")

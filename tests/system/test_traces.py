@@ -152,10 +152,13 @@ def test_xen_and_the_guest_agree_about_every_wake_up(periodic: Run) -> None:
 
 def test_clocks_are_related(periodic: Run) -> None:
     """Dom0's counter lies behind the physical one by a constant that is known to 100 us. Each
-    ring of dom0's bell releases one job of the guest, at that very time."""
+    ring of dom0's bell releases one job of the guest, at that very time. Xen's zero is known to
+    5 ms."""
     clock = periodic.json("clock")
     low, high = clock["counter_offset_dom0_within"]
     assert 0 < low <= high < low + 100 * MHZ
+    earliest, latest = clock["xen_zero_within"]
+    assert 0 <= earliest <= clock["xen_zero"] <= latest < earliest + 5_000 * MHZ
     rings = periodic.json("periodic.rings")["counter_dom0"]
     ident = next(i for i, t in periodic.guest["tasks"].items() if t["name"] == "event")
     own = [record for record in periodic.records if record.task == int(ident)]

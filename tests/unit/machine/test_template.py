@@ -53,7 +53,8 @@ def parts(stored: Template) -> list[Path]:
 def test_what_was_stored_comes_back(stored: Template) -> None:
     check(stored)
     assert template.find(stored.path.parent, "f" * 64) is None
-    assert dict(stored.consoles())["xen.log"].read_bytes().startswith(b"(XEN) hello")
+    assert dict(stored.said("console"))["xen.log"].read_bytes().startswith(b"(XEN) hello")
+    assert not dict(stored.said("trace"))
     assert stored.ram.stat().st_size == SIZE
     assert stored.ram.stat().st_blocks * 512 < SIZE // 2, "what is zero takes no room"
 
