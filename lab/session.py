@@ -52,6 +52,8 @@ from lab.util.deadline import Deadline
 
 #: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
 START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
+#: Virtual seconds in which guests that begin are left alone.
+REST = 0.05
 
 
 class Session:
@@ -80,6 +82,8 @@ class Session:
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
         self._line = Line(lab.agent_socket, self.guarded)
+        #: When guests that were created paused were let run, by dom0's counter (s).
+        self.began: float | None = None
         #: The domains that were created paused, and wait to be let run.
         self.paused: list[int] = []
 
@@ -224,9 +228,10 @@ class Session:
 
     async def unpause(self) -> None:
         """Let the guests run that were created paused."""
-        for domain in self.paused:
-            assert self.steps is not None
-            await self.guarded(self.steps.unpause(domain))
+        if self.steps and self.paused:
+            self.began = self.steps.now
+            rest = REST if self._virtual else 0.0
+            await self.guarded(self.steps.unpause(self.paused, rest))
 
     async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
         """Give dom0 its share of the processors: words for ``xl``, without its name."""

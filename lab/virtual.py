@@ -94,7 +94,8 @@ async def watch(
     if steps is None:
         raise MachineError("the machine does not stand still, as it must under the virtual clock")
     files = session.run.consoles()
-    stage, start = StillStage(steps, files), steps.now
+    stage = StillStage(steps, files)
+    start = steps.now if session.began is None else session.began
     try:
         report = await Player(lab, files, stage, hands, note, file).play()
     finally:

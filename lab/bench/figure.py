@@ -44,7 +44,7 @@ def said(context: Context, *words: str) -> Any:
     Raises:
         LabError: it failed.
     """
-    argv = [sys.executable, "-m", "invoke", *words, "--labs", str(context.file), "--json"]
+    argv = [sys.executable, "-m", "lab", *words, "--labs", str(context.file), "--json"]
     done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
     if done.returncode:
         raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))

@@ -146,10 +146,17 @@ class Steps:
         await self._give(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\n")
         self._check("differ from its template")
 
-    async def unpause(self, domain: int) -> None:
-        """Let a domain run, by its number; this is much faster than asking ``xl``."""
-        await self._order(Order.UNPAUSE, 0, 0, 30.0, domain)
-        self._check(f"let domain {domain} run")
+    async def unpause(self, domains: Sequence[int], rest: float = 0.0) -> None:
+        """Let domains run, by their numbers; this is much faster than asking ``xl``.
+
+        The next stop comes after ``rest`` seconds of dom0. While QEMU stops one CPU another one
+        executes some instructions more, and how many is a matter of the host: a run that is to
+        be the same every time must not be stopped while guests on other CPUs begin.
+        """
+        ids = b"".join(struct.pack("<I", one) for one in domains)
+        until = self.box.counter + round(rest * self.box.frequency) if rest else 0
+        await self._give(Order.UNPAUSE, ids, until=until)
+        self._check(f"let its domains run ({', '.join(map(str, domains))})")
 
     async def sleep_until(self, now: float, within: float) -> None:
         """Let the machine run until :attr:`now` is this; ``within`` is seconds of the host."""
@@ -160,7 +167,7 @@ class Steps:
         await self._say(Order.LEAVE, 0, 0)
         await self._machine.leave()
 
-    async def _give(self, order: Order, data: bytes, within: float = 30.0) -> None:
+    async def _give(self, order: Order, data: bytes, within: float = 30.0, until: int = 0) -> None:
         """Hand over bytes, then an order that is about them."""
         room = self.box.room
         if len(data) > self.box.room_size:
@@ -168,7 +175,7 @@ class Steps:
             self._check(f"make room for {len(data)} bytes")
             room = self.box.data
         await self._machine.write(room, data)
-        await self._order(order, room, len(data), within)
+        await self._order(order, room, len(data), within, until)
 
     async def _order(
         self, order: Order, data: int, size: int, within: float, until: int = 0

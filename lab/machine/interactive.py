@@ -39,9 +39,9 @@ def attach(name: str, live: Path, log: Path, machine: Program) -> None:
         fifo = os.open(input_of(live, name), os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         raise UsageError(f"console {name} cannot be typed into: {error.strerror}") from error
-    print(f"console of {name}; leave with Ctrl-]", file=sys.stderr)
     try:
-        with _raw(sys.stdin.fileno()):
+        with _raw(sys.stdin.fileno()):  # first: what was typed before is discarded by it
+            print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
             asyncio.run(_relay(name, fifo, log, machine))
     finally:
         os.close(fifo)

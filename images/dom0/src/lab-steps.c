@@ -46,7 +46,7 @@ enum {
 	ORDER_RUN,		/* data: arguments, each with its NUL; answers with the output */
 	ORDER_SLEEP,		/* until the counter reads `until` */
 	ORDER_DIFFER,		/* data: ENTROPY random bytes, host name, NUL, machine id, newline */
-	ORDER_UNPAUSE,		/* let the domain `until` run */
+	ORDER_UNPAUSE,		/* data: domains as words; let them run, then as with SLEEP */
 };
 
 /* What host and dom0 tell each other. All fields are little-endian words. */
@@ -57,7 +57,7 @@ struct mailbox {
 	int32_t status;		/* RUN: as wait(2) has it; else 0 or errno */
 	uint32_t frequency;	/* of the counter, Hz */
 	uint64_t counter;	/* CNTVCT at this stop */
-	uint64_t until;		/* with SLEEP a counter, with UNPAUSE a domain */
+	uint64_t until;		/* with SLEEP and UNPAUSE a counter; UNPAUSE: 0, not at all */
 	uint32_t room, room_size;	/* is always there for the host */
 };
 
@@ -83,7 +83,7 @@ struct sched_poll {
 /* Open from the start, so that a restored machine need not open them. */
 static int privcmd, urandom, machine_id;
 static struct xc_interface_core *xen;
-static char small[SMALL];
+static char small[SMALL] __attribute__((aligned(8)));
 static struct mailbox box = { .magic = MAGIC, .room_size = SMALL };
 
 /* Two places to stop at. r0: the mailbox. The section's address is given to the linker. */
@@ -262,6 +262,16 @@ static int differ(const char *data, uint32_t size)
 	return error;
 }
 
+static int unpause(const uint32_t *ids, uint32_t count)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (xc_domain_unpause(xen, ids[i]))
+			error = errno;
+	return error;
+}
+
 static void obey(void)
 {
 	char *data = (char *)(uintptr_t)box.data;
@@ -292,7 +302,9 @@ static void obey(void)
 		box.status = differ(data, size);
 		break;
 	case ORDER_UNPAUSE:
-		box.status = xc_domain_unpause(xen, box.until) ? errno : 0;
+		box.status = unpause((const uint32_t *)data, size / sizeof(uint32_t));
+		if (box.until)
+			sleep_until(box.until);
 		break;
 	default:
 		box.status = EINVAL;
