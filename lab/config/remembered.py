@@ -104,7 +104,8 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) in plain:
             return plain[module, name]
         found = getattr(model, name)
-        if module != model.__name__ or getattr(found, "__module__", "") != module:
+        ours = module.startswith(f"{model.__name__}.")
+        if not ours or getattr(found, "__module__", "") != module:
             raise pickle.UnpicklingError(f"{module}.{name} is no part of labs.yaml")
         return found
 

@@ -1,0 +1,64 @@
+"""What is built, and what it was built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Package:
+    """One binary or source package file, by name, version, architecture and sha256."""
+
+    name: str
+    version: str
+    arch: str
+    sha256: str
+    size: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Image:
+    """One built file in the store. ``inputs`` is what its key was made of."""
+
+    kind: str
+    path: Path
+    sha256: str
+    size: int
+    key: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one."""
+
+    hypervisor: Image
+    kernel: Image
+    initramfs: Image
+    devicetree: Image
+    symbols: Image | None = None
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """What a guest boots. ``elf`` is for debuggers and symbols."""
+
+    name: str
+    kernel: Image
+    ramdisk: Image | None = None
+    elf: Image | None = None
+    library: Image | None = None
+
+    def parts(self) -> dict[str, Image]:
+        """The files that there are, by what they are."""
+        found = {
+            "kernel": self.kernel,
+            "ramdisk": self.ramdisk,
+            "elf": self.elf,
+            "library": self.library,
+        }
+        return {name: image for name, image in found.items() if image}

@@ -1,0 +1,68 @@
+"""What is planned: everything about one start of a lab that is decided before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model.wanted import GuestSpec, Lab
+from lab.model.words import Clock
+
+
+@dataclass(frozen=True)
+class MachinePlan:
+    """The virtual board: the arguments of ``-machine virt`` that matter to everybody."""
+
+    cpus: int
+    memory: int
+    clock: Clock
+
+
+def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
+    """QEMU's arguments for the board itself: what decides its device tree.
+
+    The tree that Xen is given was dumped from exactly this board with two ``-serial``;
+    the machine must be started with the same. Without ``ioeventfd`` a device answers dom0 at
+    once, not when the main loop gets to it, which under the virtual clock would be chance.
+    """
+    return (
+        "-machine", "virt,virtualization=on,highmem=off",
+        "-cpu", "cortex-a15",
+        "-m", f"{machine.memory >> 20}M",
+        "-smp", str(machine.cpus),
+        "-nic", "none", "-display", "none", "-no-reboot",
+        "-global", "virtio-mmio.force-legacy=false",
+        "-global", "virtio-mmio.ioeventfd=off",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GuestPlan:
+    """A guest as the toolstack will see it. ``config`` is the text of its xl configuration.
+
+    ``scheduling``: words for ``xl`` that give it its share before it runs; the domain's name
+    is appended.
+    """
+
+    name: str
+    spec: GuestSpec
+    config: str
+    scheduling: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that follows from a :class:`Lab` without looking at the world."""
+
+    lab: Lab
+    machine: MachinePlan
+    xen_args: str
+    dom0_args: str
+    consoles: tuple[str, ...]
+    guests: tuple[GuestPlan, ...]
+    dom0_scheduling: tuple[str, ...] = ()
+    later: tuple[GuestPlan, ...] = ()
+
+    @property
+    def all_guests(self) -> tuple[GuestPlan, ...]:
+        """Those that the lab begins with, and those that its steps inject."""
+        return (*self.guests, *self.later)

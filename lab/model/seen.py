@@ -1,0 +1,33 @@
+"""What came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model.words import ExitStatus, Layer
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A line of ``xl list``. ``time`` is CPU seconds used; ``memory`` is bytes."""
+
+    name: str
+    id: int
+    memory: int
+    vcpus: int
+    state: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Pass, or the layer that failed and why.
+
+    ``tail`` is the last lines of the console concerned, harmless to print.
+    """
+
+    passed: bool
+    layer: Layer | None = None
+    reason: str = ""
+    exit_status: ExitStatus = ExitStatus.PASS
+    tail: str = ""

@@ -1,0 +1,164 @@
+"""What the user asks for: labs.yaml, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.model.scenario import Expectation, Never, Step, Threshold
+from lab.model.words import Clock
+
+
+@dataclass(frozen=True)
+class HypervisorSpec:
+    """A hypervisor of labs.yaml. ``origin`` is ``package`` or ``source``."""
+
+    name: str
+    origin: str = "package"
+    source: Path | None = None
+    kconfig: tuple[Path, ...] = ()
+    args: str = ""
+
+
+@dataclass(frozen=True)
+class FreeRtosApp:
+    """A FreeRTOS application: a folder of C files, linked with our port and a kernel.
+
+    ``kernel_tree`` is a FreeRTOS-Kernel folder of the user's; ``None`` means the packaged one.
+    """
+
+    app: Path
+    kernel_tree: Path | None = None
+    emergency_console: bool = False
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of the user's own: ``build`` is run in ``project``, inside the toolchain."""
+
+    project: Path
+    build: tuple[str, ...]
+    kernel: Path
+    elf: Path | None = None
+
+
+@dataclass(frozen=True)
+class Prebuilt:
+    """Any kernel that Xen takes, used as it is."""
+
+    kernel: Path
+    ramdisk: Path | None = None
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """A domain's share of the processors, in the words of Xen's scheduler ``name``.
+
+    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds), and with
+    ``extratime`` also what nobody else has reserved. credit and credit2: a share in proportion
+    to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's default.
+    """
+
+    name: str = ""
+    period: float | None = None
+    budget: float | None = None
+    extratime: bool | None = None
+    weight: int | None = None
+    cap: int | None = None
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
+
+    ``trace``: bytes of its memory that hold its timing trace; 0: it keeps none.
+    ``may_crash``: its crash does not fail a run.
+    """
+
+    name: str
+    program: FreeRtosApp | Project | Prebuilt
+    memory: int = 16 << 20
+    vcpus: int = 1
+    cpus: tuple[int, ...] = ()
+    cmdline: str = ""
+    scheduler: Scheduling | None = None
+    trace: int = 0
+    may_crash: bool = False
+
+
+@dataclass(frozen=True)
+class Dom0Spec:
+    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any.
+
+    ``busy``: it computes without end, whatever else it does.
+    """
+
+    memory: int = 256 << 20
+    vcpus: int | None = None
+    cpus: tuple[int, ...] = ()
+    scheduler: Scheduling | None = None
+    busy: bool = False
+
+
+@dataclass(frozen=True)
+class XenTrace:
+    """What Xen's own trace holds: the event groups as they were named, and as a mask."""
+
+    groups: tuple[str, ...]
+    mask: int
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
+
+    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
+    ``trace`` is Xen's own trace; ``None``: none is kept. ``expect`` is watched for all at once,
+    ``steps`` are taken in order; ``later`` are the guests that only its steps inject. ``line``
+    is where in labs.yaml it begins, from 1.
+    """
+
+    name: str
+    hypervisor: HypervisorSpec
+    cpus: int = 1
+    memory: int = 1 << 30
+    dom0: Dom0Spec = Dom0Spec()
+    guests: tuple[GuestSpec, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    clock: Clock | None = None
+    description: str = ""
+    scheduler: str = ""
+    trace: XenTrace | None = None
+    steps: tuple[Step, ...] = ()
+    never: tuple[Never, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    later: tuple[GuestSpec, ...] = ()
+    may_crash: bool = False
+    line: int = field(default=0, compare=False)
+
+    @property
+    def traced(self) -> tuple[str, ...]:
+        """The guests that keep a timing trace."""
+        return tuple(guest.name for guest in (*self.guests, *self.later) if guest.trace)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One experiment over its axes: in each row a lab for each column."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Labs:
+    """A whole labs.yaml, checked."""
+
+    file: Path
+    hypervisors: Mapping[str, HypervisorSpec]
+    guests: Mapping[str, GuestSpec]
+    labs: Mapping[str, Lab]
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)
