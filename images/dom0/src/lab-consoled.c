@@ -295,6 +295,15 @@ static void type(struct guest *g)
 	}
 }
 
+/* What came is forgotten: whoever is told of changes looks at everything anyway. */
+static void drain(int changes)
+{
+	char events[PIECE];
+
+	while (read(changes, events, sizeof events) > 0)
+		;
+}
+
 /* One round: wait for something, and carry it. `complete`: no port lacks its name. */
 static int serve(int changes, int complete)
 {
@@ -323,21 +332,27 @@ static int serve(int changes, int complete)
 			type(&guests[i]);
 	}
 	if (wait[0].revents) {
-		char events[PIECE];
-
-		while (read(changes, events, sizeof events) > 0)
-			;
+		drain(changes);
 		return scan();
 	}
 	return complete ? complete : scan();
 }
 
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int await(const char *name, int changes)
 {
 	char link[sizeof PORTS_DEV + NAME_SIZE + 8];
+	long end = milliseconds() + WAIT_MS;
 
 	snprintf(link, sizeof link, PORTS_DEV "/%s", name);
-	for (int waited = 0; waited <= WAIT_MS; waited += RETRY_MS) {
+	while (milliseconds() < end) {
 		struct pollfd p = { .fd = changes, .events = POLLIN };
 
 		scan();
@@ -346,6 +361,7 @@ static int await(const char *name, int changes)
 			return 1;
 		}
 		poll(&p, 1, RETRY_MS);
+		drain(changes);	/* else the next wait would be none */
 	}
 	fprintf(stderr, "lab-consoled: no port %s after %d ms\n", name, WAIT_MS);
 	return 0;
