@@ -90,7 +90,7 @@ def remember(file: Path, raw: bytes, looked: Iterable[tuple[str, bool]], labs: L
     data = pickle.dumps((_origin(file, raw), found, labs), pickle.HIGHEST_PROTOCOL)
     place = _place(file)
     with contextlib.suppress(OSError, LabError):  # a cache that cannot be written is none
-        files.write_atomic(place, hashlib.sha256(data).digest() + data)
+        files.write_atomic(place, hashlib.sha256(data).digest() + data, durable=False)
         others = sorted(place.parent.iterdir(), key=lambda one: one.stat().st_mtime_ns)
         for one in others[:-MOST]:
             one.unlink()

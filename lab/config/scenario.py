@@ -30,8 +30,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "silent": ("for",),
     "parallel": (),
 }
-#: Actions on a guest that the lab has, and figures that are times or counts.
-ON_GUEST = ("destroy", "pause", "unpause", "restart")
+#: Figures that are times or counts.
 FIGURES = (
     "release_jitter", "response_time", "execution", "interrupts", "own", "hypervisor", "blocked",
     "backlog", "wakeup_latency",

@@ -30,10 +30,6 @@ def vcpu_id(domain: int, vcpu: int) -> int:
     return domain << 16 | vcpu
 
 
-def domain_of(vcpu: int) -> int:
-    return vcpu >> 16
-
-
 @dataclass(frozen=True)
 class States:
     """Stretches of vCPUs' runstates, by vCPU and time; columns of one length.
