@@ -52,8 +52,6 @@ from lab.util.deadline import Deadline
 
 #: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
 START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
-#: Virtual seconds in which guests that begin are left alone.
-REST = 0.05
 
 
 class Session:
@@ -139,7 +137,8 @@ class Session:
             )
         )
         self.mark("qmp")
-        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0)
+        hold = self._virtual and plan.machine.cpus > 1
+        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0, hold=hold)
         before = time.time()
         if stored and stored.about.get("listening"):
             await self._line.reach()
@@ -230,8 +229,7 @@ class Session:
         """Let the guests run that were created paused."""
         if self.steps and self.paused:
             self.began = self.steps.now
-            rest = REST if self._virtual else 0.0
-            await self.guarded(self.steps.unpause(self.paused, rest))
+            await self.guarded(self.steps.unpause(self.paused))
 
     async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
         """Give dom0 its share of the processors: words for ``xl``, without its name."""

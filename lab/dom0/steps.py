@@ -22,7 +22,7 @@ from lab.util.terminal import quote
 
 MAGIC = 0x5453424C
 #: struct mailbox of images/dom0/src/lab-steps.c.
-MAILBOX = struct.Struct("<IIIIIIiIQQII")
+MAILBOX = struct.Struct("<IIIIIIiIQQIII")
 #: Random bytes that make a dom0 differ.
 ENTROPY = 64
 #: The exit status of a program that lab-steps could not execute.
@@ -76,14 +76,23 @@ class Mailbox:
     until: int
     room: int
     room_size: int
+    hold: int
 
 
 class Steps:
-    """dom0 at a stop. ``count`` is how many stops were made since lab-steps began."""
+    """dom0 at a stop. ``count`` is how many stops were made since lab-steps began.
 
-    def __init__(self, machine: Machine, guard: Guard, count: int = 0) -> None:
+    ``hold``: dom0 pauses all guests shortly before each stop and lets them run after it. While
+    QEMU stops dom0's CPU another one executes some instructions more, and how many is a matter
+    of the host: where there is one, a run that is to be the same every time must hold them.
+    """
+
+    def __init__(
+        self, machine: Machine, guard: Guard, count: int = 0, *, hold: bool = False
+    ) -> None:
         self._machine = machine
         self._guard = guard
+        self._hold = hold
         self.count = count
         self._address = 0
         self.box = Mailbox(*MAILBOX.unpack(bytes(MAILBOX.size)))
@@ -146,16 +155,9 @@ class Steps:
         await self._give(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\n")
         self._check("differ from its template")
 
-    async def unpause(self, domains: Sequence[int], rest: float = 0.0) -> None:
-        """Let domains run, by their numbers; this is much faster than asking ``xl``.
-
-        The next stop comes after ``rest`` seconds of dom0. While QEMU stops one CPU another one
-        executes some instructions more, and how many is a matter of the host: a run that is to
-        be the same every time must not be stopped while guests on other CPUs begin.
-        """
-        ids = b"".join(struct.pack("<I", one) for one in domains)
-        until = self.box.counter + round(rest * self.box.frequency) if rest else 0
-        await self._give(Order.UNPAUSE, ids, until=until)
+    async def unpause(self, domains: Sequence[int]) -> None:
+        """Let domains run, by their numbers; this is much faster than asking ``xl``."""
+        await self._give(Order.UNPAUSE, b"".join(struct.pack("<I", one) for one in domains))
         self._check(f"let its domains run ({', '.join(map(str, domains))})")
 
     async def sleep_until(self, now: float, within: float) -> None:
@@ -167,7 +169,7 @@ class Steps:
         await self._say(Order.LEAVE, 0, 0)
         await self._machine.leave()
 
-    async def _give(self, order: Order, data: bytes, within: float = 30.0, until: int = 0) -> None:
+    async def _give(self, order: Order, data: bytes, within: float = 30.0) -> None:
         """Hand over bytes, then an order that is about them."""
         room = self.box.room
         if len(data) > self.box.room_size:
@@ -175,7 +177,7 @@ class Steps:
             self._check(f"make room for {len(data)} bytes")
             room = self.box.data
         await self._machine.write(room, data)
-        await self._order(order, room, len(data), within, until)
+        await self._order(order, room, len(data), within)
 
     async def _order(
         self, order: Order, data: int, size: int, within: float, until: int = 0
@@ -185,7 +187,7 @@ class Steps:
 
     async def _say(self, order: Order, data: int, size: int, until: int = 0) -> None:
         box: dict[str, Any] = vars(self.box) | {
-            "order": order, "data": data, "size": size, "until": until,
+            "order": order, "data": data, "size": size, "until": until, "hold": self._hold,
         }  # fmt: skip
         await self._machine.write(self._address, MAILBOX.pack(*box.values()))
 

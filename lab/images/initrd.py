@@ -44,6 +44,7 @@ FIXED = {
          "-l:libxenctrl.so.4.17"),
     ),
 }  # fmt: skip
+HEADERS = ("domains.h", "lab.h")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
@@ -107,7 +108,8 @@ def _compiled_and_stripped(
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_bytes(data)
     mounts = [Mount(work, WORK, writable=True)]
-    (work / "lab.h").write_bytes((here / "src/lab.h").read_bytes())
+    for name in HEADERS:
+        (work / name).write_bytes((here / "src" / name).read_bytes())
     plain: Sequence[str] = ()
     ours = {source: (target, plain) for source, target in COMPILED.items()} | FIXED
     for source, (target, options) in ours.items():

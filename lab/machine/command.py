@@ -139,12 +139,17 @@ def chardev(guest: str) -> str:
 
 def port(guest: str) -> dict[str, Any]:
     """The virtio-serial port of a guest's console, for ``-device`` or ``device_add``."""
-    return port_of(chardev(guest), CONSOLE_PORT.format(name=guest)) | {"id": f"port-{guest}"}
+    return port_of(chardev(guest), CONSOLE_PORT.format(name=guest))
 
 
 def port_of(device: str, name: str) -> dict[str, Any]:
-    """The port ``name`` of a chardev."""
-    return {"driver": "virtserialport", "id": f"port-{device}", "chardev": device, "name": name}
+    """The port ``name`` of a chardev.
+
+    It has no id. Of a port with one QEMU says each time when dom0 opens it, and then it has a
+    timer of the host's clock for a second. Such timers limit how long a CPU's turn is
+    (icount_get_limit in accel/tcg/icount-common.c): with several CPUs chance has entered.
+    """
+    return {"driver": "virtserialport", "chardev": device, "name": name}
 
 
 def pipe(name: str, log: str) -> str:

@@ -1,6 +1,8 @@
 """A stopped machine's device state into a file, and out of it into another QEMU.
 
 It is QEMU's migration without the memory, which is a file of its own (``x-ignore-shared``).
+A machine that has arrived is not announced to a network: that takes a second, and for as long
+a timer of the host's clock would decide how long a CPU's turn is (:func:`command.port_of`).
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ async def load(control: Qmp) -> None:
         MachineError: QEMU refused it.
     """
     await _ignore_memory(control)
+    await control.execute("migrate-set-parameters", {"announce-rounds": 0})
     await control.execute("migrate-incoming", {"uri": f"file:{STATE}"})
     await _until(control, "query-status", {"paused"}, {"internal-error", "shutdown"})
 

@@ -42,9 +42,9 @@ def summary(world: World, *words: str, status: int = 0) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("lab", ["selftest", "pinned"])
+@pytest.mark.parametrize("lab", ["selftest", "pinned", "restless"])
 def test_runs_are_alike_to_the_last_byte(world: World, lab: str) -> None:
-    """On one CPU and on two; the manifest says over what the digest is."""
+    """On one CPU and on two, idle or not; the manifest says over what the digest is."""
     found = summary(world, lab, "--repeat", "3")
     assert found["same"]
     assert len(found["digests"]) == 3

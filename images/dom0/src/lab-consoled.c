@@ -38,6 +38,7 @@
 #define NAME_SIZE 64
 #define PIECE 4096
 #define RETRY_MS 50
+#define LOOK_MS 5		/* at boot: a port gets its name a moment after its device */
 #define WAIT_MS 10000
 
 struct guest {
@@ -360,7 +361,7 @@ static int await(const char *name, int changes)
 			scan();	/* ports before it were named before it: now they are there */
 			return 1;
 		}
-		poll(&p, 1, RETRY_MS);
+		poll(&p, 1, LOOK_MS);
 		drain(changes);	/* else the next wait would be none */
 	}
 	fprintf(stderr, "lab-consoled: no port %s after %d ms\n", name, WAIT_MS);

@@ -22,34 +22,21 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "domains.h"
+
 #define MOST_TOLD 256u
 #define PORT "/dev/virtio-ports/domains"
 #define QUESTION 32u		/* its largest size, with the end of its line */
 #define ANSWER 16384u
 #define LINE 256u		/* the largest of a domain */
 
-/* libxenstore, xenstore.h, and libxenctrl 4.17, xenctrl.h; the libraries are packaged, their
- * headers are not needed for these. */
+/* libxenstore, xenstore.h; the library is packaged, its header is not needed for these. */
 struct xs_handle;
 struct xs_handle *xs_open(unsigned long flags);
 _Bool xs_watch(struct xs_handle *, const char *path, const char *token);
 char **xs_check_watch(struct xs_handle *);
 int xs_fileno(struct xs_handle *);
 void *xs_read(struct xs_handle *, uint32_t transaction, const char *path, unsigned *size);
-struct xc_interface_core;
-struct xc_interface_core *xc_interface_open(void *log, void *build_log, unsigned flags);
-struct dominfo {		/* how xc_dominfo_t begins, and more room than it takes */
-	uint32_t domain, ssid;
-	unsigned dying : 1, crashed : 1, shutdown : 1, paused : 1, blocked : 1, running : 1;
-	unsigned reason;
-	unsigned long pages, outstanding, shared, paged, frame;
-	uint64_t nanoseconds;
-	unsigned long most_kb;
-	unsigned vcpus, last_vcpu;
-	uint64_t rest[64];
-};
-int xc_domain_getinfo(struct xc_interface_core *, uint32_t first, unsigned most,
-		      struct dominfo *);
 
 static struct xs_handle *store;
 

@@ -8,6 +8,10 @@
  * instruction. So whatever dom0 is told, it is told at the same instruction in every run.
  * Nothing is told twice by one stop: from one breakpoint QEMU can only go on to another.
  *
+ * QEMU stops the other CPUs some instructions after dom0's, and how many is a matter of the
+ * host. If it says so, all guests are therefore paused around each stop: a CPU that waits
+ * executes none.
+ *
  * A machine whose host sets no breakpoint passes both and finds the order ORDER_LEAVE. It
  * stays then, and does nothing: the end of a process is work, and a restored machine would have
  * to do it before all else.
@@ -29,6 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "domains.h"
+
 #define MAGIC 0x5453424cu	/* "LBST" */
 #define LARGEST (64u << 20)	/* bytes that the host may hand over at once */
 #define ENTROPY 64u
@@ -37,6 +43,9 @@
 #define ERRORS "/tmp/.steps-errors"
 #define MACHINE_ID "/etc/machine-id"
 #define MACHINE_ID_SIZE 33u	/* machine-id(5): 32 digits and a newline */
+#define MOST_HELD 64u		/* guests that can be held at a stop */
+#define PATIENCE_MS 2		/* in which they may all come to wait */
+#define TURNS 4			/* of the other CPUs, until all that were paused stand still */
 
 enum {
 	ORDER_LEAVE,		/* nobody will stop here any more */
@@ -46,7 +55,7 @@ enum {
 	ORDER_RUN,		/* data: arguments, each with its NUL; answers with the output */
 	ORDER_SLEEP,		/* until the counter reads `until` */
 	ORDER_DIFFER,		/* data: ENTROPY random bytes, host name, NUL, machine id, newline */
-	ORDER_UNPAUSE,		/* data: domains as words; let them run, then as with SLEEP */
+	ORDER_UNPAUSE,		/* data: domains as words; let them run */
 };
 
 /* What host and dom0 tell each other. All fields are little-endian words. */
@@ -57,14 +66,10 @@ struct mailbox {
 	int32_t status;		/* RUN: as wait(2) has it; else 0 or errno */
 	uint32_t frequency;	/* of the counter, Hz */
 	uint64_t counter;	/* CNTVCT at this stop */
-	uint64_t until;		/* with SLEEP and UNPAUSE a counter; UNPAUSE: 0, not at all */
+	uint64_t until;		/* with SLEEP a counter */
 	uint32_t room, room_size;	/* is always there for the host */
+	uint32_t hold;		/* from the host: guests are paused at the stops to come */
 };
-
-/* libxenctrl, xenctrl.h; the library is packaged, its header is not needed for these. */
-struct xc_interface_core;
-struct xc_interface_core *xc_interface_open(void *log, void *build_log, unsigned flags);
-int xc_domain_unpause(struct xc_interface_core *, uint32_t domain);
 
 /* include/xen/privcmd.h of Linux; public/sched.h and public/xen.h of Xen. */
 #define SCHED_OP 29
@@ -117,18 +122,68 @@ static void wind_up(void)
 	}
 }
 
+static uint64_t counter(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("isb\n\tmrrc p15, 1, %0, %1, c14" : "=r"(low), "=r"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static int a_guest_runs(void)
+{
+	struct dominfo found;
+
+	for (uint32_t next = 1; xc_domain_getinfo(xen, next, 1, &found) == 1;
+	     next = found.domain + 1)
+		if (found.running)
+			return 1;
+	return 0;
+}
+
+/* Pause all guests; their numbers. A guest that is paused already is paused once more. Those
+ * that wait are hardly disturbed by it, so we give them some time in which they may. */
+static unsigned hold(uint32_t held[MOST_HELD])
+{
+	uint64_t end = counter() + box.frequency / 1000 * PATIENCE_MS;
+	struct dominfo found;
+	unsigned count = 0;
+
+	while (a_guest_runs() && counter() < end)
+		__asm__ volatile("yield");
+	for (uint32_t next = 1; count < MOST_HELD && xc_domain_getinfo(xen, next, 1, &found) == 1;
+	     next = found.domain + 1)
+		if (!found.shutdown && !found.dying && !xc_domain_pause(xen, found.domain))
+			held[count++] = found.domain;
+	/* Under QEMU's instruction counter this is another CPU's turn; by the end they wait. */
+	for (int i = 0; i < TURNS; i++)
+		__asm__ volatile("yield");
+	return count;
+}
+
+static int unpause(const uint32_t *ids, uint32_t count)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (xc_domain_unpause(xen, ids[i]))
+			error = errno;
+	return error;
+}
+
 static void stop(void)
 {
 	static void (*const places[])(struct mailbox *) = { stop_even, stop_odd };
+	static uint32_t held[MOST_HELD];
 	static unsigned count;
-	uint32_t low, high;
+	unsigned holding = box.hold ? hold(held) : 0;
 
 	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(box.frequency));
-	__asm__ volatile("isb\n\tmrrc p15, 1, %0, %1, c14" : "=r"(low), "=r"(high));
-	box.counter = (uint64_t)high << 32 | low;
+	box.counter = counter();
 	box.order = ORDER_LEAVE;
 	places[count++ % 2](&box);
 	__asm__ volatile("" ::: "memory");
+	unpause(held, holding);
 	wind_up();
 }
 
@@ -262,16 +317,6 @@ static int differ(const char *data, uint32_t size)
 	return error;
 }
 
-static int unpause(const uint32_t *ids, uint32_t count)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		if (xc_domain_unpause(xen, ids[i]))
-			error = errno;
-	return error;
-}
-
 static void obey(void)
 {
 	char *data = (char *)(uintptr_t)box.data;
@@ -303,8 +348,6 @@ static void obey(void)
 		break;
 	case ORDER_UNPAUSE:
 		box.status = unpause((const uint32_t *)data, size / sizeof(uint32_t));
-		if (box.until)
-			sleep_until(box.until);
 		break;
 	default:
 		box.status = EINVAL;

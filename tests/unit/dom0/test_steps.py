@@ -23,7 +23,7 @@ class Machine:
         self.memory: dict[int, bytes] = {}
         self.breakpoints: set[int] = set()
         self.stopped_at: list[int] = []
-        self.box = Mailbox(MAGIC, 0, 0, 0, 0, 0, 0, HERTZ, 1000, 0, ALWAYS_THERE, room)
+        self.box = Mailbox(MAGIC, 0, 0, 0, 0, 0, 0, HERTZ, 1000, 0, ALWAYS_THERE, room, 0)
         self._obey = obey
         self._begun = self.left = False
 
@@ -156,6 +156,18 @@ def test_sleep_is_until_a_reading_of_the_counter() -> None:
     asyncio.run(steps.sleep_until(2.0, 1.0))
     assert seen == [(Order.SLEEP, 2 * HERTZ)]
     assert steps.now == 1000 / HERTZ
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_dom0_is_told_to_hold_its_guests(hold: bool) -> None:
+    """With each order, before the stop that comes after it."""
+    seen = []
+    machine = Machine(lambda _, box: seen.append(box.hold), room=100)
+    steps = Steps(machine, unguarded, hold=hold)
+    asyncio.run(steps.arrive(1.0))
+    asyncio.run(steps.unpause([1]))
+    asyncio.run(steps.sleep_until(2.0, 1.0))
+    assert seen == [hold, hold]
 
 
 def test_what_is_not_lab_steps_is_not_obeyed() -> None:
