@@ -69,9 +69,11 @@ class RunDir:
         return {}
 
     def update_manifest(self, **changes: Any) -> None:
-        """Set fields of the manifest."""
-        text = json.dumps(self.manifest() | changes, indent=1, default=str)
-        files.write_atomic(self.manifest_file, text + "\n")
+        """Set fields of the manifest. That a run is over is waited for on the disk."""
+        manifest = self.manifest() | changes
+        text = json.dumps(manifest, indent=1, default=str)
+        over = manifest.get("life", RUNNING) != RUNNING
+        files.write_atomic(self.manifest_file, text + "\n", durable=over)
 
     def event(self, kind: str, **data: Any) -> None:
         """Append one event with its time (seconds of the host's clock since the epoch)."""

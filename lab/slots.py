@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asyncinotify import Inotify, Mask
+from asyncinotify import Mask
 
 from lab import rundir
 from lab.errors import BusyError
 from lab.model import Door, ProgramRecord
 from lab.toolchain.program import HostProgram
-from lab.util import files, process
+from lab.util import files, process, waiting
 from lab.util.deadline import Deadline
 
 #: The share of this machine's memory that labs may have together.
@@ -100,17 +100,17 @@ def _slots() -> list[Slot]:
 
 
 def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline) -> Path:
-    with Inotify() as news, contextlib.ExitStack() as stack:
+    with waiting.watching() as news, contextlib.ExitStack() as stack:
         news.add_watch(_folder(), Mask.DELETE)
-        me, waiting = os.getpid(), False
+        me, queued = os.getpid(), False
         while True:
             with files.locked(rundir.lock_folder() / "slots"):
                 others = held()
                 if not others or _fits([wanted, *(one.room for one in others)], limit):
                     return _take(wanted, what)
-                if not waiting:
+                if not queued:
                     stack.callback(_take(wanted, what, waits=True).unlink, missing_ok=True)
-                    waiting = True
+                    queued = True
                 stuck = {one.pid for one in others} <= {one.pid for one in _slots() if one.waits}
             if stuck or deadline.passed():
                 ours = all(one.pid == me for one in others)

@@ -64,6 +64,7 @@ class Context:
 class Up:
     """A lab that came up, or a guest that was injected.
 
+    ``domains``: none where several labs were started at once, which are not asked for them.
     ``lines``: each guest's first ones. ``phases``: seconds since the machine was started.
     ``peak_memory``: the most that our own process held, in bytes.
     """

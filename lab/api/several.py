@@ -87,7 +87,6 @@ def _together(
 ) -> list[Coroutine[Any, Any, Up]]:
     quiet = Context(context.file, context.door, Progress(quiet=True), context.force, context.locked)
     waiting = []
-    all_ = asyncio.Barrier(max(1, len(plans)))
     for plan in plans:
         lab = context.lab_dir(plan.lab.name)
         lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up"))
@@ -95,7 +94,7 @@ def _together(
         stack.enter_context(lifecycle.starting(plan, prepared, lab, run, kept=True))
         clock = Deadline(0)
         how = quiet, plan, prepared, lock, run, clock
-        waiting.append(boot_up(*how, cold=cold, stored=stored, together=all_))
+        waiting.append(boot_up(*how, cold=cold, stored=stored, ask=False))
     return waiting
 
 

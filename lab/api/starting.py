@@ -139,11 +139,12 @@ async def boot_up(
     *,
     cold: bool,
     stored: Template | None = None,
-    together: asyncio.Barrier | None = None,
+    ask: bool = True,
 ) -> Up:
     """From off to guests that have said something.
 
-    Labs that start ``together`` wait for each other before they are asked anything more.
+    Without ``ask`` dom0 is not asked for its domains: it would have to translate much code, and
+    other labs that are being started would wait for that.
     """
     lab = context.lab_dir(plan.lab.name)
     async with Session(lab, run) as session:
@@ -154,9 +155,7 @@ async def boot_up(
             starts = {guest.name: 0 for guest in plan.guests}
             await session.guarded(first_lines(run, starts, FIRST_LINES))
             session.mark("first line")
-            if together:
-                await together.wait()
-            domains = await session.domains()
+            domains = await session.domains() if ask else []
             lines = await first_lines(run, starts, MORE_LINES, least=3)
         session.mark("listed")
     return Up(plan.lab.name, run.path, domains, lines, session.marks, clock.elapsed())

@@ -23,6 +23,7 @@ from asyncinotify import Inotify, Mask
 from lab.errors import MachineError
 from lab.machine.lines import Line, LogReader
 from lab.model import Layer
+from lab.util import waiting
 from lab.util.deadline import Deadline
 
 #: QEMU logs a UART byte by byte: after the first one, wait so many seconds for more.
@@ -157,7 +158,7 @@ class Follower:
             for folder in {reader.path.parent for reader in self._readers}:
                 self._inotify.add_watch(folder, Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO)
         except BaseException:
-            self._inotify.close()
+            waiting.let_go(self._inotify)
             raise
         return self
 
@@ -167,7 +168,7 @@ class Follower:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._inotify.close()
+        waiting.let_go(self._inotify)
         for reader in self._readers:
             reader.close()
 

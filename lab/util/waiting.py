@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from asyncinotify import Inotify, Mask
@@ -14,9 +16,25 @@ from lab.model import Program
 FOREVER = 20 * 86400.0
 
 
+@contextlib.contextmanager
+def watching() -> Iterator[Inotify]:
+    """An inotify(7) instance; see :func:`let_go`."""
+    inotify = Inotify()
+    try:
+        yield inotify
+    finally:
+        let_go(inotify)
+
+
+def let_go(inotify: Inotify) -> None:
+    """Close it, but not here: close(2) waits some milliseconds for the kernel's other readers
+    (fsnotify_destroy_group, fs/notify/group.c of Linux), and much is waiting for us."""
+    threading.Thread(target=inotify.close, daemon=True, name="close-inotify").start()
+
+
 async def appears(path: Path) -> None:
     """Until something is at ``path``; its folder must exist. Bound it with a timeout."""
-    with Inotify() as inotify:
+    with watching() as inotify:
         inotify.add_watch(path.parent, Mask.CREATE | Mask.MOVED_TO)
         while not path.exists():
             await inotify.get()

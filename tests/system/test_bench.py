@@ -16,7 +16,7 @@ def test_a_part_of_it_prints_its_figures(world: World) -> None:
     assert said.status in (0, 1), said.out + said.err
     figures = json.loads(said.out)
     assert said.status == int(any(one["reached"] is False for one in figures.values()))
-    assert len(figures) == 7
+    assert len(figures) == 9
     assert all(one["value"] > 0 for one in figures.values())
     assert figures["the same, in bare QEMUs"]["target"] == "< 4"
     assert not world.labs() - world.kept

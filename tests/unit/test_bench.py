@@ -25,4 +25,5 @@ def test_many_labs_begin_with_the_first_start(tmp_path: Path) -> None:
                   {"event": "mark", "what": "agent", "time": time, "after": after}]  # fmt: skip
         text = "".join(json.dumps(event) + "\n" for event in events)
         (tmp_path / name / "events.jsonl").write_text(text)
-    assert instant.until_all_answer([tmp_path / "one", tmp_path / "two"]) == 3.0
+    both = [tmp_path / "one", tmp_path / "two"]
+    assert instant.until_all_answer(both, began=9.5) == (3.5, 3.0)
