@@ -27,8 +27,13 @@ XEN_CONSOLE = "console=dtuart dtuart=/pl011@9000000"
 DOM0_CONSOLE = "ttyAMA1"
 #: What costs dom0 time and gives it nothing here: the self-tests of its crypto algorithms (most of
 #: its boot), zeroing memory that the emulator hands out zeroed, statistics of who waits for what
-#: (psi), security modules without a policy, detours around what real processors betray.
-DOM0_QUICK = "cryptomgr.notests init_on_alloc=0 psi=0 lsm= mitigations=off"
+#: (psi), security modules without a policy, detours around what real processors betray; and
+#: memory of the kernel that cannot be written, because each module that is inserted then flushes
+#: some 50,000 translations one by one (do_free_init in kernel/module/main.c).
+DOM0_QUICK = (
+    "cryptomgr.notests initcall_blacklist=crypto_kdf108_init init_on_alloc=0 psi=0 lsm= "
+    "mitigations=off rodata=off"
+)
 #: dom0's CPUs unless told otherwise. A second one doubles its boot (the two wait for each other
 #: through the emulator) and leaves the guests less of the machine.
 DOM0_VCPUS = 1
