@@ -44,7 +44,7 @@ FIXED = {
          "-l:libxenctrl.so.4.17"),
     ),
 }  # fmt: skip
-HEADERS = ("domains.h", "lab.h")
+HEADERS = ("counter.h", "domains.h", "lab.h")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"

@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "counter.h"
+
 #define PORTS_SYS "/sys/class/virtio-ports"
 #define PORTS_DEV "/dev/virtio-ports"
 #define LOGS "/var/log/xen/console"
@@ -59,22 +61,6 @@ void *xs_read(struct xs_handle *, uint32_t transaction, const char *path, unsign
 
 static struct guest guests[MAX_GUESTS];
 static int times = -1;
-
-static uint64_t counter(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("isb\n\tmrrc p15, 1, %0, %1, c14" : "=r"(low), "=r"(high));
-	return (uint64_t)high << 32 | low;
-}
-
-static uint32_t frequency(void)
-{
-	uint32_t hz;
-
-	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(hz));
-	return hz;
-}
 
 /* Write everything; give up when nobody is at the other end. */
 static void put(int fd, const char *data, size_t size)
@@ -113,13 +99,13 @@ static void put_frequency(void)
 	char line[96];
 	int kmsg = open("/dev/kmsg", O_WRONLY);
 	int size = snprintf(line, sizeof line, "lab: counter %llu frequency %u\n",
-			    (unsigned long long)counter(), frequency());
+			    (unsigned long long)counter(), counter_frequency());
 
 	if (kmsg >= 0) {
 		put(kmsg, line, size);
 		close(kmsg);
 	}
-	size = snprintf(line, sizeof line, "# frequency %u\n", frequency());
+	size = snprintf(line, sizeof line, "# frequency %u\n", counter_frequency());
 	put(times, line, size);
 }
 

@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "counter.h"
 #include "domains.h"
 
 #define MAGIC 0x5453424cu	/* "LBST" */
@@ -122,14 +123,6 @@ static void wind_up(void)
 	}
 }
 
-static uint64_t counter(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("isb\n\tmrrc p15, 1, %0, %1, c14" : "=r"(low), "=r"(high));
-	return (uint64_t)high << 32 | low;
-}
-
 static int a_guest_runs(void)
 {
 	struct dominfo found;
@@ -178,7 +171,7 @@ static void stop(void)
 	static unsigned count;
 	unsigned holding = box.hold ? hold(held) : 0;
 
-	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(box.frequency));
+	box.frequency = counter_frequency();
 	box.counter = counter();
 	box.order = ORDER_LEAVE;
 	places[count++ % 2](&box);

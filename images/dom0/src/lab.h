@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "counter.h"
+
 #define PORTS "/dev/virtio-ports"
 #define PAGE 4096u
 #define NAME_SIZE 64
@@ -58,23 +60,6 @@ __attribute__((noreturn, format(printf, 1, 2), unused)) static void die(const ch
 	va_end(rest);
 	fputc('\n', stderr);
 	exit(1);
-}
-
-/* The virtual counter: dom0 may not read the physical one from user space. */
-__attribute__((unused)) static uint64_t counter(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("isb\n\tmrrc p15, 1, %0, %1, c14" : "=r"(low), "=r"(high) :: "memory");
-	return (uint64_t)high << 32 | low;
-}
-
-__attribute__((unused)) static uint32_t counter_frequency(void)
-{
-	uint32_t hz;
-
-	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(hz));
-	return hz;
 }
 
 /* A pipe that programs which are started do not inherit. */
