@@ -86,17 +86,17 @@ def measure(
 def _boots(session: Session) -> list[Figure]:
     context, rounds, say = session.context, session.rounds, session.say
     images = session.workshop.platform(make_plan(context, LAB))
-    ups, injects, downs = [], [], []
+    slow, ups, injects, downs = [], [], [], []
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}: naive boot")
-        session.boot_naively()
+        slow.append(session.boot_naively())
         say(f"round {number} of {rounds}: lab.up, lab.inject, lab.down")
         ups.append(command(context, "lab.up", LAB, "--cold"))
         injects.append(command(context, "lab.inject", LAB, LAB))
         clock = Deadline(0)
         down(context, LAB)
         downs.append(clock.elapsed())
-    return _figures(session.naive, ups, injects, downs, images)
+    return _figures(slow, ups, injects, downs, images)
 
 
 def _restored(session: Session) -> list[Figure]:
@@ -152,8 +152,9 @@ def _figures(
 ) -> list[Figure]:
     median = statistics.median
     stages = [Figure(name, median(_between(up, a, b) for up in ups), "s") for name, a, b in STAGES]
-    ready = median(up["phases"]["dom0"] for up in ups)
-    slow = median(naive)
+    ready = [up["phases"]["dom0"] for up in ups]
+    # Each boot with the one before it: how fast the host is changes from minute to minute.
+    sooner = median(slow / quick for slow, quick in zip(naive, ready, strict=True))
     # Until xl has listed the domains, the machine works; the rest of the time is ours.
     own = median(up["wall"] - up["phases"]["listed"] for up in ups)
     inject = median(each["wall"] for each in injects)
@@ -166,9 +167,9 @@ def _figures(
         Figure("lab.down", median(downs), "s"),
         at_most("initramfs", size, "MB", 6.0),
         Figure("our peak memory", max(up["peak_memory"] for up in ups) / 1e6, "MB"),
-        Figure("dom0 ready", ready, "s"),
-        Figure("dom0 ready, naive boot", slow, "s"),
-        at_least("sooner than the naive boot", slow / ready, "x", 2.5),
+        Figure("dom0 ready", median(ready), "s"),
+        Figure("dom0 ready, naive boot", median(naive), "s"),
+        at_least("sooner than the naive boot", sooner, "x", 2.5),
     ]
 
 
