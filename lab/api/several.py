@@ -50,12 +50,13 @@ def up_several(context: Context, name: str, count: int, *, cold: bool = False) -
 
 
 def template_list() -> list[dict[str, Any]]:
-    """The templates: key, of which lab and clock, bytes on the disk."""
+    """The templates: key, of which lab and clock, with its guests or not, bytes on the disk."""
     return [
         {
             "key": one.key,
             "lab": str(one.about.get("lab", "")),
             "clock": str(one.about.get("clock", "")),
+            "guests": "paused" in one.about,
             "size": template.occupied(one.path),
             "path": one.path,
             "made_of": one.about.get("made of", {}),

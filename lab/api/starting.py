@@ -104,7 +104,7 @@ def down_all() -> list[Status]:
     """Stop every lab of this user, and remove what dead commands left."""
     found = [_down(lab, lab.id) for lab in rundir.all_lab_dirs()]
     clean(Context())
-    return [one for one in found if one]
+    return sorted((one for one in found if one), key=lambda one: (len(one.name), one.name))
 
 
 def make_plan(

@@ -68,9 +68,17 @@ def template_list(json: bool = False) -> None:
     if json:
         print_json(found)
         return
-    rows = [[one["key"][:12], one["lab"], one["clock"], f"{one['size'] / 1e6:.0f} MB"]
-            for one in found]  # fmt: skip
-    print(table(rows, header=["Template", "Lab", "Clock", "On disk"]))
+    rows = [
+        [
+            one["key"][:12],
+            one["lab"],
+            one["clock"],
+            "guests created" if one["guests"] else "dom0 ready",
+            f"{one['size'] / 1e6:.0f} MB",
+        ]
+        for one in found
+    ]
+    print(table(rows, header=["Template", "Lab", "Clock", "Stored with", "On disk"]))
 
 
 @command("template.clean")
