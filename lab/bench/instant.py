@@ -58,9 +58,6 @@ def restored(
     say("restored labs without guests")
     said(context, "lab.up", "bare")
     said(context, "lab.down", "bare")
-    say("restored labs without guests")
-    said(context, "lab.up", "bare")
-    said(context, "lab.down", "bare")
     alone, ones, crowds = [], [], []
     memory: list[float] = []
     for _ in range(rounds):
