@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+import functools
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lab import booting, fingerprint, lifecycle, live, rundir
@@ -20,6 +21,9 @@ from lab.util.deadline import Deadline
 
 #: So many labs at once are surely a slip of the finger.
 MOST = 256
+#: So many are being started at a time: each watches files in two ways then, and the kernel
+#: gives a user 128 of these (fs.inotify.max_user_instances). More would not be sooner.
+AT_ONCE = 32
 
 
 def up_several(context: Context, name: str, count: int, *, cold: bool = False) -> list[Up]:
@@ -86,6 +90,7 @@ def _together(
     *,
     cold: bool,
 ) -> list[Coroutine[Any, Any, Up]]:
+    gate = asyncio.Semaphore(AT_ONCE)
     quiet = Context(context.file, context.door, Progress(quiet=True), context.force, context.locked)
     waiting = []
     for plan in plans:
@@ -95,8 +100,14 @@ def _together(
         stack.enter_context(lifecycle.starting(plan, prepared, lab, run, kept=True))
         clock = Deadline(0)
         how = quiet, plan, prepared, lock, run, clock
-        waiting.append(boot_up(*how, cold=cold, stored=stored, ask=False))
+        start = functools.partial(boot_up, *how, cold=cold, stored=stored, ask=False)
+        waiting.append(_in_turn(gate, start))
     return waiting
+
+
+async def _in_turn(gate: asyncio.Semaphore, start: Callable[[], Coroutine[Any, Any, Up]]) -> Up:
+    async with gate:
+        return await start()
 
 
 async def _all(waiting: list[Coroutine[Any, Any, Up]]) -> list[Up]:

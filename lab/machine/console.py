@@ -18,9 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from asyncinotify import Inotify, Mask
+from asyncinotify import Mask
 
-from lab.errors import MachineError
 from lab.machine.lines import Line, LogReader
 from lab.model import Layer
 from lab.util import waiting
@@ -147,11 +146,7 @@ class Follower:
             LogReader(name, path, starts.get(name, 0)) for name, path in files.items()
         ]  # fmt: skip
         self._waiting: deque[Line] = deque()
-        try:
-            self._inotify = Inotify()
-        except OSError as error:
-            hint = "close other programs that watch files, or raise fs.inotify.max_user_instances"
-            raise MachineError(f"the logs cannot be watched: {error}", hint=hint) from error
+        self._inotify = waiting.open_inotify()
 
     def __enter__(self) -> Self:
         try:

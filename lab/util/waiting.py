@@ -10,20 +10,27 @@ from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
+from lab.errors import MachineError
 from lab.model import Program
 
 #: As long as poll(2) can wait (its milliseconds are 32 bits), in seconds.
 FOREVER = 20 * 86400.0
 
 
-@contextlib.contextmanager
-def watching() -> Iterator[Inotify]:
-    """An inotify(7) instance; see :func:`let_go`."""
-    inotify = Inotify()
+def open_inotify() -> Inotify:
+    """An inotify(7) instance, to be given to :func:`let_go`; a user may have 128 of them, usually.
+
+    Raises:
+        MachineError: there are too many.
+    """
     try:
-        yield inotify
-    finally:
-        let_go(inotify)
+        return Inotify()
+    except OSError as error:
+        raise MachineError(
+            f"files cannot be watched: {error.strerror}",
+            hint="start fewer labs at once, close other programs that watch files, or raise "
+            "fs.inotify.max_user_instances",
+        ) from error
 
 
 def let_go(inotify: Inotify) -> None:
@@ -32,8 +39,26 @@ def let_go(inotify: Inotify) -> None:
     threading.Thread(target=inotify.close, daemon=True, name="close-inotify").start()
 
 
+@contextlib.contextmanager
+def watching() -> Iterator[Inotify]:
+    """An inotify(7) instance for a while.
+
+    Raises:
+        MachineError: there are too many.
+    """
+    inotify = open_inotify()
+    try:
+        yield inotify
+    finally:
+        let_go(inotify)
+
+
 async def appears(path: Path) -> None:
-    """Until something is at ``path``; its folder must exist. Bound it with a timeout."""
+    """Until something is at ``path``; its folder must exist. Bound it with a timeout.
+
+    Raises:
+        MachineError: files cannot be watched.
+    """
     with watching() as inotify:
         inotify.add_watch(path.parent, Mask.CREATE | Mask.MOVED_TO)
         while not path.exists():
