@@ -267,13 +267,6 @@ LABS: dict[str, dict[str, Any]] = {
         "trace": {"xen": "sched"},
         "expect": [{"on": "beside", "line": "periodic: PASS", "within": "60s"}],
     },
-    "restless": {  # none of its CPUs ever waits
-        "guests": ["beside", "noisy-beside-dom0"],
-        "cpus": 2,
-        "dom0": {"vcpus": 1, "cpus": [0], "busy": True},
-        "trace": {"xen": "sched"},
-        "steps": [{"silent": "xen", "for": "2s"}],
-    },
     "crash-traced": {
         "guests": ["crash-traced"],
         "trace": {"xen": "sched-states"},

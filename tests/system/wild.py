@@ -1,4 +1,4 @@
-"""One guest that goes wrong in the way that its command line names."""
+"""One guest that goes wrong in the way that its command line names; and a lab without rest."""
 
 from __future__ import annotations
 
@@ -116,4 +116,11 @@ GUESTS = {f"wild-{way}": guest(way) for way in (*WAYS, "flood")}
 LABS = {
     **{name: lab(name) for name in GUESTS},
     "wild-flood": lab("wild-flood", within="300s"),
+    "restless": {  # of guests of guests.py and labs.yaml: none of its CPUs ever waits
+        "guests": ["beside", "noisy-beside-dom0"],
+        "cpus": 2,
+        "dom0": {"vcpus": 1, "cpus": [0], "busy": True},
+        "trace": {"xen": "sched"},
+        "steps": [{"silent": "xen", "for": "2s"}],
+    },
 }
