@@ -19,6 +19,7 @@ from lab import fingerprint, live
 from lab.dom0.steps import ENTROPY
 from lab.errors import MachineError
 from lab.machine import command, template
+from lab.machine.command import Memory
 from lab.machine.template import Damaged, Template
 from lab.model import Clock, Plan
 from lab.prepare import Prepared
@@ -84,9 +85,10 @@ async def to_dom0(
         if stored:
             await restore(session, plan, prepared, lock, say, stored, own=own)
             return None
-    await _boot(session, plan, prepared, lock, say)
     if cold and plan.machine.clock is Clock.HOST:
+        await _boot(session, plan, prepared, lock, say, Memory.ANONYMOUS)
         return None
+    await _boot(session, plan, prepared, lock, say, Memory.OWN)
     async with session.listening():
         frozen = await _freeze(session, plan)
     about = {
@@ -158,17 +160,21 @@ async def restore(
         if own:
             ram.parent.mkdir(parents=True, exist_ok=True)
             await asyncio.to_thread(template.copy_sparse, stored.ram, ram)
-        await session.power_on(toolchain, plan, images, ram, lock, stored, own=own)
+        kind = Memory.OWN if own else Memory.TEMPLATE
+        await session.power_on(toolchain, plan, images, ram, lock, stored, kind)
         template.used(stored)
         session.paused = [int(one) for one in stored.about.get("paused", ())]
         stage.note(f"from template {stored.key[:12]}")
     session.run.update_manifest(template=stored.key)
 
 
-async def _boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress) -> None:
+async def _boot(
+    session: Session, plan: Plan, prepared: Prepared, lock: int, say: Progress, memory: Memory
+) -> None:
     ram = live.ram_file(session.lab)
+    toolchain, images = prepared.toolchain, prepared.images
     with say.stage("machine"):
-        await session.power_on(prepared.toolchain, plan, prepared.images, ram, lock)
+        await session.power_on(toolchain, plan, images, ram, lock, memory=memory)
     with say.stage("Xen"):
         await session.wait_xen()
     with say.stage("dom0"):

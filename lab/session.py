@@ -33,6 +33,7 @@ from lab.machine import (
     template,
     wires,
 )
+from lab.machine.command import Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
     Clock,
@@ -112,12 +113,11 @@ class Session:
         ram: Path,
         lock: int,
         stored: template.Template | None = None,
-        *,
-        own: bool = False,
+        memory: Memory = Memory.OWN,
     ) -> None:
         """Start QEMU, connect to it, let it run; with ``stored``, stand where that was stored.
 
-        ``own``: ``ram`` is filled already, so that the machine can be stored again.
+        A ``stored`` machine whose memory is its own finds ``ram`` filled already.
         """
         self._require(State.OFF)
         wires.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
@@ -125,7 +125,7 @@ class Session:
             template.lay(stored, self.run.console_dir, self.run.trace_dir)
         self._clock = Deadline(XEN)
         self._virtual = plan.machine.clock is Clock.VIRTUAL
-        start = launch.Start(plan, images, ram, stored, own=own)
+        start = launch.Start(plan, images, memory, ram, stored)
         self._program = launch.qemu(toolchain, self.lab, self.run, start, lock)
         self.lab.record(program=asdict(self._program.record))
         self._watcher.begin(self._program, stored.ram if stored else ram)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.machine import command, quota, wires
+from lab.machine.command import Memory
 from lab.machine.template import Template
 from lab.model import Images, Plan, Program, Toolchain
 from lab.rundir import LabDir, RunDir
@@ -16,15 +17,16 @@ class Start:
     """What a machine is started with.
 
     Attributes:
-        ram: the file that is its memory; with ``stored`` only if that is its ``own``.
+        memory: where its memory lies.
+        ram: the file that is its memory, if that is its own.
         stored: where it is to stand; ``None``: where a board stands that is switched on.
     """
 
     plan: Plan
     images: Images
+    memory: Memory
     ram: Path
     stored: Template | None = None
-    own: bool = False
 
 
 def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int) -> Program:
@@ -33,14 +35,14 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int
     Raises:
         LabError: it could not be started.
     """
-    if start.stored is None:
+    if start.stored is None and start.memory is Memory.OWN:
         wires.make_memory(start.ram, start.plan.machine.memory)
     mounts = [
-        *wires.images(start.images), *wires.memory(start.ram, start.stored, own=start.own),
+        *wires.images(start.images), *wires.memory(start.ram, start.stored, start.memory),
         *wires.folders(lab.path, run.console_dir, run.trace_dir),
     ]  # fmt: skip
     restored = start.stored is not None
-    argv = command.qemu(start.plan, lab.tag, restored=restored, own=start.own)
+    argv = command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
     run.update_manifest(command=argv)
     with run.qemu_log.open("ab") as log:
         return toolchain.start(argv, mounts=mounts, tag=lab.tag, log=log, keep_fds=[lock],

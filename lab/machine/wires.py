@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.machine.command import CONSOLES, IMAGES, LIVE, RAM, STATE, TRACES, chardev, trace_ports
+from lab.machine.command import (
+    CONSOLES,
+    IMAGES,
+    LIVE,
+    RAM,
+    STATE,
+    TRACES,
+    Memory,
+    chardev,
+    trace_ports,
+)
 from lab.machine.template import Template
 from lab.model import DOMAINS_PORT, Clock, Images, Mount, Plan
 
@@ -78,12 +88,14 @@ def folders(live: Path, consoles: Path, traces: Path) -> list[Mount]:
     return [Mount(path, target, writable=True) for path, target in inside.items()]
 
 
-def memory(ram: Path, stored: Template | None, *, own: bool) -> list[Mount]:
+def memory(ram: Path, stored: Template | None, kind: Memory) -> list[Mount]:
     """What QEMU sees of the machine's memory, and of a template, which it cannot write."""
-    if stored is None:
-        return [Mount(ram, RAM, writable=True)]
-    state = Mount(stored.state, STATE)
-    return [Mount(ram, RAM, writable=True) if own else Mount(stored.ram, RAM), state]
+    mounts = [Mount(ram, RAM, writable=True)] if kind is Memory.OWN else []
+    if stored:
+        mounts.append(Mount(stored.state, STATE))
+        if kind is Memory.TEMPLATE:
+            mounts.append(Mount(stored.ram, RAM))
+    return mounts
 
 
 def make_memory(ram: Path, size: int) -> None:

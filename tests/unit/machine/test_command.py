@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab import plan as planning
 from lab.machine import command
+from lab.machine.command import Memory
 from lab.model import Clock, FreeRtosApp, GuestSpec, HypervisorSpec, Lab, XenTrace
 
 LAB = Lab(
@@ -85,10 +86,17 @@ def test_virtual_time_counts_instructions() -> None:
 
 def test_a_restored_machine_only_reads_its_template() -> None:
     """The same machine but for its memory, which is the template's, and how it begins."""
-    argv = command.qemu(planning.plan(LAB), "xenlab-0123", restored=True)
+    argv = command.qemu(planning.plan(LAB), "xenlab-0123", restored=True, memory=Memory.TEMPLATE)
     assert argv[-2:] == ["-incoming", "defer"]
     (memory,) = [json.loads(word) for word in argv if word not in GOLDEN and word[0] == "{"]
     assert (memory["share"], memory["readonly"], memory["rom"]) == (False, True, "off")
+
+
+def test_memory_that_is_never_stored_is_no_file() -> None:
+    """The same machine but for that: the host's kernel gives it large pages."""
+    argv = command.qemu(planning.plan(LAB), "xenlab-0123", memory=Memory.ANONYMOUS)
+    (memory,) = [json.loads(word) for word in argv if word not in GOLDEN and word[0] == "{"]
+    assert memory == {"qom-type": "memory-backend-ram", "id": "ram", "size": 1 << 30}
 
 
 def test_a_machine_reaches_nothing_but_its_own_folders() -> None:
