@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import digest, fingerprint, lock
+from lab import digest, fingerprint, lock, rundir
 from lab.api.context import Context, Run
 from lab.api.starting import run
 from lab.digest import Difference
@@ -89,16 +89,18 @@ def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Re
 def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison:
     """Run the lab of an earlier run again, and compare.
 
+    ``earlier``: its folder, or how else :func:`lab.rundir.find_run` finds it.
+
     Raises:
         UsageError: there is no such run, or it has no digest.
     """
-    before = RunDir(earlier.resolve())
+    before = rundir.find_run(context.runs, str(earlier)) or RunDir(earlier.resolve())
     manifest = before.manifest()
     wanted = str(manifest.get("digest") or "")
     if not wanted:
         raise UsageError(
             f"{earlier} is not a run with a digest",
-            hint="name the folder of a run under the virtual clock: runs/LAB/ID",
+            hint="name a run under the virtual clock: its folder, its id, latest, or NAME/latest",
         )
     again = run(context, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)

@@ -30,7 +30,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          locked=LOCKED_HELP, clock=_CLOCK,
          cold="really boot it: no template (also LAB_COLD=1)",
          repeat="run it so many times; they must be alike to the last byte",
-         verify="run the lab of this run folder again; it must come to the same",
+         verify="run the lab of this run (a folder, an id, latest) again; it must come to the same",
          published="it must come to what is published in labs.lock",
          publish="write what it came to into labs.lock")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",

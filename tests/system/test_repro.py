@@ -89,7 +89,7 @@ def test_verify_shows_the_first_line_that_differs(
 ) -> None:
     """One character of a guest's source is another run."""
     first = summary(world, "hello")["run"]
-    assert "bit for bit" in world.run("lab.run", "--verify", first).err
+    assert "bit for bit" in world.run("lab.run", "--verify", "hello/latest").err
     request.getfixturevalue("changed_hello")
     said = world.run("lab.run", "--verify", first, status=1)
     assert "not made of the same guest hello" in said.err
