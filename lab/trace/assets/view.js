@@ -212,3 +212,4 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
 new ResizeObserver(redraw).observe(canvas.parentElement);
 restyle();
 addressed();
+draw();  // the first time at once: a browser that has just begun may be long without a frame
