@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 from lab.dom0 import xl
-from lab.dom0.agent import Dom0
+from lab.dom0.agent import TURN, Dom0
 from lab.images import elf
 from lab.model import GuestImage, GuestPlan
+from lab.rundir import LabDir
+from lab.util import turns
 
 #: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
 TRACE, DOORBELL = "lab_trace", "lab_doorbell"
+
+
+@contextlib.asynccontextmanager
+async def alone(lab: LabDir, guest: str) -> AsyncIterator[None]:
+    """While the block is executed nobody else replaces the domain of this guest.
+
+    Whoever needs dom0's agent too takes this turn first, so that no two wait for each other.
+
+    Raises:
+        BusyError: others replaced it for a long time; names who does.
+    """
+    turn = await turns.take(lab.path / f"create-{guest}.lock", f"guest {guest}", TURN)
+    try:
+        yield
+    finally:
+        turn.end()
 
 
 async def replace(

@@ -157,7 +157,6 @@ class LabDir:
         self.qmp_socket = path / "qmp.sock"
         self.gdb_socket = path / "gdb.sock"
         self.agent_socket = path / "agent.sock"
-        self.agent_lock = path / "agent.lock"
         self.state_file = path / "state.json"
 
     @property
