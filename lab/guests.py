@@ -10,7 +10,7 @@ from lab.dom0.agent import TURN, Dom0
 from lab.images import elf
 from lab.model import GuestImage, GuestPlan
 from lab.rundir import LabDir
-from lab.util import turns
+from lab.util import reading, turns
 
 #: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
 TRACE, DOORBELL = "lab_trace", "lab_doorbell"
@@ -51,9 +51,9 @@ async def replace(
 
 
 def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
-    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
+    files = {"bin": reading.data(image.kernel.path, reading.IMAGE), "cfg": guest.config.encode()}
     if image.ramdisk:
-        files["ramdisk"] = image.ramdisk.path.read_bytes()
+        files["ramdisk"] = reading.data(image.ramdisk.path, reading.IMAGE)
     if lines := _symbols(guest, image):
         files["symbols"] = lines.encode()
     return files
@@ -65,7 +65,7 @@ def _symbols(guest: GuestPlan, image: GuestImage) -> str:
         return ""
     wanted = [TRACE, DOORBELL] if guest.spec.trace else [DOORBELL]
     try:
-        found = elf.objects(image.elf.path.read_bytes(), wanted)
+        found = elf.objects(reading.data(image.elf.path, reading.IMAGE), wanted)
     except ValueError:
         found = {}  # no program of ours; it runs without
     return "".join(f"{name} {address:#x} {size}\n" for name, (address, size) in found.items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
 from lab.session import Session
-from lab.util import signals
+from lab.util import files, signals
 
 
 @contextlib.contextmanager
@@ -197,13 +196,13 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
 def keep_elf(run: RunDir, guest: GuestImage) -> None:
     """A copy of the guest's ELF file for debuggers, whatever becomes of the store."""
     if guest.elf:
-        shutil.copyfile(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+        files.copy_file(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
 
 
 def keep_symbols(run: RunDir, images: Images) -> None:
     """A copy of Xen's symbols, if there are any: for debuggers, and for the run's logs."""
     if images.symbols:
-        shutil.copyfile(images.symbols.path, run.symbols_file)
+        files.copy_file(images.symbols.path, run.symbols_file)
 
 
 def _digest(image: Image) -> dict[str, Any]:

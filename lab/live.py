@@ -25,7 +25,7 @@ from lab.rundir import LabDir, RunDir
 from lab.store import cache_root
 from lab.toolchain import programs_of
 from lab.toolchain.program import HostProgram
-from lab.util import files, process
+from lab.util import files, process, reading
 
 #: Seconds that a killed machine may take to be gone.
 GONE = 10.0
@@ -130,7 +130,7 @@ def running(lab: LabDir, name: str) -> Live:
 def maker(lab: LabDir) -> HostProgram | None:
     """The command that is at work on the lab now, if there is one."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        said = json.loads(rundir.lock_file(lab).read_text())
+        said = reading.json_file(rundir.lock_file(lab))
         found = HostProgram(
             ProgramRecord(Door.HOST, str(said["pid"]), said["boot_id"], said["start_time"])
         )
@@ -256,7 +256,7 @@ def _say_who(lab: LabDir, handle: int, who: dict[str, Any]) -> None:
 def _busy(lab: LabDir, name: str) -> BusyError:
     said: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
-        said = json.loads(rundir.lock_file(lab).read_text())
+        said = reading.json_file(rundir.lock_file(lab))
     state = lab.state() or {}
     if said:
         return BusyError(

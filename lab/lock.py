@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError
-from lab.util import files
+from lab.util import files, reading
 from lab.util.resources import resource
 
 FORMAT = 1
@@ -118,7 +118,7 @@ def load(path: Path) -> Lock:
         ImageError: it is not there or not a lock.
     """
     try:
-        data = json.loads(path.read_text())
+        data = reading.json_file(path)
         if data["format"] != FORMAT:
             raise ValueError(f"its format is {data['format']}, not {FORMAT}")
         archives = {name: pins_of(found) for name, found in data["archives"].items()}

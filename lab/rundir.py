@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.util import files
+from lab.util import files, reading
 
 #: How a run's life ended, in its manifest.
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
@@ -63,7 +63,7 @@ class RunDir:
     def manifest(self) -> dict[str, Any]:
         """The manifest; empty if there is none (yet) or it is damaged."""
         with contextlib.suppress(OSError, ValueError):
-            data = json.loads(self.manifest_file.read_text())
+            data = reading.json_file(self.manifest_file)
             if isinstance(data, dict):
                 return data
         return {}
@@ -171,7 +171,7 @@ class LabDir:
     def state(self) -> dict[str, Any] | None:
         """What was last recorded of the lab; ``None`` if there is nothing or it is damaged."""
         with contextlib.suppress(OSError, ValueError):
-            data = json.loads(self.state_file.read_text())
+            data = reading.json_file(self.state_file)
             if isinstance(data, dict):
                 return data
         return None

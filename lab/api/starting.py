@@ -21,7 +21,7 @@ from lab.prepare import Prepared
 from lab.rundir import LabDir, RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.session import Session
-from lab.util import files
+from lab.util import files, reading
 from lab.util.deadline import Deadline
 
 
@@ -223,6 +223,8 @@ def _make_way(file: Path) -> None:
         UsageError: it cannot.
     """
     try:
+        if what := file.exists() and reading.kind(file.stat().st_mode):
+            raise reading.Unfit(file, f"{what}, not a file")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
         file.touch()

@@ -10,6 +10,7 @@ from lab.config import remembered, sched
 from lab.config.units import nearest
 from lab.errors import ConfigError, UsageError
 from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
+from lab.util import reading
 from lab.util.terminal import escape, quote
 
 MAX_BYTES = 256 << 10
@@ -36,22 +37,26 @@ def load(path: Path) -> Labs:
 def _bytes(file: Path) -> bytes:
     name = escape(str(file))
     try:
-        if file.is_dir() or (file.exists() and not file.is_file()):
-            raise ConfigError(f"{name}: not a file")
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        return reading.data(file, MAX_BYTES)
     except FileNotFoundError:
         hint = (
             "go to the folder that holds it, name another (--labs FILE), "
             "or have one written, with the labs that ship: ./inv lab.new"
         )
-        raise ConfigError(f"{name}: no such file", hint=hint) from None
+        raise ConfigError(f"{name}: no such file{_looked(file)}", hint=hint) from None
+    except reading.Unfit as error:
+        raise ConfigError(f"{name}:1:1: {error.strerror}; is this a labs file?") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{name}: cannot be read: {why}") from error
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name}:1:1: more than {MAX_BYTES >> 10} KiB; is this a labs file?")
-    return raw
+
+
+def _looked(file: Path) -> str:
+    """Where a relative path was looked for, which the shell does not show."""
+    try:
+        return "" if file.is_absolute() else f" in {escape(str(Path.cwd()))}"
+    except OSError:  # somebody removed it
+        return ""
 
 
 #: What makes a name that of one of several labs alike.

@@ -16,6 +16,7 @@ from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
 from lab.images import kernel_tree
+from lab.util import reading
 from lab.util.terminal import quote
 
 Program = model.FreeRtosApp | model.Project | model.Prebuilt
@@ -44,8 +45,8 @@ class _Paths:
         self._source = source
         self._base = source.file.absolute().parent
 
-    def file(self, loc: Loc, text: str) -> Path:
-        return self._there(loc, text, folder=False)
+    def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
+        return self._there(loc, text, folder=False, most=most)
 
     def folder(self, loc: Loc, text: str) -> Path:
         return self._there(loc, text, folder=True)
@@ -55,13 +56,16 @@ class _Paths:
         self._source.looked += [(f"{text}/{name}", False) for name in kernel_tree.FILES]
         return self._there(loc, text, folder=True, kernel=True)
 
-    def _there(self, loc: Loc, text: str, *, folder: bool, kernel: bool = False) -> Path:
+    def _there(
+        self, loc: Loc, text: str, *, folder: bool, kernel: bool = False, most: int = reading.IMAGE
+    ) -> Path:
         self._source.looked.append((text, folder))
-        path, wrong = remembered.look(self._base, text, folder=folder)
+        path, wrong = remembered.look(self._base, text, folder=folder, most=most)
         if kernel and not wrong and (why := kernel_tree.lacks(path)):
             wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
         if wrong:
-            self._source.add(loc, f"{quote(str(loc[-1]))}: {wrong}")
+            key = next(word for word in reversed(loc) if isinstance(word, str))
+            self._source.add(loc, f"{quote(key)}: {wrong}")
         return path
 
     def below(self, loc: Loc, folder: Path, text: str) -> Path:
@@ -93,7 +97,8 @@ def _hypervisor(
         origin=shape.origin,
         source=paths.folder((*at, "source"), shape.source) if shape.source else None,
         kconfig=tuple(
-            paths.file((*at, "kconfig", i), text) for i, text in enumerate(shape.kconfig)
+            paths.file((*at, "kconfig", i), text, reading.TEXT)
+            for i, text in enumerate(shape.kconfig)
         ),
         args=shape.args,
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import Dom0Error, UsageError
-from lab.util import sockets, turns
+from lab.util import reading, sockets, turns
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
@@ -203,7 +203,7 @@ class Agent:
 
     async def _answer(self) -> dict[str, Any]:
         line = await self._reader.readuntil(b"\n")
-        answer = json.loads(line)
+        answer = reading.parse_json(line)
         if not isinstance(answer, dict):
             raise ValueError("not an object")
         return answer

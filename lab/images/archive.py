@@ -25,7 +25,7 @@ from lab.errors import ImageError
 from lab.images.apt import SOURCE, Apt, names_of
 from lab.lock import Pin
 from lab.model import Package, Toolchain
-from lab.util import files
+from lab.util import files, reading
 
 #: A line of --print-uris: address (not kept), file name, size, hash.
 _URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
@@ -256,7 +256,7 @@ def _held(cache: Path, suite: str, arch: str) -> Any:
 def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
     """What was remembered for a question, if anything."""
     try:
-        return Resolution.from_json(json.loads(_answer(cache, question).read_text())["answer"])
+        return Resolution.from_json(reading.json_file(_answer(cache, question))["answer"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -20,7 +20,7 @@ from lab.machine.console import Follower
 from lab.machine.lines import CHUNK
 from lab.machine.wires import input_of
 from lab.model import Program
-from lab.util import waiting
+from lab.util import reading, waiting
 from lab.util.terminal import ScreenFilter
 
 #: Ctrl-], as in telnet, virsh and xl.
@@ -76,7 +76,7 @@ async def _relay(name: str, fifo: int, log: Path, machine: Program) -> None:
 
 async def _show(name: str, log: Path, left: asyncio.Event) -> None:
     shown = ScreenFilter()
-    with Follower({name: log}) as follower, log.open("rb") as stream:
+    with Follower({name: log}) as follower, reading.binary(log) as stream:
         stream.seek(max(0, log.stat().st_size - BEFORE))
         while not left.is_set():
             while data := stream.read(CHUNK):

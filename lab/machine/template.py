@@ -17,14 +17,13 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.util import files
+from lab.util import files, reading
 
 #: Raised when the layout of templates changes, so that old ones are not used.
 FORMAT = 1
@@ -78,7 +77,7 @@ def find(root: Path, key: str) -> Template | None:
     if not folder.is_dir():
         return None
     try:
-        data = json.loads((folder / MANIFEST).read_text())
+        data = reading.json_file(folder / MANIFEST)
         template = Template(
             folder, data["key"], int(data["stops"]), dict(data["parts"]), data["about"]
         )
@@ -218,7 +217,7 @@ def _move(source: Path, target: Path) -> None:
 
 def copy_sparse(source: Path, target: Path) -> None:
     """Copy a file; what is zero becomes a hole."""
-    with source.open("rb") as reader, target.open("wb") as writer:
+    with reading.binary(source) as reader, target.open("wb") as writer:
         size = os.fstat(reader.fileno()).st_size
         os.ftruncate(writer.fileno(), size)
         for at in _pieces(reader.fileno(), size):
@@ -234,7 +233,7 @@ def _digest(path: Path) -> str:
     """
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
-    with path.open("rb") as file:
+    with reading.binary(path) as file:
         handle = file.fileno()
         size = os.fstat(handle).st_size
 
@@ -278,7 +277,7 @@ def _seal(template: Template) -> str:
 def _write_manifest(template: Template) -> None:
     """Last, when the parts are on the disk."""
     for name in template.parts:
-        with (template.path / name).open("rb") as file:
+        with reading.binary(template.path / name) as file:
             os.fsync(file.fileno())
     data = {
         "key": template.key,
@@ -303,4 +302,4 @@ def lay(template: Template, consoles: Path, traces: Path) -> None:
     """Begin a run's logs and traces with what the template's had."""
     for what, folder in (("console", consoles), ("trace", traces)):
         for name, path in template.said(what):
-            shutil.copyfile(path, folder / name)
+            files.copy_file(path, folder / name)

@@ -25,7 +25,7 @@ from lab.errors import ToolchainError
 from lab.lock import Pin
 from lab.toolchain import bootstrap, recipe, shelf
 from lab.toolchain.shelf import Tree
-from lab.util import debian, files
+from lab.util import debian, files, reading
 
 Progress = Callable[[str], None]
 #: Files of the locked packages from elsewhere, got with a newer tree; ``None``: not to be had.
@@ -109,7 +109,7 @@ class _Maker:
                 _unpack(deb, tree)
             for path in (newest.path / "etc/apt").glob("sources.list*"):
                 if path.is_file():
-                    files.write_atomic(tree / "etc/apt" / path.name, path.read_bytes())
+                    files.write_atomic(tree / "etc/apt" / path.name, reading.data(path))
             self._complete(work, debs, "apt's snapshots")
             return self._keep(work, locked)
 
@@ -197,9 +197,9 @@ def _finish(tree: Path) -> None:
             link.symlink_to(target)
     for name in ("passwd", "group"):
         master = tree / "usr/share/base-passwd" / f"{name}.master"
-        files.write_atomic(tree / "etc" / name, master.read_bytes())
+        files.write_atomic(tree / "etc" / name, reading.data(master))
     certificates = sorted((tree / "usr/share/ca-certificates/mozilla").glob("*.crt"))
-    bundle = b"".join(path.read_bytes() for path in certificates)
+    bundle = b"".join(reading.data(path) for path in certificates)
     files.write_atomic(tree / "etc/ssl/certs/ca-certificates.crt", bundle)
     for name in ("etc/resolv.conf", "etc/hosts"):
         (tree / name).unlink(missing_ok=True)

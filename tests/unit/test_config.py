@@ -170,7 +170,7 @@ WRONG = {
     "tab": ("labs:\n\tone: {}\n", "2:1: "),
     "not UTF-8": (b"labs:\n  \xff: {}\n", "2:3: byte 0xff is not UTF-8"),
     "binary": (b"\x7fELF\x00\x01", "1:1: character U+007F"),
-    "huge": (b"#" * (MAX_BYTES + 1), "1:1: more than 256 KiB"),
+    "huge": (b"#" * (MAX_BYTES + 1), "1:1: larger than 256 KiB"),
     "tag": ("labs: !!python/object:os.system {}\n", "1:7: tags (!…) are not read here"),
     "deep": ("labs: " + "[" * 5000, "nested deeper than 16"),
     "recursive": ("labs: &a {x: *a}\n", "nested deeper than 16"),
