@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import lock
 from lab.api.context import Context, clean
 from lab.api.starting import make_plan
-from lab.errors import ImageError, ToolchainError
+from lab.errors import ImageError, LockError, ToolchainError
 from lab.lock import Lock
 from lab.model import GuestSpec
 from lab.prepare import Workshop
@@ -104,12 +104,11 @@ def _any(context: Context, before: Lock) -> Workshop:
     workshop = Workshop(context.door, context.progress, before)
     try:
         _ = workshop.toolchain
-    except ToolchainError as error:
+    except (LockError, ToolchainError) as error:
         context.progress.say(error.message)
         workshop = Workshop(context.door, context.progress, Lock())
     return workshop
 
 
 def _compared(file: Path, pins: Lock, changes: tuple[str, ...]) -> Locked:
-    packages = sum(map(len, (pins.toolchain, *pins.archives.values())))
-    return Locked(file, pins.digest, packages, len(pins.images), changes)
+    return Locked(file, pins.digest, pins.packages, len(pins.images), changes)
