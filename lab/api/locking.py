@@ -62,7 +62,10 @@ def update_lock(context: Context) -> Locked:
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     pins = replace(pins, snapshot=before.snapshot if same else now)
     images = built(context, Workshop(context.door, context.progress, pins, strict=True))
-    after = replace(pins, images=images)
+    # Published runs stay until they are published anew: they may have come to the same.
+    known = context.labs().labs
+    runs = {name: found for name, found in before.runs.items() if name in known}
+    after = replace(pins, images=images, runs=runs)
     file = context.file.absolute().parent / lock.NAME
     files.write_atomic(file, lock.dump(after))
     return _compared(file, after, tuple(lock.changes(before, after)))
