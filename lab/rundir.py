@@ -119,6 +119,19 @@ def _make(path: Path, folders: Iterable[Path]) -> Path:
     return path
 
 
+def forget(run: RunDir) -> None:
+    """Remove the folder of a run that never began; ``latest`` is the one before again."""
+    files.remove_tree(run.path)
+    link = run.path.parent / "latest"
+    others = [path.name for path in run.path.parent.iterdir() if path.is_dir() and path != link]
+    if others:
+        _point(link, max(others))
+        return
+    link.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # somebody begins one
+        run.path.parent.rmdir()
+
+
 def latest_run(runs: Path, lab: str) -> RunDir | None:
     """The newest run of a lab, if it ever ran."""
     link = runs / lab / "latest"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
+from lab.api import drifted
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
@@ -78,6 +79,8 @@ def run(
                 report = asyncio.run(scenario_)
         except LabError as error:
             if error.layer is None:
+                if not folder.manifest():
+                    rundir.forget(folder)
                 raise
             report = Report(name, scenario.from_error(error))
         report = _measured(context, plan, folder, report)
@@ -126,6 +129,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
     guests = workshop.guests([guest.spec for guest in plan.all_guests])
+    drifted.tell(context, workshop, drifted.names(context, plan, images, guests))
     return Prepared(toolchain, images, guests, workshop.supplies.state)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import glob
 import json
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,14 +20,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from lab import lock
 from lab.errors import ImageError
 from lab.images.apt import SOURCE, Apt, names_of
 from lab.lock import Pin
 from lab.model import Package, Toolchain
-from lab.util import files, reading
-
-#: A line of --print-uris: address (not kept), file name, size, hash.
-_URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
+from lab.util import debian, files, reading
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,8 @@ def resolve(
         apt.update()
         what = f"{names_of(wanted)} of {suite} ({arch})"
         done = apt("install", "--print-uris", *wanted, what=what)
-    pins = [pin for pin in map(_binary_pin, _uris(done.stdout)) if matches(pin.name, keep)]
+    found = lock.pins_of_uris(done.stdout.decode(errors="replace"))
+    pins = [pin for pin in found if matches(pin.name, keep)]
     return remember(cache, question, Resolution(suite, arch, tuple(sorted(pins, key=_order))))
 
 
@@ -119,7 +117,7 @@ def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[P
             f"{version}, the one of the packages that are installed",
             hint="image.lock --update takes newer packages",
         ) from error
-    uris = _uris(done.stdout)
+    uris = debian.uris(done.stdout.decode(errors="replace"))
     found = next(_version(file) for file, _, _ in uris if file.endswith(".dsc"))
     return [Pin(name, found, SOURCE, sha, size, file) for file, size, sha in uris]
 
@@ -275,17 +273,6 @@ def forget(cache: Path, question: Mapping[str, Any]) -> None:
 
 def _answer(cache: Path, question: Mapping[str, Any]) -> Path:
     return cache / "apt" / "resolutions" / f"{files.sha256_json(question)}.json"
-
-
-def _uris(output: bytes) -> list[tuple[str, int, str]]:
-    found = _URI_LINE.findall(output.decode(errors="replace"))
-    return [(file, int(size), sha) for file, size, sha in found]
-
-
-def _binary_pin(uri: tuple[str, int, str]) -> Pin:
-    file, size, sha = uri
-    name, version, arch = unquote(file).removesuffix(".deb").split("_")
-    return Pin(name, version, arch, sha, size, file)
 
 
 def _version(dsc: str) -> str:

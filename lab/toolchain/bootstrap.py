@@ -12,7 +12,7 @@ from lab.errors import ToolchainError
 from lab.model import Completed
 from lab.toolchain import recipe
 from lab.util import debian, process
-from lab.util.terminal import escape_lines
+from lab.util.terminal import escape, escape_lines
 
 #: Download (300 MB) and unpacking.
 MAKE_SECONDS = 1800.0
@@ -26,6 +26,7 @@ _MAIN_ONLY = (
 _HINTS = (
     ("NO_PUBKEY|not signed|keyring", "install the package debian-archive-keyring"),
     ("No space left", "free some disk, or set LAB_CACHE to a folder with 3 GB of room"),
+    ("404 +Not Found", "the archive's index is older than its files: try again in an hour"),
     ("resolv|onnect|Failed to fetch|timed out", "the Debian archive is out of reach: check the "
      "network, or the proxy in the environment or in apt's configuration"),
     ("Unable to locate", "dockerfiles/packages names a package that the suite does not have"),
@@ -36,31 +37,45 @@ _HINTS = (
 _GONE = re.compile(r"was not found|Unable to locate|404 +Not Found|unmet dependencies|held broken")
 
 
+#: apt's own timeouts, in seconds: an archive that stalls is asked twice more, then named.
+_PATIENCE = (
+    'Acquire::Retries "2";', 'Acquire::http::Timeout "20";', 'Acquire::https::Timeout "20";',
+)  # fmt: skip
+
+
 class GoneError(ToolchainError):
     """The archive does not have the versions that were asked for."""
 
 
-def command(target: Path, address: str | None, names: Sequence[str]) -> list[str]:
+def command(
+    target: Path, address: str | None, names: Sequence[str], lists: Path | None = None
+) -> list[str]:
     """The command line of mmdebstrap; ``names`` as apt takes them, each may have a version.
 
-    ``?essential`` needs an ``--include`` of its own.
+    Without names only the index is read, and kept. ``lists``: one that was read before, which
+    is used again. ``?essential`` needs an ``--include`` of its own.
     """
     plain = ",".join(name for name in names if not name.startswith("?"))
     line = [
         "mmdebstrap", "--mode=chrootless", "--variant=extract",
         f"--architectures={recipe.ARCHITECTURE}",
-        "--skip=cleanup/apt/cache",
+        "--skip=cleanup/apt/cache" if names else "--skip=cleanup/apt",
         *(f"--include={name}" for name in names if name.startswith("?")),
-        f"--include={plain}",
+        *([f"--include={plain}"] if plain else []),
     ]  # fmt: skip
-    line += [f"--aptopt={proxy}" for proxy in debian.proxies_of_this_machine()]
+    if lists:
+        copy = f'cp --recursive {shlex.quote(str(lists))} "$1/var/lib/apt/"'
+        line += ["--skip=update", f"--setup-hook={copy}"]
+    line += [f"--aptopt={one}" for one in (*_PATIENCE, *debian.proxies_of_this_machine())]
     if address:
         return [*line, recipe.SUITE, str(target), f"deb {address} {recipe.SUITE} main"]
     return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
 
 
-def run(target: Path, address: str | None, lock: int, names: Sequence[str]) -> None:
-    """Run mmdebstrap for a folder or a tarball with the packages ``names``.
+def run(
+    target: Path, address: str | None, lock: int, names: Sequence[str], lists: Path | None = None
+) -> None:
+    """Run mmdebstrap for a folder or a tarball; the arguments are those of :func:`command`.
 
     It holds the lock too: should we be killed, nobody sweeps under it.
 
@@ -68,20 +83,22 @@ def run(target: Path, address: str | None, lock: int, names: Sequence[str]) -> N
         GoneError: the archive does not have one of them.
         ToolchainError: it failed otherwise.
     """
-    line = command(target, address, names)
+    line = command(target, address, names, lists)
     try:
         done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
     except process.TimedOut as late:
         done = late.completed
     if done.returncode:
-        raise _failed(line, done)
+        raise failed(line, done)
 
 
-def _failed(line: list[str], done: Completed) -> ToolchainError:
+def failed(line: list[str], done: Completed) -> ToolchainError:
+    """The error about mmdebstrap or apt; it names the file that could not be downloaded."""
     text = done.stderr.decode(errors="replace")
     kind = GoneError if _GONE.search(text) else ToolchainError
+    file = escape(debian.not_fetched(text), limit=160)
     return kind(
-        "the toolchain could not be made",
+        f"the toolchain could not be made{f': cannot download {file}' if file else ''}",
         command=shlex.join(line),
         tail=escape_lines(text, last=12),
         hint=hint_for(text) or "run the command by hand, or `inv doctor`",
@@ -101,4 +118,4 @@ def must(line: list[str], stdout: IO[bytes] | None = None) -> None:
     """
     done = process.run(line, timeout=MAKE_SECONDS, stdout=stdout)
     if done.returncode:
-        raise _failed(line, done)
+        raise failed(line, done)
