@@ -22,6 +22,7 @@ from lab.api.repeating import (
 )
 from lab.api.several import template_clean, template_list, up_several
 from lab.api.starting import down, down_all, make_plan, plan_json, run, up
+from lab.api.terminal import console
 from lab.api.traces import (
     trace_diff,
     trace_export,
@@ -29,7 +30,7 @@ from lab.api.traces import (
     trace_stats,
     trace_timeline,
 )
-from lab.api.using import console, execute, inject, list_labs, logs, status, tails
+from lab.api.using import execute, inject, list_labs, logs, status, tails
 from lab.slots import Room
 from lab.util.resources import as_called
 
