@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import BusyError, MachineError
-from lab.util import process, waiting
+from lab.util import process, reading, waiting
 from lab.util.deadline import Deadline
 
 #: What a file says of its holder has so many bytes, blanks included: written at once.
@@ -104,7 +104,7 @@ def holder(path: Path) -> Holder | None:
     """Who has the turn on ``path``, or the next one if nobody has; ``None``: nobody says so."""
     for file in (path, _next(path)):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            said = json.loads(file.read_text())
+            said = reading.json_file(file)
             pid = int(said["pid"])
             if process.start_time(pid) == said["start_time"]:
                 return Holder(pid, max(0.0, time.monotonic() - float(said["since"])))
