@@ -80,7 +80,8 @@ class Up:
 
 @dataclass(frozen=True)
 class Status:
-    """A lab and what it does now. ``uptime`` is seconds; ``problem``: why dom0 does not tell."""
+    """A lab and what it does now. ``uptime`` is seconds; ``problem``: why dom0 does not tell,
+    or why it cannot be started."""
 
     name: str
     state: State

@@ -113,8 +113,12 @@ def down_all() -> list[Status]:
 def make_plan(
     context: Context, name: str, clock: Clock = Clock.HOST, *, first: bool = False
 ) -> Plan:
-    """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says."""
-    lab = config.find_lab(context.labs(), name)
+    """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says.
+
+    Raises:
+        UsageError: there is no such lab. ConfigError: a file of its guests is not what it must be.
+    """
+    lab = config.find_startable(context.labs(), name)
     return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
 
 

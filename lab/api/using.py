@@ -21,6 +21,7 @@ from lab.model import Domain, GuestImage, GuestSpec, Lab, State
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.toolchain import adopt
+from lab.util import places
 from lab.util.deadline import Deadline
 
 
@@ -159,12 +160,14 @@ def _any_status(found: Live) -> Status:
 
 def _listed(context: Context, lab: Lab) -> Status:
     found = live.find(context.lab_dir(lab.name))
+    refused = [one for guest in (*lab.guests, *lab.later) for one in guest.refused]
     return Status(
         lab.name,
         found.state if found else State.OFF,
         run=found.run.path if found else None,
         guests=[guest.name for guest in lab.guests],
         description=lab.description,
+        problem=str(places.refusal(refused)) if refused else "",
     )
 
 

@@ -92,6 +92,9 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
         return
     for one in found:
         print(f"{one.name:16} {one.state:8} {', '.join(one.guests):24} {one.description}")
+    problems = dict.fromkeys(line for one in found for line in one.problem.splitlines())
+    if problems:
+        say("\n".join(["not to be started, for a file of their guests is wrong:", *problems]))
 
 
 @command("lab.logs", words=("name",), optional=("name",), labs=LABS_HELP,

@@ -10,7 +10,7 @@ from lab.config import remembered, sched
 from lab.config.units import nearest
 from lab.errors import ConfigError, UsageError
 from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
-from lab.util import reading
+from lab.util import places, reading
 from lab.util.terminal import escape, quote
 
 MAX_BYTES = 256 << 10
@@ -77,15 +77,31 @@ def find_lab(labs: Labs, name: str) -> Lab:
     return labs.labs[name]
 
 
+def find_startable(labs: Labs, name: str) -> Lab:
+    """The same, of a lab that is to be started.
+
+    Raises:
+        UsageError: there is none. ConfigError: a file of its guests is not what it must be.
+    """
+    lab = find_lab(labs, name)
+    guests = (*lab.guests, *lab.later)
+    if refused := [one for guest in guests for one in guest.refused]:
+        raise places.refusal(refused)
+    return lab
+
+
 def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
     """The guest of that name, as it will be in the lab ``into``.
 
     Raises:
         UsageError: there is none (the message has the nearest name), or it does not fit there.
+        ConfigError: a file of it is not what it must be.
     """
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
     guest = labs.guests[name]
+    if guest.refused:
+        raise places.refusal(guest.refused)
     lab = find_lab(labs, into) if into else None
     return sched.for_guest(lab, guest) if lab else guest
 

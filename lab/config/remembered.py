@@ -24,10 +24,10 @@ from typing import Any
 from lab import model
 from lab.config import places
 from lab.errors import LabError
-from lab.images import kernel_tree
+from lab.images import elf, guest_memory, kernel_file, kernel_kinds, kernel_tree, zimage
 from lab.model import Labs
 from lab.store import cache_root
-from lab.util import files, reading
+from lab.util import files, noshell, reading
 from lab.util.terminal import quote
 
 #: So many files are remembered: the latest.
@@ -115,7 +115,8 @@ def _place(file: Path) -> Path:
 
 def _origin(file: Path, raw: bytes) -> str:
     """A digest of all that decides what comes of a file, but for the files that it names."""
-    others = Path(model.__file__), Path(kernel_tree.__file__)
+    rooms = model, noshell, kernel_tree, kernel_file, kernel_kinds, guest_memory, elf, zimage
+    others = [Path(str(room.__file__)) for room in rooms]
     modules = sorted([*_HERE.glob("*.py"), *others])
     code = [(path.name, _state(path, folder=False)) for path in modules]
     parts = sys.version, os.fsencode(file.absolute()), code

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, matrix, remembered, scenario, sched, schema, tracing
+from lab.config import fit, given, matrix, remembered, scenario, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
@@ -44,6 +44,11 @@ class _Paths:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._base = source.file.absolute().parent
+
+    def named(self, text: str) -> Path:
+        """A file that need not be there: only the guest concerned is refused then."""
+        self._source.looked.append((text, False))
+        return remembered.look(self._base, text, folder=False)[0]
 
     def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
         return self._there(loc, text, folder=False, most=most)
@@ -118,6 +123,8 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         scheduler=_share(shape.scheduler),
         trace=tracing.ring(source, at, shape),
         may_crash=shape.may_crash,
+        refused=given.refusals(source, at, shape),
+        places=given.places(source, at, shape),
     )
 
 
@@ -170,8 +177,8 @@ def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> mo
     if not shape.kernel:
         source.add(at, "a guest wants one of 'freertos', 'project' or 'kernel'")
     return model.Prebuilt(
-        kernel=paths.file((*at, "kernel"), shape.kernel) if shape.kernel else Path("/"),
-        ramdisk=paths.file((*at, "ramdisk"), shape.ramdisk) if shape.ramdisk else None,
+        kernel=paths.named(shape.kernel) if shape.kernel else Path("/"),
+        ramdisk=paths.named(shape.ramdisk) if shape.ramdisk else None,
     )
 
 

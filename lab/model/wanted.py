@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.model.place import Place, Refusal
 from lab.model.scenario import Expectation, Never, Step, Threshold
 from lab.model.words import Clock
 
@@ -73,7 +74,9 @@ class GuestSpec:
     """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
 
     ``trace``: bytes of its memory that hold its timing trace; 0: it keeps none.
-    ``may_crash``: its crash does not fail a run.
+    ``may_crash``: its crash does not fail a run. ``refused``: why it cannot be started, though
+    labs.yaml itself is right. ``places``: where in it the guest's keys stand; without a key,
+    where the guest does.
     """
 
     name: str
@@ -85,6 +88,8 @@ class GuestSpec:
     scheduler: Scheduling | None = None
     trace: int = 0
     may_crash: bool = False
+    refused: tuple[Refusal, ...] = field(default=(), compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,19 @@ def test_inject_replaces_a_guest(up: World) -> None:
     until("the self-test is through", lambda: b"selftest: PASS" in log.read_bytes(), 90)
 
 
-def test_what_is_no_kernel_is_refused(up: World) -> None:
-    """A guest that is no kernel is the toolstack's failure, in xl's own words; dom0 lives on."""
-    said = up.run("lab.inject", "shared", "junk", status=5)
+def test_what_xl_refuses(up: World) -> None:
+    """A guest that xl refuses is the toolstack's failure, in xl's own words; dom0 lives on."""
+    said = up.run("lab.inject", "shared", "capped", status=5)
     assert "[toolstack]" in said.err
     assert "xl" in said.err
     assert "-" in state_of(up, "hello")
+
+
+def test_what_is_no_kernel_is_refused(up: World) -> None:
+    """A guest that is no kernel never reaches dom0."""
+    said = up.run("lab.inject", "shared", "junk", status=2)
+    assert "labs.yaml:" in said.err
+    assert "'junk.bin' is a text file" in said.err
 
 
 def test_what_does_not_compile_is_refused(up: World) -> None:
