@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lab import __version__, booting, live, rundir, tracing
+from lab import __version__, booting, claim, live, rundir, tracing
 from lab.errors import LabError
 from lab.machine import quota
 from lab.machine.template import Template
@@ -35,10 +35,12 @@ def starting(
         keep_elf(run, image)
     try:
         lab.make()
-        live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
+        live.record_intent(lab, plan, run, prepared.toolchain.door, kept=kept)
         yield
     except BaseException as error:
+        by = claim.interrupter(lab)
         words = error.message if isinstance(error, LabError) else "interrupted"
+        words += f" by {by}" if by and words == "interrupted" else ""
         layer = error.layer if isinstance(error, LabError) else None
         how = rundir.FINISHED if isinstance(error, LabError) else rundir.INTERRUPTED
         stop(lab, how, verdict="error", layer=layer, reason=words)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from lab.util.terminal import escape
@@ -54,6 +54,7 @@ class Progress:
         self._alive = not quiet and is_terminal(self._stream)
         self._stages: list[Stage] = []
         self._live: Live | None = None
+        self._followers: list[Callable[[str], None]] = []
         self.phases: dict[str, float] = {}
 
     @contextlib.contextmanager
@@ -61,6 +62,7 @@ class Progress:
         """A stage as long as the block runs. One inside another is indented."""
         stage = Stage(escape(name, limit=80), len(self._stages))
         self._stages.append(stage)
+        self._tell_followers()
         if self._alive and self._live is None:
             self._live = self._start()
         ending = "failed after"
@@ -73,10 +75,25 @@ class Progress:
         finally:
             self.phases[name] = stage.elapsed()
             self._stages.pop()
+            self._tell_followers()
             if self._live and not self._stages:
                 self._live.stop()
                 self._live = None
             self.say(stage.line(ending))
+
+    @contextlib.contextmanager
+    def followed(self, told: Callable[[str], None]) -> Iterator[None]:
+        """While the block is executed, ``told`` hears the name of each stage that is at work."""
+        self._followers.append(told)
+        self._tell_followers()
+        try:
+            yield
+        finally:
+            self._followers.remove(told)
+
+    def _tell_followers(self) -> None:
+        for told in self._followers if self._stages else ():
+            told(self._stages[-1].name)
 
     def say(self, text: str) -> None:
         """One line for people, above the live one."""

@@ -60,7 +60,7 @@ class Session:
         self.marks: dict[str, float] = {}
         self._program: Program | None = None
         self._clock = Deadline(0)
-        self._watcher = Watcher(run, lambda: self.mark("init"))
+        self._watcher = Watcher(run, lambda: self.mark("init"), lab.tag)
         self.guarded = self._watcher.guarded
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -242,19 +242,17 @@ class Session:
             await self.guarded(tracing.stop(agent))
 
     def guests_run(self) -> None:
-        """Say that all guests of the lab were created."""
+        """All guests of the lab were created."""
         self._watcher.step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that was not there at the start."""
-        async with self._control() as control:
-            await plug.console(control, self.lab, self.run, guest)
+        await self.guarded(self._plug(plug.console, guest))
 
     async def add_trace(self, guest: str) -> None:
         """The same for its timing trace."""
-        async with self._control() as control:
-            await plug.trace(control, self.lab, self.run, guest)
+        await self.guarded(self._plug(plug.trace, guest))
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
@@ -287,10 +285,8 @@ class Session:
             agent = await self._line.answering(within, patience)
         except Dom0Error as error:
             raise postmortem.silent(self.run, error) from error
-        try:
+        async with contextlib.aclosing(agent):
             yield agent
-        finally:
-            await agent.close()
 
     @contextlib.asynccontextmanager
     async def _control(self) -> AsyncIterator[qmp.Qmp]:
@@ -300,6 +296,10 @@ class Session:
             return
         async with qmp.connected(self.lab.qmp_socket) as control:
             yield control
+
+    async def _plug(self, port: plug.Plug, guest: str) -> None:
+        async with self._control() as control:
+            await port(control, self.lab, self.run, guest)
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""

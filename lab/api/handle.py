@@ -55,7 +55,7 @@ class RunningLab:
         self._found = found
         self._runner = runner
         self._stack: contextlib.ExitStack | None = None
-        self._watcher = Watcher(found.run, lambda: None)
+        self._watcher = Watcher(found.run, lambda: None, found.lab.tag)
         self._health = Health(found.run, may_crash)
         self._loss_told = False
         self.xen = Console(self, found, "xen")

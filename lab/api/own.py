@@ -117,7 +117,9 @@ def _claim(
         if numbered and own in known:
             continue
         try:
-            lock = stack.enter_context(live.claimed(context.lab_dir(own), own, owner))
+            lock = stack.enter_context(
+                live.claimed(context.lab_dir(own), own, owner, context.progress)
+            )
         except BusyError:
             if not numbered:
                 raise

@@ -95,7 +95,7 @@ def _together(
     waiting = []
     for plan in plans:
         lab = context.lab_dir(plan.lab.name)
-        lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up"))
+        lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up", context.progress))
         run = rundir.new_run(context.runs, plan.lab.name)
         stack.enter_context(lifecycle.starting(plan, prepared, lab, run, kept=True))
         clock = Deadline(0)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import replace
 from pathlib import Path
 
 from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api import drifted
-from lab.api.context import Context, Run, Status, Up, clean
+from lab.api.context import Context, Run, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import quota
+from lab.machine import pulse, quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
-from lab.model import Clock, Layer, Plan, State
+from lab.model import Clock, Layer, Plan
 from lab.prepare import Prepared
-from lab.rundir import LabDir, RunDir
+from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.session import Session
 from lab.util import files, reading
@@ -39,7 +38,7 @@ def up(context: Context, name: str, *, cold: bool = False) -> Up:
     clean(context)
     plan = make_plan(context, name, first=True)  # labs.yaml's clock is that of its runs
     lab = context.lab_dir(name)
-    with live.claimed(lab, name, "lab.up") as lock:
+    with live.claimed(lab, name, "lab.up", context.progress) as lock:
         prepared = prepare(context, plan)
         run = rundir.new_run(context.runs, name)
         with lifecycle.starting(plan, prepared, lab, run, kept=True):
@@ -69,7 +68,7 @@ def run(
     if junit:
         _make_way(junit)
     lab = context.lab_dir(name)
-    with live.claimed(lab, name, "lab.run") as lock:
+    with live.claimed(lab, name, "lab.run", context.progress) as lock:
         folder = rundir.new_run(context.runs, name)
         marks: dict[str, float] = {}
         try:
@@ -88,26 +87,6 @@ def run(
     if junit:
         files.write_atomic(junit, scenario.junit([report]))
     return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
-
-
-def down(context: Context, name: str) -> Status | None:
-    """Stop a lab; ``None`` if it does not run. Its run folder stays.
-
-    A command that is still starting or running it is interrupted first.
-    """
-    lab = context.lab_dir(name)
-    stopped = _down(lab, name)
-    clean(context)
-    if stopped is None and rundir.latest_run(context.runs, name) is None:
-        config.find_lab(context.labs(), name)
-    return stopped
-
-
-def down_all() -> list[Status]:
-    """Stop every lab of this user, and remove what dead commands left."""
-    found = [_down(lab, lab.id) for lab in rundir.all_lab_dirs()]
-    clean(Context())
-    return sorted((one for one in found if one), key=lambda one: (len(one.name), one.name))
 
 
 def make_plan(
@@ -186,6 +165,8 @@ async def _run(
             with context.progress.stage("scenario"):
                 report = await _watched(session, plan, prepared, context.file.name)
             if report.verdict.layer is Layer.GUEST:
+                if still := pulse.why_stopped(lab.tag):  # no guest could have done it
+                    raise still
                 with contextlib.suppress(LabError):  # the verdict says more than that
                     report = scenario.with_domains(report, await session.domains())
             await lifecycle.collect(session, plan.lab, context.progress)
@@ -265,17 +246,3 @@ def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
     if (run.path / digest.SCENARIO).exists():
         over = digest.parts(run)
         run.update_manifest(digest=digest.of(over), digest_over=over)
-
-
-def _down(lab: LabDir, name: str) -> Status | None:
-    found = live.find(lab)
-    interrupted = live.interrupt(lab)
-    if found is None and not interrupted:
-        return None
-    if found is not None and found.running and not interrupted:
-        lifecycle.collect_late(found)
-    lifecycle.stop(lab, rundir.FINISHED)
-    if found is None:
-        return Status(name, State.OFF)
-    uptime = max(0.0, time.time() - float(found.run.manifest().get("started") or time.time()))
-    return Status(found.name, State.OFF, uptime, found.run.path)

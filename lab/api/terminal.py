@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from lab.api.context import Context, attached, running
+from lab.api.context import Context, attached
+from lab.api.elsewhere import running
 from lab.errors import UsageError
 from lab.live import Live
 from lab.machine import interactive

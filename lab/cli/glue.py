@@ -99,8 +99,9 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
         return int(function(**arguments) or 0)
     except LabError as error:
         return fail(error, as_json=bool(arguments.get("json")))
-    except KeyboardInterrupt:
-        print("interrupted; what was started is stopped", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        how = interrupt.args[0] if interrupt.args else "interrupted"
+        print(f"{how}; what was started is stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Nobody reads any more. Python would complain again when it flushes at exit.

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.show import short, show_compared, show_domains, show_several, show_up
+from lab.cli.show import (
+    show_compared,
+    show_several,
+    show_statuses,
+    show_stopped,
+    show_up,
+    state_word,
+)
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
@@ -52,19 +59,24 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
 
 
 @command("lab.down", words=("name",), optional=("name",), labs=LABS_HELP, json=JSON_HELP,
-         all="every lab of this user")  # fmt: skip
-def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, json: bool = False) -> None:
-    """Stop a lab; its run folder stays."""
-    found = api.down_all() if all else [api.down(context_of(labs), name or DEFAULT)]
-    stopped = [one for one in found if one]
+         all="every lab of this labs.yaml in this session",
+         everywhere="every lab of yours, of other labs.yaml and other sessions too")  # fmt: skip
+def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: bool = False,
+             json: bool = False) -> None:  # fmt: skip
+    """Stop a lab, or all whose names match a pattern ('hello-*'); run folders stay."""
+    context = context_of(labs)
+    if all or everywhere:
+        stopped = api.down_all(context, everywhere=everywhere)
+    elif api.is_pattern(name):
+        stopped = api.down_matching(context, name)
+    else:
+        stopped = [one for one in [api.down(context, name or DEFAULT)] if one]
     if json:
         print_json(stopped)
         return
-    for one in stopped:
-        logs = f"; its logs: {short(one.run)}" if one.run else ""
-        say(f"lab {one.name} is down after {one.uptime:.0f} s{logs}")
+    show_stopped(stopped)
     if not stopped:
-        say("no lab runs" if all else f"lab {name or DEFAULT} does not run")
+        say("no lab runs" if all or everywhere else f"lab {name or DEFAULT} does not run")
 
 
 @command("lab.status", words=("name",), optional=("name",), labs=LABS_HELP, json=JSON_HELP)
@@ -76,11 +88,7 @@ def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
         return
     if not found:
         say("no lab runs; start one: ./inv lab.up")
-    for one in found:
-        say(f"lab {one.name}: {one.state}, up {one.uptime:.0f} s, run {one.run}")
-        if one.problem:
-            say(f"  {one.problem}")
-        show_domains(one.domains)
+    show_statuses(found)
 
 
 @command("lab.list", labs=LABS_HELP, json=JSON_HELP)
@@ -91,7 +99,7 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
         print_json(found)
         return
     for one in found:
-        print(f"{one.name:16} {one.state:8} {', '.join(one.guests):24} {one.description}")
+        print(f"{one.name:16} {state_word(one):8} {', '.join(one.guests):24} {one.description}")
     problems = dict.fromkeys(line for one in found for line in one.problem.splitlines())
     if problems:
         say("\n".join(["not to be started, for a file of their guests is wrong:", *problems]))

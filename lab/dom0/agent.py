@@ -218,6 +218,8 @@ class Agent:
             if self._turn:
                 self._turn.end()
 
+    aclose = close
+
 
 async def reach(socket: Path, patience: float = TURN) -> Agent:
     """A connection that is not synchronised yet: nothing was asked.
