@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from lab.model import Domain, GuestImage, GuestSpec, Lab, State
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.toolchain import adopt
+from lab.util import signals
 from lab.util.deadline import Deadline
 
 
@@ -65,7 +65,7 @@ def execute(context: Context, name: str, line: str, within: float = 60.0) -> Res
         async with attached(found) as session:
             return await session.execute(argv, within)
 
-    return asyncio.run(go())
+    return signals.run(go())
 
 
 def inject(context: Context, name: str, guest: str) -> Up:
@@ -85,7 +85,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
             domains = await session.domains()
             return Up(name, found.run.path, domains, lines, session.marks, clock.elapsed())
 
-    return asyncio.run(go())
+    return signals.run(go())
 
 
 async def create(
@@ -146,7 +146,7 @@ def _status(found: Live) -> Status:
         async with attached(found) as session:
             return await session.domains()
 
-    seen = asyncio.run(domains()) if found.running else []
+    seen = signals.run(domains()) if found.running else []
     return Status(found.name, found.state, uptime, found.run.path, seen)
 
 

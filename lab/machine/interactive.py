@@ -20,7 +20,7 @@ from lab.machine.console import Follower
 from lab.machine.lines import CHUNK
 from lab.machine.wires import input_of
 from lab.model import Program
-from lab.util import reading, waiting
+from lab.util import reading, signals, waiting
 from lab.util.terminal import ScreenFilter
 
 #: Ctrl-], as in telnet, virsh and xl.
@@ -42,7 +42,7 @@ def attach(name: str, live: Path, log: Path, machine: Program) -> None:
     try:
         with _raw(sys.stdin.fileno()):  # first: what was typed before is discarded by it
             print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
-            asyncio.run(_relay(name, fifo, log, machine))
+            signals.run(_relay(name, fifo, log, machine))
     finally:
         os.close(fifo)
     print("\nleft the console", file=sys.stderr)
