@@ -23,7 +23,7 @@ def too_large(text: str) -> str:
     if len(text) > LONGEST:
         return f"it has more than {LONGEST} characters"
     if size(text) > LARGEST:
-        return f"its counted repetitions are more than {LARGEST} pieces, each in the other"
+        return f"written out, its repetitions have more than {LARGEST} characters"
     return ""
 
 

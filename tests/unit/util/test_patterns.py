@@ -89,7 +89,7 @@ LARGE = (
 
 @pytest.mark.parametrize("text", LARGE, ids=lambda text: text[:20])
 def test_an_expression_may_not_become_too_large(text: str) -> None:
-    with pytest.raises(ValueError, match=r"characters|counted repetitions"):
+    with pytest.raises(ValueError, match="characters"):
         pattern(text, regex=True)
 
 
