@@ -18,7 +18,7 @@ from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
 from lab.session import Session
-from lab.util import files, signals
+from lab.util import files, signals, waiting
 
 
 @contextlib.contextmanager
@@ -87,7 +87,7 @@ async def boot(
     storing: list[asyncio.Task[None] | None] = []
     try:
         if key and not stored and not cold:
-            stored = await asyncio.to_thread(booting.usable, key, say.say)
+            stored = await waiting.in_thread(booting.usable, key, say.say)
         if stored:
             await booting.restore(*how, stored)
         else:
@@ -99,8 +99,12 @@ async def boot(
             if key and stored is None:
                 storing.append(await booting.store_with_guests(*how))
         await _let_guests_run(session, plan, say, paused=bool(key))
+    except asyncio.CancelledError:
+        for one in filter(None, storing):
+            one.cancel()
+        raise
     finally:
-        await asyncio.gather(*(one for one in storing if one), return_exceptions=True)
+        await asyncio.gather(*filter(None, storing), return_exceptions=True)
     session.run.update_manifest(phases=session.marks)
 
 
@@ -162,7 +166,7 @@ def collect_late(found: live.Live) -> None:
             await session.stop_traces()
 
     try:
-        asyncio.run(go())
+        signals.run(go())
     except LabError as error:
         found.run.event("traces cut off", reason=error.message)
 

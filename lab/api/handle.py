@@ -19,6 +19,7 @@ from lab.machine.health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
 from lab.toolchain import adopt
+from lab.util import signals
 
 T = TypeVar("T")
 
@@ -184,7 +185,9 @@ class RunningLab:
             raise
         self._watcher.step = what
         try:
-            return self._runner.run(self._watcher.guarded(self._health.guarded(step, on)))
+            return signals.run_in(
+                self._runner, self._watcher.guarded(self._health.guarded(step, on))
+            )
         except LabError as error:
             self._loss_told |= not self.alive
             error.run = self.run_dir

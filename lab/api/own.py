@@ -18,6 +18,7 @@ from lab.prepare import Prepared
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.slots import Room
+from lab.util import signals
 
 #: Seconds that a lab waits for room on this machine.
 WAIT = 600.0
@@ -147,7 +148,7 @@ def _boot(
     stack.enter_context(lifecycle.starting(plan, prepared, folder, run, kept=False))
     runner = stack.enter_context(asyncio.Runner())
     try:
-        runner.run(boot())
+        signals.run_in(runner, boot())
     except LabError as error:
         error.run = run.path
         raise

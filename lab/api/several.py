@@ -17,6 +17,7 @@ from lab.machine.template import Template
 from lab.model import Plan
 from lab.prepare import Prepared
 from lab.progress import Progress
+from lab.util import signals
 from lab.util.deadline import Deadline
 
 #: So many labs at once are surely a slip of the finger.
@@ -50,7 +51,7 @@ def up_several(context: Context, name: str, count: int, *, cold: bool = False) -
             plans = plans[1:]
             stored = _stored(plans[0], prepared, context.progress) if plans else None
         rest = _together(context, plans, prepared, stored, stack, cold=cold)
-        return first + asyncio.run(_all(rest))
+        return first + signals.run(_all(rest))
 
 
 def template_list() -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from lab.prepare import Prepared
 from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.session import Session
-from lab.util import files, reading
+from lab.util import files, reading, signals
 from lab.util.deadline import Deadline
 
 
@@ -42,7 +41,7 @@ def up(context: Context, name: str, *, cold: bool = False) -> Up:
         prepared = prepare(context, plan)
         run = rundir.new_run(context.runs, name)
         with lifecycle.starting(plan, prepared, lab, run, kept=True):
-            return asyncio.run(boot_up(context, plan, prepared, lock, run, clock, cold=cold))
+            return signals.run(boot_up(context, plan, prepared, lock, run, clock, cold=cold))
 
 
 def run(
@@ -75,7 +74,7 @@ def run(
             prepared = prepare(context, plan)
             with lifecycle.starting(plan, prepared, lab, folder, kept=False):
                 scenario_ = _run(context, plan, prepared, lock, folder, marks, cold=cold)
-                report = asyncio.run(scenario_)
+                report = signals.run(scenario_)
         except LabError as error:
             if error.layer is None:
                 if not folder.manifest():

@@ -14,7 +14,7 @@ from lab.live import Live
 from lab.machine import pulse
 from lab.model import Domain, Lab, State
 from lab.rundir import LabDir
-from lab.util import places
+from lab.util import places, signals
 
 
 def status(context: Context, name: str | None = None) -> list[Status]:
@@ -31,7 +31,7 @@ def status(context: Context, name: str | None = None) -> list[Status]:
     if name is not None:
         return [_one(context, context.lab_dir(name), name)]
     dirs = [*rundir.all_lab_dirs(), *live.prepared_now()]
-    here = asyncio.run(_ask_all(context, dirs))
+    here = signals.run(_ask_all(context, dirs))
     return sorted([*here, *elsewhere.statuses(context)], key=_order)
 
 
@@ -55,7 +55,7 @@ def name_order(name: str) -> list[tuple[int, str]]:
 def _one(context: Context, lab: LabDir, name: str) -> Status:
     found = live.find(lab)
     if found:
-        return asyncio.run(_ask(context, found, pulse.machines()))
+        return signals.run(_ask(context, found, pulse.machines()))
     if command := claim.maker(lab):
         return Status(name, State.OFF, preparing=str(command))
     last = rundir.latest_run(context.runs, name)

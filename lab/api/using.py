@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from lab.model import GuestImage, GuestSpec
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.toolchain import adopt
+from lab.util import signals
 from lab.util.deadline import Deadline
 
 
@@ -37,7 +37,7 @@ def execute(context: Context, name: str, line: str, within: float = 60.0) -> Res
         async with attached(found) as session:
             return await session.execute(argv, within)
 
-    return asyncio.run(go())
+    return signals.run(go())
 
 
 def inject(context: Context, name: str, guest: str) -> Up:
@@ -57,7 +57,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
             domains = await session.domains()
             return Up(name, found.run.path, domains, lines, session.marks, clock.elapsed())
 
-    return asyncio.run(go())
+    return signals.run(go())
 
 
 async def create(

@@ -80,7 +80,10 @@ def command(
     def decorate(function: Callable[..., int | None]) -> Task[Any]:
         @functools.wraps(function)
         def body(_: object, **arguments: Any) -> None:
-            raise Exit(code=_guarded(function, arguments))
+            try:
+                raise Exit(code=_guarded(function, arguments))
+            finally:
+                signals.leaving()
 
         signature = inspect.signature(function)
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)

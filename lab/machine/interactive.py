@@ -22,7 +22,7 @@ from lab.errors import LabError, UsageError
 from lab.machine.console import Follower
 from lab.machine.wires import input_of
 from lab.model import Program
-from lab.util import reading, waiting
+from lab.util import reading, signals, waiting
 from lab.util.screen import ScreenFilter
 
 #: Ctrl-], as in telnet, virsh and xl.
@@ -70,7 +70,7 @@ def attach(
         with _raw(sys.stdin.fileno()):  # first: what was typed before is discarded by it
             print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
             try:
-                asyncio.run(attached.relay(log, machine))
+                signals.run(attached.relay(log, machine))
             finally:
                 _write(attached.screen.restore())
     finally:

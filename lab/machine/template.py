@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.util import files, reading
+from lab.util import files, reading, waiting
 
 #: Raised when the layout of templates changes, so that old ones are not used.
 FORMAT = 1
@@ -221,6 +221,7 @@ def copy_sparse(source: Path, target: Path) -> None:
         size = os.fstat(reader.fileno()).st_size
         os.ftruncate(writer.fileno(), size)
         for at in _pieces(reader.fileno(), size):
+            waiting.go_on()
             data = os.pread(reader.fileno(), PIECE, at)
             if data != _ZEROS[: len(data)]:
                 os.pwrite(writer.fileno(), data, at)
@@ -243,8 +244,15 @@ def _digest(path: Path) -> str:
                 return ""
             return f"{at} {hashlib.sha256(data).hexdigest()}\n"
 
+        lines = []
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            lines = list(pool.map(piece, _pieces(handle, size)))
+            try:
+                for line in pool.map(piece, _pieces(handle, size)):
+                    waiting.go_on()
+                    lines.append(line)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     return hashlib.sha256((f"{size}\n" + "".join(lines)).encode()).hexdigest()
 
 

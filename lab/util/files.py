@@ -201,6 +201,9 @@ def remove_tree(path: Path) -> None:
     """Remove a folder whatever the modes inside it; nothing happens if it is not there."""
     if not path.exists():
         return
+    with contextlib.suppress(PermissionError):
+        shutil.rmtree(path)
+        return
     for folder, _, _ in os.walk(path):
         with contextlib.suppress(OSError):
             Path(folder).chmod(0o700)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
+from lab.util import signals
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape
 
@@ -72,25 +73,29 @@ def run(
     """
     log.debug("run: %s", shlex.join(argv))
     clock = Deadline(timeout)
-    process = subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=environment(env),
-        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-        stdout=stdout or subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=tuple(keep_fds),
-        start_new_session=True,
-    )
+    process: Child | None = None
     try:
+        with signals.held_back():  # else it might run, and nobody would know of it
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=environment(env),
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=stdout or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=tuple(keep_fds),
+                start_new_session=True,
+            )
         out, err = process.communicate(stdin or None, timeout=timeout)
     except subprocess.TimeoutExpired:
+        assert process
         _end_group(process)
         out, err = process.communicate()
         raise TimedOut(_completed(argv, process, out, err, clock)) from None
     except BaseException:
-        _end_group(process)
-        process.wait()
+        if process:
+            _end_group(process)
+            process.wait()
         raise
     return _completed(argv, process, out, err, clock)
 

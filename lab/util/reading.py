@@ -103,7 +103,10 @@ def pieces(path: Path, stream: io.BufferedReader) -> Iterator[bytes]:
     Raises:
         Unfit: it grows meanwhile.
     """
-    left = os.fstat(stream.fileno()).st_size
+    return _pieces(path, stream, os.fstat(stream.fileno()).st_size)
+
+
+def _pieces(path: Path, stream: io.BufferedReader, left: int) -> Iterator[bytes]:
     while piece := stream.read(PIECE):
         left -= len(piece)
         if left < 0:

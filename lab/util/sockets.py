@@ -24,7 +24,7 @@ async def connect(path: Path, within: float) -> socket.socket:
         found.setblocking(False)
         found.connect(str(path))
     except BlockingIOError:
-        return await waiting.in_thread(lambda: _patient(found, path, within), socket.socket.close)
+        return await waiting.in_job(lambda: _patient(found, path, within), socket.socket.close)
     except BaseException:
         found.close()
         raise

@@ -116,7 +116,7 @@ async def _locked(file: Path, path: Path, what: str, deadline: Deadline) -> int:
     if not free:
         try:
             async with asyncio.timeout(deadline.left()):
-                await waiting.in_thread(lambda: _wait(handle), os.close)
+                await waiting.in_job(lambda: _wait(handle), os.close)
         except TimeoutError as error:
             raise _none(path, what, deadline) from error
     _say_who(handle)

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from asyncinotify import Inotify, Mask
 
@@ -66,6 +67,60 @@ async def appears(path: Path) -> None:
         inotify.add_watch(path.parent, Mask.CREATE | Mask.MOVED_TO)
         while not path.exists():
             await inotify.get()
+
+
+#: Set when whoever waits for this thread's work does not want it any more.
+_unwanted: ContextVar[threading.Event | None] = ContextVar("unwanted", default=None)
+
+
+class Unwanted(Exception):
+    """Nobody waits for this work any more: raised in its thread."""
+
+
+async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Have a thread do what would keep the event loop. When this is cancelled, the work is told
+    (see :func:`go_on`), and has ended when this returns.
+
+    The thread is a daemon: work that does not ask does not keep our process alive.
+    """
+    unwanted, loop = threading.Event(), asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def tell(found: T | None, error: BaseException | None) -> None:
+        if error is None:
+            done.set_result(found)  # type: ignore[arg-type]
+        else:
+            done.set_exception(error)
+
+    def thread() -> None:
+        _unwanted.set(unwanted)
+        found, failed = None, None
+        try:
+            found = work(*arguments)
+        except BaseException as error:
+            failed = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(tell, found, failed)
+
+    threading.Thread(target=thread, daemon=True, name=work.__name__).start()
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        unwanted.set()
+        with contextlib.suppress(Exception):
+            await done
+        raise
+
+
+def go_on() -> None:
+    """To be asked by work in a thread whenever it has done a piece.
+
+    Raises:
+        Unwanted: its result is not wanted any more.
+    """
+    unwanted = _unwanted.get()
+    if unwanted and unwanted.is_set():
+        raise Unwanted
 
 
 def end_of(program: Program) -> asyncio.Event:
@@ -141,7 +196,7 @@ class Job(Generic[T]):
         self._told()
 
 
-async def in_thread(work: Callable[[], T], undo: Callable[[T], None]) -> T:
+async def in_job(work: Callable[[], T], undo: Callable[[T], None]) -> T:
     """The result of a call that may block without end: cancelling this ends the wait at once.
 
     asyncio's own threads do not allow that: it waits for them before it ends.

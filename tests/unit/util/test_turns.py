@@ -224,7 +224,7 @@ def test_cancelling_ends_a_wait_in_a_thread_at_once() -> None:
     async def go() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await waiting.in_thread(lambda: gate.wait(30), lambda _: undone.set())
+                await waiting.in_job(lambda: gate.wait(30), lambda _: undone.set())
 
     began = time.monotonic()
     asyncio.run(go())
