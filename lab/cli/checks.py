@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-from lab import api
+from lab import api, install
 from lab.cli.glue import command, print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
@@ -23,7 +24,7 @@ from lab.util.terminal import table
 @command("test.all", unit="only the tests that need no QEMU", only="only tests that match this")
 def run_tests(unit: bool = False, only: str = "") -> int:
     """Run the tests: unit tests, linters, and real labs."""
-    tests = _tests()
+    tests = _tests_to_run()
     quick_first = [*sorted(tests.glob("test_*.py")), tests / "unit", tests / "system"]
     argv = [sys.executable, "-m", "pytest", *map(str, quick_first), "--rootdir", str(tests.parent)]
     argv += ["--durations=20", "--durations-min=5"]
@@ -41,7 +42,7 @@ def run_tests(unit: bool = False, only: str = "") -> int:
 )
 def run_faults(full: bool = False, only: str = "", json: bool = False) -> int:
     """Inject every fault of the fault table with real parts, and count what held."""
-    table_ = _tests() / "system" / "test_fault_table.py"
+    table_ = _tests_to_run() / "system" / "test_fault_table.py"
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "LAB_FAULT_RESULTS": folder}
         env |= {"LAB_FAULTS": "full"} if full else {}
@@ -67,11 +68,19 @@ def _counts(rows: list[dict[str, Any]]) -> str:
     return table([[str(cell).replace("\n", " ") for cell in row] for row in cells], header=header)
 
 
-def _tests() -> Path:
+def _tests_to_run() -> Path:
+    """The folder of the tests, and what they need to run."""
     try:
-        return resource("tests")
+        folder = resource("tests")
     except FileNotFoundError:
         raise UsageError("the tests are in the project's checkout, not in the package") from None
+    install.ensure("dev", Progress())
+    if importlib.util.find_spec("pytest") is None:
+        raise UsageError(
+            f"{sys.executable} has no pytest",
+            hint=f"run ./inv test, or install them: pip install --editable '{folder.parent}[dev]'",
+        )
+    return folder
 
 
 @command(

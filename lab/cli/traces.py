@@ -29,7 +29,9 @@ def _context(labs: str) -> api.Context:
          to="perfetto, chrome or csv")  # fmt: skip
 def trace_export(run: str, to: str = "perfetto", out: str = "", labs: str = "labs.yaml") -> None:
     """Write a run's timeline for another program. RUN: a folder, an id, latest, a lab's name."""
-    path = api.trace_export(_context(labs), run, to, Path(out) if out else None)
+    context = _context(labs)
+    with context.progress.stage("timeline"):
+        path = api.trace_export(context, run, to, Path(out) if out else None)
     print(path)
     if to == "perfetto":
         say("open it with https://ui.perfetto.dev (it stays in the browser)")
@@ -38,13 +40,18 @@ def trace_export(run: str, to: str = "perfetto", out: str = "", labs: str = "lab
 @command("trace.report", words=("run",), optional=("run",), labs=_LABS, out=_OUT)
 def trace_report(run: str, out: str = "", labs: str = "labs.yaml") -> None:
     """Write a run's report: one HTML page with the timeline, figures and consoles."""
-    print(api.trace_report(_context(labs), run, Path(out) if out else None))
+    context = _context(labs)
+    with context.progress.stage("report"):
+        path = api.trace_report(context, run, Path(out) if out else None)
+    print(path)
 
 
 @command("trace.stats", words=("run",), optional=("run",), labs=_LABS, json=_JSON)
 def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
     """When a run's tasks really ran, and what kept them waiting. Times are milliseconds."""
-    found = api.trace_stats(_context(labs), run)
+    context = _context(labs)
+    with context.progress.stage("figures"):
+        found = api.trace_stats(context, run)
     if json:
         print_json(found)
         return
@@ -58,7 +65,9 @@ def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
 @command("trace.diff", words=("one", "other"), labs=_LABS, json=_JSON)
 def trace_diff(one: str, other: str, labs: str = "labs.yaml", json: bool = False) -> int:
     """Where two runs part, and how their figures differ; exit status 1 if they are not alike."""
-    found = api.trace_diff(_context(labs), one, other)
+    context = _context(labs)
+    with context.progress.stage("comparison"):
+        found = api.trace_diff(context, one, other)
     if json:
         print_json(found)
     else:

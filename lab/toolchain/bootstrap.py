@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 from lab.errors import ToolchainError
 from lab.model import Completed
+from lab.progress import current
 from lab.toolchain import recipe
+from lab.toolchain.growth import Growth
 from lab.util import debian, process
 from lab.util.terminal import escape_lines
 
@@ -59,8 +61,9 @@ def command(target: Path, address: str | None, names: Sequence[str]) -> list[str
     return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
 
 
-def run(target: Path, address: str | None, lock: int, names: Sequence[str]) -> None:
-    """Run mmdebstrap for a folder or a tarball with the packages ``names``.
+def run(target: Path, address: str | None, lock: int, names: Sequence[str], size: int = 0) -> None:
+    """Run mmdebstrap for a folder or a tarball with the packages ``names``, ``size`` bytes of
+    them or so.
 
     It holds the lock too: should we be killed, nobody sweeps under it.
 
@@ -70,11 +73,17 @@ def run(target: Path, address: str | None, lock: int, names: Sequence[str]) -> N
     """
     line = command(target, address, names)
     try:
-        done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
+        with current().looking(_look(target, size)):
+            done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
     except process.TimedOut as late:
         done = late.completed
     if done.returncode:
         raise _failed(line, done)
+
+
+def _look(target: Path, size: int) -> Callable[[], str]:
+    """Says how far mmdebstrap is. A tarball is written at the end, of a tree that is elsewhere."""
+    return (lambda: "a base of Debian") if target.suffix else Growth(target, size)
 
 
 def _failed(line: list[str], done: Completed) -> ToolchainError:

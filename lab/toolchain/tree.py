@@ -77,13 +77,15 @@ class _Maker:
     def make(self, locked: Sequence[Pin], strict: bool, older: Older) -> Tree:
         if locked:
             with contextlib.suppress(bootstrap.GoneError), self._folder() as work:
-                self._bootstrap(work, [f"{pin.name}={pin.version}" for pin in locked])
+                names = [f"{pin.name}={pin.version}" for pin in locked]
+                self._bootstrap(work, names, sum(pin.size for pin in locked))
                 return self._keep(work, locked)
             self.progress("toolchain: the archive has other versions than the lock")
             if strict and (drifted := shelf.find(self.cache, locked)):
                 return self._instead_of(drifted, locked, strict, older) or drifted
         with self._folder() as work:
-            self._bootstrap(work, [*_NEWEST, *recipe.package_list()])
+            names = [*_NEWEST, *recipe.package_list()]
+            self._bootstrap(work, names, sum(pin.size for pin in locked))
             newest = shelf.read(work)
             assert newest is not None
             shelf.check(locked, newest.pins)
@@ -128,13 +130,13 @@ class _Maker:
         shelf.check(locked, made.pins)
         return shelf.keep(self.cache, work, made.key, locked)
 
-    def _bootstrap(self, work: Path, names: Sequence[str]) -> None:
+    def _bootstrap(self, work: Path, names: Sequence[str], size: int) -> None:
         tree = work / "tree"
         address = debian.archive_of_this_machine()
         which = "the locked" if names[0] != _NEWEST[0] else "the newest"
         what = f"toolchain: unpacking {which} packages of Debian {recipe.SUITE}"
         self.progress(f"{what} (once, about half a minute)")
-        bootstrap.run(tree, address, self.lock, names)
+        bootstrap.run(tree, address, self.lock, names, size)
         debs = sorted((tree / "var/cache/apt/archives").glob("*.deb"))
         self._complete(work, debs, address or "its default archive")
 
