@@ -29,7 +29,7 @@ from lab.util.terminal import escape_lines
 #: For the interpreter's part of the work: on a busy machine a venv takes a while.
 VENV_SECONDS = 600.0
 #: Imported once, so that the first command need not compile them in silence.
-_FIRST = "import invoke.program, rich.live, pydantic, yaml, lab.cli.namespace, lab.config"
+_FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Environment:
 
 
 def main() -> NoReturn:
-    """``FOLDER PYTHON STAMP WORD…``: make the environment, then run Invoke with the words."""
+    """``FOLDER PYTHON STAMP WORD…``: make the environment, then run a task by the words."""
     folder, python, stamp, *words = sys.argv[1:]
     environment = Environment(Path(folder), stamp)
     signals.one_way_to_stop()
@@ -79,8 +79,8 @@ def main() -> NoReturn:
     except OSError as error:
         _end(f"error: {error.strerror}: {error.filename}\n  what to do: make room, or clone "
              "the project where you may write", 3)  # fmt: skip
-    invoke = str(environment.folder / "bin/invoke")
-    os.execv(invoke, [invoke, "--search-root", folder, *words])
+    program = str(environment.folder / "bin/xenlab")
+    os.execv(program, [program, *words])
 
 
 def make(environment: Environment, python: str, progress: Progress) -> None:

@@ -157,7 +157,7 @@ class Terminal:
     def __init__(self, up: World, *words: str) -> None:
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        argv = [sys.executable, "-m", "lab", *words]
         self.process = subprocess.Popen(
             argv, cwd=up.folder, stdin=self.slave, stdout=self.slave, stderr=self.slave,
             start_new_session=True,
