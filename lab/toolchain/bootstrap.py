@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from lab.errors import ToolchainError
 from lab.model import Completed
+from lab.progress import current
 from lab.toolchain import recipe
+from lab.toolchain.growth import Growth
 from lab.util import debian, process
 from lab.util.terminal import escape, escape_lines
 
@@ -72,10 +75,21 @@ def command(
     return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known from the archive's index: where it lies, and how many bytes the packages have.
+
+    ``size`` 0: not known.
+    """
+
+    lists: Path | None = None
+    size: int = 0
+
+
 def run(
-    target: Path, address: str | None, lock: int, names: Sequence[str], lists: Path | None = None
+    target: Path, address: str | None, lock: int, names: Sequence[str], known: Known = Known()
 ) -> None:
-    """Run mmdebstrap for a folder or a tarball; the arguments are those of :func:`command`.
+    """Run mmdebstrap for a folder or a tarball; see :func:`command`.
 
     It holds the lock too: should we be killed, nobody sweeps under it.
 
@@ -83,13 +97,19 @@ def run(
         GoneError: the archive does not have one of them.
         ToolchainError: it failed otherwise.
     """
-    line = command(target, address, names, lists)
+    line = command(target, address, names, known.lists)
     try:
-        done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
+        with current().looking(_look(target, known.size)):
+            done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
     except process.TimedOut as late:
         done = late.completed
     if done.returncode:
         raise failed(line, done)
+
+
+def _look(target: Path, size: int) -> Callable[[], str]:
+    """Says how far mmdebstrap is. A tarball is written at the end, of a tree that is elsewhere."""
+    return (lambda: "a base of Debian") if target.suffix else Growth(target, size)
 
 
 def failed(line: list[str], done: Completed) -> ToolchainError:

@@ -135,7 +135,7 @@ class _Maker:
 
     def _small(self, work: Path, found: Index) -> Tree:
         """A tree to ask with, of a few packages of the archive; it goes with its folder."""
-        bootstrap.run(work / "tree", self.address, self.lock, _ASKING, found.lists)
+        bootstrap.run(work / "tree", self.address, self.lock, _ASKING, bootstrap.Known(found.lists))
         self._complete(work, _archives(work), "the archive, to ask with")
         made = shelf.read(work)
         assert made is not None
@@ -169,10 +169,11 @@ class _Maker:
         return shelf.keep(self.cache, work, made.key, locked)
 
     def _bootstrap(self, work: Path, found: Index, pins: Sequence[Pin]) -> None:
-        total = sum(pin.size for pin in pins) >> 20
-        what = f"toolchain: fetching and unpacking {len(pins)} packages, {total} MB"
+        size = sum(pin.size for pin in pins)
+        what = f"toolchain: fetching and unpacking {len(pins)} packages, {size >> 20} MB"
         self.progress(f"{what} (once, about half a minute)")
-        bootstrap.run(work / "tree", self.address, self.lock, _exactly(pins), found.lists)
+        known = bootstrap.Known(found.lists, size)
+        bootstrap.run(work / "tree", self.address, self.lock, _exactly(pins), known)
         self._complete(work, _archives(work), self.address or "its default archive")
 
     def _complete(self, work: Path, debs: Sequence[Path], source: str) -> None:
