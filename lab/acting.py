@@ -7,15 +7,14 @@ of the machine, so they happen at the same instruction in every run.
 from __future__ import annotations
 
 import math
-import os
 import re
 import shlex
 from collections.abc import Sequence
 
 from lab.dom0.agent import Endless, Result
 from lab.dom0.commands import is_absent, last_words
-from lab.errors import GuestError, ToolstackError, UsageError
-from lab.machine import wires
+from lab.errors import BusyError, GuestError, MachineError, ToolstackError, UsageError
+from lab.machine import talk, wires
 from lab.model import Act, Clock, GuestPlan, Plan, Step
 from lab.prepare import Prepared
 from lab.session import Session
@@ -105,6 +104,8 @@ class Hands:
                     raise UsageError(argv[0])
                 return result
             return await self._session.execute(list(argv), step.within)
+        except BusyError:
+            raise
         except UsageError as error:
             raise GuestError(f"dom0 has no program {quote(argv[0])}") from error
         except Endless as error:
@@ -113,7 +114,7 @@ class Hands:
     async def _type(self, step: Step) -> None:
         text = step.text + (_ENTER if step.enter else "")
         if step.on in ("xen", "dom0"):
-            self._type_below(step.on, text)
+            await self._type_below(step.on, text)
             return
         result = await self._session.execute(["sh", "-c", _TYPE, "sh", step.on, text], self._soon)
         if result.status == 3:
@@ -121,17 +122,12 @@ class Hands:
         if result.status:
             raise GuestError(f"nothing can be typed on {step.on}", tail=last_words(result))
 
-    def _type_below(self, console: str, text: str) -> None:
-        """Type on a serial line of the machine, without waiting until it is read."""
+    async def _type_below(self, console: str, text: str) -> None:
+        """Type on a serial line of the machine."""
         try:
-            fifo = os.open(wires.input_of(self._session.lab.path, console),
-                           os.O_WRONLY | os.O_NONBLOCK)  # fmt: skip
-            try:
-                os.write(fifo, text.encode())
-            finally:
-                os.close(fifo)
-        except OSError as error:
-            raise GuestError(f"nothing can be typed on {console}: {error.strerror}") from error
+            await talk.type_into(wires.input_of(self._session.lab.path, console), text.encode())
+        except MachineError as error:
+            raise GuestError(f"nothing can be typed on {console}: {error.message}") from error
 
     async def _collect(self, step: Step) -> None:
         size = 'test -f "$1" && wc -c <"$1"'

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.rundir import RunDir
-from lab.util import files
+from lab.util import files, reading
 from lab.util.terminal import escape
 
 #: The scenario's events with their virtual times, beside the consoles.
@@ -75,7 +75,7 @@ def keep(run: RunDir, reference: Path) -> None:
         path = run.path / name
         if not path.is_relative_to(run.trace_dir):
             (reference / name).parent.mkdir(parents=True, exist_ok=True)
-            (reference / name).write_bytes(path.read_bytes())
+            (reference / name).write_bytes(reading.data(path, reading.IMAGE))
 
 
 def _difference(one: RunDir, other: RunDir, names: Iterable[str]) -> Difference | None:
@@ -113,7 +113,7 @@ def _lines(path: Path) -> list[str]:
     """A file's lines, harmless to show. If it is no text, rows of bytes."""
     if not path.exists():
         return []
-    raw = path.read_bytes()
+    raw = reading.data(path, reading.IMAGE)
     if path.suffix in (".bin", ".records"):
         return [f"{at:#010x} {raw[at : at + ROW].hex(' ')}" for at in range(0, len(raw), ROW)]
     return [escape(line) for line in raw.split(b"\n")]

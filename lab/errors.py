@@ -61,6 +61,11 @@ class BusyError(UsageError):
     """Somebody else holds the lab; the message names the holder."""
 
 
+class LockError(UsageError):
+    """The packages that are locked are not to be had, or have other bytes: trying again does not
+    help, another ``labs.lock`` does."""
+
+
 class ToolchainError(LabError):
     """The toolchain could not be made or entered, or a program in it could not start."""
 

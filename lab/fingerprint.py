@@ -45,10 +45,15 @@ def key(parts: Mapping[str, str]) -> str:
 
 
 def difference(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """The parts that differ."""
-    return [
-        name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)
-    ]  # fmt: skip
+    """The parts that differ: first what people change, labs.yaml and guests; last the toolchain,
+    of which most others follow."""
+    names = sorted(one.keys() | other.keys(), key=lambda name: (_rank(name), name))
+    return [name for name in names if one.get(name) != other.get(name)]
+
+
+def _rank(part: str) -> int:
+    first = 0 if part == "labs.yaml" else 1 if part.startswith("guest ") else 2
+    return 3 if part == "toolchain" else first
 
 
 def _plain(command: Sequence[str]) -> list[str]:

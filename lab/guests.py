@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 from lab.dom0 import xl
-from lab.dom0.agent import Dom0
+from lab.dom0.agent import TURN, Dom0
 from lab.images import elf
 from lab.model import GuestImage, GuestPlan
+from lab.rundir import LabDir
+from lab.util import reading, turns
 
 #: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
 TRACE, DOORBELL = "lab_trace", "lab_doorbell"
+
+
+@contextlib.asynccontextmanager
+async def alone(lab: LabDir, guest: str) -> AsyncIterator[None]:
+    """While the block is executed nobody else replaces the domain of this guest.
+
+    Whoever needs dom0's agent too takes this turn first, so that no two wait for each other.
+
+    Raises:
+        BusyError: others replaced it for a long time; names who does.
+    """
+    turn = await turns.take(lab.path / f"create-{guest}.lock", f"guest {guest}", TURN)
+    try:
+        yield
+    finally:
+        turn.end()
 
 
 async def replace(
@@ -32,9 +51,9 @@ async def replace(
 
 
 def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
-    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
+    files = {"bin": reading.data(image.kernel.path, reading.IMAGE), "cfg": guest.config.encode()}
     if image.ramdisk:
-        files["ramdisk"] = image.ramdisk.path.read_bytes()
+        files["ramdisk"] = reading.data(image.ramdisk.path, reading.IMAGE)
     if lines := _symbols(guest, image):
         files["symbols"] = lines.encode()
     return files
@@ -46,7 +65,7 @@ def _symbols(guest: GuestPlan, image: GuestImage) -> str:
         return ""
     wanted = [TRACE, DOORBELL] if guest.spec.trace else [DOORBELL]
     try:
-        found = elf.objects(image.elf.path.read_bytes(), wanted)
+        found = elf.objects(reading.data(image.elf.path, reading.IMAGE), wanted)
     except ValueError:
         found = {}  # no program of ours; it runs without
     return "".join(f"{name} {address:#x} {size}\n" for name, (address, size) in found.items())

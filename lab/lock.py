@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lab.errors import ImageError
-from lab.util import files
+from lab.util import debian, files, reading
 from lab.util.resources import resource
 
 FORMAT = 1
@@ -76,6 +77,11 @@ class Lock:
         archives = {name: digest_of(pins) for name, pins in self.archives.items()}
         return files.sha256_json([digest_of(self.toolchain), archives])
 
+    @property
+    def packages(self) -> int:
+        """How many package files are pinned."""
+        return len(self.toolchain) + sum(map(len, self.archives.values()))
+
     def of(self, suite: str, arch: str, names: Collection[str] = ()) -> tuple[Pin, ...]:
         """The pins of an archive; with ``names`` only those."""
         pins = self.archives.get(f"{suite}/{arch}", ())
@@ -118,7 +124,7 @@ def load(path: Path) -> Lock:
         ImageError: it is not there or not a lock.
     """
     try:
-        data = json.loads(path.read_text())
+        data = reading.json_file(path)
         if data["format"] != FORMAT:
             raise ValueError(f"its format is {data['format']}, not {FORMAT}")
         archives = {name: pins_of(found) for name, found in data["archives"].items()}
@@ -197,13 +203,22 @@ CONTRADICTED_HINT = (
 )
 
 
+#: So many packages that drifted are named in an error.
+FEW = 4
+
+
 def refused(drifts: Sequence[Drift]) -> str:
     """The words of an error about drift where none is allowed."""
-    return "the archive has other versions than the lock: " + "; ".join(map(str, drifts))
+    some = "; ".join(map(str, drifts[:FEW]))
+    more = f"; and {len(drifts) - FEW} more" if len(drifts) > FEW else ""
+    return f"the archive has other versions than the lock: {some}{more}"
 
 
 #: What to do about that.
-REFUSED_HINT = "run without --locked (LAB_LOCKED), or move the lock: ./inv image.lock --update"
+REFUSED_HINT = (
+    "move the lock and commit it: ./inv image.lock --update; or use a cache (LAB_CACHE) that has "
+    "the locked packages; or run without --locked (LAB_LOCKED), then the images are compared"
+)
 
 
 def changes(before: Lock, after: Lock) -> Iterator[str]:
@@ -221,6 +236,15 @@ def digest_of(pins: Sequence[Pin]) -> str:
     """Identity of some pins, in whatever order."""
     lines = sorted("\t".join(map(str, vars(pin).values())) for pin in pins)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def pins_of_uris(text: str) -> list[Pin]:
+    """The packages in what ``apt-get --print-uris`` printed, under ``Acquire::ForceHash``."""
+    found = []
+    for file, size, sha in debian.uris(text):
+        name, version, arch = unquote(file).removesuffix(".deb").split("_")
+        found.append(Pin(name, version, arch, sha, size, file))
+    return found
 
 
 def toolchain_key(pins: Sequence[Pin]) -> str:

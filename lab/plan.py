@@ -37,6 +37,8 @@ DOM0_QUICK = (
 #: dom0's CPUs unless told otherwise. A second one doubles its boot (the two wait for each other
 #: through the emulator) and leaves the guests less of the machine.
 DOM0_VCPUS = 1
+#: What a guest's description says of labs.yaml, not of the guest.
+NOT_PLANNED = ("refused", "places")
 #: Where the session puts a guest's files in dom0.
 GUEST_FOLDER = "/lab/guests"
 
@@ -142,7 +144,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
+        fields = [one for one in dataclasses.fields(value) if one.name not in NOT_PLANNED]
         return {field.name: _plain(getattr(value, field.name)) for field in fields}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab import supplies
-from lab.images import deb, devicetree, dom0, freertos, hypervisor, sources, xen
+from lab.images import deb, devicetree, dom0, freertos, guest_check, hypervisor, sources, xen
 from lab.images.pinned import Question
 from lab.lock import Lock, State
 from lab.model import (
@@ -102,7 +102,12 @@ class Workshop:
         ]
 
     def guests(self, wanted: Sequence[GuestSpec]) -> dict[str, GuestImage]:
-        """The guests' binaries, by name."""
+        """The guests' binaries, by name.
+
+        Raises:
+            GuestError: one does not build.
+            UsageError: what there is of one cannot be started, as its place in labs.yaml has it.
+        """
         if not wanted:
             return {}
         sources = self._sources()
@@ -111,6 +116,7 @@ class Workshop:
             for guest in wanted:
                 stage.note(guest.name)
                 built[guest.name] = freertos.build(self.store, self.toolchain, guest, sources)
+                guest_check.check(guest, built[guest.name])
             stage.note(", ".join(built))
         return built
 

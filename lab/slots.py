@@ -23,7 +23,7 @@ from lab import rundir
 from lab.errors import BusyError
 from lab.model import Door, ProgramRecord
 from lab.toolchain.program import HostProgram
-from lab.util import files, process, waiting
+from lab.util import files, process, reading, waiting
 from lab.util.deadline import Deadline
 
 #: The share of this machine's memory that labs may have together.
@@ -136,7 +136,7 @@ def _take(wanted: Room, what: str, *, waits: bool = False) -> Path:
 
 def _read(path: Path) -> Slot | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        data = json.loads(path.read_text())
+        data = reading.json_file(path)
         slot = Slot(path, **data)
         return replace(slot, room=Room(**data["room"]))
     return None

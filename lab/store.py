@@ -20,7 +20,7 @@ from typing import Any
 
 from lab.errors import ImageError
 from lab.model import Image
-from lab.util import files
+from lab.util import files, reading
 
 #: Raised when the layout of entries changes, so that old ones are not read.
 FORMAT = 1
@@ -82,7 +82,7 @@ class Store:
         key = entry_key(kind, inputs)
         folder = self.root / kind / key
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
+            manifest = reading.json_file(folder / "manifest.json")
             entry = Entry(kind, key, folder / "files", manifest["inputs"], manifest["outputs"])
         except FileNotFoundError:
             return None
@@ -120,7 +120,7 @@ class Store:
         """Every entry, by kind and key."""
         for manifest in sorted(self.root.glob("*/[0-9a-f]*/manifest.json")):
             with contextlib.suppress(ValueError, KeyError, OSError):
-                data = json.loads(manifest.read_text())
+                data = reading.json_file(manifest)
                 folder = manifest.parent
                 yield Entry(
                     folder.parent.name, folder.name, folder / "files",

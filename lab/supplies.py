@@ -1,6 +1,6 @@
 """What labs are made of, under a lock: the toolchain, and packages from Debian's archive.
 
-What is not as the lock says is told once in full, and kept for the manifest.
+What is not as the lock says is kept: for one line, and for the manifest.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import lock
-from lab.errors import ToolchainError
+from lab.errors import LockError
 from lab.images import archive, hypervisor, pinned
 from lab.images.apt import SOURCE
 from lab.images.archive import Resolution
@@ -39,9 +39,6 @@ KERNEL = Question("trixie", SOURCE, ("micropython",))
 TOOLCHAIN = Question(
     recipe.SUITE, recipe.ARCHITECTURE, ("?essential", *recipe.package_list())
 )  # fmt: skip
-
-#: So many packages that drifted are named again by every command.
-FEW = 12
 
 
 def xen(version: str) -> Question:
@@ -76,7 +73,8 @@ class Supplies:
         """The toolchain, made on first use.
 
         Raises:
-            ToolchainError: it cannot be had, or is not the locked one and must be.
+            ToolchainError: it cannot be had.
+            LockError: it is not the locked one and must be.
         """
         if self._toolchain is None:
             self._check()
@@ -87,7 +85,7 @@ class Supplies:
                 made = open_toolchain(
                     self._door or "auto", cache=self._cache, progress=told, wanted=wanted
                 )
-            self._note("toolchain", self._drift_of(made))
+            self._drift += self._drift_of(made)
             self._toolchain = made
         return self._toolchain
 
@@ -103,7 +101,7 @@ class Supplies:
                 pins = locked(self.lock, question)
                 settled = pinned.settle(toolchain, self._cache, question, pins, self._rules)
                 stage.note(f"{len(settled.resolution.pins)}")
-            self._note(f"{question.suite}/{question.arch}", settled.drift)
+            self._drift += settled.drift
             self._settled[question] = settled
         return self._settled[question].resolution
 
@@ -166,22 +164,8 @@ class Supplies:
             return ()
         found = lock.drift_of_versions(pins, versions, recipe.ARCHITECTURE)
         if found and self._rules.strict:
-            raise ToolchainError(lock.refused(found), hint=lock.REFUSED_HINT)
+            raise LockError(lock.refused(found), hint=lock.REFUSED_HINT)
         return found
-
-    def _note(self, where: str, drift: Sequence[Drift]) -> None:
-        """Keep and tell what drifted: a line each, and when there are many, only once."""
-        self._drift += drift
-        if not drift:
-            return
-        told = self._cache / "told" / files.sha256_json([where, [vars(one) for one in drift]])
-        if len(drift) > FEW and told.exists():
-            words = f"{where}: {len(drift)} packages are not the locked ones"
-            self._progress.say(f"{words}; ./inv image.lock names them, and so do manifests")
-            return
-        for one in drift:
-            self._progress.say(f"drifted: {one} ({where})")
-        files.write_atomic(told, "")
 
 
 def locked(pins: Lock, question: Question) -> tuple[Pin, ...]:

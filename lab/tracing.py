@@ -22,7 +22,7 @@ from lab.dom0.agent import Dom0
 from lab.machine.merge import dom0_began
 from lab.model import Lab
 from lab.rundir import RunDir
-from lab.util import files
+from lab.util import files, reading
 
 RECORD = 16
 #: TRC_LOST_RECORDS.
@@ -50,7 +50,7 @@ def conclude(run: RunDir) -> None:
     """Write the JSON files about a run's traces. Does nothing without traces."""
     log_file = run.trace_dir / "log"
     with contextlib.suppress(OSError):
-        with log_file.open("rb") as file:
+        with reading.binary(log_file) as file:
             text = file.read(LARGEST_LOG).decode("ascii", "replace")
         log = tracing.parse(text)
         for path in sorted(run.trace_dir.glob("*.records")):
@@ -138,7 +138,7 @@ def _xen(run: RunDir, log: tracing.Log) -> dict[str, Any]:
 def _lost_of(path: Path) -> int:
     if not path.stat().st_size:  # it has nothing that could be mapped
         return 0
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with reading.binary(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return count_lost(data)
 
 
@@ -169,6 +169,6 @@ def _write(run: RunDir, name: str, data: dict[str, Any]) -> None:
 
 def _read(run: RunDir, name: str) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        data = json.loads((run.trace_dir / f"{name}.json").read_text())
+        data = reading.json_file(run.trace_dir / f"{name}.json")
         return data if isinstance(data, dict) else {}
     return {}

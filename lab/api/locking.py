@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import lock
 from lab.api.context import Context, clean
 from lab.api.starting import make_plan
-from lab.errors import ImageError, ToolchainError
+from lab.errors import ImageError, LockError, ToolchainError
 from lab.lock import Lock
 from lab.model import GuestSpec
 from lab.prepare import Workshop
@@ -62,7 +62,10 @@ def update_lock(context: Context) -> Locked:
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     pins = replace(pins, snapshot=before.snapshot if same else now)
     images = built(context, Workshop(context.door, context.progress, pins, strict=True))
-    after = replace(pins, images=images)
+    # Published runs stay until they are published anew: they may have come to the same.
+    known = context.labs().labs
+    runs = {name: found for name, found in before.runs.items() if name in known}
+    after = replace(pins, images=images, runs=runs)
     file = context.file.absolute().parent / lock.NAME
     files.write_atomic(file, lock.dump(after))
     return _compared(file, after, tuple(lock.changes(before, after)))
@@ -104,12 +107,11 @@ def _any(context: Context, before: Lock) -> Workshop:
     workshop = Workshop(context.door, context.progress, before)
     try:
         _ = workshop.toolchain
-    except ToolchainError as error:
+    except (LockError, ToolchainError) as error:
         context.progress.say(error.message)
         workshop = Workshop(context.door, context.progress, Lock())
     return workshop
 
 
 def _compared(file: Path, pins: Lock, changes: tuple[str, ...]) -> Locked:
-    packages = sum(map(len, (pins.toolchain, *pins.archives.values())))
-    return Locked(file, pins.digest, packages, len(pins.images), changes)
+    return Locked(file, pins.digest, pins.packages, len(pins.images), changes)

@@ -18,6 +18,7 @@ from lab.prepare import Prepared
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.slots import Room
+from lab.util import signals
 
 #: Seconds that a lab waits for room on this machine.
 WAIT = 600.0
@@ -117,7 +118,9 @@ def _claim(
         if numbered and own in known:
             continue
         try:
-            lock = stack.enter_context(live.claimed(context.lab_dir(own), own, owner))
+            lock = stack.enter_context(
+                live.claimed(context.lab_dir(own), own, owner, context.progress)
+            )
         except BusyError:
             if not numbered:
                 raise
@@ -145,7 +148,7 @@ def _boot(
     stack.enter_context(lifecycle.starting(plan, prepared, folder, run, kept=False))
     runner = stack.enter_context(asyncio.Runner())
     try:
-        runner.run(boot())
+        signals.run_in(runner, boot())
     except LabError as error:
         error.run = run.path
         raise

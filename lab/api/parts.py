@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab import config
+from lab.api import drifted
 from lab.api.context import Context, clean
 from lab.model import GuestImage, Image, ToolchainInfo
 from lab.store import Store, cache_root, describe
@@ -22,7 +23,10 @@ def guest_build(context: Context, name: str) -> GuestImage:
     """
     clean(context)
     spec = config.find_guest(context.labs(), name)
-    return context.workshop().guests([spec])[name]
+    workshop = context.workshop()
+    built = workshop.guests([spec])[name]
+    drifted.tell(context, workshop)
+    return built
 
 
 def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[str, Image]]:
@@ -37,9 +41,12 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
     clean(context)
     workshop = context.workshop()
     if hypervisor is None:
-        return [(image.kind, image) for image in workshop.base_images()]
-    spec = config.find_hypervisor(context.labs(), hypervisor)
-    return list(workshop.hypervisor(spec).items())
+        built = [(image.kind, image) for image in workshop.base_images()]
+    else:
+        spec = config.find_hypervisor(context.labs(), hypervisor)
+        built = list(workshop.hypervisor(spec).items())
+    drifted.tell(context, workshop)
+    return built
 
 
 def image_list() -> list[dict[str, Any]]:
@@ -51,11 +58,13 @@ def toolchain_build(context: Context) -> ToolchainInfo:
     """Make or find the toolchain.
 
     Raises:
-        ToolchainError: it cannot be had, or is not the locked one and must be.
+        ToolchainError: it cannot be had.
+        LockError: it is not the locked one and must be.
     """
     clean(context)
     workshop = context.workshop()
     info = workshop.toolchain.info()
+    drifted.tell(context, workshop)
     state = workshop.supplies.state
     return replace(info, lock=state.digest, drift=tuple(map(str, state.drift)))
 

@@ -11,6 +11,7 @@ from lab import api
 from lab.cli.glue import say
 from lab.model import Domain
 from lab.util import ci
+from lab.util.resources import as_called
 from lab.util.terminal import table
 
 
@@ -22,6 +23,39 @@ def show_domains(domains: Sequence[Domain]) -> None:
             for one in domains
         ]
         print(table(rows, header=["Name", "ID", "Mem", "VCPUs", "State", "Time(s)"]), flush=True)
+
+
+def state_word(one: api.Status) -> str:
+    """How far a lab is, in a word: ``running``, ``starting``, ``off``."""
+    return "running" if one.running else "starting" if one.preparing else str(one.state)
+
+
+def show_statuses(found: Sequence[api.Status]) -> None:
+    """What labs do now, on standard output."""
+    for one in found:
+        words = [f"lab {one.name}: {state_word(one)}"]
+        words += [f"for {one.uptime:.0f} s"] if one.running else []
+        words += [f"by {one.preparing}"] if one.preparing else []
+        print(as_called(" ".join(words) + (f"; run {short(one.run)}" if one.run else "")))
+        if one.elsewhere:
+            print(f"  in another session of yours, whose labs live in {one.where}")
+        elif one.where:
+            print(f"  of the labs.yaml in {one.where}")
+        if one.reach:
+            print(as_called(f"  to reach it: {one.reach}"))
+        if one.problem:
+            print(as_called(f"  {one.problem}"))
+        show_domains(one.domains)
+    sys.stdout.flush()
+
+
+def show_stopped(found: Sequence[api.Status]) -> None:
+    """The labs that were stopped, and whom that interrupted."""
+    for one in found:
+        if one.interrupted:
+            say(f"interrupted {one.interrupted}")
+        ran = f" (it was up for {one.uptime:.0f} s)" if one.uptime else ""
+        say(f"stopped lab {one.name}{ran}" + (f"; its logs: {short(one.run)}" if one.run else ""))
 
 
 def show_up(result: api.Up) -> None:

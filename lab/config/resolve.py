@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, matrix, remembered, scenario, sched, schema, tracing
+from lab.config import fit, given, matrix, remembered, scenario, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
 from lab.images import kernel_tree
+from lab.util import reading
 from lab.util.terminal import quote
 
 Program = model.FreeRtosApp | model.Project | model.Prebuilt
@@ -44,8 +45,13 @@ class _Paths:
         self._source = source
         self._base = source.file.absolute().parent
 
-    def file(self, loc: Loc, text: str) -> Path:
-        return self._there(loc, text, folder=False)
+    def named(self, text: str) -> Path:
+        """A file that need not be there: only the guest concerned is refused then."""
+        self._source.looked.append((text, False))
+        return remembered.look(self._base, text, folder=False)[0]
+
+    def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
+        return self._there(loc, text, folder=False, most=most)
 
     def folder(self, loc: Loc, text: str) -> Path:
         return self._there(loc, text, folder=True)
@@ -55,13 +61,16 @@ class _Paths:
         self._source.looked += [(f"{text}/{name}", False) for name in kernel_tree.FILES]
         return self._there(loc, text, folder=True, kernel=True)
 
-    def _there(self, loc: Loc, text: str, *, folder: bool, kernel: bool = False) -> Path:
+    def _there(
+        self, loc: Loc, text: str, *, folder: bool, kernel: bool = False, most: int = reading.IMAGE
+    ) -> Path:
         self._source.looked.append((text, folder))
-        path, wrong = remembered.look(self._base, text, folder=folder)
+        path, wrong = remembered.look(self._base, text, folder=folder, most=most)
         if kernel and not wrong and (why := kernel_tree.lacks(path)):
             wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
         if wrong:
-            self._source.add(loc, f"{quote(str(loc[-1]))}: {wrong}")
+            key = next(word for word in reversed(loc) if isinstance(word, str))
+            self._source.add(loc, f"{quote(key)}: {wrong}")
         return path
 
     def below(self, loc: Loc, folder: Path, text: str) -> Path:
@@ -93,7 +102,8 @@ def _hypervisor(
         origin=shape.origin,
         source=paths.folder((*at, "source"), shape.source) if shape.source else None,
         kconfig=tuple(
-            paths.file((*at, "kconfig", i), text) for i, text in enumerate(shape.kconfig)
+            paths.file((*at, "kconfig", i), text, reading.TEXT)
+            for i, text in enumerate(shape.kconfig)
         ),
         args=shape.args,
     )
@@ -113,6 +123,8 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         scheduler=_share(shape.scheduler),
         trace=tracing.ring(source, at, shape),
         may_crash=shape.may_crash,
+        refused=given.refusals(source, at, shape),
+        places=given.places(source, at, shape),
     )
 
 
@@ -165,8 +177,8 @@ def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> mo
     if not shape.kernel:
         source.add(at, "a guest wants one of 'freertos', 'project' or 'kernel'")
     return model.Prebuilt(
-        kernel=paths.file((*at, "kernel"), shape.kernel) if shape.kernel else Path("/"),
-        ramdisk=paths.file((*at, "ramdisk"), shape.ramdisk) if shape.ramdisk else None,
+        kernel=paths.named(shape.kernel) if shape.kernel else Path("/"),
+        ramdisk=paths.named(shape.ramdisk) if shape.ramdisk else None,
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lab.config import units
 from lab.config.sched import PARAMETERS
 from lab.config.source import Loc, Source
+from lab.util import noshell
 from lab.util.terminal import quote
 
 
@@ -32,6 +33,8 @@ def _one_or_more(value: Any) -> Any:
 
 
 def _argv(value: Any) -> Any:
+    if isinstance(value, list):
+        noshell.check([word for word in value if isinstance(word, str)])
     return units.argv(value) if isinstance(value, str) else value
 
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from lab.errors import ConfigError
+from lab.model import Place
 from lab.util.terminal import escape, quote
 
 MAX_DEPTH = 16
@@ -57,9 +58,14 @@ class Source:
 
     def line(self, loc: Loc) -> int:
         """The line in which the value at ``loc`` begins; that of the nearest place above."""
+        return self.place(loc).line
+
+    def place(self, loc: Loc) -> Place:
+        """Where the value at ``loc`` begins; that of the nearest place above."""
         while loc and loc not in self._values:
             loc = loc[:-1]
-        return self._values.get(loc, Mark()).line
+        mark = self._values.get(loc, Mark())
+        return Place(self.file.absolute(), mark.line, mark.column)
 
     def check(self) -> None:
         """Raise all problems found so far, in the file's order, as one error."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Callable, Iterable
 
+from lab.util import noshell
 from lab.util.terminal import quote
 
 SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -128,10 +128,7 @@ def ascii_line(text: str) -> str:
 
 def argv(text: str) -> list[str]:
     """A command line as arguments, by the shell's rules for quotes; no shell ever sees it."""
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"{quote(text)}: {str(error).lower()}") from None
+    return noshell.split(text)
 
 
 def path(text: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import Dom0Error, UsageError
+from lab.util import reading, sockets, turns
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
@@ -28,6 +29,8 @@ LARGEST_ANSWER = 24 << 20
 PIECE = 48 << 10
 #: Seconds in which the agent answers a simple question.
 ANSWER = 10.0
+#: Seconds that something without a limit of its own waits for its turn at the agent.
+TURN = 300.0
 #: Seconds that a file may take on its way, and bytes a second that it makes at least.
 TRANSFER, SLOWEST = 30.0, 256 << 10
 #: The agent has no event for a program's end: it is asked, at first quickly, then less often.
@@ -66,9 +69,15 @@ class Dom0(Protocol):
 class Agent:
     """A synchronised connection to the agent."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        turn: turns.Turn | None = None,
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._turn = turn
 
     async def synchronise(self, within: float = ANSWER) -> None:
         """Wait until the agent answers this very question (guest-sync-delimited).
@@ -194,31 +203,48 @@ class Agent:
 
     async def _answer(self) -> dict[str, Any]:
         line = await self._reader.readuntil(b"\n")
-        answer = json.loads(line)
+        answer = reading.parse_json(line)
         if not isinstance(answer, dict):
             raise ValueError("not an object")
         return answer
 
     async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        """End the connection; the next one may have the agent."""
+        try:
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+        finally:
+            if self._turn:
+                self._turn.end()
+
+    aclose = close
 
 
-async def reach(socket: Path) -> Agent:
+async def reach(socket: Path, patience: float = TURN) -> Agent:
     """A connection that is not synchronised yet: nothing was asked.
 
+    The agent has one at a time: this waits for its turn, ``patience`` seconds at most.
+
     Raises:
+        BusyError: others had it for so long; names who has it.
         Dom0Error: nobody listens on ``socket``.
     """
+    turn = None
     try:
-        reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST_ANSWER)
-    except OSError as error:
-        raise Dom0Error(
-            f"dom0's agent cannot be reached: {error.strerror}",
-            hint="lab.status says whether the lab still runs",
-        ) from error
-    return Agent(reader, writer)
+        turn = await turns.take(turns.of(socket), "dom0's agent", patience)
+        found = await sockets.connect(socket, ANSWER)
+        reader, writer = await asyncio.open_unix_connection(sock=found, limit=LARGEST_ANSWER)
+    except BaseException as error:
+        if turn:
+            turn.end()
+        if isinstance(error, OSError):
+            raise Dom0Error(
+                f"dom0's agent cannot be reached: {error.strerror or error}",
+                hint="lab.status says whether the lab still runs",
+            ) from error
+        raise
+    return Agent(reader, writer, turn)
 
 
 @contextlib.asynccontextmanager
@@ -226,6 +252,7 @@ async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent
     """A synchronised connection; a second one waits until the first is closed.
 
     Raises:
+        BusyError: others had it for too long.
         Dom0Error: the agent does not answer within ``within`` seconds.
     """
     agent = await reach(socket)
@@ -243,7 +270,7 @@ def _explained(what: str, within: float) -> Any:
     except TimeoutError as error:
         raise Dom0Error(
             f"dom0's agent: no end of {what} within {within:g} s",
-            hint="another command may be using it; or look at its console: lab.logs NAME --on dom0",
+            hint="look at dom0's console: lab.logs NAME --on dom0",
         ) from error
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise Dom0Error(f"dom0 went away during {what}") from error

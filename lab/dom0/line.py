@@ -36,13 +36,15 @@ class Line:
         """
         self._reached = await agent.reach(self._socket)
 
-    async def answering(self, within: float) -> Agent:
+    async def answering(self, within: float, patience: float = agent.TURN) -> Agent:
         """The agent, when it answers; the caller closes it.
 
         Raises:
-            Dom0Error: it did not within ``within`` seconds.
+            BusyError: others had it for ``patience`` seconds.
+            Dom0Error: it did not answer within ``within`` seconds.
         """
-        found, self._reached = self._reached or await agent.reach(self._socket), None
+        found, self._reached = self._reached, None
+        found = found or await agent.reach(self._socket, patience)
         try:
             await self._guarded(found.synchronise(within))
         except BaseException:

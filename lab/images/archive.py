@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import glob
 import json
-import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from lab import lock
 from lab.errors import ImageError
 from lab.images.apt import SOURCE, Apt, names_of
 from lab.lock import Pin
 from lab.model import Package, Toolchain
-from lab.util import files
-
-#: A line of --print-uris: address (not kept), file name, size, hash.
-_URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
+from lab.progress import Amount, current
+from lab.util import debian, files, reading
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,8 @@ def resolve(
         apt.update()
         what = f"{names_of(wanted)} of {suite} ({arch})"
         done = apt("install", "--print-uris", *wanted, what=what)
-    pins = [pin for pin in map(_binary_pin, _uris(done.stdout)) if matches(pin.name, keep)]
+    found = lock.pins_of_uris(done.stdout.decode(errors="replace"))
+    pins = [pin for pin in found if matches(pin.name, keep)]
     return remember(cache, question, Resolution(suite, arch, tuple(sorted(pins, key=_order))))
 
 
@@ -119,7 +118,7 @@ def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[P
             f"{version}, the one of the packages that are installed",
             hint="image.lock --update takes newer packages",
         ) from error
-    uris = _uris(done.stdout)
+    uris = debian.uris(done.stdout.decode(errors="replace"))
     found = next(_version(file) for file, _, _ in uris if file.endswith(".dsc"))
     return [Pin(name, found, SOURCE, sha, size, file) for file, size, sha in uris]
 
@@ -181,9 +180,22 @@ def _download(apt: Apt, cache: Path, resolution: Resolution, missing: Sequence[P
         files.remove_tree(left)
     with tempfile.TemporaryDirectory(dir=parent, prefix=mark) as name:
         into = Path(name)
-        _ask(apt, resolution, missing, into)
+        with current().looking(_growth(into, missing)):
+            _ask(apt, resolution, missing, into)
         for pin in missing:
             _keep(cache, pin, _found(into, pin))
+
+
+def _growth(into: Path, missing: Sequence[Pin]) -> Callable[[], str]:
+    """Says how much of the files has come."""
+    amount = Amount(sum(pin.size for pin in missing))
+
+    def look() -> str:
+        files_there = (path for path in into.rglob("*") if path.is_file())
+        done = sum(path.stat().st_size for path in files_there)
+        return f"fetched {amount.words(done)}" if done else "asking the archive"
+
+    return look
 
 
 def _ask(apt: Apt, resolution: Resolution, missing: Sequence[Pin], into: Path) -> None:
@@ -256,7 +268,7 @@ def _held(cache: Path, suite: str, arch: str) -> Any:
 def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
     """What was remembered for a question, if anything."""
     try:
-        return Resolution.from_json(json.loads(_answer(cache, question).read_text())["answer"])
+        return Resolution.from_json(reading.json_file(_answer(cache, question))["answer"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -275,17 +287,6 @@ def forget(cache: Path, question: Mapping[str, Any]) -> None:
 
 def _answer(cache: Path, question: Mapping[str, Any]) -> Path:
     return cache / "apt" / "resolutions" / f"{files.sha256_json(question)}.json"
-
-
-def _uris(output: bytes) -> list[tuple[str, int, str]]:
-    found = _URI_LINE.findall(output.decode(errors="replace"))
-    return [(file, int(size), sha) for file, size, sha in found]
-
-
-def _binary_pin(uri: tuple[str, int, str]) -> Pin:
-    file, size, sha = uri
-    name, version, arch = unquote(file).removesuffix(".deb").split("_")
-    return Pin(name, version, arch, sha, size, file)
 
 
 def _version(dsc: str) -> str:

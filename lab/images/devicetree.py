@@ -9,8 +9,9 @@ every device, and both take time in an emulated machine. What dom0 boots is name
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import fdt
 
@@ -46,15 +47,14 @@ def build(
     initramfs: Image,
 ) -> Image:
     """The packed tree for this machine, with these command lines, booting these files."""
-    inputs = {
-        "recipe": files.sha256_file(Path(__file__)),
-        "toolchain": toolchain.key,
+    booted = {
         "board": list(board_arguments(machine)),
         "xen": xen_args,
         "dom0": dom0_args,
         "kernel": [KERNEL_ADDRESS, kernel.size, kernel.sha256],
         "initramfs": [INITRAMFS_ADDRESS, initramfs.size, initramfs.sha256],
     }
+    made_by = {"recipe": files.sha256_file(Path(__file__)), "toolchain": toolchain.key}
 
     def make(folder: Path) -> None:
         tree = _parsed(_dump(toolchain, machine, folder))
@@ -65,11 +65,19 @@ def build(
             dom0_args,
             (KERNEL_ADDRESS, kernel.size),
             (INITRAMFS_ADDRESS, initramfs.size),
-            seed=hashlib.sha256(files.canonical_json(inputs).encode()).digest(),
+            seed=seed_of(booted),
         )
         (folder / "lab.dtb").write_bytes(tree.to_dtb(version=17))
 
-    return store.make("devicetree", inputs, make).image("lab.dtb")
+    return store.make("devicetree", made_by | booted, make).image("lab.dtb")
+
+
+def seed_of(booted: Mapping[str, Any]) -> bytes:
+    """The 32 bytes of ``rng-seed``: they follow from what is booted, not from who made the tree.
+
+    So two toolchains whose QEMU describes the machine alike make the same tree.
+    """
+    return hashlib.sha256(files.canonical_json(dict(booted)).encode()).digest()
 
 
 def trim(tree: fdt.FDT) -> None:

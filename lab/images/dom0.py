@@ -10,6 +10,7 @@ from lab.errors import ImageError
 from lab.images import deb, initrd, recipes, zimage
 from lab.model import Image, Mount, Package, Toolchain
 from lab.store import Store
+from lab.util import reading
 
 #: ``linux-image-armmp-lpae`` is empty and names the real one, whose name has the version.
 KERNEL_PACKAGE = re.compile(r"linux-image-[0-9].*-armmp-lpae")
@@ -113,7 +114,7 @@ def _assembled(
         [f"{PREFIX}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"],
         mounts=mounts, cwd=WORK,
     )  # fmt: skip
-    made = raw.read_bytes()
+    made = reading.data(raw, reading.IMAGE)
     for path in (source, linked, raw):
         path.unlink()
     return made

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import lock
-from lab.errors import ImageError
+from lab.errors import ImageError, LockError
 from lab.images import archive
 from lab.images.apt import SOURCE
 from lab.images.archive import Resolution
@@ -74,8 +74,9 @@ def settle(
     the files are in the cache.
 
     Raises:
-        ImageError: the archive is out of reach, a package's bytes are not the locked ones, or
-            they drifted and may not; the last two name the packages.
+        ImageError: the archive is out of reach.
+        LockError: a package's bytes are not the locked ones, or they drifted and may not; the
+            packages are named.
     """
     known = remembered(cache, question, locked)
     if known and not (rules.strict and known.drift):
@@ -89,7 +90,7 @@ def settle(
         except ImageError as error:
             if known is None:
                 raise
-            raise ImageError(lock.refused(known.drift), hint=lock.REFUSED_HINT) from error
+            raise LockError(lock.refused(known.drift), hint=lock.REFUSED_HINT) from error
     archive.remember(cache, _key(question, locked), found)
     return Settled(found, _drift(locked, found))
 
@@ -104,7 +105,7 @@ def check(cache: Path, locked: Sequence[Pin]) -> None:
     """What the cache has under the names of these files are these files.
 
     Raises:
-        ImageError: one is another; the package is named.
+        LockError: one is another; the package is named.
     """
     _check(locked, archive.others(cache, locked))
 
@@ -153,7 +154,7 @@ def _ask(
     if _wanted(question, locked) and from_snapshot(toolchain, cache, pinned, rules.snapshot):
         return pinned
     if rules.strict and locked:
-        raise ImageError(lock.refused(gone), hint=lock.REFUSED_HINT)
+        raise LockError(lock.refused(gone), hint=lock.REFUSED_HINT)
     archive.fetch(toolchain, cache, newest)
     return newest
 
@@ -185,4 +186,4 @@ def _drift(locked: Sequence[Pin], found: Resolution) -> tuple[Drift, ...]:
 def _check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
     if wrong := lock.contradiction(locked, found):
         words = lock.contradicted(wrong[0], wrong[1].sha256)
-        raise ImageError(words, hint=lock.CONTRADICTED_HINT)
+        raise LockError(words, hint=lock.CONTRADICTED_HINT)

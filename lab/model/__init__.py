@@ -21,6 +21,7 @@ from lab.model.board import (
     XEN_TRACE_PORT,
 )
 from lab.model.built import GuestImage, Image, Images, Package
+from lab.model.place import Place, Refusal
 from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
 from lab.model.programs import Completed, Mount, Program, ProgramRecord, Toolchain, ToolchainInfo
 from lab.model.scenario import Expectation, Never, Step, Threshold
@@ -76,11 +77,13 @@ __all__ = [
     "Mount",
     "Never",
     "Package",
+    "Place",
     "Plan",
     "Prebuilt",
     "Program",
     "ProgramRecord",
     "Project",
+    "Refusal",
     "Scheduling",
     "State",
     "Step",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.model.place import Place, Refusal
 from lab.model.scenario import Expectation, Never, Step, Threshold
 from lab.model.words import Clock
 
@@ -74,7 +75,9 @@ class GuestSpec:
     """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
 
     ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
-    crash does not fail a run.
+    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
+    right. ``places``: the places of the guest's keys in labs.yaml; for a missing key, the
+    guest's own.
     """
 
     name: str
@@ -86,6 +89,8 @@ class GuestSpec:
     scheduler: Scheduling | None = None
     trace: int = 0
     may_crash: bool = False
+    refused: tuple[Refusal, ...] = field(default=(), compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Protocol
 from lab.machine.lines import Line, LogReader
 from lab.model import Step
 from lab.scenario.words import not_seen
+from lab.util import reading
 from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
@@ -99,7 +100,7 @@ class Silence:
 
     def look(self, at: float) -> bool:
         if _size(self._path) > self._size:
-            with self._path.open("rb") as file:
+            with reading.binary(self._path) as file:
                 file.seek(self._size)
                 said = file.read(1000).lstrip(b"\r\n").split(b"\n")[0].strip(b"\r")
             said_so = f"{self.step.on} was not silent for {self.step.within:g}s; it said"

@@ -21,11 +21,12 @@ from urllib.parse import unquote
 
 from lab import lock as locks
 from lab.errors import ToolchainError
+from lab.progress import current
 from lab.toolchain import docker_base, docker_sweep, recipe, shelf
 from lab.toolchain.docker_client import SILENT_SECONDS, client, engine_errors, not_built
 from lab.toolchain.docker_engine import Engine, RefusedError
 from lab.toolchain.wanted import ANYTHING, Wanted
-from lab.util import debian, files
+from lab.util import debian, files, reading
 from lab.util.deadline import Deadline
 from lab.util.resources import resource
 from lab.util.terminal import escape
@@ -126,7 +127,7 @@ def _check_known(folder: Path, wanted: Wanted) -> None:
     """Before anything is downloaded: what images had of these very versions."""
     for cached in folder.glob("[0-9a-f]*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
-            shelf.check(wanted.locked, shelf.pins(json.loads(cached.read_text())["packages"]))
+            shelf.check(wanted.locked, shelf.pins(reading.json_file(cached)["packages"]))
 
 
 # ---------------------------------------------------------------- the build
@@ -161,6 +162,7 @@ def _build(
 def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progress) -> None:
     """Tell every step; raise with its last lines if one fails."""
     step, tail = "docker build", [""]
+    stage = current()
     for event in events:
         for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
             tail = [*tail[-30:], line]
@@ -170,12 +172,15 @@ def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progres
                 progress(f"docker: step {match[1]} of {match[2]}: {escape(words)}")
             elif line.startswith("lab: "):
                 progress(f"docker: {escape(line[5:], limit=90)}")
+            elif line.strip():
+                stage.note(escape(line.strip(), limit=60))
         if "error" in event:
             code = (event.get("errorDetail") or {}).get("code")
             words = f"exit status {code}" if code else str(event["error"])
             raise not_built(step, [*tail, words])
         if clock.passed():
             raise not_built(step, [*tail, f"took longer than {clock.seconds:g} s"])
+    stage.note("")
 
 
 def _context(wanted: Wanted) -> io.BytesIO:
@@ -211,7 +216,7 @@ def _facts(engine: Engine, identity: str, folder: Path) -> dict[str, Any]:
     """The packages of an image and the engine's ways, read once."""
     cached = folder / f"{identity.rpartition(':')[2][:16]}.json"
     try:
-        found: dict[str, Any] = json.loads(cached.read_text())
+        found: dict[str, Any] = reading.json_file(cached)
     except (OSError, ValueError):
         info = engine.call("GET", "/info", what="describe itself")
         with client(engine) as api:

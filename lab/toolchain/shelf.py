@@ -8,7 +8,6 @@ them any more, ``for-<pins>`` names the tree that is used instead.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lab import lock
-from lab.errors import ToolchainError
+from lab.errors import LockError
 from lab.lock import Pin
 from lab.toolchain import recipe
-from lab.util import files
+from lab.util import files, reading
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def find(cache: Path, locked: Sequence[Pin] = (), *, strict: bool = False) -> Tr
     ``strict``: only with exactly these packages.
 
     Raises:
-        ToolchainError: a tree has a package of the very version that is locked, but with
+        LockError: a tree has a package of the very version that is locked, but with
             other bytes; it is named.
     """
     trees = list(_trees(cache))
@@ -59,11 +58,11 @@ def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
     """Packages that are locked with this version have the locked bytes.
 
     Raises:
-        ToolchainError: one has not; it is named.
+        LockError: one has not; it is named.
     """
     if wrong := lock.contradiction(locked, found):
         words = lock.contradicted(wrong[0], wrong[1].sha256)
-        raise ToolchainError(words, hint=lock.CONTRADICTED_HINT)
+        raise LockError(words, hint=lock.CONTRADICTED_HINT)
 
 
 def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> Tree:
@@ -78,15 +77,26 @@ def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> Tree:
         work.rename(final)
     made = read(final)
     assert made is not None
-    if locked and not _exact(made, locked):
-        files.write_atomic(_note(cache, locked), name)
-    return made
+    return take(cache, made, locked)
+
+
+def take(cache: Path, tree: Tree, locked: Sequence[Pin]) -> Tree:
+    """Use a tree that is on the shelf for a lock, whether or not it is of exactly these packages;
+    returns it."""
+    if locked and not _exact(tree, locked):
+        files.write_atomic(_note(cache, locked), tree.path.parent.name)
+    return tree
+
+
+def with_pins(cache: Path, pins: Sequence[Pin]) -> Tree | None:
+    """The tree of exactly these packages, if it has been made."""
+    return next((tree for tree in _trees(cache) if _exact(tree, pins)), None)
 
 
 def read(folder: Path) -> Tree | None:
     """The tree in a folder, if it is whole."""
     try:
-        data = json.loads((folder / "manifest.json").read_text())
+        data = reading.json_file(folder / "manifest.json")
         return Tree(folder / "tree", data["key"], data["origin"], data["size"], data["packages"])
     except (OSError, ValueError, KeyError):
         return None
@@ -116,7 +126,7 @@ def _trees(cache: Path) -> Iterator[Tree]:
 
 def _instead(cache: Path, locked: Sequence[Pin]) -> Tree | None:
     with contextlib.suppress(OSError):
-        return read(cache / "toolchain" / _note(cache, locked).read_text())
+        return read(cache / "toolchain" / reading.text(_note(cache, locked)))
     return None
 
 

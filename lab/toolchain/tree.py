@@ -21,14 +21,15 @@ from typing import Any
 from urllib.parse import unquote
 
 from lab import lock
-from lab.errors import ToolchainError
+from lab.errors import LockError, ToolchainError
 from lab.lock import Pin
-from lab.toolchain import bootstrap, recipe, shelf
+from lab.toolchain import bootstrap, index, recipe, shelf
+from lab.toolchain.index import Index
 from lab.toolchain.shelf import Tree
-from lab.util import debian, files
+from lab.util import debian, files, reading
 
 Progress = Callable[[str], None]
-#: Files of the locked packages from elsewhere, got with a newer tree; ``None``: not to be had.
+#: Files of the locked packages from elsewhere, got with some other tree; ``None``: there are none.
 Older = Callable[[Tree], Sequence[Path] | None]
 
 #: The tree while it is unpacked (1.7 GB, most of it thrown away again), and its packages.
@@ -46,11 +47,12 @@ def make(
     """The tree of the present recipe for a lock; made now if need be. One maker at a time.
 
     Without pins the newest packages are taken; with pins too, if the archive has no others and
-    ``older`` (asked with the newest tree) cannot get their files either.
+    ``older`` (asked with some other tree) cannot get their files either.
 
     Raises:
-        ToolchainError: it could not be made, a package's bytes are not the locked ones, or the
-            packages drifted though it is ``strict``; nothing is left of the attempt.
+        ToolchainError: it could not be made; nothing is left of the attempt.
+        LockError: a package's bytes are not the locked ones, or the packages drifted though it
+            is ``strict``.
     """
     parent = cache / "toolchain"
     told = "toolchain: another command is making it, waiting for that one"
@@ -59,11 +61,16 @@ def make(
             return tree
         _sweep(parent)
         _check_room(parent)
-        return _Maker(cache, handle, progress).make(locked, strict, older)
+        address = debian.archive_of_this_machine()
+        return _Maker(cache, handle, progress, address).make(locked, strict, older)
 
 
 #: What apt calls the packages that every system has.
 _NEWEST = ("?essential",)
+#: What asking apt's snapshots takes: an apt that knows where they are, and what it needs.
+_ASKING = (
+    "apt", "base-passwd", "ca-certificates", "coreutils", "dash", "debian-archive-keyring",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,33 +80,66 @@ class _Maker:
     cache: Path
     lock: int
     progress: Progress
+    address: str | None
 
     def make(self, locked: Sequence[Pin], strict: bool, older: Older) -> Tree:
-        if locked:
-            with contextlib.suppress(bootstrap.GoneError), self._folder() as work:
-                self._bootstrap(work, [f"{pin.name}={pin.version}" for pin in locked])
-                return self._keep(work, locked)
-            self.progress("toolchain: the archive has other versions than the lock")
-            if strict and (drifted := shelf.find(self.cache, locked)):
-                return self._instead_of(drifted, locked, strict, older) or drifted
+        """The archive is asked first; what is then decided on is fetched once."""
         with self._folder() as work:
-            self._bootstrap(work, [*_NEWEST, *recipe.package_list()])
-            newest = shelf.read(work)
-            assert newest is not None
-            shelf.check(locked, newest.pins)
-            found = self._instead_of(newest, locked, strict, older)
-            return found or self._keep(work, locked)
+            self.progress(f"toolchain: asking the archive for Debian {recipe.SUITE}")
+            found = index.read(work / "index", self.address, self.lock)
+            newest = found.answer([*_NEWEST, *recipe.package_list()])
+            shelf.check(locked, newest)
+            gone = lock.drift(locked, newest) if locked else []
+            if not gone:
+                return self._newest(found, newest, locked, older)
+            with contextlib.suppress(bootstrap.GoneError):  # it may have these as well
+                return self._fetched(found, found.answer(_exactly(locked)), locked)
+            words = f"{len(gone)} of {len(locked)} packages in other versions than the lock"
+            self.progress(f"toolchain: the archive has {words}")
+            if tree := self._elsewhere(found, locked, older):
+                return tree
+            if strict:
+                raise LockError(lock.refused(gone), hint=lock.REFUSED_HINT)
+            return self._newest(found, newest, (), older, instead_of=locked)
 
-    def _instead_of(
-        self, newest: Tree, locked: Sequence[Pin], strict: bool, older: Older
-    ) -> Tree | None:
+    def _newest(
+        self, found: Index, newest: Sequence[Pin], locked: Sequence[Pin], older: Older,
+        *, instead_of: Sequence[Pin] = (),
+    ) -> Tree:  # fmt: skip
+        """The newest; ``locked`` are the same packages. Files of them may be gone all the same."""
+        try:
+            return self._fetched(found, newest, locked or instead_of)
+        except bootstrap.GoneError:
+            if tree := self._elsewhere(found, locked, older):
+                return tree
+            raise
+
+    def _fetched(self, found: Index, pins: Sequence[Pin], locked: Sequence[Pin]) -> Tree:
+        """A tree of exactly these packages of the archive."""
+        if there := shelf.with_pins(self.cache, pins):
+            return shelf.take(self.cache, there, locked)
+        with self._folder() as work:
+            self._bootstrap(work, found, pins)
+            return self._keep(work, locked)
+
+    def _elsewhere(self, found: Index, locked: Sequence[Pin], older: Older) -> Tree | None:
         """The locked tree, if its packages are to be had elsewhere."""
-        gone = lock.drift(locked, newest.pins) if locked else []
-        if gone and (debs := older(newest)):
-            return self._of(debs, newest, locked)
-        if gone and strict:
-            raise ToolchainError(lock.refused(gone), hint=lock.REFUSED_HINT)
+        if not locked:
+            return None
+        self.progress("toolchain: asking apt's snapshots for the locked ones")
+        with self._folder() as work:
+            asking = shelf.find(self.cache) or self._small(work, found)
+            if debs := older(asking):
+                return self._of(debs, asking, locked)
         return None
+
+    def _small(self, work: Path, found: Index) -> Tree:
+        """A tree to ask with, of a few packages of the archive; it goes with its folder."""
+        bootstrap.run(work / "tree", self.address, self.lock, _ASKING, bootstrap.Known(found.lists))
+        self._complete(work, _archives(work), "the archive, to ask with")
+        made = shelf.read(work)
+        assert made is not None
+        return made
 
     def _of(self, debs: Sequence[Path], newest: Tree, locked: Sequence[Pin]) -> Tree:
         """A tree of files that came from elsewhere, where ``newest`` could not be used."""
@@ -109,7 +149,7 @@ class _Maker:
                 _unpack(deb, tree)
             for path in (newest.path / "etc/apt").glob("sources.list*"):
                 if path.is_file():
-                    files.write_atomic(tree / "etc/apt" / path.name, path.read_bytes())
+                    files.write_atomic(tree / "etc/apt" / path.name, reading.data(path))
             self._complete(work, debs, "apt's snapshots")
             return self._keep(work, locked)
 
@@ -128,21 +168,18 @@ class _Maker:
         shelf.check(locked, made.pins)
         return shelf.keep(self.cache, work, made.key, locked)
 
-    def _bootstrap(self, work: Path, names: Sequence[str]) -> None:
-        tree = work / "tree"
-        address = debian.archive_of_this_machine()
-        which = "the locked" if names[0] != _NEWEST[0] else "the newest"
-        what = f"toolchain: unpacking {which} packages of Debian {recipe.SUITE}"
+    def _bootstrap(self, work: Path, found: Index, pins: Sequence[Pin]) -> None:
+        size = sum(pin.size for pin in pins)
+        what = f"toolchain: fetching and unpacking {len(pins)} packages, {size >> 20} MB"
         self.progress(f"{what} (once, about half a minute)")
-        bootstrap.run(tree, address, self.lock, names)
-        debs = sorted((tree / "var/cache/apt/archives").glob("*.deb"))
-        self._complete(work, debs, address or "its default archive")
+        known = bootstrap.Known(found.lists, size)
+        bootstrap.run(work / "tree", self.address, self.lock, _exactly(pins), known)
+        self._complete(work, _archives(work), self.address or "its default archive")
 
     def _complete(self, work: Path, debs: Sequence[Path], source: str) -> None:
         """Leave out, finish, and write the manifest."""
         tree = work / "tree"
         packages = _packages(debs)
-        self.progress(f"toolchain: {len(packages)} packages, leaving out what nobody needs")
         _prune(tree)
         _finish(tree)
         manifest = {
@@ -153,6 +190,16 @@ class _Maker:
             "packages": packages,
         }
         files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
+
+
+def _exactly(pins: Sequence[Pin]) -> list[str]:
+    """These packages, as apt takes them."""
+    return [f"{pin.name}={pin.version}" for pin in pins]
+
+
+def _archives(work: Path) -> list[Path]:
+    """The package files that mmdebstrap left in a tree."""
+    return sorted((work / "tree/var/cache/apt/archives").glob("*.deb"))
 
 
 def _unpack(deb: Path, tree: Path) -> None:
@@ -197,9 +244,9 @@ def _finish(tree: Path) -> None:
             link.symlink_to(target)
     for name in ("passwd", "group"):
         master = tree / "usr/share/base-passwd" / f"{name}.master"
-        files.write_atomic(tree / "etc" / name, master.read_bytes())
+        files.write_atomic(tree / "etc" / name, reading.data(master))
     certificates = sorted((tree / "usr/share/ca-certificates/mozilla").glob("*.crt"))
-    bundle = b"".join(path.read_bytes() for path in certificates)
+    bundle = b"".join(reading.data(path) for path in certificates)
     files.write_atomic(tree / "etc/ssl/certs/ca-certificates.crt", bundle)
     for name in ("etc/resolv.conf", "etc/hosts"):
         (tree / name).unlink(missing_ok=True)

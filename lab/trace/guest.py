@@ -9,7 +9,7 @@ and short, and records that are out of order are dropped and counted.
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from lab.trace.events import MAX_COUNTER
 from lab.trace.spans import Spans, spans, subtract, union
+from lab.util import reading
 from lab.util.terminal import escape
 
 RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
@@ -109,8 +110,9 @@ def load(records: Path, meta: Path, name: str) -> Guest:
         OSError: the records cannot be read.
     """
     described = _described(meta)
-    size = records.stat().st_size
-    raw = np.fromfile(records, RECORD, min(size // RECORD.itemsize, MAX_RECORDS))
+    with reading.binary(records) as file:
+        size = os.fstat(file.fileno()).st_size
+        raw = np.fromfile(file, RECORD, min(size // RECORD.itemsize, MAX_RECORDS))
     damage = "cut off" if size % RECORD.itemsize or described.get("complete") is False else ""
     if size // RECORD.itemsize > MAX_RECORDS:
         damage = f"only the first {MAX_RECORDS} records are read"
@@ -230,9 +232,8 @@ def _tasks(table: Any, records: npt.NDArray[Any]) -> dict[int, Task]:
 
 def _described(meta: Path) -> dict[str, Any]:
     try:
-        with meta.open("rb") as file:
-            found = json.loads(file.read(MAX_META))
-    except (OSError, ValueError, RecursionError):
+        found = reading.json_file(meta, MAX_META)
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -17,7 +17,6 @@ missing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,6 +31,7 @@ from lab.trace import hypervisor as hypervisors
 from lab.trace.events import MAX_COUNTER
 from lab.trace.guest import Guest
 from lab.trace.hypervisor import IDLE, Hypervisor
+from lab.util import reading
 from lab.util.terminal import escape
 
 #: The frequency of QEMU's boards, if no file says it.
@@ -153,9 +153,8 @@ def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
 def describe(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty if there is none or it is damaged."""
     try:
-        with path.open("rb") as file:
-            data = json.loads(file.read(MAX_JSON))
-    except (OSError, ValueError, RecursionError):
+        data = reading.json_file(path, MAX_JSON)
+    except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -213,14 +212,14 @@ def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
     Under the virtual clock they have no time: nothing relates the host's time to the counter.
     """
     try:
-        with path.open("rb") as file:
+        with reading.binary(path) as file:
             raw = file.read(MAX_JSON)
     except OSError:
         return
     for text in raw.splitlines()[:MAX_EVENTS]:
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
+            data = reading.parse_json(text)
+        except ValueError:
             continue
         if isinstance(data, dict):
             yield _happening(data, clock)

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from lab.trace.events import EMPTY, MAX_COUNTER, Events, Kind, Reading
 from lab.trace.order import Order
 from lab.trace.words import LONGEST, Finder, Index, Words
+from lab.util.reading import binary
 
 #: A portion of the file, in words.
 PORTION = 1 << 18
@@ -70,7 +71,7 @@ def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
+    with binary(path) as file:
         yield from read_stream(file, reading or Reading())
 
 

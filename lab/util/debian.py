@@ -9,14 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
-from lab.util import process
+from lab.util import process, reading
 
 #: Transports that also work from inside the toolchain (not ``file:`` and ``cdrom:``).
 _TRANSPORTS = ("http://", "https://")
 #: Of the machine: where etc/ is.
 ROOT = Path("/")
 
+#: A line of apt's --print-uris: address (not kept), file name, size, hash.
+_URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
+#: apt's words for a file that it could not download: address, reason.
+_NOT_FETCHED = re.compile(r"^E: Failed to fetch (\S+) +(.+?)(?: \[IP: .*)?$", re.MULTILINE)
 _PROXY = re.compile(r'^Acquire::(?:https?|ftp)::Proxy(?:::[^ ]+)? "[^"]+";$')
 _ONE_LINE = re.compile(r"^deb[ \t]+(?:\[[^]]*\][ \t]+)?(\S+)[ \t]+(\S+)[ \t]+(.*)$", re.MULTILINE)
 
@@ -44,6 +49,21 @@ def proxies_of_this_machine() -> tuple[str, ...]:
     return tuple(line for line in _lines(["apt-config", "dump"]) if _PROXY.match(line))
 
 
+def uris(text: str) -> list[tuple[str, int, str]]:
+    """What ``apt-get --print-uris`` says of each file: its name, size in bytes, sha256."""
+    return [(file, int(size), sha) for file, size, sha in _URI_LINE.findall(text)]
+
+
+def not_fetched(text: str) -> str:
+    """The first file that apt could not download and why, as it says at its end; else empty.
+
+    ``make_4.4.1-2_amd64.deb: 404  Not Found``.
+    """
+    if match := _NOT_FETCHED.search(text):
+        return f"{unquote(match[1].rpartition('/')[2])}: {' '.join(match[2].split())}"
+    return ""
+
+
 def archive_of_sources(text: str, suite: str | None = None) -> str | None:
     """The address in the text of a sources.list or .sources file (sources.list(5)).
 
@@ -59,7 +79,7 @@ def archive_of_sources(text: str, suite: str | None = None) -> str | None:
 def _archive_in_sources(root: Path) -> str | None:
     """What the sources of a Debian machine say; ``None`` on any other machine."""
     try:
-        release = (root / "etc/os-release").read_text()
+        release = reading.text(root / "etc/os-release")
     except OSError:
         return None
     fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', release, re.MULTILINE))
@@ -67,7 +87,7 @@ def _archive_in_sources(root: Path) -> str | None:
         return None
     folder = root / "etc/apt"
     for path in (folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))):
-        text = path.read_text(errors="replace") if path.is_file() else ""
+        text = reading.text(path, errors="replace") if path.is_file() else ""
         if found := archive_of_sources(text, fields.get("VERSION_CODENAME")):
             return found
     return None

@@ -9,28 +9,39 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import resource
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
+from lab.util import signals
 from lab.util.deadline import Deadline
+from lab.util.terminal import escape
 
 #: A started program that is our child.
 Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
 
+#: A task of ours as it is typed.
+_TASK = re.compile(r"[a-z]+\.(?!py$)[a-z]+")
+
 #: What a program gets of our environment; the rest is given by name.
 KEPT_ENVIRONMENT = (
     "HOME", "PATH", "TMPDIR", "USER", "LOGNAME",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
+
+
+#: For the rest of what a program wrote, when it has ended: what it left running may write on.
+REST_SECONDS = 5.0
 
 
 class TimedOut(Exception):
@@ -67,27 +78,84 @@ def run(
     """
     log.debug("run: %s", shlex.join(argv))
     clock = Deadline(timeout)
-    process = subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=environment(env),
-        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-        stdout=stdout or subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=tuple(keep_fds),
-        start_new_session=True,
-    )
+    process: Child | None = None
     try:
+        with signals.held_back():  # else it might run, and nobody would know of it
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=environment(env),
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=stdout or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=tuple(keep_fds),
+                start_new_session=True,
+            )
         out, err = process.communicate(stdin or None, timeout=timeout)
     except subprocess.TimeoutExpired:
+        assert process
         _end_group(process)
         out, err = process.communicate()
         raise TimedOut(_completed(argv, process, out, err, clock)) from None
     except BaseException:
+        if process:
+            _end_group(process)
+            process.wait()
+        raise
+    return _completed(argv, process, out, err, clock)
+
+
+def follow(
+    argv: Sequence[str],
+    line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 300.0,
+    keep_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a program to its end; ``line`` is called, in another thread, with each line it writes.
+
+    Its standard error is part of its output.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        TimedOut: it ran longer than ``timeout`` seconds; it and its children are gone.
+    """
+    log.debug("follow: %s", shlex.join(argv))
+    clock = Deadline(timeout)
+    process = subprocess.Popen(
+        list(argv),
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=tuple(keep_fds),
+        start_new_session=True,
+    )
+    said: list[bytes] = []
+    reader = threading.Thread(target=_read_lines, args=(process, said, line), daemon=True)
+    reader.start()
+    try:
+        process.wait(timeout)
+        reader.join(REST_SECONDS)
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        process.wait()
+        reader.join(REST_SECONDS)
+        raise TimedOut(_completed(argv, process, b"".join(said), b"", clock)) from None
+    except BaseException:
         _end_group(process)
         process.wait()
         raise
-    return _completed(argv, process, out, err, clock)
+    return _completed(argv, process, b"".join(said), b"", clock)
+
+
+def _read_lines(process: Child, said: list[bytes], line: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    with process.stdout as stream:
+        for one in stream:
+            said.append(one)
+            line(one.decode(errors="replace").rstrip("\r\n"))
 
 
 def spawn(
@@ -160,6 +228,30 @@ def start_time(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def state(pid: int) -> str:
+    """The state of a process, a letter of proc_pid_stat(5); empty if there is no such one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[0]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether it stands still because of a signal or a debugger."""
+    return state(pid) in ("T", "t")
+
+
+def title(pid: int) -> str:
+    """What a process is, in a few words that are harmless to print: a task, or a program."""
+    words = [word.decode(errors="replace") for word in arguments(pid)]
+    task = next((word for word in words[1:] if _TASK.fullmatch(word)), "")
+    script = next((word for word in words[1:] if word.endswith(".py")), "")
+    module = words[2] if words[1:2] == ["-m"] else ""
+    name = task or Path(script or module or (words[0] if words else "")).name
+    return escape(name or "unknown", limit=40)
 
 
 def arguments(pid: int) -> list[bytes]:

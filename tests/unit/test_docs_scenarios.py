@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import yaml
 from lab import config
 from lab.model import Act, Lab
 from lab.scenario.player import numbered
+from lab.util import process
 
 
 def blocks(page: Path) -> list[str]:
@@ -61,6 +63,7 @@ def jobs(root: Path) -> Iterator[Any]:
 def test_the_template_for_github(root: Path) -> None:
     """It runs the lab, caches, and keeps what the run left, also if it failed."""
     workflow = next(iter(jobs(root)))
+    assert "LAB_LOCKED" not in str(workflow)  # it passes when the archive has moved
     assert {"name", "on", "jobs"} <= set(workflow)
     (job,) = workflow["jobs"].values()
     assert {"runs-on", "timeout-minutes", "steps"} <= set(job)
@@ -76,16 +79,105 @@ def test_the_template_for_github(root: Path) -> None:
 
 
 def test_the_template_for_gitlab(root: Path) -> None:
-    pipeline = list(jobs(root))[1]
-    (job,) = pipeline.values()
+    (job,) = named(root, "lab").values()
     assert {"image", "script", "cache", "artifacts", "timeout"} <= set(job)
     assert job["artifacts"]["reports"]["junit"] == "results.xml"
     assert job["artifacts"]["when"] == "always"
     assert "runs/" in job["artifacts"]["paths"]
     assert all(path.startswith(".lab-cache/") for path in job["cache"]["paths"])
-    assert job["retry"]["exit_codes"] == ["3"]
+    assert job["retry"]["exit_codes"] == ["3"]  # what trying again may cure, and nothing else
+    assert "LAB_LOCKED" not in str(job)
     (line,) = job["script"]
     assert runs_a_lab(root, line)
+
+
+def named(root: Path, job: str) -> Any:
+    """The pipeline of GitLab with this job."""
+    return next(one for one in jobs(root) if job in one)
+
+
+# ---------------------------------------------------------------- the jobs that move the lock
+
+#: What stands in for the lab: a lock that is another one, and a run that was published.
+INV = """#!/bin/sh
+echo "$*" >> asked
+case "$1" in
+    image.lock) echo new > labs.lock; echo "toolchain: make (amd64): 4.3 -> 4.4" ;;
+    lab.run) mkdir -p published/scenario && echo new > published/scenario/xen.log ;;
+esac
+"""
+#: GitHub's command, where no such request is open yet.
+GH = """#!/bin/sh
+echo "$*" >> asked
+[ "$2" = create ]
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone of a repository with a lock in it, which takes push options."""
+    origin, clone = tmp_path / "origin.git", tmp_path / "clone"
+    (tmp_path / "bin").mkdir()
+    for name, text in (("bin/gh", GH), ("inv", INV)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
+        monkeypatch.setenv(f"{name}_NAME", "somebody")
+        monkeypatch.setenv(f"{name}_EMAIL", "somebody@localhost")
+    shell(tmp_path, f"git init -q --bare {origin} && git clone -q {origin} {clone}")
+    shutil.copy(tmp_path / "inv", clone)
+    shell(origin, "git config receive.advertisePushOptions true")
+    hook = origin / "hooks/pre-receive"
+    hook.write_text('#!/bin/sh\necho "$GIT_PUSH_OPTION_0, $GIT_PUSH_OPTION_1" > options\n')
+    hook.chmod(0o755)
+    shell(clone, "echo old > labs.lock && git add inv labs.lock && git commit -qm first")
+    shell(clone, "git push -q origin HEAD")
+    return clone
+
+
+def shell(cwd: Path, script: str) -> str:
+    """Run a script as both services do: until the first command that fails."""
+    done = process.run(["bash", "-ec", script], cwd=cwd, env=dict(os.environ), timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def pushed(clone: Path) -> list[str]:
+    """The files that the branch with the new lock changes."""
+    return shell(clone.parent / "origin.git", "git diff --name-only HEAD relock").split()
+
+
+def test_the_scheduled_job_for_github(root: Path, clone: Path) -> None:
+    """It moves the lock, publishes a run that passed, and opens one request with all of it."""
+    workflow = next(one for one in jobs(root) if one.get("name") == "relock")
+    assert workflow["on"]["schedule"][0]["cron"]
+    assert workflow["permissions"] == {"contents": "write", "pull-requests": "write"}
+    for step in workflow["jobs"]["relock"]["steps"]:
+        if "run" in step:
+            shell(clone, step["run"])
+    asked = (clone / "asked").read_text().splitlines()
+    assert asked[:2] == ["image.lock --update", "lab.run scenario --clock virtual --publish"]
+    assert [line.split()[:2] for line in asked[2:]] == [["pr", "edit"], ["pr", "create"]]
+    assert pushed(clone) == ["labs.lock", "published/scenario/xen.log"]
+
+
+def test_the_scheduled_job_for_gitlab(root: Path, clone: Path) -> None:
+    """The same, by push options; on no other pipeline, where the other job runs."""
+    job = named(root, "relock")["relock"]
+    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
+    assert named(root, "lab")["lab"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE != "schedule"'}]
+    address = "https://relock:$RELOCK_TOKEN@$CI_SERVER_HOST/$CI_PROJECT_PATH.git"
+    script = "\n".join(job["script"])
+    assert address in script
+    shell(clone, script.replace(address, "origin"))
+    assert (clone.parent / "origin.git/options").read_text() == (
+        "merge_request.create, merge_request.title=Move labs.lock to the newest packages\n"
+    )
+    assert pushed(clone) == ["labs.lock", "published/scenario/xen.log"]
+    assert "4.3 -> 4.4" in shell(clone, "git log -1 --format=%B")
+    shell(clone, "git push -q --delete origin relock && " + script.replace(address, "origin"))
+    assert "relock" not in shell(clone, "git ls-remote origin")  # nothing was new
 
 
 def runs_a_lab(root: Path, line: str) -> bool:

@@ -34,6 +34,18 @@ def test_a_new_run_is_the_latest(tmp_path: Path) -> None:
     assert rundir.latest_run(tmp_path, "other") is None
 
 
+def test_a_run_that_never_began_is_forgotten(tmp_path: Path) -> None:
+    """The one before is the latest again; where there is none, nothing is left."""
+    first = rundir.new_run(tmp_path, "one")
+    first.path.rename(first.path.with_name("20200101-000000-0000"))
+    rundir.forget(rundir.new_run(tmp_path, "one"))
+    found = rundir.latest_run(tmp_path, "one")
+    assert found is not None
+    assert found.path.name == "20200101-000000-0000"
+    rundir.forget(rundir.new_run(tmp_path, "other"))
+    assert not (tmp_path / "other").exists()
+
+
 def test_runs_that_cannot_be_made(tmp_path: Path) -> None:
     """Something in the way is an error with words."""
     (tmp_path / "one").write_text("")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_files import zimage
 
 from lab import config, rundir, tracing
 from lab.dom0 import tracing as said
@@ -141,7 +142,7 @@ labs:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "app").mkdir()
-    (tmp_path / "g.bin").write_bytes(b"kernel")
+    (tmp_path / "g.bin").write_bytes(zimage())
     return tmp_path
 
 

@@ -185,7 +185,8 @@ static void *allocate(uint32_t size)
 	void *room = size <= LARGEST ? malloc(size + 1) : NULL;
 
 	if (room)
-		memset(room, 0, size + 1);	/* the host can only write what is there */
+		explicit_bzero(room, size + 1);	/* the host can only write what is there; of
+						 * malloc and memset gcc makes a calloc */
 	return room;
 }
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import fdt
 import pytest
 
 from lab.images import devicetree
+from lab.model import Clock, Image, MachinePlan, Toolchain
+from lab.store import Store
 
 
 @pytest.fixture
@@ -62,3 +67,32 @@ def test_nothing_random_is_left(tree: fdt.FDT) -> None:
     chosen = choose(tree).get_node("/chosen")
     assert chosen.get_property("rng-seed").data == [0x01010101] * 8
     assert not chosen.exist_property("kaslr-seed")
+
+
+class Qemu:
+    """A toolchain of some packages whose QEMU describes the machine; its own seed is random."""
+
+    def __init__(self, key: str, tree: fdt.FDT) -> None:
+        self.key = key
+        self._tree = tree
+
+    def run(self, argv: Any, *, mounts: Any, timeout: float) -> None:
+        del argv, timeout
+        (mounts[0].source / "virt.dtb").write_bytes(self._tree.to_dtb(version=17))
+
+
+def built(store: Path, toolchain: Qemu, kernel: str = "k") -> bytes:
+    door: Toolchain = toolchain  # type: ignore[assignment]
+    images = [Image("dom0", store, sha, 5, "", {}) for sha in (kernel, "i")]
+    machine = MachinePlan(cpus=1, memory=1 << 30, clock=Clock.HOST)
+    return devicetree.build(
+        Store(store), door, machine, "console=dtuart", "rdinit=/init", images[0], images[1]
+    ).path.read_bytes()
+
+
+def test_another_toolchain_makes_the_same_tree(tree: fdt.FDT, tmp_path: Path) -> None:
+    """Newer packages are another key in the store, and the same bytes; a kernel is other bytes."""
+    old = built(tmp_path, Qemu("old", tree))
+    assert built(tmp_path, Qemu("new", tree)) == old
+    assert built(tmp_path, Qemu("new", tree), kernel="other") != old
+    assert len(list((tmp_path / "store/devicetree").glob("[0-9a-f]*"))) == 3

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_archive import FakeArchive
 
-from lab.errors import ImageError, ToolchainError
+from lab.errors import ImageError, LockError, ToolchainError
 from lab.images import pinned
 from lab.images.archive import Resolution
 from lab.images.pinned import Question, Rules, Settled
@@ -101,7 +101,7 @@ def test_one_wrong_hash_names_the_package(
         served.broken = "Could not connect"
     wrong = dataclasses.replace(LOCKED[at], sha256="0" * 64)
     pins = (*LOCKED[:at], wrong, *LOCKED[at + 1 :])
-    with pytest.raises(ImageError, match=f"{wrong.name} {wrong.version}.*{'0' * 64}") as caught:
+    with pytest.raises(LockError, match=f"{wrong.name} {wrong.version}.*{'0' * 64}") as caught:
         settle(served, tmp_path, pins)
     assert "restore" in caught.value.hint
 
@@ -118,11 +118,11 @@ def test_a_replaced_version_is_an_error_where_drift_is_forbidden(
     served: Archive, tmp_path: Path
 ) -> None:
     """It names the package; without network too, and also if a drifted one is cached."""
-    with pytest.raises(ImageError, match=r"xen-utils \(armhf\): 1 → 2"):
+    with pytest.raises(LockError, match=r"xen-utils \(armhf\): 1 → 2"):
         settle(served, tmp_path, OLDER, strict=True)
     settle(served, tmp_path, OLDER)
     served.broken = "Could not connect"
-    with pytest.raises(ImageError, match=r"xen-utils \(armhf\): 1 → 2"):
+    with pytest.raises(LockError, match=r"xen-utils \(armhf\): 1 → 2"):
         settle(served, tmp_path, OLDER, strict=True)
 
 

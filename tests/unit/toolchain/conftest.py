@@ -18,6 +18,40 @@ with open({record!r}, "a") as stream:
 """
 
 
+#: mmdebstrap with an archive of these files; what a file holds is its name. Without includes
+#: it reads the index alone.
+_MMDEBSTRAP = """
+import pathlib, time
+time.sleep({seconds})
+top = pathlib.Path(next(a for a in sys.argv if a.endswith(("/tree", "/index"))))
+for name in ("var/lib/apt/lists", "etc/apt"):
+    (top / name).mkdir(parents=True)
+if any(a.startswith("--include=") for a in sys.argv):
+    for name in ("usr/bin", "usr/share/man/man1", "usr/lib/gcc/arm-none-eabi/14/thumb/v8-m.main",
+                 "usr/lib/gcc/arm-none-eabi/14/thumb/v7-a", "var/cache/apt/archives",
+                 "etc/ssl/certs", "usr/share/ca-certificates/mozilla", "usr/share/base-passwd"):
+        (top / name).mkdir(parents=True)
+    for name in ("usr/bin/mawk", "usr/share/man/man1/x.1", "usr/share/base-passwd/passwd.master",
+                 "usr/share/base-passwd/group.master", "etc/apt/sources.list"):
+        (top / name).write_text(name)
+    for name in {debs}:
+        (top / "var/cache/apt/archives" / name).write_text(name)
+"""
+#: apt on that index: it has these versions and no others.
+_APT_GET = """
+import hashlib
+from urllib.parse import unquote
+there = dict(unquote(name).split("_")[:2] for name in {debs})
+for word in sys.argv:
+    name, _, version = word.partition("=")
+    if version and name in there and version != there[name]:
+        sys.exit("E: Version '" + version + "' for '" + name + "' was not found")
+for name in {debs}:
+    sha = hashlib.sha256(name.encode()).hexdigest()
+    print("'http://a.test/" + name + "' " + name + " " + str(len(name)) + " SHA256:" + sha)
+"""
+
+
 class Fakes:
     """``add`` puts a program on PATH; ``calls`` is what was run, in order."""
 
@@ -29,6 +63,16 @@ class Fakes:
         path = self.folder / name
         path.write_text(_FAKE.format(python=sys.executable, record=str(self._record), body=body))
         path.chmod(0o755)
+
+    def archive(self, *debs: str, seconds: float = 0) -> None:
+        """mmdebstrap, which takes so long, and apt-get, with an archive of these files."""
+        self.add("mmdebstrap", _MMDEBSTRAP.format(debs=debs, seconds=seconds))
+        self.add("apt-get", _APT_GET.format(debs=debs))
+
+    def made(self) -> list[list[str]]:
+        """How mmdebstrap was called to make something, not to read the index."""
+        calls = self.calls("mmdebstrap")
+        return [call for call in calls if any(word.startswith("--include=") for word in call)]
 
     def calls(self, name: str) -> list[list[str]]:
         if not self._record.exists():

@@ -16,21 +16,8 @@ from toolchain.conftest import Fakes
 
 Said = tuple[list[str], Callable[[str], None]]
 
-#: What mmdebstrap leaves, in small: two packages, something to prune, something to link.
-_UNPACK = """
-import pathlib, time
-time.sleep({seconds})
-tree = pathlib.Path(next(a for a in sys.argv if a.endswith("/tree")))
-for name in ("usr/bin", "usr/share/man/man1", "usr/lib/gcc/arm-none-eabi/14/thumb/v8-m.main",
-             "usr/lib/gcc/arm-none-eabi/14/thumb/v7-a", "var/cache/apt/archives", "etc/ssl/certs",
-             "usr/share/ca-certificates/mozilla", "usr/share/base-passwd"):
-    (tree / name).mkdir(parents=True)
-for name in ("usr/bin/mawk", "usr/share/man/man1/x.1", "usr/share/base-passwd/passwd.master",
-             "usr/share/base-passwd/group.master",
-             "var/cache/apt/archives/qemu-system-arm_1%3a10.0_amd64.deb",
-             "var/cache/apt/archives/make_4.4_amd64.deb"):
-    (tree / name).write_text(name)
-"""
+#: The archive, in small.
+DEBS = ("qemu-system-arm_1%3a10.0_amd64.deb", "make_4.4_amd64.deb")
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +29,7 @@ def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_made_tree_is_found_again(tmp_path: Path, fakes: Fakes, said: Said) -> None:
     """With its packages, pruned, with the links that maintainer scripts would have made."""
-    fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
+    fakes.archive(*DEBS)
     made = tree.make(tmp_path, said[1])
     assert shelf.find(tmp_path) == made
     assert made.packages["qemu-system-arm"]["version"] == "1:10.0"
@@ -52,12 +39,12 @@ def test_a_made_tree_is_found_again(tmp_path: Path, fakes: Fakes, said: Said) ->
     kinds = made.path / "usr/lib/gcc/arm-none-eabi/14/thumb"
     assert [path.name for path in kinds.iterdir()] == ["v7-a"]
     tree.make(tmp_path, said[1])
-    assert len(fakes.calls("mmdebstrap")) == 1
+    assert len(fakes.made()) == 1
 
 
 def test_the_key_is_of_the_content(tmp_path: Path, fakes: Fakes, said: Said) -> None:
     """The same packages through any door are the same toolchain, wherever it lies."""
-    fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
+    fakes.archive(*DEBS)
     first, second = tree.make(tmp_path / "a", said[1]), tree.make(tmp_path / "b", said[1])
     assert first.key == second.key
 
@@ -73,11 +60,28 @@ def test_a_failure_leaves_nothing_and_tells_all(tmp_path: Path, fakes: Fakes, sa
     assert [path.name for path in (tmp_path / "toolchain").iterdir()] == [".lock"]
 
 
+def test_a_file_that_cannot_be_downloaded_is_named(
+    tmp_path: Path, fakes: Fakes, said: Said
+) -> None:
+    """In the error itself, not only in apt's words; what helps depends on why."""
+    fakes.archive(*DEBS)
+    place = "http://a.test/pool/m/make_4.4_amd64.deb"
+    for why, hint in (("Connection timed out [IP: 127.0.0.1 80]", "network"),
+                      ("404  Not Found [IP: 127.0.0.1 80]", "try again")):  # fmt: skip
+        failing = f'sys.exit("E: Failed to fetch {place}  {why}")'
+        fakes.add("mmdebstrap", f'if any("--include" in a for a in sys.argv):\n    {failing}')
+        with pytest.raises(ToolchainError) as caught:
+            tree.make(tmp_path, said[1])
+        reason = " ".join(why.partition(" [")[0].split())
+        assert caught.value.message.endswith(f"cannot download make_4.4_amd64.deb: {reason}")
+        assert hint in caught.value.hint
+
+
 def test_what_an_interrupted_maker_left_is_swept(tmp_path: Path, fakes: Fakes, said: Said) -> None:
     """Its folder is never taken for a tree."""
     left = tmp_path / "toolchain/.new-dead/tree"
     left.mkdir(parents=True)
-    fakes.add("mmdebstrap", _UNPACK.format(seconds=0))
+    fakes.archive(*DEBS)
     assert shelf.find(tmp_path) is None
     tree.make(tmp_path, said[1])
     assert not left.exists()
@@ -91,13 +95,13 @@ def test_a_folder_without_its_manifest_is_no_tree(tmp_path: Path) -> None:
 
 def test_two_at_once_make_one(tmp_path: Path, fakes: Fakes, said: Said) -> None:
     """The second waits, says so, and takes what the first made."""
-    fakes.add("mmdebstrap", _UNPACK.format(seconds=0.5))
+    fakes.archive(*DEBS, seconds=0.5)
     makers = [threading.Thread(target=tree.make, args=(tmp_path, said[1])) for _ in range(2)]
     for maker in makers:
         maker.start()
     for maker in makers:
         maker.join()
-    assert len(fakes.calls("mmdebstrap")) == 1
+    assert len(fakes.made()) == 1
     assert any("waiting" in line for line in said[0])
 
 
@@ -121,6 +125,10 @@ def test_only_the_main_archive_is_asked(monkeypatch: pytest.MonkeyPatch) -> None
     proxy = 'Acquire::http::Proxy "http://p";'
     monkeypatch.setattr(debian, "proxies_of_this_machine", lambda: (proxy,))
     own = bootstrap.command(Path("/t"), "http://archive.test/debian", ["make=4.4"])
+    assert "--skip=update" not in own
+    again = bootstrap.command(Path("/t"), None, ["make=4.4"], Path("/a b/lists"))
+    assert "--setup-hook=cp --recursive '/a b/lists' \"$1/var/lib/apt/\"" in again
+    assert "--skip=update" in again
     assert own[-1] == f"deb http://archive.test/debian {recipe.SUITE} main"
     assert f"--aptopt={proxy}" in own
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import brought
 import pytest
 
 from lab.trace import report
 from lab.trace.timeline import Timeline
-from lab.util import process
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
+#: The first test of a machine without a browser fetches one.
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 #: The browser's own requests (updates, time) have this in the place of a page's origin.
 NOBODY = "not an origin"
@@ -35,13 +35,10 @@ class Visit(NamedTuple):
 
 
 def visit(page: Path, part: str, folder: Path, width: int = 1400) -> Visit:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no chromium on PATH (Debian: apt-get install chromium)")
     log = folder / "net.json"
-    argv = [browser, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}",
+    flags = [*FLAGS, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}",
             f"--window-size={width},1000", f"file://{page}{part}"]  # fmt: skip
-    done = process.run(argv, env={"HOME": str(folder)}, timeout=120)
+    done = brought.browse(flags, folder, env={"HOME": str(folder)}, timeout=120)
     console = re.findall(r"CONSOLE.*", done.stderr.decode(errors="replace"))
     return Visit(done.stdout.decode(errors="replace"), console, list(_requests(log)))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lab.bench import decoding, xenalyze
-from lab.errors import LabError
 from lab.lock import Lock
 from lab.prepare import Workshop
 from lab.progress import Progress
@@ -44,10 +44,9 @@ def test_an_enlarged_trace_is_a_trace(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_scheduler_switches_agree(tmp_path: Path) -> None:
     """Counts for each domain agree exactly, for a measured trace and for one of many copies."""
-    try:
-        program = xenalyze.find(Workshop(None, Progress(quiet=True), Lock()).toolchain)
-    except LabError as error:
-        pytest.skip(f"no xenalyze: {error.message}")
+    if not xenalyze.installed() and platform.machine() != "x86_64":
+        pytest.skip("xenalyze comes from a package for amd64, which this machine is not")
+    program = xenalyze.find(Workshop(None, Progress(quiet=True), Lock()).toolchain)
     path = tmp_path / "big.bin"
     decoding.enlarge(SAMPLE, path, 5_000_000)
     for file in (SAMPLE, path):
