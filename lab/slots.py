@@ -1,8 +1,8 @@
-"""How many labs run at once: processors and memory of this machine, shared by all commands.
+"""How many labs may run at once: all commands share this machine's processors and memory.
 
-Whoever wants to start a lab takes a slot first. A slot is a file in the private folder of live
-labs that says how much is taken and by which process; it is gone with the process, however that
-ends. Slots are given out under one lock, so that two commands never take the same room.
+A command takes a slot before it starts a lab. A slot is a file in the private folder of live
+labs. It says how much room is taken, and by which process. It counts only while that process
+lives. Slots are given out under one lock, so two commands never take the same room.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Slot:
-    """Room that a process has taken, or waits for. ``what``: which lab, and for whom."""
+    """Room that a process has, or waits for. ``what``: which lab, and for whom."""
 
     path: Path
     room: Room
@@ -54,27 +54,27 @@ class Slot:
     waits: bool = False
 
     def alive(self) -> bool:
-        """Whether the process that took it still runs."""
+        """Whether its process still runs."""
         return HostProgram(
             ProgramRecord(Door.HOST, str(self.pid), self.boot_id, self.start_time)
         ).alive()
 
 
 def machine() -> Room:
-    """What labs may have on this machine: its processors, three quarters of its memory."""
+    """The room of this machine: its processors, and three quarters of its memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Room(len(os.sched_getaffinity(0)), int(memory * SHARE))
 
 
 @contextlib.contextmanager
 def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]:
-    """Hold room for a lab, as long as the block runs; wait for it first.
+    """Wait for room for a lab, and hold it while the block runs.
 
     A lab that wants more than there is may run alone.
 
     Raises:
-        BusyError: there was none within ``within`` seconds, or all who could make room wait
-            for some themselves; says who holds it.
+        BusyError: there was no room within ``within`` seconds, or every process that has some
+            waits for more itself. The message says who has the room.
     """
     path = _wait(wanted, limit, what, Deadline(within))
     try:
@@ -84,7 +84,7 @@ def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]
 
 
 def held() -> list[Slot]:
-    """The room that processes which live have taken; what is left of dead ones is removed."""
+    """The slots of live processes. Removes the slots that dead processes left."""
     return [one for one in _slots() if not one.waits]
 
 
@@ -143,7 +143,7 @@ def _read(path: Path) -> Slot | None:
 
 
 def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
-    """Until a slot's file is removed, or a process that holds one ends."""
+    """Wait until a slot's file is removed, or a process that has one ends."""
     poll = select.poll()
     poll.register(news, select.POLLIN)
     with contextlib.ExitStack() as stack:
@@ -158,8 +158,8 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
             os.read(news, 64 << 10)
 
 
-_OURS = "this process itself holds what is taken"
-_ALL = "all who hold what is taken wait for more themselves"
+_OURS = "this process itself has all that is taken"
+_ALL = "all processes that have some wait for more themselves"
 
 
 def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], when: str) -> BusyError:

@@ -1,4 +1,4 @@
-"""What came of it."""
+"""Results: the domains that xl lists, and the verdict of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.model.words import ExitStatus, Layer
 
 @dataclass(frozen=True)
 class Domain:
-    """A line of ``xl list``. ``time`` is CPU seconds used; ``memory`` is bytes."""
+    """A line of ``xl list``. ``time`` is used CPU time in seconds; ``memory`` is in bytes."""
 
     name: str
     id: int
@@ -21,9 +21,9 @@ class Domain:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Pass, or the layer that failed and why.
+    """Pass, or the layer that failed, and why.
 
-    ``tail`` is the last lines of the console concerned, harmless to print.
+    ``tail`` has the last lines of the console concerned, harmless to print.
     """
 
     passed: bool

@@ -1,4 +1,4 @@
-"""What the user asks for: labs.yaml, checked."""
+"""What the user asks for: a checked labs.yaml."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HypervisorSpec:
 class FreeRtosApp:
     """A FreeRTOS application: a folder of C files, linked with our port and a kernel.
 
-    ``kernel_tree`` is a FreeRTOS-Kernel folder of the user's; ``None`` means the packaged one.
+    ``kernel_tree`` is the user's FreeRTOS-Kernel folder; ``None`` means the packaged one.
     """
 
     app: Path
@@ -36,7 +36,7 @@ class FreeRtosApp:
 
 @dataclass(frozen=True)
 class Project:
-    """A project of the user's own: ``build`` is run in ``project``, inside the toolchain."""
+    """The user's own project. ``build`` runs in the folder ``project``, inside the toolchain."""
 
     project: Path
     build: tuple[str, ...]
@@ -56,9 +56,10 @@ class Prebuilt:
 class Scheduling:
     """A domain's share of the processors, in the words of Xen's scheduler ``name``.
 
-    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds), and with
-    ``extratime`` also what nobody else has reserved. credit and credit2: a share in proportion
-    to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's default.
+    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds). With
+    ``extratime`` it also gets time that nobody has reserved. credit and credit2: a share in
+    proportion to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's
+    default.
     """
 
     name: str = ""
@@ -73,10 +74,10 @@ class Scheduling:
 class GuestSpec:
     """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
 
-    ``trace``: bytes of its memory that hold its timing trace; 0: it keeps none.
-    ``may_crash``: its crash does not fail a run. ``refused``: why it cannot be started, though
-    labs.yaml itself is right. ``places``: where in it the guest's keys stand; without a key,
-    where the guest does.
+    ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
+    crash does not fail a run. ``refused``: why it cannot be started, though labs.yaml itself is
+    right. ``places``: where in labs.yaml the guest's keys stand; without a key, where the guest
+    does.
     """
 
     name: str
@@ -94,9 +95,9 @@ class GuestSpec:
 
 @dataclass(frozen=True)
 class Dom0Spec:
-    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any.
+    """dom0's share of the machine. ``cpus``: PCPUs to which its vCPUs are pinned; empty: any.
 
-    ``busy``: it computes without end, whatever else it does.
+    ``busy``: it computes without end besides all else.
     """
 
     memory: int = 256 << 20
@@ -108,7 +109,7 @@ class Dom0Spec:
 
 @dataclass(frozen=True)
 class XenTrace:
-    """What Xen's own trace holds: the event groups as they were named, and as a mask."""
+    """The events in Xen's own trace: the groups as labs.yaml names them, and their mask."""
 
     groups: tuple[str, ...]
     mask: int
@@ -118,10 +119,10 @@ class XenTrace:
 class Lab:
     """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
 
-    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
-    ``trace`` is Xen's own trace; ``None``: none is kept. ``expect`` is watched for all at once,
-    ``steps`` are taken in order; ``later`` are the guests that only its steps inject. ``line``
-    is where in labs.yaml it begins, from 1.
+    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's default. ``trace`` is
+    Xen's own trace; ``None``: there is none. All of ``expect`` is watched for at once; ``steps``
+    are taken in order. ``later`` are the guests that only its steps inject. ``line`` is the line
+    in labs.yaml where it begins, from 1.
     """
 
     name: str
@@ -144,13 +145,13 @@ class Lab:
 
     @property
     def traced(self) -> tuple[str, ...]:
-        """The guests that keep a timing trace."""
+        """The names of the guests that have a timing trace."""
         return tuple(guest.name for guest in (*self.guests, *self.later) if guest.trace)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """One experiment over its axes: in each row a lab for each column."""
+    """One experiment: a table of labs, with a lab for each row and column."""
 
     name: str
     columns: tuple[str, ...]
@@ -160,7 +161,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Labs:
-    """A whole labs.yaml, checked."""
+    """A whole, checked labs.yaml."""
 
     file: Path
     hypervisors: Mapping[str, HypervisorSpec]

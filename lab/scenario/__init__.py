@@ -1,8 +1,8 @@
-"""Scenarios: what a lab's steps and expectations come to, and how that is told.
+"""Scenarios: plays a lab's steps and expectations, and reports the result.
 
-``judge`` and ``watching`` decide from lines and times; ``player`` takes the steps, on a stage
-that has the time (``host`` here, ``lab.virtual`` above); ``report`` holds what came of it, and
-``junitxml``, ``github`` and ``thresholds`` are functions of that.
+``judge`` and ``watching`` decide from lines and times. ``player`` takes the steps, on a stage
+that has the time (``host`` here, ``lab.virtual`` above). ``report`` holds the result, from which
+``junitxml``, ``github`` and ``thresholds`` make theirs.
 """
 
 from lab.scenario.host import watch

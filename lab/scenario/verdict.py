@@ -1,4 +1,4 @@
-"""Verdicts: pass, or the layer that failed, why, and the last lines that say so."""
+"""Verdicts: pass, or which layer failed, why, and the last lines that show it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.errors import LabError
 from lab.machine import lines
 from lab.model import Domain, ExitStatus, Layer, Verdict
 
-#: The exit status that a failure of a layer leads to.
+#: The exit status for a failure of each layer.
 STATUS = {
     Layer.TOOLCHAIN: ExitStatus.INFRASTRUCTURE,
     Layer.IMAGE: ExitStatus.INFRASTRUCTURE,
@@ -22,7 +22,7 @@ STATUS = {
 
 
 def failed(layer: Layer, reason: str, tail: str = "") -> Verdict:
-    """A verdict of failure, with the exit status of its layer."""
+    """A verdict of failure. Its exit status is that of its layer."""
     return Verdict(False, layer, reason, STATUS[layer], tail)
 
 
@@ -37,7 +37,7 @@ def last_lines(files: Mapping[str, Path], console: str) -> str:
 
 
 def fate(domains: Sequence[Domain], name: str) -> str:
-    """What became of a guest's domain, with the state letters of xl list (xl(1)), in words."""
+    """What happened to a guest's domain, in words, with the state letters of xl list (xl(1))."""
     domain = next((one for one in domains if one.name == name), None)
     if domain is None:
         return "its domain is gone"

@@ -1,7 +1,7 @@
 """Small pictures of the report as SVG: histograms and stacked bars.
 
-Colours are classes of the page's style sheet, so that they follow light and dark; nothing of
-what a guest wrote gets here but as numbers.
+Colours are classes of the page's style sheet, so that they follow light and dark mode. Of what a
+guest wrote only numbers get here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ def length_words(seconds: float) -> str:
 
 
 def histogram(seconds: npt.NDArray[np.float64], due: float, words: str) -> str:
-    """How often which time: linear time from 0, logarithmic count; ``due`` is marked if > 0.
+    """How often each time occurs. Time is linear from 0, the count logarithmic.
 
-    ``words`` describe the picture for who cannot see it; plain text without markup.
+    ``due`` is marked if it is above 0. ``words`` describe the picture to people who cannot see
+    it: plain text without markup.
     """
     top = float(seconds.max()) if len(seconds) else 0.0
     far = max(top, due) * 1.04 or 1e-6
@@ -88,7 +89,7 @@ def _due(x: float) -> list[str]:
 
 
 def stack(parts: Sequence[tuple[str, float]], whole: float) -> str:
-    """A bar of parts: (class, size) each, of a bar whose full length is ``whole``."""
+    """A bar of ``parts``, each (class, size). The full length stands for ``whole``."""
     found = [
         '<svg class="stack" viewBox="0 0 1000 14" preserveAspectRatio="none" ',
         'aria-hidden="true"><rect class="f-none" width="1000" height="14"/>',

@@ -1,4 +1,4 @@
-"""What is told of a run: cases, JUnit, annotations, summaries; and who cannot forge them."""
+"""Reports of a run: cases, JUnit, annotations, summaries; and that guests cannot forge them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def bad_step(folder: Path) -> Report:
 
 
 def test_there_is_a_case_for_everything(tmp_path: Path) -> None:
-    """What failed is one of them, and what was open then is skipped."""
+    """One case is the one that failed. Those that were open then are skipped."""
     found = cases(bad_step(tmp_path))
     assert [(case.name, case.outcome.value, case.line) for case in found] == [
         (PLATFORM, "passed", 0),
@@ -86,7 +86,7 @@ def test_junit_has_one_failure_with_layer_and_last_lines(tmp_path: Path) -> None
 
 
 def test_junit_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a guest prints: the end of it, and not of every case without end."""
+    """However much a guest prints, a report has only the end of it, and is bounded in all."""
     monkeypatch.setattr("lab.scenario.junitxml.MOST_IN_ALL", 50_000)
     many = [StepResult(str(n), WAIT, Outcome.PASSED) for n in range(40)]
     found = report(tmp_path, Verdict(True), *many)
@@ -133,7 +133,7 @@ def test_what_has_no_line_is_at_its_lab(tmp_path: Path) -> None:
 
 @given(st.text(), st.text())
 def test_an_annotation_is_one_line_whatever_is_in_it(reason: str, tail: str) -> None:
-    """Nothing in it ends it, and nothing in it is a property."""
+    """A message cannot end its own annotation, or set a property of it."""
     found = Report(reason, failed(Layer.GUEST, reason, tail), file=Path("/w/labs.yaml"))
     (line,) = github.annotate(found, Path("/w"))
     assert not re.search(r"[\r\n]", line)
@@ -165,7 +165,7 @@ def test_text_is_only_changed_in_a_job() -> None:
 
 
 def test_a_summary_holds_text_only(tmp_path: Path) -> None:
-    """A console's text stays in its block, a name in its cell."""
+    """A console's text stays in its block, and a name in its cell."""
     step = Step(Act.WAIT, "hello", "a | b <img> **c**")
     result = StepResult("1", step, Outcome.FAILED, reason="no")
     found = github.summary([report(tmp_path, failed(Layer.GUEST, "`no` | <b>", HOSTILE), result)])
@@ -225,7 +225,7 @@ def test_a_threshold_that_holds() -> None:
     ],
 )
 def test_a_threshold_that_is_broken(limit: Threshold, words: str) -> None:
-    """Exit 1, layer guest, and the figure; a task that is not there breaks it, too."""
+    """The verdict has exit 1, layer guest and the figure. A missing task breaks it too."""
     verdict = verdict_of(limit, figures(201e-6, 3))
     assert verdict.layer is Layer.GUEST
     assert words in verdict.reason

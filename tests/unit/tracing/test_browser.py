@@ -16,7 +16,7 @@ from lab.trace.timeline import Timeline
 #: The first test of a machine without a browser fetches one.
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-#: The browser's own requests (updates, time) have this instead of a page's origin.
+#: The browser's own requests (updates, time) have this in the place of a page's origin.
 NOBODY = "not an origin"
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -27,7 +27,7 @@ FLAGS = (
 
 
 class Visit(NamedTuple):
-    """What a page did: its elements at the end, lines on its console, what it asked for."""
+    """What a page did: its elements at the end, lines on its console, its requests."""
 
     page: str
     console: list[str]
@@ -60,7 +60,7 @@ def written(seen: Timeline, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("width", [500, 1400])
 def test_it_draws_and_asks_for_nothing(written: Path, tmp_path: Path, width: int) -> None:
-    """The part of the timeline that the address names is shown; the script ran to its end."""
+    """The page shows the part of the timeline that its address names; the script ran to its end."""
     seen = visit(written, "#3.5-3.6", tmp_path, width)
     assert seen.console == []
     assert seen.requests == []
@@ -69,7 +69,7 @@ def test_it_draws_and_asks_for_nothing(written: Path, tmp_path: Path, width: int
 
 
 def test_the_test_would_see_it(tmp_path: Path) -> None:
-    """The test's own test: an error on the console, and a request."""
+    """The test's own test: it finds an error on the console, and a request."""
     page = tmp_path / "bad.html"
     page.write_text('<script>nothing_here()</script><img src="http://address.invalid/a.png">')
     seen = visit(page, "", tmp_path)
