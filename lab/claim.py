@@ -21,7 +21,7 @@ from lab.model import Door, ProgramRecord
 from lab.progress import Progress
 from lab.rundir import LabDir
 from lab.toolchain.program import HostProgram
-from lab.util import files, process
+from lab.util import files, process, reading
 from lab.util.terminal import escape
 
 #: Seconds that a command may take to stop when it is asked to, its machine included.
@@ -77,7 +77,7 @@ def done(lab: LabDir, handle: int) -> None:
 def said(lab: LabDir) -> dict[str, Any]:
     """What the lock's file says, if anything."""
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads(rundir.lock_file(lab).read_text())
+        found = reading.json_file(rundir.lock_file(lab))
         if isinstance(found, dict):
             return found
     return {}
@@ -143,7 +143,7 @@ def named_interrupts(lab: LabDir) -> Iterator[None]:
 
 def _text(file: Path) -> str:
     try:
-        return escape(file.read_text(errors="replace").strip(), limit=120)
+        return escape(reading.text(file, errors="replace").strip(), limit=120)
     except OSError:
         return ""
 

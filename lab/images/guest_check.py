@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.errors import UsageError
 from lab.images import elf, guest_memory, kernel_file, kernel_kinds
 from lab.model import GuestImage, GuestSpec, Prebuilt, Project, Refusal
-from lab.util import places
+from lab.util import places, reading
 from lab.util.terminal import quote
 
 
@@ -21,7 +21,7 @@ def check(guest: GuestSpec, image: GuestImage) -> None:
         raise _wrong(guest, "kernel", f"{_name(guest, 'kernel', image)} {kernel.wrong}")
     end = 0
     if image.elf:
-        data = image.elf.path.read_bytes()
+        data = reading.data(image.elf.path, reading.IMAGE)
         if not elf.is_elf(data) or kernel_kinds.machine_of(data) != kernel_kinds.ARM:
             kind = kernel_kinds.kind_of(data)
             what = kind.name if kind else "no ELF file"

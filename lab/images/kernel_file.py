@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.images import kernel_kinds
 from lab.images.zimage import TABLE_MAGIC, TAG_KERNEL_SIZE, is_zimage
+from lab.util import reading
 from lab.util.terminal import quote
 
 #: No kernel and no ramdisk has more, in bytes, packed or not.
@@ -97,7 +98,7 @@ def look_at_ramdisk(path: Path, kernel: Kernel) -> str:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as stream:
+    with reading.binary(path) as stream:
         return stream.read(LARGEST + 1)
 
 

@@ -37,17 +37,6 @@ int main(void)
 }}
 """
 
-SILENT = """\
-#include <FreeRTOS.h>
-#include <task.h>
-
-int main(void)
-{
-    vTaskStartScheduler();
-    return 0;
-}
-"""
-
 #: A guest that would like to decide its own verdict, and to give commands to a CI system.
 FORGER = """\
 #include <FreeRTOS.h>
@@ -282,7 +271,7 @@ MATRICES = {"tiny": {"columns": ["good", "bad"], "rows": {"one": ["beside", "cra
 
 TEXTS = {
     "mine": MINE,
-    "silent": SILENT,
+    "silent": wild.SILENT,
     "forger": FORGER,
     "liar": LIAR,
     "burst": BURST,

@@ -1,8 +1,21 @@
-"""One guest that goes wrong in the way that its command line names; and a lab without rest."""
+"""A guest that goes wrong in the way that its command line names, one that says nothing, and a
+lab without rest."""
 
 from __future__ import annotations
 
 from typing import Any
+
+#: A guest that says nothing.
+SILENT = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+int main(void)
+{
+    vTaskStartScheduler();
+    return 0;
+}
+"""
 
 #: ``hostile`` prints what its number (after the word) makes of a generator: controls, markers
 #: of Xen, dom0 and verdicts, lines without end, bytes that are no UTF-8.
