@@ -75,9 +75,9 @@ class GuestSpec:
     """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
 
     ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
-    crash does not fail a run. ``refused``: why it cannot be started, though labs.yaml itself is
-    right. ``places``: where in labs.yaml the guest's keys stand; without a key, where the guest
-    does.
+    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
+    right. ``places``: the places of the guest's keys in labs.yaml; for a missing key, the
+    guest's own.
     """
 
     name: str

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import __version__, api, errors, pytest_plugin
+from lab.cli.namespace import namespace
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +161,53 @@ VARIES = re.compile(
 
 
 def is_said(words: str, said: str) -> bool:
-    """Whether ``said`` has a piece of an error, of eight letters or more, between what varies."""
+    """Whether ``said`` has an error, or a piece of eight letters or more between what varies."""
     pieces = [piece.strip(" :;,.'") for piece in VARIES.split(words)]
-    return words in NO_ERRORS or any(len(one) >= 8 and one in said for one in pieces)
+    whole = words in NO_ERRORS or words in said
+    return whole or any(len(one) >= 8 and one in said for one in pieces)
 
 
 def test_words_that_nobody_says_are_found() -> None:
     """The test's own test."""
     assert is_said("lab hello runs already", "lab {} runs already (run {})")
     assert not is_said("lab hello is up already", "lab {} runs already (run {})")
+
+
+def commands(page: Path) -> set[tuple[str, ...]]:
+    """Every command of the lab that a page shows: task, then the options that are given to it."""
+    text = page.read_text()
+    shown = (line.partition(" #")[0] for line in text.splitlines())
+    spans = (span for line in shown for span in re.split(r"[`|;&(]", line))
+    typed = r"(?:\./inv (?=[a-z])|xenlab (?=[a-z]+\.[a-z]))([\w.]+)(.*)"
+    found = (re.search(typed, span) for span in spans)
+    return {(one[1], *re.findall(r"(?<= )--[a-z-]+", one[2])) for one in found if one}
+
+
+def test_commands_in_the_pages_exist(root: Path) -> None:
+    """The tasks and their options, as ``./inv --list`` and ``./inv --help TASK`` have them."""
+    tasks = {
+        name: {flag for context in [contexts] for flag in context.flags}
+        for contexts in namespace().to_contexts()
+        for name in (contexts.name, *contexts.aliases)
+    }
+    wrong = [
+        f"{page.relative_to(root)}: {' '.join(command)}"
+        for page in pages(root)
+        for command in sorted(commands(page))
+        if command[0] not in tasks or not set(command[1:]) <= tasks[command[0]]
+    ]
+    assert wrong == []
+
+
+#: Pages that are read otherwise: a map, a list; and those whose command stands further down.
+NO_COMMAND_FIRST = {"README.md", "glossary.md", "ci.md", "guest.md", "lock.md", "toolchain.md"}
+
+
+def test_pages_begin_with_a_command(root: Path) -> None:
+    """Before its first chapter a page shows what one would type."""
+    late = []
+    for page in (root / "docs").glob("*.md"):
+        opening = page.read_text().partition("\n## ")[0]
+        if not re.search(r"^(\./inv|\.venv/bin/|pytest)\b.*$", opening, re.MULTILINE):
+            late.append(page.name)
+    assert set(late) - NO_COMMAND_FIRST == set()
