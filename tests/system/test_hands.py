@@ -160,7 +160,7 @@ def test_a_stopped_machine_is_named(world: World) -> None:
     try:
         until("it stands still", lambda: process.is_stopped(pid))
         uses = ("lab.exec", "hello", "true"), ("lab.inject", "hello", "hello2")
-        for line in (("lab.status", "hello"), *uses):
+        for line in (("lab.status", "hello"), ("lab.console", "hello"), *uses):
             said = world.run(*line, status=3).err
             assert f"error [qemu]: QEMU (process {pid}) is stopped" in said, line
             assert f"kill -CONT {pid}" in said
