@@ -71,7 +71,7 @@ def test_a_stop_that_lasts_ends_a_wait(
 
 
 def test_a_starved_machine_is_named(machine: subprocess.Popen[bytes]) -> None:
-    """It wants a CPU and gets none. One that sleeps, or computes, is not starved."""
+    """It wants a CPU and gets none. One that sleeps, or shares its CPU, is not starved."""
 
     def said(cpu: float, waited: float, state: str) -> str:
         before, after = Sample(0.0, 0.0, 0.0, state), Sample(1.0, cpu, waited, state)
@@ -81,5 +81,5 @@ def test_a_starved_machine_is_named(machine: subprocess.Popen[bytes]) -> None:
     assert "is starved: it got 2% of a CPU, and waited for one 98%" in said(0.02, 0.98, "R")
     assert "is starved" in said(0.0, 0.0, "R")
     assert said(0.0, 0.01, "S") == ""
-    assert said(0.9, 0.1, "R") == ""
+    assert said(0.1, 0.9, "R") == ""
     assert said(0.0, 0.0, "D") == ""  # a slow disk, and nothing is swapped out
