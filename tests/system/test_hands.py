@@ -92,6 +92,7 @@ def test_two_sessions_have_a_lab_each(world: World, other: dict[str, str]) -> No
         try:
             seen = json.loads(world.run("lab.status", "--json").out)
             assert (seen[0]["run"], seen[0]["elsewhere"]) == (str(run), False)
+            assert (seen[0]["guests"], bool(seen[0]["description"])) == (["hello"], True)
             found = next(one for one in seen if one["run"] == str(there))
             assert found["elsewhere"]
             assert other["XDG_RUNTIME_DIR"] in found["reach"]

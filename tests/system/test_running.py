@@ -32,7 +32,6 @@ def test_status_shows_the_domains(up: World) -> None:
     assert said["state"] == "guests"
     assert said["running"]
     assert said["guests"] == ["hello", "hello2"]
-    assert said["description"]
     assert said["uptime"] > 0
     found = {one["name"]: one for one in said["domains"]}
     assert set(found) >= {"Domain-0", "hello", "hello2"}
