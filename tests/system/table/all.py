@@ -12,7 +12,7 @@ ROWS = (
     Row("our process killed with -9", 4, 100, killed.our_process),
     Row("QEMU killed", 3, 50, killed.qemu),
     Row("lab.up of one name at once", 3, 100, killed.race),
-    Row("many commands at once on one lab", 1, 1, crowd.hands),
+    Row("many commands at once on one lab", 1, 1, crowd.hands, 2 * crowd.LONG),
     Row("image, lock, template, manifest damaged", 24, 200, damage.spot),
     Row("disk full: store", 0, 3, places.full_store),
     Row("disk full: run folder", 0, 3, places.full_run_folder),
