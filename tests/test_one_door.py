@@ -18,7 +18,7 @@ ALLOWED = {
     "lab.util.reading": "the door itself",
     "lab.util.files": "writes, or copies what it has looked at before",
     "lab.util.process": "files of /proc",
-    "lab.util.turns._try": "a lock beside a socket of ours",
+    "lab.util.turns._open": "a lock beside a socket of ours",
     "lab.doctor": "files of /proc; what is opened otherwise is an address",
     "lab.bench": "reads what it has just made",
     "lab.util.ci.add_summary": "writes where a write does not wait",

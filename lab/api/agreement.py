@@ -27,7 +27,8 @@ def lock_finding(context: Context) -> Finding:
     if drift:
         what = f"not the locked versions are cached: {'; '.join(map(str, drift[:4]))}"
         more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
-        return Finding("lock", Status.WARN, what + more, lock.REFUSED_HINT)
+        hint = "images are compared with the lock; ./inv image.lock names all, --update moves it"
+        return Finding("lock", Status.WARN, what + more, hint)
     hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
     known = {"/".join(name.split("/")[:2]) for name in pins.images}
     own, names = lock.beside(file, context.file), _names(context)

@@ -171,6 +171,7 @@ class Run:
                 for t in self.report.thresholds
             ],
             "run": str(self.run),
+            "drift": (rundir.RunDir(self.run).manifest().get("lock") or {}).get("drift", []),
         }
 
 

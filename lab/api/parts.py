@@ -40,13 +40,15 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
     """
     clean(context)
     workshop = context.workshop()
-    if hypervisor is None:
-        built = [(image.kind, image) for image in workshop.base_images()]
-    else:
+    if hypervisor is not None:
         spec = config.find_hypervisor(context.labs(), hypervisor)
-        built = list(workshop.hypervisor(spec).items())
-    drifted.tell(context, workshop)
-    return built
+        files = workshop.hypervisor(spec)
+        drifted.tell(context, workshop, {f"hypervisor/{hypervisor}": files["xen"].sha256})
+        return list(files.items())
+    packaged, kernel, initramfs = workshop.base_images()
+    images = {"dom0/kernel": kernel.sha256, "dom0/initramfs": initramfs.sha256}
+    drifted.tell(context, workshop, images)
+    return [(image.kind, image) for image in (packaged, kernel, initramfs)]
 
 
 def image_list() -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def _down(lab: LabDir, name: str) -> Status | None:
         return None
     if found is not None and found.running and not interrupted:
         lifecycle.collect_late(found)
-    uptime = found.uptime if found else 0.0
+    uptime = found.uptime if found and found.running else 0.0
     lifecycle.stop(lab, rundir.FINISHED)
     words = str(interrupted) if interrupted else ""
     if found is None:

@@ -12,7 +12,7 @@ from lab.api.context import Context, Up, attached, clean
 from lab.api.elsewhere import running
 from lab.dom0.agent import Result
 from lab.errors import UsageError
-from lab.machine import quota
+from lab.machine import pulse, quota
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
 from lab.model import GuestImage, GuestSpec
@@ -88,6 +88,8 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
             raise UsageError(f"run {folder.path} has no console {on}", hint=f"there are: {known}")
         found = {on: found[on]}
     if following:
+        if why := pulse.why_stopped(context.lab_dir(name).tag):
+            context.progress.say(f"{why.message}; {why.hint}")
         lab = live.find(context.lab_dir(name))
         return follow(found, adopt(lab.record) if lab and lab.record else None)
     return lines_of(found[on]) if on else merged(found, folder.times_file)

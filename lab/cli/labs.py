@@ -64,7 +64,7 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
          everywhere="every lab of yours, of other labs.yaml and other sessions too")  # fmt: skip
 def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: bool = False,
              json: bool = False) -> None:  # fmt: skip
-    """Stop a lab, or all whose names match a pattern ('hello-*'); run folders stay."""
+    """Stop a lab, or a group of labs. Run folders stay."""
     context = context_of(labs)
     if all or everywhere:
         stopped = api.down_all(context, everywhere=everywhere)

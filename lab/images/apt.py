@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.errors import ImageError, ToolchainError
 from lab.model import Completed, Mount, Toolchain
 from lab.util import debian, files
-from lab.util.terminal import escape_lines
+from lab.util.terminal import escape, escape_lines
 
 #: In place of an architecture's name: source packages.
 SOURCE = "source"
@@ -143,8 +143,16 @@ def _error(what: str, cause: ToolchainError) -> ImageError:
             "the Debian archive is out of reach or does not have it: check the network, or the "
             "proxy in the environment or in apt's configuration"
         )
+    if re.search(debian.GONE_FILE, cause.tail):
+        hint = "the archive's index is older than its files: try again in an hour"
+    if re.search("Unable to locate|no installation candidate|Unable to find", cause.tail):
+        hint = (
+            "the archive does not have it any more: use a cache (LAB_CACHE) that has the locked "
+            "packages, or a mirror that keeps old ones"
+        )
+    file = escape(debian.not_fetched(cause.tail), limit=160)
     return ImageError(
-        f"could not get {what}",
+        f"could not get {what}{f': cannot download {file}' if file else ''}",
         command=cause.command,
         tail=escape_lines(cause.tail, last=12),
         hint=hint,

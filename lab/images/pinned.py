@@ -144,9 +144,14 @@ def from_snapshot(toolchain: Toolchain, cache: Path, resolution: Resolution, sna
 def _ask(
     toolchain: Toolchain, cache: Path, question: Question, locked: Sequence[Pin], rules: Rules
 ) -> Resolution:
-    newest = question.newest(toolchain, cache)
-    _check(locked, newest.pins)
     pinned = Resolution(question.suite, question.arch, tuple(locked))
+    try:
+        newest = question.newest(toolchain, cache)
+    except ImageError:  # out of reach, or a package is not there at all any more
+        if _wanted(question, locked) and from_snapshot(toolchain, cache, pinned, rules.snapshot):
+            return pinned
+        raise
+    _check(locked, newest.pins)
     gone = _drift(locked, newest)
     if not gone:
         _fetch(toolchain, cache, newest, rules)

@@ -20,7 +20,8 @@ from lab.util import process
 
 #: Seconds between two looks; a stop that lasts for so many is no accident.
 LOOK, LASTING = 1.0, 10.0
-#: Of its time so much must QEMU wait for a CPU to be called starved, or get less of one.
+#: A QEMU that waits for a CPU for so much of its time and gets less of one is starved. One that
+#: shares its CPU with ten others is slow, and no more.
 WAITING, GETS = 0.5, 0.05
 #: Of its memory so much must be swapped out to be named.
 SWAPPED = 0.5
@@ -104,7 +105,7 @@ def judged(pid: int, before: Sample, after: Sample) -> MachineError | None:
             f"QEMU (process {pid}) is swapped out: {swapped >> 10} MB of its memory are on a disk",
             "end other programs, or run fewer labs at once",
         )
-    if waited > WAITING or (after.state == before.state == "R" and got < GETS):
+    if got < GETS and (waited > WAITING or after.state == before.state == "R"):
         return _error(
             f"QEMU (process {pid}) is starved: it got {got:.0%} of a CPU, and waited for one "
             f"{min(waited, 1):.0%} of the time",

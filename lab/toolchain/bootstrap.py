@@ -29,7 +29,7 @@ _MAIN_ONLY = (
 _HINTS = (
     ("NO_PUBKEY|not signed|keyring", "install the package debian-archive-keyring"),
     ("No space left", "free some disk, or set LAB_CACHE to a folder with 3 GB of room"),
-    ("404 +Not Found", "the archive's index is older than its files: try again in an hour"),
+    (debian.GONE_FILE, "the archive's index is older than its files: try again in an hour"),
     ("resolv|onnect|Failed to fetch|timed out", "the Debian archive is out of reach: check the "
      "network, or the proxy in the environment or in apt's configuration"),
     ("Unable to locate", "dockerfiles/packages names a package that the suite does not have"),
@@ -37,7 +37,9 @@ _HINTS = (
 
 
 #: apt's words for a version that the archive does not have (any more).
-_GONE = re.compile(r"was not found|Unable to locate|404 +Not Found|unmet dependencies|held broken")
+_GONE = re.compile(
+    rf"was not found|Unable to locate|{debian.GONE_FILE}|unmet dependencies|held broken"
+)
 
 
 #: apt's own timeouts, in seconds: an archive that stalls is asked twice more, then named.

@@ -50,8 +50,9 @@ class HostProgram:
         self.returncode()
 
     def interrupt(self) -> None:
-        """Ask it to stop, as Ctrl-C does."""
+        """Ask it to stop, as Ctrl-C does; one that was put aside (Ctrl-Z) wakes up for it."""
         self._signal(signal.SIGINT)
+        self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
         with self._pidfd() as handle, contextlib.suppress(ProcessLookupError, PermissionError):

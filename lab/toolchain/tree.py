@@ -87,7 +87,12 @@ class _Maker:
         with self._folder() as work:
             self.progress(f"toolchain: asking the archive for Debian {recipe.SUITE}")
             found = index.read(work / "index", self.address, self.lock)
-            newest = found.answer([*_NEWEST, *recipe.package_list()])
+            try:
+                newest = found.answer([*_NEWEST, *recipe.package_list()])
+            except bootstrap.GoneError:  # a package is not there at all any more
+                if tree := self._elsewhere(found, locked, older):
+                    return tree
+                raise
             shelf.check(locked, newest)
             gone = lock.drift(locked, newest) if locked else []
             if not gone:

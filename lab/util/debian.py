@@ -20,6 +20,8 @@ ROOT = Path("/")
 
 #: A line of apt's --print-uris: address (not kept), file name, size, hash.
 _URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
+#: apt's words for a file that its index has and the archive has not (any more); a pattern.
+GONE_FILE = r"Failed to fetch \S+ +404\b"
 #: apt's words for a file that it could not download: address, reason.
 _NOT_FETCHED = re.compile(r"^E: Failed to fetch (\S+) +(.+?)(?: \[IP: .*)?$", re.MULTILINE)
 _PROXY = re.compile(r'^Acquire::(?:https?|ftp)::Proxy(?:::[^ ]+)? "[^"]+";$')

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,7 +106,7 @@ def holder(path: Path) -> Holder | None:
     """Who has the turn on ``path``, or the next one if nobody has; ``None``: nobody says so."""
     for file in (path, _next(path)):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            said = reading.json_file(file)
+            said = reading.parse_json(_record(file))
             pid = int(said["pid"])
             if process.start_time(pid) == said["start_time"]:
                 return Holder(pid, max(0.0, time.monotonic() - float(said["since"])))
@@ -138,9 +140,26 @@ def _lock(file: Path, path: Path, what: str, deadline: Deadline) -> int:
     return handle
 
 
+def _open(file: Path, how: int) -> int:
+    """A regular file and no link: QEMU, which a guest may have taken over, sees the folder too."""
+    handle = os.open(file, how | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(file))
+    return handle
+
+
+def _record(file: Path) -> bytes:
+    handle = _open(file, os.O_RDONLY)
+    try:
+        return os.pread(handle, _RECORD, 0)
+    finally:
+        os.close(handle)
+
+
 def _try(file: Path) -> tuple[int, bool]:
     """The file, and whether its lock was free and is ours now."""
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _open(file, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lab import lock
 from system.world import ROOT
@@ -30,6 +32,16 @@ def relock(folder: Path, name: str, change: Change) -> None:
     parts = (data["toolchain"], *data["archives"].values())
     change(next(pin for part in parts for pin in part if pin["name"] == name))
     (folder / lock.NAME).write_text(json.dumps(data))
+
+
+def steady(part: str, gone: Collection[str]) -> str:
+    """The first package of a part of the lock whose locked version is the archive's today."""
+    data = json.loads((ROOT / lock.NAME).read_text())
+    pins = data["toolchain"] if part == "toolchain" else data["archives"][part]
+    names = [pin["name"] for pin in pins if pin["name"] not in gone]
+    if not names:
+        pytest.skip(f"the archive has no package of {part} in the locked version any more")
+    return str(names[0])
 
 
 def other_hash(pin: dict[str, Any]) -> None:

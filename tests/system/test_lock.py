@@ -31,22 +31,22 @@ def compared() -> Locked:
     return check_lock(Context(ROOT / "labs.yaml"))
 
 
-def skip_if_gone(compared: Locked, *names: str) -> None:
-    """What only the locked packages can show cannot be shown with others; without names: any."""
-    for line in compared.changes:
-        if line.startswith("package ") and (not names or line.split()[1] in names):
-            pytest.skip(f"the archive does not have what is locked: {line}")
+def gone(compared: Locked) -> list[str]:
+    """The names of the packages that the archive has in other versions than the lock."""
+    return [line.split()[1] for line in compared.changes if line.startswith("package ")]
 
 
 # A .dsc of the Xen source is not used by this lab at all; the lock is checked all the same.
-@pytest.mark.parametrize("name", ["make", "busybox-static", "libxen-dev", "micropython", "xen"])
+@pytest.mark.parametrize(
+    "part", ["toolchain", "bookworm/armhf", "trixie/source", "bookworm/source"]
+)
 def test_one_changed_hash_names_its_package(
-    world: World, place: Path, compared: Locked, name: str
+    world: World, place: Path, compared: Locked, part: str
 ) -> None:
-    """With everything cached: exit status 3, at once, and nothing was started."""
-    skip_if_gone(compared, name)
+    """With everything cached: exit status 2, at once, and nothing was started."""
+    name = locks.steady(part, gone(compared))
     relock(place, name, other_hash)
-    said = world.run("lab.up", cwd=place, status=3)
+    said = world.run("lab.up", cwd=place, status=2)
     assert f"package {name} " in said.err
     assert "is not the one in labs.lock" in said.err
     assert not (place / "runs").exists() or not list((place / "runs").rglob("manifest.json"))
@@ -56,30 +56,35 @@ def test_a_replaced_version_is_told_and_recorded(
     world: World, place: Path, compared: Locked
 ) -> None:
     """A lab comes up with what the archive has now; where that is forbidden, it does not."""
-    gone = any(line.startswith("package ") for line in compared.changes)
-    named = "the archive has other versions" if gone else "busybox-static (armhf): 0.1-1 → "
     relock(place, "busybox-static", never_there)
-    said = world.run("lab.run", "hello", "--locked", cwd=place, status=3)
-    assert named in said.out + said.err
+    others = len({*gone(compared), "busybox-static"})
+    said = world.run("lab.run", "hello", "--locked", cwd=place, status=2)
+    assert "the archive has other versions than the lock: " in said.err
+    assert not list((place / "runs").glob("*/*"))
     said = world.run("lab.run", "hello", cwd=place)
-    (told,) = [one for one in said.err.splitlines() if "busybox-static" in one]
-    assert told.startswith("drifted: busybox-static (armhf): 0.1-1 → ")
+    (told,) = [one for one in said.err.splitlines() if "other versions than the lock" in one]
+    assert told.startswith(f"{others} of ")
+    assert "; images are compared: " in told
     run = rundir.latest_run(place / "runs", "hello")
     assert run
     manifest = run.manifest()
-    assert {one["name"]: one["locked"] for one in manifest["lock"]["drift"]}[
-        "busybox-static"
-    ] == "0.1-1"
+    drift = {one["name"]: one["locked"] for one in manifest["lock"]["drift"]}
+    assert (len(drift), drift["busybox-static"]) == (others, "0.1-1")
     assert manifest["lock"]["digest"] == lock.load(place / lock.NAME).digest
-    again = world.run("image.build", cwd=place, env={"LAB_LOCKED": "1"}, status=3)
-    assert named in again.err
+    again = world.run("image.build", cwd=place, env={"LAB_LOCKED": "1"}, status=2)
+    assert "./inv image.lock --update" in again.err
     assert "not the locked versions" in world.run("doctor", cwd=place).out
 
 
 def test_the_lock_is_of_this_checkout(compared: Locked) -> None:
-    """Its digests are those of the images that are built here."""
-    skip_if_gone(compared)
-    assert compared.changes == (), "./inv image.lock --update moves the lock"
+    """Its digests are those of the images that are built here, with newer packages too as long
+    as those change nothing."""
+    images = [line for line in compared.changes if line.startswith("image ")]
+    if images and gone(compared):
+        what = f"{', '.join(gone(compared)[:4])}, … are newer than the lock"
+        names = ", ".join(line.split()[1].rstrip(":") for line in images[:4])
+        pytest.skip(f"{what}, so {len(images)} images cannot be compared: {names}, …")
+    assert images == [], "./inv image.lock --update moves the lock"
 
 
 # ---------------------------------------------------------------- the same bytes

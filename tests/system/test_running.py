@@ -23,6 +23,8 @@ def test_status_shows_the_domains(up: World) -> None:
     """`lab.status --json` has Domain-0 and both guests, with ids and memory."""
     said = json.loads(up.run("lab.status", "shared", "--json").out)
     assert said["state"] == "guests"
+    assert said["running"]
+    assert said["guests"] == ["hello", "hello2"]
     assert said["uptime"] > 0
     found = {one["name"]: one for one in said["domains"]}
     assert set(found) >= {"Domain-0", "hello", "hello2"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import ImageError
+from lab.errors import LockError
 from lab.images import pinned
 from lab.images.apt import Apt
 from lab.images.archive import expected
@@ -97,7 +97,7 @@ def test_a_replaced_version_comes_from_the_snapshot(archive: Path, tmp_path: Pat
 def test_without_an_answer_the_newest_is_taken(archive: Path, tmp_path: Path) -> None:
     """And said; where drift is forbidden, it is an error that names the package."""
     (archive / "then" / MOMENT).rename(archive / "gone")
-    with pytest.raises(ImageError, match=r"clock \(armhf\): 1\.0 → 2\.0"):
+    with pytest.raises(LockError, match=r"clock \(armhf\): 1\.0 → 2\.0"):
         settle(tmp_path, Rules(MOMENT, strict=True))
     found = settle(tmp_path, Rules(MOMENT))
     assert found.drift == (Drift("clock", "armhf", "1.0", "2.0"),)

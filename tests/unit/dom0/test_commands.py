@@ -83,3 +83,31 @@ def test_a_command_that_dom0_lacks(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="dom0 has no program 'frob'"):
         talk(tmp_path, lacks, use)
     assert talk(tmp_path, told(b"frob: line 1: nosuch: not found\n"), use).status == 127
+
+
+@pytest.mark.parametrize(("longest", "connections"), [(60.0, 1), (0.0, 3)])
+def test_several_things_in_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: float, connections: int
+) -> None:
+    """One connection does for all, but it is given up when others have waited long enough."""
+    monkeypatch.setattr(commands, "LONGEST_TURN", longest)
+    asked: list[str] = []
+
+    def reply(question: dict[str, Any]) -> bytes | None:
+        asked.append(question["execute"])
+        return good(question)
+
+    async def use(first: dom0.Agent) -> bytes:
+        await first.close()
+        asked.clear()
+        shared = commands.Shared(lambda _: dom0.connected(tmp_path / "agent.sock"))
+        assert (await shared.run(["true"])).status == 3
+        await shared.write_file("/x", b"data")
+        data = await shared.read_file("/x")
+        await shared.aclose()
+        async with asyncio.timeout(5):  # nobody has the agent now
+            await (await dom0.reach(tmp_path / "agent.sock")).close()
+        return data
+
+    assert talk(tmp_path, reply, use) == b"data"
+    assert asked.count("guest-sync-delimited") == connections

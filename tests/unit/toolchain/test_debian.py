@@ -88,3 +88,15 @@ def test_a_machine_without_apt_has_neither(
     monkeypatch.setattr(debian, "ROOT", tmp_path)
     assert debian.archive_of_this_machine() is None
     assert debian.proxies_of_this_machine() == ()
+
+
+def test_a_file_that_apt_could_not_download_is_named() -> None:
+    """As it is called in the archive, with the reason, and without the address."""
+    said = "Err:1 x\nE: Failed to fetch http://a.test/pool/g%2b%2b_1_amd64.deb  Connection failed"
+    assert debian.not_fetched(f"{said} [IP: 127.0.0.1 80]\n") == (
+        "g++_1_amd64.deb: Connection failed"
+    )
+    assert debian.not_fetched("E: Failed to fetch http://a.test/x.deb  404  Not Found\n") == (
+        "x.deb: 404 Not Found"
+    )
+    assert debian.not_fetched("E: Unable to locate package x") == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LockError
+from lab.errors import LockError, ToolchainError
 from lab.lock import Pin
 from lab.toolchain import shelf, tree
 from lab.toolchain.shelf import Tree
@@ -104,33 +104,53 @@ def test_what_the_archive_has_may_be_there_already(
     assert len(fakes.made()) == calls
 
 
-def test_older_files_from_elsewhere_come_before_drift(
-    tmp_path: Path, now: Pin, old: Pin, fakes: Fakes
-) -> None:
-    """They are asked for with any tree, unpacked, and checked as any other."""
+@pytest.fixture
+def older(tmp_path: Path, old: Pin, fakes: Fakes) -> tuple[Path, Pin]:
+    """A file of the locked version from elsewhere, which can be unpacked, and its pin."""
     deb = tmp_path / "make_4.3_amd64.deb"
     deb.write_text("older")
     fakes.add("dpkg-deb", 'print("tar")')
-    unpack = "import pathlib; top = pathlib.Path(next(a for a in sys.argv if '/tree' in a)[12:])\n"
-    fakes.add(
-        "tar",
-        unpack
-        + """
+    fakes.add("tar", UNPACK)
+    return deb, dataclasses.replace(old, sha256=files.sha256_file(deb), size=5)
+
+
+#: tar, which leaves what every tree needs.
+UNPACK = """
+import pathlib
+top = pathlib.Path(next(a for a in sys.argv if '/tree' in a)[12:]) / "usr/share/base-passwd"
+top.mkdir(parents=True, exist_ok=True)
 for name in ("passwd", "group"):
-    (top / "usr/share/base-passwd").mkdir(parents=True, exist_ok=True)
-    (top / "usr/share/base-passwd" / (name + ".master")).write_text(name)
-""",
-    )
+    (top / (name + ".master")).write_text(name)
+"""
+
+
+def test_older_files_from_elsewhere_come_before_drift(
+    tmp_path: Path, old: Pin, older: tuple[Path, Pin]
+) -> None:
+    """They are asked for with a small tree, unpacked, and checked as any other."""
+    deb, right = older
     asked: list[Tree] = []
 
-    def older(newest: Tree) -> list[Path]:
-        asked.append(newest)
+    def files_of(asking: Tree) -> list[Path]:
+        asked.append(asking)
         return [deb]
 
     with pytest.raises(LockError, match=r"package make 4\.3"):
-        tree.make(tmp_path, lambda _: None, [old], older=older)
-    right = dataclasses.replace(old, sha256=files.sha256_file(deb), size=5)
-    made = tree.make(tmp_path, lambda _: None, [right], strict=True, older=older)
+        tree.make(tmp_path, lambda _: None, [old], older=files_of)
+    made = tree.make(tmp_path, lambda _: None, [right], strict=True, older=files_of)
     assert made.pins == (right,)
-    assert asked[-1].pins == (now,)
     assert (made.path / "etc/apt/sources.list").is_file()
+    assert not asked[-1].path.exists()  # it was for asking alone
+
+
+def test_a_package_that_went_away_comes_from_elsewhere(
+    tmp_path: Path, fakes: Fakes, older: tuple[Path, Pin]
+) -> None:
+    """The archive has it in no version any more; what nobody has is named."""
+    deb, right = older
+    fakes.add("apt-get", 'sys.exit("E: Unable to locate package make")')
+    made = tree.make(tmp_path, lambda _: None, [right], older=lambda _: [deb])
+    assert made.pins == (right,)
+    with pytest.raises(ToolchainError, match="could not be made") as caught:
+        tree.make(tmp_path / "other", lambda _: None, [right])
+    assert "Unable to locate package make" in caught.value.tail

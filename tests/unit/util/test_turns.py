@@ -191,6 +191,23 @@ def test_two_turns_one_after_the_other_never_wait_for_each_other(tmp_path: Path)
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("how", ["link", "fifo", "folder"])
+def test_what_is_no_file_locks_nobody(pen: Path, tmp_path: Path, how: str) -> None:
+    """A QEMU that a guest has taken over may put anything there: nothing is written or hangs."""
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    if how == "link":
+        pen.symlink_to(precious)
+    elif how == "fifo":
+        os.mkfifo(pen)
+    else:
+        pen.mkdir()
+    with pytest.raises(OSError, match=r"not a regular|symbolic links|Is a directory"):
+        asyncio.run(turns.take(pen, "the pen", 1.0))
+    assert turns.holder(pen) is None
+    assert precious.read_text() == "kept"
+
+
 def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
     """connect(2) says EAGAIN; the connection is made as soon as there is room."""
     path = tmp_path / "s"
