@@ -21,6 +21,7 @@ from lab.dom0 import agent as dom0_agent
 from lab.dom0 import commands, listing, xl
 from lab.dom0.line import Line
 from lab.dom0.steps import Steps
+from lab.dom0.window import Window
 from lab.errors import Dom0Error, LabError, UsageError
 from lab.machine import (
     gdbstop,
@@ -33,7 +34,7 @@ from lab.machine import (
     template,
     wires,
 )
-from lab.machine.command import Memory
+from lab.machine.command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
     Clock,
@@ -80,7 +81,7 @@ class Session:
         self.moments: list[dict[str, Any]] = []
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
-        self._line = Line(lab.agent_socket, self.guarded)
+        self._line = Line(lab.agent_socket, Window(lab.path / WINDOW_FILE), self.guarded)
         #: When guests that were created paused were let run, by dom0's counter (s).
         self.began: float | None = None
         #: The domains that were created paused, and wait to be let run.
@@ -138,11 +139,12 @@ class Session:
         )
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
-        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0, hold=hold)
+        self.steps = Steps(stub, self._to_stop, self._line.window, hold=hold)
         before = time.time()
-        if stored and stored.about.get("listening"):
-            await self._line.reach()
         if stored:
+            self.steps.count = stored.stops
+            if stored.about.get("listening"):
+                await self._line.reach()
             await self.guarded(snapshot.load(control))
             await self.guarded(self.steps.look())
             self._enter(State.DOM0)

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtual
+from lab import acting, config, digest, guests, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api.context import Context, Run, Status, Up, clean
 from lab.api.traces import trace_stats
@@ -125,8 +125,9 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     workshop = context.workshop()
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
-    guests = workshop.guests([guest.spec for guest in plan.all_guests])
-    return Prepared(toolchain, images, guests, workshop.supplies.state)
+    built = workshop.guests([guest.spec for guest in plan.all_guests])
+    guests.check_room(plan.lab, built)
+    return Prepared(toolchain, images, built, workshop.supplies.state)
 
 
 async def boot_up(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lab import config, lifecycle, live, rundir
+from lab import config, guests, lifecycle, live, rundir
 from lab import plan as planning
 from lab.api.context import Context, Status, Up, attached, clean, running
 from lab.dom0.agent import Result
@@ -75,6 +75,8 @@ def inject(context: Context, name: str, guest: str) -> Up:
     spec = config.find_guest(context.labs(), guest, into=name)
     workshop = context.workshop(found.door)
     image = workshop.guests([spec])[guest]
+    if lab := context.labs().labs.get(name):
+        guests.check_room(lab, {guest: image})
     lifecycle.keep_elf(found.run, image)
 
     async def go() -> Up:

@@ -18,6 +18,7 @@ from lab.model.board import (
     TIMES_PORT,
     TRACE_LOG_PORT,
     TRACE_PORT,
+    WINDOW_SIZE,
     XEN_TRACE_PORT,
 )
 from lab.model.built import GuestImage, Image, Images, Package
@@ -52,6 +53,7 @@ __all__ = [
     "TIMES_PORT",
     "TRACE_LOG_PORT",
     "TRACE_PORT",
+    "WINDOW_SIZE",
     "XEN_TRACE_PORT",
     "Act",
     "Clock",
