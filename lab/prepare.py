@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab import supplies
-from lab.images import deb, devicetree, dom0, freertos, hypervisor, sources, xen
+from lab.images import deb, devicetree, dom0, freertos, hypervisor, linux, sources, xen
 from lab.images.pinned import Question
 from lab.lock import Lock, State
 from lab.model import (
@@ -18,6 +18,7 @@ from lab.model import (
     HypervisorSpec,
     Image,
     Images,
+    LinuxGuest,
     Package,
     Plan,
     Toolchain,
@@ -110,6 +111,11 @@ class Workshop:
             built = {}
             for guest in wanted:
                 stage.note(guest.name)
+                if isinstance(guest.program, LinuxGuest):
+                    built[guest.name] = linux.build(
+                        self.store, guest, guest.program, self.packages()
+                    )
+                    continue
                 built[guest.name] = freertos.build(self.store, self.toolchain, guest, sources)
             stage.note(", ".join(built))
         return built

@@ -66,6 +66,8 @@ def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources
             return _project(store, toolchain, guest, project, sources)
         case Prebuilt() as ready:
             return _prebuilt(guest.name, ready)
+        case program:
+            raise TypeError(f"{type(program).__name__} is not built here")
 
 
 def _application(

@@ -49,11 +49,13 @@ def refused(folder: Path, text: str | bytes) -> str:
 def test_shipped_labs_are_good(root: Path, tmp_path: Path) -> None:
     """labs.yaml of the checkout loads, whether or not the applications are there yet."""
     shutil.copy(root / "labs.yaml", tmp_path)
-    shutil.copytree(root / "images/hypervisor", tmp_path / "images/hypervisor")
+    for name in ("hypervisor", "linux"):
+        shutil.copytree(root / "images" / name, tmp_path / "images" / name)
     for app in ("hello", "selftest", "periodic", "noisy", "trace-cost"):
         (tmp_path / "images/freertos/apps" / app).mkdir(parents=True)
     labs = config.load(tmp_path / "labs.yaml")
-    shipped = {"hello", "selftest", "two-guests", "pinned", "emergency-console", "rtds", "null"}
+    shipped = {"hello", "selftest", "two-guests", "pinned", "emergency-console", "rtds", "null",
+               "linux"}  # fmt: skip
     assert shipped <= set(labs.labs)
     assert labs.labs["pinned"].guests[0].cpus == (1,)
     assert len({guest.name for guest in labs.labs["two-guests"].guests}) == 2
