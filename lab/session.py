@@ -21,9 +21,10 @@ from lab.dom0 import agent as dom0_agent
 from lab.dom0 import commands, listing, xl
 from lab.dom0.line import Line
 from lab.dom0.steps import Steps
+from lab.dom0.window import Window
 from lab.errors import Dom0Error, LabError, UsageError
 from lab.machine import gdbstop, launch, lines, plug, postmortem, qmp, snapshot, template, wires
-from lab.machine.command import Memory
+from lab.machine.command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
     Clock,
@@ -70,7 +71,7 @@ class Session:
         self.moments: list[dict[str, Any]] = []
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
-        self._line = Line(lab.agent_socket, self.guarded)
+        self._line = Line(lab.agent_socket, Window(lab.path / WINDOW_FILE), self.guarded)
         #: When guests that were created paused were let run, by dom0's counter (s).
         self.began: float | None = None
         #: The domains that were created paused, and wait to be let run.
@@ -130,11 +131,12 @@ class Session:
         )
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
-        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0, hold=hold)
+        self.steps = Steps(stub, self._to_stop, self._line.window, hold=hold)
         before = time.time()
-        if stored and stored.about.get("listening"):
-            await self._line.reach()
         if stored:
+            self.steps.count = stored.stops
+            if stored.about.get("listening"):
+                await self._line.reach()
             await self.guarded(snapshot.load(control))
             await self.guarded(self.steps.look())
             self._enter(State.DOM0)
@@ -202,8 +204,6 @@ class Session:
         log = self.run.console("dom0")
         await self.guarded(step, within, late)
 
-    # ------------------------------------------------------------ guests
-
     async def inject(
         self,
         guest: GuestPlan,
@@ -265,8 +265,6 @@ class Session:
         if self.steps:
             return await self.steps.run(argv, within=within)
         return await self.guarded(commands.run_in_turns(self._agent, argv, within))
-
-    # ------------------------------------------------------------ inside
 
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtual
+from lab import acting, config, digest, guests, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api import drifted
 from lab.api.context import Context, Run, Up, clean
@@ -110,9 +110,10 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     workshop = context.workshop()
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
-    guests = workshop.guests([guest.spec for guest in plan.all_guests])
-    drifted.tell(context, workshop, drifted.names(context, plan, images, guests))
-    return Prepared(toolchain, images, guests, workshop.supplies.state)
+    built = workshop.guests([guest.spec for guest in plan.all_guests])
+    guests.check_room(plan.lab, built)
+    drifted.tell(context, workshop, drifted.names(context, plan, images, built))
+    return Prepared(toolchain, images, built, workshop.supplies.state)
 
 
 async def boot_up(

@@ -114,9 +114,10 @@ class Trace(Shape):
 
 
 class Guest(Shape):
-    """Exactly one program: ``freertos``, ``project`` or ``kernel`` alone."""
+    """Exactly one program: ``freertos``, ``linux``, ``project`` or ``kernel`` alone."""
 
     freertos: PathText | None = None
+    linux: PathText | None = None
     emergency_console: Flag = False
     project: PathText | None = None
     build: Annotated[list[Text], BeforeValidator(_argv)] = []

@@ -45,6 +45,13 @@ class Project:
 
 
 @dataclass(frozen=True)
+class LinuxGuest:
+    """Debian's Linux, with an initramfs of busybox and the ``files`` of a folder, ``init`` too."""
+
+    files: Path
+
+
+@dataclass(frozen=True)
 class Prebuilt:
     """Any kernel that Xen takes, used as it is."""
 
@@ -81,7 +88,7 @@ class GuestSpec:
     """
 
     name: str
-    program: FreeRtosApp | Project | Prebuilt
+    program: FreeRtosApp | LinuxGuest | Project | Prebuilt
     memory: int = 16 << 20
     vcpus: int = 1
     cpus: tuple[int, ...] = ()
