@@ -38,7 +38,7 @@ DOM0_QUICK = (
 #: through the emulator) and leaves the guests less of the machine.
 DOM0_VCPUS = 1
 #: What a guest's description says of labs.yaml, not of the guest.
-NOT_PLANNED = ("refused", "places")
+NOT_PLANNED = ("cpus_of_all", "refused", "places")
 #: Where the session puts a guest's files in dom0.
 GUEST_FOLDER = "/lab/guests"
 
