@@ -23,6 +23,7 @@ from lab.dom0.line import Line
 from lab.dom0.steps import Steps
 from lab.errors import Dom0Error, LabError, UsageError
 from lab.machine import (
+    ends,
     gdbstop,
     launch,
     lines,
@@ -264,8 +265,8 @@ class Session:
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
         if self.steps:
-            return await xl.domains(self.steps)
-        return await self.guarded(listing.domains(self.lab.path))
+            return ends.told(self.run, await xl.domains(self.steps))
+        return ends.told(self.run, await self.guarded(listing.domains(self.lab.path)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0."""
