@@ -6,7 +6,8 @@
  * Xen tells xenstored when a domain ends, and xenstored whoever watches @releaseDomain; so
  * nothing is polled, and a lab in which nobody ends is not disturbed. A release build of
  * Xen prints nothing of its own about it. Whoever ended before this program began is told,
- * too: it may be the second one of a boot (lab-init starts it again if it ends).
+ * too: it may be the second one of a boot (lab-init starts it again if it ends). When a domain
+ * was made before that is not known; then no times are said.
  *
  * Whoever wants to know the domains asks on the port "domains". A question is a line; the answer
  * begins and ends with it ("= QUESTION", ". QUESTION") and has between them a line as of
@@ -66,13 +67,15 @@ static const char *end_of(const struct dominfo *found)
 
 static void tell(const struct dominfo *found, uint64_t made)
 {
-	char line[160], *name = name_of(found->domain);
+	char line[160], times[64] = "", *name = name_of(found->domain);
 	uint64_t now = counter();
 	int log, size;
 
-	size = snprintf(line, sizeof line,
-			"<4>lab: domain %s %s (made %lu.%06lu, ended %lu.%06lu)\n",
-			name ? name : "unknown", end_of(found), SECONDS(made), SECONDS(now));
+	if (made)
+		snprintf(times, sizeof times, " (made %lu.%06lu, ended %lu.%06lu)",
+			 SECONDS(made), SECONDS(now));
+	size = snprintf(line, sizeof line, "<4>lab: domain %s %s%s\n",
+			name ? name : "unknown", end_of(found), times);
 	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (log < 0 || write(log, line, size) != size)
 		dprintf(STDERR_FILENO, "%s", line);
@@ -85,7 +88,7 @@ static struct known {
 	uint32_t domain;
 	int told;
 	uint64_t made;
-} *known_of(uint32_t domain)
+} *known_of(uint32_t domain, uint64_t now)
 {
 	static struct known known[MOST_KNOWN];
 	static unsigned count;
@@ -95,18 +98,19 @@ static struct known {
 		if (known[i].domain == domain)
 			return &known[i];
 	one = &known[count++ % MOST_KNOWN];
-	*one = (struct known){ .domain = domain, .made = counter() };
+	*one = (struct known){ .domain = domain, .made = now };
 	return one;
 }
 
-/* Notice every domain that was made since it was looked last, tell of every one that ended. */
-static void look(struct xc_interface_core *xen)
+/* Notice every domain that was made since it was looked last, tell of every one that ended.
+ * `now`: the counter; 0 if nobody looked before. */
+static void look(struct xc_interface_core *xen, uint64_t now)
 {
 	struct dominfo found;
 
 	for (uint32_t next = 1; xc_domain_getinfo(xen, next, 1, &found) == 1;
 	     next = found.domain + 1) {
-		struct known *known = known_of(found.domain);
+		struct known *known = known_of(found.domain, now);
 
 		if (known->told || !(found.crashed || found.shutdown))
 			continue;
@@ -178,13 +182,13 @@ int main(void)
 	if (!xen || !store || !xs_watch(store, "@releaseDomain", "fate") ||
 	    !xs_watch(store, "@introduceDomain", "fate"))
 		return 1;
-	look(xen);
+	look(xen, 0);
 	waits[0].fd = xs_fileno(store);
 	waits[1].fd = open(PORT, O_RDWR | O_CLOEXEC);	/* without one there are no questions */
 	while (poll(waits, 2, -1) > 0 || errno == EINTR) {
 		while (waits[0].revents && (event = xs_check_watch(store))) {
 			free(event);
-			look(xen);
+			look(xen, counter());
 		}
 		if (waits[0].revents && errno != EAGAIN)
 			return 1;
