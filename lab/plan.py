@@ -42,7 +42,7 @@ LINUX_ARGS = f"console=hvc0 {LINUX_QUICK}"
 #: through the emulator) and leaves the guests less of the machine.
 DOM0_VCPUS = 1
 #: What a guest's description says of labs.yaml, not of the guest.
-NOT_PLANNED = ("refused", "places")
+NOT_PLANNED = ("cpus_of_all", "refused", "places")
 #: Where the session puts a guest's files in dom0.
 GUEST_FOLDER = "/lab/guests"
 

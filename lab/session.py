@@ -22,8 +22,18 @@ from lab.dom0 import commands, listing, xl
 from lab.dom0.line import Line
 from lab.dom0.steps import Steps
 from lab.dom0.window import Window
-from lab.errors import Dom0Error, LabError, UsageError
-from lab.machine import gdbstop, launch, lines, plug, postmortem, qmp, snapshot, template, wires
+from lab.errors import Dom0Error, UsageError
+from lab.machine import (
+    ends,
+    gdbstop,
+    launch,
+    plug,
+    postmortem,
+    qmp,
+    snapshot,
+    template,
+    wires,
+)
 from lab.machine.command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
@@ -124,11 +134,8 @@ class Session:
         control = self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
-        stub = await self.guarded(
-            self._stack.enter_async_context(
-                gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
-            )
-        )
+        reached = gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
+        stub = await self.guarded(self._stack.enter_async_context(reached))
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
         self.steps = Steps(stub, self._to_stop, self._line.window, hold=hold)
@@ -198,11 +205,7 @@ class Session:
             self.mark("agent")
 
     async def _to_stop(self, step: Awaitable[None], within: float, what: str) -> None:
-        def late(seconds: float) -> LabError:
-            return Dom0Error(f"{what}: not within {seconds:g} s", tail=lines.tail(log))
-
-        log = self.run.console("dom0")
-        await self.guarded(step, within, late)
+        await self.guarded(step, within, functools.partial(postmortem.no_stop, self.run, what))
 
     async def inject(
         self,
@@ -256,9 +259,8 @@ class Session:
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
-        if self.steps:
-            return await xl.domains(self.steps)
-        return await self.guarded(listing.domains(self.lab.path))
+        found = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
+        return ends.told(self.run, await (found if self.steps else self.guarded(found)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0, for ``within`` seconds at most, the wait for its turn included."""

@@ -12,10 +12,10 @@ from lab.api import drifted
 from lab.api.context import Context, Run, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import pulse, quota
+from lab.machine import ends, pulse, quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
-from lab.model import Clock, Layer, Plan
+from lab.model import Act, Clock, Lab, Layer, Plan
 from lab.prepare import Prepared
 from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
@@ -164,6 +164,7 @@ async def _run(
             await lifecycle.boot(session, plan, prepared, lock, context.progress, cold=cold)
             with context.progress.stage("scenario"):
                 report = await _watched(session, plan, prepared, context.file.name)
+            report = replace(report, notes=_ends(run, plan.lab))
             if report.verdict.layer is Layer.GUEST:
                 if still := pulse.why_stopped(lab.tag):  # no guest could have done it
                     raise still
@@ -175,6 +176,14 @@ async def _run(
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
                 digest.write_scenario(run, session.moments)
+
+
+def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
+    """How guests ended, in words; not of those that a step may have created anew."""
+    anew = {step.on for one in lab.steps for step in (one, *one.members)
+            if step.do in (Act.INJECT, Act.RESTART)}  # fmt: skip
+    began = ends.began(run)
+    return {name: end.words(began) for name, end in ends.of(run).items() if name not in anew}
 
 
 async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) -> Report:

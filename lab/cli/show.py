@@ -23,6 +23,11 @@ def show_domains(domains: Sequence[Domain]) -> None:
             for one in domains
         ]
         print(table(rows, header=["Name", "ID", "Mem", "VCPUs", "State", "Time(s)"]), flush=True)
+    noted = [one for one in domains if one.note]
+    for one in noted:
+        say(f"guest {one.name} {one.note}")
+    if any(not set(one.state) & {"s", "c"} for one in noted):
+        say(f"  {api.SILENCE}")
 
 
 def state_word(one: api.Status) -> str:
@@ -85,6 +90,8 @@ def show_run(result: api.Run) -> None:
     for step in result.report.steps:
         say(f"  {step.name}: {step.outcome} after {step.began + step.seconds:.1f} s"
             if step.outcome != "skipped" else f"  {step.name}: skipped")  # fmt: skip
+    for guest, note in result.report.notes.items():
+        say(f"  guest {guest} {note}")
     for limit in result.report.thresholds:
         say(f"  threshold {limit.name}: {limit.outcome}")
     verdict = result.report.verdict
@@ -94,6 +101,8 @@ def show_run(result: api.Run) -> None:
         print(ci.shown(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}"))
         for line in verdict.tail.splitlines():
             say(ci.shown(f"    {line}"))
+        if verdict.hint:
+            say(f"  what to do: {verdict.hint}")
     if result.digest:
         say(f"digest: {result.digest} (all times are virtual: they count instructions)")
     say(f"run: {short(result.run)}")

@@ -116,13 +116,14 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
     said = "memory" in shape.model_fields_set or not shape.linux
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
-    fit.no_twice(source, (*at, "cpus"), shape.cpus)
+    fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
     return model.GuestSpec(
         name=name,
         program=_program(source, paths, at, shape),
         memory=memory,
         vcpus=shape.vcpus,
-        cpus=tuple(shape.cpus),
+        cpus=shape.cpus.numbers,
+        cpus_of_all=shape.cpus.of_all,
         cmdline=shape.cmdline,
         scheduler=_share(shape.scheduler),
         trace=tracing.ring(source, at, shape),
@@ -231,7 +232,7 @@ def _lab(
             _share(shape.dom0.scheduler),
             shape.dom0.busy,
         ),
-        guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
+        guests=tuple(guests[guest].on(shape.cpus) for guest in shape.guests if guest in guests),
         may_crash=shape.may_crash,
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
@@ -250,7 +251,7 @@ def _later(source: Source, at: Loc, lab: model.Lab) -> tuple[model.GuestSpec, ..
     found = []
     for guest in lab.later:
         try:
-            found.append(sched.for_guest(lab, guest))
+            found.append(sched.for_guest(lab, guest.on(lab.cpus)))
         except UsageError as error:
             source.add((*at, "steps"), error.message)
     return tuple(found)

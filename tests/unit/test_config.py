@@ -235,14 +235,6 @@ def test_unknown_names_are_usage_errors_with_the_nearest(folder: Path) -> None:
         config.find_guest(labs, "\x1b[2J")
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["K", "M", "G"]))
-def test_sizes_mean_what_they_say(number: int, unit: str) -> None:
-    assert units.size(f"{number}{unit}") == number << {"K": 10, "M": 20, "G": 30}[unit]
-    assert units.size(units.show_size(units.size(f"{number}{unit}"))) == units.size(
-        f"{number}{unit}"
-    )
-
-
 @given(st.text(max_size=40))
 def test_accepted_names_are_safe_everywhere(text: str) -> None:
     """Whatever is accepted is a file name, an xl name and no QEMU option."""
