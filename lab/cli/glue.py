@@ -18,9 +18,9 @@ from invoke.parser.context import ParserContext
 from invoke.parser.parser import ParseMachine
 from invoke.tasks import Task
 
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.model import ExitStatus
-from lab.util import ci, signals
+from lab.util import ci, reading, signals
 from lab.util.resources import as_called
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
@@ -109,6 +109,8 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
         # Nobody reads any more. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except reading.Unfit as error:
+        return fail(UsageError(str(error), hint=error.hint))
     except OSError as error:
         words = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         return fail(LabError(words, hint="make room or permissions, then try again"))
