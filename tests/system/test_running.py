@@ -17,7 +17,7 @@ import pytest
 
 from system.conftest import write_labs
 from system.guests import write_linux
-from system.world import ROOT, World, until
+from system.world import World, until
 
 
 def state_of(up: World, guest: str) -> str:
