@@ -7,7 +7,15 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.show import short, show_compared, show_domains, show_several, show_up
+from lab.cli.show import (
+    short,
+    show_compared,
+    show_domains,
+    show_injected,
+    show_several,
+    show_up,
+    state_of,
+)
 from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.progress import Progress
 from lab.util import ci
@@ -61,7 +69,7 @@ def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, json: bool =
         return
     for one in stopped:
         logs = f"; its logs: {short(one.run)}" if one.run else ""
-        say(f"lab {one.name} is down after {one.uptime:.0f} s{logs}")
+        say(f"stopped lab {one.name} (it was up for {one.uptime:.0f} s){logs}")
     if not stopped:
         say("no lab runs" if all else f"lab {name or DEFAULT} does not run")
 
@@ -77,9 +85,9 @@ def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
     if not found:
         say("no lab runs; start one: ./inv lab.up")
     for one in found:
-        say(f"lab {one.name}: {one.state}, up {one.uptime:.0f} s, run {one.run}")
+        print(f"lab {one.name}: {state_of(one.state)}, up {one.uptime:.0f} s, run {one.run}")
         if one.problem:
-            say(f"  {one.problem}")
+            print(f"  {one.problem}")
         show_domains(one.domains)
 
 
@@ -91,7 +99,7 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
         print_json(found)
         return
     for one in found:
-        print(f"{one.name:16} {one.state:8} {', '.join(one.guests):24} {one.description}")
+        print(f"{one.name:16} {state_of(one.state):8} {', '.join(one.guests):24} {one.description}")
 
 
 @command("lab.logs", words=("name",), optional=("name",), example="lab.logs hello --on dom0",
@@ -141,7 +149,7 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
     If the guest runs there already, the new one takes its place.
     """
     result = api.inject(context_of(labs), name, guest)
-    print_json(result) if json else show_up(result)
+    print_json(result) if json else show_injected(result, guest)
 
 
 @command("lab.matrix", words=("name",), example="lab.matrix schedulers",

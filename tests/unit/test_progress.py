@@ -49,9 +49,9 @@ def test_a_long_stage_is_told_again() -> None:
         assert becomes(lambda: "(first)" in out.getvalue())
         stage.note("second")
         assert becomes(lambda: "(second)" in out.getvalue())
-    assert all(re.match(r"  packages … \d", line) for line in out.getvalue().splitlines()[:-1]), (
-        out.getvalue()
-    )
+    assert all(
+        re.match(r"  packages … \d s so far", line) for line in out.getvalue().splitlines()[:-1]
+    ), out.getvalue()
     said = out.getvalue()
     time.sleep(0.05)
     assert out.getvalue() == said  # it is over
