@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from lab.dom0 import xl
 from lab.dom0.agent import TURN, Dom0
+from lab.errors import UsageError
 from lab.images import elf
-from lab.model import GuestImage, GuestPlan
+from lab.model import GuestImage, GuestPlan, Lab
 from lab.rundir import LabDir
 from lab.util import reading, turns
 
 #: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
 TRACE, DOORBELL = "lab_trace", "lab_doorbell"
+MIB = 1 << 20
+#: What dom0 needs for itself when ``xl`` creates a guest, and what its files leave of one half of
+#: its memory, which is the most that files may take (tmpfs(5)): both as tried, and some more.
+OWN, OTHER_FILES = 92 * MIB, 28 * MIB
+
+
+def check_room(lab: Lab, images: Mapping[str, GuestImage]) -> None:
+    """Say before a boot that dom0 cannot hold the files of these guests.
+
+    They lie in dom0's memory, and ``xl`` needs as much again for the guest that it creates.
+
+    Raises:
+        UsageError: it cannot; with what it needs.
+    """
+    sizes = {name: _size(image) for name, image in images.items()}
+    together, largest = sum(sizes.values()), max(sizes.values(), default=0)
+    needed = max(together + largest + OWN, 2 * (together + OTHER_FILES))
+    if needed <= lab.dom0.memory:
+        return
+    name = max(sizes, key=lambda one: sizes[one])
+    wanted = f"dom0: {{memory: {-(-needed // (16 * MIB)) * 16}M}}"
+    raise UsageError(
+        f"labs.yaml:{lab.line}: lab {lab.name}: dom0 has {lab.dom0.memory // MIB}M, too little for "
+        f"its guests' files of {-(-together // MIB)}M (the largest are {name}'s)",
+        hint=f"give the lab '{wanted}', and as much more 'memory' if it has none to spare",
+    )
+
+
+def _size(image: GuestImage) -> int:
+    return image.kernel.size + (image.ramdisk.size if image.ramdisk else 0)
 
 
 @contextlib.asynccontextmanager

@@ -133,6 +133,7 @@ async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused
             if plan.machine.clock is Clock.HOST:
                 await booting.make_individual(session, plan.lab.name)
             await session.unpause()
+            session.run.update_manifest(began=session.began)
             if plan.machine.clock is Clock.HOST:
                 await session.let_run()
     session.guests_run()

@@ -63,19 +63,22 @@ class Stage:
 
     def line(self, ending: str = "") -> str:
         """``boot Xen … 1.2s (note)``."""
-        words = [f"{'  ' * self.depth}{self.name} …", ending, f"{self.elapsed():.1f}s"]
-        details = ": ".join(part for part in (self.detail, self._seen) if part)
-        words += [f"({details})"] if details else []
-        return " ".join(word for word in words if word)
+        words = [ending, f"{self.elapsed():.1f}s", f"({self.detail})" if self.detail else ""]
+        return " ".join([self._begin(), *filter(None, words)])
 
     def moving(self) -> str:
-        """Its line, after a new look if one is due."""
+        """``boot Xen … 1 s so far (note: what the look saw)``: not to be taken for its end."""
         look, now = self._look, time.monotonic()
         if look and now - self._looked >= LOOK:
             self._looked = now
             with contextlib.suppress(OSError, ValueError):
                 self._seen = escape(look(), limit=120)
-        return self.line()
+        details = ": ".join(filter(None, (self.detail, self._seen)))
+        words = [self._begin(), f"{self.elapsed():.0f} s so far", f"({details})" if details else ""]
+        return " ".join(filter(None, words))
+
+    def _begin(self) -> str:
+        return f"{'  ' * self.depth}{self.name} …"
 
 
 _innermost: ContextVar[Stage | None] = ContextVar("stage", default=None)

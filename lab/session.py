@@ -21,9 +21,20 @@ from lab.dom0 import agent as dom0_agent
 from lab.dom0 import commands, listing, xl
 from lab.dom0.line import Line
 from lab.dom0.steps import Steps
-from lab.errors import Dom0Error, LabError, UsageError
-from lab.machine import gdbstop, launch, lines, plug, postmortem, qmp, snapshot, template, wires
-from lab.machine.command import Memory
+from lab.dom0.window import Window
+from lab.errors import Dom0Error, UsageError
+from lab.machine import (
+    ends,
+    gdbstop,
+    launch,
+    plug,
+    postmortem,
+    qmp,
+    snapshot,
+    template,
+    wires,
+)
+from lab.machine.command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
     Clock,
@@ -70,7 +81,7 @@ class Session:
         self.moments: list[dict[str, Any]] = []
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
-        self._line = Line(lab.agent_socket, self.guarded)
+        self._line = Line(lab.agent_socket, Window(lab.path / WINDOW_FILE), self.guarded)
         #: When guests that were created paused were let run, by dom0's counter (s).
         self.began: float | None = None
         #: The domains that were created paused, and wait to be let run.
@@ -123,18 +134,16 @@ class Session:
         control = self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
-        stub = await self.guarded(
-            self._stack.enter_async_context(
-                gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
-            )
-        )
+        reached = gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
+        stub = await self.guarded(self._stack.enter_async_context(reached))
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
-        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0, hold=hold)
+        self.steps = Steps(stub, self._to_stop, self._line.window, hold=hold)
         before = time.time()
-        if stored and stored.about.get("listening"):
-            await self._line.reach()
         if stored:
+            self.steps.count = stored.stops
+            if stored.about.get("listening"):
+                await self._line.reach()
             await self.guarded(snapshot.load(control))
             await self.guarded(self.steps.look())
             self._enter(State.DOM0)
@@ -196,13 +205,7 @@ class Session:
             self.mark("agent")
 
     async def _to_stop(self, step: Awaitable[None], within: float, what: str) -> None:
-        def late(seconds: float) -> LabError:
-            return Dom0Error(f"{what}: not within {seconds:g} s", tail=lines.tail(log))
-
-        log = self.run.console("dom0")
-        await self.guarded(step, within, late)
-
-    # ------------------------------------------------------------ guests
+        await self.guarded(step, within, functools.partial(postmortem.no_stop, self.run, what))
 
     async def inject(
         self,
@@ -256,17 +259,14 @@ class Session:
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
-        if self.steps:
-            return await xl.domains(self.steps)
-        return await self.guarded(listing.domains(self.lab.path))
+        found = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
+        return ends.told(self.run, await (found if self.steps else self.guarded(found)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0, for ``within`` seconds at most, the wait for its turn included."""
         if self.steps:
             return await self.steps.run(argv, within=within)
         return await self.guarded(commands.run_in_turns(self._agent, argv, within))
-
-    # ------------------------------------------------------------ inside
 
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:

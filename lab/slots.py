@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,23 @@ def machine() -> Room:
     return Room(len(os.sched_getaffinity(0)), int(memory * SHARE))
 
 
+#: What is entered while one waits for room, with who has it, in words.
+Waits = Callable[[str], contextlib.AbstractContextManager[object]]
+
+
 @contextlib.contextmanager
-def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]:
+def taken(
+    wanted: Room, limit: Room, what: str, within: float, waits: Waits = contextlib.nullcontext
+) -> Iterator[None]:
     """Wait for room for a lab, and hold it while the block runs.
 
-    A lab that wants more than there is may run alone.
+    A lab that wants more than there is may run alone. ``waits``: entered while there is none.
 
     Raises:
         BusyError: there was no room within ``within`` seconds, or every process that has some
             waits for more itself. The message says who has the room.
     """
-    path = _wait(wanted, limit, what, Deadline(within))
+    path = _wait(wanted, limit, what, Deadline(within), waits)
     try:
         yield
     finally:
@@ -99,7 +105,7 @@ def _slots() -> list[Slot]:
     return found
 
 
-def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline) -> Path:
+def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits) -> Path:
     with waiting.watching() as news, contextlib.ExitStack() as stack:
         news.add_watch(_folder(), Mask.DELETE)
         me, queued = os.getpid(), False
@@ -110,6 +116,7 @@ def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline) -> Path:
                     return _take(wanted, what)
                 if not queued:
                     stack.callback(_take(wanted, what, waits=True).unlink, missing_ok=True)
+                    stack.enter_context(waits("; ".join(map(_who, others))))
                     queued = True
                 stuck = {one.pid for one in others} <= {one.pid for one in _slots() if one.waits}
             if stuck or deadline.passed():
@@ -163,11 +170,15 @@ _ALL = "all processes that have some wait for more themselves"
 
 
 def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], when: str) -> BusyError:
-    holders = "; ".join(f"{one.what} (process {one.pid}): {one.room}" for one in others)
+    holders = "; ".join(f"{_who(one)}: {one.room}" for one in others)
     return BusyError(
         f"no room for {what}, which wants {wanted} of {limit}: {when}; taken by {holders}",
         hint="stop one, use labs with a narrower scope, or raise the limit",
     )
+
+
+def _who(slot: Slot) -> str:
+    return f"{slot.what} (process {slot.pid})"
 
 
 def _folder() -> Path:

@@ -29,6 +29,7 @@ ALLOWED = {
     "lab.dom0.listing._ask": "FIFOs of QEMU's, without waiting",
     "lab.install": "files of the environment that it makes",
     "lab.machine.pulse": "files of /proc and /sys",
+    "lab.dom0.window": "memory that QEMU shares with us, in a folder of ours",
     "lab.machine.talk._type": "FIFOs of QEMU's, without waiting",
     "lab.machine.interactive.attach": "FIFOs of QEMU's, without waiting",
     "lab.machine.launch.qemu": "writes a log in a new run folder",

@@ -33,10 +33,12 @@ from lab.api.traces import (
     trace_timeline,
 )
 from lab.api.using import execute, inject, logs, tails
+from lab.scenario import SILENCE
 from lab.slots import Room
 from lab.util.resources import as_called
 
 __all__ = [
+    "SILENCE",
     "Answer", "Compared", "Comparison", "Console", "Context", "Dom0", "Limit", "Locked", "Repeated",
     "Room", "Run", "RunningLab", "Seen", "Status", "Traces", "Up", "as_called", "check_lock",
     "ci_annotations", "ci_summary", "clean", "compare", "compare_with_published", "console",

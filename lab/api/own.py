@@ -96,9 +96,8 @@ def start_lab(
     with contextlib.ExitStack() as stack:
         if limit:
             room = Room(wanted.cpus, wanted.memory)
-            stack.enter_context(
-                slots.taken(room, limit.room, f"lab {name} ({owner})", limit.within)
-            )
+            what, waits = f"lab {name} ({owner})", _waits_for_room(context)
+            stack.enter_context(slots.taken(room, limit.room, what, limit.within, waits))
         own, lock = _claim(stack, context, name, owner, numbered=numbered)
         plan = make_plan(context, own, first=True)
         prepared = prepare(context, plan)
@@ -106,6 +105,16 @@ def start_lab(
         runner = _boot(stack, context, plan, prepared, lock, run, cold=cold)
         found = live.running(context.lab_dir(own), own)
         return RunningLab(context, found, runner, stack, scenario.tolerated(plan.lab))
+
+
+def _waits_for_room(context: Context) -> slots.Waits:
+    @contextlib.contextmanager
+    def stage(holders: str) -> Iterator[None]:
+        with context.progress.stage("waiting for room on this machine") as found:
+            found.note(f"taken by {holders}")
+            yield
+
+    return stage
 
 
 def _claim(

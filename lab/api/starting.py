@@ -6,16 +6,16 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtual
+from lab import acting, config, digest, guests, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api import drifted
 from lab.api.context import Context, Run, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import pulse, quota
+from lab.machine import ends, pulse, quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
-from lab.model import Clock, Layer, Plan
+from lab.model import Act, Clock, Lab, Layer, Plan
 from lab.prepare import Prepared
 from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
@@ -110,9 +110,10 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     workshop = context.workshop()
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
-    guests = workshop.guests([guest.spec for guest in plan.all_guests])
-    drifted.tell(context, workshop, drifted.names(context, plan, images, guests))
-    return Prepared(toolchain, images, guests, workshop.supplies.state)
+    built = workshop.guests([guest.spec for guest in plan.all_guests])
+    guests.check_room(plan.lab, built)
+    drifted.tell(context, workshop, drifted.names(context, plan, images, built))
+    return Prepared(toolchain, images, built, workshop.supplies.state)
 
 
 async def boot_up(
@@ -163,6 +164,7 @@ async def _run(
             await lifecycle.boot(session, plan, prepared, lock, context.progress, cold=cold)
             with context.progress.stage("scenario"):
                 report = await _watched(session, plan, prepared, context.file.name)
+            report = replace(report, notes=_ends(run, plan.lab))
             if report.verdict.layer is Layer.GUEST:
                 if still := pulse.why_stopped(lab.tag):  # no guest could have done it
                     raise still
@@ -174,6 +176,14 @@ async def _run(
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
                 digest.write_scenario(run, session.moments)
+
+
+def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
+    """How guests ended, in words; not of those that a step may have created anew."""
+    anew = {step.on for one in lab.steps for step in (one, *one.members)
+            if step.do in (Act.INJECT, Act.RESTART)}  # fmt: skip
+    began = ends.began(run)
+    return {name: end.words(began) for name, end in ends.of(run).items() if name not in anew}
 
 
 async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) -> Report:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lab import config, lifecycle, live, rundir
+from lab import config, guests, lifecycle, live, rundir
 from lab import plan as planning
 from lab.api.context import Context, Up, attached, clean
 from lab.api.elsewhere import running
@@ -47,6 +47,8 @@ def inject(context: Context, name: str, guest: str) -> Up:
     spec = config.find_guest(context.labs(), guest, into=name)
     workshop = context.workshop(found.door)
     image = workshop.guests([spec])[guest]
+    if lab := context.labs().labs.get(name):
+        guests.check_room(lab, {guest: image})
     lifecycle.keep_elf(found.run, image)
 
     async def go() -> Up:

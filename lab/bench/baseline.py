@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.dom0 import agent
+from lab.dom0 import connection
 from lab.model import (
     AGENT_PORT,
     INITRAMFS_ADDRESS,
@@ -78,7 +78,7 @@ def boot(toolchain: Toolchain, hypervisor: Image, kernel: Image, initramfs: Imag
 async def _answers(socket: Path) -> None:
     async with asyncio.timeout(LIMIT):
         await waiting.appears(socket)
-        async with agent.connected(socket, LIMIT):
+        async with connection.connected(socket, LIMIT):
             return
 
 

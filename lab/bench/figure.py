@@ -15,6 +15,8 @@ from lab.util.deadline import Deadline
 
 #: Seconds that the slowest of these commands may take.
 LONGEST = 600.0
+#: Seconds that a command has to stop its lab when the bench is interrupted.
+GRACE = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def said(context: Context, *words: str) -> Any:
         LabError: it failed.
     """
     argv = [sys.executable, "-m", "lab", *words, "--labs", str(context.file), "--json"]
-    done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
+    done = process.run(argv, env=dict(os.environ), timeout=LONGEST, grace=GRACE)
     if done.returncode:
         raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))
     return json.loads(done.stdout)

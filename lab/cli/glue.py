@@ -16,8 +16,8 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from lab.cli.task import About, LabTask
-from lab.errors import LabError
-from lab.util import ci, signals
+from lab.errors import LabError, UsageError
+from lab.util import ci, reading, signals
 from lab.util.resources import as_called
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
@@ -75,6 +75,8 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
         return INTERRUPTED
     except BrokenPipeError:
         return nobody_reads()
+    except reading.Unfit as error:
+        return fail(UsageError(str(error), hint=error.hint))
     except OSError as error:
         words = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         return fail(LabError(words, hint="make room or permissions, then try again"))

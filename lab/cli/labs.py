@@ -9,6 +9,7 @@ from lab import api
 from lab.cli.glue import command, print_json, say
 from lab.cli.show import (
     show_compared,
+    show_injected,
     show_several,
     show_statuses,
     show_stopped,
@@ -154,15 +155,15 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
     If the guest runs there already, the new one takes its place.
     """
     result = api.inject(context_of(labs), name, guest)
-    print_json(result) if json else show_up(result)
+    print_json(result) if json else show_injected(result, guest)
 
 
-@command("lab.matrix", words=("name",), example="lab.matrix schedulers",
-         name="the experiment, by its name in labs.yaml", labs=LABS, door=DOOR, json=JSON,
+@command("lab.matrix", words=("name",), example="lab.matrix scheduling",
+         name="the matrix, by its name in labs.yaml", labs=LABS, door=DOOR, json=JSON,
          clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
                json: bool = False) -> int:  # fmt: skip
-    """Run all labs of an experiment and compare them.
+    """Run all labs of a matrix and compare them.
 
     Their traces become one table and one picture.
     """

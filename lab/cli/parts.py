@@ -78,7 +78,10 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
     if update:
         say(f"{what} {'is written' if found.changes else 'did not change'}")
         return 0
-    say(f"{what} {'disagrees; ./inv image.lock --update moves it' if found.changes else 'agrees'}")
+    if not json:
+        print(f"{what} {'disagrees' if found.changes else 'agrees'}")
+    if found.changes:
+        say("./inv image.lock --update writes labs.lock anew")
     return 3 if found.changes else 0
 
 
@@ -86,7 +89,7 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
     """Make the toolchain, if it is not there."""
     info = api.toolchain_build(_context("labs.yaml", door, locked))
-    print_json(info) if json else say(f"toolchain {info.door}: {info.where}")
+    print_json(info) if json else print(f"toolchain {info.door}: {info.where}")
 
 
 @command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON)

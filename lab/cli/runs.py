@@ -94,9 +94,9 @@ def _repeated(context: api.Context, name: str, times: int, cold: bool, json: boo
         return result.exit_status
     show_run(result.runs[0])
     if result.same:
-        say(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
+        print(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
     else:
-        say(f"run {len(result.runs)} differs from the first, in {result.difference}")
+        print(f"run {len(result.runs)} differs from the first, in {result.difference}")
     return result.exit_status
 
 

@@ -103,7 +103,7 @@ def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
     if guest.refused:
         raise places.refusal(guest.refused)
     lab = find_lab(labs, into) if into else None
-    return sched.for_guest(lab, guest) if lab else guest
+    return sched.for_guest(lab, guest).on(lab.cpus) if lab else guest
 
 
 def find_hypervisor(labs: Labs, name: str) -> HypervisorSpec:

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from lab.util import reading
-from lab.util.terminal import quote
+from lab.util.terminal import escape, quote
 
 #: So many names of a folder are compared with one that it does not have.
 NAMES = 1000
@@ -61,7 +61,7 @@ def _instead(base: Path, text: str) -> str:
     while not path.parent.is_dir():
         path = path.parent
     folder = path.parent
-    here = f" in {quote(str(folder))}"
+    here = f" in {escape(str(folder))}"
     if path != base / text:
         here = f"; there is no {quote(path.name)}{here}"
     try:
@@ -74,4 +74,4 @@ def _instead(base: Path, text: str) -> str:
         return here
     better = folder / near[0]
     inside = better.is_relative_to(base) and not Path(text).is_absolute()
-    return f"{here}; did you mean {quote(str(better.relative_to(base) if inside else better))}?"
+    return f"{here}; did you mean '{escape(str(better.relative_to(base) if inside else better))}'?"

@@ -56,6 +56,11 @@ class Source:
     def add_at(self, mark: Mark, text: str) -> None:
         self._problems.add((mark, text))
 
+    def copy_mark(self, given: Loc, to: Loc) -> None:
+        """What stands at ``given`` counts as standing at ``to`` too."""
+        self._values[to] = self._values[given]
+        self._keys[to] = self._keys[given]
+
     def line(self, loc: Loc) -> int:
         """The line in which the value at ``loc`` begins; that of the nearest place above."""
         return self.place(loc).line

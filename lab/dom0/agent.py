@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
+from lab.dom0.window import Window, refused
 from lab.errors import Dom0Error, UsageError
-from lab.util import reading, sockets, turns
+from lab.util import reading, turns
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
@@ -74,10 +75,12 @@ class Agent:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         turn: turns.Turn | None = None,
+        window: Window | None = None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._turn = turn
+        self._window = window
 
     async def synchronise(self, within: float = ANSWER) -> None:
         """Wait until the agent answers this very question (guest-sync-delimited).
@@ -154,7 +157,22 @@ class Agent:
         return Result(tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data"))
 
     async def write_file(self, path: str, data: bytes) -> None:
-        """Write a file in dom0; its folder must exist."""
+        """Write a file in dom0; its folder must exist.
+
+        Raises:
+            Dom0Error: dom0 could not, for example because its memory is full.
+        """
+        room = self._window.size if self._window else 0
+        if len(data) <= PIECE or not self._window or not room:
+            await self.write_in_messages(path, data)
+            return
+        for at in range(0, len(data), room):
+            piece = data[at : at + room]
+            self._window.write(0, piece)
+            await self._lab_window(f"write {path}", ["in", path, str(at), str(len(piece))])
+
+    async def write_in_messages(self, path: str, data: bytes) -> None:
+        """The same without the window: slow, but a small file needs no program in dom0."""
         handle = await self.ask("guest-file-open", {"path": path, "mode": "w"})
         deadline = Deadline(TRANSFER + len(data) / SLOWEST)
         try:
@@ -164,12 +182,31 @@ class Agent:
                     "guest-file-write", {"handle": handle, "buf-b64": piece}, deadline.left()
                 )
                 if _number(written, "count", PIECE) != len(data[start : start + PIECE]):
-                    raise Dom0Error(f"dom0 took only a part of {path}: its memory is full?")
+                    raise refused(f"dom0 took only a part of {path}", errno.ENOSPC)
         finally:
             await self.ask("guest-file-close", {"handle": handle})
 
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
         """Read a file of dom0, at most ``largest`` bytes of it."""
+        found = bytearray()
+        room = self._window.size if self._window else 0
+        if not self._window or not room:
+            return await self._read_in_messages(path, largest)
+        while len(found) < largest:
+            said = await self._lab_window(f"read {path}", ["out", path, str(len(found))])
+            size = int(said) if said.strip().isdigit() else 0
+            found += self._window.read(size)
+            if size < room:
+                break
+        return bytes(found[:largest])
+
+    async def _lab_window(self, what: str, words: Sequence[str]) -> bytes:
+        result = await self.run(["lab-window", *words], within=TRANSFER)
+        if result.status:
+            raise refused(f"dom0 could not {what}", result.status)
+        return result.stdout
+
+    async def _read_in_messages(self, path: str, largest: int) -> bytes:
         handle = await self.ask("guest-file-open", {"path": path, "mode": "r"})
         found = bytearray()
         deadline = Deadline(TRANSFER + largest / SLOWEST)
@@ -219,48 +256,6 @@ class Agent:
                 self._turn.end()
 
     aclose = close
-
-
-async def reach(socket: Path, patience: float = TURN) -> Agent:
-    """A connection that is not synchronised yet: nothing was asked.
-
-    The agent has one at a time: this waits for its turn, ``patience`` seconds at most.
-
-    Raises:
-        BusyError: others had it for so long; names who has it.
-        Dom0Error: nobody listens on ``socket``.
-    """
-    turn = None
-    try:
-        turn = await turns.take(turns.of(socket), "dom0's agent", patience)
-        found = await sockets.connect(socket, ANSWER)
-        reader, writer = await asyncio.open_unix_connection(sock=found, limit=LARGEST_ANSWER)
-    except BaseException as error:
-        if turn:
-            turn.end()
-        if isinstance(error, OSError):
-            raise Dom0Error(
-                f"dom0's agent cannot be reached: {error.strerror or error}",
-                hint="lab.status says whether the lab still runs",
-            ) from error
-        raise
-    return Agent(reader, writer, turn)
-
-
-@contextlib.asynccontextmanager
-async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent]:
-    """A synchronised connection; a second one waits until the first is closed.
-
-    Raises:
-        BusyError: others had it for too long.
-        Dom0Error: the agent does not answer within ``within`` seconds.
-    """
-    agent = await reach(socket)
-    try:
-        await agent.synchronise(within)
-        yield agent
-    finally:
-        await agent.close()
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> I
     }
 
     def build(folder: Path) -> None:
-        packaged = _vmlinuz(package)
+        packaged = vmlinuz(package)
         try:
             unwrapped = zimage.unwrap(packaged)
         except ValueError as error:
@@ -55,7 +55,7 @@ def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
     inputs = {"package": package.sha256, "version": package.version}
 
     def build(folder: Path) -> None:
-        (folder / "kernel").write_bytes(_vmlinuz(package))
+        (folder / "kernel").write_bytes(vmlinuz(package))
 
     return store.make("dom0-kernel-packaged", inputs, build).image("kernel")
 
@@ -90,7 +90,8 @@ def kernel_package(packages: Sequence[Package]) -> Package:
     return found[0]
 
 
-def _vmlinuz(package: Package) -> bytes:
+def vmlinuz(package: Package) -> bytes:
+    """The zImage that a kernel's package holds."""
     tree = deb.tree([package], lambda path: path.startswith("/boot/vmlinuz-"))
     found = [tree.find(path) for path in tree.paths()]
     if len(found) != 1 or found[0] is None:

@@ -69,6 +69,8 @@ def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources
                 return _project(store, toolchain, guest, project, sources)
             case Prebuilt() as ready:
                 return _prebuilt(guest.name, ready)
+            case program:
+                raise TypeError(f"{type(program).__name__} is not built here")
     except Unfit as error:
         raise UsageError(f"guest {guest.name}: {error}", hint=error.hint) from None
 

@@ -8,6 +8,7 @@ it has no machine for. Whatever it is may be packed with gzip (xc_dom_try_gunzip
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from lab.util import reading
 from lab.util.terminal import quote
 
 #: No kernel and no ramdisk has more, in bytes, packed or not.
-LARGEST = 512 << 20
+LARGEST = 256 << 20
 #: Where libxenguest loads a zImage: so far from the start of the guest's RAM, which is here
 #: (xg_dom_armzimageloader.c; GUEST_RAM0_BASE in public/arch-arm.h).
 LOAD_OFFSET, RAM_BASE = 0x8000, 0x4000_0000
@@ -61,10 +62,10 @@ def look(path: Path) -> Kernel:
         OSError: it cannot be read.
     """
     data = _read(path)
+    if data is None:
+        return Kernel(_too_large())
     if not data:
         return Kernel("is empty")
-    if len(data) > LARGEST:
-        return Kernel(_too_large())
     if data.startswith(_GZIP):
         return _gzip(data)
     return _plain(data, 0) or Kernel(f"is {_what(data, path.name)}")
@@ -79,10 +80,10 @@ def look_at_ramdisk(path: Path, kernel: Kernel) -> str:
         OSError: it cannot be read.
     """
     data = _read(path)
+    if data is None:
+        return _too_large()
     if not data:
         return "is empty"
-    if len(data) > LARGEST:
-        return _too_large()
     if not kernel.is_linux:
         return ""
     kind = kernel_kinds.kind_of(data)
@@ -97,13 +98,16 @@ def look_at_ramdisk(path: Path, kernel: Kernel) -> str:
     return ""
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> bytes | None:
+    """The bytes of a file; ``None``: too many, of which none is read."""
     with reading.binary(path) as stream:
-        return stream.read(LARGEST + 1)
+        if os.fstat(stream.fileno()).st_size > LARGEST:
+            return None
+        return stream.read(LARGEST)
 
 
 def _too_large() -> str:
-    return f"is larger than {LARGEST >> 20}M; is this a kernel?"
+    return f"is larger than {LARGEST >> 20}M, unpacked or not; is it the right file?"
 
 
 def _what(data: bytes, name: str) -> str:

@@ -21,6 +21,8 @@ from lab.util.terminal import escape_lines
 MAX_LINE = 16 << 10
 #: A crash dump of Xen's is shorter (xen/arch/arm/traps.c, show_execution_state).
 DUMP_LINES = 80
+#: Bytes of a log that is read at all: no machine writes so much.
+LARGEST = 64 << 30
 #: At most so much of one file is read at a time.
 CHUNK = 1 << 20
 
@@ -86,7 +88,7 @@ class LogReader:
         """The lines that were completed since; empty when there is nothing new."""
         if self._file is None:
             try:
-                self._file = reading.binary(self.path)
+                self._file = reading.binary(self.path, LARGEST)
             except FileNotFoundError:
                 return []
             self._file.seek(self._offset)

@@ -18,6 +18,7 @@ from lab.model.board import (
     TIMES_PORT,
     TRACE_LOG_PORT,
     TRACE_PORT,
+    WINDOW_SIZE,
     XEN_TRACE_PORT,
 )
 from lab.model.built import GuestImage, Image, Images, Package
@@ -33,6 +34,7 @@ from lab.model.wanted import (
     HypervisorSpec,
     Lab,
     Labs,
+    LinuxGuest,
     Matrix,
     Prebuilt,
     Project,
@@ -53,6 +55,7 @@ __all__ = [
     "TIMES_PORT",
     "TRACE_LOG_PORT",
     "TRACE_PORT",
+    "WINDOW_SIZE",
     "XEN_TRACE_PORT",
     "Act",
     "Clock",
@@ -72,6 +75,7 @@ __all__ = [
     "Lab",
     "Labs",
     "Layer",
+    "LinuxGuest",
     "MachinePlan",
     "Matrix",
     "Mount",

@@ -6,6 +6,8 @@ from __future__ import annotations
 RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000
 INITRAMFS_ADDRESS = 0x4C00_0000
+#: Behind the memory lies the window: as many bytes that the host and dom0 share.
+WINDOW_SIZE = 16 << 20
 
 #: The virtual address of the first of two instructions at which dom0's program lab-steps stops,
 #: and the bytes from it to the second. Nothing else of dom0, Linux or Xen has code there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.model.board import WINDOW_SIZE
 from lab.model.wanted import GuestSpec, Lab
 from lab.model.words import Clock
 
@@ -27,7 +28,7 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     return (
         "-machine", "virt,virtualization=on,highmem=off",
         "-cpu", "cortex-a15",
-        "-m", f"{machine.memory >> 20}M",
+        "-m", f"{machine.memory + WINDOW_SIZE >> 20}M",
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",
         "-global", "virtio-mmio.force-legacy=false",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.model.place import Place, Refusal
@@ -45,6 +45,13 @@ class Project:
 
 
 @dataclass(frozen=True)
+class LinuxGuest:
+    """Debian's Linux, with an initramfs of busybox and the ``files`` of a folder, ``init`` too."""
+
+    files: Path
+
+
+@dataclass(frozen=True)
 class Prebuilt:
     """Any kernel that Xen takes, used as it is."""
 
@@ -72,7 +79,8 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
+    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any. ``cpus_of_all``:
+    those that the machine has not are left out.
 
     ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
     crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
@@ -81,7 +89,7 @@ class GuestSpec:
     """
 
     name: str
-    program: FreeRtosApp | Project | Prebuilt
+    program: FreeRtosApp | LinuxGuest | Project | Prebuilt
     memory: int = 16 << 20
     vcpus: int = 1
     cpus: tuple[int, ...] = ()
@@ -89,8 +97,14 @@ class GuestSpec:
     scheduler: Scheduling | None = None
     trace: int = 0
     may_crash: bool = False
+    cpus_of_all: bool = False
     refused: tuple[Refusal, ...] = field(default=(), compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    def on(self, cpus: int) -> GuestSpec:
+        """The same on a machine of so many PCPUs."""
+        there = tuple(cpu for cpu in self.cpus if cpu < cpus)
+        return replace(self, cpus=there) if self.cpus_of_all and there else self
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from lab.scenario.report import (
     cases,
     with_domains,
 )
-from lab.scenario.verdict import failed, fate, from_error
+from lab.scenario.verdict import SILENCE, failed, fate, from_error
 from lab.scenario.words import not_seen
 
 __all__ = [
-    "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
+    "SILENCE", "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
     "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "junit", "not_seen",
     "tolerated", "watch", "with_domains",
 ]  # fmt: skip

@@ -26,11 +26,14 @@ def length_words(seconds: float) -> str:
     return f"{seconds * 1e6:.{2 if size < 1e-4 else 1}f} µs"
 
 
-def histogram(seconds: npt.NDArray[np.float64], due: float, words: str) -> str:
+def histogram(
+    seconds: npt.NDArray[np.float64], due: float, words: str, colour: str = "execution"
+) -> str:
     """How often each time occurs. Time is linear from 0, the count logarithmic.
 
     ``due`` is marked if it is above 0. ``words`` describe the picture to people who cannot see
-    it: plain text without markup.
+    it: plain text without markup. Only late things have the colour of late things, and a deadline
+    that was missed.
     """
     top = float(seconds.max()) if len(seconds) else 0.0
     far = max(top, due) * 1.04 or 1e-6
@@ -44,15 +47,15 @@ def histogram(seconds: npt.NDArray[np.float64], due: float, words: str) -> str:
     for number, count in enumerate(counts.tolist()):
         if count:
             height = max(2.0, math.log10(count + 1) / tall * room)
-            kind = "f-late" if 0 < due <= edges[number] else "f-execution"
+            kind = "late" if 0 < due <= edges[number] else colour
             parts.append(
-                f'<rect class="{kind}" x="{number * step + 0.5:.2f}" '
+                f'<rect class="f-{kind}" x="{number * step + 0.5:.2f}" '
                 f'y="{base - height:.2f}" width="{step - 1:.2f}" height="{height:.2f}" rx="1"/>'
             )
     parts.append(f'<path class="axis" d="M0 {base}.5H{WIDTH}"/>')
     parts += _scale(far)
     if 0 < due <= far:
-        parts += _due(due / far * WIDTH)
+        parts += _due(due / far * WIDTH, missed=top > due)
     return "".join([*parts, "</svg>"])
 
 
@@ -80,11 +83,12 @@ def _tick(seconds: float, step: float) -> str:
     return ""
 
 
-def _due(x: float) -> list[str]:
+def _due(x: float, *, missed: bool) -> list[str]:
+    kind = "due missed" if missed else "due"
     anchor, shift = ("end", -4) if x > WIDTH / 2 else ("start", 4)
     return [
-        f'<path class="due" d="M{x:.1f} 2V{HEIGHT - FOOT}"/>',
-        f'<text class="due-text" x="{x + shift:.1f}" y="13" text-anchor="{anchor}">deadline</text>',
+        f'<path class="{kind}" d="M{x:.1f} 2V{HEIGHT - FOOT}"/>',
+        f'<text class="{kind}" x="{x + shift:.1f}" y="13" text-anchor="{anchor}">deadline</text>',
     ]
 
 

@@ -24,8 +24,8 @@ from lab.util import reading
 from lab.util.terminal import escape
 
 RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
-#: At most so many records of a guest are read: 1 GB.
-MAX_RECORDS = 1 << 26
+#: At most so many records of a guest are read: 256 MB of them.
+MAX_RECORDS = 1 << 24
 #: The table of tasks is cut after so many tasks, a name after so many letters.
 MAX_TASKS, MAX_NAME = 256, 32
 MAX_META = 8 << 20

@@ -67,10 +67,12 @@ def run(
     stdin: bytes = b"",
     stdout: IO[bytes] | None = None,
     keep_fds: Sequence[int] = (),
+    grace: float = 0.0,
 ) -> Completed:
     """Run a program to its end and return what it wrote, whatever its exit status.
 
-    ``stdout`` may be a file that takes the output instead of memory.
+    ``stdout`` may be a file that takes the output instead of memory. ``grace``: seconds that it
+    has to end by itself when we are interrupted, before it is killed.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -99,6 +101,10 @@ def run(
         raise TimedOut(_completed(argv, process, out, err, clock)) from None
     except BaseException:
         if process:
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                if grace:
+                    os.killpg(process.pid, signal.SIGTERM)
+                    process.wait(grace)
             _end_group(process)
             process.wait()
         raise

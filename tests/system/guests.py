@@ -241,8 +241,7 @@ LABS: dict[str, dict[str, Any]] = {
             "p99 response time of flood/slow < 1s",
         ],
     },
-    "junk": {"guests": ["junk"]},
-    "capped": {"guests": ["capped"]},
+    **{name: {"guests": [name]} for name in ("junk", "capped")},
     "broken": {"guests": ["broken"]},
     "liar": {
         "guests": ["liar", "burst"],

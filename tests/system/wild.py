@@ -110,10 +110,10 @@ int main(void)
 WAYS = {
     "halt": "its domain still runs",
     "hang": "its domain still runs",
-    "reset": "its domain shut down",
-    "suspend": "its domain shut down",
-    "crash": "its domain crashed",
-    "destroy": "its domain shut down",
+    "reset": "its domain rebooted after ",
+    "suspend": "its domain was suspended after ",
+    "crash": "its domain crashed after ",
+    "destroy": "its domain powered off after ",
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,24 @@ def test_others_are_waited_for_but_not_for_ever(other: subprocess.Popen[str]) ->
             pass
     finally:
         other.communicate("enough\n")
+
+
+def test_who_waits_is_told_who_has_it(other: subprocess.Popen[str]) -> None:
+    """It is entered while there is no room, and left as soon as there is."""
+    seen: list[str] = []
+
+    @contextlib.contextmanager
+    def waits(holders: str) -> Iterator[None]:
+        seen.append(holders)
+        assert other.stdin
+        other.stdin.write("enough\n")
+        other.stdin.flush()
+        yield
+        seen.append("over")
+
+    with slots.taken(ONE, LIMIT, "mine", 60.0, waits):
+        assert seen == [f"lab other (somebody) (process {other.pid})", "over"]
+    other.communicate()
 
 
 #: Has one processor of two, and wants two.

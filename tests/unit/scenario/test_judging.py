@@ -79,7 +79,7 @@ def test_a_crash_decides_unless_it_may_be() -> None:
     assert judge.decided(2.0)
     verdict = judge.verdict(2.0, {})
     assert (verdict.layer, verdict.exit_status) == (Layer.GUEST, ExitStatus.GUEST)
-    assert verdict.reason == "guest hello: its domain crashed, after 2 s"
+    assert verdict.reason == "guest hello: its domain crashed after 2 s"
     for may_crash in (["hello"], None):
         other = Judge([HELLO], (), may_crash)
         other.see(CRASHED, 2.0)

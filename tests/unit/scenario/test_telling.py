@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.api import Run, outputs
 from lab.model import Act, Expectation, Layer, Never, Step, Threshold, Verdict
+from lab.rundir import RunDir
 from lab.scenario import (
     NeverResult,
     Outcome,
@@ -168,12 +171,32 @@ def test_a_summary_holds_text_only(tmp_path: Path) -> None:
     """A console's text stays in its block, and a name in its cell."""
     step = Step(Act.WAIT, "hello", "a | b <img> **c**")
     result = StepResult("1", step, Outcome.FAILED, reason="no")
-    found = github.summary([report(tmp_path, failed(Layer.GUEST, "`no` | <b>", HOSTILE), result)])
+    ran = github.Ran(report(tmp_path, failed(Layer.GUEST, "`no` | <b>", HOSTILE), result))
+    found = github.summary([ran])
     row = next(line for line in found.splitlines() if "step" in line)
     assert row.count("|") == 4
     assert not re.search(r"<|\*\*|`no`", found.split("````text")[0])
     block = found.split("````text\n")[1].split("\n````\n")[0]
     assert block == HOSTILE
+
+
+def test_a_summary_says_where_the_run_is_and_how_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the checkout on, and as it can be given to a shell."""
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    folder = RunDir(tmp_path / "runs" / "one" / "20260101-000000-abcd")
+    folder.path.mkdir(parents=True)
+    folder.update_manifest(clock="virtual")
+    told = replace(bad_step(tmp_path), file=tmp_path / "my labs.yaml")
+    found = outputs.ci_summary([Run(told, folder.path, {}, digest="d1ge57")])
+    assert "Run folder: runs&#47;one&#47;20260101&#45;000000&#45;abcd\n" in found
+    assert "Digest: d1ge57\n" in found
+    assert "```sh\n./inv lab.run one --labs 'my labs.yaml' --clock virtual\n```" in found
+    verify = "--verify one/20260101-000000-abcd"
+    assert f"```sh\n./inv lab.run one --labs 'my labs.yaml' {verify}\n```" in found
+    hosted = outputs.ci_summary([Run(told, folder.path, {})])
+    assert "--verify" not in hosted
 
 
 def test_a_summary_is_added_or_not(tmp_path: Path) -> None:

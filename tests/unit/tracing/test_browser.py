@@ -68,6 +68,34 @@ def test_it_draws_and_asks_for_nothing(written: Path, tmp_path: Path, width: int
     assert "rt runs" in seen.page
 
 
+def test_it_opens_where_something_happens(written: Path, tmp_path: Path) -> None:
+    """Not all of the trace, but a late job; and it says which."""
+    assert re.search(r"of \d+ late jobs: rt / \w+, ", visit(written, "", tmp_path).page)
+
+
+#: What is wider than its place, in the words of the page; and the same when it is printed.
+MEASURE = """<script>
+const parts = [document.documentElement, ...document.querySelectorAll(".scroll, section, .top")];
+const wide = () => parts
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.getAttribute("aria-label") || each.tagName);
+const found = wide();
+dispatchEvent(new Event("beforeprint"));
+const paper = document.getElementById("time").clientWidth;
+dispatchEvent(new Event("afterprint"));
+document.body.dataset.found = `wide: ${found.join()}; paper: ${paper}`;
+</script>"""
+
+
+def test_tables_fit_a_window_of_800_pixels(written: Path, tmp_path: Path) -> None:
+    """Nothing has to be scrolled sideways; what is printed is drawn as wide as paper."""
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", written.read_text())
+    written.write_text(page.replace("</body>", f"{MEASURE}</body>"))
+    seen = visit(written, "", tmp_path, 800)
+    assert re.search(r'data-found="wide: ; paper: 6\d\d"', seen.page)
+    assert seen.console == []
+
+
 def test_the_test_would_see_it(tmp_path: Path) -> None:
     """The test's own test: it finds an error on the console, and a request."""
     page = tmp_path / "bad.html"

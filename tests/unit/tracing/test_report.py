@@ -12,7 +12,7 @@ from lab.rundir import RunDir
 from lab.trace import drawing, report, timeline, tracks
 from lab.trace.timeline import Timeline
 
-VOID = {"meta", "rect", "path", "br"}
+VOID = {"meta", "rect", "path", "br", "wbr"}
 
 
 class Page(HTMLParser):
