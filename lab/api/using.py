@@ -109,8 +109,6 @@ def console(context: Context, name: str, on: str | None) -> None:
         raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
     if found.record is None:
         raise UsageError(f"nothing is recorded of the machine of lab {name}")
-    if why := pulse.why_stopped(found.lab.tag):
-        raise why
     log = found.run.console(chosen)
     interactive.attach(chosen, found.lab.path, log, adopt(found.record))
 

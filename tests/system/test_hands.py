@@ -167,6 +167,12 @@ def test_a_stopped_machine_is_named(world: World) -> None:
             assert f"kill -CONT {pid}" in said
         assert f"QEMU (process {pid}) is stopped" in world.run("lab.status").out
         os.kill(pid, signal.SIGCONT)
+        waits = world.start("lab.exec", "hello", "sh -c 'echo on >/dev/console; sleep 60'")
+        log = world.folder / "runs/hello/latest/console/dom0.log"
+        until("it waits", lambda: b"\non\r\n" in log.read_bytes())
+        os.kill(pid, signal.SIGSTOP)
+        assert f"error [qemu]: QEMU (process {pid}) is stopped" in waits.end().expect(3).err
+        os.kill(pid, signal.SIGCONT)
         assert world.run("lab.exec", "hello", "echo well").out == "well\n"
         os.kill(pid, signal.SIGSTOP)
     finally:
