@@ -57,7 +57,7 @@ def running(context: Context, name: str) -> Live:
     try:
         found = live.running(context.lab_dir(name), name)
     except UsageError as error:
-        where = "" if claim.maker(context.lab_dir(name)) else hint(context, name)
+        where = "" if claim.maker(context.lab_dir(name)) else where_else(context, name)
         if where:
             raise UsageError(error.message, hint=where) from None
         raise
@@ -66,7 +66,7 @@ def running(context: Context, name: str) -> Live:
     return found
 
 
-def hint(context: Context, name: str) -> str:
+def where_else(context: Context, name: str) -> str:
     """Where else this lab of labs.yaml runs, and what to type; empty: nowhere."""
     ours = context.runs.resolve() / name
     for one in statuses(context):

@@ -101,6 +101,8 @@ def test_two_sessions_have_a_lab_each(world: World, other: dict[str, str]) -> No
         assert world.run("lab.exec", "hello", "echo well").out == "well\n"
         said = world.run("lab.exec", "hello", "true", status=2, env=other).err
         assert f"XDG_RUNTIME_DIR={world.runtime} ./inv lab.status hello" in said
+        said = world.run("lab.down", "hello", env=other).err
+        assert f"in another session of yours ({world.runtime}/xenlab)" in said
         world.run("lab.down", "--all", env=other)
         assert world.run("lab.exec", "hello", "echo well").out == "well\n"
     finally:
