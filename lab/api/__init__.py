@@ -6,6 +6,7 @@ A :class:`Context` says which labs.yaml, which toolchain, and who is told what g
 from lab.api.comparing import Compared, compare
 from lab.api.console import Answer, Console, Dom0, Seen
 from lab.api.context import Context, Run, Status, Up, clean
+from lab.api.elsewhere import where_else
 from lab.api.handle import RunningLab, Traces
 from lab.api.locking import Locked, check_lock, update_lock
 from lab.api.new import new
@@ -47,5 +48,5 @@ __all__ = [
     "lab", "limit", "list_labs", "logs", "make_plan", "new", "plan_json", "publish", "repeat",
     "run", "start_lab", "status", "tails", "template_clean", "template_list", "toolchain_build",
     "trace_diff", "trace_export", "trace_report", "trace_stats", "trace_timeline", "up",
-    "up_several", "update_lock", "verify",
+    "up_several", "update_lock", "verify", "where_else",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from lab import claim, live, rundir
 from lab.api.context import Context, Status, clean
 from lab.errors import UsageError
 from lab.live import Live
+from lab.machine import pulse
 from lab.machine.command import LIVE
 from lab.rundir import LabDir
 from lab.toolchain import adopt, homes_of_machines
@@ -50,18 +51,22 @@ def running(context: Context, name: str) -> Live:
 
     Raises:
         UsageError: it does not, or must not be disturbed.
+        MachineError: its QEMU is stopped.
     """
     clean(context)
     try:
-        return live.running(context.lab_dir(name), name)
+        found = live.running(context.lab_dir(name), name)
     except UsageError as error:
-        where = "" if claim.maker(context.lab_dir(name)) else hint(context, name)
+        where = "" if claim.maker(context.lab_dir(name)) else where_else(context, name)
         if where:
             raise UsageError(error.message, hint=where) from None
         raise
+    if why := pulse.why_stopped(found.lab.tag):
+        raise why
+    return found
 
 
-def hint(context: Context, name: str) -> str:
+def where_else(context: Context, name: str) -> str:
     """Where else this lab of labs.yaml runs, and what to type; empty: nowhere."""
     ours = context.runs.resolve() / name
     for one in statuses(context):

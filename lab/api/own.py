@@ -135,7 +135,7 @@ def _claim(
                 raise
             continue
         return own, lock
-    raise BusyError(f"{MOST} labs like {name} run already", hint="./inv lab.down --all")
+    raise BusyError(f"{MOST} labs like {name} run already", hint=f"./inv lab.down '{name}-*'")
 
 
 def _boot(

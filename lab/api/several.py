@@ -41,8 +41,11 @@ def up_several(context: Context, name: str, count: int, *, cold: bool = False) -
     clean(context)
     names = [f"{name}-{number}" for number in range(1, count + 1)]
     plans = [make_plan(context, one, first=True) for one in names]
-    prepared = prepare(context, plans[0])
-    stored = None if cold else _stored(plans[0], prepared, context.progress)
+    with contextlib.ExitStack() as stack:  # others see meanwhile that these labs are prepared
+        for one in names:
+            stack.enter_context(_claimed(context, one))
+        prepared = prepare(context, plans[0])
+        stored = None if cold else _stored(plans[0], prepared, context.progress)
     with contextlib.ExitStack() as stack:
         first = []
         if stored is None and not cold:
@@ -76,6 +79,10 @@ def template_clean() -> int:
     return template.clean(booting.root())
 
 
+def _claimed(context: Context, name: str) -> contextlib.AbstractContextManager[int]:
+    return live.claimed(context.lab_dir(name), name, "lab.up", context.progress)
+
+
 def _stored(plan: Plan, prepared: Prepared, say: Progress) -> Template | None:
     """With its guests if that is stored, else with dom0 alone."""
     alone = fingerprint.key(booting.parts_of(plan, prepared))
@@ -97,7 +104,7 @@ def _together(
     waiting = []
     for plan in plans:
         lab = context.lab_dir(plan.lab.name)
-        lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up", context.progress))
+        lock = stack.enter_context(_claimed(context, plan.lab.name))
         run = rundir.new_run(context.runs, plan.lab.name)
         stack.enter_context(lifecycle.starting(plan, prepared, lab, run, kept=True))
         clock = Deadline(0)

@@ -61,7 +61,7 @@ def _one(context: Context, lab: LabDir, name: str) -> Status:
     last = rundir.latest_run(context.runs, name)
     if last is None:
         config.find_lab(context.labs(), name)
-    problem = elsewhere.hint(context, name)
+    problem = elsewhere.where_else(context, name)
     return Status(name, State.OFF, run=last.path if last else None, problem=problem)
 
 

@@ -8,7 +8,7 @@ from lab.api.context import Context, attached
 from lab.api.elsewhere import running
 from lab.errors import UsageError
 from lab.live import Live
-from lab.machine import interactive, pulse
+from lab.machine import interactive
 from lab.machine.interactive import Behind
 from lab.model import Clock
 from lab.toolchain import adopt
@@ -33,8 +33,6 @@ def console(context: Context, name: str, on: str | None) -> None:
         raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
     if found.record is None:
         raise UsageError(f"nothing is recorded of the machine of lab {name}")
-    if why := pulse.why_stopped(found.lab.tag):
-        raise why
     log = found.run.console(chosen)
     behind = _behind(found, chosen)
     interactive.attach(chosen, found.lab.path, log, adopt(found.record), behind)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lab import config, guests, lifecycle, live, rundir
+from lab import claim, config, guests, lifecycle, live, rundir
 from lab import plan as planning
 from lab.api.context import Context, Up, attached, clean
 from lab.api.elsewhere import running
@@ -107,5 +107,8 @@ def _run_of(context: Context, name: str) -> RunDir:
     folder = found.run if found else rundir.latest_run(context.runs, name)
     if folder is None:
         config.find_lab(context.labs(), name)
+        if command := claim.maker(context.lab_dir(name)):
+            raise UsageError(f"lab {name} is being prepared by {command}",
+                             hint="it says nothing yet; wait for it to boot")  # fmt: skip
         raise UsageError(f"lab {name} never ran", hint=f"start it: ./inv lab.up {name}")
     return folder

@@ -77,8 +77,14 @@ def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: 
         print_json(stopped)
         return
     show_stopped(stopped)
-    if not stopped:
-        say("no lab runs" if all or everywhere else f"lab {name or DEFAULT} does not run")
+    if stopped:
+        return
+    if all or everywhere:
+        say("no lab runs")
+        return
+    say(f"lab {name or DEFAULT} does not run")
+    if where := api.where_else(context, name or DEFAULT):
+        say(f"  {where}")
 
 
 @command("lab.status", words=("name",), optional=("name",), example="lab.status",

@@ -140,8 +140,8 @@ def show_several(results: Sequence[api.Up]) -> None:
     """Several labs that came up."""
     for one in results:
         print(f"{one.name:16} up after {one.seconds:.2f} s  {short(one.run)}")
-    group = results[0].name.rpartition("-")[0]
-    say(f"stop them all: ./inv lab.down '{group}-*'")
+    like = results[0].name.rpartition("-")[0]
+    say(f"stop them all: ./inv lab.down '{like}-*'")
 
 
 def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:

@@ -101,6 +101,8 @@ def test_two_sessions_have_a_lab_each(world: World, other: dict[str, str]) -> No
         assert world.run("lab.exec", "hello", "echo well").out == "well\n"
         said = world.run("lab.exec", "hello", "true", status=2, env=other).err
         assert f"XDG_RUNTIME_DIR={world.runtime} ./inv lab.status hello" in said
+        said = world.run("lab.down", "hello", env=other).err
+        assert f"in another session of yours ({world.runtime}/xenlab)" in said
         world.run("lab.down", "--all", env=other)
         assert world.run("lab.exec", "hello", "echo well").out == "well\n"
     finally:
@@ -166,6 +168,12 @@ def test_a_stopped_machine_is_named(world: World) -> None:
             assert f"error [qemu]: QEMU (process {pid}) is stopped" in said, line
             assert f"kill -CONT {pid}" in said
         assert f"QEMU (process {pid}) is stopped" in world.run("lab.status").out
+        os.kill(pid, signal.SIGCONT)
+        waits = world.start("lab.exec", "hello", "sh -c 'echo on >/dev/console; sleep 60'")
+        log = world.folder / "runs/hello/latest/console/dom0.log"
+        until("it waits", lambda: b"\non\r\n" in log.read_bytes())
+        os.kill(pid, signal.SIGSTOP)
+        assert f"error [qemu]: QEMU (process {pid}) is stopped" in waits.end().expect(3).err
         os.kill(pid, signal.SIGCONT)
         assert world.run("lab.exec", "hello", "echo well").out == "well\n"
         os.kill(pid, signal.SIGSTOP)
