@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from invoke.program import Program
-
-from lab import __version__
-from lab.cli.namespace import namespace
+from typing import NoReturn
 
 
-def main() -> None:
-    """Run the tasks that the command line names; ends the process."""
-    Program(version=__version__, namespace=namespace(), name="xenlab", binary="xenlab").run()
+def main() -> NoReturn:
+    """Run the task that the command line names; ends the process."""
+    # Imported when needed: a shell that completes a word does not wait for all of us.
+    from lab.cli import program
+
+    program.main()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from lab.model import ExitStatus, Layer
 
+#: So many characters of a command line are shown.
+COMMAND_SHOWN = 400
+
 
 class LabError(Exception):
     """Something that the user must be told, in their words.
@@ -38,13 +41,19 @@ class LabError(Exception):
     def __str__(self) -> str:
         parts = [self.message]
         if self.command:
-            parts.append(f"  command: {self.command}")
+            parts.append(f"  command: {_shortened(self.command)}")
         if self.tail:
             parts.append("  last lines:")
             parts.extend(f"    {line}" for line in self.tail.splitlines())
         if self.hint:
             parts.append(f"  what to do: {self.hint}")
         return "\n".join(parts)
+
+
+def _shortened(command: str) -> str:
+    """A long command line would hide what matters: some have hundreds of package names."""
+    rest = len(command) - COMMAND_SHOWN
+    return command if rest <= 20 else f"{command[:COMMAND_SHOWN]} … [{rest} more characters]"
 
 
 class UsageError(LabError):

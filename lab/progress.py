@@ -1,6 +1,7 @@
 """What the lab is doing, for people, on standard error: one line for each stage.
 
-On a terminal the line of the running stage is alive; elsewhere there are plain lines only.
+On a terminal the line of the running stage is alive. Elsewhere it is written again every few
+seconds, so that whoever reads along sees that the lab is at work, and at what.
 A program that reads standard output never sees any of it.
 """
 
@@ -10,15 +11,22 @@ import asyncio
 import contextlib
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from lab.util.terminal import escape
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
+
+#: Seconds without a line after which the running stage's line is written again.
+BEAT = 3.0
+#: Seconds between two looks at how far a stage is, and between two drawings of a live line.
+LOOK, DRAW = 1.0, 0.125
 
 
 class Stage:
@@ -28,11 +36,26 @@ class Stage:
         self.name = name
         self.depth = depth
         self.detail = ""
+        self._look: Callable[[], str] | None = None
+        self._seen = ""
+        self._looked = 0.0
         self._start = time.monotonic()
 
     def note(self, text: str) -> None:
         """A few words about what it is at, or found; the last ones stay in the final line."""
         self.detail = escape(text, limit=120)
+
+    @contextlib.contextmanager
+    def looking(self, look: Callable[[], str]) -> Iterator[None]:
+        """While the block runs, the line ends with what ``look`` says, asked once a second.
+
+        ``look`` is called in another thread. When it fails, the words before stay.
+        """
+        self._look, self._looked, self._seen = look, 0.0, ""
+        try:
+            yield
+        finally:
+            self._look, self._seen = None, ""
 
     def elapsed(self) -> float:
         """Seconds since it began."""
@@ -40,9 +63,63 @@ class Stage:
 
     def line(self, ending: str = "") -> str:
         """``boot Xen … 1.2s (note)``."""
-        words = [f"{'  ' * self.depth}{self.name} …", ending, f"{self.elapsed():.1f}s"]
-        words += [f"({self.detail})"] if self.detail else []
-        return " ".join(word for word in words if word)
+        words = [ending, f"{self.elapsed():.1f}s", f"({self.detail})" if self.detail else ""]
+        return " ".join([self._begin(), *filter(None, words)])
+
+    def moving(self) -> str:
+        """``boot Xen … 1 s so far (note: what the look saw)``: not to be taken for its end."""
+        look, now = self._look, time.monotonic()
+        if look and now - self._looked >= LOOK:
+            self._looked = now
+            with contextlib.suppress(OSError, ValueError):
+                self._seen = escape(look(), limit=120)
+        details = ": ".join(filter(None, (self.detail, self._seen)))
+        words = [self._begin(), f"{self.elapsed():.0f} s so far", f"({details})" if details else ""]
+        return " ".join(filter(None, words))
+
+    def _begin(self) -> str:
+        return f"{'  ' * self.depth}{self.name} …"
+
+
+_innermost: ContextVar[Stage | None] = ContextVar("stage", default=None)
+
+
+def current() -> Stage:
+    """The innermost stage that runs here; outside of all, one that nobody sees.
+
+    So who does the work can say how far it is, and need not be handed a stage for that.
+    """
+    return _innermost.get() or Stage("", 0)
+
+
+class Amount:
+    """How far something is: ``120 of 377 MB, about 8 s left``.
+
+    ``total`` is 0 if it is not known; then neither is the time left.
+    """
+
+    def __init__(self, total: int, unit: str = "MB", scale: int = 1_000_000) -> None:
+        self._total = total
+        self._unit = unit
+        self._scale = scale
+        self._first: tuple[float, int] | None = None
+
+    def words(self, done: int) -> str:
+        """``done`` of it is done now."""
+        self._first = self._first or (time.monotonic(), done)
+        if not self._total:
+            return f"{done / self._scale:.0f} {self._unit}"
+        done = min(done, self._total)
+        so_far = f"{done / self._scale:.0f} of {self._total / self._scale:.0f} {self._unit}"
+        return f"{so_far}{self._left(done)}"
+
+    def _left(self, done: int) -> str:
+        assert self._first is not None
+        took, moved = time.monotonic() - self._first[0], done - self._first[1]
+        if took < 1 or moved <= 0 or done >= self._total:
+            return ""
+        seconds = (self._total - done) * took / moved
+        return f", about {f'{seconds:.0f} s' if seconds < 100 else f'{seconds / 60:.0f} min'} left"
 
 
 class Progress:
@@ -53,16 +130,18 @@ class Progress:
         self._quiet = quiet
         self._alive = not quiet and is_terminal(self._stream)
         self._stages: list[Stage] = []
-        self._live: Live | None = None
+        self._motion: _Motion | None = None
         self.phases: dict[str, float] = {}
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         """A stage as long as the block runs. One inside another is indented."""
         stage = Stage(escape(name, limit=80), len(self._stages))
+        outer = _innermost.get()
+        _innermost.set(stage)
         self._stages.append(stage)
-        if self._alive and self._live is None:
-            self._live = self._start()
+        if not self._quiet and self._motion is None:
+            self._motion = self._start()
         ending = "failed after"
         try:
             yield stage
@@ -71,44 +150,133 @@ class Progress:
             ending = "interrupted after"
             raise
         finally:
+            # Not reset(token): who leaves the block may be in another context than who entered.
+            _innermost.set(outer)
             self.phases[name] = stage.elapsed()
             self._stages.pop()
-            if self._live and not self._stages:
-                self._live.stop()
-                self._live = None
+            if self._motion and not self._stages:
+                self._motion.stop()
+                self._motion = None
             self.say(stage.line(ending))
 
     def say(self, text: str) -> None:
         """One line for people, above the live one."""
-        if self._quiet:
-            return
-        if self._live:
-            self._live.console.print(text, markup=False, highlight=False)
-        else:
-            # People's words must never end the work: the terminal may be gone.
-            with contextlib.suppress(OSError, ValueError):
-                print(text, file=self._stream, flush=True)
+        if self._motion:
+            self._motion.say(text)
+        elif not self._quiet:
+            write(self._stream, f"{text}\n")
 
-    def _start(self) -> Live:
-        # Only where it is used: this import alone takes a tenth of a second.
+    def _start(self) -> _Motion:
+        if not self._alive:
+            return _Lines(self._stream, self._moving, BEAT)
+        try:
+            return _Rich(self._stream, self._moving)
+        except ImportError:  # the environment is only being made
+            return _OneLine(self._stream, self._moving, DRAW)
+
+    def _moving(self) -> str:
+        # Another thread asks, perhaps in the moment between two stages.
+        stages = list(self._stages)
+        return stages[-1].moving() if stages else ""
+
+
+class _Motion(Protocol):
+    """Shows the running stage's line as long as there is one."""
+
+    def say(self, text: str) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class _Rich:
+    """A live line, by rich. Imported here only: this import alone takes a tenth of a second."""
+
+    def __init__(self, stream: TextIO, line: Callable[[], str]) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(file=self._stream, no_color="NO_COLOR" in os.environ, soft_wrap=True)
-        live = Live(
-            console=console, get_renderable=self._render, refresh_per_second=8, transient=True
+        self._line = line
+        console = Console(file=stream, no_color="NO_COLOR" in os.environ, soft_wrap=True)
+        self._live: Live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=1 / DRAW,
+            transient=True,
         )  # fmt: skip
-        live.start(refresh=True)
-        return live
+        self._live.start(refresh=True)
+
+    def say(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False)
+
+    def stop(self) -> None:
+        self._live.stop()
 
     def _render(self) -> Text:
         from rich.text import Text
 
-        # The refresh thread may look in the moment between two stages.
-        stages = list(self._stages)
-        return Text(stages[-1].line() if stages else "", style="cyan", no_wrap=True)
+        return Text(self._line(), style="cyan", no_wrap=True, overflow="ellipsis")
+
+
+class _Lines:
+    """The line again whenever nothing was said for ``every`` seconds: not a terminal."""
+
+    def __init__(self, stream: TextIO, line: Callable[[], str], every: float) -> None:
+        self._stream = stream
+        self._line = line
+        self._every = every
+        self._said = time.monotonic()
+        self._over = threading.Event()
+        self._writing = threading.Lock()
+        self._thread = threading.Thread(target=self._follow, daemon=True, name="progress")
+        self._thread.start()
+
+    def say(self, text: str) -> None:
+        with self._writing:
+            self._said = time.monotonic()
+            write(self._stream, f"{text}\n")
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._over.wait(max(0.0, self._said + self._every - time.monotonic())):
+            if time.monotonic() - self._said >= self._every:
+                self._beat()
+
+    def _beat(self) -> None:
+        self.say(self._line())
+
+
+class _OneLine(_Lines):
+    """A live line without rich (ECMA-48: EL clears the line)."""
+
+    def say(self, text: str) -> None:
+        super().say(f"\r\x1b[K{text}")
+
+    def stop(self) -> None:
+        super().stop()
+        write(self._stream, "\r\x1b[K")
+
+    def _beat(self) -> None:
+        line = self._line()[: max(20, _columns(self._stream) - 1)]
+        with self._writing:
+            self._said = time.monotonic()
+            write(self._stream, f"\r\x1b[K{line}")
+
+
+def write(stream: TextIO, text: str) -> None:
+    """People's words must never end the work: the terminal may be gone."""
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(text)
+        stream.flush()
 
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at this stream and it understands escape sequences."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 80

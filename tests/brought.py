@@ -68,7 +68,8 @@ def _make(final: Path, packages: Sequence[str], lock: int) -> None:
     work = Path(tempfile.mkdtemp(dir=final.parent, prefix=".new-"))
     try:
         work.chmod(0o755)
-        bootstrap.run(work / "tree", debian.archive_of_this_machine(), lock, packages)
+        wanted = bootstrap.Packages(packages)
+        bootstrap.run(work / "tree", debian.archive_of_this_machine(), lock, wanted)
         for name in ("var", "usr/share/doc", "usr/share/man", "usr/share/locale"):
             files.remove_tree(work / "tree" / name)
         files.write_atomic(work / "manifest.json", json.dumps([*packages]))

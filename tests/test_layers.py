@@ -33,7 +33,7 @@ FLOORS = (
         "lab.slots",
         "lab.doctor",
     },
-    {"lab.supplies", "lab.guests", "lab.tracing"},
+    {"lab.supplies", "lab.guests", "lab.tracing", "lab.install"},
     {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace", "lab.digest"},
     {"lab.store", "lab.rundir", "lab.progress", "lab.lock", "lab.fingerprint"},
     {"lab.util"},
@@ -48,10 +48,18 @@ SHARED = {
     "lab.progress",
     "lab.util",
     "lab.lock",
+    "lab.install",
 }
 #: The one door to processes, and the places that print.
 PROCESS_DOOR = {"lab.util.process"}
-PRINTERS = {"tasks", "lab.cli", "lab.__main__", "lab.progress", "lab.machine.interactive"}
+PRINTERS = {
+    "tasks",
+    "lab.cli",
+    "lab.__main__",
+    "lab.install",
+    "lab.progress",
+    "lab.machine.interactive",
+}
 
 
 def modules(root: Path) -> dict[str, ast.Module]:

@@ -16,7 +16,7 @@ from lab.machine import template
 from lab.machine.template import Template
 from lab.model import Plan
 from lab.prepare import Prepared
-from lab.progress import Progress
+from lab.progress import Progress, Stage
 from lab.util.deadline import Deadline
 
 #: So many labs at once are surely a slip of the finger.
@@ -50,7 +50,8 @@ def up_several(context: Context, name: str, count: int, *, cold: bool = False) -
             plans = plans[1:]
             stored = _stored(plans[0], prepared, context.progress) if plans else None
         rest = _together(context, plans, prepared, stored, stack, cold=cold)
-        return first + asyncio.run(_all(rest))
+        with context.progress.stage("labs") as stage:
+            return first + asyncio.run(_all(rest, stage))
 
 
 def template_list() -> list[dict[str, Any]]:
@@ -110,8 +111,14 @@ async def _in_turn(gate: asyncio.Semaphore, start: Callable[[], Coroutine[Any, A
         return await start()
 
 
-async def _all(waiting: list[Coroutine[Any, Any, Up]]) -> list[Up]:
+async def _all(waiting: list[Coroutine[Any, Any, Up]], stage: Stage) -> list[Up]:
     tasks = [asyncio.ensure_future(one) for one in waiting]
+
+    def note(_: object) -> None:
+        stage.note(f"{sum(task.done() for task in tasks)} of {len(tasks)} are up")
+
+    for task in tasks:
+        task.add_done_callback(note)
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException:

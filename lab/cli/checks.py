@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -11,8 +12,9 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-from lab import api
+from lab import api, install
 from lab.cli.glue import command, print_json, say
+from lab.cli.task import DOOR, JSON, LABS
 from lab.errors import UsageError
 from lab.progress import Progress
 from lab.util import process
@@ -20,10 +22,11 @@ from lab.util.resources import resource
 from lab.util.terminal import table
 
 
-@command("test.all", unit="only the tests that need no QEMU", only="only tests that match this")
+@command("test.all", example="test --unit", unit="only the tests that need no QEMU",
+         only="only tests whose names match, as pytest's -k takes it")  # fmt: skip
 def run_tests(unit: bool = False, only: str = "") -> int:
-    """Run the tests: unit tests, linters, and real labs."""
-    tests = _tests()
+    """Run all tests: unit tests, linters, real labs."""
+    tests = _tests_to_run()
     quick_first = [*sorted(tests.glob("test_*.py")), tests / "unit", tests / "system"]
     argv = [sys.executable, "-m", "pytest", *map(str, quick_first), "--rootdir", str(tests.parent)]
     argv += ["--durations=20", "--durations-min=5"]
@@ -35,13 +38,14 @@ def run_tests(unit: bool = False, only: str = "") -> int:
 
 @command(
     "test.faults",
-    full="at full size (hours) rather than that of CI",
-    only="only rows that match this, as pytest's -k",
-    json="print JSON for programs",
+    example="test.faults --only disk",
+    full="inject each fault as often as the full table asks for; that takes hours",
+    only="only rows whose names match, as pytest's -k takes it",
+    json=JSON,
 )
 def run_faults(full: bool = False, only: str = "", json: bool = False) -> int:
-    """Inject every fault of the fault table with real parts, and count what held."""
-    table_ = _tests() / "system" / "test_fault_table.py"
+    """Inject faults into real labs, and count what held."""
+    table_ = _tests_to_run() / "system" / "test_fault_table.py"
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "LAB_FAULT_RESULTS": folder}
         env |= {"LAB_FAULTS": "full"} if full else {}
@@ -67,27 +71,39 @@ def _counts(rows: list[dict[str, Any]]) -> str:
     return table([[str(cell).replace("\n", " ") for cell in row] for row in cells], header=header)
 
 
-def _tests() -> Path:
+def _tests_to_run() -> Path:
+    """The folder of the tests, and what they need to run."""
     try:
-        return resource("tests")
+        folder = resource("tests")
     except FileNotFoundError:
         raise UsageError("the tests are in the project's checkout, not in the package") from None
+    install.ensure("dev", Progress())
+    if importlib.util.find_spec("pytest") is None:
+        raise UsageError(
+            f"{sys.executable} has no pytest",
+            hint=f"run ./inv test, or install them: pip install --editable '{folder.parent}[dev]'",
+        )
+    return folder
 
 
 @command(
     "bench",
-    labs="the file that describes the labs",
-    json="print JSON for programs",
-    door="toolchain: auto, docker, rootfs, host",
-    rounds="how often each boot is repeated",
-    only="measure these parts alone, by name, with commas between them",
-    full="also 64 labs at once, and ten runs of each lab: some 15 minutes more",
+    example="bench --rounds 5",
+    labs=LABS,
+    json=JSON,
+    door=DOOR,
+    rounds="how often each boot is repeated (default: 3)",
+    only="measure only these parts, by name, with commas between them",
+    full="also measure 64 labs at once, and ten runs of each lab; that takes 15 minutes more",
 )
 def run_bench(
     labs: str = "labs.yaml", door: str = "", rounds: int = 3, only: str = "", full: bool = False,
     json: bool = False,
 ) -> int:  # fmt: skip
-    """Measure boots, restored labs, traces and sizes, in one session, as ratios."""
+    """Measure boots, restores, traces and sizes.
+
+    All is measured in one session, and told as ratios to the naive way.
+    """
     from lab.bench.measure import measure
 
     context = api.Context(Path(labs), door or None, Progress())
@@ -106,16 +122,21 @@ def run_bench(
 
 @command(
     "soak",
-    labs="the file that describes the labs",
-    door="toolchain: auto, docker, rootfs, host",
-    count="so many labs",
-    hours="for so many hours, and at least so many labs",
-    json="print JSON for programs",
+    example="soak --count 50",
+    labs=LABS,
+    door=DOOR,
+    count="start N labs (default: 20)",
+    hours="go on for so many hours, and for N labs at least",
+    json=JSON,
 )
 def run_soak(
     labs: str = "labs.yaml", door: str = "", count: int = 20, hours: float = 0.0, json: bool = False
 ) -> int:
-    """Start, use, fault and stop labs; descriptors, memory, disk and processes must stay flat."""
+    """Start and stop labs until something grows.
+
+    The labs are used and faults are injected. Descriptors, memory, disk and processes must
+    stay flat.
+    """
     from lab.bench.soak import soak
 
     result = soak(api.Context(Path(labs), door or None), count, hours, say)

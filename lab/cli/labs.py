@@ -7,17 +7,21 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.show import short, show_compared, show_domains, show_several, show_up
+from lab.cli.show import (
+    short,
+    show_compared,
+    show_domains,
+    show_injected,
+    show_several,
+    show_up,
+    state_of,
+)
+from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
 
 DEFAULT = "hello"
-LABS_HELP = "the file that describes the labs"
-JSON_HELP = "print JSON for programs"
-DOOR_HELP = "toolchain: auto, docker, rootfs, host"
-LOCKED_HELP = "packages that are not the ones in labs.lock are an error (LAB_LOCKED=1 says so too)"
-FORCE_HELP = "boot a hypervisor even if its version is not that of the tools in dom0"
 
 
 def context_of(labs: str, door: str = "", force: bool = False, locked: bool = False) -> api.Context:
@@ -30,15 +34,18 @@ def is_cold(option: bool) -> bool:
     return option or switched_on("LAB_COLD")
 
 
-@command("lab.up", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
-         json=JSON_HELP, force=FORCE_HELP, locked=LOCKED_HELP,
-         cold="really boot it: no template (also LAB_COLD=1)",
-         count="start so many, named NAME-1, NAME-2, …",
+@command("lab.up", words=("name",), optional=("name",), example="lab.up hello",
+         name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
+         count="start N labs alike, named NAME-1 to NAME-N",
          plan="print what would be started, as JSON, and start nothing")  # fmt: skip
 def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = False,
            json: bool = False, force: bool = False, locked: bool = False, cold: bool = False,
            count: int = 0) -> None:  # fmt: skip
-    """Boot a lab, or restore it, and create its guests; returns when they run."""
+    """Start a lab and its guests.
+
+    What the lab needs is made first. Then it is booted, or restored if a template of it is
+    stored. The command returns when the guests run; the lab runs on until lab.down.
+    """
     context = context_of(labs, door, force, locked)
     if plan:
         print(api.plan_json(context, name or DEFAULT), end="")
@@ -51,10 +58,10 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
     print_json(result) if json else show_up(result)
 
 
-@command("lab.down", words=("name",), optional=("name",), labs=LABS_HELP, json=JSON_HELP,
-         all="every lab of this user")  # fmt: skip
+@command("lab.down", words=("name",), optional=("name",), example="lab.down hello",
+         name=LAB_OR_HELLO, labs=LABS, json=JSON, all="every lab of this user")  # fmt: skip
 def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, json: bool = False) -> None:
-    """Stop a lab; its run folder stays."""
+    """Stop a lab. Its run folder stays."""
     found = api.down_all() if all else [api.down(context_of(labs), name or DEFAULT)]
     stopped = [one for one in found if one]
     if json:
@@ -62,14 +69,15 @@ def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, json: bool =
         return
     for one in stopped:
         logs = f"; its logs: {short(one.run)}" if one.run else ""
-        say(f"lab {one.name} is down after {one.uptime:.0f} s{logs}")
+        say(f"stopped lab {one.name} (it was up for {one.uptime:.0f} s){logs}")
     if not stopped:
         say("no lab runs" if all else f"lab {name or DEFAULT} does not run")
 
 
-@command("lab.status", words=("name",), optional=("name",), labs=LABS_HELP, json=JSON_HELP)
+@command("lab.status", words=("name",), optional=("name",), example="lab.status",
+         name=f"{LAB} (default: all that run)", labs=LABS, json=JSON)  # fmt: skip
 def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """State, domains, uptime and run folder of a lab, or of all that run."""
+    """Show the labs that run: state, domains, run folder."""
     found = api.status(context_of(labs), name or None)
     if json:
         print_json(found[0] if name else found)
@@ -77,43 +85,49 @@ def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
     if not found:
         say("no lab runs; start one: ./inv lab.up")
     for one in found:
-        say(f"lab {one.name}: {one.state}, up {one.uptime:.0f} s, run {one.run}")
+        print(f"lab {one.name}: {state_of(one.state)}, up {one.uptime:.0f} s, run {one.run}")
         if one.problem:
-            say(f"  {one.problem}")
+            print(f"  {one.problem}")
         show_domains(one.domains)
 
 
-@command("lab.list", labs=LABS_HELP, json=JSON_HELP)
+@command("lab.list", example="lab.list", labs=LABS, json=JSON)
 def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
-    """The labs of labs.yaml and which of them run."""
+    """List the labs of labs.yaml, and which of them run."""
     found = api.list_labs(context_of(labs))
     if json:
         print_json(found)
         return
     for one in found:
-        print(f"{one.name:16} {one.state:8} {', '.join(one.guests):24} {one.description}")
+        print(f"{one.name:16} {state_of(one.state):8} {', '.join(one.guests):24} {one.description}")
 
 
-@command("lab.logs", words=("name",), optional=("name",), labs=LABS_HELP,
-         on="only this console: xen, dom0 or a guest", follow="go on as lines come")  # fmt: skip
+@command("lab.logs", words=("name",), optional=("name",), example="lab.logs hello --on dom0",
+         name=LAB_OR_HELLO, labs=LABS, follow="go on, and print lines as they come",
+         on="only this console: xen, dom0 or a guest (default: all)")  # fmt: skip
 def lab_logs(name: str, labs: str = "labs.yaml", on: str = "", follow: bool = False) -> None:
-    """What the consoles said: one of them, or all in time order."""
+    """Print what the consoles said, in time order."""
     for line in api.logs(context_of(labs), name or DEFAULT, on or None, follow):
         print(ci.shown(line), flush=follow)
 
 
-@command("lab.console", words=("name",), optional=("name",), labs=LABS_HELP,
+@command("lab.console", words=("name",), optional=("name",), example="lab.console hello --on dom0",
+         name=LAB_OR_HELLO, labs=LABS,
          on="which console: a guest, dom0 or xen (default: the first guest)")  # fmt: skip
 def lab_console(name: str, labs: str = "labs.yaml", on: str = "") -> None:
-    """An interactive console, like xl console. Ctrl-] leaves it."""
+    """Type to a guest, to dom0 or to Xen. Ctrl-] leaves."""
     api.console(context_of(labs), name or DEFAULT, on or None)
 
 
-@command("lab.exec", words=("name", "line"), labs=LABS_HELP, json=JSON_HELP,
-         timeout="seconds that the command may take")  # fmt: skip
+@command("lab.exec", words=("name", "line"), example='lab.exec hello "xl list"',
+         name=LAB, line="the command, in quotes if it has blanks", labs=LABS, json=JSON,
+         timeout="how long it may take (default: 60)")  # fmt: skip
 def lab_exec(name: str, line: str, labs: str = "labs.yaml", timeout: float = 60.0,
              json: bool = False) -> int:  # fmt: skip
-    """Run a command in dom0: its output, its exit status."""
+    """Run a command in dom0.
+
+    Its output and its exit status become those of lab.exec.
+    """
     result = api.execute(context_of(labs), name, line, timeout)
     if json:
         print_json({"argv": result.argv, "status": result.status,
@@ -127,18 +141,26 @@ def lab_exec(name: str, line: str, labs: str = "labs.yaml", timeout: float = 60.
     return result.status if result.status >= 0 else 128 - result.status
 
 
-@command("lab.inject", words=("name", "guest"), labs=LABS_HELP, json=JSON_HELP)
+@command("lab.inject", words=("name", "guest"), example="lab.inject hello selftest",
+         name=LAB, guest="the guest, by its name in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
 def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """Build a guest if needed, copy it into dom0, create it; again replaces it."""
+    """Build a guest and start it in a lab that runs.
+
+    If the guest runs there already, the new one takes its place.
+    """
     result = api.inject(context_of(labs), name, guest)
-    print_json(result) if json else show_up(result)
+    print_json(result) if json else show_injected(result, guest)
 
 
-@command("lab.matrix", words=("name",), labs=LABS_HELP, door=DOOR_HELP, json=JSON_HELP,
-         clock="virtual (the default) or host")  # fmt: skip
+@command("lab.matrix", words=("name",), example="lab.matrix scheduling",
+         name="the matrix, by its name in labs.yaml", labs=LABS, door=DOOR, json=JSON,
+         clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
                json: bool = False) -> int:  # fmt: skip
-    """Run all labs of an experiment and compare their traces: one table, one picture."""
+    """Run all labs of a matrix and compare them.
+
+    Their traces become one table and one picture.
+    """
     result = api.compare(context_of(labs, door), name, clock)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1

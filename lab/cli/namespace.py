@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from lab.cli import checks, labs, parts, runs, traces
+from lab.cli import checks, labs, parsing, parts, runs, traces
 
 
 def namespace() -> Collection:
-    """The tasks as ``./inv --list`` shows them."""
+    """The tasks, in the order in which they are shown."""
+    parsing.improve()
     top = Collection(parts.doctor, checks.run_bench, checks.run_soak)
     groups = {
-        "lab": (labs.lab_up, labs.lab_down, labs.lab_list, labs.lab_status, labs.lab_logs,
-                labs.lab_console, labs.lab_exec, labs.lab_inject, runs.lab_run,
-                labs.lab_matrix, parts.lab_new),
+        "lab": (labs.lab_up, labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_logs,
+                labs.lab_status, labs.lab_list, labs.lab_down, runs.lab_run, labs.lab_matrix,
+                parts.lab_new),
         "guest": (parts.guest_build,),
         "image": (parts.image_build, parts.image_list, parts.image_lock),
         "template": (runs.template_list, runs.template_clean),
@@ -22,7 +23,8 @@ def namespace() -> Collection:
     }  # fmt: skip
     for name, tasks in groups.items():
         top.add_collection(Collection(name, *tasks))
-    tests = Collection("test", checks.run_faults)
+    tests = Collection("test")
     tests.add_task(checks.run_tests, default=True)  # so that `test` alone is all of them
+    tests.add_task(checks.run_faults)
     top.add_collection(tests)
     return top

@@ -7,26 +7,29 @@ from pathlib import Path
 from lab import api
 from lab.cli.glue import command, print_json, say
 from lab.cli.show import short
+from lab.cli.task import DOOR, JSON, LABS, LOCKED
 from lab.progress import Progress
 from lab.util.terminal import table
-
-_JSON = "print JSON for programs"
-_LOCKED = "packages that are not the ones in labs.lock are an error (LAB_LOCKED=1 says so too)"
 
 
 def _context(labs: str, door: str = "", locked: bool = False) -> api.Context:
     return api.Context(Path(labs), door or None, Progress(), locked=locked)
 
 
-@command("lab.new", words=("folder",), optional=("folder",))
+@command("lab.new", words=("folder",), optional=("folder",), example="lab.new my-labs",
+         folder="where to (default: this folder)")  # fmt: skip
 def lab_new(folder: str) -> None:
-    """Write a labs.yaml with the labs that ship, and their applications, into a folder."""
+    """Write the labs that ship into a folder of yours.
+
+    That is a labs.yaml, and the applications of its guests.
+    """
     say(f"wrote {short(api.new(Path(folder)))}; start one: ./inv lab.up")
 
 
-@command("guest.build", words=("name",), labs="the file that describes the guests", json=_JSON)
+@command("guest.build", words=("name",), example="guest.build hello",
+         name="the guest, by its name in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
 def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """Build a guest; says where its binary, ELF file and library are."""
+    """Build a guest and print where its files are."""
     built = api.guest_build(_context(labs), name)
     if json:
         print_json(built)
@@ -35,12 +38,14 @@ def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
         print(f"{kind:8} {image.size:>9} bytes  {image.path}")
 
 
-@command("image.build", json=_JSON, locked=_LOCKED,
-         hypervisor="build this hypervisor of the labs file instead",
-         labs="the file that describes the hypervisors")  # fmt: skip
+@command("image.build", example="image.build --hypervisor debug", json=JSON, locked=LOCKED,
+         hypervisor="build only this hypervisor of labs.yaml", labs=LABS)  # fmt: skip
 def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml",
                 locked: bool = False) -> None:  # fmt: skip
-    """Build Xen, dom0's kernel and the initramfs, if they are not stored."""
+    """Build Xen, dom0's kernel and its initramfs.
+
+    What is stored already is not built again.
+    """
     built = api.image_build(_context(labs, locked=locked), hypervisor or None)
     if json:
         print_json([image for _, image in built])
@@ -49,9 +54,9 @@ def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml
         print(f"{what:16} {image.size:>9} bytes  {image.sha256[:16]}  {image.path}")
 
 
-@command("image.list", json=_JSON)
+@command("image.list", example="image.list", json=JSON)
 def image_list(json: bool = False) -> None:
-    """What is stored: kind, size, and what it was made of."""
+    """List the images that are stored."""
     found = api.image_list()
     if json:
         print_json(found)
@@ -60,10 +65,10 @@ def image_list(json: bool = False) -> None:
     print(table(rows, header=["Kind", "Key", "Bytes", "Made of"]))
 
 
-@command("image.lock", json=_JSON, labs="the file that describes the labs",
+@command("image.lock", example="image.lock", json=JSON, labs=LABS,
          update="take the newest packages, build all images, and write labs.lock")  # fmt: skip
 def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml") -> int:
-    """Whether packages and images are those in labs.lock; --update moves it."""
+    """Compare packages and images with labs.lock."""
     found = api.update_lock(_context(labs)) if update else api.check_lock(_context(labs))
     if json:
         print_json(found)
@@ -73,22 +78,23 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
     if update:
         say(f"{what} {'is written' if found.changes else 'did not change'}")
         return 0
-    say(f"{what} {'disagrees; ./inv image.lock --update moves it' if found.changes else 'agrees'}")
+    if not json:
+        print(f"{what} {'disagrees' if found.changes else 'agrees'}")
+    if found.changes:
+        say("./inv image.lock --update writes labs.lock anew")
     return 3 if found.changes else 0
 
 
-@command(
-    "toolchain.build", door="toolchain: auto, docker, rootfs, host", json=_JSON, locked=_LOCKED
-)
+@command("toolchain.build", example="toolchain.build", door=DOOR, json=JSON, locked=LOCKED)
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
     """Make the toolchain, if it is not there."""
     info = api.toolchain_build(_context("labs.yaml", door, locked))
-    print_json(info) if json else say(f"toolchain {info.door}: {info.where}")
+    print_json(info) if json else print(f"toolchain {info.door}: {info.where}")
 
 
-@command("toolchain.info", door="toolchain: auto, docker, rootfs, host", json=_JSON)
+@command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON)
 def toolchain_info(door: str = "", json: bool = False) -> None:
-    """Door, size, versions of QEMU and the compilers."""
+    """Print the toolchain's place, size and versions."""
     info = api.toolchain_build(_context("labs.yaml", door))
     if json:
         print_json(info)
@@ -102,9 +108,9 @@ def toolchain_info(door: str = "", json: bool = False) -> None:
         print(f"{name:24} {version}")
 
 
-@command("doctor", json=_JSON)
+@command("doctor", example="doctor", json=JSON)
 def doctor(json: bool = False) -> int:
-    """What this machine has and lacks."""
+    """Show what this machine has and lacks."""
     findings = api.doctor(_context("labs.yaml"))
     if json:
         print_json(findings)

@@ -7,17 +7,9 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.glue import command, print_json, say
-from lab.cli.labs import (
-    DEFAULT,
-    DOOR_HELP,
-    FORCE_HELP,
-    JSON_HELP,
-    LABS_HELP,
-    LOCKED_HELP,
-    context_of,
-    is_cold,
-)
+from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.show import short, show_comparison, show_run, tell_ci
+from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table
@@ -25,19 +17,23 @@ from lab.util.terminal import table
 _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 
 
-@command("lab.run", words=("name",), optional=("name",), labs=LABS_HELP, door=DOOR_HELP,
-         json=JSON_HELP, junit="write JUnit XML to this file", force=FORCE_HELP,
-         locked=LOCKED_HELP, clock=_CLOCK,
-         cold="really boot it: no template (also LAB_COLD=1)",
-         repeat="run it so many times; they must be alike to the last byte",
-         verify="run the lab of this run (a folder, an id, latest) again; it must come to the same",
-         published="it must come to what is published in labs.lock",
-         publish="write what it came to into labs.lock")  # fmt: skip
+@command("lab.run", words=("name",), optional=("name",), example="lab.run selftest --repeat 3",
+         name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
+         junit="also write the verdict as JUnit XML to this file", clock=_CLOCK,
+         repeat="run it N times; all runs must be the same, to the last byte",
+         verify="run the lab of an earlier run again; both must be the same. RUN is latest, an id, "
+                "or a folder of runs/",
+         published="the run must be the same as the one published in labs.lock",
+         publish="write the run's digest into labs.lock")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
             publish: bool = False) -> int:  # fmt: skip
-    """Boot, wait for what the lab expects, collect, stop; the exit status is the verdict."""
+    """Run a lab as a test; the exit status is the verdict.
+
+    The lab is started, what labs.yaml expects of it is waited for, and it is stopped. All that
+    it said stays in its run folder.
+    """
     context = context_of(labs, door, force, locked)
     cold = is_cold(cold)
     if repeat or verify:
@@ -61,9 +57,9 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     return _said(context, result, json, published)
 
 
-@command("template.list", json=JSON_HELP)
+@command("template.list", example="template.list", json=JSON)
 def template_list(json: bool = False) -> None:
-    """The booted labs that are stored, and what each is of."""
+    """List the templates."""
     found = api.template_list()
     if json:
         print_json(found)
@@ -81,9 +77,12 @@ def template_list(json: bool = False) -> None:
     print(table(rows, header=["Template", "Lab", "Clock", "Stored with", "On disk"]))
 
 
-@command("template.clean")
+@command("template.clean", example="template.clean")
 def template_clean() -> None:
-    """Remove all templates; the next start of each lab boots it and stores one again."""
+    """Remove all templates.
+
+    The next start of each lab boots it, and stores a template again.
+    """
     say(f"removed {api.template_clean() / 1e6:.0f} MB of templates")
 
 
@@ -95,9 +94,9 @@ def _repeated(context: api.Context, name: str, times: int, cold: bool, json: boo
         return result.exit_status
     show_run(result.runs[0])
     if result.same:
-        say(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
+        print(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
     else:
-        say(f"run {len(result.runs)} differs from the first, in {result.difference}")
+        print(f"run {len(result.runs)} differs from the first, in {result.difference}")
     return result.exit_status
 
 

@@ -14,6 +14,11 @@ from lab.util import ci
 from lab.util.terminal import table
 
 
+def state_of(state: str) -> str:
+    """A lab's state in everyday words; programs read the state itself (--json)."""
+    return {"guests": "running", "off": "off"}.get(state, f"starting ({state})")
+
+
 def show_domains(domains: Sequence[Domain]) -> None:
     """The table of ``xl list``, on standard output."""
     if domains:
@@ -26,14 +31,7 @@ def show_domains(domains: Sequence[Domain]) -> None:
 
 def show_up(result: api.Up) -> None:
     """What came up, what it said first, where the logs are, what to try next."""
-    print(flush=True)
-    show_domains(result.domains)
-    for name, lines in result.lines.items():
-        print(f"\n{name} says:", flush=True)
-        print(
-            "\n".join(ci.shown(f"  | {line}") for line in lines.splitlines()) or "  (nothing yet)"
-        )
-    print(flush=True)
+    _show_started(result)
     name = result.name
     on = next(iter(result.lines), "dom0")
     say(f"lab {name} is up after {result.seconds:.1f} s; logs: {short(result.run)}/console/")
@@ -43,26 +41,45 @@ def show_up(result: api.Up) -> None:
     say(f"  ./inv lab.down {name}                 stop it")
 
 
+def _show_started(result: api.Up) -> None:
+    print(flush=True)
+    show_domains(result.domains)
+    for name, lines in result.lines.items():
+        print(f"\n{name} says:", flush=True)
+        print(
+            "\n".join(ci.shown(f"  | {line}") for line in lines.splitlines()) or "  (nothing yet)"
+        )
+    print(flush=True)
+
+
+def show_injected(result: api.Up, guest: str) -> None:
+    """The guest that was started, and what it said first."""
+    _show_started(result)
+    say(f"guest {guest} runs in lab {result.name}")
+    say("try next:")
+    say(f"  ./inv lab.console {result.name} --on {guest}    type to it; Ctrl-] leaves")
+
+
 def show_run(result: api.Run) -> None:
     """A verdict: what was expected, what was seen, which layer failed."""
     for item in result.report.results:
         seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
-        say(f"  {item.expectation.on}: {item.expectation.text!r}: {seen}")
+        print(ci.shown(f"  {item.expectation.on}: {item.expectation.text!r}: {seen}"))
     for step in result.report.steps:
-        say(f"  {step.name}: {step.outcome} after {step.began + step.seconds:.1f} s"
-            if step.outcome != "skipped" else f"  {step.name}: skipped")  # fmt: skip
+        when = f" after {step.began + step.seconds:.1f} s" if step.outcome != "skipped" else ""
+        print(ci.shown(f"  {step.name}: {step.outcome}{when}"))
     for limit in result.report.thresholds:
-        say(f"  threshold {limit.name}: {limit.outcome}")
+        print(ci.shown(f"  threshold {limit.name}: {limit.outcome}"))
     verdict = result.report.verdict
     if verdict.passed:
         print(f"PASS {result.report.lab}")
     else:
         print(ci.shown(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}"))
         for line in verdict.tail.splitlines():
-            say(ci.shown(f"    {line}"))
+            print(ci.shown(f"    {line}"))
     if result.digest:
-        say(f"digest: {result.digest} (all times are virtual: they count instructions)")
-    say(f"run: {short(result.run)}")
+        print(f"digest: {result.digest} (all times are virtual: they count instructions)")
+    print(f"run: {short(result.run)}", flush=True)
 
 
 def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:
@@ -88,13 +105,13 @@ def show_several(results: Sequence[api.Up]) -> None:
 def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:
     """Whether a run came to the same as another, and where they part."""
     if one.same:
-        say(f"the same as {what}, bit for bit: {one.wanted}")
+        print(f"the same as {what}, bit for bit: {one.wanted}")
         return
-    say(f"not the same as {what}: {one.run.digest}, not {one.wanted}")
+    print(f"not the same as {what}: {one.run.digest}, not {one.wanted}")
     if one.apart:
-        say(f"they cannot be compared: they were not made of the same {', '.join(one.apart)}")
+        print(f"they cannot be compared: they were not made of the same {', '.join(one.apart)}")
     if one.difference:
-        say(f"they part in {one.difference}")
+        print(f"they part in {one.difference}")
 
 
 def show_compared(result: api.Compared) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 
 from lab import api
 from lab.cli.glue import command, print_json, say
+from lab.cli.task import JSON, LABS, RUN
 from lab.model import ExitStatus
 from lab.progress import Progress
 from lab.util.terminal import escape, table
 
-_LABS = "the file that describes the labs"
-_JSON = "print JSON for programs"
 _OUT = "the file to write (default: in the run's folder)"
 Row = Mapping[str, Any]
 _COUNTS = ("jobs", "misses", "unfinished")
@@ -25,26 +24,42 @@ def _context(labs: str) -> api.Context:
     return api.Context(Path(labs), None, Progress())
 
 
-@command("trace.export", words=("run",), optional=("run",), labs=_LABS, out=_OUT,
-         to="perfetto, chrome or csv")  # fmt: skip
+@command("trace.export", words=("run",), optional=("run",), run=RUN, labs=LABS, out=_OUT,
+         example="trace.export periodic --to csv",
+         to="perfetto, chrome or csv (default: perfetto)")  # fmt: skip
 def trace_export(run: str, to: str = "perfetto", out: str = "", labs: str = "labs.yaml") -> None:
-    """Write a run's timeline for another program. RUN: a folder, an id, latest, a lab's name."""
-    path = api.trace_export(_context(labs), run, to, Path(out) if out else None)
+    """Write a run's timeline for another program."""
+    context = _context(labs)
+    with context.progress.stage("timeline"):
+        path = api.trace_export(context, run, to, Path(out) if out else None)
     print(path)
     if to == "perfetto":
         say("open it with https://ui.perfetto.dev (it stays in the browser)")
 
 
-@command("trace.report", words=("run",), optional=("run",), labs=_LABS, out=_OUT)
+@command("trace.report", words=("run",), optional=("run",), run=RUN, labs=LABS, out=_OUT,
+         example="trace.report periodic")  # fmt: skip
 def trace_report(run: str, out: str = "", labs: str = "labs.yaml") -> None:
-    """Write a run's report: one HTML page with the timeline, figures and consoles."""
-    print(api.trace_report(_context(labs), run, Path(out) if out else None))
+    """Write a run's report: one HTML page.
+
+    It has the timeline, the figures and the consoles.
+    """
+    context = _context(labs)
+    with context.progress.stage("report"):
+        path = api.trace_report(context, run, Path(out) if out else None)
+    print(path)
 
 
-@command("trace.stats", words=("run",), optional=("run",), labs=_LABS, json=_JSON)
+@command("trace.stats", words=("run",), optional=("run",), run=RUN, labs=LABS, json=JSON,
+         example="trace.stats periodic")  # fmt: skip
 def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """When a run's tasks really ran, and what kept them waiting. Times are milliseconds."""
-    found = api.trace_stats(_context(labs), run)
+    """Print when a run's tasks really ran.
+
+    It also tells what kept them waiting. Times are milliseconds; with --json they are seconds.
+    """
+    context = _context(labs)
+    with context.progress.stage("figures"):
+        found = api.trace_stats(context, run)
     if json:
         print_json(found)
         return
@@ -55,10 +70,16 @@ def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
         say(f"note: {note}")
 
 
-@command("trace.diff", words=("one", "other"), labs=_LABS, json=_JSON)
+@command("trace.diff", words=("one", "other"), example="trace.diff periodic latest",
+         one=RUN, other="the run to compare it with", labs=LABS, json=JSON)  # fmt: skip
 def trace_diff(one: str, other: str, labs: str = "labs.yaml", json: bool = False) -> int:
-    """Where two runs part, and how their figures differ; exit status 1 if they are not alike."""
-    found = api.trace_diff(_context(labs), one, other)
+    """Show where two runs part.
+
+    It also tells how their figures differ. The exit status is 1 if the runs are not the same.
+    """
+    context = _context(labs)
+    with context.progress.stage("comparison"):
+        found = api.trace_diff(context, one, other)
     if json:
         print_json(found)
     else:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import glob
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -25,6 +25,7 @@ from lab.errors import ImageError
 from lab.images.apt import SOURCE, Apt, names_of
 from lab.lock import Pin
 from lab.model import Package, Toolchain
+from lab.progress import Amount, current
 from lab.util import debian, files
 
 
@@ -179,9 +180,22 @@ def _download(apt: Apt, cache: Path, resolution: Resolution, missing: Sequence[P
         files.remove_tree(left)
     with tempfile.TemporaryDirectory(dir=parent, prefix=mark) as name:
         into = Path(name)
-        _ask(apt, resolution, missing, into)
+        with current().looking(_growth(into, missing)):
+            _ask(apt, resolution, missing, into)
         for pin in missing:
             _keep(cache, pin, _found(into, pin))
+
+
+def _growth(into: Path, missing: Sequence[Pin]) -> Callable[[], str]:
+    """Says how much of the files has come."""
+    amount = Amount(sum(pin.size for pin in missing))
+
+    def look() -> str:
+        files_there = (path for path in into.rglob("*") if path.is_file())
+        done = sum(path.stat().st_size for path in files_there)
+        return f"fetched {amount.words(done)}" if done else "asking the archive"
+
+    return look
 
 
 def _ask(apt: Apt, resolution: Resolution, missing: Sequence[Pin], into: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from lab.errors import LabError, ToolchainError
 from lab.model import Completed, Mount, Toolchain
+from lab.progress import current
 
 
 def run(
@@ -28,10 +30,12 @@ def run(
         ToolchainError: the toolchain itself failed.
         LabError: ``refused``, if the command ended with another status than 0.
     """
+    folders = [mount.source for mount in mounts if mount.writable and mount.source.is_dir()]
     try:
-        done = toolchain.run(
-            list(argv), mounts=mounts, cwd=cwd, env=env, timeout=within, check=False
-        )
+        with current().looking(lambda: _compiled(folders)):
+            done = toolchain.run(
+                list(argv), mounts=mounts, cwd=cwd, env=env, timeout=within, check=False
+            )
     except ToolchainError as error:
         error.message = f"{what} could not be built: {error.message}"
         raise
@@ -41,3 +45,9 @@ def run(
             command=" ".join(argv),
             tail=words(done),
         )
+
+
+def _compiled(folders: Sequence[Path]) -> str:
+    """How much there is already. How much there will be, only make knows."""
+    count = sum(1 for folder in folders for _ in folder.rglob("*.o"))
+    return f"{count} files compiled" if count else ""

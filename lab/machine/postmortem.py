@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, ToolchainError
@@ -23,13 +22,15 @@ def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -
     except ToolchainError as gone:  # and QEMU with it
         return gone
     how = "" if status is None else f" with exit status {status}"
-    hint = f"its output is in {run.qemu_log}"
+    said = tail(run.qemu_log)
+    # The command line is fifteen lines long; the manifest has it.
+    where = f"the command line is in {run.path / 'manifest.json'}"
+    hint = f"QEMU's output is in {run.qemu_log}, {where}" if said else f"QEMU said nothing; {where}"
     if status == BUS_ERROR and memory:
         hint = f"make room: the machine's memory is {memory}, and that disk is full"
     return MachineError(
         f"QEMU ended by itself{how} while the lab waited for {step}",
-        command=shlex.join(run.manifest().get("command", [])),
-        tail=tail(run.qemu_log) or tail(run.console("xen")),
+        tail=said or tail(run.console("xen")),
         hint=hint,
     )
 

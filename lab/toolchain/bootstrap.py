@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from lab.errors import ToolchainError
 from lab.model import Completed
+from lab.progress import current
 from lab.toolchain import recipe
+from lab.toolchain.growth import Growth
 from lab.util import debian, process
 from lab.util.terminal import escape, escape_lines
 
@@ -49,14 +52,22 @@ class GoneError(ToolchainError):
     """The archive does not have the versions that were asked for."""
 
 
-def command(
-    target: Path, address: str | None, names: Sequence[str], lists: Path | None = None
-) -> list[str]:
-    """The command line of mmdebstrap; ``names`` as apt takes them, each may have a version.
+@dataclass(frozen=True)
+class Packages:
+    """What mmdebstrap is to fetch: names as apt takes them, each may have a version.
 
-    Without names only the index is read, and kept. ``lists``: one that was read before, which
-    is used again. ``?essential`` needs an ``--include`` of its own.
+    Without names it reads the index alone, and keeps it. ``lists``: an index that was read
+    before, which is used again. ``size``: how many bytes the packages are, or so; 0: not known.
     """
+
+    names: Sequence[str] = ()
+    lists: Path | None = None
+    size: int = 0
+
+
+def command(target: Path, address: str | None, wanted: Packages) -> list[str]:
+    """The command line of mmdebstrap. ``?essential`` needs an ``--include`` of its own."""
+    names = wanted.names
     plain = ",".join(name for name in names if not name.startswith("?"))
     line = [
         "mmdebstrap", "--mode=chrootless", "--variant=extract",
@@ -65,8 +76,8 @@ def command(
         *(f"--include={name}" for name in names if name.startswith("?")),
         *([f"--include={plain}"] if plain else []),
     ]  # fmt: skip
-    if lists:
-        copy = f'cp --recursive {shlex.quote(str(lists))} "$1/var/lib/apt/"'
+    if wanted.lists:
+        copy = f'cp --recursive {shlex.quote(str(wanted.lists))} "$1/var/lib/apt/"'
         line += ["--skip=update", f"--setup-hook={copy}"]
     line += [f"--aptopt={one}" for one in (*_PATIENCE, *debian.proxies_of_this_machine())]
     if address:
@@ -74,9 +85,7 @@ def command(
     return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
 
 
-def run(
-    target: Path, address: str | None, lock: int, names: Sequence[str], lists: Path | None = None
-) -> None:
+def run(target: Path, address: str | None, lock: int, wanted: Packages) -> None:
     """Run mmdebstrap for a folder or a tarball; the arguments are those of :func:`command`.
 
     It holds the lock too: should we be killed, nobody sweeps under it.
@@ -85,13 +94,19 @@ def run(
         GoneError: the archive does not have one of them.
         ToolchainError: it failed otherwise.
     """
-    line = command(target, address, names, lists)
+    line = command(target, address, wanted)
     try:
-        done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
+        with current().looking(_look(target, wanted.size)):
+            done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
     except process.TimedOut as late:
         done = late.completed
     if done.returncode:
         raise failed(line, done)
+
+
+def _look(target: Path, size: int) -> Callable[[], str]:
+    """Says how far mmdebstrap is. A tarball is written at the end, of a tree that is elsewhere."""
+    return (lambda: "a base of Debian") if target.suffix else Growth(target, size)
 
 
 def failed(line: list[str], done: Completed) -> ToolchainError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import ToolchainError
+from lab.progress import current
 from lab.toolchain import bootstrap, docker_sweep, provide, recipe
 from lab.toolchain.docker_client import engine_errors, not_built
 from lab.toolchain.docker_engine import Engine
@@ -60,9 +61,13 @@ def base(
 
 def _pull(engine: Engine, name: str, digest: str) -> None:
     query = {"fromImage": name, "tag": digest, "platform": f"linux/{recipe.ARCHITECTURE}"}
+    stage = current()
     for event in engine.stream("POST", "/images/create", query=query, timeout=PULL_SECONDS):
         if "error" in event:
             raise ToolchainError(str(event["error"]))
+        words = (str(event.get(key) or "") for key in ("status", "progress"))
+        stage.note(escape(" ".join(words).strip(), limit=60))
+    stage.note("")
 
 
 def _bootstrap(api: docker.APIClient, folder: Path, lock: int) -> tuple[str, str]:
@@ -73,7 +78,8 @@ def _bootstrap(api: docker.APIClient, folder: Path, lock: int) -> tuple[str, str
     labels = [f"LABEL {name}={value}" for name, value in docker_sweep.labels().items()]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".base-") as work, engine_errors():
         tarball = Path(work, "base.tar")
-        bootstrap.run(tarball, address, lock, ("?essential", "apt"))
+        wanted = bootstrap.Packages(("?essential", "apt"))
+        bootstrap.run(tarball, address, lock, wanted)
         said = api.import_image_from_file(
             str(tarball), repository=docker_sweep.BASE_NAME, tag=version, changes=labels
         )

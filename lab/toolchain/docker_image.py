@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from lab import lock as locks
 from lab.errors import ToolchainError
+from lab.progress import current
 from lab.toolchain import docker_base, docker_sweep, recipe, shelf
 from lab.toolchain.docker_client import SILENT_SECONDS, client, engine_errors, not_built
 from lab.toolchain.docker_engine import Engine, RefusedError
@@ -161,6 +162,7 @@ def _build(
 def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progress) -> None:
     """Tell every step; raise with its last lines if one fails."""
     step, tail = "docker build", [""]
+    stage = current()
     for event in events:
         for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
             tail = [*tail[-30:], line]
@@ -170,12 +172,15 @@ def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progres
                 progress(f"docker: step {match[1]} of {match[2]}: {escape(words)}")
             elif line.startswith("lab: "):
                 progress(f"docker: {escape(line[5:], limit=90)}")
+            elif line.strip():
+                stage.note(escape(line.strip(), limit=60))
         if "error" in event:
             code = (event.get("errorDetail") or {}).get("code")
             words = f"exit status {code}" if code else str(event["error"])
             raise not_built(step, [*tail, words])
         if clock.passed():
             raise not_built(step, [*tail, f"took longer than {clock.seconds:g} s"])
+    stage.note("")
 
 
 def _context(wanted: Wanted) -> io.BytesIO:

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from lab.errors import ToolchainError
+from lab.model import Completed
+from lab.progress import current
 from lab.util import process
 from lab.util.terminal import escape_lines
 
@@ -21,18 +23,26 @@ def ensure(programs: Mapping[str, str], progress: Callable[[str], None]) -> None
     Raises:
         ToolchainError: something is missing and may not be installed from here.
     """
-    missing = [package for name, package in programs.items() if not _is_there(name)]
-    if not missing:
-        return
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *sorted(set(missing))]
+    missing = {package for name, package in programs.items() if not _is_there(name)}
+    if missing:
+        install(sorted(missing), progress)
+
+
+def install(packages: Sequence[str], progress: Callable[[str], None]) -> None:
+    """Install Debian packages on this machine, or say how.
+
+    Raises:
+        ToolchainError: that may not be done from here, or apt could not.
+    """
+    line = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     prefix = root_prefix()
     if prefix is None or not shutil.which("apt-get"):
         raise ToolchainError(
-            f"missing on this machine: {', '.join(sorted(set(missing)))}",
-            hint=f"run: sudo {shlex.join(install)}",
+            f"missing on this machine: {', '.join(packages)}",
+            hint=f"run: sudo {shlex.join(line)}",
         )
-    progress(f"installing with apt: {' '.join(sorted(set(missing)))}")
-    _install(prefix, install)
+    progress(f"installing with apt: {' '.join(packages)}")
+    _install(prefix, line)
 
 
 def root_prefix() -> list[str] | None:
@@ -49,17 +59,24 @@ def _install(prefix: Sequence[str], install: list[str]) -> None:
     """Install; if apt's lists are too old or missing, update them and try once more."""
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
     line = [*prefix, *quiet, *install]
-    done = process.run(line, timeout=INSTALL_SECONDS)
+    done = _apt(line)
     if done.returncode:
-        process.run([*prefix, *quiet, "apt-get", "update"], timeout=INSTALL_SECONDS)
-        done = process.run(line, timeout=INSTALL_SECONDS)
+        _apt([*prefix, *quiet, "apt-get", "update"])
+        done = _apt(line)
     if done.returncode:
         raise ToolchainError(
-            "apt could not install what the toolchain needs on this machine",
+            "apt could not install what the lab needs on this machine",
             command=shlex.join(line),
-            tail=escape_lines(done.stdout + done.stderr, last=12),
+            tail=escape_lines(done.stdout, last=12),
             hint=f"run by hand: sudo apt-get update && sudo {shlex.join(install)}",
         )
+
+
+def _apt(line: Sequence[str]) -> Completed:
+    """Run apt; what it is at can be seen meanwhile."""
+    said = [""]
+    with current().looking(lambda: said[-1]):
+        return process.follow(line, said.append, timeout=INSTALL_SECONDS)
 
 
 def _is_there(name: str) -> bool:

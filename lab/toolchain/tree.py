@@ -24,6 +24,7 @@ from lab import lock
 from lab.errors import LockError, ToolchainError
 from lab.lock import Pin
 from lab.toolchain import bootstrap, index, recipe, shelf
+from lab.toolchain.bootstrap import Packages
 from lab.toolchain.index import Index
 from lab.toolchain.shelf import Tree
 from lab.util import debian, files
@@ -140,7 +141,7 @@ class _Maker:
 
     def _small(self, work: Path, found: Index) -> Tree:
         """A tree to ask with, of a few packages of the archive; it goes with its folder."""
-        bootstrap.run(work / "tree", self.address, self.lock, _ASKING, found.lists)
+        bootstrap.run(work / "tree", self.address, self.lock, Packages(_ASKING, found.lists))
         self._complete(work, _archives(work), "the archive, to ask with")
         made = shelf.read(work)
         assert made is not None
@@ -174,10 +175,11 @@ class _Maker:
         return shelf.keep(self.cache, work, made.key, locked)
 
     def _bootstrap(self, work: Path, found: Index, pins: Sequence[Pin]) -> None:
-        total = sum(pin.size for pin in pins) >> 20
-        what = f"toolchain: fetching and unpacking {len(pins)} packages, {total} MB"
+        size = sum(pin.size for pin in pins)
+        what = f"toolchain: fetching and unpacking {len(pins)} packages, {size / 1e6:.0f} MB"
         self.progress(f"{what} (once, about half a minute)")
-        bootstrap.run(work / "tree", self.address, self.lock, _exactly(pins), found.lists)
+        wanted = Packages(_exactly(pins), found.lists, size)
+        bootstrap.run(work / "tree", self.address, self.lock, wanted)
         self._complete(work, _archives(work), self.address or "its default archive")
 
     def _complete(self, work: Path, debs: Sequence[Path], source: str) -> None:

@@ -14,7 +14,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +32,10 @@ KEPT_ENVIRONMENT = (
     "HOME", "PATH", "TMPDIR", "USER", "LOGNAME",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
+
+
+#: For the rest of what a program wrote, when it has ended: what it left running may write on.
+REST_SECONDS = 5.0
 
 
 class TimedOut(Exception):
@@ -88,6 +93,59 @@ def run(
         process.wait()
         raise
     return _completed(argv, process, out, err, clock)
+
+
+def follow(
+    argv: Sequence[str],
+    line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 300.0,
+    keep_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a program to its end; ``line`` is called, in another thread, with each line it writes.
+
+    Its standard error is part of its output.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        TimedOut: it ran longer than ``timeout`` seconds; it and its children are gone.
+    """
+    log.debug("follow: %s", shlex.join(argv))
+    clock = Deadline(timeout)
+    process = subprocess.Popen(
+        list(argv),
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=tuple(keep_fds),
+        start_new_session=True,
+    )
+    said: list[bytes] = []
+    reader = threading.Thread(target=_read_lines, args=(process, said, line), daemon=True)
+    reader.start()
+    try:
+        process.wait(timeout)
+        reader.join(REST_SECONDS)
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        process.wait()
+        reader.join(REST_SECONDS)
+        raise TimedOut(_completed(argv, process, b"".join(said), b"", clock)) from None
+    except BaseException:
+        _end_group(process)
+        process.wait()
+        raise
+    return _completed(argv, process, b"".join(said), b"", clock)
+
+
+def _read_lines(process: Child, said: list[bytes], line: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    with process.stdout as stream:
+        for one in stream:
+            said.append(one)
+            line(one.decode(errors="replace").rstrip("\r\n"))
 
 
 def spawn(

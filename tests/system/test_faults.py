@@ -95,7 +95,7 @@ def test_qemu_is_killed_while_the_lab_is_up(world: World) -> None:
     world.run("lab.up")
     for pid in world.strays():
         os.kill(pid, signal.SIGKILL)
-    assert "QEMU ended by itself" in world.run("lab.status").err
+    assert "QEMU ended by itself" in world.run("lab.status").out
 
 
 @pytest.mark.parametrize(
@@ -195,5 +195,5 @@ def test_a_run_folder_that_was_removed(world: World) -> None:
     run = json.loads(world.run("lab.up", "--json").out)["run"]
     shutil.rmtree(run)
     assert "hello" in world.run("lab.exec", "hello", "xl list").out
-    assert "guests" in world.run("lab.status", "hello").err
+    assert "running" in world.run("lab.status", "hello").out
     world.run("lab.down")

@@ -89,12 +89,12 @@ def test_verify_shows_the_first_line_that_differs(
 ) -> None:
     """One character of a guest's source is another run."""
     first = summary(world, "hello")["run"]
-    assert "bit for bit" in world.run("lab.run", "--verify", "hello/latest").err
+    assert "bit for bit" in world.run("lab.run", "--verify", "hello/latest").out
     request.getfixturevalue("changed_hello")
     said = world.run("lab.run", "--verify", first, status=1)
-    assert "not made of the same guest hello" in said.err
-    assert "- task 1: hello from FreeRTOS" in said.err
-    assert "+ task 1: hallo from FreeRTOS" in said.err
+    assert "not made of the same guest hello" in said.out
+    assert "- task 1: hello from FreeRTOS" in said.out
+    assert "+ task 1: hallo from FreeRTOS" in said.out
 
 
 def test_it_is_the_published_run(world: World) -> None:
@@ -108,12 +108,12 @@ def test_it_is_the_published_run(world: World) -> None:
         pytest.skip(f"the archive has newer packages than the lock: {why.splitlines()[-2]}")
     assert json.loads(said)["published"] == "same"
     again = world.run("lab.run", "hello", "--published")
-    assert "the same as the published one, bit for bit" in again.err
+    assert "the same as the published one, bit for bit" in again.out
 
 
 def test_it_is_not_the_published_run(world: World, changed_hello: None) -> None:
     """It says what is not the same, and where the runs part."""
     del changed_hello
-    said = world.run("lab.run", "hello", "--published", status=1).err
+    said = world.run("lab.run", "hello", "--published", status=1).out
     assert "not made of the same guest hello" in said
     assert "- task 1: hello from FreeRTOS" in said

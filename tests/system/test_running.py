@@ -17,7 +17,7 @@ import pytest
 
 from system.conftest import write_labs
 from system.guests import write_linux
-from system.world import ROOT, World, until
+from system.world import World, until
 
 
 def state_of(up: World, guest: str) -> str:
@@ -157,7 +157,7 @@ class Terminal:
     def __init__(self, up: World, *words: str) -> None:
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        argv = [sys.executable, "-m", "lab", *words]
         self.process = subprocess.Popen(
             argv, cwd=up.folder, stdin=self.slave, stdout=self.slave, stderr=self.slave,
             start_new_session=True,

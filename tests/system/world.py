@@ -100,7 +100,7 @@ class World:
         before: tuple[str, ...] = (),
     ) -> Running:  # fmt: skip
         """Start a command of the command line."""
-        argv = [*before, sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        argv = [*before, sys.executable, "-m", "lab", *words]
         return Running(
             subprocess.Popen(
                 argv,

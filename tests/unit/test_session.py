@@ -88,7 +88,7 @@ def test_qemu_that_refuses_its_arguments(power_on: Any) -> None:
     with pytest.raises(MachineError, match="exit status 7") as caught:
         power_on("echo 'bad option' >&2; exit 7")
     assert "bad option" in caught.value.tail
-    assert caught.value.command.startswith("qemu-system-arm")
+    assert caught.value.command == ""  # fifteen lines; the manifest has it
     assert "waited for" in caught.value.message
 
 

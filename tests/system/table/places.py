@@ -146,11 +146,10 @@ def _long_path(world: World) -> None:
 #: Sets the clock of one process: time.time() goes a year back and an hour on, in turn.
 JUMPS = """
 import itertools, sys, time
-from lab.cli.namespace import namespace
-from invoke.program import Program
+from lab.cli.program import main
 real, steps = time.time, itertools.cycle((-3e7, 3600.0, 0.0))
 time.time = lambda: real() + next(steps)
-Program(namespace=namespace()).run(["invoke", *sys.argv[1:]])
+main()
 """
 
 
@@ -163,6 +162,6 @@ def _clock_jumps(world: World) -> None:
 
 
 def _instead(script: Path) -> tuple[str, ...]:
-    """Another program in place of Invoke: ``python -m invoke --search-root R WORD…``."""
-    shell = 'script=$1; python=$2; shift 6; exec "$python" "$script" "$@"'
+    """Another program in place of ours: ``python -m lab WORD…``."""
+    shell = 'script=$1; python=$2; shift 4; exec "$python" "$script" "$@"'
     return ("sh", "-c", shell, "sh", str(script))

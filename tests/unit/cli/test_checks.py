@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lab import install
 from lab.cli import checks
 from lab.util import process
 
@@ -41,6 +42,8 @@ def test_the_fault_table_is_counted(
         assert (cwd / "tests").is_dir()
         return 0
 
+    needed: list[str] = []
+    monkeypatch.setattr(install, "ensure", lambda group, _: needed.append(group))
     monkeypatch.setattr(process, "attend", attend)
     assert run_faults(full=True, only="fault") == status
     said = capsys.readouterr().out
@@ -48,3 +51,4 @@ def test_the_fault_table_is_counted(
     assert ("it fell over" in said) == (BAD in rows)
     assert run_faults(full=True, only="fault", json=True) == status
     assert json.loads(capsys.readouterr().out) == rows
+    assert needed == ["dev", "dev"]

@@ -138,3 +138,19 @@ def test_people_hear_a_program_as_it_goes(
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err.split() == ["out", "err"]
+
+
+def test_lines_are_heard_as_they_come() -> None:
+    """Both outputs, in order, while the program runs."""
+    heard: list[str] = []
+    done = process.follow(["sh", "-c", "echo a; echo b >&2; printf c"], heard.append)
+    assert heard == ["a", "b", "c"]
+    assert (done.returncode, done.stdout) == (0, b"a\nb\nc")
+
+
+def test_who_is_followed_ends_in_time() -> None:
+    """With its children; what it said until then is there."""
+    heard: list[str] = []
+    with pytest.raises(process.TimedOut) as caught:
+        process.follow(["sh", "-c", "echo a; sleep 60 & sleep 60"], heard.append, timeout=0.5)
+    assert caught.value.completed.stdout == b"a\n"

@@ -1,0 +1,108 @@
+"""The program behind ``./inv`` and ``xenlab``: Invoke's, with our pages and our words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import NoReturn
+
+from invoke.collection import Collection
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
+from invoke.program import Program
+
+from lab import __version__
+from lab.cli import pages, parsing
+from lab.cli.glue import nobody_reads
+from lab.cli.namespace import namespace
+from lab.util.resources import as_called
+
+#: What may stand before a task, and its help. Invoke's other options are of no use here: they
+#: are about shell commands in tasks, of which there are none.
+_OPTIONS = {"help": "h", "version": "V", "list": ""}
+
+
+class LabProgram(Program):
+    """Parses the command line and calls a task."""
+
+    def __init__(self, tasks: Collection | None = None) -> None:
+        parsing.improve()
+        tasks = tasks or namespace()
+        super().__init__(version=__version__, namespace=tasks, name="xenlab", binary="xenlab")
+
+    @property
+    def initial_context(self) -> ParserContext:
+        """Invoke asks for the values of all its options, but nobody can give any but ours."""
+        ours = []
+        others: list[Argument] = []
+        for argument in self.core_args():
+            if argument.names[0] in _OPTIONS:
+                short = _OPTIONS[argument.names[0]]
+                argument.names = (argument.names[0], *filter(None, [short]))
+                ours.append(argument)
+            else:
+                others.append(argument)
+        context = ParserContext(args=ours)
+        for argument in others:
+            context.args[argument.names[0]] = argument
+        return context
+
+    def print_help(self) -> None:
+        """The page of all tasks: also what ``./inv`` alone shows."""
+        _show(pages.all_tasks(self.collection))
+
+    def list_tasks(self) -> None:
+        _show(pages.all_tasks(self.collection, self.list_root or ""))
+
+    def print_task_help(self, name: str) -> None:
+        context = self.parser.contexts[name]
+        _show(pages.one_task(context.name, context, self.collection[name].__doc__ or ""))
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        super().parse_core(argv)
+        # Invoke forbids it, and then every command would compile all of us anew.
+        sys.dont_write_bytecode = False
+
+    def parse_tasks(self) -> None:
+        words = self.core.unparsed
+        names = self.collection.task_names
+        known = {*names, *(alias for some in names.values() for alias in some)}
+        if words and words[0].startswith("-"):
+            parsing.unknown_option(words[0], None)
+        if words and words[0] not in known:
+            parsing.unknown_task(words[0], known, after=words[1] if len(words) > 1 else "")
+        wanted = self.args.help.value
+        if isinstance(wanted, str) and wanted not in known:
+            parsing.unknown_task(wanted, known)
+        listed = self.args.list.value
+        if isinstance(listed, str) and listed not in self.collection.collections:
+            groups = ", ".join(sorted(self.collection.collections))
+            parsing.refuse(f"there is no group of tasks {listed!r}", f"one of: {groups}")
+        super().parse_tasks()
+        if len(self.tasks) > 1:
+            first, second = (one.name for one in self.tasks[:2])
+            parsing.refuse(f"one task at a time: {first} and {second} are two",
+                           f"./inv {first} … && ./inv {second} …")  # fmt: skip
+
+
+def main() -> NoReturn:
+    """Run the task that the command line names; ends the process."""
+    try:
+        LabProgram().run()
+    except BrokenPipeError:
+        sys.exit(nobody_reads())
+    finally:
+        _flush()
+    sys.exit(0)
+
+
+def _flush() -> None:
+    """Write what is still to be written: at exit, Python would complain about a closed pipe."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.exit(nobody_reads())
+
+
+def _show(lines: Iterable[str]) -> None:
+    print(as_called("\n".join(lines)))

@@ -1,0 +1,82 @@
+"""A task as our command line knows it: its words, options, example; what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from invoke.tasks import Task
+
+#: Short options: the same letter means the same everywhere. None of them changes labs.lock.
+SHORT = {
+    "all": "a", "clock": "k", "cold": "c", "count": "n", "door": "d", "follow": "f", "json": "j",
+    "labs": "l", "on": "o", "timeout": "t",
+}  # fmt: skip
+#: What an option that takes a value takes, as help shows it.
+VALUES = {
+    "clock": "CLOCK", "count": "N", "door": "DOOR", "hours": "HOURS", "hypervisor": "HYPERVISOR",
+    "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
+    "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
+}  # fmt: skip
+
+#: Help that several tasks share.
+LAB = "the lab, by its name in labs.yaml"
+LAB_OR_HELLO = f"{LAB} (default: hello)"
+RUN = "which run: latest (the default), an id, a folder of runs/, or a lab's name for its latest"
+LABS = "the file that describes the labs (default: labs.yaml)"
+JSON = "print the result as JSON, for programs"
+DOOR = "where the toolchain is: docker, rootfs or host (default: LAB_DOOR, else whichever is there)"
+LOCKED = "fail if a package is not the one in labs.lock (LAB_LOCKED=1 does so for every command)"
+FORCE = "boot a hypervisor even if the tools in dom0 are of another version"
+COLD = "boot it even if a template is stored (LAB_COLD=1 does so for every command)"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a person is told about a task.
+
+    ``words``: its words in order; ``optional``: those that may be left out; ``help``: each
+    word and option by its name; ``example``: a whole command line, without ``./inv``.
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    example: str = ""
+    help: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def typed(self) -> str:
+        """Its name as people type it: the task ``all`` of a group has the group's name."""
+        return self.name.removesuffix(".all")
+
+    @property
+    def usage(self) -> str:
+        """``lab.up [NAME]``."""
+        shown = (f"[{word.upper()}]" if word in self.optional else word.upper()
+                 for word in self.words)  # fmt: skip
+        return " ".join((self.typed, *shown))
+
+
+#: Every task by its name, as typed.
+TASKS: dict[str, About] = {}
+
+
+class LabTask(Task[Any]):
+    """Has the short options of the house, not the first letter that happens to be free."""
+
+    def __init__(self, body: Any, about: About) -> None:
+        # "test.all" is "test" for whoever types it; in its group it is called "all".
+        short = about.name.rpartition(".")[2]
+        super().__init__(
+            body, name=short, positional=about.words, help=dict(about.help), auto_shortflags=False
+        )
+        self.about = about
+        TASKS[about.name] = about
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        opts: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name in SHORT and not opts["positional"]:
+            opts["names"] = [*opts["names"], SHORT[name]]
+        return opts

@@ -1,0 +1,170 @@
+"""Makes ``.venv``: what ``./inv`` runs as long as there is no environment to run in.
+
+Nothing but Python's own library is imported here. The packages that labs need come first;
+those of the tests come when the tests are run (:func:`ensure`). uv installs them, which takes
+a tenth of pip's time; where uv is not to be had, or fails, pip does.
+
+``.venv/.stamp`` says for which pyproject.toml and which folder the environment is. It is
+written last, so that what was interrupted is done again; a lock keeps two of us apart.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from lab.errors import LabError, ToolchainError
+from lab.install.installer import Installer
+from lab.progress import Progress, Stage
+from lab.toolchain import provide
+from lab.util import files, process, signals
+from lab.util.terminal import escape_lines
+
+#: For the interpreter's part of the work: on a busy machine a venv takes a while.
+VENV_SECONDS = 600.0
+#: Imported once, so that the first command need not compile them in silence.
+_FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The environment of a checkout. ``stamp``: what its stamp says when it is ready."""
+
+    checkout: Path
+    stamp: str
+
+    @property
+    def folder(self) -> Path:
+        return self.checkout / ".venv"
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin/python"
+
+    def ready(self, group: str = "") -> bool:
+        """Whether it has what labs need, or the packages of a ``group`` of pyproject.toml."""
+        try:
+            return self._stamp(group).read_text().rstrip("\n") == self.stamp
+        except OSError:
+            return False
+
+    def stamped(self, group: str = "") -> None:
+        files.write_atomic(self._stamp(group), f"{self.stamp}\n")
+
+    def unstamp(self) -> None:
+        for path in self.folder.glob(".stamp*"):
+            path.unlink()
+
+    def _stamp(self, group: str) -> Path:
+        return self.folder / (f".stamp-{group}" if group else ".stamp")
+
+
+def main() -> NoReturn:
+    """``FOLDER PYTHON STAMP WORD…``: make the environment, then run a task by the words."""
+    folder, python, stamp, *words = sys.argv[1:]
+    environment = Environment(Path(folder), stamp)
+    signals.one_way_to_stop()
+    try:
+        make(environment, python, Progress())
+    except KeyboardInterrupt:
+        _end("interrupted; the next ./inv goes on", 130)
+    except LabError as error:
+        _end(f"error [{error.layer}]: {error}", int(error.exit_status))
+    except OSError as error:
+        _end(f"error: {error.strerror}: {error.filename}\n  what to do: make room, or clone "
+             "the project where you may write", 3)  # fmt: skip
+    program = str(environment.folder / "bin/xenlab")
+    os.execv(program, [program, *words])
+
+
+def make(environment: Environment, python: str, progress: Progress) -> None:
+    """Have the environment, made by the interpreter ``python`` if need be.
+
+    Raises:
+        ToolchainError: a package cannot be had, or Python lacks its venv module.
+    """
+    if environment.ready():
+        return
+    with progress.stage("environment") as stage, _held(environment, stage.note) as lock:
+        if environment.ready():
+            return
+        has_venv = process.run([python, "-c", "import ensurepip, venv"], timeout=VENV_SECONDS)
+        if has_venv.returncode:  # Debian ships ensurepip apart
+            provide.install(["python3-venv"], progress.say)
+        old = environment.folder.exists()
+        progress.say(f"inv: {'updating .venv' if old else 'making .venv (only the first time)'}")
+        _fresh(environment, python, stage)
+        installer = Installer(environment.python, lock, stage)
+        found = installer.install(str(environment.checkout))
+        stage.note("trying it")
+        process.run([str(environment.python), "-c", _FIRST], cwd=environment.checkout)
+        files.write_atomic(environment.folder / ".place", f"{environment.checkout}\n")
+        environment.stamped()
+        stage.note(found)
+
+
+def ensure(group: str, progress: Progress) -> None:
+    """Have a group's packages too, if this process runs in the environment of a checkout.
+
+    Any other environment is its owner's to fill.
+
+    Raises:
+        ToolchainError: they cannot be had.
+    """
+    checkout = Path(sys.prefix).parent
+    environment = Environment(checkout, _stamp_of(Path(sys.prefix)))
+    if not environment.stamp or environment.folder != Path(sys.prefix) or environment.ready(group):
+        return
+    with progress.stage("packages of the tests") as stage, _held(environment, stage.note) as lock:
+        if not environment.ready(group):
+            found = Installer(environment.python, lock, stage).install(f"{checkout}[{group}]")
+            environment.stamped(group)
+            stage.note(found)
+
+
+def _stamp_of(folder: Path) -> str:
+    try:
+        return (folder / ".stamp").read_text().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def _held(environment: Environment, tell: Callable[[str], None]) -> AbstractContextManager[int]:
+    lock = environment.checkout / ".venv.lock"
+    return files.locked(lock, lambda: tell("another ./inv is making it, waiting for that one"))
+
+
+def _fresh(environment: Environment, python: str, stage: Stage) -> None:
+    """An environment to install into. One that was moved, or whose Python is gone, is made anew."""
+    environment.unstamp()
+    if not _usable(environment):
+        files.remove_tree(environment.folder)
+    stage.note("making .venv")
+    done = process.run([python, "-m", "venv", str(environment.folder)], timeout=VENV_SECONDS)
+    if done.returncode:
+        raise ToolchainError(
+            "the environment .venv could not be made",
+            command=shlex.join(done.argv),
+            tail=escape_lines(done.stdout + done.stderr, last=12),
+            hint=f"remove {environment.folder} and try again",
+        )
+
+
+def _usable(environment: Environment) -> bool:
+    try:
+        place = (environment.folder / ".place").read_text().rstrip("\n")
+        works = process.run([str(environment.python), "-c", "pass"], timeout=VENV_SECONDS)
+    except OSError:
+        return False
+    return place == str(environment.checkout) and works.returncode == 0
+
+
+def _end(words: str, status: int) -> NoReturn:
+    print(words, file=sys.stderr)
+    sys.exit(status)

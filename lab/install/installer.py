@@ -1,0 +1,106 @@
+"""Installs Python packages into an environment: with uv, and with pip where uv cannot."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.errors import ToolchainError
+from lab.install import indexes
+from lab.model import Completed
+from lab.progress import Stage
+from lab.util import process
+from lab.util.terminal import escape, escape_lines
+
+#: Downloads (some 60 MB), on a slow line.
+INSTALL_SECONDS = 1800.0
+#: uv is a convenience: an index that does not answer is asked twice, not six times.
+FETCH_UV = ("--retries", "1", "--only-binary", ":all:", "uv")
+#: ``pip``: uv stays out of it.
+CHOICE = "LAB_INSTALLER"
+
+#: Not what an installer is at.
+_BESIDE = ("WARNING", "DEPRECATION", "warning")
+_AMOUNT = re.compile(r"^(?:Resolved|Prepared|Installed) (\d+) packages?")
+
+
+class _Unusable(Exception):
+    """uv cannot do it here; the words say why."""
+
+
+@dataclass
+class Installer:
+    """Installs into the environment of ``python``. ``lock``: what keeps others out meanwhile."""
+
+    python: Path
+    lock: int
+    stage: Stage
+    _said: list[str] = field(default_factory=list)
+
+    def install(self, what: str) -> str:
+        """Install a project's folder, perhaps with a group in brackets; says who did it.
+
+        Raises:
+            ToolchainError: pip could not either.
+        """
+        try:
+            done, by = self._with_uv(what), "by uv"
+        except _Unusable as reason:
+            by = f"by pip: {reason}"
+            self.stage.note(by)
+            done = self._pip("install", "--editable", what)
+        if done.returncode:
+            raise ToolchainError(
+                "Python packages that the project needs could not be installed",
+                command=shlex.join(done.argv),
+                tail=escape_lines(done.stdout, last=12),
+                hint="check the network and pip's configuration (pip config list), then try again",
+            )
+        count = max((int(match[1]) for match in map(_AMOUNT.match, self._said) if match), default=0)
+        return f"{count} packages, {by}" if count else by
+
+    def _with_uv(self, what: str) -> Completed:
+        if os.environ.get(CHOICE) == "pip":
+            raise _Unusable(f"{CHOICE} says so")
+        try:
+            wanted = indexes.for_uv(self._pip("config", "list").stdout.decode(errors="replace"))
+        except indexes.OnlyPip as word:
+            raise _Unusable(f"pip is configured with {word}") from None
+        uv = self.python.with_name("uv")
+        if not uv.exists():
+            self.stage.note("fetching uv, the installer")
+            if self._pip("install", *FETCH_UV).returncode:
+                raise _Unusable("uv is not to be had")
+        self.stage.note("")
+        line = [str(uv), "pip", "install", "--no-progress", "--python", str(self.python)]
+        done = self._follow([*line, *wanted.options, "--editable", what], wanted.environment)
+        if done.returncode:
+            raise _Unusable(f"uv said: {_reason(done)}")
+        return done
+
+    def _pip(self, *words: str) -> Completed:
+        line = [str(self.python), "-m", "pip", "--disable-pip-version-check", *words]
+        return self._follow(line, {})
+
+    def _follow(self, line: Sequence[str], env: dict[str, str]) -> Completed:
+        """Run an installer; its last line is what the stage is at."""
+        self._said = [""]
+        with self.stage.looking(lambda: escape(self._said[-1], limit=60)):
+            return process.follow(
+                line, self._hear, env={**env, **os.environ}, timeout=INSTALL_SECONDS,
+                keep_fds=[self.lock],
+            )  # fmt: skip
+
+    def _hear(self, line: str) -> None:
+        if not line.startswith(_BESIDE):
+            self._said.append(line.strip())
+
+
+def _reason(done: Completed) -> str:
+    lines = done.stdout.decode(errors="replace").splitlines()
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return escape(" ".join((errors or lines or ["nothing"])[0].split()), limit=100)

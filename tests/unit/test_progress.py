@@ -1,0 +1,147 @@
+"""Something moves all the time, and says how far it is."""
+
+from __future__ import annotations
+
+import contextvars
+import io
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab import progress
+from lab.progress import Amount, Progress, current
+from lab.toolchain.growth import Growth
+from lab.util.deadline import Deadline
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def becomes(state: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = Deadline(seconds)
+    while not state() and not deadline.passed():
+        time.sleep(0.005)
+    return state()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beats come soon."""
+    monkeypatch.setattr(progress, "BEAT", 0.02)
+    monkeypatch.setattr(progress, "LOOK", 0.0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_long_stage_is_told_again() -> None:
+    """The innermost one; with what it is at now, not what it was at before."""
+    out = io.StringIO()
+    shown = Progress(out)
+    with shown.stage("toolchain"), shown.stage("packages") as stage:
+        stage.note("first")
+        assert becomes(lambda: "so far (first)" in out.getvalue())
+        stage.note("second")
+        assert becomes(lambda: "so far (second)" in out.getvalue())
+    beats = [line for line in out.getvalue().splitlines() if "so far" in line]
+    assert all(re.match(r"  packages … \d+ s so far \((first|second)\)", one) for one in beats)
+    said = out.getvalue()
+    time.sleep(0.05)
+    assert out.getvalue() == said  # it is over
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_works_says_how_far_it_is() -> None:
+    """Deep below, without a stage in its hands; the words go with the work."""
+    out = io.StringIO()
+    with Progress(out).stage("toolchain"):
+        current().note("unpacking")
+        with current().looking(lambda: "1 of 2"):
+            assert becomes(lambda: "(unpacking: 1 of 2)" in out.getvalue())
+    assert out.getvalue().splitlines()[-1].endswith("(unpacking)")
+    current().note("nobody sees this")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_look_that_fails_stops_nothing() -> None:
+    """What is looked at may be gone in that moment."""
+    out = io.StringIO()
+
+    def look() -> str:
+        raise FileNotFoundError
+
+    with Progress(out).stage("toolchain") as stage, stage.looking(look):
+        assert becomes(lambda: out.getvalue().count("toolchain") > 2)
+
+
+def test_quick_stages_are_told_once() -> None:
+    """No beat before its time."""
+    out = io.StringIO()
+    with Progress(out).stage("boot"):
+        pass
+    assert len(out.getvalue().splitlines()) == 1
+
+
+def test_a_stage_may_end_in_another_context() -> None:
+    """As that of a fixture that is made and cleaned up by different hands."""
+    stage = Progress(io.StringIO()).stage("boot")
+    contextvars.copy_context().run(stage.__enter__)
+    contextvars.copy_context().run(stage.__exit__, None, None, None)
+    assert not [one for one in threading.enumerate() if one.name == "progress"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_rich_a_terminal_has_one_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the environment is only being made."""
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    with (shown := Progress(out)).stage("environment") as stage:
+        stage.note("x" * 200)
+        assert becomes(lambda: out.getvalue().count("environment") > 2)
+        shown.say("a word")
+    assert "\r\x1b[Ka word\n" in out.getvalue()
+    lines = [part for part in re.split(r"[\r\n]", out.getvalue()) if "…" in part][:-1]
+    assert max(map(len, lines)) <= 79 + len("\x1b[K")
+    assert out.getvalue().endswith(")\n")
+
+
+def test_amounts_are_told_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the speed so far; never more than all."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    amount = Amount(100_000_000)
+    assert amount.words(10_000_000) == "10 of 100 MB"
+    now[0] = 2.0
+    assert amount.words(30_000_000) == "30 of 100 MB, about 7 s left"
+    assert amount.words(120_000_000) == "100 of 100 MB"
+    now[0] = 300.0
+    assert amount.words(40_000_000) == "40 of 100 MB, about 10 min left"
+    assert Amount(0).words(5_000_000) == "5 MB"
+    assert Amount(7, "labs", 1).words(3) == "3 of 7 labs"
+
+
+def test_a_tree_says_how_far_it_is(tmp_path: Path) -> None:
+    """First what is fetched, then what is unpacked, by what it leaves in the tree."""
+    growth = Growth(tmp_path, 3_000_000)
+    assert growth() == "reading Debian's index"
+    partial = tmp_path / "var/cache/apt/archives/partial"
+    partial.mkdir(parents=True)
+    (partial.parent / "a_1%3a2_amd64.deb").write_bytes(bytes(1_000_000))
+    (partial / "b_1_all.deb").write_bytes(bytes(1_000_000))
+    assert growth() == "fetched 2 of 3 MB"
+    (partial / "b_1_all.deb").rename(partial.parent / "b_1_all.deb")
+    (tmp_path / "usr/share/doc/a").mkdir(parents=True)
+    assert growth() == "unpacked 1 of 2 MB"
+
+
+def test_progress_needs_nothing_that_is_installed(root: Path) -> None:
+    """It is at work before there is an environment."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import lab.progress"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, str(root)], check=True, cwd="/")
