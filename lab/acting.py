@@ -1,21 +1,20 @@
-"""What the steps of a scenario do to a lab: type, execute, inject, destroy, collect, …
+"""Does what the steps of a scenario ask for: type, execute, inject, destroy, collect, …
 
-On either clock the same commands in dom0 do it. Under the virtual clock dom0 is told at stops
-of the machine, so that it happens at the same instruction in every run.
+The same commands in dom0 do it on either clock. Under the virtual clock dom0 gets them at stops
+of the machine, so they happen at the same instruction in every run.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import re
 import shlex
 from collections.abc import Sequence
 
 from lab.dom0.agent import Endless, Result
 from lab.dom0.commands import is_absent, last_words
-from lab.errors import GuestError, ToolstackError, UsageError
-from lab.machine import wires
+from lab.errors import BusyError, GuestError, MachineError, ToolstackError, UsageError
+from lab.machine import talk, wires
 from lab.model import Act, Clock, GuestPlan, Plan, Step
 from lab.prepare import Prepared
 from lab.session import Session
@@ -23,15 +22,15 @@ from lab.util import files
 from lab.util.patterns import pattern
 from lab.util.terminal import quote
 
-#: The most that one file may have which is collected, in bytes.
+#: The largest file that can be collected, in bytes.
 LARGEST = 16 << 20
-#: Seconds that dom0 may take for what is usually done at once.
+#: Seconds that dom0 may take for commands that usually end at once.
 SOON = 60.0
-#: Seconds of the host for a command under the virtual clock; dom0 itself ends it in time.
+#: Seconds of the host for a command under the virtual clock; dom0 itself ends it earlier.
 PATIENCE = 600.0
 
-#: Types on the console of a domain, as xenconsoled's terminal of it: name, text. The terminal
-#: is there some moments after the domain, hence the loop.
+#: Types on a domain's console: writes to xenconsoled's terminal for it. Arguments: name, text.
+#: The terminal appears some moments after the domain, hence the loop.
 _TYPE = """\
 id=$(xl domid "$1") || exit 3
 for try in 1 2 3 4 5 6 7 8 9 10; do
@@ -45,7 +44,7 @@ _ENTER = "\r"
 
 
 class Hands:
-    """Does what steps say to one lab. A step that fails raises."""
+    """Does what steps ask for, in one lab. A step that fails raises."""
 
     def __init__(self, session: Session, plan: Plan, prepared: Prepared) -> None:
         self._session = session
@@ -55,11 +54,11 @@ class Hands:
         self._soon = PATIENCE if self._still else SOON
 
     async def __call__(self, step: Step) -> str:
-        """Do it; what a command said, harmless to show.
+        """Do what a step asks for. Returns what a command said, harmless to show.
 
         Raises:
-            GuestError: it did not come to what the step asks for.
-            ToolstackError: ``xl`` refused it. LabError: of the layer that failed.
+            GuestError: the result is not what the step asks for.
+            ToolstackError: ``xl`` refused. Other LabError: the layer that failed.
         """
         if step.do is Act.EXEC:
             return await self._exec(step)
@@ -91,7 +90,7 @@ class Hands:
         return words
 
     async def _timed(self, argv: Sequence[str], step: Step) -> Result:
-        """Run a command, which has ``within`` seconds of the lab's own clock."""
+        """Run a command. It may take ``within`` seconds of the lab's own clock."""
         late = f"no end of {quote(argv[0])} within {step.within:g}s"
         try:
             if self._still:
@@ -105,6 +104,8 @@ class Hands:
                     raise UsageError(argv[0])
                 return result
             return await self._session.execute(list(argv), step.within)
+        except BusyError:
+            raise
         except UsageError as error:
             raise GuestError(f"dom0 has no program {quote(argv[0])}") from error
         except Endless as error:
@@ -113,7 +114,7 @@ class Hands:
     async def _type(self, step: Step) -> None:
         text = step.text + (_ENTER if step.enter else "")
         if step.on in ("xen", "dom0"):
-            self._type_below(step.on, text)
+            await self._type_below(step.on, text)
             return
         result = await self._session.execute(["sh", "-c", _TYPE, "sh", step.on, text], self._soon)
         if result.status == 3:
@@ -121,17 +122,12 @@ class Hands:
         if result.status:
             raise GuestError(f"nothing can be typed on {step.on}", tail=last_words(result))
 
-    def _type_below(self, console: str, text: str) -> None:
-        """Type on a serial line of the machine; never waits for anybody to read it."""
+    async def _type_below(self, console: str, text: str) -> None:
+        """Type on a serial line of the machine."""
         try:
-            fifo = os.open(wires.input_of(self._session.lab.path, console),
-                           os.O_WRONLY | os.O_NONBLOCK)  # fmt: skip
-            try:
-                os.write(fifo, text.encode())
-            finally:
-                os.close(fifo)
-        except OSError as error:
-            raise GuestError(f"nothing can be typed on {console}: {error.strerror}") from error
+            await talk.type_into(wires.input_of(self._session.lab.path, console), text.encode())
+        except MachineError as error:
+            raise GuestError(f"nothing can be typed on {console}: {error.message}") from error
 
     async def _collect(self, step: Step) -> None:
         size = 'test -f "$1" && wc -c <"$1"'
@@ -148,7 +144,7 @@ class Hands:
         files.write_atomic(folder / step.name, data)
 
     async def _create(self, step: Step) -> None:
-        """Create a guest from its files; a domain of its name is replaced."""
+        """Create a guest from its files, and replace a domain of that name."""
         if step.do is Act.RESTART:
             domains = await self._session.domains()
             if not any(one.name == step.on for one in domains):
@@ -166,7 +162,7 @@ class Hands:
 
 
 def refuse(plan: Plan) -> None:
-    """Say before anything is started what a scenario cannot do on its clock.
+    """Refuse, before anything is started, a scenario that its clock does not allow.
 
     Raises:
         UsageError: it types on a serial line, whose bytes would come at moments of the host.

@@ -26,7 +26,7 @@ from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.session import Session
 from lab.store import cache_root
-from lab.util import files
+from lab.util import files, waiting
 
 
 def root() -> Path:
@@ -80,7 +80,7 @@ async def to_dom0(
     key = fingerprint.key(parts)
     if not cold:
         with say.stage("template") as stage:
-            stored = await asyncio.to_thread(usable, key, say.say)
+            stored = await waiting.in_thread(usable, key, say.say)
             stage.note(f"{key[:12]}" if stored else "none yet")
         if stored:
             await restore(session, plan, prepared, lock, say, stored, own=own)
@@ -159,7 +159,7 @@ async def restore(
         toolchain, images = prepared.toolchain, prepared.images
         if own:
             ram.parent.mkdir(parents=True, exist_ok=True)
-            await asyncio.to_thread(template.copy_sparse, stored.ram, ram)
+            await waiting.in_thread(template.copy_sparse, stored.ram, ram)
         kind = Memory.OWN if own else Memory.TEMPLATE
         await session.power_on(toolchain, plan, images, ram, lock, stored, kind)
         template.used(stored)
@@ -196,7 +196,7 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     if plan.machine.clock is Clock.HOST:
         copy = ram.with_name(f"{ram.name}.{folder.name}")
         with contextlib.suppress(OSError):  # no room: then there will be no template
-            await asyncio.to_thread(template.copy_sparse, ram, copy)
+            await waiting.in_thread(template.copy_sparse, ram, copy)
         ram = copy
     return parts | {template.RAM: ram}
 
@@ -213,7 +213,7 @@ async def _store_at_once(
     await session.power_off()
     with say.stage("template") as stage:
         try:
-            stored = await asyncio.to_thread(template.store, root(), key, frozen, stops, about)
+            stored = await waiting.in_thread(template.store, root(), key, frozen, stops, about)
         except OSError as error:
             raise MachineError(
                 f"the template of the lab cannot be stored: {error.strerror}",
@@ -228,7 +228,7 @@ async def _store_meanwhile(
 ) -> None:
     stops = session.steps.count if session.steps else 0
     try:
-        await asyncio.to_thread(template.store, root(), key, frozen, stops, about)
+        await waiting.in_thread(template.store, root(), key, frozen, stops, about)
     except OSError as error:
         say.say(f"no template is stored: {error.strerror}")
     finally:

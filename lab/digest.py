@@ -1,7 +1,8 @@
-"""What a run under the virtual clock came to, as one digest; and where two runs part.
+"""The digest of a run under the virtual clock, and the first difference between two runs.
 
-The digest is over the consoles' bytes, the index of when they came, the scenario's events with
-their virtual times, the traces, and what was collected from dom0. Nothing of the host is in it.
+The digest covers the bytes of the consoles, the times at which they came, the scenario's events
+with their virtual times, the traces, and what was collected from dom0. Nothing of the host is in
+it.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from lab.rundir import RunDir
-from lab.util import files
+from lab.util import files, reading
 from lab.util.terminal import escape
 
 #: The scenario's events with their virtual times, beside the consoles.
 SCENARIO = "scenario.json"
-#: Traces: what guests and Xen wrote, and what was said about them, all by dom0.
+#: Traces: the records of guests and Xen, and what dom0's programs said about them.
 TRACES = ("xen.bin", "log", "*.records")
-#: So many bytes of a file that is not text are shown in one line.
+#: How many bytes of a file that is no text make one line.
 ROW = 16
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first line in which two runs differ: its file, number, and both texts."""
+    """The first line in which two runs differ: its file, its number, and both texts."""
 
     file: str
     line: int
@@ -39,13 +40,13 @@ class Difference:
 
 
 def write_scenario(run: RunDir, events: Sequence[Mapping[str, Any]]) -> None:
-    """Keep a run's events with their virtual times."""
+    """Write a run's events, with their virtual times, into its folder."""
     lines = "".join(f"{json.dumps(dict(event), sort_keys=True)}\n" for event in events)
     files.write_atomic(run.path / SCENARIO, lines)
 
 
 def parts(run: RunDir) -> dict[str, str]:
-    """What the digest is over: the sha256 of each file, by its path in the run's folder."""
+    """What the digest covers: the sha256 of each file, by its path in the run's folder."""
     return {
         str(path.relative_to(run.path)): files.sha256_file(path)
         for path in sorted(_covered(run), key=str)
@@ -53,28 +54,28 @@ def parts(run: RunDir) -> dict[str, str]:
 
 
 def of(found: Mapping[str, str]) -> str:
-    """The digest."""
+    """The digest over these files."""
     return files.sha256_json(dict(found))
 
 
 def difference(one: RunDir, other: RunDir) -> Difference | None:
-    """Where two runs part: in the first file that differs, the first line that does."""
+    """The first line that differs, in the first file that differs."""
     return _difference(one, other, parts(one).keys() | parts(other).keys())
 
 
 def difference_from(reference: RunDir, run: RunDir) -> Difference | None:
-    """Where a run parts from one of which not all is kept."""
+    """The same, for a reference that has only some of the files."""
     return _difference(reference, run, parts(reference).keys())
 
 
 def keep(run: RunDir, reference: Path) -> None:
-    """Keep as a reference, in a folder of its own, what of a run people can read: no traces."""
+    """Copy the files of a run that people can read (no traces) into a folder, as a reference."""
     files.remove_tree(reference)
     for name in parts(run):
         path = run.path / name
         if not path.is_relative_to(run.trace_dir):
             (reference / name).parent.mkdir(parents=True, exist_ok=True)
-            (reference / name).write_bytes(path.read_bytes())
+            (reference / name).write_bytes(reading.data(path, reading.IMAGE))
 
 
 def _difference(one: RunDir, other: RunDir, names: Iterable[str]) -> Difference | None:
@@ -94,7 +95,7 @@ def _covered(run: RunDir) -> Iterator[Path]:
 
 
 def _rank(name: str) -> int:
-    """Guests' words tell most, then Xen's and dom0's, then times and traces."""
+    """Files in the order in which they help most: guests' consoles, Xen's and dom0's, the rest."""
     if name.startswith("console/") and name.endswith(".log"):
         return 1 if name in ("console/xen.log", "console/dom0.log") else 0
     return 2 if name == SCENARIO else 3
@@ -109,10 +110,10 @@ def _first(name: str, one: Path, other: Path) -> Difference:
 
 
 def _lines(path: Path) -> list[str]:
-    """A file's lines, harmless to show; of one that is no text, rows of bytes."""
+    """A file's lines, harmless to show. If it is no text, rows of bytes."""
     if not path.exists():
         return []
-    raw = path.read_bytes()
+    raw = reading.data(path, reading.IMAGE)
     if path.suffix in (".bin", ".records"):
         return [f"{at:#010x} {raw[at : at + ROW].hex(' ')}" for at in range(0, len(raw), ROW)]
     return [escape(line) for line in raw.split(b"\n")]

@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from lab.dom0 import xl
-from lab.dom0.agent import Dom0
+from lab.dom0.agent import TURN, Dom0
+from lab.errors import UsageError
 from lab.images import elf
-from lab.model import GuestImage, GuestPlan
+from lab.model import GuestImage, GuestPlan, Lab
+from lab.rundir import LabDir
+from lab.util import reading, turns
 
 #: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
 TRACE, DOORBELL = "lab_trace", "lab_doorbell"
+MIB = 1 << 20
+#: What dom0 needs for itself when ``xl`` creates a guest, and what its files leave of one half of
+#: its memory, which is the most that files may take (tmpfs(5)): both as tried, and some more.
+OWN, OTHER_FILES = 92 * MIB, 28 * MIB
+
+
+def check_room(lab: Lab, images: Mapping[str, GuestImage]) -> None:
+    """Say before a boot that dom0 cannot hold the files of these guests.
+
+    They lie in dom0's memory, and ``xl`` needs as much again for the guest that it creates.
+
+    Raises:
+        UsageError: it cannot; with what it needs.
+    """
+    sizes = {name: _size(image) for name, image in images.items()}
+    together, largest = sum(sizes.values()), max(sizes.values(), default=0)
+    needed = max(together + largest + OWN, 2 * (together + OTHER_FILES))
+    if needed <= lab.dom0.memory:
+        return
+    name = max(sizes, key=lambda one: sizes[one])
+    wanted = f"dom0: {{memory: {-(-needed // (16 * MIB)) * 16}M}}"
+    raise UsageError(
+        f"labs.yaml:{lab.line}: lab {lab.name}: dom0 has {lab.dom0.memory // MIB}M, too little for "
+        f"its guests' files of {-(-together // MIB)}M (the largest are {name}'s)",
+        hint=f"give the lab '{wanted}', and as much more 'memory' if it has none to spare",
+    )
+
+
+def _size(image: GuestImage) -> int:
+    return image.kernel.size + (image.ramdisk.size if image.ramdisk else 0)
+
+
+@contextlib.asynccontextmanager
+async def alone(lab: LabDir, guest: str) -> AsyncIterator[None]:
+    """While the block is executed nobody else replaces the domain of this guest.
+
+    Whoever needs dom0's agent too takes this turn first, so that no two wait for each other.
+
+    Raises:
+        BusyError: others replaced it for a long time; names who does.
+    """
+    turn = await turns.take(lab.path / f"create-{guest}.lock", f"guest {guest}", TURN)
+    try:
+        yield
+    finally:
+        turn.end()
 
 
 async def replace(
@@ -32,9 +82,9 @@ async def replace(
 
 
 def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
-    files = {"bin": image.kernel.path.read_bytes(), "cfg": guest.config.encode()}
+    files = {"bin": reading.data(image.kernel.path, reading.IMAGE), "cfg": guest.config.encode()}
     if image.ramdisk:
-        files["ramdisk"] = image.ramdisk.path.read_bytes()
+        files["ramdisk"] = reading.data(image.ramdisk.path, reading.IMAGE)
     if lines := _symbols(guest, image):
         files["symbols"] = lines.encode()
     return files
@@ -46,7 +96,7 @@ def _symbols(guest: GuestPlan, image: GuestImage) -> str:
         return ""
     wanted = [TRACE, DOORBELL] if guest.spec.trace else [DOORBELL]
     try:
-        found = elf.objects(image.elf.path.read_bytes(), wanted)
+        found = elf.objects(reading.data(image.elf.path, reading.IMAGE), wanted)
     except ValueError:
         found = {}  # no program of ours; it runs without
     return "".join(f"{name} {address:#x} {size}\n" for name, (address, size) in found.items())

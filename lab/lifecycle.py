@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lab import __version__, booting, live, rundir, tracing
+from lab import __version__, booting, claim, live, rundir, tracing
 from lab.errors import LabError
 from lab.machine import quota
 from lab.machine.template import Template
@@ -19,7 +18,7 @@ from lab.prepare import Prepared
 from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
 from lab.session import Session
-from lab.util import signals
+from lab.util import files, signals, waiting
 
 
 @contextlib.contextmanager
@@ -36,10 +35,12 @@ def starting(
         keep_elf(run, image)
     try:
         lab.make()
-        live.record_intent(lab, plan.lab.name, run, prepared.toolchain.door, kept=kept)
+        live.record_intent(lab, plan, run, prepared.toolchain.door, kept=kept)
         yield
     except BaseException as error:
+        by = claim.interrupter(lab)
         words = error.message if isinstance(error, LabError) else "interrupted"
+        words += f" by {by}" if by and words == "interrupted" else ""
         layer = error.layer if isinstance(error, LabError) else None
         how = rundir.FINISHED if isinstance(error, LabError) else rundir.INTERRUPTED
         stop(lab, how, verdict="error", layer=layer, reason=words)
@@ -86,7 +87,7 @@ async def boot(
     storing: list[asyncio.Task[None] | None] = []
     try:
         if key and not stored and not cold:
-            stored = await asyncio.to_thread(booting.usable, key, say.say)
+            stored = await waiting.in_thread(booting.usable, key, say.say)
         if stored:
             await booting.restore(*how, stored)
         else:
@@ -98,8 +99,12 @@ async def boot(
             if key and stored is None:
                 storing.append(await booting.store_with_guests(*how))
         await _let_guests_run(session, plan, say, paused=bool(key))
+    except asyncio.CancelledError:
+        for one in filter(None, storing):
+            one.cancel()
+        raise
     finally:
-        await asyncio.gather(*(one for one in storing if one), return_exceptions=True)
+        await asyncio.gather(*filter(None, storing), return_exceptions=True)
     session.run.update_manifest(phases=session.marks)
 
 
@@ -128,6 +133,7 @@ async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused
             if plan.machine.clock is Clock.HOST:
                 await booting.make_individual(session, plan.lab.name)
             await session.unpause()
+            session.run.update_manifest(began=session.began)
             if plan.machine.clock is Clock.HOST:
                 await session.let_run()
     session.guests_run()
@@ -161,7 +167,7 @@ def collect_late(found: live.Live) -> None:
             await session.stop_traces()
 
     try:
-        asyncio.run(go())
+        signals.run(go())
     except LabError as error:
         found.run.event("traces cut off", reason=error.message)
 
@@ -197,13 +203,13 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
 def keep_elf(run: RunDir, guest: GuestImage) -> None:
     """A copy of the guest's ELF file for debuggers, whatever becomes of the store."""
     if guest.elf:
-        shutil.copyfile(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+        files.copy_file(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
 
 
 def keep_symbols(run: RunDir, images: Images) -> None:
     """A copy of Xen's symbols, if there are any: for debuggers, and for the run's logs."""
     if images.symbols:
-        shutil.copyfile(images.symbols.path, run.symbols_file)
+        files.copy_file(images.symbols.path, run.symbols_file)
 
 
 def _digest(image: Image) -> dict[str, Any]:

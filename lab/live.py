@@ -4,40 +4,40 @@ A lab's lock is an flock(2) that QEMU inherits, so it is held exactly as long as
 prepares the lab or its machine lives, however they end. A machine in a container cannot
 inherit: it locks the lock's twin. What is recorded of a lab without a lock is left over, and
 the next command of the same user cleans it up.
-
-The lock's file says which command holds it (its maker), for as long as that command is at it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import rundir
+from lab import claim, rundir
 from lab.errors import BusyError, UsageError
-from lab.model import Door, ProgramRecord, State
+from lab.model import Clock, Door, Plan, ProgramRecord, State
+from lab.progress import Progress
 from lab.rundir import LabDir, RunDir
 from lab.store import cache_root
 from lab.toolchain import programs_of
-from lab.toolchain.program import HostProgram
-from lab.util import files, process
+from lab.util import files, turns
 
 #: Seconds that a killed machine may take to be gone.
 GONE = 10.0
-#: Seconds that a command may take to stop when it is asked to, its machine included.
-STOPPED = 30.0
+#: Seconds that others may take to clean up.
+SWEPT = 60.0
 
 
 @dataclass(frozen=True)
 class Live:
     """A lab that is being started or runs.
 
-    ``kept`` says whether its machine outlives the command that started it.
+    ``kept`` says whether its machine outlives the command that started it; ``still``, whether
+    it runs under the virtual clock, so that nothing from outside may disturb it. ``guests``: the
+    ones that it was started with.
     """
 
     name: str
@@ -47,6 +47,9 @@ class Live:
     record: ProgramRecord | None
     door: str
     kept: bool
+    still: bool = False
+    guests: tuple[str, ...] = ()
+    description: str = ""
 
     @property
     def running(self) -> bool:
@@ -54,9 +57,15 @@ class Live:
         return self.state is State.GUESTS
 
     @property
+    def uptime(self) -> float:
+        """Seconds since its machine was started."""
+        started = self.run.manifest().get("started")
+        return max(0.0, time.time() - started) if isinstance(started, int | float) else 0.0
+
+    @property
     def abandoned(self) -> bool:
         """Whether its machine is nobody's: the command that should see to it is gone."""
-        return not (self.running and self.kept) and maker(self.lab) is None
+        return not (self.running and self.kept) and claim.maker(self.lab) is None
 
 
 def ram_file(lab: LabDir) -> Path:
@@ -66,8 +75,12 @@ def ram_file(lab: LabDir) -> Path:
 
 
 @contextlib.contextmanager
-def claimed(lab: LabDir, name: str, command: str) -> Iterator[int]:
+def claimed(
+    lab: LabDir, name: str, command: str, progress: Progress | None = None
+) -> Iterator[int]:
     """Hold a lab's lock; yields its descriptor, for QEMU to inherit.
+
+    Others can see what ``progress`` is at meanwhile.
 
     Raises:
         BusyError: somebody else prepares or runs it; names them.
@@ -75,21 +88,30 @@ def claimed(lab: LabDir, name: str, command: str) -> Iterator[int]:
     with _sweeping():
         handle = _lock(lab)
         if handle is not None:
-            _say_who(lab, handle, {"command": command, **_ourselves()})
+            claim.say(lab, handle, name, command)
     if handle is None:
         raise _busy(lab, name)
     try:
-        yield handle
+        with claim.named_interrupts(lab), claim.told(lab, progress):
+            yield handle
     finally:
-        with contextlib.suppress(OSError):
-            os.ftruncate(handle, 0)
+        claim.done(lab, handle)
         os.close(handle)
 
 
-def record_intent(lab: LabDir, name: str, run: RunDir, door: Door, *, kept: bool) -> None:
+def prepared_now() -> list[LabDir]:
+    """The labs of this session that commands are at work on, and that have no folder yet."""
+    known = {lab.id for lab in rundir.all_lab_dirs()}
+    return [lab for lab in rundir.locked_labs() if lab.id not in known and claim.maker(lab)]
+
+
+def record_intent(lab: LabDir, plan: Plan, run: RunDir, door: Door, *, kept: bool) -> None:
     """Say what is about to be started, before it is: a later command can then clean up."""
-    ram = str(ram_file(lab))
-    lab.record(name=name, run=str(run.path), state=State.OFF, door=door, ram=ram, kept=kept)
+    lab.record(
+        name=plan.lab.name, run=str(run.path), state=State.OFF, door=door, ram=str(ram_file(lab)),
+        kept=kept, clock=plan.machine.clock, description=plan.lab.description,
+        guests=[guest.name for guest in plan.guests],
+    )  # fmt: skip
 
 
 def find(lab: LabDir) -> Live | None:
@@ -105,37 +127,36 @@ def find(lab: LabDir) -> Live | None:
             record=ProgramRecord(**{**program, "door": Door(program["door"])}) if program else None,
             door=str(state["door"]),
             kept=bool(state["kept"]),
+            still=state.get("clock") == Clock.VIRTUAL,
+            guests=tuple(map(str, state.get("guests") or ())),
+            description=str(state.get("description") or ""),
         )
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def running(lab: LabDir, name: str) -> Live:
-    """The live lab of this folder.
+    """The live lab of this folder, for a command that wants to use it.
 
     Raises:
-        UsageError: it does not run, or is still being started.
+        UsageError: it does not run, is still being prepared, or must not be disturbed.
     """
     live = find(lab)
-    if live is None:
+    command = claim.maker(lab)
+    if live is None and command is None:
         raise UsageError(f"lab {name} does not run", hint=f"start it: ./inv lab.up {name}")
-    if not live.running:
+    if live is None or not live.running:
         raise UsageError(
-            f"lab {name} is still being started (state {live.state})",
-            hint="wait for its lab.up to end, or stop it with lab.down",
+            f"lab {name} is being prepared" + (f" by {command}" if command else ""),
+            hint=f"wait for it to be up, or stop it: ./inv lab.down {name}",
+        )
+    if live.still:
+        raise UsageError(
+            f"lab {name} runs under the virtual clock, for {command or 'another command'}: "
+            "nothing from outside may disturb it",
+            hint="wait for its end, or run it with --clock host",
         )
     return live
-
-
-def maker(lab: LabDir) -> HostProgram | None:
-    """The command that is at work on the lab now, if there is one."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        said = json.loads(rundir.lock_file(lab).read_text())
-        found = HostProgram(
-            ProgramRecord(Door.HOST, str(said["pid"]), said["boot_id"], said["start_time"])
-        )
-        return found if found.alive() else None
-    return None
 
 
 def _lock(lab: LabDir) -> int | None:
@@ -148,19 +169,6 @@ def _lock(lab: LabDir) -> int | None:
         os.close(handle)
         return None
     return handle
-
-
-def interrupt(lab: LabDir) -> bool:
-    """Have the command that is at work on the lab stop, as Ctrl-C does; whether there was one.
-
-    It cleans up by itself; should it hang, it is left to whoever ends the machine.
-    """
-    command = maker(lab)
-    if command is None or int(command.record.id) == os.getpid():
-        return False
-    command.interrupt()
-    command.wait(STOPPED)
-    return True
 
 
 def end(live: Live, how: str, **manifest: Any) -> None:
@@ -193,7 +201,7 @@ def sweep() -> list[str]:
     with _sweeping():
         for lab in rundir.all_lab_dirs():
             live = find(lab)
-            abandoned = live.abandoned if live else maker(lab) is None
+            abandoned = live.abandoned if live else claim.maker(lab) is None
             if abandoned:
                 _kill(lab, live.record if live else None)
             handle = _lock(lab)
@@ -213,7 +221,7 @@ def _end_lost(lab: LabDir) -> list[str]:
     if handle is not None:
         os.close(handle)
         return []
-    if maker(lab) is not None or not programs_of(None, lab.tag):
+    if claim.maker(lab) is not None or not programs_of(None, lab.tag):
         return []
     _kill(lab, None)
     forget(lab)
@@ -237,33 +245,22 @@ def _kill(lab: LabDir, record: ProgramRecord | None) -> None:
         program.wait(GONE)
 
 
-def _sweeping() -> contextlib.AbstractContextManager[int]:
+def _sweeping() -> contextlib.AbstractContextManager[None]:
     """Held while locks of labs are tried, so that nobody takes a sweeper for a lab's holder."""
-    return files.locked(rundir.lock_folder() / "sweep")
-
-
-def _ourselves() -> dict[str, Any]:
-    pid = os.getpid()
-    return {"pid": pid, "boot_id": process.boot_id(), "start_time": process.start_time(pid)}
-
-
-def _say_who(lab: LabDir, handle: int, who: dict[str, Any]) -> None:
-    with files.naming(rundir.lock_file(lab)):
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(who).encode(), 0)
+    file = rundir.lock_folder() / "sweep"
+    return turns.taken(file, "cleaning up after commands that died", SWEPT)
 
 
 def _busy(lab: LabDir, name: str) -> BusyError:
-    said: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
-        said = json.loads(rundir.lock_file(lab).read_text())
-    state = lab.state() or {}
-    if said:
+    command = claim.maker(lab)
+    found = find(lab)
+    if command and not (found and found.running):
         return BusyError(
-            f"lab {name} is in the hands of {said.get('command')}, process {said.get('pid')}",
+            f"lab {name} is in the hands of {command}",
             hint=f"wait for it to end, or stop it: ./inv lab.down {name}",
         )
     return BusyError(
-        f"lab {name} runs already (run {state.get('run', '?')})",
+        f"lab {name} runs already (run {found.run.path if found else '?'})"
+        + (f", in the hands of {command}" if command else ""),
         hint=f"use it: ./inv lab.status {name}; or stop it: ./inv lab.down {name}",
     )

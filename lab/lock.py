@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,7 +25,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lab.errors import ImageError
-from lab.util import debian, files
+from lab.util import debian, files, reading
 from lab.util.resources import resource
 
 FORMAT = 1
@@ -103,7 +104,7 @@ def place(labs: Path) -> Path:
         ImageError: there is none at all.
     """
     beside = labs.absolute().parent / NAME
-    if beside.is_file():
+    if os.path.lexists(beside):  # whatever it is: its reader says so
         return beside
     try:
         return resource(NAME)
@@ -124,7 +125,7 @@ def load(path: Path) -> Lock:
         ImageError: it is not there or not a lock.
     """
     try:
-        data = json.loads(path.read_text())
+        data = reading.json_file(path)
         if data["format"] != FORMAT:
             raise ValueError(f"its format is {data['format']}, not {FORMAT}")
         archives = {name: pins_of(found) for name, found in data["archives"].items()}
@@ -133,7 +134,7 @@ def load(path: Path) -> Lock:
         return Lock(pins_of(data["toolchain"]), archives, images, str(data["snapshot"]), runs)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(
-            f"{path} cannot be read as a lock: {error}",
+            f"{path} cannot be read as a lock: {getattr(error, 'strerror', None) or error}",
             hint="restore it from version control, or make it anew: ./inv image.lock --update",
         ) from error
 

@@ -1,6 +1,6 @@
-"""The outcome of a matrix of labs: the figures of each cell, as a table.
+"""The results of a matrix of labs, as a table: the figures of each cell.
 
-Figures come from :mod:`lab.trace.stats`; nothing is measured here. Times are seconds.
+The figures come from :mod:`lab.trace.stats`. Times are seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """A periodic task in one cell: how late its jobs started, and how many ended too late."""
+    """A periodic task in one cell: how late its jobs began, and how many missed their deadline."""
 
     name: str
     jobs: int
@@ -30,7 +30,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Cell:
-    """One lab of the matrix. ``problem``: why it has no figures; empty: it has."""
+    """One lab of the matrix. ``problem``: why it has no figures; empty if it has."""
 
     row: str
     column: str
@@ -56,12 +56,12 @@ class Outcome:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The names of the tasks, in the order in which the cells have them."""
+        """The names of all tasks, in the order of the cells."""
         return tuple(dict.fromkeys(task.name for cell in self.cells for task in cell.tasks))
 
 
 def tasks_of(figures: Mapping[str, Any]) -> tuple[Task, ...]:
-    """The periodic tasks of a run's figures, the most urgent first."""
+    """The periodic tasks in a run's figures, the most urgent first."""
     rows = sorted(figures["tasks"], key=lambda row: -row["priority"])
     return tuple(_task(row) for row in rows)
 
@@ -75,7 +75,7 @@ def _task(row: Mapping[str, Any]) -> Task:
 
 
 def rows(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
-    """The table: its header, and a row for each cell."""
+    """The table: its header, then a row for each cell."""
     header = ["configuration", ""]
     for name in outcome.tasks:
         header += [f"{name}: starts late p50", "p99", "max", "missed"]
@@ -83,7 +83,7 @@ def rows(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
 
 
 def brief(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
-    """The same for a terminal: how late 99 % of a task's jobs start, and deadlines missed."""
+    """A shorter table for a terminal: how late 99 % of the jobs begin, and missed deadlines."""
     header, body = rows(outcome)
     keep = [0, 1, *(n for n in range(2, len(header)) if n % 4 in (3, 1))]
     for name, n in zip(outcome.tasks, range(2, len(header), 4), strict=True):
@@ -95,7 +95,7 @@ def brief(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
 
 
 def markdown(outcome: Outcome) -> str:
-    """The table as Markdown, with what it is about."""
+    """The table as Markdown, with the name, description and clock of the matrix."""
     header, body = rows(outcome)
     lines = [header, ["---"] * len(header), *body]
     table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
@@ -119,7 +119,7 @@ def _figures(task: Task) -> list[str]:
 
 
 def show(seconds: float) -> str:
-    """A time with the unit that fits."""
+    """A time in the unit that fits it."""
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.2f} ms" if seconds >= 0.99995e-3 else f"{seconds * 1e6:.1f} us"

@@ -13,6 +13,7 @@ from lab.model import (
     GuestPlan,
     GuestSpec,
     Lab,
+    LinuxGuest,
     MachinePlan,
     Plan,
     Prebuilt,
@@ -25,18 +26,23 @@ MIB = 1 << 20
 XEN_CONSOLE = "console=dtuart dtuart=/pl011@9000000"
 #: The console of dom0: a UART of its own, so that Xen's lines and Linux's never mix.
 DOM0_CONSOLE = "ttyAMA1"
-#: What costs dom0 time and gives it nothing here: the self-tests of its crypto algorithms (most of
-#: its boot), zeroing memory that the emulator hands out zeroed, statistics of who waits for what
-#: (psi), security modules without a policy, detours around what real processors betray; and
-#: memory of the kernel that cannot be written, because each module that is inserted then flushes
-#: some 50,000 translations one by one (do_free_init in kernel/module/main.c).
-DOM0_QUICK = (
+#: What costs Linux, as dom0 and as a guest, time and gives it nothing here: the self-tests of its
+#: crypto algorithms (most of its boot), zeroing memory that the emulator hands out zeroed,
+#: statistics of who waits for what (psi), security modules without a policy, detours around what
+#: real processors betray; and memory of the kernel that cannot be written, because each module
+#: that is inserted then flushes some 50,000 translations one by one (do_free_init in
+#: kernel/module/main.c).
+LINUX_QUICK = (
     "cryptomgr.notests initcall_blacklist=crypto_kdf108_init init_on_alloc=0 psi=0 lsm= "
     "mitigations=off rodata=off"
 )
+#: A Linux guest's command line, before its own words.
+LINUX_ARGS = f"console=hvc0 {LINUX_QUICK}"
 #: dom0's CPUs unless told otherwise. A second one doubles its boot (the two wait for each other
 #: through the emulator) and leaves the guests less of the machine.
 DOM0_VCPUS = 1
+#: What a guest's description says of labs.yaml, not of the guest.
+NOT_PLANNED = ("cpus_of_all", "refused", "places")
 #: Where the session puts a guest's files in dom0.
 GUEST_FOLDER = "/lab/guests"
 
@@ -99,7 +105,7 @@ def dom0_args(lab: Lab) -> str:
     A Xen from source may show what guests print on its console.
     """
     words = ["hypervisor_log=1"] if lab.hypervisor.origin == "source" else []
-    return " ".join([f"console={DOM0_CONSOLE}", "rdinit=/init panic=-1", DOM0_QUICK, *words])
+    return " ".join([f"console={DOM0_CONSOLE}", "rdinit=/init panic=-1", LINUX_QUICK, *words])
 
 
 def xl_config(guest: GuestSpec) -> str:
@@ -115,10 +121,11 @@ def xl_config(guest: GuestSpec) -> str:
         f"memory = {guest.memory // MIB}",
         f"vcpus = {guest.vcpus}",
     ]
-    if isinstance(guest.program, Prebuilt) and guest.program.ramdisk:
+    linux = isinstance(guest.program, LinuxGuest)
+    if linux or (isinstance(guest.program, Prebuilt) and guest.program.ramdisk):
         lines.append(f"ramdisk = {_quoted(base + '.ramdisk')}")
-    if guest.cmdline:
-        lines.append(f"cmdline = {_quoted(guest.cmdline)}")
+    if cmdline := f"{LINUX_ARGS if linux else ''} {guest.cmdline}".strip():
+        lines.append(f"cmdline = {_quoted(cmdline)}")
     if guest.cpus:
         lines.append(f"cpus = {_quoted(','.join(map(str, guest.cpus)))}")
     lines.append("disk = []")
@@ -142,7 +149,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
+        fields = [one for one in dataclasses.fields(value) if one.name not in NOT_PLANNED]
         return {field.name: _plain(getattr(value, field.name)) for field in fields}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab import supplies
-from lab.images import deb, devicetree, dom0, freertos, hypervisor, sources, xen
+from lab.images import deb, devicetree, dom0, freertos, guest_check, hypervisor, linux, sources, xen
 from lab.images.pinned import Question
 from lab.lock import Lock, State
 from lab.model import (
@@ -18,6 +18,7 @@ from lab.model import (
     HypervisorSpec,
     Image,
     Images,
+    LinuxGuest,
     Package,
     Plan,
     Toolchain,
@@ -102,7 +103,12 @@ class Workshop:
         ]
 
     def guests(self, wanted: Sequence[GuestSpec]) -> dict[str, GuestImage]:
-        """The guests' binaries, by name."""
+        """The guests' binaries, by name.
+
+        Raises:
+            GuestError: one does not build.
+            UsageError: what there is of one cannot be started, as its place in labs.yaml has it.
+        """
         if not wanted:
             return {}
         sources = self._sources()
@@ -110,9 +116,15 @@ class Workshop:
             built = {}
             for guest in wanted:
                 stage.note(guest.name)
-                built[guest.name] = freertos.build(self.store, self.toolchain, guest, sources)
+                built[guest.name] = self._guest(guest, sources)
+                guest_check.check(guest, built[guest.name])
             stage.note(", ".join(built))
         return built
+
+    def _guest(self, guest: GuestSpec, sources: freertos.Sources) -> GuestImage:
+        if isinstance(guest.program, LinuxGuest):
+            return linux.build(self.store, guest, guest.program, self.packages())
+        return freertos.build(self.store, self.toolchain, guest, sources)
 
     def packages(self) -> list[Package]:
         """The packages of the platform; their files are there once something was built."""

@@ -131,6 +131,7 @@ class Progress:
         self._alive = not quiet and is_terminal(self._stream)
         self._stages: list[Stage] = []
         self._motion: _Motion | None = None
+        self._followers: list[Callable[[str], None]] = []
         self.phases: dict[str, float] = {}
 
     @contextlib.contextmanager
@@ -140,6 +141,7 @@ class Progress:
         outer = _innermost.get()
         _innermost.set(stage)
         self._stages.append(stage)
+        self._tell_followers()
         if not self._quiet and self._motion is None:
             self._motion = self._start()
         ending = "failed after"
@@ -154,10 +156,25 @@ class Progress:
             _innermost.set(outer)
             self.phases[name] = stage.elapsed()
             self._stages.pop()
+            self._tell_followers()
             if self._motion and not self._stages:
                 self._motion.stop()
                 self._motion = None
             self.say(stage.line(ending))
+
+    @contextlib.contextmanager
+    def followed(self, told: Callable[[str], None]) -> Iterator[None]:
+        """While the block is executed, ``told`` hears the name of each stage that is at work."""
+        self._followers.append(told)
+        self._tell_followers()
+        try:
+            yield
+        finally:
+            self._followers.remove(told)
+
+    def _tell_followers(self) -> None:
+        for told in self._followers if self._stages else ():
+            told(self._stages[-1].name)
 
     def say(self, text: str) -> None:
         """One line for people, above the live one."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.util import files
+from lab.util import files, reading
 
 #: How a run's life ended, in its manifest.
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
@@ -63,7 +63,7 @@ class RunDir:
     def manifest(self) -> dict[str, Any]:
         """The manifest; empty if there is none (yet) or it is damaged."""
         with contextlib.suppress(OSError, ValueError):
-            data = json.loads(self.manifest_file.read_text())
+            data = reading.json_file(self.manifest_file)
             if isinstance(data, dict):
                 return data
         return {}
@@ -170,7 +170,6 @@ class LabDir:
         self.qmp_socket = path / "qmp.sock"
         self.gdb_socket = path / "gdb.sock"
         self.agent_socket = path / "agent.sock"
-        self.agent_lock = path / "agent.lock"
         self.state_file = path / "state.json"
 
     @property
@@ -185,7 +184,7 @@ class LabDir:
     def state(self) -> dict[str, Any] | None:
         """What was last recorded of the lab; ``None`` if there is nothing or it is damaged."""
         with contextlib.suppress(OSError, ValueError):
-            data = json.loads(self.state_file.read_text())
+            data = reading.json_file(self.state_file)
             if isinstance(data, dict):
                 return data
         return None
@@ -208,52 +207,76 @@ class LabDir:
 def runtime_root() -> Path:
     """The private folder of live labs: ``$XDG_RUNTIME_DIR/xenlab`` or ``/tmp/xenlab-<uid>``.
 
+    A runtime folder of somebody else is not used: ``sudo`` may keep the variable, and root would
+    make a folder there that its owner cannot use any more.
+
     Raises:
         LabError: the folder is not ours alone, so that its sockets could not be trusted.
     """
     base = os.environ.get("XDG_RUNTIME_DIR", "")
-    usable = base.startswith("/") and len(base) < 40 and os.access(base, os.W_OK | os.X_OK)
-    usable = usable and Path(base).is_dir()
-    root = Path(base) / "xenlab" if usable else Path(f"/tmp/xenlab-{os.getuid()}")
+    root = Path(base) / "xenlab" if _is_ours(base) else Path(f"/tmp/xenlab-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
         root.mkdir(mode=0o700)
     seen = root.lstat()
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid() or seen.st_mode & 0o077:
         raise LabError(
             f"{root} is not a private folder of this user",
-            hint=f"remove {root}, or set XDG_RUNTIME_DIR to a folder of your own",
+            hint=_whose(root, seen),
         )
     return root
 
 
+def _whose(root: Path, seen: os.stat_result) -> str:
+    if seen.st_uid not in (os.getuid(), 0):
+        return f"it belongs to user {seen.st_uid}: set XDG_RUNTIME_DIR to a folder of your own"
+    return f"remove {root}, or set XDG_RUNTIME_DIR to a folder of your own"
+
+
+def _is_ours(base: str) -> bool:
+    """Whether a runtime folder can be used: short, there, this user's and writable."""
+    if not base.startswith("/") or len(base) >= 40 or not os.access(base, os.W_OK | os.X_OK):
+        return False
+    return Path(base).is_dir() and Path(base).stat().st_uid == os.getuid()
+
+
 def lab_dir(runs: Path, lab: str) -> LabDir:
-    """The folder of the lab ``lab`` whose runs lie in ``runs``: the same in every command."""
-    identity = os.fsencode(f"{runs.resolve()}\0{lab}")
-    return LabDir(runtime_root() / hashlib.sha256(identity).hexdigest()[:12])
+    """The folder of the lab ``lab`` whose runs lie in ``runs``: the same in every command.
+
+    Its id depends on the very folder of live labs, too: the machine of a lab that another
+    session of this user (or ``sudo``, or cron) started from the same labs.yaml has another one.
+    """
+    root = runtime_root()
+    place = root.stat()
+    identity = f"{root.resolve()}\0{place.st_dev}\0{place.st_ino}\0{runs.resolve()}\0{lab}"
+    return LabDir(root / hashlib.sha256(os.fsencode(identity)).hexdigest()[:12])
 
 
-def all_lab_dirs() -> Iterator[LabDir]:
-    """Every lab folder of this user, whichever project it belongs to."""
-    for path in sorted(runtime_root().iterdir()):
+def all_lab_dirs(root: Path | None = None) -> Iterator[LabDir]:
+    """Every lab folder of this session, whichever project it belongs to; or of another root."""
+    for path in sorted((root or runtime_root()).iterdir()):
         if path.is_dir() and path.name != "locks":
             yield LabDir(path)
 
 
+def locked_labs() -> Iterator[LabDir]:
+    """Every lab of this session that was ever locked, whether it has a folder now or not."""
+    for path in sorted(lock_folder().iterdir()):
+        if _ID.fullmatch(path.name):
+            yield LabDir(runtime_root() / path.name)
+
+
 def lost_lab_dirs() -> Iterator[LabDir]:
     """Labs that were locked once and whose folder is gone: somebody may have cleaned ``/tmp``."""
-    root = runtime_root()
-    for path in sorted(lock_folder().iterdir()):
-        if _ID.fullmatch(path.name) and not (root / path.name).exists():
-            yield LabDir(root / path.name)
+    yield from (lab for lab in locked_labs() if not lab.path.exists())
 
 
 def lock_file(lab: LabDir) -> Path:
     """The lock that a lab holds while it lives; outside its folder, which comes and goes."""
-    return lock_folder() / lab.id
+    return lock_folder(lab.path.parent) / lab.id
 
 
-def lock_folder() -> Path:
-    """The folder of the locks of all labs of this user."""
-    folder = runtime_root() / "locks"
+def lock_folder(root: Path | None = None) -> Path:
+    """The folder of the locks of all labs of this session, or of another folder of live labs."""
+    folder = (root or runtime_root()) / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder

@@ -21,11 +21,12 @@ from lab.dom0 import agent as dom0_agent
 from lab.dom0 import commands, listing, xl
 from lab.dom0.line import Line
 from lab.dom0.steps import Steps
-from lab.errors import Dom0Error, LabError, UsageError
+from lab.dom0.window import Window
+from lab.errors import Dom0Error, UsageError
 from lab.machine import (
+    ends,
     gdbstop,
     launch,
-    lines,
     plug,
     postmortem,
     qmp,
@@ -33,7 +34,7 @@ from lab.machine import (
     template,
     wires,
 )
-from lab.machine.command import Memory
+from lab.machine.command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
     Clock,
@@ -70,7 +71,7 @@ class Session:
         self.marks: dict[str, float] = {}
         self._program: Program | None = None
         self._clock = Deadline(0)
-        self._watcher = Watcher(run, lambda: self.mark("init"))
+        self._watcher = Watcher(run, lambda: self.mark("init"), lab.tag)
         self.guarded = self._watcher.guarded
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -80,7 +81,7 @@ class Session:
         self.moments: list[dict[str, Any]] = []
         #: dom0 at a stop of the machine; ``None`` when it runs by itself.
         self.steps: Steps | None = None
-        self._line = Line(lab.agent_socket, self.guarded)
+        self._line = Line(lab.agent_socket, Window(lab.path / WINDOW_FILE), self.guarded)
         #: When guests that were created paused were let run, by dom0's counter (s).
         self.began: float | None = None
         #: The domains that were created paused, and wait to be let run.
@@ -130,19 +131,19 @@ class Session:
         self.lab.record(program=asdict(self._program.record))
         self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
-        control = await self.guarded(self._control())
-        stub = await self.guarded(
-            self._stack.enter_async_context(
-                gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
-            )
+        control = self._qmp = await self.guarded(
+            self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
+        reached = gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
+        stub = await self.guarded(self._stack.enter_async_context(reached))
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
-        self.steps = Steps(stub, self._to_stop, stored.stops if stored else 0, hold=hold)
+        self.steps = Steps(stub, self._to_stop, self._line.window, hold=hold)
         before = time.time()
-        if stored and stored.about.get("listening"):
-            await self._line.reach()
         if stored:
+            self.steps.count = stored.stops
+            if stored.about.get("listening"):
+                await self._line.reach()
             await self.guarded(snapshot.load(control))
             await self.guarded(self.steps.look())
             self._enter(State.DOM0)
@@ -168,7 +169,8 @@ class Session:
 
     async def store_state(self) -> Path:
         """The machine's device state as a file; the machine stands still before and after."""
-        return await self.guarded(snapshot.save(await self._control(), self.lab.path))
+        async with self._control() as control:
+            return await self.guarded(snapshot.save(control, self.lab.path))
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -193,22 +195,17 @@ class Session:
         """The machine stands still no more; from now on dom0's agent is asked."""
         if self.steps:
             await self.guarded(self.steps.release())
-            self.steps = None
+            self.steps = self._qmp = None
+            await self._stack.aclose()  # others may need QEMU's sockets now
 
     async def wait_agent(self) -> None:
         """Until dom0's agent answers."""
         self._watcher.step = "dom0's agent to answer"
-        async with self._agent(DOM0):
+        async with self._agent(within=DOM0):
             self.mark("agent")
 
     async def _to_stop(self, step: Awaitable[None], within: float, what: str) -> None:
-        def late(seconds: float) -> LabError:
-            return Dom0Error(f"{what}: not within {seconds:g} s", tail=lines.tail(log))
-
-        log = self.run.console("dom0")
-        await self.guarded(step, within, late)
-
-    # ------------------------------------------------------------ guests
+        await self.guarded(step, within, functools.partial(postmortem.no_stop, self.run, what))
 
     async def inject(
         self,
@@ -221,7 +218,7 @@ class Session:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
         self._watcher.step = f"xl to create guest {guest.name}"
-        async with self.dom0() as agent:
+        async with guests.alone(self.lab, guest.name), self.dom0() as agent:
             await self.guarded(guests.replace(agent, guest, image, seen, paused=paused))
         self.mark(f"created {guest.name}")
 
@@ -248,32 +245,28 @@ class Session:
             await self.guarded(tracing.stop(agent))
 
     def guests_run(self) -> None:
-        """Say that all guests of the lab were created."""
+        """All guests of the lab were created."""
         self._watcher.step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that was not there at the start."""
-        if not wires.input_of(self.lab.path, guest).exists():
-            await plug.console(await self._control(), self.lab, self.run, guest)
+        await self.guarded(self._plug(plug.console, guest))
 
     async def add_trace(self, guest: str) -> None:
         """The same for its timing trace."""
-        await plug.trace(await self._control(), self.lab, self.run, guest)
+        await self.guarded(self._plug(plug.trace, guest))
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
-        if self.steps:
-            return await xl.domains(self.steps)
-        return await self.guarded(listing.domains(self.lab.path))
+        found = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
+        return ends.told(self.run, await (found if self.steps else self.guarded(found)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
-        """Run a program in dom0."""
+        """Run a program in dom0, for ``within`` seconds at most, the wait for its turn included."""
         if self.steps:
             return await self.steps.run(argv, within=within)
         return await self.guarded(commands.run_in_turns(self._agent, argv, within))
-
-    # ------------------------------------------------------------ inside
 
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
@@ -281,24 +274,32 @@ class Session:
         if self.steps:
             yield self.steps
             return
-        async with self._agent() as agent:
+        async with contextlib.aclosing(commands.Shared(self._agent)) as agent:
             yield agent
 
     @contextlib.asynccontextmanager
-    async def _agent(self, within: float = dom0_agent.ANSWER) -> AsyncIterator[dom0_agent.Agent]:
+    async def _agent(
+        self, patience: float = dom0_agent.TURN, within: float = dom0_agent.ANSWER
+    ) -> AsyncIterator[dom0_agent.Agent]:
         try:
-            agent = await self._line.answering(within)
+            agent = await self._line.answering(within, patience)
         except Dom0Error as error:
             raise postmortem.silent(self.run, error) from error
-        try:
+        async with contextlib.aclosing(agent):
             yield agent
-        finally:
-            await agent.close()
 
-    async def _control(self) -> qmp.Qmp:
-        if self._qmp is None:
-            self._qmp = await self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
-        return self._qmp
+    @contextlib.asynccontextmanager
+    async def _control(self) -> AsyncIterator[qmp.Qmp]:
+        """QEMU's control socket; of a machine that runs by itself, for no longer than needed."""
+        if self._qmp:
+            yield self._qmp
+            return
+        async with qmp.connected(self.lab.qmp_socket) as control:
+            yield control
+
+    async def _plug(self, port: plug.Plug, guest: str) -> None:
+        async with self._control() as control:
+            await port(control, self.lab, self.run, guest)
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""

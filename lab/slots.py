@@ -1,8 +1,8 @@
-"""How many labs run at once: processors and memory of this machine, shared by all commands.
+"""How many labs may run at once: all commands share this machine's processors and memory.
 
-Whoever wants to start a lab takes a slot first. A slot is a file in the private folder of live
-labs that says how much is taken and by which process; it is gone with the process, however that
-ends. Slots are given out under one lock, so that two commands never take the same room.
+A command takes a slot before it starts a lab. A slot is a file in the private folder of live
+labs. It says how much room is taken, and by which process. It counts only while that process
+lives. Slots are given out under one lock, so two commands never take the same room.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lab import rundir
 from lab.errors import BusyError
 from lab.model import Door, ProgramRecord
 from lab.toolchain.program import HostProgram
-from lab.util import files, process, waiting
+from lab.util import files, process, reading, waiting
 from lab.util.deadline import Deadline
 
 #: The share of this machine's memory that labs may have together.
@@ -43,7 +43,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Slot:
-    """Room that a process has taken, or waits for. ``what``: which lab, and for whom."""
+    """Room that a process has, or waits for. ``what``: which lab, and for whom."""
 
     path: Path
     room: Room
@@ -54,29 +54,35 @@ class Slot:
     waits: bool = False
 
     def alive(self) -> bool:
-        """Whether the process that took it still runs."""
+        """Whether its process still runs."""
         return HostProgram(
             ProgramRecord(Door.HOST, str(self.pid), self.boot_id, self.start_time)
         ).alive()
 
 
 def machine() -> Room:
-    """What labs may have on this machine: its processors, three quarters of its memory."""
+    """The room of this machine: its processors, and three quarters of its memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Room(len(os.sched_getaffinity(0)), int(memory * SHARE))
 
 
-@contextlib.contextmanager
-def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]:
-    """Hold room for a lab, as long as the block runs; wait for it first.
+#: What is entered while one waits for room, with who has it, in words.
+Waits = Callable[[str], contextlib.AbstractContextManager[object]]
 
-    A lab that wants more than there is may run alone.
+
+@contextlib.contextmanager
+def taken(
+    wanted: Room, limit: Room, what: str, within: float, waits: Waits = contextlib.nullcontext
+) -> Iterator[None]:
+    """Wait for room for a lab, and hold it while the block runs.
+
+    A lab that wants more than there is may run alone. ``waits``: entered while there is none.
 
     Raises:
-        BusyError: there was none within ``within`` seconds, or all who could make room wait
-            for some themselves; says who holds it.
+        BusyError: there was no room within ``within`` seconds, or every process that has some
+            waits for more itself. The message says who has the room.
     """
-    path = _wait(wanted, limit, what, Deadline(within))
+    path = _wait(wanted, limit, what, Deadline(within), waits)
     try:
         yield
     finally:
@@ -84,7 +90,7 @@ def taken(wanted: Room, limit: Room, what: str, within: float) -> Iterator[None]
 
 
 def held() -> list[Slot]:
-    """The room that processes which live have taken; what is left of dead ones is removed."""
+    """The slots of live processes. Removes the slots that dead processes left."""
     return [one for one in _slots() if not one.waits]
 
 
@@ -99,7 +105,7 @@ def _slots() -> list[Slot]:
     return found
 
 
-def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline) -> Path:
+def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits) -> Path:
     with waiting.watching() as news, contextlib.ExitStack() as stack:
         news.add_watch(_folder(), Mask.DELETE)
         me, queued = os.getpid(), False
@@ -110,6 +116,7 @@ def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline) -> Path:
                     return _take(wanted, what)
                 if not queued:
                     stack.callback(_take(wanted, what, waits=True).unlink, missing_ok=True)
+                    stack.enter_context(waits("; ".join(map(_who, others))))
                     queued = True
                 stuck = {one.pid for one in others} <= {one.pid for one in _slots() if one.waits}
             if stuck or deadline.passed():
@@ -136,14 +143,14 @@ def _take(wanted: Room, what: str, *, waits: bool = False) -> Path:
 
 def _read(path: Path) -> Slot | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        data = json.loads(path.read_text())
+        data = reading.json_file(path)
         slot = Slot(path, **data)
         return replace(slot, room=Room(**data["room"]))
     return None
 
 
 def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
-    """Until a slot's file is removed, or a process that holds one ends."""
+    """Wait until a slot's file is removed, or a process that has one ends."""
     poll = select.poll()
     poll.register(news, select.POLLIN)
     with contextlib.ExitStack() as stack:
@@ -158,16 +165,20 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
             os.read(news, 64 << 10)
 
 
-_OURS = "this process itself holds what is taken"
-_ALL = "all who hold what is taken wait for more themselves"
+_OURS = "this process itself has all that is taken"
+_ALL = "all processes that have some wait for more themselves"
 
 
 def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], when: str) -> BusyError:
-    holders = "; ".join(f"{one.what} (process {one.pid}): {one.room}" for one in others)
+    holders = "; ".join(f"{_who(one)}: {one.room}" for one in others)
     return BusyError(
         f"no room for {what}, which wants {wanted} of {limit}: {when}; taken by {holders}",
         hint="stop one, use labs with a narrower scope, or raise the limit",
     )
+
+
+def _who(slot: Slot) -> str:
+    return f"{slot.what} (process {slot.pid})"
 
 
 def _folder() -> Path:

@@ -1,9 +1,9 @@
 """The content-addressed store: what was built once is not built again.
 
 An entry's key is the sha256 of its kind and all its inputs. An entry is a folder
-``store/<kind>/<key>/`` with the built files under ``files/`` and ``manifest.json``, written
-last. A build works in a temporary folder beside it, which is renamed when it is whole, so
-that an entry is there completely or not at all. Files are hashed when they are read.
+``store/<kind>/<key>/`` with the built files under ``files/`` and ``manifest.json``, which is
+written last. A build works in a temporary folder beside it, which is renamed when it is whole.
+So an entry is complete or not there at all. Files are hashed when they are read.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 
 from lab.errors import ImageError
 from lab.model import Image
-from lab.util import files
+from lab.util import files, reading
 
 #: Raised when the layout of entries changes, so that old ones are not read.
 FORMAT = 1
 
 
 def cache_root() -> Path:
-    """Where everything that can be made again is kept.
+    """The cache: the folder for everything that can be made again.
 
     ``$LAB_CACHE``, else ``$XDG_CACHE_HOME/xenlab``, else ``~/.cache/xenlab``.
     """
@@ -39,7 +39,7 @@ def cache_root() -> Path:
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored build: its folder of files and what it was made of."""
+    """A stored build: its folder of files, and what it was made from."""
 
     kind: str
     key: str
@@ -67,8 +67,8 @@ class Entry:
 class Store:
     """Entries under one root folder. Several processes may use it at once.
 
-    ``before_build`` is called before anything is built: what only a build needs (packages)
-    is fetched there, so that with everything stored nothing is fetched.
+    ``before_build`` is called before anything is built. It fetches what only a build needs
+    (packages). So when everything is stored, nothing is fetched.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Store:
         self._before_build = before_build
 
     def get(self, kind: str, inputs: Mapping[str, Any]) -> Entry | None:
-        """The entry made of these inputs, or ``None``. A damaged one is set aside."""
+        """The entry with these inputs, or ``None``. A damaged entry is set aside."""
         key = entry_key(kind, inputs)
         folder = self.root / kind / key
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
+            manifest = reading.json_file(folder / "manifest.json")
             entry = Entry(kind, key, folder / "files", manifest["inputs"], manifest["outputs"])
         except FileNotFoundError:
             return None
@@ -92,10 +92,10 @@ class Store:
         return entry
 
     def make(self, kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Entry:
-        """The entry made of these inputs; ``build`` fills an empty folder if there is none.
+        """The entry with these inputs. If there is none, ``build`` fills an empty folder.
 
         Every file that ``build`` leaves in the folder is an output. A stored entry whose
-        bytes are not the ones that were built is thrown away and built again.
+        bytes have changed is removed and built again.
         """
         key = entry_key(kind, inputs)
         with self._held(kind, key):
@@ -109,7 +109,7 @@ class Store:
         return replace(entry, verified=True)
 
     def discard(self, kind: str, key: str) -> None:
-        """Forget an entry."""
+        """Remove an entry."""
         folder = self.root / kind / key
         if folder.exists():
             gone = folder.with_name(f".gone-{secrets.token_hex(6)}")
@@ -117,10 +117,10 @@ class Store:
             _remove(gone)
 
     def entries(self) -> Iterator[Entry]:
-        """Every entry that is there, by kind and key."""
+        """Every entry, by kind and key."""
         for manifest in sorted(self.root.glob("*/[0-9a-f]*/manifest.json")):
             with contextlib.suppress(ValueError, KeyError, OSError):
-                data = json.loads(manifest.read_text())
+                data = reading.json_file(manifest)
                 folder = manifest.parent
                 yield Entry(
                     folder.parent.name, folder.name, folder / "files",
@@ -146,7 +146,7 @@ class Store:
             raise
 
     def _sweep(self, kind: str, ours: str) -> None:
-        """Remove what killed builders left: folders of entries whose lock nobody else holds."""
+        """Remove what killed builds left: folders of entries whose lock nobody holds."""
         for gone in (self.root / kind).glob(".gone-*"):
             _remove(gone)
         for left in (self.root / kind).glob(".new-*"):
@@ -182,7 +182,7 @@ def _is(path: Path, wanted: str) -> bool:
 
 
 def _remove(gone: Path) -> None:
-    """Remove a folder that nobody uses; others may be at it, too."""
+    """Remove a folder that nobody uses. Other processes may remove it at the same time."""
     with contextlib.suppress(FileNotFoundError):
         files.remove_tree(gone)
 
@@ -195,7 +195,7 @@ def _whole(entry: Entry) -> bool:
 
 
 def describe(entry: Entry) -> dict[str, Any]:
-    """An entry for people and programs: size in bytes, what it was made of in a few words."""
+    """An entry for people and programs: size in bytes, and in a few words what it is made from."""
     size = sum((entry.path / name).stat().st_size for name in entry.outputs)
     words = entry.inputs.get("version") or entry.inputs.get("app", {}).get("name") or ""
     return {

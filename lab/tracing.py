@@ -1,11 +1,11 @@
 """A run's timing traces, from their start to the files that they leave.
 
-The raw files are written by QEMU itself while the lab runs, so they are there whatever
-becomes of us: ``trace/xen.bin`` (what xentrace wrote), ``trace/<guest>.records`` (16-byte
-records; ``images/freertos/port/trace.h`` has the events) and ``trace/log`` (text, see
-:mod:`lab.dom0.tracing`). What is known about them is written beside them in JSON, at the end
-or as soon as somebody looks: how much was lost, whether the end is there, the tasks' names,
-and how the clocks are related.
+QEMU itself writes the raw files while the lab runs, so they survive when our process is killed:
+``trace/xen.bin`` (what xentrace wrote), ``trace/<guest>.records`` (16-byte records;
+``images/freertos/port/trace.h`` has the events) and ``trace/log`` (text, see
+:mod:`lab.dom0.tracing`). At the end, or when a command first reads them, JSON files are written
+beside them. They say how much was lost, whether the trace has its end, the tasks' names, and how
+the clocks relate.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from lab.dom0.agent import Dom0
 from lab.machine.merge import dom0_began
 from lab.model import Lab
 from lab.rundir import RunDir
-from lab.util import files
+from lab.util import files, reading
 
 RECORD = 16
 #: TRC_LOST_RECORDS.
 LOST_RECORDS = 0x1F001
-#: More of a log than this is not read.
+#: At most so many bytes of the log are read.
 LARGEST_LOG = 128 << 20
 
 
 async def start(agent: Dom0, lab: Lab) -> None:
-    """Start what is traced, and dom0's load; the guests are not there yet."""
+    """Start the traces, and dom0's load. The guests must not exist yet."""
     if lab.trace or lab.traced:
         await tracing.relate_clocks(agent)
     if lab.trace:
@@ -42,15 +42,15 @@ async def start(agent: Dom0, lab: Lab) -> None:
 
 
 async def stop(agent: Dom0) -> None:
-    """End all traces; when this returns, their last records are in the run's folder."""
+    """End all traces. When this returns, their last records are in the run's folder."""
     await tracing.stop(agent)
 
 
 def conclude(run: RunDir) -> None:
-    """Write what is known about a run's traces beside them. Nothing happens without traces."""
+    """Write the JSON files about a run's traces. Does nothing without traces."""
     log_file = run.trace_dir / "log"
     with contextlib.suppress(OSError):
-        with log_file.open("rb") as file:
+        with reading.binary(log_file) as file:
             text = file.read(LARGEST_LOG).decode("ascii", "replace")
         log = tracing.parse(text)
         for path in sorted(run.trace_dir.glob("*.records")):
@@ -64,12 +64,12 @@ def conclude(run: RunDir) -> None:
 
 
 def note_start(run: RunDir, before: float, after: float) -> None:
-    """The machine was let run between these two times of the host (seconds): its counter is 0."""
+    """Note the host's times (seconds) right before and after the counter of the machine was 0."""
     _write(run, "start", {"host_at_counter_0": [before, after]})
 
 
 def describe(run: RunDir, lab: Lab) -> None:
-    """What was asked for, for those who read the traces."""
+    """Write down which events labs.yaml asks for."""
     if lab.trace:
         wanted = {"masks": list(lab.trace.groups), "mask": f"{lab.trace.mask:#x}"}
         _write(run, "xen", wanted | {"lost": None, "complete": False})
@@ -114,8 +114,8 @@ def _clock(run: RunDir, log: tracing.Log) -> dict[str, Any]:
 def _xen_zero(log: Path, low: int, high: int, frequency: int) -> dict[str, Any]:
     """The physical counter when Xen's printed time was 0, if Xen's log tells.
 
-    Dom0's counter began at ``low`` to ``high``, and between two lines of Xen's log; the later
-    of the two is printed right after, so the value goes by it.
+    dom0's counter began between ``low`` and ``high``, and between two lines of Xen's log. Xen
+    prints the later line right after, so the value is taken from that line.
     """
     began = dom0_began(log)
     if began is None:
@@ -136,18 +136,18 @@ def _xen(run: RunDir, log: tracing.Log) -> dict[str, Any]:
 
 
 def _lost_of(path: Path) -> int:
-    if not path.stat().st_size:  # nothing that could be mapped
+    if not path.stat().st_size:  # it has nothing that could be mapped
         return 0
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with reading.binary(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return count_lost(data)
 
 
 def count_lost(data: bytes | mmap.mmap) -> int:
-    """How many records Xen had no room for: the sum over its records TRC_LOST_RECORDS.
+    """How many records Xen had no room for: the sum of the counts in TRC_LOST_RECORDS.
 
-    Most traces do not hold the number of that event at all, which is soon seen. A record is a
-    word with the event (28 bits), the count of extra words (3) and whether a stamp of two words
-    follows (1), xen/include/public/trace.h.
+    Most traces do not have the number of that event at all, which a quick search shows. A record
+    begins with a word: the event (28 bits), the count of extra words (3 bits), and whether a
+    stamp of two words follows (1 bit), see xen/include/public/trace.h.
     """
     lost, at = 0, 0
     if data.find(LOST_RECORDS.to_bytes(3, "little")) < 0:
@@ -169,6 +169,6 @@ def _write(run: RunDir, name: str, data: dict[str, Any]) -> None:
 
 def _read(run: RunDir, name: str) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        data = json.loads((run.trace_dir / f"{name}.json").read_text())
+        data = reading.json_file(run.trace_dir / f"{name}.json")
         return data if isinstance(data, dict) else {}
     return {}

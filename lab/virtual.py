@@ -1,8 +1,8 @@
-"""A scenario under the virtual clock: judged at moments of virtual time, with the machine still.
+"""A scenario under the virtual clock: judged at moments of virtual time, while the machine stands.
 
-The machine runs from one such moment to the next and stands still while its logs are read.
-Which moments these are, and at which of them the run ends, follows from the run itself; so
-how fast the host is, and when it looks, changes nothing.
+The machine runs from one such moment to the next, and stands still while its logs are read. The
+moments, and the one at which the run ends, follow from the run itself. So it does not matter how
+fast the host is, or when it looks.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from lab.scenario.report import Report, Result, StepResult
 from lab.session import Session
 from lab.util.patterns import pattern
 
-#: From the start of a step on (or of the scenario, if it has none) the machine is stopped
-#: after 0.05, 0.11, 0.19, … virtual seconds: often at first.
+#: The machine is stopped 0.05, 0.11, 0.19, … virtual seconds after the start of a step, or of a
+#: scenario without steps: often at first, then less.
 FIRST, GROWTH = 0.05, 1.25
-#: Seconds of the host that one such stretch may take: a busy machine of three CPUs is slow.
+#: Seconds of the host from one stop to the next: a busy machine with three CPUs is slow.
 PATIENCE = 600.0
-#: Virtual seconds in which the last lines of a guest that crashed arrive.
+#: Virtual seconds within which the last lines of a crashed guest arrive.
 AFTERMATH = 0.1
 
 
 class StillStage:
-    """A machine that stands still whenever it is looked at. Times are virtual."""
+    """The time and the consoles of a machine that stands still. Times are virtual."""
 
     def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
         self._steps = steps
@@ -48,7 +48,7 @@ class StillStage:
         return self._at
 
     def ended(self) -> bool:
-        return False  # who lets it run is told
+        return False  # sleep_until raises if it does
 
     def read(self) -> tuple[list[Line], list[Line]]:
         lines: list[Line] = []
@@ -61,7 +61,7 @@ class StillStage:
         self._base = self._at
 
     async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
-        if done:  # the machine runs for that alone
+        if done:  # the machine runs only for that
             await asyncio.wait([done])
             self._at = max(self._at, self._steps.now - self._start)
             return
@@ -104,7 +104,7 @@ async def watch(
 
 
 def _dated(run: RunDir, results: Sequence[Result], start: float) -> Iterator[Result]:
-    """When exactly each was seen, as the lines' own stamps say (0: before the guests ran)."""
+    """Results with the exact times of their lines (0: before the guests ran)."""
     start += find_zeros(run.console("xen")).counter
     wanted = [one.expectation for one in results]
     open_ = {

@@ -68,8 +68,7 @@ def _make(final: Path, packages: Sequence[str], lock: int) -> None:
     work = Path(tempfile.mkdtemp(dir=final.parent, prefix=".new-"))
     try:
         work.chmod(0o755)
-        wanted = bootstrap.Packages(packages)
-        bootstrap.run(work / "tree", debian.archive_of_this_machine(), lock, wanted)
+        bootstrap.run(work / "tree", debian.archive_of_this_machine(), lock, packages)
         for name in ("var", "usr/share/doc", "usr/share/man", "usr/share/locale"):
             files.remove_tree(work / "tree" / name)
         files.write_atomic(work / "manifest.json", json.dumps([*packages]))

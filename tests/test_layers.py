@@ -33,7 +33,7 @@ FLOORS = (
         "lab.slots",
         "lab.doctor",
     },
-    {"lab.supplies", "lab.guests", "lab.tracing", "lab.install"},
+    {"lab.supplies", "lab.guests", "lab.tracing", "lab.claim", "lab.install"},
     {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace", "lab.digest"},
     {"lab.store", "lab.rundir", "lab.progress", "lab.lock", "lab.fingerprint"},
     {"lab.util"},

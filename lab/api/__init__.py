@@ -21,7 +21,10 @@ from lab.api.repeating import (
     verify,
 )
 from lab.api.several import template_clean, template_list, up_several
-from lab.api.starting import down, down_all, make_plan, plan_json, run, up
+from lab.api.starting import make_plan, plan_json, run, up
+from lab.api.status import list_labs, status
+from lab.api.stopping import down, down_all, down_matching, is_pattern
+from lab.api.terminal import console
 from lab.api.traces import (
     trace_diff,
     trace_export,
@@ -29,15 +32,18 @@ from lab.api.traces import (
     trace_stats,
     trace_timeline,
 )
-from lab.api.using import console, execute, inject, list_labs, logs, status, tails
+from lab.api.using import execute, inject, logs, tails
+from lab.scenario import SILENCE
 from lab.slots import Room
 from lab.util.resources import as_called
 
 __all__ = [
+    "SILENCE",
     "Answer", "Compared", "Comparison", "Console", "Context", "Dom0", "Limit", "Locked", "Repeated",
     "Room", "Run", "RunningLab", "Seen", "Status", "Traces", "Up", "as_called", "check_lock",
     "ci_annotations", "ci_summary", "clean", "compare", "compare_with_published", "console",
-    "doctor", "down", "down_all", "execute", "guest_build", "image_build", "image_list", "inject",
+    "doctor", "down", "down_all", "down_matching", "execute", "guest_build", "image_build",
+    "image_list", "inject", "is_pattern",
     "lab", "limit", "list_labs", "logs", "make_plan", "new", "plan_json", "publish", "repeat",
     "run", "start_lab", "status", "tails", "template_clean", "template_list", "toolchain_build",
     "trace_diff", "trace_export", "trace_report", "trace_stats", "trace_timeline", "up",

@@ -80,7 +80,20 @@ class Up:
 
 @dataclass(frozen=True)
 class Status:
-    """A lab and what it does now. ``uptime`` is seconds; ``problem``: why dom0 does not tell."""
+    """A lab and what it does now.
+
+    Attributes:
+        state: how far it has come; ``guests`` is the last one: it is up.
+        uptime: seconds.
+        guests: those of labs.yaml; which ones there are now, ``domains`` say.
+        problem: why dom0 does not tell, or why the lab cannot be started.
+        running: whether it is up.
+        preparing: which command prepares it, for how long, and what it is at.
+        elsewhere: whether it belongs to another session of this user; it is not asked then.
+        where: of another session, its folder of live labs; of another labs.yaml, that.
+        reach: what to type to reach one of another session or labs.yaml.
+        interrupted: the command that was at work on it, and was interrupted.
+    """
 
     name: str
     state: State
@@ -90,6 +103,12 @@ class Status:
     guests: list[str] = field(default_factory=list)
     description: str = ""
     problem: str = ""
+    running: bool = False
+    preparing: str = ""
+    elsewhere: bool = False
+    where: str = ""
+    reach: str = ""
+    interrupted: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,12 +179,6 @@ def clean(context: Context) -> None:
     """Clean up what dead commands and machines left behind."""
     for words in (*live.sweep(), *sweep_engines()):
         context.progress.say(words)
-
-
-def running(context: Context, name: str) -> Live:
-    """The lab, which must run."""
-    clean(context)
-    return live.running(context.lab_dir(name), name)
 
 
 def attached(found: Live) -> Session:

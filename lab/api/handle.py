@@ -19,6 +19,7 @@ from lab.machine.health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
 from lab.toolchain import adopt
+from lab.util import signals
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class RunningLab:
         self._found = found
         self._runner = runner
         self._stack: contextlib.ExitStack | None = None
-        self._watcher = Watcher(found.run, lambda: None)
+        self._watcher = Watcher(found.run, lambda: None, found.lab.tag)
         self._health = Health(found.run, may_crash)
         self._loss_told = False
         self.xen = Console(self, found, "xen")
@@ -184,7 +185,9 @@ class RunningLab:
             raise
         self._watcher.step = what
         try:
-            return self._runner.run(self._watcher.guarded(self._health.guarded(step, on)))
+            return signals.run_in(
+                self._runner, self._watcher.guarded(self._health.guarded(step, on))
+            )
         except LabError as error:
             self._loss_told |= not self.alive
             error.run = self.run_dir

@@ -9,7 +9,7 @@ from lab.errors import UsageError
 from lab.util.resources import resource
 
 #: What labs.yaml names: the applications, and what a hypervisor is built with.
-NAMED = ("images/freertos/apps", "images/hypervisor")
+NAMED = ("images/freertos/apps", "images/hypervisor", "images/linux")
 
 
 def new(folder: Path) -> Path:

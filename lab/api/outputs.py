@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from lab.api.context import Run
+from lab.rundir import RunDir
 from lab.scenario import github
+from lab.util.resources import as_called
 
 
 def ci_annotations(runs: Sequence[Run]) -> list[str]:
     """GitHub's annotations of what failed, each a line to print; files from the checkout on."""
-    base = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
-    return [line for run in runs for line in github.annotate(run.report, base)]
+    return [line for run in runs for line in github.annotate(run.report, _base())]
 
 
 def ci_summary(runs: Sequence[Run]) -> str:
     """Markdown for the page of a job."""
-    return github.summary([run.report for run in runs])
+    return github.summary([_ran(run) for run in runs])
+
+
+def _base() -> Path:
+    return Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+
+
+def _ran(run: Run) -> github.Ran:
+    """Where the run is, and the commands that repeat it, to be given where labs.yaml is."""
+    name, clock = run.report.lab, RunDir(run.run).manifest().get("clock")
+    labs = run.report.file.name if run.report.file else "labs.yaml"
+    common = ["lab.run", name] + (["--labs", labs] if labs != "labs.yaml" else [])
+    again = [("Repeat it", _command(*common, *(["--clock", str(clock)] if clock else [])))]
+    if run.digest:
+        words = "Repeat it and compare, with the run folder at hand"
+        again.append((words, _command(*common, "--verify", f"{name}/{run.run.name}")))
+    return github.Ran(run.report, os.path.relpath(run.run, _base()), run.digest, tuple(again))
+
+
+def _command(*words: str) -> str:
+    return as_called(f"./inv {shlex.join(words)}")

@@ -18,6 +18,7 @@ from lab.prepare import Prepared
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.slots import Room
+from lab.util import signals
 
 #: Seconds that a lab waits for room on this machine.
 WAIT = 600.0
@@ -95,9 +96,8 @@ def start_lab(
     with contextlib.ExitStack() as stack:
         if limit:
             room = Room(wanted.cpus, wanted.memory)
-            stack.enter_context(
-                slots.taken(room, limit.room, f"lab {name} ({owner})", limit.within)
-            )
+            what, waits = f"lab {name} ({owner})", _waits_for_room(context)
+            stack.enter_context(slots.taken(room, limit.room, what, limit.within, waits))
         own, lock = _claim(stack, context, name, owner, numbered=numbered)
         plan = make_plan(context, own, first=True)
         prepared = prepare(context, plan)
@@ -105,6 +105,16 @@ def start_lab(
         runner = _boot(stack, context, plan, prepared, lock, run, cold=cold)
         found = live.running(context.lab_dir(own), own)
         return RunningLab(context, found, runner, stack, scenario.tolerated(plan.lab))
+
+
+def _waits_for_room(context: Context) -> slots.Waits:
+    @contextlib.contextmanager
+    def stage(holders: str) -> Iterator[None]:
+        with context.progress.stage("waiting for room on this machine") as found:
+            found.note(f"taken by {holders}")
+            yield
+
+    return stage
 
 
 def _claim(
@@ -117,7 +127,9 @@ def _claim(
         if numbered and own in known:
             continue
         try:
-            lock = stack.enter_context(live.claimed(context.lab_dir(own), own, owner))
+            lock = stack.enter_context(
+                live.claimed(context.lab_dir(own), own, owner, context.progress)
+            )
         except BusyError:
             if not numbered:
                 raise
@@ -145,7 +157,7 @@ def _boot(
     stack.enter_context(lifecycle.starting(plan, prepared, folder, run, kept=False))
     runner = stack.enter_context(asyncio.Runner())
     try:
-        runner.run(boot())
+        signals.run_in(runner, boot())
     except LabError as error:
         error.run = run.path
         raise

@@ -102,6 +102,7 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
             f"{earlier} is not a run with a digest",
             hint="name a run under the virtual clock: its folder, its id, latest, or NAME/latest",
         )
+    digest.parts(before)  # known before a lab runs: whether all of it can be read
     again = run(context, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)
     apart = fingerprint.difference(_fingerprint(manifest), _fingerprint(after.manifest()))

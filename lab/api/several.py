@@ -17,6 +17,7 @@ from lab.machine.template import Template
 from lab.model import Plan
 from lab.prepare import Prepared
 from lab.progress import Progress, Stage
+from lab.util import signals
 from lab.util.deadline import Deadline
 
 #: So many labs at once are surely a slip of the finger.
@@ -51,7 +52,7 @@ def up_several(context: Context, name: str, count: int, *, cold: bool = False) -
             stored = _stored(plans[0], prepared, context.progress) if plans else None
         rest = _together(context, plans, prepared, stored, stack, cold=cold)
         with context.progress.stage("labs") as stage:
-            return first + asyncio.run(_all(rest, stage))
+            return first + signals.run(_all(rest, stage))
 
 
 def template_list() -> list[dict[str, Any]]:
@@ -96,7 +97,7 @@ def _together(
     waiting = []
     for plan in plans:
         lab = context.lab_dir(plan.lab.name)
-        lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up"))
+        lock = stack.enter_context(live.claimed(lab, plan.lab.name, "lab.up", context.progress))
         run = rundir.new_run(context.runs, plan.lab.name)
         stack.enter_context(lifecycle.starting(plan, prepared, lab, run, kept=True))
         clock = Deadline(0)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
 from dataclasses import replace
 from pathlib import Path
 
-from lab import acting, config, digest, lifecycle, live, rundir, scenario, virtual
+from lab import acting, config, digest, guests, lifecycle, live, rundir, scenario, virtual
 from lab import plan as planning
 from lab.api import drifted
-from lab.api.context import Context, Run, Status, Up, clean
+from lab.api.context import Context, Run, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import quota
+from lab.machine import ends, pulse, quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
-from lab.model import Clock, Layer, Plan, State
+from lab.model import Act, Clock, Lab, Layer, Plan
 from lab.prepare import Prepared
-from lab.rundir import LabDir, RunDir
+from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.session import Session
-from lab.util import files
+from lab.util import files, reading, signals
 from lab.util.deadline import Deadline
 
 
@@ -39,11 +37,11 @@ def up(context: Context, name: str, *, cold: bool = False) -> Up:
     clean(context)
     plan = make_plan(context, name, first=True)  # labs.yaml's clock is that of its runs
     lab = context.lab_dir(name)
-    with live.claimed(lab, name, "lab.up") as lock:
+    with live.claimed(lab, name, "lab.up", context.progress) as lock:
         prepared = prepare(context, plan)
         run = rundir.new_run(context.runs, name)
         with lifecycle.starting(plan, prepared, lab, run, kept=True):
-            return asyncio.run(boot_up(context, plan, prepared, lock, run, clock, cold=cold))
+            return signals.run(boot_up(context, plan, prepared, lock, run, clock, cold=cold))
 
 
 def run(
@@ -69,14 +67,14 @@ def run(
     if junit:
         _make_way(junit)
     lab = context.lab_dir(name)
-    with live.claimed(lab, name, "lab.run") as lock:
+    with live.claimed(lab, name, "lab.run", context.progress) as lock:
         folder = rundir.new_run(context.runs, name)
         marks: dict[str, float] = {}
         try:
             prepared = prepare(context, plan)
             with lifecycle.starting(plan, prepared, lab, folder, kept=False):
                 scenario_ = _run(context, plan, prepared, lock, folder, marks, cold=cold)
-                report = asyncio.run(scenario_)
+                report = signals.run(scenario_)
         except LabError as error:
             if error.layer is None:
                 if not folder.manifest():
@@ -90,31 +88,15 @@ def run(
     return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
 
 
-def down(context: Context, name: str) -> Status | None:
-    """Stop a lab; ``None`` if it does not run. Its run folder stays.
-
-    A command that is still starting or running it is interrupted first.
-    """
-    lab = context.lab_dir(name)
-    stopped = _down(lab, name)
-    clean(context)
-    if stopped is None and rundir.latest_run(context.runs, name) is None:
-        config.find_lab(context.labs(), name)
-    return stopped
-
-
-def down_all() -> list[Status]:
-    """Stop every lab of this user, and remove what dead commands left."""
-    found = [_down(lab, lab.id) for lab in rundir.all_lab_dirs()]
-    clean(Context())
-    return sorted((one for one in found if one), key=lambda one: (len(one.name), one.name))
-
-
 def make_plan(
     context: Context, name: str, clock: Clock = Clock.HOST, *, first: bool = False
 ) -> Plan:
-    """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says."""
-    lab = config.find_lab(context.labs(), name)
+    """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says.
+
+    Raises:
+        UsageError: there is no such lab. ConfigError: a file of its guests is not what it must be.
+    """
+    lab = config.find_startable(context.labs(), name)
     return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
 
 
@@ -128,9 +110,10 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     workshop = context.workshop()
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
-    guests = workshop.guests([guest.spec for guest in plan.all_guests])
-    drifted.tell(context, workshop, drifted.names(context, plan, images, guests))
-    return Prepared(toolchain, images, guests, workshop.supplies.state)
+    built = workshop.guests([guest.spec for guest in plan.all_guests])
+    guests.check_room(plan.lab, built)
+    drifted.tell(context, workshop, drifted.names(context, plan, images, built))
+    return Prepared(toolchain, images, built, workshop.supplies.state)
 
 
 async def boot_up(
@@ -181,7 +164,10 @@ async def _run(
             await lifecycle.boot(session, plan, prepared, lock, context.progress, cold=cold)
             with context.progress.stage("scenario"):
                 report = await _watched(session, plan, prepared, context.file.name)
+            report = replace(report, notes=_ends(run, plan.lab))
             if report.verdict.layer is Layer.GUEST:
+                if still := pulse.why_stopped(lab.tag):  # no guest could have done it
+                    raise still
                 with contextlib.suppress(LabError):  # the verdict says more than that
                     report = scenario.with_domains(report, await session.domains())
             await lifecycle.collect(session, plan.lab, context.progress)
@@ -190,6 +176,14 @@ async def _run(
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
                 digest.write_scenario(run, session.moments)
+
+
+def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
+    """How guests ended, in words; not of those that a step may have created anew."""
+    anew = {step.on for one in lab.steps for step in (one, *one.members)
+            if step.do in (Act.INJECT, Act.RESTART)}  # fmt: skip
+    began = ends.began(run)
+    return {name: end.words(began) for name, end in ends.of(run).items() if name not in anew}
 
 
 async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) -> Report:
@@ -227,6 +221,8 @@ def _make_way(file: Path) -> None:
         UsageError: it cannot.
     """
     try:
+        if what := file.exists() and reading.kind(file.stat().st_mode):
+            raise reading.Unfit(file, f"{what}, not a file")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
         file.touch()
@@ -259,17 +255,3 @@ def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
     if (run.path / digest.SCENARIO).exists():
         over = digest.parts(run)
         run.update_manifest(digest=digest.of(over), digest_over=over)
-
-
-def _down(lab: LabDir, name: str) -> Status | None:
-    found = live.find(lab)
-    interrupted = live.interrupt(lab)
-    if found is None and not interrupted:
-        return None
-    if found is not None and found.running and not interrupted:
-        lifecycle.collect_late(found)
-    lifecycle.stop(lab, rundir.FINISHED)
-    if found is None:
-        return Status(name, State.OFF)
-    uptime = max(0.0, time.time() - float(found.run.manifest().get("started") or time.time()))
-    return Status(found.name, State.OFF, uptime, found.run.path)

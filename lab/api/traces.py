@@ -14,6 +14,7 @@ from lab.api.context import Context
 from lab.errors import LabError, UsageError
 from lab.machine.merge import Zeros, find_zeros, merge
 from lab.rundir import RunDir
+from lab.util import files as plain
 
 if TYPE_CHECKING:
     from lab.trace.timeline import Line, Timeline
@@ -118,5 +119,10 @@ def _writer(to: str) -> Any:
 
 
 def _writable(path: Path) -> None:
-    if path.is_dir() or not path.parent.is_dir():
+    try:
+        plain.writable(path)
+        fits = path.parent.is_dir()
+    except OSError:
+        fits = False
+    if not fits:
         raise LabError(f"{path} is no file that can be written", hint="choose another: --out FILE")

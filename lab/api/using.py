@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lab import config, lifecycle, live, rundir
+from lab import config, guests, lifecycle, live, rundir
 from lab import plan as planning
-from lab.api.context import Context, Status, Up, attached, clean, running
+from lab.api.context import Context, Up, attached, clean
+from lab.api.elsewhere import running
 from lab.dom0.agent import Result
-from lab.errors import LabError, UsageError
-from lab.live import Live
-from lab.machine import interactive, quota
+from lab.errors import UsageError
+from lab.machine import pulse, quota
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
-from lab.model import Domain, GuestImage, GuestSpec, Lab, State
+from lab.model import GuestImage, GuestSpec
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.toolchain import adopt
+from lab.util import signals
 from lab.util.deadline import Deadline
-
-
-def status(context: Context, name: str | None = None) -> list[Status]:
-    """The lab ``name``, or all labs of this user that run.
-
-    Of all labs, one whose dom0 does not answer has a ``problem``; the others are not concerned.
-
-    Raises:
-        LabError: dom0 of the lab ``name`` does not answer.
-    """
-    clean(context)
-    if name is None:
-        found = [live.find(lab) for lab in rundir.all_lab_dirs()]
-        return [_any_status(one) for one in found if one]
-    one = live.find(context.lab_dir(name))
-    if one:
-        return [_status(one)]
-    last = rundir.latest_run(context.runs, name)
-    if last is None:
-        config.find_lab(context.labs(), name)
-    return [Status(name, State.OFF, run=last.path if last else None)]
-
-
-def list_labs(context: Context) -> list[Status]:
-    """The labs of labs.yaml, with their state."""
-    clean(context)
-    return [_listed(context, lab) for lab in context.labs().labs.values()]
 
 
 def execute(context: Context, name: str, line: str, within: float = 60.0) -> Result:
@@ -65,7 +37,7 @@ def execute(context: Context, name: str, line: str, within: float = 60.0) -> Res
         async with attached(found) as session:
             return await session.execute(argv, within)
 
-    return asyncio.run(go())
+    return signals.run(go())
 
 
 def inject(context: Context, name: str, guest: str) -> Up:
@@ -75,6 +47,8 @@ def inject(context: Context, name: str, guest: str) -> Up:
     spec = config.find_guest(context.labs(), guest, into=name)
     workshop = context.workshop(found.door)
     image = workshop.guests([spec])[guest]
+    if lab := context.labs().labs.get(name):
+        guests.check_room(lab, {guest: image})
     lifecycle.keep_elf(found.run, image)
 
     async def go() -> Up:
@@ -85,7 +59,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
             domains = await session.domains()
             return Up(name, found.run.path, domains, lines, session.marks, clock.elapsed())
 
-    return asyncio.run(go())
+    return signals.run(go())
 
 
 async def create(
@@ -116,6 +90,8 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
             raise UsageError(f"run {folder.path} has no console {on}", hint=f"there are: {known}")
         found = {on: found[on]}
     if following:
+        if why := pulse.why_stopped(context.lab_dir(name).tag):
+            context.progress.say(f"{why.message}; {why.hint}")
         lab = live.find(context.lab_dir(name))
         return follow(found, adopt(lab.record) if lab and lab.record else None)
     return lines_of(found[on]) if on else merged(found, folder.times_file)
@@ -124,48 +100,6 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
 def tails(run: Path, lines: int = 25) -> dict[str, str]:
     """The last lines of every console of a run folder, escaped, by the console's name."""
     return {name: tail(log, lines) for name, log in RunDir(run).consoles().items()}
-
-
-def console(context: Context, name: str, on: str | None) -> None:
-    """A person's terminal on a console, until they leave."""
-    found = running(context, name)
-    known = list(found.run.consoles())
-    chosen = on or next((one for one in known if one not in ("xen", "dom0")), "dom0")
-    if chosen not in known:
-        raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
-    if found.record is None:
-        raise UsageError(f"nothing is recorded of the machine of lab {name}")
-    log = found.run.console(chosen)
-    interactive.attach(chosen, found.lab.path, log, adopt(found.record))
-
-
-def _status(found: Live) -> Status:
-    uptime = max(0.0, time.time() - float(found.run.manifest().get("started") or time.time()))
-
-    async def domains() -> list[Domain]:
-        async with attached(found) as session:
-            return await session.domains()
-
-    seen = asyncio.run(domains()) if found.running else []
-    return Status(found.name, found.state, uptime, found.run.path, seen)
-
-
-def _any_status(found: Live) -> Status:
-    try:
-        return _status(found)
-    except LabError as error:
-        return Status(found.name, found.state, run=found.run.path, problem=error.message)
-
-
-def _listed(context: Context, lab: Lab) -> Status:
-    found = live.find(context.lab_dir(lab.name))
-    return Status(
-        lab.name,
-        found.state if found else State.OFF,
-        run=found.run.path if found else None,
-        guests=[guest.name for guest in lab.guests],
-        description=lab.description,
-    )
 
 
 def _run_of(context: Context, name: str) -> RunDir:

@@ -1,1 +1,1 @@
-"""Measurements: how long things take here, as ratios to a baseline of the same session."""
+"""Measurements: how long things take here, as ratios to a baseline measured in the same session."""

@@ -1,9 +1,9 @@
-"""The naive boot, to compare with: what a wiki page would tell one to type.
+"""The naive boot, to compare with: what a wiki page would tell you to type.
 
-Debian's Xen, Debian's compressed kernel, QEMU's own device tree through its guest-loader
-(docs/system/guest-loader.rst of QEMU), 512 MB for dom0, one console for both; only the
-initramfs is ours, so that the same agent answers. ``highmem=off``, because dom0 hangs in its
-PCI probe without it.
+It takes Debian's Xen, Debian's compressed kernel, QEMU's own device tree through its guest-loader
+(docs/system/guest-loader.rst of QEMU), 512 MB for dom0, and one console for both. Only the
+initramfs is ours, so that the same agent answers. Without ``highmem=off`` dom0 would hang in its
+PCI probe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.dom0 import agent
+from lab.dom0 import connection
 from lab.model import (
     AGENT_PORT,
     INITRAMFS_ADDRESS,
@@ -30,7 +30,7 @@ from lab.rundir import runtime_root
 from lab.util import waiting
 from lab.util.deadline import Deadline
 
-#: Seconds after which even the slowest machine has given up.
+#: Seconds that the boot may take on the slowest machine.
 LIMIT = 300.0
 MEMORY = "1024M"
 XEN_ARGS = "console=dtuart dtuart=/pl011@9000000 dom0_mem=512M"
@@ -78,7 +78,7 @@ def boot(toolchain: Toolchain, hypervisor: Image, kernel: Image, initramfs: Imag
 async def _answers(socket: Path) -> None:
     async with asyncio.timeout(LIMIT):
         await waiting.appears(socket)
-        async with agent.connected(socket, LIMIT):
+        async with connection.connected(socket, LIMIT):
             return
 
 

@@ -1,4 +1,4 @@
-"""Many labs at once, and many runs: what takes minutes, for ``bench --full``."""
+"""Many labs at once, and many runs. This takes minutes: ``bench --full`` does it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.bench import instant
 from lab.bench.figure import Figure
 from lab.util.deadline import Deadline
 
-#: So many labs on one machine; each holds some 35 MB of its own.
+#: How many labs run on one machine. Each has some 35 MB of its own.
 CROWD = 64
 #: How often each lab that ships is run.
 RUNS = 10
@@ -18,7 +18,7 @@ RUNS = 10
 def labs(
     context: Context, name: str, say: Callable[[str], None], count: int = CROWD
 ) -> list[Figure]:
-    """Start many labs alike; each must answer, and each must be there afterwards.
+    """Start many labs of one kind. Each must answer, and must still run afterwards.
 
     Raises:
         LabError: one of them did not come up.
@@ -44,7 +44,7 @@ def labs(
 def runs(
     context: Context, say: Callable[[str], None], names: Sequence[str] = (), times: int = RUNS
 ) -> list[Figure]:
-    """Run each lab of labs.yaml several times under the virtual clock: one digest each.
+    """Run each lab of labs.yaml several times under the virtual clock. Its runs must be the same.
 
     Raises:
         LabError: a lab cannot be run at all.

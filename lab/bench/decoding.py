@@ -1,11 +1,11 @@
-"""How fast traces of Xen are decoded, against ``xenalyze --summary`` on the same file.
+"""How fast traces of Xen are decoded, compared with ``xenalyze --summary`` on the same file.
 
-The file is a real trace, repeated with its times moved on. Between two copies stands a record
-that says that records were lost, on every PCPU, as Xen itself writes it: the end of one copy
-and the beginning of the next do not fit together, and both readers must know.
+The file is a real trace, repeated with later times. The end of one copy and the beginning of the
+next do not fit together, and both readers must know that. So between two copies there is, for
+every PCPU, a record that says that records were lost, as Xen itself writes it.
 
-As a program (``python -m lab.bench.decoding FILE``) it decodes a file and prints seconds, events
-and the process's largest memory as JSON: a measurement has a process of its own.
+As a program (``python -m lab.bench.decoding FILE``) this module decodes a file and prints seconds,
+events and the process's largest memory as JSON. So each measurement has a process of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lab.util.resources import resource
 
 SIZE = 100_000_000
 FREQUENCY = 62_500_000
-#: What is allowed, in multiples of xenalyze's time, and in bytes.
+#: The limits: a multiple of xenalyze's time, and bytes.
 RATIO, MEMORY = 1.5, 500e6
 _LOST = 0xC001F001
 _CPU_CHANGE = 0x2001F003
@@ -38,7 +38,7 @@ _IDLE = 0x7FFF
 
 @dataclass(frozen=True)
 class Decoding:
-    """Medians: seconds of decoding, of its whole process, and of xenalyze's; peak memory."""
+    """Medians: seconds of decoding, of its whole process, and of xenalyze; peak memory (bytes)."""
 
     seconds: float
     whole: float
@@ -48,7 +48,7 @@ class Decoding:
 
 
 def measure(toolchain: Toolchain, rounds: int, say: Callable[[str], None]) -> Decoding:
-    """Decode a large file as often as ``rounds`` says, in turn with xenalyze.
+    """Decode a large file ``rounds`` times, in turn with xenalyze.
 
     Raises:
         LabError: xenalyze cannot be had.
@@ -75,7 +75,7 @@ def measure(toolchain: Toolchain, rounds: int, say: Callable[[str], None]) -> De
 
 
 def enlarge(sample: Path, path: Path, size: int) -> None:
-    """Write copies of a trace, one after the other in time, until ``size`` bytes are reached."""
+    """Write copies of a trace, each later than the one before, until there are ``size`` bytes."""
     import numpy as np
 
     from lab.trace.words import Finder
@@ -99,7 +99,7 @@ def enlarge(sample: Path, path: Path, size: int) -> None:
 
 
 def _seam(pcpu: int, since: int, until: int) -> bytes:
-    """A window with one TRC_LOST_RECORDS: count, domain and vCPU, the first one's time."""
+    """A window with one TRC_LOST_RECORDS: count, domain and vCPU, time of the first lost record."""
     who = _IDLE | pcpu << 16
     low, high = until & 0xFFFFFFFF, until >> 32
     record = [_LOST, low, high, 1, who, since & 0xFFFFFFFF, since >> 32]
@@ -108,7 +108,7 @@ def _seam(pcpu: int, since: int, until: int) -> bytes:
 
 
 def decode(path: Path) -> dict[str, float]:
-    """Decode and merge a file: seconds, events, and the most memory that was held (bytes)."""
+    """Decode and merge a file. Returns seconds, events, and the largest memory (bytes)."""
     from lab.trace import xentrace
 
     clock = Deadline(0)

@@ -13,13 +13,15 @@ from lab.errors import LabError
 from lab.util import process
 from lab.util.deadline import Deadline
 
-#: Seconds in which the slowest of these commands has ended.
+#: Seconds that the slowest of these commands may take.
 LONGEST = 600.0
+#: Seconds that a command has to stop its lab when the bench is interrupted.
+GRACE = 5.0
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row: a value with its unit, and what it is to reach, if anything."""
+    """One row: a value with its unit, and its target, if it has one."""
 
     name: str
     value: float
@@ -29,23 +31,23 @@ class Figure:
 
 
 def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
-    """A figure that is to stay below a limit."""
+    """A figure that must stay below a limit."""
     return Figure(name, value, unit, f"< {limit:g}", value < limit)
 
 
 def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
-    """A figure that is to reach a value."""
+    """A figure that must reach a value."""
     return Figure(name, value, unit, f"≥ {limit:g}", value >= limit)
 
 
 def said(context: Context, *words: str) -> Any:
-    """Run one of our commands as a user does; its JSON.
+    """Run one of our commands as a user does. Returns its JSON.
 
     Raises:
         LabError: it failed.
     """
     argv = [sys.executable, "-m", "lab", *words, "--labs", str(context.file), "--json"]
-    done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
+    done = process.run(argv, env=dict(os.environ), timeout=LONGEST, grace=GRACE)
     if done.returncode:
         raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))
     return json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Measures restored labs and runs under the virtual clock, beside what they are compared with."""
+"""Measures restored labs and runs under the virtual clock, each in turn with its baseline."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from lab.rundir import all_lab_dirs, runtime_root
 from lab.util import process, waiting
 from lab.util.deadline import Deadline
 
-#: A lab without guests: dom0 alone, and nothing else in the way of its agent.
+#: A lab without guests, so that nothing delays the answer of dom0's agent.
 BARE_NAME = "bare"
 BARE = "labs:\n  bare: {hypervisor: stock}\nhypervisors:\n  stock: {from: package}\nguests: {}\n"
-#: So many labs are started at once.
+#: How many labs are started at once.
 MANY = 16
-#: The lab that is run on both clocks.
+#: The lab that runs on both clocks.
 RUN = "selftest"
 
 
 def stop(context: Context, name: str, count: int) -> None:
-    """End the labs ``name-1`` to ``name-count``, and no other."""
+    """Stop the labs ``name-1`` to ``name-count``, and no other."""
     for number in range(1, count + 1):
         down(context, f"{name}-{number}")
 
 
 @contextlib.contextmanager
 def bare(door: str | None) -> Iterator[Context]:
-    """A place with the lab ``bare``."""
+    """A folder whose labs.yaml has the lab ``bare``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labs.yaml"
         file.write_text(BARE)
@@ -46,11 +46,12 @@ def bare(door: str | None) -> Iterator[Context]:
 def restored(
     context: Context, toolchain: Toolchain, rounds: int, say: Callable[[str], None]
 ) -> list[Figure]:
-    """Labs without guests, one and many; ``context`` is of :func:`bare`.
+    """Labs without guests, one and many. ``context`` comes from :func:`bare`.
 
-    A lab's time begins when its QEMU is started, as that of the bare QEMU does. One lab and many
-    at once are compared from the command on, as a user waits for them. From the first QEMU on
-    the ratio cannot be less than that of labs to CPUs: until its dom0 answers, a lab computes.
+    The time of a lab, and of the bare QEMU, begins when QEMU is started. To compare one lab with
+    many at once, the time begins with the command, as it does for a user. Counted from the first
+    QEMU, the ratio cannot be below that of labs to CPUs, because a lab computes until its dom0
+    answers.
 
     Raises:
         LabError: a lab did not come up.
@@ -93,7 +94,7 @@ def _answers_of(context: Context, *words: str) -> tuple[float, float]:
 
 
 def until_all_answer(runs: list[Path], began: float) -> tuple[float, float]:
-    """Seconds until the last dom0 answers: since ``began``, and since a QEMU was started first."""
+    """Seconds until the last dom0 answers: since ``began``, and since the first QEMU started."""
     starts, answers = [], []
     for run in runs:
         for line in (run / "events.jsonl").read_text().splitlines():
@@ -106,7 +107,7 @@ def until_all_answer(runs: list[Path], began: float) -> tuple[float, float]:
 
 
 def guests(context: Context, naive: float, rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """Labs with a guest. ``naive``: seconds of the naive boot until dom0 answers."""
+    """Labs with a guest. ``naive``: seconds that the naive boot takes until dom0 answers."""
     say("restored labs with guests")
     said(context, "lab.up", "hello")
     said(context, "lab.down", "hello")
@@ -124,12 +125,12 @@ def guests(context: Context, naive: float, rounds: int, say: Callable[[str], Non
 
 
 def clocks(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """The same lab's runs on both clocks, each out of its template."""
+    """Runs of one lab on both clocks, each restored from its template."""
     say("runs on both clocks")
     walls: dict[str, list[float]] = {"virtual": [], "host": []}
     digests = set()
     for clock in walls:
-        said(context, "lab.run", RUN, "--clock", clock)  # now its template is there
+        said(context, "lab.run", RUN, "--clock", clock)  # makes its template
     for _ in range(rounds):
         for clock, seconds in walls.items():
             started = Deadline(0)
@@ -167,7 +168,7 @@ async def _answers(socket: Path, clock: Deadline) -> float:
 
 
 def _memory() -> list[float]:
-    """The proportional set size of each of our machines, in bytes (proc_pid_smaps(5))."""
+    """The proportional set size of each of these machines, in bytes (proc_pid_smaps(5))."""
     sizes = []
     ours = {f"guest={lab.tag},debug-threads=on".encode() for lab in all_lab_dirs()}
     for pid, argv in process.running():

@@ -1,4 +1,4 @@
-"""What ``./inv bench`` measures, each figure several times in turn with the baseline."""
+"""What ``./inv bench`` measures. Each figure is taken several times, in turn with the baseline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.util.terminal import quote
 
 #: The lab that is measured.
 LAB = "hello"
-#: Its stages, and the marks between which each lies.
+#: Its stages, and the marks at which each begins and ends.
 STAGES = (
     ("machine start", None, "qmp"),
     ("Xen", "qmp", "xen"),
@@ -33,7 +33,7 @@ STAGES = (
 
 @dataclass
 class Session:
-    """What is measured, and the naive boot's times, which much is compared with."""
+    """The labs that are measured, and the times of the naive boot, the baseline of many figures."""
 
     context: Context
     workshop: Workshop
@@ -42,7 +42,7 @@ class Session:
     naive: list[float] = field(default_factory=list)
 
     def boot_naively(self) -> float:
-        """Boot the naive way once more; its seconds."""
+        """Boot the naive way once more. Returns its seconds."""
         images = self.workshop.platform(make_plan(self.context, LAB))
         stock = dom0.packaged_kernel(self.workshop.store, self.workshop.packages())
         toolchain = self.workshop.toolchain
@@ -65,9 +65,10 @@ def measure(
     full: bool = False,
     only: Sequence[str] = (),
 ) -> list[Figure]:
-    """The figures of all parts, or ``only`` of these. ``rounds``: so often each; medians count.
+    """The figures of all parts, or of those in ``only``.
 
-    ``full``: the parts too that take many minutes.
+    Each is measured ``rounds`` times, and the median counts. ``full`` adds the parts that take
+    many minutes.
 
     Raises:
         UsageError: there is no such part.
@@ -131,7 +132,7 @@ def _digests(session: Session) -> list[Figure]:
     return crowd.runs(session.context, session.say)
 
 
-#: What is measured, by name, in this order; and what takes many minutes.
+#: The parts by name, in this order; then those that take many minutes.
 PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
     "restored": _restored,
@@ -153,9 +154,9 @@ def _figures(
     median = statistics.median
     stages = [Figure(name, median(_between(up, a, b) for up in ups), "s") for name, a, b in STAGES]
     ready = [up["phases"]["dom0"] for up in ups]
-    # Each boot with the one before it: how fast the host is changes from minute to minute.
+    # Each boot is compared with the one before it: the host's speed changes from minute to minute.
     sooner = median(slow / quick for slow, quick in zip(naive, ready, strict=True))
-    # Until xl has listed the domains, the machine works; the rest of the time is ours.
+    # Until xl has listed the domains the machine works. The rest of the time is our own share.
     own = median(up["wall"] - up["phases"]["listed"] for up in ups)
     inject = median(each["wall"] for each in injects)
     size = images.initramfs.size / 1e6

@@ -1,8 +1,7 @@
-"""Labs started, used, faulted and stopped, again and again: nothing may grow.
+"""Starts, uses, breaks and stops labs again and again, and checks that nothing grows.
 
-After every lab the process that did it is looked at: open file descriptors, memory, bytes on
-the disks, processes. What is still there after the first few labs is what is needed; whatever
-grows after that is lost.
+After every lab it counts open file descriptors and memory of this process, bytes on the disks,
+and processes. What the first few labs leave is needed. Growth after that is a leak.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from lab.util.deadline import Deadline
 
 #: The lab that is used, and its guest.
 LAB = GUEST = "hello"
-#: So many labs are not counted: they fill caches.
+#: The first labs are not counted: they fill caches.
 WARM_UP = 4
-#: What may come and go: bytes of memory in parts of the whole, descriptors, bytes on disks.
+#: Growth that is allowed: of memory (a share of all), of descriptors, of bytes on disks.
 MEMORY, DESCRIPTORS, DISK = 0.10, 2, 2 << 20
 
 
@@ -42,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Soaked:
-    """What came of it. ``grew``: what did, in words; ``failed``: labs that did not do as told."""
+    """The result. ``grew``: what grew, in words. ``failed``: labs that went wrong, in words."""
 
     labs: int
     seconds: float
@@ -61,10 +60,10 @@ class Soaked:
 
 
 def soak(context: Context, labs: int, hours: float, say: Callable[[str], None]) -> Soaked:
-    """So many labs, or as many as fit into so many hours; each in another way.
+    """Use ``labs`` labs, or more until ``hours`` have passed, in several ways in turn.
 
     Raises:
-        LabError: the lab that is used runs already, or cannot be made at all.
+        LabError: the lab runs already, or cannot be started at all.
     """
     clock = Deadline(hours * 3600)
     samples: list[Sample] = []
@@ -77,7 +76,7 @@ def soak(context: Context, labs: int, hours: float, say: Callable[[str], None]) 
         except (LabError, AssertionError) as error:
             failed.append(f"lab {number}, {way.__name__}: {error}")
             down(context, LAB)
-        for run_ in _runs(context) - kept:  # the user's own stay
+        for run_ in _runs(context) - kept:  # the user's own templates stay
             shutil.rmtree(run_)
         number += 1
         if number >= WARM_UP:
@@ -89,10 +88,10 @@ def soak(context: Context, labs: int, hours: float, say: Callable[[str], None]) 
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """What is more at the end than it was, in words: the last third beside the one before.
+    """What grew, in words: compares the last third of the samples with the second.
 
-    In the first third whatever is needed once is loaded. The least of each third is compared:
-    what comes and goes does not count.
+    The first third loads everything that is needed once. The minimum of each third is compared,
+    so that what comes and goes does not count.
     """
     if len(samples) < 3:
         return []
@@ -113,7 +112,7 @@ def grown(samples: Sequence[Sample]) -> list[str]:
 
 
 def sample() -> Sample:
-    """What there is now."""
+    """A sample of this moment."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     mark = f"{rundir.runtime_root()}/".encode()
     ours = [pid for pid, words in process.running() if any(mark in word for word in words)]
@@ -126,7 +125,7 @@ def sample() -> Sample:
 
 
 def _occupied(root: Path) -> int:
-    """Bytes on the disk; the toolchain, which does not change, is left out."""
+    """Bytes on the disk, without the toolchain, which does not change."""
     total = 0
     for folder, below, names in os.walk(root):
         below[:] = [name for name in below if name != "toolchain"]
@@ -148,7 +147,7 @@ def _runs(context: Context) -> set[Path]:
 
 
 def used(context: Context) -> None:
-    """Booted, asked, injected into, stopped."""
+    """Boot it, run a command in dom0, inject a guest, stop it."""
     up(context, LAB, cold=True)
     assert b"Domain-0" in execute(context, LAB, "xl list").stdout
     inject(context, LAB, GUEST)
@@ -156,20 +155,20 @@ def used(context: Context) -> None:
 
 
 def restored(context: Context) -> None:
-    """Out of a template."""
+    """Restore it from a template."""
     up(context, LAB, cold=False)
     status(context, LAB)
     down(context, LAB)
 
 
 def judged(context: Context) -> None:
-    """With its scenario."""
+    """Play its scenario."""
     verdict = run(context, LAB, cold=False).report.verdict
     assert verdict.passed, verdict.reason
 
 
 def killed(context: Context) -> None:
-    """QEMU is killed while it runs; the next command cleans up."""
+    """Kill its QEMU; the next command cleans up."""
     up(context, LAB, cold=False)
     found = live.find(context.lab_dir(LAB))
     assert found is not None
@@ -179,7 +178,7 @@ def killed(context: Context) -> None:
 
 
 def refused(context: Context) -> None:
-    """Two errors: a second start, a program that dom0 lacks."""
+    """Make two errors: start it twice, run a program that dom0 lacks."""
     up(context, LAB, cold=False)
     for wrong in (lambda: up(context, LAB), lambda: execute(context, LAB, "nosuch")):
         try:

@@ -1,7 +1,7 @@
-"""What timing traces cost: a record in instructions, a run in wall time.
+"""What timing traces cost: instructions for a record, wall time for a run.
 
-The same guest is run with both traces and with none, on either clock. Neither lab has
-thresholds: reading a trace is no part of what it costs to take one.
+The same guest runs with both traces and with none, on either clock. Neither lab has thresholds,
+because the time to read a trace is not part of the cost of taking it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.errors import LabError
 from lab.model import Clock
 from lab.util.resources import resource
 
-#: The labs that are compared, as labs.yaml has them; ``{app}`` is the guests' source.
+#: The labs that are compared, as a labs.yaml. ``{app}`` is the guests' source.
 TRACED, UNTRACED = "traced", "untraced"
 LABS = """\
 hypervisors: {{stock: {{from: package}}}}
@@ -34,7 +34,7 @@ labs:
     guests: [untraced]
     expect: [{{on: untraced, line: "periodic: PASS", within: 60s}}]
 """
-#: The lab that counts, and how long an instruction takes under the virtual clock, in seconds.
+#: The lab that counts instructions; and the seconds that one takes under the virtual clock.
 COST, INSTRUCTION = "trace-cost", 2e-9
 _COUNTED = re.compile(r"(\d+) records took (\d+), as many empty rounds (\d+), of (\d+) Hz")
 
@@ -57,10 +57,10 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
 
 
 def ratio(context: Context, clock: Clock, rounds: int, say: Callable[[str], None]) -> float:
-    """How much longer ``lab.run`` takes with traces; the median of pairs, one after the other."""
+    """How much longer ``lab.run`` takes with traces: the median ratio of pairs of runs."""
     walls: dict[str, list[float]] = {TRACED: [], UNTRACED: []}
     for lab in walls:
-        command(context, "lab.run", lab, "--clock", clock)  # now its template is there
+        command(context, "lab.run", lab, "--clock", clock)  # makes its template
     for number in range(1, rounds + 1):
         for lab, found in walls.items():
             say(f"round {number} of {rounds}: lab.run {lab}, {clock} clock")
@@ -70,7 +70,7 @@ def ratio(context: Context, clock: Clock, rounds: int, say: Callable[[str], None
 
 
 def instructions(context: Context) -> float:
-    """Instructions of one record, the call included."""
+    """How many instructions one record takes, including the call."""
     said = command(context, "lab.run", COST)
     log = (Path(said["run"]) / "console" / f"{COST}.log").read_text(errors="replace")
     match = _COUNTED.search(log)

@@ -1,7 +1,7 @@
-"""Xen's own reader of its traces, to compare with: ``xenalyze`` of Debian's xen-utils-common.
+"""Xen's own reader of traces, to compare with: ``xenalyze`` from Debian's xen-utils-common.
 
-Nobody needs it to use the lab. It comes from ``$LAB_XENALYZE``, from PATH, or out of the
-package, which the lab's archive code fetches once and checks.
+The lab itself does not need it. It comes from ``$LAB_XENALYZE``, from PATH, or from the package,
+which the lab's archive code fetches once and checks.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from lab.model import Toolchain
 from lab.store import cache_root
 from lab.util import files, process
 
-#: Where the package is taken from, and what it is called there.
+#: Where the package comes from, and its name there.
 SUITE, ARCH, PACKAGE, PROGRAM = "bookworm", "amd64", "xen-utils-common", "/usr/bin/xenalyze"
 _SWITCH = re.compile(rb"sched_switch prev d(\d+)v\d+ next d(\d+)v\d+")
 
 
 def installed() -> Path | None:
-    """The one that is here already."""
+    """An xenalyze that this machine has already."""
     named = os.environ.get("LAB_XENALYZE") or shutil.which("xenalyze")
     return Path(named) if named else None
 
 
 def find(toolchain: Toolchain) -> Path:
-    """The one that is here, or else the package's.
+    """The xenalyze of this machine, or else the package's.
 
     Raises:
         LabError: the package cannot be had, or its program cannot run on this machine.
@@ -59,7 +59,7 @@ def summary(program: Path, trace: Path, frequency: int) -> float:
     """Seconds that ``xenalyze --summary`` takes for a file.
 
     Raises:
-        LabError: it did not get to its end.
+        LabError: it failed.
     """
     done = process.run([str(program), "--cpu-hz", str(frequency), "--summary", str(trace)])
     if done.returncode:
@@ -68,10 +68,10 @@ def summary(program: Path, trace: Path, frequency: int) -> float:
 
 
 def switches(program: Path, trace: Path, frequency: int) -> dict[int, int]:
-    """How often a vCPU of each domain was switched to, as xenalyze's dump has it.
+    """How often Xen switched to a vCPU of each domain, according to xenalyze's dump.
 
     Raises:
-        LabError: it did not get to its end.
+        LabError: it failed.
     """
     done = process.run([str(program), "--cpu-hz", str(frequency), "--dump-all", str(trace)])
     if done.returncode:

@@ -16,8 +16,8 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from lab.cli.task import About, LabTask
-from lab.errors import LabError
-from lab.util import ci, signals
+from lab.errors import LabError, UsageError
+from lab.util import ci, reading, signals
 from lab.util.resources import as_called
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
@@ -46,7 +46,10 @@ def command(
     def decorate(function: Callable[..., int | None]) -> LabTask:
         @functools.wraps(function)
         def body(_: object, **arguments: Any) -> None:
-            raise Exit(code=_guarded(function, arguments))
+            try:
+                raise Exit(code=_guarded(function, arguments))
+            finally:
+                signals.leaving()
 
         signature = inspect.signature(function)
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -66,11 +69,14 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
         return status
     except LabError as error:
         return fail(error, as_json=bool(arguments.get("json")))
-    except KeyboardInterrupt:
-        print("interrupted; what was started is stopped", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        how = interrupt.args[0] if interrupt.args else "interrupted"
+        print(f"{how}; what was started is stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return nobody_reads()
+    except reading.Unfit as error:
+        return fail(UsageError(str(error), hint=error.hint))
     except OSError as error:
         words = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         return fail(LabError(words, hint="make room or permissions, then try again"))

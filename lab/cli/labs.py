@@ -8,13 +8,13 @@ from pathlib import Path
 from lab import api
 from lab.cli.glue import command, print_json, say
 from lab.cli.show import (
-    short,
     show_compared,
-    show_domains,
     show_injected,
     show_several,
+    show_statuses,
+    show_stopped,
     show_up,
-    state_of,
+    state_word,
 )
 from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.progress import Progress
@@ -59,19 +59,26 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
 
 
 @command("lab.down", words=("name",), optional=("name",), example="lab.down hello",
-         name=LAB_OR_HELLO, labs=LABS, json=JSON, all="every lab of this user")  # fmt: skip
-def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, json: bool = False) -> None:
-    """Stop a lab. Its run folder stays."""
-    found = api.down_all() if all else [api.down(context_of(labs), name or DEFAULT)]
-    stopped = [one for one in found if one]
+         name=f"{LAB_OR_HELLO}; a pattern such as 'hello-*' stops all that match",
+         labs=LABS, json=JSON,
+         all="every lab of this labs.yaml in this session",
+         everywhere="every lab of yours, of other labs.yaml and other sessions too")  # fmt: skip
+def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: bool = False,
+             json: bool = False) -> None:  # fmt: skip
+    """Stop a lab, or a group of labs. Run folders stay."""
+    context = context_of(labs)
+    if all or everywhere:
+        stopped = api.down_all(context, everywhere=everywhere)
+    elif api.is_pattern(name):
+        stopped = api.down_matching(context, name)
+    else:
+        stopped = [one for one in [api.down(context, name or DEFAULT)] if one]
     if json:
         print_json(stopped)
         return
-    for one in stopped:
-        logs = f"; its logs: {short(one.run)}" if one.run else ""
-        say(f"stopped lab {one.name} (it was up for {one.uptime:.0f} s){logs}")
+    show_stopped(stopped)
     if not stopped:
-        say("no lab runs" if all else f"lab {name or DEFAULT} does not run")
+        say("no lab runs" if all or everywhere else f"lab {name or DEFAULT} does not run")
 
 
 @command("lab.status", words=("name",), optional=("name",), example="lab.status",
@@ -84,11 +91,7 @@ def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
         return
     if not found:
         say("no lab runs; start one: ./inv lab.up")
-    for one in found:
-        print(f"lab {one.name}: {state_of(one.state)}, up {one.uptime:.0f} s, run {one.run}")
-        if one.problem:
-            print(f"  {one.problem}")
-        show_domains(one.domains)
+    show_statuses(found)
 
 
 @command("lab.list", example="lab.list", labs=LABS, json=JSON)
@@ -99,7 +102,10 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
         print_json(found)
         return
     for one in found:
-        print(f"{one.name:16} {state_of(one.state):8} {', '.join(one.guests):24} {one.description}")
+        print(f"{one.name:16} {state_word(one):8} {', '.join(one.guests):24} {one.description}")
+    problems = dict.fromkeys(line for one in found for line in one.problem.splitlines())
+    if problems:
+        say("\n".join(["not to be started, for a file of their guests is wrong:", *problems]))
 
 
 @command("lab.logs", words=("name",), optional=("name",), example="lab.logs hello --on dom0",

@@ -11,12 +11,8 @@ from lab import api
 from lab.cli.glue import say
 from lab.model import Domain
 from lab.util import ci
+from lab.util.resources import as_called
 from lab.util.terminal import table
-
-
-def state_of(state: str) -> str:
-    """A lab's state in everyday words; programs read the state itself (--json)."""
-    return {"guests": "running", "off": "off"}.get(state, f"starting ({state})")
 
 
 def show_domains(domains: Sequence[Domain]) -> None:
@@ -27,6 +23,47 @@ def show_domains(domains: Sequence[Domain]) -> None:
             for one in domains
         ]
         print(table(rows, header=["Name", "ID", "Mem", "VCPUs", "State", "Time(s)"]), flush=True)
+    noted = [one for one in domains if one.note]
+    for one in noted:
+        print(f"guest {one.name} {one.note}", flush=True)
+    if any(not set(one.state) & {"s", "c"} for one in noted):
+        print(f"  {api.SILENCE}", flush=True)
+
+
+def state_word(one: api.Status) -> str:
+    """How far a lab is, in a word: ``running``, ``starting``, ``off``.
+
+    Programs read the state itself (``--json``).
+    """
+    return "running" if one.running else "starting" if one.preparing else str(one.state)
+
+
+def show_statuses(found: Sequence[api.Status]) -> None:
+    """What labs do now, on standard output."""
+    for one in found:
+        words = [f"lab {one.name}: {state_word(one)}"]
+        words += [f"for {one.uptime:.0f} s"] if one.running else []
+        words += [f"by {one.preparing}"] if one.preparing else []
+        print(as_called(" ".join(words) + (f"; run {short(one.run)}" if one.run else "")))
+        if one.elsewhere:
+            print(f"  in another session of yours, whose labs live in {one.where}")
+        elif one.where:
+            print(f"  of the labs.yaml in {one.where}")
+        if one.reach:
+            print(as_called(f"  to reach it: {one.reach}"))
+        if one.problem:
+            print(as_called(f"  {one.problem}"))
+        show_domains(one.domains)
+    sys.stdout.flush()
+
+
+def show_stopped(found: Sequence[api.Status]) -> None:
+    """The labs that were stopped, and whom that interrupted."""
+    for one in found:
+        if one.interrupted:
+            say(f"interrupted {one.interrupted}")
+        ran = f" (it was up for {one.uptime:.0f} s)" if one.uptime else ""
+        say(f"stopped lab {one.name}{ran}" + (f"; its logs: {short(one.run)}" if one.run else ""))
 
 
 def show_up(result: api.Up) -> None:
@@ -68,6 +105,8 @@ def show_run(result: api.Run) -> None:
     for step in result.report.steps:
         when = f" after {step.began + step.seconds:.1f} s" if step.outcome != "skipped" else ""
         print(ci.shown(f"  {step.name}: {step.outcome}{when}"))
+    for guest, note in result.report.notes.items():
+        print(ci.shown(f"  guest {guest} {note}"))
     for limit in result.report.thresholds:
         print(ci.shown(f"  threshold {limit.name}: {limit.outcome}"))
     verdict = result.report.verdict
@@ -77,6 +116,8 @@ def show_run(result: api.Run) -> None:
         print(ci.shown(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}"))
         for line in verdict.tail.splitlines():
             print(ci.shown(f"    {line}"))
+        if verdict.hint:
+            print(f"  what to do: {verdict.hint}")
     if result.digest:
         print(f"digest: {result.digest} (all times are virtual: they count instructions)")
     print(f"run: {short(result.run)}", flush=True)
@@ -99,7 +140,8 @@ def show_several(results: Sequence[api.Up]) -> None:
     """Several labs that came up."""
     for one in results:
         print(f"{one.name:16} up after {one.seconds:.2f} s  {short(one.run)}")
-    say("stop them all: ./inv lab.down --all")
+    group = results[0].name.rpartition("-")[0]
+    say(f"stop them all: ./inv lab.down '{group}-*'")
 
 
 def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:

@@ -10,6 +10,7 @@ from lab.config import remembered, sched
 from lab.config.units import nearest
 from lab.errors import ConfigError, UsageError
 from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
+from lab.util import places, reading
 from lab.util.terminal import escape, quote
 
 MAX_BYTES = 256 << 10
@@ -36,22 +37,26 @@ def load(path: Path) -> Labs:
 def _bytes(file: Path) -> bytes:
     name = escape(str(file))
     try:
-        if file.is_dir() or (file.exists() and not file.is_file()):
-            raise ConfigError(f"{name}: not a file")
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        return reading.data(file, MAX_BYTES)
     except FileNotFoundError:
         hint = (
             "go to the folder that holds it, name another (--labs FILE), "
             "or have one written, with the labs that ship: ./inv lab.new"
         )
-        raise ConfigError(f"{name}: no such file", hint=hint) from None
+        raise ConfigError(f"{name}: no such file{_looked(file)}", hint=hint) from None
+    except reading.Unfit as error:
+        raise ConfigError(f"{name}:1:1: {error.strerror}; is this a labs file?") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{name}: cannot be read: {why}") from error
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name}:1:1: more than {MAX_BYTES >> 10} KiB; is this a labs file?")
-    return raw
+
+
+def _looked(file: Path) -> str:
+    """Where a relative path was looked for, which the shell does not show."""
+    try:
+        return "" if file.is_absolute() else f" in {escape(str(Path.cwd()))}"
+    except OSError:  # somebody removed it
+        return ""
 
 
 #: What makes a name that of one of several labs alike.
@@ -72,17 +77,33 @@ def find_lab(labs: Labs, name: str) -> Lab:
     return labs.labs[name]
 
 
+def find_startable(labs: Labs, name: str) -> Lab:
+    """The same, of a lab that is to be started.
+
+    Raises:
+        UsageError: there is none. ConfigError: a file of its guests is not what it must be.
+    """
+    lab = find_lab(labs, name)
+    guests = (*lab.guests, *lab.later)
+    if refused := [one for guest in guests for one in guest.refused]:
+        raise places.refusal(refused)
+    return lab
+
+
 def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
     """The guest of that name, as it will be in the lab ``into``.
 
     Raises:
         UsageError: there is none (the message has the nearest name), or it does not fit there.
+        ConfigError: a file of it is not what it must be.
     """
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
     guest = labs.guests[name]
+    if guest.refused:
+        raise places.refusal(guest.refused)
     lab = find_lab(labs, into) if into else None
-    return sched.for_guest(lab, guest) if lab else guest
+    return sched.for_guest(lab, guest).on(lab.cpus) if lab else guest
 
 
 def find_hypervisor(labs: Labs, name: str) -> HypervisorSpec:

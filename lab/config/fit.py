@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lab.config.source import Loc, Source
 from lab.config.units import show_size
-from lab.model import Lab
+from lab.model import WINDOW_SIZE, Lab
 from lab.util.terminal import quote
 
 MIB = 1 << 20
@@ -14,8 +14,8 @@ MIB = 1 << 20
 XEN_RESERVE = 64 * MIB
 #: Kernel and initramfs are placed up to here (lab.model), so less cannot boot.
 LEAST_MEMORY = 256 * MIB
-#: The board without its high memory region has no more (hw/arm/virt.c).
-MOST_MEMORY = 3 << 30
+#: The board without its high memory region has 3 GiB (hw/arm/virt.c), the window included.
+MOST_MEMORY = (3 << 30) - WINDOW_SIZE
 LEAST_DOM0 = 128 * MIB
 
 

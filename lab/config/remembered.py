@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import pickle
+import stat
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from pathlib import Path, PosixPath
 from typing import Any
 
 from lab import model
+from lab.config import places
 from lab.errors import LabError
-from lab.images import kernel_tree
+from lab.images import elf, guest_memory, kernel_file, kernel_kinds, kernel_tree, zimage
 from lab.model import Labs
 from lab.store import cache_root
-from lab.util import files
+from lab.util import files, noshell, reading
 from lab.util.terminal import quote
 
 #: So many files are remembered: the latest.
@@ -45,25 +47,21 @@ class Named:
     state: tuple[int, ...]
 
 
-def look(base: Path, text: str, *, folder: bool) -> tuple[Path, str]:
+def look(base: Path, text: str, *, folder: bool, most: int = reading.IMAGE) -> tuple[Path, str]:
     """A path of labs.yaml, relative to ``base``, absolute; and what is wrong with it, or ``""``."""
-    path = base / text
-    wanted = "folder" if folder else "file"
     try:
-        path = (base / Path(text).expanduser()).resolve()
-        if not path.exists():
-            return path, f"no such {wanted}: {quote(text)}"
-        if path.is_dir() != folder or not (folder or path.is_file()):
-            return path, f"not a {wanted}: {quote(text)}"
-    except (OSError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        return path, f"{quote(text)}: {why}"
-    return path, ""
+        path = places.find(base, text)
+    except OSError as error:
+        return base / text, f"{quote(text)}: {error.strerror}"
+    return path, places.wrong(base, text, path, folder=folder, most=most)
 
 
 def named(base: Path, text: str, *, folder: bool) -> Named:
     """What labs.yaml names, as it is now."""
-    path, _ = look(base, text, folder=folder)
+    try:
+        path = places.find(base, text)
+    except OSError:
+        path = base / text
     return Named(text, folder, path, _state(path, folder=folder))
 
 
@@ -71,7 +69,7 @@ def recall(file: Path, raw: bytes) -> Labs | None:
     """The labs of a file with these bytes, if it was checked before and nothing has changed."""
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError,
                              EOFError, ImportError, pickle.UnpicklingError):  # fmt: skip
-        kept = _place(file).read_bytes()
+        kept = reading.data(_place(file))
         if hashlib.sha256(kept[_SUM:]).digest() != kept[:_SUM]:
             return None
         origin, looked, labs = _Unpickler(io.BytesIO(kept[_SUM:])).load()
@@ -117,7 +115,8 @@ def _place(file: Path) -> Path:
 
 def _origin(file: Path, raw: bytes) -> str:
     """A digest of all that decides what comes of a file, but for the files that it names."""
-    others = Path(model.__file__), Path(kernel_tree.__file__)
+    rooms = model, noshell, kernel_tree, kernel_file, kernel_kinds, guest_memory, elf, zimage
+    others = [Path(str(room.__file__)) for room in rooms]
     modules = sorted([*_HERE.glob("*.py"), *others])
     code = [(path.name, _state(path, folder=False)) for path in modules]
     parts = sys.version, os.fsencode(file.absolute()), code
@@ -125,9 +124,11 @@ def _origin(file: Path, raw: bytes) -> str:
 
 
 def _state(path: Path, *, folder: bool) -> tuple[int, ...]:
-    """What changes when a file does; of a folder only that it is there."""
+    """What changes when a file does; of a folder only that it is there, and is one."""
     try:
         found = path.stat()
     except OSError:
         return ()
-    return () if folder else (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    if folder:
+        return (stat.S_IFMT(found.st_mode),)
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)

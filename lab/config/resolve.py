@@ -11,14 +11,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, matrix, remembered, scenario, sched, schema, tracing
+from lab.config import fit, given, matrix, remembered, scenario, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
 from lab.images import kernel_tree
+from lab.util import reading
 from lab.util.terminal import quote
 
-Program = model.FreeRtosApp | model.Project | model.Prebuilt
+Program = model.FreeRtosApp | model.LinuxGuest | model.Project | model.Prebuilt
+#: The memory of a Linux guest that says nothing of it.
+LINUX_MEMORY = 96 << 20
 
 
 def labs(source: Source, file: schema.File) -> model.Labs:
@@ -44,8 +47,13 @@ class _Paths:
         self._source = source
         self._base = source.file.absolute().parent
 
-    def file(self, loc: Loc, text: str) -> Path:
-        return self._there(loc, text, folder=False)
+    def named(self, text: str) -> Path:
+        """A file that need not be there: only the guest concerned is refused then."""
+        self._source.looked.append((text, False))
+        return remembered.look(self._base, text, folder=False)[0]
+
+    def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
+        return self._there(loc, text, folder=False, most=most)
 
     def folder(self, loc: Loc, text: str) -> Path:
         return self._there(loc, text, folder=True)
@@ -55,13 +63,16 @@ class _Paths:
         self._source.looked += [(f"{text}/{name}", False) for name in kernel_tree.FILES]
         return self._there(loc, text, folder=True, kernel=True)
 
-    def _there(self, loc: Loc, text: str, *, folder: bool, kernel: bool = False) -> Path:
+    def _there(
+        self, loc: Loc, text: str, *, folder: bool, kernel: bool = False, most: int = reading.IMAGE
+    ) -> Path:
         self._source.looked.append((text, folder))
-        path, wrong = remembered.look(self._base, text, folder=folder)
+        path, wrong = remembered.look(self._base, text, folder=folder, most=most)
         if kernel and not wrong and (why := kernel_tree.lacks(path)):
             wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
         if wrong:
-            self._source.add(loc, f"{quote(str(loc[-1]))}: {wrong}")
+            key = next(word for word in reversed(loc) if isinstance(word, str))
+            self._source.add(loc, f"{quote(key)}: {wrong}")
         return path
 
     def below(self, loc: Loc, folder: Path, text: str) -> Path:
@@ -93,7 +104,8 @@ def _hypervisor(
         origin=shape.origin,
         source=paths.folder((*at, "source"), shape.source) if shape.source else None,
         kconfig=tuple(
-            paths.file((*at, "kconfig", i), text) for i, text in enumerate(shape.kconfig)
+            paths.file((*at, "kconfig", i), text, reading.TEXT)
+            for i, text in enumerate(shape.kconfig)
         ),
         args=shape.args,
     )
@@ -101,26 +113,35 @@ def _hypervisor(
 
 def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> model.GuestSpec:
     at = ("guests", name)
-    fit.whole_mebibytes(source, (*at, "memory"), shape.memory)
-    fit.no_twice(source, (*at, "cpus"), shape.cpus)
+    said = "memory" in shape.model_fields_set or not shape.linux
+    memory = shape.memory if said else LINUX_MEMORY
+    fit.whole_mebibytes(source, (*at, "memory"), memory)
+    fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
     return model.GuestSpec(
         name=name,
         program=_program(source, paths, at, shape),
-        memory=shape.memory,
+        memory=memory,
         vcpus=shape.vcpus,
-        cpus=tuple(shape.cpus),
+        cpus=shape.cpus.numbers,
+        cpus_of_all=shape.cpus.of_all,
         cmdline=shape.cmdline,
         scheduler=_share(shape.scheduler),
         trace=tracing.ring(source, at, shape),
         may_crash=shape.may_crash,
+        refused=given.refusals(source, at, shape),
+        places=given.places(source, at, shape),
     )
 
 
 def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Program:
-    if shape.freertos and shape.project:
-        source.add((*at, "project"), "a guest is either 'freertos' or 'project'", key=True)
+    several = [key for key in ("freertos", "linux", "project") if getattr(shape, key)]
+    if len(several) > 1:
+        what = f"a guest is either {quote(several[0])} or {quote(several[-1])}"
+        source.add((*at, several[-1]), what, key=True)
     if shape.freertos:
         return _freertos(source, paths, at, shape, shape.freertos)
+    if shape.linux:
+        return _linux(source, paths, at, shape, shape.linux)
     if shape.project:
         return _project(source, paths, at, shape, shape.project)
     return _prebuilt(source, paths, at, shape)
@@ -138,6 +159,15 @@ def _freertos(
         kernel_tree=paths.kernel((*at, "kernel"), shape.kernel) if shape.kernel else None,
         emergency_console=shape.emergency_console,
     )
+
+
+def _linux(
+    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, folder: str
+) -> model.LinuxGuest:
+    given = {key: bool(getattr(shape, key)) for key in ("build", "elf", "kernel", "ramdisk")}
+    _without(source, at, given, "a 'linux' guest has Debian's kernel, and the folder in a ramdisk")
+    _without(source, at, {"emergency_console": shape.emergency_console}, "it is for 'freertos'")
+    return model.LinuxGuest(paths.file((*at, "linux"), f"{folder.rstrip('/')}/init").parent)
 
 
 def _project(
@@ -163,10 +193,10 @@ def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> mo
     _without(source, at, given, "it goes with 'project'")
     _without(source, at, {"emergency_console": shape.emergency_console}, "it is for 'freertos'")
     if not shape.kernel:
-        source.add(at, "a guest wants one of 'freertos', 'project' or 'kernel'")
+        source.add(at, "a guest wants one of 'freertos', 'linux', 'project' or 'kernel'")
     return model.Prebuilt(
-        kernel=paths.file((*at, "kernel"), shape.kernel) if shape.kernel else Path("/"),
-        ramdisk=paths.file((*at, "ramdisk"), shape.ramdisk) if shape.ramdisk else None,
+        kernel=paths.named(shape.kernel) if shape.kernel else Path("/"),
+        ramdisk=paths.named(shape.ramdisk) if shape.ramdisk else None,
     )
 
 
@@ -202,7 +232,7 @@ def _lab(
             _share(shape.dom0.scheduler),
             shape.dom0.busy,
         ),
-        guests=tuple(guests[guest] for guest in shape.guests if guest in guests),
+        guests=tuple(guests[guest].on(shape.cpus) for guest in shape.guests if guest in guests),
         may_crash=shape.may_crash,
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
@@ -221,7 +251,7 @@ def _later(source: Source, at: Loc, lab: model.Lab) -> tuple[model.GuestSpec, ..
     found = []
     for guest in lab.later:
         try:
-            found.append(sched.for_guest(lab, guest))
+            found.append(sched.for_guest(lab, guest.on(lab.cpus)))
         except UsageError as error:
             source.add((*at, "steps"), error.message)
     return tuple(found)

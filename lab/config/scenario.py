@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from lab import model
@@ -12,7 +11,7 @@ from lab.config import schema, units
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.model import Act
-from lab.util import patterns
+from lab.util import noshell, patterns
 from lab.util.terminal import quote
 
 #: What a step does → the keys that may go with it. ``regex`` alone is a wait, too.
@@ -164,10 +163,10 @@ class _Reader:
 
     def _exec(self, at: Loc, line: str, given: Mapping[str, object], within: float) -> model.Step:
         try:
-            if not shlex.split(line):
+            if not noshell.split(line):
                 self._source.add((*at, "exec"), "the command is empty")
         except ValueError as error:
-            self._source.add((*at, "exec"), f"{quote(line)}: {str(error).lower()}")
+            self._source.add((*at, "exec"), str(error))
         if "output" in given and "regex" in given:
             self._source.add((*at, "regex"), "either 'output' or 'regex', not both", key=True)
         regex = "regex" in given

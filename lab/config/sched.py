@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import UsageError
 from lab.model import FreeRtosApp, GuestSpec, HypervisorSpec, Lab, Scheduling
-from lab.util import kconfig
+from lab.util import kconfig, reading
 from lab.util.terminal import quote
 
 if TYPE_CHECKING:
@@ -244,5 +244,5 @@ def _config(fragments: Iterable[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in fragments:
         with contextlib.suppress(OSError):
-            found |= kconfig.parse(path.read_text(errors="replace"))
+            found |= kconfig.parse(reading.text(path, errors="replace"))
     return found

@@ -6,15 +6,16 @@ is asked in :mod:`lab.config.resolve`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lab.config import units
+from lab.config import units, xl_words
+from lab.config.cpus import CpuSet, GuestCpus
 from lab.config.sched import PARAMETERS
 from lab.config.source import Loc, Source
+from lab.util import noshell
 from lab.util.terminal import quote
 
 
@@ -32,6 +33,8 @@ def _one_or_more(value: Any) -> Any:
 
 
 def _argv(value: Any) -> Any:
+    if isinstance(value, list):
+        noshell.check([word for word in value if isinstance(word, str)])
     return units.argv(value) if isinstance(value, str) else value
 
 
@@ -41,9 +44,6 @@ def _kind(value: Any) -> str:
 
 #: A guest's trace: its size in bytes if none is given, and what it may be.
 TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
-#: A threshold as a sentence: statistic and figure, or what is counted; task; limit.
-_SENTENCE = re.compile(r"(?:(?:(min|mean|p50|p99|p999|max) )?([a-z][a-z_ ]*?)) of (\S+) < (\S+)")
-
 Name = Annotated[str, _scalar(units.name, "a name")]
 GuestName = Annotated[str, _scalar(units.guest_name, "a name")]
 Size = Annotated[int, _scalar(units.size, "a size such as 16M")]
@@ -111,9 +111,10 @@ class Trace(Shape):
 
 
 class Guest(Shape):
-    """Exactly one program: ``freertos``, ``project`` or ``kernel`` alone."""
+    """Exactly one program: ``freertos``, ``linux``, ``project`` or ``kernel`` alone."""
 
     freertos: PathText | None = None
+    linux: PathText | None = None
     emergency_console: Flag = False
     project: PathText | None = None
     build: Annotated[list[Text], BeforeValidator(_argv)] = []
@@ -122,7 +123,7 @@ class Guest(Shape):
     ramdisk: PathText | None = None
     memory: Size = 16 << 20
     vcpus: Vcpus = 1
-    cpus: Cpus = []
+    cpus: GuestCpus = CpuSet()
     cmdline: Args = ""
     scheduler: Scheduler | None = None
     trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
@@ -190,24 +191,6 @@ class Threshold(Shape):
     unfinished: Count | None = None
 
 
-def _limit(value: Any) -> Any:
-    """``p99 release jitter of control < 200us`` is short for the mapping."""
-    if not isinstance(value, str):
-        return value
-    match = _SENTENCE.fullmatch(value.strip())
-    if not match:
-        words = "write 'p99 release jitter of TASK < 200us', 'misses of TASK < 1', or a mapping"
-        raise ValueError(f"{quote(value)} is no threshold; {words}")
-    statistic, figure, task, limit = match.groups()
-    guest, _, name = task.rpartition("/")
-    found = {"task": name} | ({"guest": guest} if guest else {})
-    if statistic is None:
-        if not limit.isdecimal() or int(limit) < 1:
-            raise ValueError(f"{quote(value)} wants a number of at least 1 behind the <")
-        return found | {figure: str(int(limit) - 1)}
-    return found | {"figure": figure.replace(" ", "_"), statistic: limit}
-
-
 class Lab(Shape):
     description: Text = "-"
     hypervisor: Text = "stock"
@@ -220,7 +203,7 @@ class Lab(Shape):
     expect: list[Expect] = []
     steps: list[Step] = []
     never: list[Never] = []
-    thresholds: list[Annotated[Threshold, BeforeValidator(_limit)]] = []
+    thresholds: list[Annotated[Threshold, BeforeValidator(units.limit)]] = []
     may_crash: Flag = False
     clock: Annotated[str, _scalar(units.one_of("host", "virtual"), "a word")] | None = None
 
@@ -264,6 +247,7 @@ def validate(source: Source) -> File:
     Raises:
         ConfigError: with every problem found, each at its place.
     """
+    xl_words.understand(source)
     try:
         return File.model_validate(source.data)
     except ValidationError as error:
@@ -279,7 +263,9 @@ def _report(source: Source, loc: Loc, kind: str, context: dict[str, Any]) -> Non
     last = str(loc[-1]) if loc else "the file"
     if kind == "extra_forbidden":
         known = keys(loc[:-1])
-        source.add(loc, f"unknown key {quote(last)}{units.nearest(last, known)}", key=True)
+        words = xl_words.instead(last) if loc[:1] == ("guests",) and len(loc) == 3 else ""
+        words = words or f"unknown key {quote(last)}{units.nearest(last, known)}"
+        source.add(loc, words, key=True)
     elif kind == "missing":
         source.add(loc[:-1], f"{quote(last)} is missing")
     elif "error" in context:

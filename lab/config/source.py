@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from lab.errors import ConfigError
+from lab.model import Place
 from lab.util.terminal import escape, quote
 
 MAX_DEPTH = 16
@@ -55,11 +56,21 @@ class Source:
     def add_at(self, mark: Mark, text: str) -> None:
         self._problems.add((mark, text))
 
+    def copy_mark(self, given: Loc, to: Loc) -> None:
+        """What stands at ``given`` counts as standing at ``to`` too."""
+        self._values[to] = self._values[given]
+        self._keys[to] = self._keys[given]
+
     def line(self, loc: Loc) -> int:
         """The line in which the value at ``loc`` begins; that of the nearest place above."""
+        return self.place(loc).line
+
+    def place(self, loc: Loc) -> Place:
+        """Where the value at ``loc`` begins; that of the nearest place above."""
         while loc and loc not in self._values:
             loc = loc[:-1]
-        return self._values.get(loc, Mark()).line
+        mark = self._values.get(loc, Mark())
+        return Place(self.file.absolute(), mark.line, mark.column)
 
     def check(self) -> None:
         """Raise all problems found so far, in the file's order, as one error."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from lab.util import noshell
 from lab.util.terminal import quote
 
 SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -19,6 +20,8 @@ TIMES = {"us": 0.000001, "ms": 0.001, "s": 1.0, "m": 60.0}
 #: Names that a console or a part of Xen has already.
 RESERVED_GUESTS = frozenset({"xen", "dom0", "domain-0", "times", "all", "qemu"})
 
+#: A threshold as a sentence: statistic and figure, or what is counted; task; limit.
+_SENTENCE = re.compile(r"(?:(?:(min|mean|p50|p99|p999|max) )?([a-z][a-z_ ]*?)) of (\S+) < (\S+)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _DAY = 86400.0
 
@@ -45,8 +48,7 @@ def seconds(text: str) -> float:
     """``10s``, ``500ms``, ``500us``, ``2m`` → seconds; more than nothing, at most a day."""
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m)", text)
     if not match:
-        hint = f"write {text}s" if re.fullmatch(r"[0-9]{1,9}", text) else "write 10s, 500ms or 2m"
-        raise ValueError(f"{quote(text)} is not a time; {hint}")
+        raise ValueError(f"{quote(text)} is not a time; {_time_hint(text)}")
     value = float(match[1]) * TIMES[match[2]]
     if not 0 < value <= _DAY:
         raise ValueError(f"{quote(text)} is not a usable time; more than 0s, at most 1440m")
@@ -128,10 +130,7 @@ def ascii_line(text: str) -> str:
 
 def argv(text: str) -> list[str]:
     """A command line as arguments, by the shell's rules for quotes; no shell ever sees it."""
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"{quote(text)}: {str(error).lower()}") from None
+    return noshell.split(text)
 
 
 def path(text: str) -> str:
@@ -139,6 +138,24 @@ def path(text: str) -> str:
     if not text or len(text) > 1000 or not text.isprintable():
         raise ValueError(f"{quote(text)} is not a usable path")
     return text
+
+
+def limit(value: Any) -> Any:
+    """``p99 release jitter of control < 200us`` is short for the mapping."""
+    if not isinstance(value, str):
+        return value
+    match = _SENTENCE.fullmatch(value.strip())
+    if not match:
+        words = "write 'p99 release jitter of TASK < 200us', 'misses of TASK < 1', or a mapping"
+        raise ValueError(f"{quote(value)} is no threshold; {words}")
+    statistic, figure, task, limit = match.groups()
+    guest, _, name = task.rpartition("/")
+    found = {"task": name} | ({"guest": guest} if guest else {})
+    if statistic is None:
+        if not limit.isdecimal() or int(limit) < 1:
+            raise ValueError(f"{quote(value)} wants a number of at least 1 behind the <")
+        return found | {figure: str(int(limit) - 1)}
+    return found | {"figure": figure.replace(" ", "_"), statistic: limit}
 
 
 def show_size(value: int) -> str:
@@ -150,10 +167,38 @@ def show_size(value: int) -> str:
 
 
 def _size_hint(text: str) -> str:
+    """What was probably meant. A bare number is one of xl's, in mebibytes."""
     if re.fullmatch(r"[0-9]{1,9}", text):
         return f"write {text}M for mebibytes"
-    match = re.fullmatch(r"([0-9]{1,9})\s*([kmg])(i?b)?", text.lower())
-    return f"write {match[1]}{match[2].upper()}" if match else "write 512K, 16M or 1G"
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([kmgt])(?:i?b)?", text.strip().lower())
+    value = round(float(match[1]) * (1 << " kmgt".index(match[2]) * 10)) if match else 0
+    if re.fullmatch(r"0x[0-9a-fA-F]{1,10}", text):
+        value = int(text, 16)
+    if value and value % SIZES["K"] == 0:
+        return f"write {show_size(value)}"
+    return "write 512K, 16M or 1G"
+
+
+#: Other words for the units of time.
+_UNITS = {
+    **dict.fromkeys(("ns", "nsec"), 1e-9), **dict.fromkeys(("us", "usec", "µs", "μs"), 1e-6),
+    **dict.fromkeys(("ms", "msec", "millis"), 1e-3),
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+}  # fmt: skip
+
+
+def _time_hint(text: str) -> str:
+    """What was probably meant, in the largest unit that makes it a whole number."""
+    match = re.fullmatch(r"([0-9]{0,9}(?:\.[0-9]{1,9})?)\s*([a-zµμ]*)", text.strip().lower())
+    if match and match[1] and match[2] in _UNITS:
+        value = float(match[1]) * _UNITS[match[2]]
+        for unit in ("m", "s", "ms", "us"):
+            number = f"{value / TIMES[unit]:.6f}".rstrip("0").rstrip(".")
+            if "." not in number and number != "0" and (unit != "m" or match[2][:1] in ("m", "h")):
+                return f"write {number}{unit}"
+    return "write 10s, 500ms or 2m"
 
 
 def _name_hint(text: str) -> str:

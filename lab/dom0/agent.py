@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
+from lab.dom0.window import Window, refused
 from lab.errors import Dom0Error, UsageError
+from lab.util import reading, turns
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
@@ -28,6 +30,8 @@ LARGEST_ANSWER = 24 << 20
 PIECE = 48 << 10
 #: Seconds in which the agent answers a simple question.
 ANSWER = 10.0
+#: Seconds that something without a limit of its own waits for its turn at the agent.
+TURN = 300.0
 #: Seconds that a file may take on its way, and bytes a second that it makes at least.
 TRANSFER, SLOWEST = 30.0, 256 << 10
 #: The agent has no event for a program's end: it is asked, at first quickly, then less often.
@@ -66,9 +70,17 @@ class Dom0(Protocol):
 class Agent:
     """A synchronised connection to the agent."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        turn: turns.Turn | None = None,
+        window: Window | None = None,
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._turn = turn
+        self._window = window
 
     async def synchronise(self, within: float = ANSWER) -> None:
         """Wait until the agent answers this very question (guest-sync-delimited).
@@ -145,7 +157,22 @@ class Agent:
         return Result(tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data"))
 
     async def write_file(self, path: str, data: bytes) -> None:
-        """Write a file in dom0; its folder must exist."""
+        """Write a file in dom0; its folder must exist.
+
+        Raises:
+            Dom0Error: dom0 could not, for example because its memory is full.
+        """
+        room = self._window.size if self._window else 0
+        if len(data) <= PIECE or not self._window or not room:
+            await self.write_in_messages(path, data)
+            return
+        for at in range(0, len(data), room):
+            piece = data[at : at + room]
+            self._window.write(0, piece)
+            await self._lab_window(f"write {path}", ["in", path, str(at), str(len(piece))])
+
+    async def write_in_messages(self, path: str, data: bytes) -> None:
+        """The same without the window: slow, but a small file needs no program in dom0."""
         handle = await self.ask("guest-file-open", {"path": path, "mode": "w"})
         deadline = Deadline(TRANSFER + len(data) / SLOWEST)
         try:
@@ -155,12 +182,31 @@ class Agent:
                     "guest-file-write", {"handle": handle, "buf-b64": piece}, deadline.left()
                 )
                 if _number(written, "count", PIECE) != len(data[start : start + PIECE]):
-                    raise Dom0Error(f"dom0 took only a part of {path}: its memory is full?")
+                    raise refused(f"dom0 took only a part of {path}", errno.ENOSPC)
         finally:
             await self.ask("guest-file-close", {"handle": handle})
 
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
         """Read a file of dom0, at most ``largest`` bytes of it."""
+        found = bytearray()
+        room = self._window.size if self._window else 0
+        if not self._window or not room:
+            return await self._read_in_messages(path, largest)
+        while len(found) < largest:
+            said = await self._lab_window(f"read {path}", ["out", path, str(len(found))])
+            size = int(said) if said.strip().isdigit() else 0
+            found += self._window.read(size)
+            if size < room:
+                break
+        return bytes(found[:largest])
+
+    async def _lab_window(self, what: str, words: Sequence[str]) -> bytes:
+        result = await self.run(["lab-window", *words], within=TRANSFER)
+        if result.status:
+            raise refused(f"dom0 could not {what}", result.status)
+        return result.stdout
+
+    async def _read_in_messages(self, path: str, largest: int) -> bytes:
         handle = await self.ask("guest-file-open", {"path": path, "mode": "r"})
         found = bytearray()
         deadline = Deadline(TRANSFER + largest / SLOWEST)
@@ -194,46 +240,22 @@ class Agent:
 
     async def _answer(self) -> dict[str, Any]:
         line = await self._reader.readuntil(b"\n")
-        answer = json.loads(line)
+        answer = reading.parse_json(line)
         if not isinstance(answer, dict):
             raise ValueError("not an object")
         return answer
 
     async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        """End the connection; the next one may have the agent."""
+        try:
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+        finally:
+            if self._turn:
+                self._turn.end()
 
-
-async def reach(socket: Path) -> Agent:
-    """A connection that is not synchronised yet: nothing was asked.
-
-    Raises:
-        Dom0Error: nobody listens on ``socket``.
-    """
-    try:
-        reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST_ANSWER)
-    except OSError as error:
-        raise Dom0Error(
-            f"dom0's agent cannot be reached: {error.strerror}",
-            hint="lab.status says whether the lab still runs",
-        ) from error
-    return Agent(reader, writer)
-
-
-@contextlib.asynccontextmanager
-async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Agent]:
-    """A synchronised connection; a second one waits until the first is closed.
-
-    Raises:
-        Dom0Error: the agent does not answer within ``within`` seconds.
-    """
-    agent = await reach(socket)
-    try:
-        await agent.synchronise(within)
-        yield agent
-    finally:
-        await agent.close()
+    aclose = close
 
 
 @contextlib.contextmanager
@@ -243,7 +265,7 @@ def _explained(what: str, within: float) -> Any:
     except TimeoutError as error:
         raise Dom0Error(
             f"dom0's agent: no end of {what} within {within:g} s",
-            hint="another command may be using it; or look at its console: lab.logs NAME --on dom0",
+            hint="look at dom0's console: lab.logs NAME --on dom0",
         ) from error
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise Dom0Error(f"dom0 went away during {what}") from error

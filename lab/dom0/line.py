@@ -12,9 +12,10 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from lab.dom0 import agent
+from lab.dom0 import agent, connection
 from lab.dom0.agent import Agent
 from lab.dom0.steps import Steps
+from lab.dom0.window import Window
 
 #: Seconds of dom0 in which its agent has gone back to listening.
 LISTENS = 0.05
@@ -23,8 +24,14 @@ LISTENS = 0.05
 class Line:
     """``guarded`` ends a wait if the machine is lost meanwhile."""
 
-    def __init__(self, socket: Path, guarded: Callable[[Awaitable[None]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        window: Window,
+        guarded: Callable[[Awaitable[None]], Awaitable[None]],
+    ) -> None:
         self._socket = socket
+        self.window = window
         self._guarded = guarded
         self._reached: Agent | None = None
 
@@ -34,15 +41,17 @@ class Line:
         Raises:
             Dom0Error: nobody listens.
         """
-        self._reached = await agent.reach(self._socket)
+        self._reached = await connection.reach(self._socket, self.window)
 
-    async def answering(self, within: float) -> Agent:
+    async def answering(self, within: float, patience: float = agent.TURN) -> Agent:
         """The agent, when it answers; the caller closes it.
 
         Raises:
-            Dom0Error: it did not within ``within`` seconds.
+            BusyError: others had it for ``patience`` seconds.
+            Dom0Error: it did not answer within ``within`` seconds.
         """
-        found, self._reached = self._reached or await agent.reach(self._socket), None
+        found, self._reached = self._reached, None
+        found = found or await connection.reach(self._socket, self.window, patience)
         try:
             await self._guarded(found.synchronise(within))
         except BaseException:
@@ -57,7 +66,7 @@ class Line:
         Raises:
             Dom0Error: the agent did not answer within ``within`` seconds.
         """
-        found = await agent.reach(self._socket)
+        found = await connection.reach(self._socket, self.window)
         asked = asyncio.ensure_future(found.synchronise(within))
         try:
             answered = False

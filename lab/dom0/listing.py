@@ -8,7 +8,6 @@ trusted: the answer is bounded in size and time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -17,33 +16,40 @@ from lab.dom0.agent import ANSWER
 from lab.dom0.xl import parse_list
 from lab.errors import Dom0Error
 from lab.model import DOMAINS_PORT, Domain
-from lab.util import files
+from lab.util import turns
 
 #: The largest answer, and what is left of earlier ones, in bytes.
 LARGEST = 1 << 20
+#: Seconds that a question waits for its turn: some others may have to wait for no answer.
+TURN = 3 * ANSWER
 
 
 async def domains(live: Path, within: float = ANSWER) -> list[Domain]:
     """The domains that exist now; Domain-0 is the first.
 
+    One question at a time: this waits for its turn, :data:`TURN` seconds at most.
+
     Raises:
+        BusyError: others asked for so long; names who asks.
         Dom0Error: no answer within ``within`` seconds, or nonsense.
     """
-    with contextlib.ExitStack() as stack:
+    turn = None
+    try:
         # Two that read the same FIFO would get half an answer each.
-        alone = files.locked(live / f"{DOMAINS_PORT}.lock")
-        await asyncio.to_thread(stack.enter_context, alone)
-        try:
-            async with asyncio.timeout(within):
-                return parse_list(await _ask(live, secrets.token_hex(8)))
-        except TimeoutError as error:
-            raise Dom0Error(
-                f"dom0 did not say within {within:g} s which domains there are",
-                hint="look at dom0's console: lab.logs NAME --on dom0",
-            ) from error
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise Dom0Error(f"dom0 cannot be asked which domains there are: {why}") from error
+        turn = await turns.take(turns.of(_end(live, "in")), "dom0's list of domains", TURN)
+        async with asyncio.timeout(within):
+            return parse_list(await _ask(live, secrets.token_hex(8)))
+    except TimeoutError as error:
+        raise Dom0Error(
+            f"dom0 did not say within {within:g} s which domains there are",
+            hint="look at dom0's console: lab.logs NAME --on dom0",
+        ) from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Dom0Error(f"dom0 cannot be asked which domains there are: {why}") from error
+    finally:
+        if turn:
+            turn.end()
 
 
 async def _ask(live: Path, token: str) -> str:

@@ -13,16 +13,18 @@ import struct
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Protocol
 
+from lab.dom0 import window
 from lab.dom0.agent import Result
+from lab.dom0.window import Window
 from lab.errors import Dom0Error, UsageError
 from lab.model import STEPS_ADDRESS, STEPS_APART
 from lab.util.terminal import quote
 
 MAGIC = 0x5453424C
 #: struct mailbox of images/dom0/src/lab-steps.c.
-MAILBOX = struct.Struct("<IIIIIIiIQQIII")
+MAILBOX = struct.Struct("<IIIIIIiIQQII")
 #: Random bytes that make a dom0 differ.
 ENTROPY = 64
 #: The exit status of a program that lab-steps could not execute.
@@ -33,13 +35,12 @@ class Order(IntEnum):
     """The orders of lab-steps."""
 
     LEAVE = 0
-    ROOM = 1
-    PUT = 2
-    GET = 3
-    RUN = 4
-    SLEEP = 5
-    DIFFER = 6
-    UNPAUSE = 7
+    PUT = 1
+    GET = 2
+    RUN = 3
+    SLEEP = 4
+    DIFFER = 5
+    UNPAUSE = 6
 
 
 class Machine(Protocol):
@@ -74,8 +75,7 @@ class Mailbox:
     frequency: int
     counter: int
     until: int
-    room: int
-    room_size: int
+    window: int
     hold: int
 
 
@@ -88,12 +88,13 @@ class Steps:
     """
 
     def __init__(
-        self, machine: Machine, guard: Guard, count: int = 0, *, hold: bool = False
+        self, machine: Machine, guard: Guard, window: Window, *, hold: bool = False
     ) -> None:
         self._machine = machine
         self._guard = guard
+        self._window = window
         self._hold = hold
-        self.count = count
+        self.count = 0
         self._address = 0
         self.box = Mailbox(*MAILBOX.unpack(bytes(MAILBOX.size)))
 
@@ -125,7 +126,8 @@ class Steps:
 
     async def run(self, argv: Sequence[str], *, within: float = 60.0) -> Result:
         """Run a program in dom0 to its end; ``within`` is seconds of the host."""
-        await self._give(Order.RUN, b"".join(word.encode() + b"\0" for word in argv), within)
+        words = b"".join(word.encode() + b"\0" for word in argv)
+        await self._order(Order.RUN, words, within=within)
         out = await self._machine.read(self.box.data, self.box.size)
         err = await self._machine.read(self.box.more, self.box.more_size)
         status = (
@@ -136,15 +138,27 @@ class Steps:
         return Result(tuple(argv), status, out, err)
 
     async def write_file(self, path: str, data: bytes) -> None:
-        """Write a file in dom0; its folder must exist."""
-        await self._give(Order.PUT, path.encode() + b"\0" + data)
-        self._check(f"write {path}")
+        """Write a file in dom0; its folder must exist.
+
+        Raises:
+            Dom0Error: dom0 could not, for example because its memory is full.
+        """
+        words = path.encode() + b"\0"
+        piece = self.box.window - window.up(len(words))
+        for at in range(0, max(len(data), 1), piece):
+            await self._order(Order.PUT, words, data[at : at + piece], until=at)
+            self._check(f"write {path}")
 
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
         """Read a file of dom0, at most ``largest`` bytes of it."""
-        await self._give(Order.GET, path.encode() + b"\0")
-        self._check(f"read {path}")
-        return await self._machine.read(self.box.data, min(self.box.size, largest))
+        found = bytearray()
+        while len(found) < largest:
+            await self._order(Order.GET, path.encode() + b"\0", until=len(found))
+            self._check(f"read {path}")
+            found += self._window.read(self.box.size)
+            if self.box.size < self.box.window:
+                break
+        return bytes(found[:largest])
 
     async def differ(self, entropy: bytes, name: str, ident: str) -> None:
         """Have dom0's random numbers start anew from 64 bytes, and its name and id be these.
@@ -152,45 +166,47 @@ class Steps:
         ``ident`` has 32 digits (machine-id(5)).
         """
         assert len(entropy) == ENTROPY
-        await self._give(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\n")
+        await self._order(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\n")
         self._check("differ from its template")
 
     async def unpause(self, domains: Sequence[int]) -> None:
         """Let domains run, by their numbers; this is much faster than asking ``xl``."""
-        await self._give(Order.UNPAUSE, b"".join(struct.pack("<I", one) for one in domains))
+        await self._order(Order.UNPAUSE, b"".join(struct.pack("<I", one) for one in domains))
         self._check(f"let its domains run ({', '.join(map(str, domains))})")
 
     async def sleep_until(self, now: float, within: float) -> None:
         """Let the machine run until :attr:`now` is this; ``within`` is seconds of the host."""
-        await self._order(Order.SLEEP, 0, 0, within, round(now * self.box.frequency))
+        until = round(now * self.box.frequency)
+        await self._order(Order.SLEEP, b"", within=within, until=until)
 
     async def release(self) -> None:
         """End lab-steps: the machine runs on by itself."""
-        await self._say(Order.LEAVE, 0, 0)
+        await self._say(Order.LEAVE)
         await self._machine.leave()
 
-    async def _give(self, order: Order, data: bytes, within: float = 30.0) -> None:
-        """Hand over bytes, then an order that is about them."""
-        room = self.box.room
-        if len(data) > self.box.room_size:
-            await self._order(Order.ROOM, 0, len(data), 30.0)
-            self._check(f"make room for {len(data)} bytes")
-            room = self.box.data
-        await self._machine.write(room, data)
-        await self._order(order, room, len(data), within)
-
     async def _order(
-        self, order: Order, data: int, size: int, within: float, until: int = 0
+        self,
+        order: Order,
+        words: bytes,
+        content: bytes = b"",
+        *,
+        within: float = 30.0,
+        until: int = 0,
     ) -> None:
-        await self._say(order, data, size, until)
+        """Lay words, and on the next page a file's content, into the window; have dom0 obey."""
+        start = window.up(len(words))
+        if start + len(content) > self.box.window:
+            raise Dom0Error(f"dom0 takes {self.box.window} bytes at once, not {len(words)}")
+        self._window.write(0, words)
+        self._window.write(start, content)
+        await self._say(order, size=len(words), more_size=len(content), until=until)
         await self.arrive(within)
 
-    async def _say(self, order: Order, data: int, size: int, until: int = 0) -> None:
-        box: dict[str, Any] = vars(self.box) | {
-            "order": order, "data": data, "size": size, "until": until, "hold": self._hold,
-        }  # fmt: skip
+    async def _say(self, order: Order, **fields: int) -> None:
+        empty = {"data": 0, "size": 0, "more": 0, "more_size": 0, "until": 0}
+        box = vars(self.box) | empty | {"order": order, "hold": self._hold} | fields
         await self._machine.write(self._address, MAILBOX.pack(*box.values()))
 
     def _check(self, what: str) -> None:
         if self.box.status:
-            raise Dom0Error(f"dom0 could not {what}: {os.strerror(abs(self.box.status))}")
+            raise window.refused(f"dom0 could not {what}", self.box.status)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from lab.dom0.agent import Dom0, Result
+from lab.dom0.window import FULL
 from lab.errors import Dom0Error, ToolstackError
 from lab.model import Domain
 from lab.util.terminal import escape
@@ -16,6 +17,9 @@ GUESTS = "/lab/guests"
 _LINE = re.compile(
     r"^(\S{1,80}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) +([a-z-]{6}) +(\d{1,12}\.\d{1,6}) *$", re.ASCII
 )
+#: What to do when ``xl`` refused a guest, and its status when dom0's Linux ended it (SIGKILL).
+_REFUSED = "check that its kernel is a kernel for Xen on ARM32 and that its memory fits"
+_KILLED = 128 + 9
 
 
 def parse_list(text: str) -> list[Domain]:
@@ -62,7 +66,7 @@ async def create(
             f"xl refused to create guest {name} (exit status {result.status})",
             command=f"xl create {GUESTS}/{name}.cfg",
             tail=_words(result),
-            hint="check that its kernel is a kernel for Xen on ARM32 and that its memory fits",
+            hint=FULL if result.status == _KILLED else _REFUSED,
         )
 
 

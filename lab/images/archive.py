@@ -26,7 +26,7 @@ from lab.images.apt import SOURCE, Apt, names_of
 from lab.lock import Pin
 from lab.model import Package, Toolchain
 from lab.progress import Amount, current
-from lab.util import debian, files
+from lab.util import debian, files, reading
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def _held(cache: Path, suite: str, arch: str) -> Any:
 def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
     """What was remembered for a question, if anything."""
     try:
-        return Resolution.from_json(json.loads(_answer(cache, question).read_text())["answer"])
+        return Resolution.from_json(reading.json_file(_answer(cache, question))["answer"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

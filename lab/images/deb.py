@@ -14,6 +14,7 @@ from typing import IO
 
 from lab.errors import ImageError
 from lab.model import Package
+from lab.util import reading
 
 AR_MAGIC = b"!<arch>\n"
 
@@ -88,7 +89,7 @@ def tree(packages: Sequence[Package], wanted: Callable[[str], bool]) -> Tree:
 
 def _members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
     try:
-        with path.open("rb") as stream:
+        with reading.binary(path) as stream:
             _seek_data(stream)
             with tarfile.open(fileobj=stream, mode="r|*") as tar:
                 yield from _wanted_members(tar, wanted)

@@ -19,6 +19,8 @@ from lab.errors import ImageError
 from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
+    RAM_BASE,
+    WINDOW_SIZE,
     Image,
     MachinePlan,
     Mount,
@@ -59,6 +61,7 @@ def build(
     def make(folder: Path) -> None:
         tree = _parsed(_dump(toolchain, machine, folder))
         trim(tree)
+        reserve(tree, RAM_BASE + machine.memory, WINDOW_SIZE)
         choose(
             tree,
             xen_args,
@@ -89,6 +92,22 @@ def trim(tree: fdt.FDT) -> None:
         if node.name.startswith("intc@"):
             for frame in list(node.nodes):
                 node.remove_subnode(frame.name)
+
+
+def reserve(tree: fdt.FDT, address: int, size: int) -> None:
+    """Say of the window that it is no ordinary memory.
+
+    Xen takes none of it for guests and gives it to dom0, whose Linux leaves it alone.
+    """
+    reserved = fdt.Node("reserved-memory")
+    reserved.set_property("#address-cells", 2)
+    reserved.set_property("#size-cells", 2)
+    reserved.append(fdt.PropBytes("ranges"))
+    window = fdt.Node("lab-window")  # images/dom0/src/window.h looks for it
+    window.set_property("reg", [address >> 32, address & 0xFFFF_FFFF, 0, size])
+    window.append(fdt.Property("no-map"))
+    reserved.append(window)
+    tree.root.append(reserved)
 
 
 def choose(

@@ -10,6 +10,7 @@ from lab.errors import ImageError
 from lab.images import deb, initrd, recipes, zimage
 from lab.model import Image, Mount, Package, Toolchain
 from lab.store import Store
+from lab.util import reading
 
 #: ``linux-image-armmp-lpae`` is empty and names the real one, whose name has the version.
 KERNEL_PACKAGE = re.compile(r"linux-image-[0-9].*-armmp-lpae")
@@ -34,7 +35,7 @@ def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> I
     }
 
     def build(folder: Path) -> None:
-        packaged = _vmlinuz(package)
+        packaged = vmlinuz(package)
         try:
             unwrapped = zimage.unwrap(packaged)
         except ValueError as error:
@@ -54,7 +55,7 @@ def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
     inputs = {"package": package.sha256, "version": package.version}
 
     def build(folder: Path) -> None:
-        (folder / "kernel").write_bytes(_vmlinuz(package))
+        (folder / "kernel").write_bytes(vmlinuz(package))
 
     return store.make("dom0-kernel-packaged", inputs, build).image("kernel")
 
@@ -89,7 +90,8 @@ def kernel_package(packages: Sequence[Package]) -> Package:
     return found[0]
 
 
-def _vmlinuz(package: Package) -> bytes:
+def vmlinuz(package: Package) -> bytes:
+    """The zImage that a kernel's package holds."""
     tree = deb.tree([package], lambda path: path.startswith("/boot/vmlinuz-"))
     found = [tree.find(path) for path in tree.paths()]
     if len(found) != 1 or found[0] is None:
@@ -113,7 +115,7 @@ def _assembled(
         [f"{PREFIX}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"],
         mounts=mounts, cwd=WORK,
     )  # fmt: skip
-    made = raw.read_bytes()
+    made = reading.data(raw, reading.IMAGE)
     for path in (source, linked, raw):
         path.unlink()
     return made

@@ -13,6 +13,7 @@ MAGIC = b"\x7fELF\x01\x01"
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NULL, DT_NEEDED, DT_STRTAB = 0, 1, 5
 STT_OBJECT = 1
+SHF_ALLOC = 2
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,21 @@ def objects(data: bytes, names: Collection[str]) -> dict[str, tuple[int, int]]:
     return {name: found[name] for name in names if name in found}
 
 
+def end_of_memory(data: bytes, start: int) -> int:
+    """The address behind all that a program has in memory from ``start`` on; 0: nothing.
+
+    Sections that the linker was told not to load count too (their segments leave them out).
+
+    Raises:
+        ValueError: this is no ELF file, or a damaged one.
+    """
+    try:
+        ends = [section[3] + section[5] for section in _sections(data) if section[2] & SHF_ALLOC]
+    except struct.error as error:
+        raise ValueError(f"damaged ELF file: {error}") from error
+    return max((end for end in ends if end > start), default=0)
+
+
 def _dynamic(data: bytes) -> Dynamic:
     segments = list(_segments(data))
     interpreter = ""
@@ -125,12 +141,17 @@ def _file_offset(segments: list[_Segment], address: int) -> int:
     raise ValueError(f"address {address:#x} is in no segment")
 
 
-def _section(data: bytes, name: str) -> bytes | None:
+def _sections(data: bytes) -> list[tuple[int, ...]]:
+    """Of each section: name, type, flags, address, offset, size."""
     if not is_elf(data):
         raise ValueError("not a 32-bit little-endian ELF file")
-    table, size = _header(data, 32), _half(data, 46)
-    count, names = _half(data, 48), _half(data, 50)
-    headers = [struct.unpack_from("<6I", data, table + n * size) for n in range(count)]
+    table, size, count = _header(data, 32), _half(data, 46), _half(data, 48)
+    return [struct.unpack_from("<6I", data, table + n * size) for n in range(count)]
+
+
+def _section(data: bytes, name: str) -> bytes | None:
+    headers = _sections(data)
+    names = _half(data, 50)
     for header in headers:
         if _string(data, headers[names][4] + header[0]) == name:
             return data[header[4] : header[4] + header[5]]

@@ -25,7 +25,8 @@ from lab.model import (
     Toolchain,
 )
 from lab.store import Store
-from lab.util.files import sha256_file, tree_hashes
+from lab.util.files import copy_file, copy_tree, sha256_file, tree_hashes
+from lab.util.reading import Unfit
 from lab.util.resources import resource
 from lab.util.terminal import escape, quote
 
@@ -57,15 +58,21 @@ def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources
 
     Raises:
         GuestError: it does not compile; the compiler's words are the tail.
-        UsageError: the environment's ``FREERTOS_KERNEL`` names no FreeRTOS kernel.
+        UsageError: the environment's ``FREERTOS_KERNEL`` names no FreeRTOS kernel, or there is
+            something among the sources that is no source.
     """
-    match guest.program:
-        case FreeRtosApp() as app:
-            return _application(store, toolchain, guest, app, sources)
-        case Project() as project:
-            return _project(store, toolchain, guest, project, sources)
-        case Prebuilt() as ready:
-            return _prebuilt(guest.name, ready)
+    try:
+        match guest.program:
+            case FreeRtosApp() as app:
+                return _application(store, toolchain, guest, app, sources)
+            case Project() as project:
+                return _project(store, toolchain, guest, project, sources)
+            case Prebuilt() as ready:
+                return _prebuilt(guest.name, ready)
+            case program:
+                raise TypeError(f"{type(program).__name__} is not built here")
+    except Unfit as error:
+        raise UsageError(f"guest {guest.name}: {error}", hint=error.hint) from None
 
 
 def _application(
@@ -138,7 +145,7 @@ def _project(
 
     def compile_into(out: Path) -> None:
         copy = out / ".project"
-        shutil.copytree(project.project, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        copy_tree(project.project, copy)
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
         env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
         env |= dict(word.split("=") for word in _trace_options(guest))
@@ -201,4 +208,4 @@ def _pick(name: str, tree: Path, wanted: Path, to: Path) -> None:
             f"guest {name}: the build ended well but left no {wanted}",
             hint="kernel: and elf: of a project are paths below project:",
         )
-    shutil.copyfile(found, to)
+    copy_file(found, to)

@@ -10,6 +10,7 @@ from lab.errors import ImageError
 from lab.images import deb, zimage
 from lab.model import Image, Package
 from lab.store import Store
+from lab.util import reading
 
 PACKAGE = "xen-hypervisor-4.17-armhf"
 #: The tools in dom0. They speak to the hypervisor of the same major and minor version only:
@@ -39,7 +40,7 @@ def packaged(store: Store, packages: Sequence[Package]) -> Image:
 
 def version(image: Image) -> str:
     """Xen's major and minor version, ``4.17``, read out of its image; empty if it has none."""
-    found = _COMPATIBLE.search(image.path.read_bytes())
+    found = _COMPATIBLE.search(reading.data(image.path, reading.IMAGE))
     return found[1].decode() if found else ""
 
 

@@ -30,7 +30,7 @@ COMPILED = {
         f"src/{name}.c": f"usr/sbin/{name}"
         for name in (
             "lab-consoled", "lab-emergency", "lab-memory", "lab-trace", "lab-xentrace",
-            "lab-clock", "lab-trace-stop", "lab-doorbell", "lab-busy",
+            "lab-clock", "lab-trace-stop", "lab-doorbell", "lab-busy", "lab-window",
         )
     },
 }  # fmt: skip
@@ -44,7 +44,7 @@ FIXED = {
          "-l:libxenctrl.so.4.17"),
     ),
 }  # fmt: skip
-HEADERS = ("counter.h", "domains.h", "lab.h")
+HEADERS = ("counter.h", "domains.h", "lab.h", "window.h")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.errors import ImageError
+from lab.errors import ImageError, UsageError
 from lab.images import compiling
 from lab.model import Completed, HypervisorSpec, Image, Mount, Package, Toolchain
 from lab.store import Store
-from lab.util import kconfig
-from lab.util.files import remove_tree, sha256_file, tree_hashes
+from lab.util import kconfig, reading
+from lab.util.files import copy_file, copy_tree, remove_tree, sha256_file, tree_hashes
+from lab.util.reading import Unfit
 from lab.util.terminal import escape
 
 KIND = "xen"
@@ -61,8 +62,12 @@ def build(
     Raises:
         ImageError: it does not compile (the compiler's words are the tail), a fragment asks
             for what this Xen does not have, or the tree is none of Xen.
+        UsageError: there is something in the tree that is no source.
     """
-    inputs = _inputs(toolchain, spec, packages)
+    try:
+        inputs = _inputs(toolchain, spec, packages)
+    except Unfit as error:
+        raise UsageError(f"hypervisor {spec.name}: {error}", hint=error.hint) from None
 
     def make(out: Path) -> None:
         work = out / ".work"
@@ -72,8 +77,8 @@ def build(
             _configure(toolchain, spec, work)
             _compile(toolchain, spec, work, str(inputs["version"]))
             for name in ("xen", "xen-syms"):
-                shutil.copyfile(work / "tree/xen" / name, out / name)
-            shutil.copyfile(work / "tree/xen/.config", out / "config")
+                copy_file(work / "tree/xen" / name, out / name)
+            copy_file(work / "tree/xen/.config", out / "config")
         finally:
             remove_tree(work)
 
@@ -132,17 +137,17 @@ def _unpack(
 
 def _copy(source: Path, to: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, to, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        copy_tree(source, to)
     elif source.is_file():
         shutil.copy2(source, to)
 
 
 def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
     """Xen's defaults with the fragments on top, the last one winning."""
-    fragments = [path.read_text(errors="replace") for path in spec.kconfig]
+    fragments = [reading.text(path, errors="replace") for path in spec.kconfig]
     (work / "tree/xen/.config").write_text("\n".join(fragments))
     _run(toolchain, spec, work, _make("olddefconfig"))
-    have = (work / "tree/xen/.config").read_text().splitlines()
+    have = reading.text(work / "tree/xen/.config").splitlines()
     wanted = kconfig.parse("\n".join(fragments))
     missing = [f"{name}={value}" for name, value in wanted.items() if value != "n"
                and f"{name}={value}" not in have]  # fmt: skip

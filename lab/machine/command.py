@@ -19,6 +19,7 @@ from lab.model import (
     TIMES_PORT,
     TRACE_LOG_PORT,
     TRACE_PORT,
+    WINDOW_SIZE,
     XEN_TRACE_PORT,
     Clock,
     Lab,
@@ -32,6 +33,9 @@ IMAGES, LIVE, CONSOLES, RAM = "/lab/images", "/lab/live", "/lab/console", "/lab/
 #: Where a template's device state lies that a machine is restored from.
 STATE = "/lab/state"
 TRACES = "/lab/trace"
+
+#: The memory that the host and dom0 share, in the folder LIVE.
+WINDOW_FILE = "window"
 
 #: All denials that QEMU offers (qemu(1), -sandbox).
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -68,7 +72,10 @@ def board(machine: MachinePlan, memory: Memory = Memory.OWN) -> list[str]:
     return [
         *board_arguments(machine),
         "-object", _json(qom_type=f"memory-backend-{kind}", id="ram", size=machine.memory, **how),
-        "-machine", "memory-backend=ram",
+        "-object", _json(qom_type="memory-backend-file", id="window", size=WINDOW_SIZE,
+                         **{"mem-path": f"{LIVE}/{WINDOW_FILE}", "share": True}),
+        "-numa", "node,memdev=ram",
+        "-numa", "node,memdev=window",
         "-nodefaults", "-no-user-config",
     ]  # fmt: skip
 

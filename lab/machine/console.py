@@ -20,6 +20,7 @@ from typing import Self
 
 from asyncinotify import Mask
 
+from lab.machine.ends import CRASHED, end_in
 from lab.machine.lines import Line, LogReader
 from lab.model import Layer
 from lab.util import waiting
@@ -60,17 +61,10 @@ FAILURES = (
 )
 
 
-#: What dom0's program lab-fate says of a domain that crashed, through its kernel.
-_CRASHED = re.compile(_LINUX + rb"lab: domain ([a-z0-9_-]+) crashed$")
-
-
 def crashed_in(line: Line) -> str:
-    """The guest of which this line says that it crashed; empty if it says nothing such.
-
-    Only dom0 is asked, and only it can say so.
-    """
-    match = _CRASHED.search(line.raw) if line.console == "dom0" else None
-    return match[1].decode() if match else ""
+    """The guest of which this line says that it crashed; empty if it says nothing such."""
+    end = end_in(line)
+    return end.guest if end and end.how == CRASHED else ""
 
 
 def failure_in(line: Line, failures: Sequence[Failure] = FAILURES) -> Failure | None:

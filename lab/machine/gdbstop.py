@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lab.errors import MachineError
 from lab.machine.qmp import Qmp
+from lab.util import sockets, turns
 
 #: Seconds in which the stub answers anything but "go on".
 ANSWER = 10.0
@@ -143,16 +144,23 @@ async def connected(socket: Path, control: Qmp, guard: Guard) -> AsyncIterator[S
     Each answer is waited for under ``guard``. ``control`` is of the same QEMU.
 
     Raises:
+        BusyError: others had it for too long; names who has it.
         MachineError: nobody listens there.
     """
     with _explained():
-        reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST)
-    stub = Stub(reader, writer, guard, control)
+        turn = await turns.take(turns.of(socket), "QEMU's gdbstub", ANSWER)
     try:
-        await stub.greet()
-        yield stub
+        with _explained():
+            found = await sockets.connect(socket, ANSWER)
+            reader, writer = await asyncio.open_unix_connection(sock=found, limit=LARGEST)
+        stub = Stub(reader, writer, guard, control)
+        try:
+            await stub.greet()
+            yield stub
+        finally:
+            await stub.close()
     finally:
-        await stub.close()
+        turn.end()
 
 
 def _bytes(answer: bytes) -> bytes:

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Collection
 from typing import NoReturn, TypeVar
 
 from lab.errors import GuestCrashed, LabError
-from lab.machine import quota
+from lab.machine import ends, quota
 from lab.machine.console import Follower, crashed_in, failure_in
+from lab.machine.ends import CRASHED, End
 from lab.machine.lines import LogReader, tail
 from lab.rundir import RunDir
 from lab.util import waiting
@@ -100,7 +101,9 @@ class Health:
             with Follower(self._run.consoles()) as follower:
                 await follower.aftermath(None)
         self._untold.clear()
-        raise GuestCrashed(f"guest {name}: its domain crashed", tail=tail(self._run.console(name)))
+        end = ends.of(self._run).get(name, End(name, CRASHED))
+        words = f"guest {name}: its domain {end.words(ends.began(self._run))}"
+        raise GuestCrashed(words, tail=tail(self._run.console(name)))
 
     def _read(self) -> None:
         for reader in self._readers:

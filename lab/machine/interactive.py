@@ -9,27 +9,53 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 from lab.machine.console import Follower
-from lab.machine.lines import CHUNK
 from lab.machine.wires import input_of
 from lab.model import Program
-from lab.util import waiting
-from lab.util.terminal import ScreenFilter
+from lab.util import reading, signals, waiting
+from lab.util.screen import ScreenFilter
 
 #: Ctrl-], as in telnet, virsh and xl.
 LEAVE = b"\x1d"
 #: How much of what was said before is shown first, in bytes.
 BEFORE = 2000
+OTHER_SCREEN_ENDS = b"\x1b[?1049l"
+#: So much is shown at a time; between two portions what is typed is looked at, in bytes.
+PORTION = 16 << 10
+#: Whoever is behind by more than ``BEHIND`` bytes is shown the last ``LAST`` of them.
+BEHIND, LAST = 1 << 20, 64 << 10
+#: More typed bytes than this do not wait for a machine that takes none.
+MOST_TYPED = 1 << 20
+#: A console that did not learn the window's size is told so often, after so many seconds.
+TRIES, AGAIN = 5, 1.0
 
 
-def attach(name: str, live: Path, log: Path, machine: Program) -> None:
+@dataclass(frozen=True)
+class Behind:
+    """What stands behind a console.
+
+    ``answers``: programs that ask the terminal for something (where the cursor is) are answered;
+    not where what is typed must not depend on who looks. ``resized`` tells them the size of the
+    window: rows and columns.
+    """
+
+    answers: bool = True
+    resized: Callable[[int, int], Awaitable[None]] | None = None
+
+
+def attach(
+    name: str, live: Path, log: Path, machine: Program, behind: Behind | None = None
+) -> None:
     """Attach standard input and output to a console until Ctrl-], end of input, or its end.
 
     Raises:
@@ -39,50 +65,155 @@ def attach(name: str, live: Path, log: Path, machine: Program) -> None:
         fifo = os.open(input_of(live, name), os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         raise UsageError(f"console {name} cannot be typed into: {error.strerror}") from error
+    attached = _Attached(name, fifo, behind or Behind())
     try:
         with _raw(sys.stdin.fileno()):  # first: what was typed before is discarded by it
             print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
-            asyncio.run(_relay(name, fifo, log, machine))
+            try:
+                signals.run(attached.relay(log, machine))
+            finally:
+                _write(attached.screen.restore())
     finally:
         os.close(fifo)
     print("\nleft the console", file=sys.stderr)
 
 
-async def _relay(name: str, fifo: int, log: Path, machine: Program) -> None:
-    left = waiting.end_of(machine)
-    loop = asyncio.get_running_loop()
+class _Attached:
+    """One terminal on one console."""
 
-    def typed() -> None:
+    def __init__(self, name: str, fifo: int, behind: Behind) -> None:
+        self.screen = ScreenFilter(*_size())
+        self._name = name
+        self._fifo = fifo
+        self._behind = behind
+        self._typed = bytearray()
+        self._left = asyncio.Event()
+        self._resized = asyncio.Event()
+
+    async def relay(self, log: Path, machine: Program) -> None:
+        self._left = waiting.end_of(machine)
+        loop = asyncio.get_running_loop()
+        stdin = sys.stdin.fileno()
+        try:
+            loop.add_reader(stdin, self._read)
+        except PermissionError:
+            raise UsageError("a console wants a terminal or a pipe as standard input") from None
+        loop.add_signal_handler(signal.SIGWINCH, self._resize)
+        telling = asyncio.ensure_future(self._tell_size())
+        try:
+            await self._show(log)
+        finally:
+            loop.remove_reader(stdin)
+            loop.remove_writer(self._fifo)
+            loop.remove_signal_handler(signal.SIGWINCH)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        if not machine.alive():
+            print("\r\nthe machine has ended", file=sys.stderr, end="")
+
+    # ------------------------------------------------------------ what is typed
+
+    def _read(self) -> None:
         data = b""
         with contextlib.suppress(OSError):  # the terminal is gone: as at the end of input
             data = os.read(sys.stdin.fileno(), 4096)
         before, leave, _ = data.partition(LEAVE)
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(fifo, before)
+        self._type(before)
         if leave or not data:
-            left.set()
+            self._left.set()
 
+    def _type(self, data: bytes) -> None:
+        self._typed += data[: MOST_TYPED - len(self._typed)]
+        self._send()
+
+    def _send(self) -> None:
+        """Give the machine what it takes now; the rest waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._typed:
+                del self._typed[: os.write(self._fifo, self._typed)]
+        except BlockingIOError:
+            loop.add_writer(self._fifo, self._send)
+            return
+        except BrokenPipeError:
+            self._typed.clear()
+        loop.remove_writer(self._fifo)
+
+    # ------------------------------------------------------------ what is shown
+
+    async def _show(self, log: Path) -> None:
+        with Follower({self._name: log}) as follower, reading.binary(log) as stream:
+            _write(self.screen.feed(_recent(stream)))
+            self.screen.answers()  # these questions are old
+            while not self._left.is_set():
+                self._catch_up(stream)
+                while not self._left.is_set() and (data := stream.read(PORTION)):
+                    _write(self.screen.feed(data))
+                    self._answer()
+                    await asyncio.sleep(0)
+                    self._catch_up(stream)
+                await follower.change(waiting.FOREVER, self._left)
+
+    def _answer(self) -> None:
+        answers = self.screen.answers()
+        if self._behind.answers:
+            self._type(answers)
+
+    def _catch_up(self, stream: BinaryIO) -> None:
+        """A console may say more than a terminal shows: then its middle is left out."""
+        left_out = os.fstat(stream.fileno()).st_size - stream.tell()
+        if left_out > BEHIND:
+            stream.seek(left_out - LAST, os.SEEK_CUR)
+            left_out += len(stream.readline(PORTION)) - LAST
+            _write(self.screen.flush())
+            _write(f"\r\n[{left_out} bytes are not shown; the log has them]\r\n")
+
+    # ------------------------------------------------------------ the window
+
+    def _resize(self) -> None:
+        self.screen.cursor.resize(*_size())
+        self._resized.set()
+
+    async def _tell_size(self) -> None:
+        """Tell whoever is behind the console each size that the window has; nobody must hear."""
+        told = self._behind.resized
+        if told is None or not os.isatty(sys.stdout.fileno()):
+            return
+        while True:
+            self._resized.clear()
+            for _ in range(TRIES):
+                with contextlib.suppress(LabError, OSError):
+                    await told(*_size())
+                    break
+                await asyncio.sleep(AGAIN)
+            await self._resized.wait()
+
+
+def _size() -> tuple[int, int]:
+    """The rows and columns of the window; 24 and 80 where there is none, or it has none."""
     try:
-        loop.add_reader(sys.stdin.fileno(), typed)
-    except PermissionError:
-        raise UsageError("a console wants a terminal or a pipe as standard input") from None
-    try:
-        await _show(name, log, left)
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
-    if not machine.alive():
-        print("\r\nthe machine has ended", file=sys.stderr, end="")
+        columns, rows = os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return 24, 80
+    return rows or 24, columns or 80
 
 
-async def _show(name: str, log: Path, left: asyncio.Event) -> None:
-    shown = ScreenFilter()
-    with Follower({name: log}) as follower, log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - BEFORE))
-        while not left.is_set():
-            while data := stream.read(CHUNK):
-                sys.stdout.write(shown.feed(data))
-                sys.stdout.flush()
-            await follower.change(waiting.FOREVER, left)
+def _recent(stream: BinaryIO) -> bytes:
+    """The last of what was said before, from the beginning of a line on.
+
+    What a full-screen program drew that has ended is no part of it.
+    """
+    start = stream.seek(0, os.SEEK_END) - BEFORE
+    stream.seek(max(0, start))
+    if start > 0:
+        stream.readline(BEFORE)
+    return stream.read(BEFORE).rpartition(OTHER_SCREEN_ENDS)[2]
+
+
+def _write(text: str) -> None:
+    out = sys.stdout
+    out.write(text.encode(out.encoding, "backslashreplace").decode(out.encoding))
+    out.flush()
 
 
 @contextlib.contextmanager

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lab.machine.explain import explainer
+from lab.util import reading
 from lab.util.terminal import escape_lines
 
 #: A longer line is cut into pieces of this many bytes.
 MAX_LINE = 16 << 10
 #: A crash dump of Xen's is shorter (xen/arch/arm/traps.c, show_execution_state).
 DUMP_LINES = 80
+#: Bytes of a log that is read at all: no machine writes so much.
+LARGEST = 64 << 30
 #: At most so much of one file is read at a time.
 CHUNK = 1 << 20
 
@@ -85,7 +88,7 @@ class LogReader:
         """The lines that were completed since; empty when there is nothing new."""
         if self._file is None:
             try:
-                self._file = self.path.open("rb", buffering=0)
+                self._file = reading.binary(self.path, LARGEST)
             except FileNotFoundError:
                 return []
             self._file.seek(self._offset)
@@ -109,7 +112,7 @@ def tail(path: Path, lines: int = 15) -> str:
     Of Xen's log: the whole dump of a crash, if it ends with one.
     """
     try:
-        with path.open("rb") as file:
+        with reading.binary(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
             raw = file.read()
     except OSError:

@@ -12,7 +12,7 @@ from lab.machine.lines import LogReader
 from lab.machine.merge import merge
 from lab.model import Program
 from lab.rundir import RunDir
-from lab.util import waiting
+from lab.util import signals, waiting
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape
 
@@ -49,18 +49,16 @@ def merged(files: Mapping[str, Path], times: Path) -> Iterator[str]:
 def follow(files: Mapping[str, Path], program: Program | None) -> Iterator[str]:
     """What is there and what comes, until the lab's machine ends (or at once without one)."""
     width = max((len(name) for name in files), default=0)
-    loop = asyncio.new_event_loop()
     lines = _follow(files, program)
-    try:
-        while True:
-            try:
-                name, text = loop.run_until_complete(anext(lines))
-            except StopAsyncIteration:
-                return
+
+    async def next_one() -> tuple[str, str] | None:
+        return await anext(lines, None)
+
+    with asyncio.Runner() as runner:
+        while found := signals.run_in(runner, next_one()):
+            name, text = found
             yield text if len(files) == 1 else f"{name:<{width}} | {text}"
-    finally:
-        loop.run_until_complete(lines.aclose())
-        loop.close()
+        runner.run(lines.aclose())
 
 
 async def first_lines(

@@ -57,6 +57,11 @@ def no_xen(run: RunDir, within: float) -> LabError:
     )
 
 
+def no_stop(run: RunDir, what: str, within: float) -> LabError:
+    """dom0 did not do ``what``, at the end of which the machine stops."""
+    return Dom0Error(f"{what}: not within {within:g} s", tail=tail(run.console("dom0")))
+
+
 def silent(run: RunDir, error: Dom0Error) -> LabError:
     """dom0's agent does not answer."""
     last = error.tail or tail(run.console("dom0"))

@@ -10,15 +10,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from socket import socket as Socket
 from typing import Any
 
 from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError, Runstate
-from tenacity import retry, retry_if_exception, wait_fixed
+from tenacity import retry, retry_if_exception_type, wait_fixed
 
 from lab.errors import MachineError
+from lab.util import sockets, turns
 
 #: Seconds in which QEMU answers a command; it answers in milliseconds unless it is stuck.
 ANSWER = 10.0
+#: Seconds that something waits for its turn at the socket.
+TURN = 60.0
 #: The state of a machine that a breakpoint has stopped (qapi/run-state.json).
 AT_BREAKPOINT = "debug"
 
@@ -89,32 +93,45 @@ class Qmp:
 
 @contextlib.asynccontextmanager
 async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Qmp]:
-    """A connection to the QEMU that listens on ``socket``.
+    """A connection to the QEMU that listens on ``socket``; waits for its turn first.
 
     Raises:
+        BusyError: others had it for :data:`TURN` seconds; names who has it.
         MachineError: nobody listens there, or nobody answers in time.
     """
     try:
-        async with asyncio.timeout(within):
-            client = await _connect(socket)
-    except (ConnectError, TimeoutError, OSError) as error:
-        raise MachineError(
-            f"QEMU does not answer on {socket}",
-            hint="lab.status says whether the lab still runs; lab.down cleans up",
-        ) from error
-    qmp = Qmp(client)
+        turn = await turns.take(turns.of(socket), "QEMU's control socket", TURN)
+    except OSError as error:
+        raise _silent(socket) from error
     try:
-        yield qmp
+        try:
+            async with asyncio.timeout(within):
+                client = await _connect(socket, within)
+        except (ConnectError, TimeoutError, OSError) as error:
+            raise _silent(socket) from error
+        qmp = Qmp(client)
+        try:
+            yield qmp
+        finally:
+            await qmp.close()
     finally:
-        await qmp.close()
+        turn.end()
 
 
-@retry(
-    retry=retry_if_exception(lambda error: isinstance(error.__cause__, ConnectionRefusedError)),
-    wait=wait_fixed(0.005),
-)
-async def _connect(socket: Path) -> QMPClient:
-    """Between bind(2) and listen(2) QEMU's socket is there but refuses: that is tried again."""
+async def _connect(socket: Path, within: float) -> QMPClient:
     client = QMPClient("xenlab")
-    await client.connect(str(socket))
+    await client.connect(await _reach(socket, within))
     return client
+
+
+@retry(retry=retry_if_exception_type(ConnectionRefusedError), wait=wait_fixed(0.005))
+async def _reach(socket: Path, within: float) -> Socket:
+    """Between bind(2) and listen(2) QEMU's socket is there but refuses: that is tried again."""
+    return await sockets.connect(socket, within)
+
+
+def _silent(socket: Path) -> MachineError:
+    return MachineError(
+        f"QEMU does not answer on {socket}",
+        hint="lab.status says whether the lab still runs; lab.down cleans up",
+    )

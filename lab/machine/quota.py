@@ -20,7 +20,7 @@ from lab.errors import Dom0Error, GuestError, HypervisorError, LabError, UsageEr
 from lab.machine.console import Follower
 from lab.machine.lines import tail
 from lab.rundir import RunDir
-from lab.util import waiting
+from lab.util import reading, waiting
 from lab.util.terminal import quote
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def _stamped(times: Path) -> dict[str, int]:
     """How many bytes each guest had said when its last piece arrived (see lab-consoled.c)."""
     found: dict[str, int] = {}
     if times.exists():
-        with times.open("rb") as stream:
+        with reading.binary(times) as stream:
             for line in stream:
                 words = line.split()
                 if len(words) == 3 and _OFFSET.fullmatch(words[1]):

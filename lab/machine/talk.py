@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.errors import MachineError
 from lab.machine.console import Follower
 from lab.machine.lines import Line, LogReader
+from lab.util import turns
 from lab.util.deadline import Deadline
 from lab.util.patterns import Match, Pattern
 
@@ -89,11 +90,24 @@ def end_of(log: Path) -> Position:
 
 
 async def type_into(fifo: Path, data: bytes) -> None:
-    """Type into a console.
+    """Type into a console; what several type at once comes one after the other.
 
     Raises:
+        BusyError: others typed for ``TYPED`` seconds; names who does.
         MachineError: the machine is gone, or does not take it within ``TYPED`` seconds.
     """
+    name = fifo.stem
+    try:
+        turn = await turns.take(turns.of(fifo), f"the keyboard of {name}", TYPED)
+    except OSError as error:
+        raise MachineError(f"{name} cannot be typed into: {error.strerror}") from error
+    try:
+        await _type(fifo, data)
+    finally:
+        turn.end()
+
+
+async def _type(fifo: Path, data: bytes) -> None:
     name = fifo.stem
     try:
         handle = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)

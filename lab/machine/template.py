@@ -17,14 +17,13 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.util import files
+from lab.util import files, reading, waiting
 
 #: Raised when the layout of templates changes, so that old ones are not used.
 FORMAT = 1
@@ -78,7 +77,7 @@ def find(root: Path, key: str) -> Template | None:
     if not folder.is_dir():
         return None
     try:
-        data = json.loads((folder / MANIFEST).read_text())
+        data = reading.json_file(folder / MANIFEST)
         template = Template(
             folder, data["key"], int(data["stops"]), dict(data["parts"]), data["about"]
         )
@@ -218,10 +217,11 @@ def _move(source: Path, target: Path) -> None:
 
 def copy_sparse(source: Path, target: Path) -> None:
     """Copy a file; what is zero becomes a hole."""
-    with source.open("rb") as reader, target.open("wb") as writer:
+    with reading.binary(source) as reader, target.open("wb") as writer:
         size = os.fstat(reader.fileno()).st_size
         os.ftruncate(writer.fileno(), size)
         for at in _pieces(reader.fileno(), size):
+            waiting.go_on()
             data = os.pread(reader.fileno(), PIECE, at)
             if data != _ZEROS[: len(data)]:
                 os.pwrite(writer.fileno(), data, at)
@@ -234,7 +234,7 @@ def _digest(path: Path) -> str:
     """
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
-    with path.open("rb") as file:
+    with reading.binary(path) as file:
         handle = file.fileno()
         size = os.fstat(handle).st_size
 
@@ -244,8 +244,15 @@ def _digest(path: Path) -> str:
                 return ""
             return f"{at} {hashlib.sha256(data).hexdigest()}\n"
 
+        lines = []
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            lines = list(pool.map(piece, _pieces(handle, size)))
+            try:
+                for line in pool.map(piece, _pieces(handle, size)):
+                    waiting.go_on()
+                    lines.append(line)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     return hashlib.sha256((f"{size}\n" + "".join(lines)).encode()).hexdigest()
 
 
@@ -278,7 +285,7 @@ def _seal(template: Template) -> str:
 def _write_manifest(template: Template) -> None:
     """Last, when the parts are on the disk."""
     for name in template.parts:
-        with (template.path / name).open("rb") as file:
+        with reading.binary(template.path / name) as file:
             os.fsync(file.fileno())
     data = {
         "key": template.key,
@@ -303,4 +310,4 @@ def lay(template: Template, consoles: Path, traces: Path) -> None:
     """Begin a run's logs and traces with what the template's had."""
     for what, folder in (("console", consoles), ("trace", traces)):
         for name, path in template.said(what):
-            shutil.copyfile(path, folder / name)
+            files.copy_file(path, folder / name)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lab.errors import LabError
-from lab.machine import console, lines, postmortem
-from lab.model import Program
+from lab.machine import console, lines, postmortem, pulse
+from lab.model import Layer, Program
 from lab.rundir import RunDir
 from lab.util import waiting
 
@@ -37,7 +37,9 @@ class Watcher:
         ended: set when the machine that is watched has ended.
     """
 
-    def __init__(self, run: RunDir, init_seen: Callable[[], None]) -> None:
+    def __init__(self, run: RunDir, init_seen: Callable[[], None], tag: str) -> None:
+        self._tag = tag
+        self._beat: asyncio.Task[None] | None = None
         self.step = "its start"
         self.xen_up = asyncio.Event()
         self.ended = asyncio.Event()
@@ -51,13 +53,15 @@ class Watcher:
         self._failure = asyncio.get_running_loop().create_future()
         self.ended = waiting.end_of(program)
         self._task = asyncio.create_task(self._watch(program, memory))
+        self._beat = asyncio.create_task(self._feel())
 
     async def stop(self) -> None:
         """Watch no more."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        self._task = self._failure = None
+        tasks = [one for one in (self._task, self._beat) if one]
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = self._beat = self._failure = None
 
     async def guarded(
         self,
@@ -75,17 +79,31 @@ class Watcher:
             if task.done():
                 return await task
             assert late is not None
-            raise late(within or 0.0)
-        except LabError:
+            raise late(within or 0.0) from TimeoutError()
+        except LabError as error:
             if self._failure and not self._failure.done():
                 await asyncio.wait([self._failure], timeout=GRACE)
                 if self._failure.done():
                     self._failure.result()
+            if why := await self._because(error):
+                raise why from error
             raise
         finally:
             if not task.done():
                 task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _because(self, error: LabError) -> LabError | None:
+        """What is behind an answer that did not come: QEMU itself is stopped, starved, …"""
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, TimeoutError):
+            cause = cause.__cause__
+        below = error.layer in (Layer.QEMU, Layer.XEN, Layer.DOM0)
+        return await pulse.why_silent(self._tag) if cause and below else None
+
+    async def _feel(self) -> None:
+        """A machine that is stopped for long is lost to whoever waits for it."""
+        self._fail(await pulse.lasting(self._tag))
 
     async def _watch(self, program: Program, memory: Path) -> None:
         """Find out what the machine fails of; whoever waits for something is told."""

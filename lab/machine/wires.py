@@ -12,12 +12,13 @@ from lab.machine.command import (
     RAM,
     STATE,
     TRACES,
+    WINDOW_FILE,
     Memory,
     chardev,
     trace_ports,
 )
 from lab.machine.template import Template
-from lab.model import DOMAINS_PORT, Clock, Images, Mount, Plan
+from lab.model import DOMAINS_PORT, WINDOW_SIZE, Clock, Images, Mount, Plan
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
@@ -28,6 +29,7 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
     for name in ("xen", "dom0"):
         lay_one(live, name, consoles / f"{name}.log")
     lay_one(live, "times", consoles / "times")
+    make_memory(live / WINDOW_FILE, WINDOW_SIZE)
     if plan.machine.clock is Clock.HOST:
         lay_both_ways(live, DOMAINS_PORT)
     for guest in plan.all_guests:

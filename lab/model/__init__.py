@@ -18,9 +18,11 @@ from lab.model.board import (
     TIMES_PORT,
     TRACE_LOG_PORT,
     TRACE_PORT,
+    WINDOW_SIZE,
     XEN_TRACE_PORT,
 )
 from lab.model.built import GuestImage, Image, Images, Package
+from lab.model.place import Place, Refusal
 from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
 from lab.model.programs import Completed, Mount, Program, ProgramRecord, Toolchain, ToolchainInfo
 from lab.model.scenario import Expectation, Never, Step, Threshold
@@ -32,6 +34,7 @@ from lab.model.wanted import (
     HypervisorSpec,
     Lab,
     Labs,
+    LinuxGuest,
     Matrix,
     Prebuilt,
     Project,
@@ -52,6 +55,7 @@ __all__ = [
     "TIMES_PORT",
     "TRACE_LOG_PORT",
     "TRACE_PORT",
+    "WINDOW_SIZE",
     "XEN_TRACE_PORT",
     "Act",
     "Clock",
@@ -71,16 +75,19 @@ __all__ = [
     "Lab",
     "Labs",
     "Layer",
+    "LinuxGuest",
     "MachinePlan",
     "Matrix",
     "Mount",
     "Never",
     "Package",
+    "Place",
     "Plan",
     "Prebuilt",
     "Program",
     "ProgramRecord",
     "Project",
+    "Refusal",
     "Scheduling",
     "State",
     "Step",

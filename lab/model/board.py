@@ -1,25 +1,27 @@
-"""Where everything lies on the board, and the names of dom0's ports."""
+"""Addresses on the board, and the names of dom0's ports."""
 
 from __future__ import annotations
 
-#: The physical memory of QEMU's ``virt`` board (hw/arm/virt.c) and what we put where in it.
+#: Physical addresses: RAM of QEMU's ``virt`` board (hw/arm/virt.c), and what we put there.
 RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000
 INITRAMFS_ADDRESS = 0x4C00_0000
+#: Behind the memory lies the window: as many bytes that the host and dom0 share.
+WINDOW_SIZE = 16 << 20
 
-#: Where dom0's program lab-steps has its two places to stop at (virtual; nothing else of dom0,
-#: Linux or Xen has code there), and how far they are apart.
+#: The virtual address of the first of two instructions at which dom0's program lab-steps stops,
+#: and the bytes from it to the second. Nothing else of dom0, Linux or Xen has code there.
 STEPS_ADDRESS = 0x6B00_0000
 STEPS_APART = 16
 
-#: The virtio-serial ports of dom0: the agent's, a guest's console (with its name), and the
-#: index of when which byte of a guest's console arrived.
+#: The virtio-serial ports of dom0: the agent's; a guest's console (with its name); the times at
+#: which the bytes of guests' consoles arrived.
 AGENT_PORT = "org.qemu.guest_agent.0"
 CONSOLE_PORT = "console.{name}"
 TIMES_PORT = "times"
-#: Where dom0 says which domains there are.
+#: The port on which dom0 says which domains exist.
 DOMAINS_PORT = "domains"
-#: And of a lab that is traced: a guest's records, Xen's, and what is said about them.
+#: The ports of a traced lab: a guest's records, Xen's records, and messages about them.
 TRACE_PORT = "trace.{name}"
 XEN_TRACE_PORT = "trace-xen"
 TRACE_LOG_PORT = "trace-log"

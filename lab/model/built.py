@@ -1,4 +1,4 @@
-"""What is built, and what it was built from."""
+"""Images, and what they were built from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Image:
-    """One built file in the store. ``inputs`` is what its key was made of."""
+    """One built file in the store. Its key was made from ``inputs``."""
 
     kind: str
     path: Path
@@ -45,7 +45,7 @@ class Images:
 
 @dataclass(frozen=True)
 class GuestImage:
-    """What a guest boots. ``elf`` is for debuggers and symbols."""
+    """What a guest boots. ``elf`` is for debuggers."""
 
     name: str
     kernel: Image
@@ -54,7 +54,7 @@ class GuestImage:
     library: Image | None = None
 
     def parts(self) -> dict[str, Image]:
-        """The files that there are, by what they are."""
+        """The files that it has, by kind."""
         found = {
             "kernel": self.kernel,
             "ramdisk": self.ramdisk,

@@ -1,16 +1,17 @@
-"""What is planned: everything about one start of a lab that is decided before it."""
+"""A plan: everything about one start of a lab that is decided before it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.model.board import WINDOW_SIZE
 from lab.model.wanted import GuestSpec, Lab
 from lab.model.words import Clock
 
 
 @dataclass(frozen=True)
 class MachinePlan:
-    """The virtual board: the arguments of ``-machine virt`` that matter to everybody."""
+    """The virtual board: the arguments of ``-machine virt`` that other rooms need too."""
 
     cpus: int
     memory: int
@@ -18,16 +19,16 @@ class MachinePlan:
 
 
 def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
-    """QEMU's arguments for the board itself: what decides its device tree.
+    """QEMU's arguments for the board itself. They decide its device tree.
 
-    The tree that Xen is given was dumped from exactly this board with two ``-serial``;
-    the machine must be started with the same. Without ``ioeventfd`` a device answers dom0 at
-    once, not when the main loop gets to it, which under the virtual clock would be chance.
+    Xen's device tree was dumped from exactly this board with two ``-serial``, so the machine must
+    be started with the same. Without ``ioeventfd`` a device answers dom0 at once. With it, it
+    would answer when QEMU's main loop gets to it, which under the virtual clock would be chance.
     """
     return (
         "-machine", "virt,virtualization=on,highmem=off",
         "-cpu", "cortex-a15",
-        "-m", f"{machine.memory >> 20}M",
+        "-m", f"{machine.memory + WINDOW_SIZE >> 20}M",
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",
         "-global", "virtio-mmio.force-legacy=false",
@@ -37,10 +38,10 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class GuestPlan:
-    """A guest as the toolstack will see it. ``config`` is the text of its xl configuration.
+    """A guest as the toolstack sees it. ``config`` is the text of its xl configuration.
 
-    ``scheduling``: words for ``xl`` that give it its share before it runs; the domain's name
-    is appended.
+    ``scheduling``: the words of the ``xl`` command that gives it its share before it runs,
+    without the domain's name.
     """
 
     name: str
@@ -51,7 +52,7 @@ class GuestPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that follows from a :class:`Lab` without looking at the world."""
+    """Everything that follows from a :class:`Lab` alone, without I/O."""
 
     lab: Lab
     machine: MachinePlan

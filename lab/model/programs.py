@@ -1,4 +1,4 @@
-"""How programs are run: the toolchain, as everybody sees it."""
+"""The toolchain as other rooms see it: how programs are run."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Completed:
 
 @dataclass(frozen=True)
 class ProgramRecord:
-    """Who a started program is, so that a later command finds it and nothing else.
+    """How a later command recognises a started program, and never takes another one for it.
 
-    ``id`` is a pid (rootfs, host) or a container id; ``boot_id`` and ``start_time`` (clock
-    ticks since boot, field 22 of proc_pid_stat(5)) make a pid unambiguous. Of a container,
-    ``pid`` is its first process as this host sees it, ``engine`` where its engine listens.
+    ``id`` is a pid (rootfs, host) or a container id. ``boot_id`` and ``start_time`` (clock
+    ticks since boot, field 22 of proc_pid_stat(5)) make a pid unambiguous. For a container,
+    ``pid`` is its first process as this host sees it, and ``engine`` the address of its engine.
     """
 
     door: Door
@@ -49,7 +49,7 @@ class ProgramRecord:
 
 
 class Program(Protocol):
-    """A program that was started and goes on by itself."""
+    """A program that was started and runs on its own."""
 
     @property
     def record(self) -> ProgramRecord: ...
@@ -57,19 +57,19 @@ class Program(Protocol):
     def alive(self) -> bool: ...
 
     def wait(self, timeout: float) -> bool:
-        """Wait until it has ended; ``False`` if it has not after ``timeout`` seconds."""
+        """Wait until it has ended. ``False`` if it has not after ``timeout`` seconds."""
         ...
 
     def returncode(self) -> int | None:
         """Its exit status, or ``None`` if it still runs or was not our child.
 
         Raises:
-            ToolchainError: it ended because its toolchain did (an engine that is gone).
+            ToolchainError: it ended because its toolchain did (its engine is gone).
         """
         ...
 
     def kill(self) -> None:
-        """End it, and everything that it started, now; harmless when it has ended."""
+        """Kill it and everything that it started. Does nothing if it has ended."""
         ...
 
 
@@ -89,14 +89,14 @@ class ToolchainInfo:
 
 
 class Toolchain(Protocol):
-    """Run this argv with these folders. Inside there is no network unless asked for."""
+    """Runs programs, with the folders they need. They have no network unless asked for."""
 
     @property
     def door(self) -> Door: ...
 
     @property
     def key(self) -> str:
-        """Identity by content: two toolchains with one key build the same bytes."""
+        """A hash of its content. Two toolchains with the same key build the same bytes."""
         ...
 
     def run(
@@ -111,11 +111,11 @@ class Toolchain(Protocol):
         check: bool = True,
         stdin: bytes = b"",
     ) -> Completed:
-        """Run to the end.
+        """Run a program to its end.
 
         Raises:
-            ToolchainError: the door is broken, or ``check`` and the status is not 0 (with
-                the command and its last lines), or it took longer than ``timeout``.
+            ToolchainError: the door is broken; or the program took longer than ``timeout``; or
+                ``check`` is set and its status is not 0 (with the command and its last lines).
         """
         ...
 
@@ -131,10 +131,10 @@ class Toolchain(Protocol):
     ) -> Program:
         """Start a program that outlives this process. Its output goes to ``log``.
 
-        ``keep_fds`` are flock(2)s, held until it ends: it inherits the descriptors or, in a
-        container, locks the files beside them itself (:func:`lab.util.files.twin`).
-        ``largest_file``: bytes; what it writes into one file beyond that is refused to it
-        (setrlimit(2), ``RLIMIT_FSIZE``), and it lives on.
+        ``keep_fds``: locks of flock(2) that stay held until it ends. It inherits the descriptors
+        or, in a container, locks the files beside them itself (:func:`lab.util.files.twin`).
+        ``largest_file``: bytes that it may write into one file; it lives on when a write beyond
+        that is refused (setrlimit(2), ``RLIMIT_FSIZE``).
         """
         ...
 

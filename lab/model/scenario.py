@@ -11,8 +11,8 @@ from lab.model.words import Act
 class Expectation:
     """What must be seen: ``text`` (literal or, if ``regex``, a pattern) on console ``on``.
 
-    ``on`` is ``xen``, ``dom0`` or a guest's name; ``within`` is seconds from the moment at
-    which the guests run. ``line`` is where in labs.yaml it stands, from 1.
+    ``on`` is ``xen``, ``dom0`` or a guest's name. ``within`` is seconds from the moment when
+    the guests begin to run. ``line`` is its line in labs.yaml, from 1.
     """
 
     on: str
@@ -27,16 +27,16 @@ class Step:
     """One step of a scenario; docs/scenarios.md has the meaning of each.
 
     Attributes:
-        on: its console (wait, silent) or guest (type and what is done to a domain).
-        text: what is waited for, typed, or executed in dom0; the path that is collected.
-        regex: ``text`` of a wait, or ``output`` of an exec, is a pattern.
-        output: what an exec must print; empty: anything.
-        status: with which status an exec must end.
-        within: seconds from the step's start; of a silence how long it lasts.
-        name: the file's name of what is collected.
-        enter: Enter is pressed after what is typed.
+        on: its console (wait, silent), or its guest (type, and what acts on a domain).
+        text: what to wait for, to type, or to run in dom0; the path of what to collect.
+        regex: whether ``text`` of a wait, or ``output`` of an exec, is a pattern.
+        output: what an exec must print; empty: whatever it likes.
+        status: the status with which an exec must end.
+        within: seconds from the step's start; for a silence, how long it must last.
+        name: the name of the file that a collect makes.
+        enter: whether Enter is pressed after what is typed.
         members: the steps of a parallel group.
-        line: where in labs.yaml it stands, from 1.
+        line: its line in labs.yaml, from 1.
     """
 
     do: Act
@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Never:
-    """What no line may hold for the whole run; ``on`` is empty for every console."""
+    """A text that no line of the whole run may have. ``on`` is empty for every console."""
 
     text: str
     on: str = ""
@@ -64,10 +64,10 @@ class Never:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A limit to a figure of a task's trace: ``statistic`` (p99, max, …) of ``figure``.
+    """A limit for a figure of a task's trace: for ``statistic`` (p99, max, …) of ``figure``.
 
-    ``limit`` is seconds, or a number where the figure counts something. ``guest`` is empty if
-    any guest's task of that name is meant.
+    ``limit`` is in seconds, or a number if the figure counts something. ``guest`` is empty for
+    tasks of that name in all guests.
     """
 
     task: str

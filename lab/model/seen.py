@@ -1,4 +1,4 @@
-"""What came of it."""
+"""Results: the domains that xl lists, and the verdict of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from lab.model.words import ExitStatus, Layer
 
 @dataclass(frozen=True)
 class Domain:
-    """A line of ``xl list``. ``time`` is CPU seconds used; ``memory`` is bytes."""
+    """A line of ``xl list``. ``time`` is used CPU time in seconds; ``memory`` is in bytes.
+
+    ``note``: what there is to say of it: how it ended, or that it has said nothing.
+    """
 
     name: str
     id: int
@@ -17,13 +20,15 @@ class Domain:
     vcpus: int
     state: str
     time: float
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Pass, or the layer that failed and why.
+    """Pass, or the layer that failed, and why.
 
-    ``tail`` is the last lines of the console concerned, harmless to print.
+    ``tail`` has the last lines of the console concerned, harmless to print. ``hint``: what to look
+    at.
     """
 
     passed: bool
@@ -31,3 +36,4 @@ class Verdict:
     reason: str = ""
     exit_status: ExitStatus = ExitStatus.PASS
     tail: str = ""
+    hint: str = ""

@@ -1,11 +1,12 @@
-"""What the user asks for: labs.yaml, checked."""
+"""What the user asks for: a checked labs.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lab.model.place import Place, Refusal
 from lab.model.scenario import Expectation, Never, Step, Threshold
 from lab.model.words import Clock
 
@@ -25,7 +26,7 @@ class HypervisorSpec:
 class FreeRtosApp:
     """A FreeRTOS application: a folder of C files, linked with our port and a kernel.
 
-    ``kernel_tree`` is a FreeRTOS-Kernel folder of the user's; ``None`` means the packaged one.
+    ``kernel_tree`` is the user's FreeRTOS-Kernel folder; ``None`` means the packaged one.
     """
 
     app: Path
@@ -35,12 +36,19 @@ class FreeRtosApp:
 
 @dataclass(frozen=True)
 class Project:
-    """A project of the user's own: ``build`` is run in ``project``, inside the toolchain."""
+    """The user's own project. ``build`` runs in the folder ``project``, inside the toolchain."""
 
     project: Path
     build: tuple[str, ...]
     kernel: Path
     elf: Path | None = None
+
+
+@dataclass(frozen=True)
+class LinuxGuest:
+    """Debian's Linux, with an initramfs of busybox and the ``files`` of a folder, ``init`` too."""
+
+    files: Path
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,10 @@ class Prebuilt:
 class Scheduling:
     """A domain's share of the processors, in the words of Xen's scheduler ``name``.
 
-    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds), and with
-    ``extratime`` also what nobody else has reserved. credit and credit2: a share in proportion
-    to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's default.
+    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds). With
+    ``extratime`` it also gets time that nobody has reserved. credit and credit2: a share in
+    proportion to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's
+    default.
     """
 
     name: str = ""
@@ -70,14 +79,17 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any.
+    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any. ``cpus_of_all``:
+    those that the machine has not are left out.
 
-    ``trace``: bytes of its memory that hold its timing trace; 0: it keeps none.
-    ``may_crash``: its crash does not fail a run.
+    ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
+    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
+    right. ``places``: the places of the guest's keys in labs.yaml; for a missing key, the
+    guest's own.
     """
 
     name: str
-    program: FreeRtosApp | Project | Prebuilt
+    program: FreeRtosApp | LinuxGuest | Project | Prebuilt
     memory: int = 16 << 20
     vcpus: int = 1
     cpus: tuple[int, ...] = ()
@@ -85,13 +97,21 @@ class GuestSpec:
     scheduler: Scheduling | None = None
     trace: int = 0
     may_crash: bool = False
+    cpus_of_all: bool = False
+    refused: tuple[Refusal, ...] = field(default=(), compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    def on(self, cpus: int) -> GuestSpec:
+        """The same on a machine of so many PCPUs."""
+        there = tuple(cpu for cpu in self.cpus if cpu < cpus)
+        return replace(self, cpus=there) if self.cpus_of_all and there else self
 
 
 @dataclass(frozen=True)
 class Dom0Spec:
-    """dom0's share of the machine. ``cpus``: PCPUs its vCPUs are pinned to; empty: any.
+    """dom0's share of the machine. ``cpus``: PCPUs to which its vCPUs are pinned; empty: any.
 
-    ``busy``: it computes without end, whatever else it does.
+    ``busy``: it computes without end besides all else.
     """
 
     memory: int = 256 << 20
@@ -103,7 +123,7 @@ class Dom0Spec:
 
 @dataclass(frozen=True)
 class XenTrace:
-    """What Xen's own trace holds: the event groups as they were named, and as a mask."""
+    """The events in Xen's own trace: the groups as labs.yaml names them, and their mask."""
 
     groups: tuple[str, ...]
     mask: int
@@ -113,10 +133,10 @@ class XenTrace:
 class Lab:
     """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
 
-    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's own default.
-    ``trace`` is Xen's own trace; ``None``: none is kept. ``expect`` is watched for all at once,
-    ``steps`` are taken in order; ``later`` are the guests that only its steps inject. ``line``
-    is where in labs.yaml it begins, from 1.
+    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's default. ``trace`` is
+    Xen's own trace; ``None``: there is none. All of ``expect`` is watched for at once; ``steps``
+    are taken in order. ``later`` are the guests that only its steps inject. ``line`` is the line
+    in labs.yaml where it begins, from 1.
     """
 
     name: str
@@ -139,13 +159,13 @@ class Lab:
 
     @property
     def traced(self) -> tuple[str, ...]:
-        """The guests that keep a timing trace."""
+        """The names of the guests that have a timing trace."""
         return tuple(guest.name for guest in (*self.guests, *self.later) if guest.trace)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """One experiment over its axes: in each row a lab for each column."""
+    """One experiment: a table of labs, with a lab for each row and column."""
 
     name: str
     columns: tuple[str, ...]
@@ -155,7 +175,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Labs:
-    """A whole labs.yaml, checked."""
+    """A whole, checked labs.yaml."""
 
     file: Path
     hypervisors: Mapping[str, HypervisorSpec]

@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class Layer(StrEnum):
-    """Where something failed, from the bottom up."""
+    """The part that failed, from the bottom up."""
 
     TOOLCHAIN = "toolchain"
     IMAGE = "image"
@@ -36,7 +36,7 @@ class Clock(StrEnum):
 
 
 class Door(StrEnum):
-    """How the toolchain is entered."""
+    """The ways to the toolchain's programs."""
 
     ROOTFS = "rootfs"
     DOCKER = "docker"

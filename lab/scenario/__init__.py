@@ -1,8 +1,8 @@
-"""Scenarios: what a lab's steps and expectations come to, and how that is told.
+"""Scenarios: plays a lab's steps and expectations, and reports the result.
 
-``judge`` and ``watching`` decide from lines and times; ``player`` takes the steps, on a stage
-that has the time (``host`` here, ``lab.virtual`` above); ``report`` holds what came of it, and
-``junitxml``, ``github`` and ``thresholds`` are functions of that.
+``judge`` and ``watching`` decide from lines and times. ``player`` takes the steps, on a stage
+that has the time (``host`` here, ``lab.virtual`` above). ``report`` holds the result, from which
+``junitxml``, ``github`` and ``thresholds`` make theirs.
 """
 
 from lab.scenario.host import watch
@@ -20,11 +20,11 @@ from lab.scenario.report import (
     cases,
     with_domains,
 )
-from lab.scenario.verdict import failed, fate, from_error
+from lab.scenario.verdict import SILENCE, failed, fate, from_error
 from lab.scenario.words import not_seen
 
 __all__ = [
-    "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
+    "SILENCE", "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
     "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "junit", "not_seen",
     "tolerated", "watch", "with_domains",
 ]  # fmt: skip

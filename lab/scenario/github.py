@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.scenario.report import Case, Outcome, Report, cases
@@ -26,9 +27,21 @@ def annotate(report: Report, base: Path) -> list[str]:
     ]
 
 
-def summary(reports: Sequence[Report]) -> str:
-    """Markdown for the job's page: a table, and the last lines of what failed."""
-    return "\n".join(line for report in reports for line in _summary(report)) + "\n"
+@dataclass(frozen=True)
+class Ran:
+    """A run as the job's page has it. ``folder``: its run folder, from the checkout on;
+    ``again``: commands, each with what it does, in words that are ours."""
+
+    report: Report
+    folder: str = ""
+    digest: str = ""
+    again: tuple[tuple[str, str], ...] = ()
+
+
+def summary(runs: Sequence[Ran]) -> str:
+    """Markdown for the job's page: a table, the last lines of what failed, where everything is,
+    and how it is repeated."""
+    return "\n".join(line for ran in runs for line in [*_summary(ran.report), *_again(ran)]) + "\n"
 
 
 def _annotation(report: Report, case: Case, base: Path) -> str:
@@ -54,13 +67,24 @@ def _summary(report: Report) -> list[str]:
     return [*lines, ""]
 
 
-def _fenced(text: str) -> list[str]:
+def _again(ran: Ran) -> list[str]:
+    lines = []
+    if ran.folder:
+        lines += [f"Run folder: {_plain(ran.folder)}", ""]
+    if ran.digest:
+        lines += [f"Digest: {ran.digest}", ""]
+    for what, command in ran.again:
+        lines += [f"{what}:", "", *_fenced(command, "sh"), ""]
+    return lines
+
+
+def _fenced(text: str, kind: str = "text") -> list[str]:
     """A block of code that nothing in it can end."""
     if not text:
         return []
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}text", text, fence]
+    return [f"{fence}{kind}", text, fence]
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A scenario on the host's clock: the consoles' logs are followed as they grow."""
+"""A scenario on the host's clock: follows the consoles' logs as they grow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.util.waiting import FOREVER
 
 
 class HostStage:
-    """Consoles that are followed, and the host's clock since the guests run."""
+    """Follows consoles. Times are of the host's clock, since the guests run."""
 
     def __init__(self, follower: Follower, clock: Deadline, stop: asyncio.Event | None) -> None:
         self._follower = follower
@@ -47,7 +47,7 @@ class HostStage:
             await asyncio.gather(change, return_exceptions=True)
 
     async def aftermath(self, *, alive: bool) -> None:
-        del alive  # the lines of the dead come, too
+        del alive  # also the last lines of consoles that ended
         await self._follower.aftermath(self._stop)
 
 
@@ -60,11 +60,10 @@ async def watch(
     note: Callable[[StepResult], None] = lambda _: None,
     file: str = "labs.yaml",
 ) -> Report:
-    """Play a lab's scenario until it is decided; the guests began to run just now.
+    """Play a lab's scenario until it is decided. The guests must have begun to run just now.
 
-    The logs are read from their start, so nothing that came earlier is missed. ``stop`` is
-    set when the machine ended; ``hands`` do what steps do to the lab; ``file`` is where
-    it is described.
+    The logs are read from their start, so no line is missed. ``stop`` is set when the machine
+    has ended. ``hands`` do to the lab what a step asks for. ``file`` is the labs file.
     """
     with Follower(files) as follower:
         stage = HostStage(follower, Deadline(0), stop)

@@ -98,7 +98,7 @@ class Judge:
             reason = f"{failure.what}: {escape(line.raw)}"
             return failed(failure.layer, reason, last_lines(files, failure.on))
         if self.crashed:
-            reason = f"guest {self.crashed}: its domain crashed, after {at:.3g} s"
+            reason = f"guest {self.crashed}: its domain crashed after {at:.3g} s"
             return failed(Layer.GUEST, reason, last_lines(files, self.crashed))
         for i, line in sorted(self.broken.items()):
             return self._forbidden_seen(self._never[i], line, files)

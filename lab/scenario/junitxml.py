@@ -1,4 +1,4 @@
-"""JUnit XML: a suite for each run, a case for everything that was asked for."""
+"""JUnit XML: a suite for each run, a case for each thing that the scenario asks for."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from lab.machine.lines import tail
 from lab.scenario.report import Case, Outcome, Report, cases
 
-#: The most of one console that a case carries, in lines and characters.
+#: How much of a console a case has at most, in lines and in characters.
 MOST_LINES, MOST_TEXT = 100, 32 << 10
-#: A file of more text than this is refused by those who read it: then consoles are left out.
+#: Programs that read JUnit XML refuse larger files: beyond this, consoles are left out.
 MOST_IN_ALL = 4 << 20
 
 
 def junit(reports: Sequence[Report]) -> bytes:
-    """What came of everything that was asked for, as test reports have it.
+    """The results of runs as JUnit XML.
 
-    What was not met is a failure; an error is what could not be decided because something
-    below the guests failed; what was still open when a run ended is skipped. ``system-out``
-    is what a command said, or the end of the console that the case is about, harmless to show.
+    A case is a failure if it was not met, an error if something below the guests failed so that
+    it could not be decided, and skipped if it was still open when the run ended. ``system-out``
+    is what a command said, or the end of the case's console, harmless to show.
     """
     root = ET.Element("testsuites")
     left = MOST_IN_ALL
@@ -44,7 +44,7 @@ def _suite(root: ET.Element, report: Report, left: int) -> int:
 
 
 def _case(suite: ET.Element, report: Report, case: Case, left: int) -> int:
-    """Add a case; how much of a console it carries."""
+    """Add a case. Returns how many characters of a console it has."""
     element = ET.SubElement(
         suite, "testcase", classname=_legal(report.lab), name=_legal(case.name),
         time=_time(case.seconds),
@@ -82,5 +82,5 @@ def _time(seconds: float) -> str:
 
 
 def _legal(text: str) -> str:
-    """Text with what XML 1.0 cannot hold (section 2.2) replaced."""
+    """Text in which characters that XML 1.0 does not allow (section 2.2) are replaced."""
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

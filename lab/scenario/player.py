@@ -1,8 +1,8 @@
-"""Plays a scenario: its steps in order, while everything else is watched all the time.
+"""Plays a scenario: takes its steps in order, and watches everything else meanwhile.
 
-Knows nothing of clocks and machines: a :class:`Stage` has the time and the consoles, and
-``hands`` do what a step does to the lab. So the same scenario runs on the host's clock and on
-the virtual one.
+It knows nothing of clocks and machines. A :class:`Stage` has the time and the consoles, and
+``hands`` do to the lab what a step asks for. So the same scenario runs on the host's clock and
+on the virtual one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab.scenario.watching import Cursor, Silence, Wait, Watch
 from lab.scenario.words import step_name
 from lab.util.patterns import TooSlow
 
-#: Does to the lab what a step says; what a command said then, harmless to show.
+#: Does to the lab what a step asks for. Returns what a command said, harmless to show.
 Hands = Callable[[Step], Awaitable[str]]
 
 
@@ -37,7 +37,7 @@ class Stage(Protocol):
         ...
 
     def read(self) -> tuple[list[Line], list[Line]]:
-        """The lines that were completed since, and those that have no end yet."""
+        """The lines that were completed since the last call, and those that have no end yet."""
         ...
 
     def begin(self) -> None:
@@ -45,11 +45,11 @@ class Stage(Protocol):
         ...
 
     async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
-        """Let time pass until then, something comes on a console, or ``done`` is."""
+        """Let time pass until ``until``, or something comes on a console, or ``done`` is done."""
         ...
 
     async def aftermath(self, *, alive: bool) -> None:
-        """Let the lines come that say why; ``alive``: dom0 is not lost."""
+        """Wait for the lines that say why a run failed. ``alive``: dom0 still runs."""
         ...
 
 
@@ -62,9 +62,9 @@ class Decided(Exception):
 
 
 class Player:
-    """One run of a lab's scenario. ``note`` hears of every step that is over.
+    """One run of a lab's scenario. ``note`` is told of every step that is over.
 
-    ``file`` is the name of the file that the scenario stands in, for errors.
+    ``file`` is the name of the scenario's file, for errors.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Player:
         self._results = [StepResult(number, step) for number, step in numbered(lab.steps)]
 
     async def play(self) -> Report:
-        """Take all steps, then wait for what is still expected; ends as soon as all is decided."""
+        """Take all steps, then wait for what is still expected. Ends as soon as all is decided."""
         try:
             for number, step in enumerate(self._lab.steps, 1):
                 await self._take(str(number), step)
@@ -109,7 +109,7 @@ class Player:
     # ------------------------------------------------------------ steps
 
     async def _take(self, number: str, step: Step) -> None:
-        """Take one step, or a group: what acts in turn, what watches meanwhile."""
+        """Take one step, or a group: steps that act one by one, those that watch meanwhile."""
         self._stage.begin()
         group = step.do is Act.PARALLEL
         members = numbered(step.members, f"{number}.") if group else [(number, step)]
@@ -134,7 +134,7 @@ class Player:
     async def _act(
         self, label: str, step: Step, watches: Mapping[str, Watch], watched: float
     ) -> None:
-        """Do something to the lab, and look at the consoles meanwhile."""
+        """Do what a step asks for, and watch the consoles meanwhile."""
         assert self._hands is not None
         began = self._stage.now()
         task = asyncio.ensure_future(self._hands(step))
@@ -167,8 +167,8 @@ class Player:
         began: float = 0.0,
         task: asyncio.Task[str] | None = None,
     ) -> None:
-        """Let time pass until ``task`` is done; without one, until all watches are decided;
-        without both, until the judge has seen all."""
+        """Let time pass until ``task`` is done. Without one, until all watches are decided.
+        Without both, until the judge has seen all."""
         watches = watches or {}
         while True:
             at, ended = self._stage.now(), self._stage.ended()
@@ -189,7 +189,7 @@ class Player:
                 await self._stage.wait(self._next(watches, task), task)
 
     async def _look(self, at: float) -> bool:
-        """Show the judge what is there; whether there may be more to read at once.
+        """Show the judge all new lines. Returns whether there may be more to read at once.
 
         Raises:
             Decided: the run has failed.
@@ -206,7 +206,7 @@ class Player:
         return bool(lines)
 
     def _settle(self, label: str, watch: Watch, began: float) -> None:
-        """Note a watch that is decided.
+        """Note the result of a watch, if it is decided.
 
         Raises:
             Decided: it failed.
@@ -219,7 +219,7 @@ class Player:
             raise Decided(failed(Layer.GUEST, words, self._tail(watch.step)))
 
     def _next(self, watches: Mapping[str, Watch], task: asyncio.Task[str] | None) -> float:
-        """When something is over next."""
+        """When the next watch or expectation is over."""
         ends = [watch.deadline for watch in watches.values() if watch.passed is None]
         ends += [] if self._judge.next_deadline is None else [self._judge.next_deadline]
         return min(ends, default=float("inf") if task else self._stage.now())
@@ -250,7 +250,7 @@ class Player:
 
 
 def numbered(steps: Sequence[Step], before: str = "") -> list[tuple[str, Step]]:
-    """Steps with their numbers; of a group its members: ``2.1``, ``2.2``."""
+    """Steps with their numbers. The members of a group have ``2.1``, ``2.2``, …"""
     found: list[tuple[str, Step]] = []
     for i, step in enumerate(steps, 1):
         if step.do is Act.PARALLEL:

@@ -87,7 +87,8 @@ class Report:
     """What came of one run. ``seconds`` is how long it was watched; ``file`` is labs.yaml, and
     ``line`` where the lab is in it.
 
-    ``consoles`` are the logs of the run; ``crashed`` is the guest that crashed and ended it.
+    ``consoles`` are the logs of the run; ``crashed`` is the guest that crashed and ended it;
+    ``notes`` have what there is to say of guests at its end: ``powered off after 12 ms``.
     """
 
     lab: str
@@ -98,6 +99,7 @@ class Report:
     never: tuple[NeverResult, ...] = ()
     thresholds: tuple[ThresholdResult, ...] = ()
     crashed: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict, compare=False)
     consoles: Mapping[str, Path] = field(default_factory=dict, compare=False)
     file: Path | None = field(default=None, compare=False)
     line: int = field(default=1, compare=False)
@@ -137,12 +139,19 @@ def cases(report: Report) -> list[Case]:
 
 
 def with_domains(report: Report, domains: Sequence[Domain]) -> Report:
-    """The report, with what became of the domain of the guest that failed."""
+    """The report, with what became of the domain of the guest that failed, and of all guests."""
+    said = {one.name: one.note for one in domains if one.note}
+    report = replace(report, notes={**report.notes, **said})
+    verdict = report.verdict
+    if verdict.layer is Layer.GUEST and report.notes.get(report.crashed):
+        reason = f"guest {report.crashed}: its domain {report.notes[report.crashed]}"
+        return replace(report, verdict=replace(verdict, reason=reason))
     on = _failed_on(report)
-    if report.verdict.layer is not Layer.GUEST or on in ("", "xen", "dom0"):
+    if verdict.layer is not Layer.GUEST or on in ("", "xen", "dom0"):
         return report
-    reason = f"{report.verdict.reason}; {verdicts.fate(domains, on)}"
-    return replace(report, verdict=replace(report.verdict, reason=reason))
+    reason = f"{verdict.reason}; {verdicts.fate(domains, on)}"
+    hint = verdicts.SILENCE if verdicts.is_silent(domains, on) else ""
+    return replace(report, verdict=replace(verdict, reason=reason, hint=hint))
 
 
 def missed(report: Report) -> Result | None:

@@ -1,4 +1,4 @@
-"""Limits to the figures of a run's traces, as ``trace.stats`` has them (docs/timeline.md)."""
+"""Limits for the figures of a run's traces, as ``trace.stats`` has them (docs/timeline.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.scenario.verdict import failed
 from lab.scenario.words import figure_text, threshold_name
 from lab.util.terminal import escape
 
-#: Figure in labs.yaml → its name among a task's figures.
+#: The word for a figure in labs.yaml → its name among a task's figures.
 TIMES = {
     "release_jitter": "jitter",
     "response_time": "response",
@@ -29,7 +29,7 @@ COUNTS = ("misses", "unfinished")
 
 
 def check(wanted: Sequence[Threshold], figures: Mapping[str, Any]) -> tuple[ThresholdResult, ...]:
-    """Each limit beside what was measured. ``figures``: of :func:`lab.trace.stats.figures`."""
+    """Each limit with the measured value. ``figures``: from :func:`lab.trace.stats.figures`."""
     return tuple(_check(item, figures) for item in wanted)
 
 
@@ -39,7 +39,7 @@ def unread(wanted: Sequence[Threshold], reason: str) -> tuple[ThresholdResult, .
 
 
 def judged(report: Report, results: tuple[ThresholdResult, ...]) -> Report:
-    """The report with its limits; the first that is broken is the verdict of one that passed."""
+    """The report with its limits. If the run passed, the first broken one is its verdict."""
     report = replace(report, thresholds=results)
     bad = next((one for one in results if one.reason), None)
     if bad is None or not report.verdict.passed:
@@ -57,7 +57,7 @@ def _check(item: Threshold, figures: Mapping[str, Any]) -> ThresholdResult:
         return ThresholdResult(item, None, _no_task(item, rows))
     found = [value for row in mine if (value := _value(item, row)) is not None]
     if not found:
-        return ThresholdResult(item, None, "nothing was measured: no job of it ended")
+        return ThresholdResult(item, None, "nothing was measured: none of its jobs ended")
     worst = max(found)
     if worst < item.limit or (not item.statistic and worst == item.limit):
         return ThresholdResult(item, worst)
@@ -77,7 +77,7 @@ def _value(item: Threshold, row: Mapping[str, Any]) -> float | None:
 
 
 def _no_task(item: Threshold, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Tasks' names come from the guest: they are shown harmless."""
+    """What the trace has instead. Names of tasks come from the guest, so they are escaped."""
     names = sorted({str(row["task"]) for row in rows})
     near = difflib.get_close_matches(item.task, names, n=1)
     if near:

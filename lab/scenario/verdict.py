@@ -1,4 +1,4 @@
-"""Verdicts: pass, or the layer that failed, why, and the last lines that say so."""
+"""Verdicts: pass, or which layer failed, why, and the last lines that show it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.errors import LabError
 from lab.machine import lines
 from lab.model import Domain, ExitStatus, Layer, Verdict
 
-#: The exit status that a failure of a layer leads to.
+#: The exit status for a failure of each layer.
 STATUS = {
     Layer.TOOLCHAIN: ExitStatus.INFRASTRUCTURE,
     Layer.IMAGE: ExitStatus.INFRASTRUCTURE,
@@ -22,7 +22,7 @@ STATUS = {
 
 
 def failed(layer: Layer, reason: str, tail: str = "") -> Verdict:
-    """A verdict of failure, with the exit status of its layer."""
+    """A verdict of failure. Its exit status is that of its layer."""
     return Verdict(False, layer, reason, STATUS[layer], tail)
 
 
@@ -36,12 +36,32 @@ def last_lines(files: Mapping[str, Path], console: str) -> str:
     return lines.tail(files[console]) if console in files else ""
 
 
+#: What to look at when a guest runs and says nothing.
+SILENCE = (
+    "is the console right (console=hvc0 in Linux's 'cmdline')? What a guest prints on Xen's "
+    "emergency console is seen with a hypervisor that has it (hypervisor: debug); what Xen says: "
+    "lab.logs NAME --on xen"
+)
+
+
 def fate(domains: Sequence[Domain], name: str) -> str:
-    """What became of a guest's domain, with the state letters of xl list (xl(1)), in words."""
+    """What happened to a guest's domain, in words, with the state letters of xl list (xl(1))."""
     domain = next((one for one in domains if one.name == name), None)
     if domain is None:
         return "its domain is gone"
+    if domain.note:
+        runs = "" if _has_ended(domain) else "still runs and "
+        return f"its domain {runs}{domain.note} (xl list: {domain.state})"
     ends = {"c": "its domain crashed", "s": "its domain shut down", "d": "its domain is dying",
             "p": "its domain is paused"}  # fmt: skip
     words = next((words for letter, words in ends.items() if letter in domain.state), None)
     return f"{words or 'its domain still runs'} (xl list: {domain.state})"
+
+
+def is_silent(domains: Sequence[Domain], name: str) -> bool:
+    """Whether a guest runs and has said nothing."""
+    return any(one.name == name and one.note and not _has_ended(one) for one in domains)
+
+
+def _has_ended(domain: Domain) -> bool:
+    return "s" in domain.state or "c" in domain.state

@@ -1,8 +1,8 @@
 """Steps that watch a console: for a text, or for silence.
 
-A wait reads the console's log itself, from where the wait before it on that console ended:
-right behind what that one matched. So nothing that came between two steps is missed, however
-long it is ago, and nothing is kept in memory.
+A wait reads the console's log itself. It begins where the last wait on that console ended: right
+behind what that one matched. So nothing that came between two steps is missed, however long ago
+it came, and nothing is kept in memory.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Protocol
 from lab.machine.lines import Line, LogReader
 from lab.model import Step
 from lab.scenario.words import not_seen
+from lab.util import reading
 from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
-#: Seconds after its end for which a wait still reads what was there before it.
+#: For so many seconds after its end a wait still reads what came before its end.
 GRACE = 4.0
 
 
 @dataclass(frozen=True, order=True)
 class Cursor:
-    """A place on a console: so many characters into the line that begins at ``offset``."""
+    """A place on a console: a number of characters into the line that begins at ``offset``."""
 
     offset: int = 0
     characters: int = 0
@@ -33,7 +34,7 @@ class Watch(Protocol):
     """A step that watches.
 
     Attributes:
-        deadline: when it is over, in seconds since the guests run.
+        deadline: when the step is over, in seconds since the guests run.
         passed: ``None`` as long as it is not decided.
         reason: why it failed.
     """
@@ -44,14 +45,14 @@ class Watch(Protocol):
     reason: str
 
     def look(self, at: float) -> bool:
-        """See what is there at this time; whether there may be more to read at once."""
+        """Look at the console at this time. Returns whether there may be more to read at once."""
         ...
 
     def close(self) -> None: ...
 
 
 class Wait:
-    """Waits for a text on a console, from ``cursor`` on; moves it behind what it found."""
+    """Waits for a text on a console, from ``cursor`` on. Moves ``cursor`` behind what it found."""
 
     def __init__(self, step: Step, path: Path, cursors: dict[str, Cursor], now: float) -> None:
         self.step = step
@@ -87,7 +88,7 @@ class Wait:
 
 
 class Silence:
-    """Expects that nothing at all is added to a console for some time, from now on."""
+    """Expects that a console says nothing at all for some time, from now on."""
 
     def __init__(self, step: Step, path: Path, now: float) -> None:
         self.step = step
@@ -99,7 +100,7 @@ class Silence:
 
     def look(self, at: float) -> bool:
         if _size(self._path) > self._size:
-            with self._path.open("rb") as file:
+            with reading.binary(self._path) as file:
                 file.seek(self._size)
                 said = file.read(1000).lstrip(b"\r\n").split(b"\n")[0].strip(b"\r")
             said_so = f"{self.step.on} was not silent for {self.step.within:g}s; it said"

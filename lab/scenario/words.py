@@ -1,4 +1,4 @@
-"""What is asked for, in words: for reports, errors and progress."""
+"""Steps, expectations and limits in words: for reports, errors and progress."""
 
 from __future__ import annotations
 

@@ -11,14 +11,16 @@ from lab.model import Door, Program, ProgramRecord, Toolchain
 from lab.store import cache_root
 from lab.toolchain.docker import open_docker
 from lab.toolchain.docker_engine import Engine, address
-from lab.toolchain.docker_program import DockerProgram, machines
+from lab.toolchain.docker_program import DockerProgram, homes, machines
 from lab.toolchain.docker_sweep import sweep_engines
 from lab.toolchain.host import open_host
-from lab.toolchain.program import HostProgram, tagged
+from lab.toolchain.program import HostProgram, live_folders, tagged
 from lab.toolchain.rootfs import open_rootfs
 from lab.toolchain.wanted import ANYTHING, Wanted
 
-__all__ = ["Wanted", "adopt", "open_toolchain", "programs_of", "sweep_engines"]
+__all__ = [
+    "Wanted", "adopt", "homes_of_machines", "open_toolchain", "programs_of", "sweep_engines",
+]  # fmt: skip
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -66,3 +68,11 @@ def programs_of(record: ProgramRecord | None, tag: str) -> list[Program]:
     """
     known: list[Program] = [adopt(record)] if record else []
     return [*known, *tagged(tag), *machines(tag)]
+
+
+def homes_of_machines(target: str) -> set[Path]:
+    """The folders of live labs that this user's machines have, of whichever session they are.
+
+    ``target``: where a machine sees its own lab's folder.
+    """
+    return {folder.parent for folder in live_folders(target)} | homes()

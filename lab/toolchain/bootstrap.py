@@ -52,22 +52,14 @@ class GoneError(ToolchainError):
     """The archive does not have the versions that were asked for."""
 
 
-@dataclass(frozen=True)
-class Packages:
-    """What mmdebstrap is to fetch: names as apt takes them, each may have a version.
+def command(
+    target: Path, address: str | None, names: Sequence[str], lists: Path | None = None
+) -> list[str]:
+    """The command line of mmdebstrap; ``names`` as apt takes them, each may have a version.
 
-    Without names it reads the index alone, and keeps it. ``lists``: an index that was read
-    before, which is used again. ``size``: how many bytes the packages are, or so; 0: not known.
+    Without names only the index is read, and kept. ``lists``: one that was read before, which
+    is used again. ``?essential`` needs an ``--include`` of its own.
     """
-
-    names: Sequence[str] = ()
-    lists: Path | None = None
-    size: int = 0
-
-
-def command(target: Path, address: str | None, wanted: Packages) -> list[str]:
-    """The command line of mmdebstrap. ``?essential`` needs an ``--include`` of its own."""
-    names = wanted.names
     plain = ",".join(name for name in names if not name.startswith("?"))
     line = [
         "mmdebstrap", "--mode=chrootless", "--variant=extract",
@@ -76,8 +68,8 @@ def command(target: Path, address: str | None, wanted: Packages) -> list[str]:
         *(f"--include={name}" for name in names if name.startswith("?")),
         *([f"--include={plain}"] if plain else []),
     ]  # fmt: skip
-    if wanted.lists:
-        copy = f'cp --recursive {shlex.quote(str(wanted.lists))} "$1/var/lib/apt/"'
+    if lists:
+        copy = f'cp --recursive {shlex.quote(str(lists))} "$1/var/lib/apt/"'
         line += ["--skip=update", f"--setup-hook={copy}"]
     line += [f"--aptopt={one}" for one in (*_PATIENCE, *debian.proxies_of_this_machine())]
     if address:
@@ -85,8 +77,21 @@ def command(target: Path, address: str | None, wanted: Packages) -> list[str]:
     return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
 
 
-def run(target: Path, address: str | None, lock: int, wanted: Packages) -> None:
-    """Run mmdebstrap for a folder or a tarball; the arguments are those of :func:`command`.
+@dataclass(frozen=True)
+class Known:
+    """What is known from the archive's index: where it lies, and how many bytes the packages have.
+
+    ``size`` 0: not known.
+    """
+
+    lists: Path | None = None
+    size: int = 0
+
+
+def run(
+    target: Path, address: str | None, lock: int, names: Sequence[str], known: Known = Known()
+) -> None:
+    """Run mmdebstrap for a folder or a tarball; see :func:`command`.
 
     It holds the lock too: should we be killed, nobody sweeps under it.
 
@@ -94,9 +99,9 @@ def run(target: Path, address: str | None, lock: int, wanted: Packages) -> None:
         GoneError: the archive does not have one of them.
         ToolchainError: it failed otherwise.
     """
-    line = command(target, address, wanted)
+    line = command(target, address, names, known.lists)
     try:
-        with current().looking(_look(target, wanted.size)):
+        with current().looking(_look(target, known.size)):
             done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
     except process.TimedOut as late:
         done = late.completed

@@ -20,7 +20,7 @@ from lab.toolchain.docker_image import DockerImage
 from lab.toolchain.docker_program import DockerProgram, record_of, wait
 from lab.toolchain.rootfs import NOTABLE
 from lab.toolchain.wanted import ANYTHING, Wanted
-from lab.util import files
+from lab.util import files, reading
 from lab.util.deadline import Deadline
 
 #: No program that runs to its end takes this long: what is older was left by who was killed.
@@ -74,7 +74,7 @@ class DockerToolchain:
                     late = False
                 except TimeoutError:
                     status, late = -9, True
-            out, err = ((folder / name).read_bytes() for name in ("stdout", "stderr"))
+            out, err = (reading.data(folder / name, reading.IMAGE) for name in ("stdout", "stderr"))
         done = Completed(tuple(argv), status, out, err, clock.elapsed())
         if late:
             raise outcome.late(argv, timeout, done)

@@ -78,8 +78,7 @@ def _bootstrap(api: docker.APIClient, folder: Path, lock: int) -> tuple[str, str
     labels = [f"LABEL {name}={value}" for name, value in docker_sweep.labels().items()]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".base-") as work, engine_errors():
         tarball = Path(work, "base.tar")
-        wanted = bootstrap.Packages(("?essential", "apt"))
-        bootstrap.run(tarball, address, lock, wanted)
+        bootstrap.run(tarball, address, lock, ("?essential", "apt"))
         said = api.import_image_from_file(
             str(tarball), repository=docker_sweep.BASE_NAME, tag=version, changes=labels
         )

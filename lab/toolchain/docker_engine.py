@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from lab.errors import ToolchainError
+from lab.util import reading
 
 #: Seconds in which an engine must answer to count as being there.
 PROBE_SECONDS = 2.0
@@ -67,11 +68,11 @@ def address() -> str:
         return named
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        config = json.loads((folder / "config.json").read_text())
+        config = reading.json_file(folder / "config.json")
         context = os.environ.get("DOCKER_CONTEXT") or config.get("currentContext") or "default"
         if context != "default":
             identity = hashlib.sha256(context.encode()).hexdigest()
-            meta = json.loads((folder / "contexts/meta" / identity / "meta.json").read_text())
+            meta = reading.json_file(folder / "contexts/meta" / identity / "meta.json")
             return str(meta["Endpoints"]["docker"]["Host"])
     return DEFAULT
 
@@ -201,7 +202,7 @@ def _query(values: Mapping[str, Any]) -> str:
 
 def _json(text: bytes) -> Any:
     try:
-        return json.loads(text)
+        return reading.parse_json(text)
     except ValueError:
         return None
 

@@ -26,7 +26,7 @@ from lab.toolchain import docker_base, docker_sweep, recipe, shelf
 from lab.toolchain.docker_client import SILENT_SECONDS, client, engine_errors, not_built
 from lab.toolchain.docker_engine import Engine, RefusedError
 from lab.toolchain.wanted import ANYTHING, Wanted
-from lab.util import debian, files
+from lab.util import debian, files, reading
 from lab.util.deadline import Deadline
 from lab.util.resources import resource
 from lab.util.terminal import escape
@@ -127,7 +127,7 @@ def _check_known(folder: Path, wanted: Wanted) -> None:
     """Before anything is downloaded: what images had of these very versions."""
     for cached in folder.glob("[0-9a-f]*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
-            shelf.check(wanted.locked, shelf.pins(json.loads(cached.read_text())["packages"]))
+            shelf.check(wanted.locked, shelf.pins(reading.json_file(cached)["packages"]))
 
 
 # ---------------------------------------------------------------- the build
@@ -216,7 +216,7 @@ def _facts(engine: Engine, identity: str, folder: Path) -> dict[str, Any]:
     """The packages of an image and the engine's ways, read once."""
     cached = folder / f"{identity.rpartition(':')[2][:16]}.json"
     try:
-        found: dict[str, Any] = json.loads(cached.read_text())
+        found: dict[str, Any] = reading.json_file(cached)
     except (OSError, ValueError):
         info = engine.call("GET", "/info", what="describe itself")
         with client(engine) as api:

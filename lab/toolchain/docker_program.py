@@ -85,6 +85,16 @@ def machines(tag: str) -> list[DockerProgram]:
     return found
 
 
+def homes() -> set[Path]:
+    """The folders of live labs whose machines are containers at the engines that were used."""
+    found = set()
+    for engine in docker_sweep.engines():
+        with contextlib.suppress(ToolchainError):
+            for one in docker_sweep.containers(engine, {docker_sweep.HOME: None}):
+                found.add(Path(one["Labels"][docker_sweep.HOME]))
+    return found
+
+
 def record_of(engine: Engine, container: str, tag: str) -> ProgramRecord:
     """Who a container that was just started is.
 

@@ -19,7 +19,7 @@ from typing import Any
 from lab.errors import ToolchainError
 from lab.rundir import LabDir, lock_folder, runtime_root
 from lab.toolchain.docker_engine import PROBE_SECONDS, Engine
-from lab.util import files, process
+from lab.util import files, process, reading
 
 _PREFIX = "org.xenlab."
 MAKER, USER = f"{_PREFIX}maker", f"{_PREFIX}user"
@@ -66,7 +66,7 @@ def mark(where: str) -> bool:
 def engines() -> list[Engine]:
     """The engines that were used and whose socket is still there."""
     try:
-        noted = _marks().read_text().split("\n")
+        noted = reading.text(_marks()).split("\n")
     except OSError:
         return []
     return [Engine(one) for one in noted if one and Path(one.partition("://")[2]).exists()]

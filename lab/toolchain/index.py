@@ -69,5 +69,5 @@ def read(folder: Path, address: str | None, lock: int) -> Index:
     Raises:
         ToolchainError: the archive is out of reach, or its signature is wrong.
     """
-    bootstrap.run(folder, address, lock, bootstrap.Packages())
+    bootstrap.run(folder, address, lock, ())
     return Index(folder)

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 from lab.model import Door, ProgramRecord
 from lab.util import process
@@ -49,8 +50,9 @@ class HostProgram:
         self.returncode()
 
     def interrupt(self) -> None:
-        """Ask it to stop, as Ctrl-C does."""
+        """Ask it to stop, as Ctrl-C does; one that was put aside (Ctrl-Z) wakes up for it."""
         self._signal(signal.SIGINT)
+        self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
         with self._pidfd() as handle, contextlib.suppress(ProcessLookupError, PermissionError):
@@ -89,6 +91,19 @@ def tagged(tag: str) -> list[HostProgram]:
         and argv[0].endswith(b"bwrap")
         and (started := process.start_time(pid)) is not None
     ]
+
+
+def live_folders(target: str) -> set[Path]:
+    """The folders of this user's sandboxes of labs that are mounted at ``target`` in them."""
+    found = set()
+    mark = target.encode()
+    for pid, argv in process.running():
+        if not argv[0].endswith(b"bwrap") or b"LAB_TAG" not in argv or mark not in argv:
+            continue
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}").stat().st_uid == os.getuid():
+                found.add(Path(os.fsdecode(argv[argv.index(mark) - 1])))
+    return found
 
 
 def _open(pid: int) -> int | None:

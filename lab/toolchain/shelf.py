@@ -8,7 +8,6 @@ them any more, ``for-<pins>`` names the tree that is used instead.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ from lab import lock
 from lab.errors import LockError
 from lab.lock import Pin
 from lab.toolchain import recipe
-from lab.util import files
+from lab.util import files, reading
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def with_pins(cache: Path, pins: Sequence[Pin]) -> Tree | None:
 def read(folder: Path) -> Tree | None:
     """The tree in a folder, if it is whole."""
     try:
-        data = json.loads((folder / "manifest.json").read_text())
+        data = reading.json_file(folder / "manifest.json")
         return Tree(folder / "tree", data["key"], data["origin"], data["size"], data["packages"])
     except (OSError, ValueError, KeyError):
         return None
@@ -127,7 +126,7 @@ def _trees(cache: Path) -> Iterator[Tree]:
 
 def _instead(cache: Path, locked: Sequence[Pin]) -> Tree | None:
     with contextlib.suppress(OSError):
-        return read(cache / "toolchain" / _note(cache, locked).read_text())
+        return read(cache / "toolchain" / reading.text(_note(cache, locked)))
     return None
 
 

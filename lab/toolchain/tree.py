@@ -24,10 +24,9 @@ from lab import lock
 from lab.errors import LockError, ToolchainError
 from lab.lock import Pin
 from lab.toolchain import bootstrap, index, recipe, shelf
-from lab.toolchain.bootstrap import Packages
 from lab.toolchain.index import Index
 from lab.toolchain.shelf import Tree
-from lab.util import debian, files
+from lab.util import debian, files, reading
 
 Progress = Callable[[str], None]
 #: Files of the locked packages from elsewhere, got with some other tree; ``None``: there are none.
@@ -141,7 +140,7 @@ class _Maker:
 
     def _small(self, work: Path, found: Index) -> Tree:
         """A tree to ask with, of a few packages of the archive; it goes with its folder."""
-        bootstrap.run(work / "tree", self.address, self.lock, Packages(_ASKING, found.lists))
+        bootstrap.run(work / "tree", self.address, self.lock, _ASKING, bootstrap.Known(found.lists))
         self._complete(work, _archives(work), "the archive, to ask with")
         made = shelf.read(work)
         assert made is not None
@@ -155,7 +154,7 @@ class _Maker:
                 _unpack(deb, tree)
             for path in (newest.path / "etc/apt").glob("sources.list*"):
                 if path.is_file():
-                    files.write_atomic(tree / "etc/apt" / path.name, path.read_bytes())
+                    files.write_atomic(tree / "etc/apt" / path.name, reading.data(path))
             self._complete(work, debs, "apt's snapshots")
             return self._keep(work, locked)
 
@@ -176,10 +175,10 @@ class _Maker:
 
     def _bootstrap(self, work: Path, found: Index, pins: Sequence[Pin]) -> None:
         size = sum(pin.size for pin in pins)
-        what = f"toolchain: fetching and unpacking {len(pins)} packages, {size / 1e6:.0f} MB"
+        what = f"toolchain: fetching and unpacking {len(pins)} packages, {size >> 20} MB"
         self.progress(f"{what} (once, about half a minute)")
-        wanted = Packages(_exactly(pins), found.lists, size)
-        bootstrap.run(work / "tree", self.address, self.lock, wanted)
+        known = bootstrap.Known(found.lists, size)
+        bootstrap.run(work / "tree", self.address, self.lock, _exactly(pins), known)
         self._complete(work, _archives(work), self.address or "its default archive")
 
     def _complete(self, work: Path, debs: Sequence[Path], source: str) -> None:
@@ -250,9 +249,9 @@ def _finish(tree: Path) -> None:
             link.symlink_to(target)
     for name in ("passwd", "group"):
         master = tree / "usr/share/base-passwd" / f"{name}.master"
-        files.write_atomic(tree / "etc" / name, master.read_bytes())
+        files.write_atomic(tree / "etc" / name, reading.data(master))
     certificates = sorted((tree / "usr/share/ca-certificates/mozilla").glob("*.crt"))
-    bundle = b"".join(path.read_bytes() for path in certificates)
+    bundle = b"".join(reading.data(path) for path in certificates)
     files.write_atomic(tree / "etc/ssl/certs/ca-certificates.crt", bundle)
     for name in ("etc/resolv.conf", "etc/hosts"):
         (tree / name).unlink(missing_ok=True)

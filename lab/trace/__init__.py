@@ -1,1 +1,1 @@
-"""Timing traces."""
+"""Timing traces: from records to figures, pages and files for other programs."""

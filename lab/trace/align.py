@@ -1,4 +1,4 @@
-"""Do Xen's clock and a guest's agree? Every wake-up and every record is held against it."""
+"""Checks that the traces of Xen and of a guest agree, at every wake-up and every record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.trace.spans import Spans, Times, intersect, overlap, spans, subtract
 
 @dataclass(frozen=True)
 class Violation:
-    """Something in the wrong order. Counters; ``record`` is the guest's."""
+    """Two things in the wrong order. All are counters; ``record`` is the guest's record."""
 
     what: str
     wake: int
@@ -26,24 +26,29 @@ class Violation:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How many wake-ups were compared, the longest way from Xen's switch to the guest's first
-    record after it (counters), and what was wrong (at most :data:`SHOWN` of each kind)."""
+    """The result of a check.
+
+    Attributes:
+        compared: how many wake-ups were compared.
+        longest: the longest time from Xen's switch to the guest's first record (counters).
+        violations: what was wrong; at most :data:`SHOWN` of each kind.
+    """
 
     compared: int
     longest: int
     violations: tuple[Violation, ...]
 
 
-#: Of each kind of violation so many are listed.
+#: At most so many violations of each kind are listed.
 SHOWN = 100
 
 
 def check(hypervisor: Hypervisor, guest: Guest, bound: float) -> Alignment:
-    """Hold every wake-up of a guest's first vCPU against its records.
+    """Compare every wake-up of a guest's first vCPU with the guest's records.
 
     For each: Xen's wake ≤ Xen's switch to the vCPU ≤ the guest's first record after the wake
-    ≤ that switch + ``bound`` seconds. And no record may lie where the vCPU did not run.
-    Wake-ups for which either side lost records are passed over.
+    ≤ that switch + ``bound`` seconds. And there must be no record while the vCPU did not run.
+    Wake-ups for which either side lost records are skipped.
     """
     vcpu = vcpu_id(guest.domain, 0)
     ran = hypervisor.states.spans(vcpu, Runstate.RUNNING)
@@ -96,7 +101,7 @@ def _outside(
     ran: Spans,
     whole: Spans,
 ) -> list[Violation]:
-    """Records where the vCPU did not run; its first and last moment count as running."""
+    """Records while the vCPU did not run. Its first and last moment count as running."""
     known = overlap(whole, stamps, stamps + 1) > 0
     index = np.searchsorted(ran[:, 0], stamps, side="right") - 1
     inside = (index >= 0) & (stamps <= ran[np.maximum(index, 0), 1])

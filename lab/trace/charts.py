@@ -1,7 +1,7 @@
 """Small pictures of the report as SVG: histograms and stacked bars.
 
-Colours are classes of the page's style sheet, so that they follow light and dark; nothing of
-what a guest wrote gets here but as numbers.
+Colours are classes of the page's style sheet, so that they follow light and dark mode. Of what a
+guest wrote only numbers get here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ def length_words(seconds: float) -> str:
     return f"{seconds * 1e6:.{2 if size < 1e-4 else 1}f} µs"
 
 
-def histogram(seconds: npt.NDArray[np.float64], due: float, words: str) -> str:
-    """How often which time: linear time from 0, logarithmic count; ``due`` is marked if > 0.
+def histogram(
+    seconds: npt.NDArray[np.float64], due: float, words: str, colour: str = "execution"
+) -> str:
+    """How often each time occurs. Time is linear from 0, the count logarithmic.
 
-    ``words`` describe the picture for who cannot see it; plain text without markup.
+    ``due`` is marked if it is above 0. ``words`` describe the picture to people who cannot see
+    it: plain text without markup. Only late things have the colour of late things, and a deadline
+    that was missed.
     """
     top = float(seconds.max()) if len(seconds) else 0.0
     far = max(top, due) * 1.04 or 1e-6
@@ -43,15 +47,15 @@ def histogram(seconds: npt.NDArray[np.float64], due: float, words: str) -> str:
     for number, count in enumerate(counts.tolist()):
         if count:
             height = max(2.0, math.log10(count + 1) / tall * room)
-            kind = "f-late" if 0 < due <= edges[number] else "f-execution"
+            kind = "late" if 0 < due <= edges[number] else colour
             parts.append(
-                f'<rect class="{kind}" x="{number * step + 0.5:.2f}" '
+                f'<rect class="f-{kind}" x="{number * step + 0.5:.2f}" '
                 f'y="{base - height:.2f}" width="{step - 1:.2f}" height="{height:.2f}" rx="1"/>'
             )
     parts.append(f'<path class="axis" d="M0 {base}.5H{WIDTH}"/>')
     parts += _scale(far)
     if 0 < due <= far:
-        parts += _due(due / far * WIDTH)
+        parts += _due(due / far * WIDTH, missed=top > due)
     return "".join([*parts, "</svg>"])
 
 
@@ -79,16 +83,17 @@ def _tick(seconds: float, step: float) -> str:
     return ""
 
 
-def _due(x: float) -> list[str]:
+def _due(x: float, *, missed: bool) -> list[str]:
+    kind = "due missed" if missed else "due"
     anchor, shift = ("end", -4) if x > WIDTH / 2 else ("start", 4)
     return [
-        f'<path class="due" d="M{x:.1f} 2V{HEIGHT - FOOT}"/>',
-        f'<text class="due-text" x="{x + shift:.1f}" y="13" text-anchor="{anchor}">deadline</text>',
+        f'<path class="{kind}" d="M{x:.1f} 2V{HEIGHT - FOOT}"/>',
+        f'<text class="{kind}" x="{x + shift:.1f}" y="13" text-anchor="{anchor}">deadline</text>',
     ]
 
 
 def stack(parts: Sequence[tuple[str, float]], whole: float) -> str:
-    """A bar of parts: (class, size) each, of a bar whose full length is ``whole``."""
+    """A bar of ``parts``, each (class, size). The full length stands for ``whole``."""
     found = [
         '<svg class="stack" viewBox="0 0 1000 14" preserveAspectRatio="none" ',
         'aria-hidden="true"><rect class="f-none" width="1000" height="14"/>',

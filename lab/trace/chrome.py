@@ -17,7 +17,7 @@ from lab.trace.tracks import Track, Tracks
 
 
 def write(timeline: Timeline, tracks: Tracks, path: Path) -> None:
-    """Write a timeline's tracks to a file, an event a line.
+    """Write a timeline's tracks to a file, one event on each line.
 
     Raises:
         OSError: it cannot be written.
@@ -32,7 +32,7 @@ def write(timeline: Timeline, tracks: Tracks, path: Path) -> None:
 
 
 def events(timeline: Timeline, tracks: Tracks) -> Iterator[dict[str, Any]]:
-    """Every event: names first, then track by track."""
+    """Every event: first the names, then the tracks one by one."""
     groups = {name: i + 1 for i, name in enumerate(dict.fromkeys(t.group for t in tracks.tracks))}
     places = {
         track.key: {"pid": groups[track.group], "tid": number + 1}

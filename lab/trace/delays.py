@@ -1,8 +1,8 @@
-"""Who delayed whom: the time that somebody wanted to run, by who ran instead.
+"""Who delayed whom: how long each vCPU and task waited, and who ran instead.
 
-A vCPU that was runnable waited for the PCPU on which it then ran; whoever ran there meanwhile
-delayed it. A task that had a job to do was delayed by the other tasks of its guest, by its
-interrupts, and by whoever delayed its vCPU.
+A runnable vCPU waits for the PCPU on which it runs next. Whoever runs there meanwhile delays
+it. A task with a job to do is delayed by the other tasks of its guest, by the guest's
+interrupts, and by whoever delays its vCPU.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import Spans, intersect, length, spans, subtract, union
 from lab.trace.timeline import Timeline
 
-#: Who a vCPU waited for when nobody ran where it then ran: Xen was on its way to that decision.
+#: The culprit while nobody ran on the PCPU that the vCPU then got: Xen was still deciding.
 XEN = "Xen"
-#: Where records were lost.
+#: The culprit where records were lost.
 UNKNOWN = "unknown"
 INTERRUPTS = "interrupts"
 
 
 @dataclass(frozen=True)
 class Delay:
-    """``victim`` waited ``seconds`` in all for ``culprit``."""
+    """``victim`` waited for ``culprit``, ``seconds`` in all."""
 
     victim: str
     culprit: str
@@ -36,7 +36,7 @@ class Delay:
 
 
 def of_vcpus(timeline: Timeline) -> list[Delay]:
-    """Between vCPUs, largest first for each victim."""
+    """Delays between vCPUs; for each victim the largest first."""
     hypervisor = timeline.hypervisor
     if hypervisor is None:
         return []
@@ -51,7 +51,7 @@ def of_vcpus(timeline: Timeline) -> list[Delay]:
 def of_tasks(
     timeline: Timeline, guest: Guest, jobs: dict[int, Jobs], life: Lives, vcpu: int
 ) -> list[Delay]:
-    """Of a guest's periodic tasks, while each had a job to do."""
+    """Delays of a guest's periodic tasks, while each had a job to do."""
     hypervisor = timeline.hypervisor
     others = instead(hypervisor, vcpu) if hypervisor else {}
     found = []
@@ -73,7 +73,7 @@ def of_tasks(
 
 
 def instead(hypervisor: Hypervisor, vcpu: int) -> dict[int, Spans]:
-    """While a vCPU was runnable: who ran on the PCPU that it then got. -1: records lost."""
+    """Who ran, while a vCPU was runnable, on the PCPU that it then got. -1: records lost."""
     states = hypervisor.states
     mine = np.flatnonzero(states.vcpu == vcpu)
     waiting = mine[:-1][states.state[mine[:-1]] == Runstate.RUNNABLE]

@@ -1,8 +1,8 @@
-"""Where two runs part: the first event that differs, and how the figures differ.
+"""Where two runs begin to differ: the first event that differs, and how the figures differ.
 
 Events are Xen's scheduling decisions and the guests' records, in the order of time. They are
-compared twice: with their counters, as two runs under the virtual clock should agree, and by
-their order alone, which two runs on the host's clock may share for a while.
+compared twice. First with their counters: two runs under the virtual clock should agree in
+these. Then by their order alone: two runs on the host's clock may agree in it for a while.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.trace.guest import Event, Guest
 from lab.trace.stats import MEASURES, figures
 from lab.trace.timeline import Timeline
 
-#: So many events that both have are shown before the parting, and so many of each after it.
+#: How many common events are shown before the first difference, and how many of each run after.
 BEFORE, AFTER = 3, 4
 #: Columns of an event: counter, source (0: Xen, else a guest), kind, who, detail.
 Rows = npt.NDArray[np.int64]
@@ -30,10 +30,10 @@ def compare(one: Timeline, other: Timeline) -> dict[str, Any]:
 
     Returns:
         ``same``: neither an event nor a figure differs. ``exact`` and ``order``: ``same``,
-        ``events`` (of the shorter), ``index`` of the first that differs, what both had
-        ``before`` it, and what ``one`` and ``other`` have from there on, in words.
-        ``figures``: rows of ``what``, ``one``, ``other``, ``change``, for figures that differ,
-        in seconds where they are times.
+        ``events`` (how many the shorter run has), ``index`` of the first that differs, what
+        both had ``before`` it, and what ``one`` and ``other`` have from there on, in words.
+        ``figures``: rows of ``what``, ``one``, ``other``, ``change``, for figures that differ.
+        Figures that are times are in seconds.
     """
     names = sorted({*one.guests, *other.guests})
     a, b = _rows(one, names), _rows(other, names)
@@ -50,7 +50,7 @@ def compare(one: Timeline, other: Timeline) -> dict[str, Any]:
 
 
 def _rows(timeline: Timeline, names: list[str]) -> Rows:
-    """All events of a run as int64[n, 5], in the order of time; Xen's come before guests'."""
+    """All events of a run as int64[n, 5], in the order of time; at one time Xen's come first."""
     parts = [np.zeros((0, 5), np.int64)]
     if timeline.hypervisor:
         parts.append(_of_xen(timeline.hypervisor.events))
@@ -120,7 +120,7 @@ def _changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[dict[
 
 
 def _flat(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Figures by name: those of tasks and of vCPUs."""
+    """The figures of tasks and vCPUs, by name."""
     for row in found["tasks"]:
         name = f"{row['guest']}/{row['task']}"
         for count in ("jobs", "misses", "unfinished"):

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.trace.jobs import Jobs
+from lab.trace.looks import IDLE, colour, domains, task_colour, task_title
+from lab.trace.opening import opening
 from lab.trace.spans import Spans, Times
 from lab.trace.timeline import Timeline
 from lab.trace.tracks import Track, Tracks
@@ -22,7 +24,6 @@ from lab.trace.tracks import Track, Tracks
 #: More slices are not drawn, the first are; an export has all.
 MAX_SLICES = 1_000_000
 MAX_WORDS = 65_536
-COLOURS = 8
 #: Kinds of tracks that become lanes.
 SHOWN = ("pcpu", "vcpu", "task", "interrupts", "console")
 LEGEND_WAIT = ("wait", "wants to run, and does not")
@@ -40,14 +41,6 @@ class Window:
     def units(self, counters: Times) -> npt.NDArray[np.uint32]:
         inside = np.clip(counters, self.start, self.end) - self.start
         return (inside >> self.shift).astype(np.uint32)
-
-
-def colour(timeline: Timeline, domain: int) -> str:
-    """A domain's colour: dom0's is the first, guests take the others in turn."""
-    if domain == 0:
-        return "d0"
-    known = sorted(number for number in _domains(timeline) if number)
-    return f"d{known.index(domain) % (COLOURS - 1) + 1}" if domain in known else "none"
 
 
 def window(timeline: Timeline, tracks: Tracks) -> Window:
@@ -74,37 +67,35 @@ def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) 
         if flow.source_key in places and flow.target_key in places
     ]
     unit = (1 << seen.shift) / timeline.clock.frequency
+    first = opening(timeline, tracks, jobs, seen.start, seen.end)
     return {
         "start": timeline.clock.seconds(seen.start),
         "unit": unit,
         "span": (seen.end - seen.start) >> seen.shift,
+        "first": [(when - seen.start) >> seen.shift for when in (first.start, first.end)],
+        "why": first.why,
         "legend": list(_legend(timeline, jobs)),
         "lanes": [_lane(timeline, track, seen, jobs) for track in shown],
         "flows": flows,
     }
 
 
-def _domains(timeline: Timeline) -> set[int]:
-    xen = timeline.hypervisor
-    known = {vcpu >> 16 for vcpu in xen.vcpus} if xen else set()
-    return (known | {guest.domain for guest in timeline.guests.values()}) - {0x7FFF, -1}
-
-
 def _worth(track: Track, seen: Window) -> bool:
-    if track.kind not in SHOWN or (track.kind == "task" and track.name == "IDLE"):
+    if track.kind not in SHOWN or (track.kind == "task" and track.name == IDLE):
         return False
     inside = (track.marks >= seen.start) & (track.marks <= seen.end)
     return bool(len(track.slices) or inside.any() or track.kind == "pcpu")
 
 
 def _legend(timeline: Timeline, jobs: dict[tuple[str, int], Jobs]) -> Iterator[tuple[str, str]]:
-    for domain in sorted(_domains(timeline)):
+    for domain in sorted(domains(timeline)):
         name = timeline.names.get(domain, f"domain {domain}")
         yield colour(timeline, domain), f"{name} runs"
     yield LEGEND_WAIT
     if jobs:
-        yield "soft", "job, release to end (line below a task)"
-        yield "late", "late job; deadline (stroke)"
+        yield "soft", "job, release to end (line below a task); its deadline (stroke)"
+    if any(mine.missed.any() for mine in jobs.values()):
+        yield "late", "late job, and the deadline that it missed"
 
 
 def _lane(
@@ -115,7 +106,7 @@ def _lane(
     marked = (track.marks >= seen.start) & (track.marks <= seen.end)
     marked &= track.mark_labels < MAX_WORDS
     lane: dict[str, Any] = {
-        "name": track.name,
+        "name": _title(timeline, track),
         "group": track.group,
         "kind": track.kind,
         "idle": _IDLE.get(track.kind, ""),
@@ -128,11 +119,23 @@ def _lane(
         "said": _base64(track.mark_labels[marked].astype("<u2")),
     }
     if track.kind == "task":
-        guest, _, number = track.key.removeprefix("task/").rpartition("/")
-        mine = jobs.get((guest, int(number)))
+        mine = jobs.get(_task(track))
         if mine is not None:
             lane["jobs"] = _jobs(mine, seen)
     return lane
+
+
+def _task(track: Track) -> tuple[str, int]:
+    """The guest and the number of a task's track."""
+    guest, _, number = track.key.removeprefix("task/").rpartition("/")
+    return guest, int(number)
+
+
+def _title(timeline: Timeline, track: Track) -> str:
+    if track.kind != "task":
+        return track.name
+    guest, number = _task(track)
+    return task_title(timeline.guests[guest], number)
 
 
 def _jobs(mine: Jobs, seen: Window) -> dict[str, Any]:
@@ -163,15 +166,15 @@ def _tint(timeline: Timeline, track: Track, word: str) -> str:
         return "none"
     if track.kind == "interrupts":
         return "irq"
+    if track.kind == "task":
+        guest, number = _task(track)
+        return task_colour(timeline.guests[guest], number)
     return colour(timeline, _domain(timeline, track, word))
 
 
 def _domain(timeline: Timeline, track: Track, word: str) -> int:
     if track.kind == "vcpu":
         return int(track.key.removeprefix("vcpu/").partition(".")[0])
-    if track.kind == "task":
-        guest = timeline.guests.get(track.key.removeprefix("task/").rpartition("/")[0])
-        return guest.domain if guest else -1
     xen = timeline.hypervisor
     named = {timeline.vcpu_name(vcpu): vcpu >> 16 for vcpu in (xen.vcpus if xen else [])}
     return named.get(word, -1)

@@ -1,4 +1,4 @@
-"""Scheduling events of Xen as columns, and what was seen of the file that they come from."""
+"""Scheduling events of Xen as columns, and what is known of the file that they come from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: A counter from here on is damage: at 62.5 MHz it stands for 2,000 years.
+#: A larger counter is damage: at 62.5 MHz it would stand for 2,000 years.
 MAX_COUNTER = 1 << 62
 
 
@@ -27,7 +27,7 @@ class Kind(IntEnum):
 
 
 class Runstate(IntEnum):
-    """``RUNSTATE_*`` of Xen's ``xen/include/public/vcpu.h``; unknown: records were lost."""
+    """``RUNSTATE_*`` of Xen's ``xen/include/public/vcpu.h``. UNKNOWN: records were lost."""
 
     RUNNING = 0
     RUNNABLE = 1
@@ -44,8 +44,8 @@ class Events:
         counter: CNTPCT of the event, int64.
         kind: :class:`Kind` (LOST only inside of this module), uint8.
         pcpu: where it was recorded, uint16.
-        vcpu: domain << 16 | vCPU, uint32: whom it is about; at SWITCH, who comes.
-        detail: uint32; RUNSTATE: old state << 4 | new state; SWITCH: who goes; else 0.
+        vcpu: the vCPU concerned, domain << 16 | vCPU, uint32; at SWITCH, the one that comes.
+        detail: uint32; RUNSTATE: old state << 4 | new state; SWITCH: the vCPU that goes; else 0.
     """
 
     counter: npt.NDArray[np.int64]
@@ -58,12 +58,12 @@ class Events:
         return len(self.counter)
 
     def take(self, index: npt.NDArray[Any] | slice) -> Events:
-        """Some of them, in the order of ``index``."""
+        """The events at ``index``, in its order."""
         return Events(*(getattr(self, each.name)[index] for each in fields(self)))
 
     @staticmethod
     def join(parts: list[Events]) -> Events:
-        """One after the other."""
+        """Several pieces, one after the other."""
         if len(parts) == 1:
             return parts[0]
         parts = [EMPTY, *parts]
@@ -76,14 +76,15 @@ EMPTY = Events(*(np.zeros(0, kind) for kind in ("i8", "u1", "u2", "u4", "u4")))
 
 @dataclass
 class Reading:
-    """What was seen of a file so far.
+    """What is known of a file after it was read so far.
 
     Attributes:
-        records: whole records, of any kind.
+        records: how many whole records of any kind it had.
         gaps: int64[n, 4] in pieces: PCPU, counter of the first record that Xen could not
             keep, counter at which it could again, how many it could not keep.
-        end: bytes that were whole. damage: why it ends there; empty if that is all.
-        disordered: events that came later than they can have happened; they are kept.
+        end: up to which byte it was whole. damage: why reading ended there; empty if the file
+            ended there.
+        disordered: how many events came after later ones; they are kept.
     """
 
     records: int = 0

@@ -3,13 +3,13 @@
 A record is 16 bytes, little-endian: counter (CNTPCT, 64 bits), event (16), task (16),
 argument (32). ``<guest>.records`` holds them in order; ``<guest>.json`` beside it holds
 ``frequency`` (Hz), ``tick_hz``, ``tasks`` (number → name and priority), ``domain``, ``lost``
-and ``complete``. The guest wrote all of it, so nothing of it is believed: names are made
-printable and short, records that are out of order are dropped and counted.
+and ``complete``. The guest wrote all of it, so nothing is trusted: names are made printable
+and short, and records that are out of order are dropped and counted.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -20,22 +20,23 @@ import numpy.typing as npt
 
 from lab.trace.events import MAX_COUNTER
 from lab.trace.spans import Spans, spans, subtract, union
+from lab.util import reading
 from lab.util.terminal import escape
 
 RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
-#: At most so many records of a guest are read: 1 GB of them.
-MAX_RECORDS = 1 << 26
-#: A table of more tasks, or a longer name, is cut.
+#: At most so many records of a guest are read: 256 MB of them.
+MAX_RECORDS = 1 << 24
+#: The table of tasks is cut after so many tasks, a name after so many letters.
 MAX_TASKS, MAX_NAME = 256, 32
 MAX_META = 8 << 20
 
 
 class Event(IntEnum):
-    """What a record says; in brackets what its argument is."""
+    """What a record says. The argument is in brackets."""
 
     SWITCH_IN = 1  # (priority)
     SWITCH_OUT = 2
-    READY = 3  # the task is who became ready
+    READY = 3  # the task is the one that became ready
     DELAY = 4  # (ticks)
     DELAY_UNTIL = 5  # (tick of the wake-up)
     TASK_CREATE = 6  # (priority)
@@ -79,8 +80,9 @@ class Guest:
     Attributes:
         records: structured array of :data:`RECORD`. tasks: by number.
         domain: Xen's number of the domain, -1 if unknown. tick_hz: 0 if unknown.
-        lost: records that were overrun. dropped: records that cannot be right.
-        damage: why there is no more; empty if that is all.
+        lost: how many records were overwritten before they were read. dropped: how many
+            cannot be right.
+        damage: why the records end early; empty if they do not.
     """
 
     name: str
@@ -102,14 +104,15 @@ class Guest:
 
 
 def load(records: Path, meta: Path, name: str) -> Guest:
-    """Read a guest's records and what describes them; a missing description is survived.
+    """Read a guest's records and their description, which may be missing.
 
     Raises:
         OSError: the records cannot be read.
     """
     described = _described(meta)
-    size = records.stat().st_size
-    raw = np.fromfile(records, RECORD, min(size // RECORD.itemsize, MAX_RECORDS))
+    with reading.binary(records) as file:
+        size = os.fstat(file.fileno()).st_size
+        raw = np.fromfile(file, RECORD, min(size // RECORD.itemsize, MAX_RECORDS))
     damage = "cut off" if size % RECORD.itemsize or described.get("complete") is False else ""
     if size // RECORD.itemsize > MAX_RECORDS:
         damage = f"only the first {MAX_RECORDS} records are read"
@@ -117,7 +120,7 @@ def load(records: Path, meta: Path, name: str) -> Guest:
 
 
 def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: str = "") -> Guest:
-    """A guest of records in memory: what cannot be right is dropped."""
+    """A guest from records in memory. Records that cannot be right are dropped."""
     records = _in_order(raw)
     tasks = _tasks(described.get("tasks"), records)
     overrun = records[records["event"] == Event.LOST]["argument"]
@@ -130,9 +133,9 @@ def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: s
 
 
 def running(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
-    """Which task the guest's kernel had switched in: spans in order, the task of each.
+    """Which task the guest's kernel had switched in: spans in order, and the task of each.
 
-    A stretch ends with the task's SWITCH_OUT, the next SWITCH_IN, or where records were lost.
+    A span ends with the task's SWITCH_OUT, the next SWITCH_IN, or where records were lost.
     """
     switches, when = _timed(guest, Event.SWITCH_IN, Event.SWITCH_OUT)
     ends = np.concatenate([when[1:], [last(guest)]])[: len(when)]
@@ -141,7 +144,7 @@ def running(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
 
 
 def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
-    """Interrupt handlers: spans in order (a nested one is part of the outer), their numbers."""
+    """Interrupt handlers: spans in order, and their numbers. A nested one is part of the outer."""
     records, when = _timed(guest, Event.IRQ_ENTER, Event.IRQ_EXIT)
     step = np.full(len(records), -(1 << 30), np.int64)
     step[records["event"] == Event.IRQ_ENTER] = 1
@@ -158,13 +161,13 @@ def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
 
 
 def _timed(guest: Guest, *events: Event) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Records of some events and of losses, and when they happened."""
+    """The records of some events, and those that say that records were lost; and their times."""
     chosen = guest.of(*events, Event.LOST)
     return chosen, chosen["counter"].astype(np.int64)
 
 
 def first(guest: Guest) -> int:
-    """Counter of the first record that is stamped when it was written; 0 without any."""
+    """Counter of the first record whose counter is the time of writing; 0 without any."""
     stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[0]) if len(stamped) else 0
 
@@ -175,7 +178,7 @@ def last(guest: Guest) -> int:
 
 
 def known(guest: Guest) -> Spans:
-    """When the records are whole: from the first to the last, without what was lost."""
+    """When records are complete: from the first to the last, except where some were lost."""
     when = guest.records["counter"].astype(np.int64)
     far = np.where(_stamped(guest.records), when, MAX_COUNTER)
     following = np.minimum.accumulate(far[::-1])[::-1]
@@ -190,15 +193,15 @@ def lost(guest: Guest) -> Spans:
 
 
 def _stamped(records: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Records whose counter is when they were written."""
+    """Which records have as counter the time at which they were written."""
     event = records["event"]
     return np.asarray((event != Event.RELEASE) & (event != Event.LOST), bool)
 
 
 def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Drop what breaks the order: the fewer of what is too early and what is too late.
+    """Drop records that break the order: either the early or the late ones, whichever are fewer.
 
-    A LOST record gets the counter of the last one before what was lost.
+    A LOST record gets the counter of the last record before the loss.
     """
     raw = raw[(raw["counter"] < MAX_COUNTER) | (raw["event"] == Event.LOST)]
     stamped = np.flatnonzero(_stamped(raw))
@@ -229,9 +232,8 @@ def _tasks(table: Any, records: npt.NDArray[Any]) -> dict[int, Task]:
 
 def _described(meta: Path) -> dict[str, Any]:
     try:
-        with meta.open("rb") as file:
-            found = json.loads(file.read(MAX_META))
-    except (OSError, ValueError, RecursionError):
+        found = reading.json_file(meta, MAX_META)
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -1,4 +1,4 @@
-"""Distributions of times as HDR histograms: three digits of every value, whatever its size."""
+"""Distributions of times as HDR histograms, with three digits of every value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERCENTILES = (("p50", 50.0), ("p99", 99.0), ("p999", 99.9))
 
 
 def histogram(seconds: npt.NDArray[np.float64]) -> HdrHistogram:
-    """A histogram of times; what is below zero counts as zero."""
+    """A histogram of times. A time below zero counts as zero."""
     found = HdrHistogram(1, LARGEST, DIGITS)
     whole = np.clip(np.rint(seconds * 1e9), 0, LARGEST).astype(np.int64)
     values, counts = np.unique(whole, return_counts=True)
@@ -27,7 +27,7 @@ def histogram(seconds: npt.NDArray[np.float64]) -> HdrHistogram:
 def summary(seconds: npt.NDArray[np.float64]) -> dict[str, Any] | None:
     """Count, smallest, mean, percentiles and largest, in seconds; ``None`` without values.
 
-    Percentiles come from the histogram, smallest and largest are exact.
+    Percentiles come from the histogram; smallest and largest are exact.
     """
     if not len(seconds):
         return None

@@ -1,9 +1,9 @@
 """What Xen's scheduler did: who ran where, which vCPU was in which state, who was woken.
 
-Built of runstate changes: each says the old and the new state of one vCPU, so that a vCPU's
+It is built from runstate changes. Each says the old and the new state of one vCPU. So a vCPU's
 history is a chain, and a PCPU runs the vCPU whose change to "running" it recorded last. Where
-records were lost nothing is known: states end with the first lost record and are unknown
-until the vCPU's next change.
+records were lost nothing is known: a state ends with the first lost record, and then is
+unknown until the vCPU's next change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.trace.spans import Spans, spans, union
 
 #: The domain of the vCPUs that run when nobody else does (DOMID_IDLE of Xen's xen.h).
 IDLE = 0x7FFF
-#: Of a damaged file that names more, these are taken.
+#: A damaged file may name more: only so many are taken.
 MAX_VCPUS, MAX_PCPUS = 128, 64
 
 
@@ -53,7 +53,7 @@ class States:
 
 @dataclass(frozen=True)
 class Hypervisor:
-    """One trace of Xen. ``gaps``: int64[n, 4] of PCPU, first lost, again kept, how many."""
+    """One trace of Xen. ``gaps``: int64[n, 4], see :class:`lab.trace.events.Reading`."""
 
     events: Events
     states: States
@@ -71,7 +71,7 @@ class Hypervisor:
 
     @cached_property
     def vcpus(self) -> list[int]:
-        """Every vCPU of which a state is known, idle ones last."""
+        """Every vCPU whose state is known at some time; idle ones last."""
         return [int(one) for one in np.unique(self.states.vcpu)[:MAX_VCPUS]]
 
     @cached_property
@@ -111,7 +111,7 @@ def load(path: Path) -> Hypervisor:
 
 
 def build(events: Events, reading: Reading) -> Hypervisor:
-    """Make states of events, which are in time order."""
+    """Make states from events, which are in time order."""
     gaps = np.concatenate([np.zeros((0, 4), np.int64), *reading.gaps])
     return Hypervisor(events, _cut(_states(events), gaps), gaps, reading)
 
@@ -140,7 +140,7 @@ def _states(events: Events) -> States:
 
 
 def _joined(states: States) -> States:
-    """By vCPU and time, without empty stretches, and with equal neighbours made one."""
+    """Sorted by vCPU and time, without empty stretches; equal neighbours become one."""
     kept = np.flatnonzero(states.end > states.start)
     kept = kept[np.lexsort((states.start[kept], states.vcpu[kept]))]
     vcpu, state, start = states.vcpu[kept], states.state[kept], states.start[kept]
@@ -154,7 +154,7 @@ def _joined(states: States) -> States:
 
 
 def _cut(states: States, gaps: npt.NDArray[np.int64]) -> States:
-    """What reaches into a gap of any PCPU ends there; then the state is unknown."""
+    """End every state that reaches into a gap of any PCPU; from there it is unknown."""
     if not len(gaps) or not len(states.vcpu):
         return states
     lost = union(spans(gaps[:, 1], gaps[:, 2] + 1))

@@ -1,17 +1,17 @@
 """The jobs of periodic tasks: when each was released, began and ended, and what it waited for.
 
-A task says so itself (PERIOD, DEADLINE, RELEASE, JOB_BEGIN, JOB_END). Of one that does not,
-``vTaskDelayUntil`` tells: a job is released at the tick up to which the task delayed itself,
-begins when the task is switched in next, and ends when it delays itself again.
+A task may say so itself (PERIOD, DEADLINE, RELEASE, JOB_BEGIN, JOB_END). If it does not, its
+calls of ``vTaskDelayUntil`` tell. Then a job is released at the tick up to which the task
+delayed itself, begins when the task is switched in next, and ends when it delays itself again.
 
-A job's response time, from its release to its end, is made of parts that add up:
+A job's response time, from its release to its end, has parts that add up:
 
 - execution: the vCPU ran, the task was switched in and no interrupt was being handled;
 - interrupts: the vCPU ran and handled an interrupt;
 - own: the vCPU ran, but something else of the guest was switched in;
 - hypervisor: the vCPU did not run although it wanted to (or nobody knows whether it did);
-- blocked: the vCPU had nothing to do, as when the job's timer had not yet fired;
-- backlog: the task was not yet done with its job before.
+- blocked: the vCPU had nothing to do, because the job's timer had not fired yet;
+- backlog: the task was still busy with an earlier job.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PARTS = ("execution", "interrupts", "own", "hypervisor", "blocked", "backlog")
 
 @dataclass(frozen=True)
 class Lives:
-    """When a guest's vCPU ran, wanted to, and when it ran which task.
+    """When a guest's vCPU ran, when it wanted to, and which task it ran.
 
     Without a trace of Xen the vCPU counts as running all the time.
     """
@@ -45,7 +45,7 @@ class Lives:
     handlers: Spans
 
     def of(self, task: int) -> Spans:
-        """When a task was switched in, whether or not the vCPU ran."""
+        """When the guest had switched a task in, whether or not the vCPU ran."""
         found: Spans = self.tasks[self.who == task]
         return found
 
@@ -57,7 +57,7 @@ class Jobs:
     Attributes:
         number: job numbers. released, began, ended: counters; ended is -1 for a job that
             had not ended when the trace did.
-        parts: of the response time, by name of :data:`PARTS`; 0 for a job without end.
+        parts: parts of the response time, by their name in :data:`PARTS`; 0 for a job without end.
         deadline: counters after the release; 0 if there is none. period: counters.
     """
 
@@ -77,7 +77,7 @@ class Jobs:
 
     @property
     def missed(self) -> npt.NDArray[np.bool_]:
-        """Whose deadline passed, as far as the trace goes, before they ended."""
+        """Jobs whose deadline passed before they ended, as far as the trace goes."""
         if not self.deadline:
             return np.zeros(len(self.released), bool)
         due = self.released + self.deadline
@@ -124,7 +124,7 @@ def _jobs(guest: Guest, task: int, mine: npt.NDArray[np.void], rows: Times, life
 
 
 def _told(guest: Guest, rows: Times) -> npt.NDArray[np.bool_]:
-    """Jobs of which the trace tells: the end of others may be among the records that are lost."""
+    """Jobs whose end the trace shows, or would show: no record was lost after they began."""
     observed = np.full(len(rows), guests.last(guest), np.int64)
     missing = overlap(guests.lost(guest), np.minimum(rows[:, 2], observed), observed)
     return np.asarray((rows[:, 3] >= 0) | (missing == 0), bool)
@@ -180,7 +180,7 @@ def _guessed(guest: Guest, mine: npt.NDArray[np.void], switched_in: Spans) -> Ti
 
 
 def _tick_zero(guest: Guest) -> float | None:
-    """The counter at tick 0: as the least delayed of all ticks says."""
+    """The counter at tick 0, computed from the tick that came with the least delay."""
     ticks = guest.of(Event.TICK)
     if not len(ticks) or not guest.tick_hz:
         return None

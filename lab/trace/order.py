@@ -1,9 +1,8 @@
-"""Events of several PCPUs in the order of time, while they still come in.
+"""Puts the events of several PCPUs in the order of time while they come in.
 
-``xentrace`` visits the PCPUs in turn, again and again, and writes a window of each that has
-something. When it begins a round, whatever is still to come was recorded after the round
-before the last one was written: what is no later than the newest event of that can be handed
-on, the rest is held back.
+``xentrace`` visits the PCPUs in rounds, and writes a window for each PCPU that has records.
+Whatever comes after the start of a round was recorded after the round before the last one was
+written. So events up to the newest one of that round can be handed on. The rest is held back.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from lab.trace.events import EMPTY, Events, Reading
 
 
 class Order:
-    """Puts events in order. ``reading`` counts those that came too late."""
+    """Puts events in order. ``reading`` counts those that came too late for that."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -28,7 +27,7 @@ class Order:
         self._handed = -1
 
     def put(self, events: Events, pcpus: list[int], firsts: list[int]) -> Iterator[Events]:
-        """Take a portion, hand on what is safe.
+        """Take a portion, and hand on the events that nothing can precede any more.
 
         Args:
             pcpus: the PCPU of each window of the portion, as they come.
@@ -42,7 +41,7 @@ class Order:
         yield from self._hand_on(held.take(slice(0, cut)))
 
     def rest(self) -> Iterator[Events]:
-        """What was held back, when nothing more can come."""
+        """The events that were held back, at the end of the file."""
         held, self._held = self._held, EMPTY
         yield from self._hand_on(held)
 

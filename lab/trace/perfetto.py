@@ -1,7 +1,7 @@
 """A timeline as a Perfetto trace (a stream of TracePacket messages), for ui.perfetto.dev.
 
-Built offline with the ``perfetto`` package's messages. A track for each PCPU, vCPU, task;
-groups are parent tracks; times are nanoseconds since Xen's zero.
+It is built offline with the messages of the package ``perfetto``. Each PCPU, vCPU and task has
+a track; groups are parent tracks; times are nanoseconds since Xen's zero.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def write(timeline: Timeline, tracks: Tracks, path: Path) -> None:
 
 
 def track_id(key: str) -> int:
-    """A track's number: of 63 bits, the same for the same key in every file."""
+    """A track's number of 63 bits. The same key has the same number in every file."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
 
 
@@ -129,7 +129,7 @@ class _Writer:
 
 
 def _flow_ids(track: Track, flows: tuple[Flow, ...]) -> tuple[dict[int, int], dict[int, int]]:
-    """Flow numbers that leave and that reach slices of a track, by slice."""
+    """The numbers of the flows that leave a track's slices, and of those that reach them."""
     leaving: dict[int, int] = {}
     coming: dict[int, int] = {}
     base = 1

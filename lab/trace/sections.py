@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.trace.charts import histogram, length_words, stack
-from lab.trace.drawing import colour
 from lab.trace.jobs import PARTS, Jobs
+from lab.trace.looks import colour, task_colour, task_title
 from lab.trace.stats import values
 from lab.trace.timeline import Line, Timeline
 from lab.util.terminal import escape
@@ -48,12 +48,13 @@ def tasks(found: Row, timeline: Timeline, jobs: Mapping[tuple[str, int], Jobs]) 
         "Jitter is from a job’s release to its beginning, response from its release to its end, "
         "execution what the task itself computed. Times are milliseconds."
     )
-    body = _scroll(_task_table(rows), "Periodic tasks") + _anatomy(rows)
+    body = _scroll(_task_table(rows, timeline), "Periodic tasks")
+    body += _anatomy(rows, timeline)
     charts = "".join(_charts(row, timeline, jobs) for row in rows)
     return section("Periodic tasks", about, f'{body}<div class="charts">{charts}</div>')
 
 
-def _task_table(rows: Sequence[Row]) -> str:
+def _task_table(rows: Sequence[Row], timeline: Timeline) -> str:
     head = (
         '<thead><tr><th rowspan="2">Task</th><th rowspan="2">Priority</th>'
         '<th rowspan="2">Period</th><th rowspan="2">Jobs</th><th rowspan="2">Late</th>'
@@ -62,30 +63,39 @@ def _task_table(rows: Sequence[Row]) -> str:
         '</tr><tr class="under"><th>p50</th><th>p99.9</th><th>max</th>'
         "<th>p50</th><th>p99.9</th><th>max</th><th>p50</th><th>max</th></tr></thead>"
     )
-    return f"<table>{head}<tbody>{''.join(map(_task_row, rows))}</tbody></table>"
+    body = "".join(_task_row(row, timeline) for row in rows)
+    return f"<table>{head}<tbody>{body}</tbody></table>"
 
 
-def _task_row(row: Row) -> str:
+def _task_head(row: Row, timeline: Timeline) -> str:
+    """A row's head: the task with its colour."""
+    guest = timeline.guests[row["guest"]]
+    name = f"{row['guest']} / {task_title(guest, row['number'])}"
+    swatch = f'<i class="swatch f-{task_colour(guest, row["number"])}"></i>'
+    return f'<th scope="row" class="named">{swatch}{text(name)}</th>'
+
+
+def _task_row(row: Row, timeline: Timeline) -> str:
     shown = [("jitter", "p50"), ("jitter", "p999"), ("jitter", "max"), ("response", "p50"),
              ("response", "p999"), ("response", "max"), ("execution", "p50"),
              ("execution", "max")]  # fmt: skip
     cells = "".join(f"<td>{_ms((row[part] or {}).get(name))}</td>" for part, name in shown)
     bad = ' class="bad"' if row["misses"] else ""
     return (
-        f'<tr><th scope="row">{text(row["guest"])} / {text(row["task"])}</th>'
+        f"<tr>{_task_head(row, timeline)}"
         f"<td>{row['priority']}</td><td>{_ms(row['period'])}</td><td>{row['jobs']}</td>"
         f"<td{bad}>{row['misses']}</td>{cells}</tr>"
     )
 
 
-def _anatomy(rows: Sequence[Row]) -> str:
+def _anatomy(rows: Sequence[Row], timeline: Timeline) -> str:
     key = "".join(
         f'<span><i class="swatch f-{part}"></i>{text(PART_WORDS[part])}</span>' for part in PARTS
     )
     means = [{part: (row[part] or {}).get("mean", 0.0) for part in PARTS} for row in rows]
     longest = max((sum(mean.values()) for mean in means), default=0.0)
     lines = "".join(
-        f'<tr><th scope="row">{text(row["guest"])} / {text(row["task"])}</th>'
+        f"<tr>{_task_head(row, timeline)}"
         f'<td class="wide-cell">{stack(list(mean.items()), longest)}</td>'
         + "".join(f"<td>{_ms(mean[part])}</td>" for part in PARTS)
         + f"<td>{_ms(sum(mean.values()))}</td></tr>"
@@ -104,18 +114,18 @@ def _anatomy(rows: Sequence[Row]) -> str:
 
 def _charts(row: Row, timeline: Timeline, jobs: Mapping[tuple[str, int], Jobs]) -> str:
     guest, mine = timeline.guests[row["guest"]], jobs[row["guest"], row["number"]]
-    measured = values(guest, mine)
+    measured, tint = values(guest, mine), task_colour(guest, row["number"])
     found = ""
     for name, due in (("response", float(row["deadline"])), ("jitter", 0.0)):
         some = row[name]
         if some is None:
             continue
         words = f"{name}: {some['count']} jobs, median {length_words(some['p50'])}"
-        title = f"{text(row['guest'])} / {text(row['task'])}: {name}"
+        title = text(f"{row['guest']} / {task_title(guest, row['number'])}: {name}")
         found += (
             f'<div class="chart"><h3>{title}</h3><p>{some["count"]} jobs, '
             f"{length_words(some['min'])} to {length_words(some['max'])}; count is logarithmic</p>"
-            f"{histogram(measured[name], due, text(words))}</div>"
+            f"{histogram(measured[name], due, text(words), tint)}</div>"
         )
     return found
 
@@ -132,7 +142,7 @@ def delays(found: Row) -> str:
     culprits = sorted(totals, key=lambda name: (-totals[name], name))
     cells = {(row["victim"], row["culprit"]): float(row["seconds"]) for row in rows}
     longest = max(cells.values())
-    head = "".join(f"<th>{text(name)}</th>" for name in culprits)
+    head = "".join(f"<th>{text(name).replace('/', '/<wbr>')}</th>" for name in culprits)
     body = "".join(
         f'<tr><th scope="row">{text(victim)}</th>'
         + "".join(_heat(cells.get((victim, culprit), 0.0), longest) for culprit in culprits)
@@ -255,4 +265,6 @@ def _scroll(table: str, name: str) -> str:
 
 
 def _ms(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds * 1e3:.3f}"
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1e3:.{3 if seconds < 1 else 1}f}"

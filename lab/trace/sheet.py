@@ -1,4 +1,4 @@
-"""A timeline as CSV: a line for each slice and mark, in order of time."""
+"""A timeline as CSV: one line for each slice and mark, in order of time."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def _rows(track: Track) -> Iterator[tuple[int, int, Track, int]]:
 
 
 def _plain(text: str) -> str:
-    """A guest's text must not be a formula for whoever opens the file in a spreadsheet."""
+    """Text of a guest, so that a spreadsheet never takes it for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

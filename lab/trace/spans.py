@@ -1,6 +1,6 @@
 """Arithmetic on spans of time: int64[n, 2] of (start, end), disjoint and in order.
 
-All of it is linear or n log n and works on arrays; counters are below 2^62, so that sums and
+Everything works on arrays and takes linear or n log n time. Counters are below 2^62, so sums and
 differences fit.
 """
 
@@ -16,13 +16,13 @@ NONE: Spans = np.zeros((0, 2), np.int64)
 
 
 def spans(starts: npt.ArrayLike, ends: npt.ArrayLike) -> Spans:
-    """Spans of starts and ends; empty ones are dropped."""
+    """Spans from starts and ends. Empty ones are dropped."""
     found = np.stack([np.asarray(starts, np.int64), np.asarray(ends, np.int64)], axis=1)
     return found[found[:, 1] > found[:, 0]]
 
 
 def union(*several: Spans) -> Spans:
-    """What lies in any of them; they may overlap and be in any order."""
+    """The time in any of the spans, which may overlap and be in any order."""
     everything = np.concatenate([NONE, *several])
     everything = everything[np.argsort(everything[:, 0], kind="stable")]
     if not len(everything):
@@ -34,7 +34,7 @@ def union(*several: Spans) -> Spans:
 
 
 def intersect(one: Spans, other: Spans) -> Spans:
-    """What lies in both."""
+    """The time that is in both."""
     if not len(one) or not len(other):
         return NONE
     low = np.searchsorted(other[:, 1], one[:, 0], side="right")
@@ -46,7 +46,7 @@ def intersect(one: Spans, other: Spans) -> Spans:
 
 
 def subtract(one: Spans, other: Spans) -> Spans:
-    """What lies in ``one`` and not in ``other``."""
+    """The time that is in ``one`` and not in ``other``."""
     if not len(one) or not len(other):
         return one
     low, high = int(one[0, 0]), int(one[-1, 1])
@@ -56,13 +56,13 @@ def subtract(one: Spans, other: Spans) -> Spans:
 
 
 def overlap(of: Spans, starts: Times, ends: Times) -> Times:
-    """How much of ``of`` lies in each window from ``starts`` to ``ends``: int64[k]."""
+    """How much time of ``of`` is in each window from ``starts`` to ``ends``: int64[k]."""
     found: Times = until(of, ends) - until(of, starts)
     return found
 
 
 def until(of: Spans, times: Times) -> Times:
-    """How much of ``of`` lies before each time: int64[k]."""
+    """How much time of ``of`` is before each time: int64[k]."""
     if not len(of):
         return np.zeros(len(times), np.int64)
     total = np.concatenate([[0], np.cumsum(of[:, 1] - of[:, 0])])
@@ -73,7 +73,7 @@ def until(of: Spans, times: Times) -> Times:
 
 
 def length(of: Spans) -> int:
-    """The whole of it."""
+    """The whole time."""
     return int((of[:, 1] - of[:, 0]).sum())
 
 

@@ -17,12 +17,12 @@ from lab.trace.jobs import PARTS, Jobs
 from lab.trace.spans import Times, length
 from lab.trace.timeline import Timeline
 
-#: What is measured of each job, besides the parts of its response time.
+#: What is measured for each job besides the parts of its response time.
 MEASURES = ("jitter", "response", *PARTS)
 
 
 def figures(timeline: Timeline) -> dict[str, Any]:
-    """All of it as JSON knows it: ``tasks``, ``vcpus``, ``pcpus``, ``delays``, ``trace``."""
+    """All figures, ready for JSON: ``tasks``, ``vcpus``, ``pcpus``, ``delays``, ``trace``."""
     tasks: list[dict[str, Any]] = []
     found = delays.of_vcpus(timeline)
     for guest in timeline.guests.values():
@@ -44,7 +44,7 @@ def figures(timeline: Timeline) -> dict[str, Any]:
 
 
 def values(guest: Guest, mine: Jobs) -> dict[str, npt.NDArray[np.float64]]:
-    """Every measure of every job that ended, in seconds."""
+    """All measures of all jobs that ended, in seconds."""
     done, hertz = mine.done, guest.frequency
     found = {
         "jitter": (mine.began - mine.released)[done] / hertz,
@@ -87,7 +87,7 @@ def _task(guest: Guest, mine: Jobs) -> dict[str, Any]:
 
 
 def _wakeups(guest: Guest) -> list[dict[str, Any]]:
-    """From a task's READY to its SWITCH_IN, for tasks that were not running."""
+    """How long tasks took from READY to SWITCH_IN, whenever they were not running."""
     rows = []
     for number, task in guest.tasks.items():
         mine = guest.records[guest.records["task"] == number]
@@ -98,7 +98,7 @@ def _wakeups(guest: Guest) -> list[dict[str, Any]]:
 
 
 def ready_to_run(mine: npt.NDArray[Any]) -> Times:
-    """Counters from each READY of one task to the SWITCH_IN that follows, the first if several."""
+    """Counters from each READY of one task to its SWITCH_IN. Of several READY the first counts."""
     mine = mine[np.isin(mine["event"], (Event.READY, Event.SWITCH_IN, Event.SWITCH_OUT))]
     ready = mine["event"] == Event.READY
     first = ready & ~np.concatenate([[False], ready[:-1]])

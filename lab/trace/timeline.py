@@ -1,23 +1,22 @@
 """Everything that a run left, on one clock.
 
-The clock is CNTPCT, the physical counter: Xen and our FreeRTOS guests stamp with it. In
-seconds it counts from Xen's zero, as Xen's console does. What is read from the run's
-``trace/``:
+The clock is CNTPCT, the physical counter, which Xen and our FreeRTOS guests put into their
+records. Seconds count from Xen's zero, as they do on Xen's console. These files of the run's
+``trace/`` are read:
 
 - ``xen.bin`` and ``xen.json`` (``frequency`` in Hz, ``lost``, ``complete``);
 - ``<guest>.records`` and ``<guest>.json``, see :mod:`lab.trace.guest`;
 - ``clock.json``: ``counter_offset_dom0`` (CNTPCT minus dom0's CNTVCT), ``xen_zero`` (CNTPCT at
-  Xen's zero; 0 if absent: then they are some tens of milliseconds apart),
+  Xen's zero; taken as 0 if absent, which is wrong by some tens of milliseconds),
   ``host_at_counter_0`` (the host's seconds since the epoch when CNTPCT was 0: earliest and
   latest possible).
 
-Any of it may be missing, cut off or damaged: what there is is shown, and ``notes`` say what is
-not.
+Any file may be missing, cut off or damaged. What there is is shown, and ``notes`` say what is
+missing.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,21 +31,22 @@ from lab.trace import hypervisor as hypervisors
 from lab.trace.events import MAX_COUNTER
 from lab.trace.guest import Guest
 from lab.trace.hypervisor import IDLE, Hypervisor
+from lab.util import reading
 from lab.util.terminal import escape
 
-#: Of QEMU's boards, when nothing says otherwise.
+#: The frequency of QEMU's boards, if no file says it.
 FREQUENCY = 62_500_000
 MAX_JSON = 8 << 20
 MAX_EVENTS = 100_000
-#: A line of the console or an event is shown up to so many characters.
+#: A console line or an event is cut after so many characters.
 LINE = 400
-#: How the session marks that a guest was created; its name follows.
+#: The session's mark for a created guest begins like this; the guest's name follows.
 _CREATED = "what=created "
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Counters and seconds since Xen's zero. ``host_zero``: epoch seconds then, if known."""
+    """Turns counters into seconds since Xen's zero. ``host_zero``: its epoch seconds, if known."""
 
     frequency: int = FREQUENCY
     zero: int = 0
@@ -61,7 +61,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Line:
-    """A console's line, harmless to show; ``time`` is seconds, ``None`` if nothing says when."""
+    """A line of a console, harmless to show. ``time`` is in seconds; ``None``: unknown."""
 
     time: float | None
     console: str
@@ -70,7 +70,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Happening:
-    """An event of the session or of QEMU. ``time`` is seconds, to some hundredths."""
+    """An event of the session or of QEMU. ``time`` is in seconds, exact to some hundredths."""
 
     time: float | None
     name: str
@@ -79,7 +79,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class Timeline:
-    """All of a run. ``names``: of domains by number. ``notes``: what is not whole."""
+    """All of a run. ``names``: of domains, by number. ``notes``: what is missing or damaged."""
 
     clock: Clock
     hypervisor: Hypervisor | None = None
@@ -92,10 +92,10 @@ class Timeline:
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """Of domains, by number.
+        """Names of domains, by number.
 
-        A guest whose trace says its number is sure. Of others the order tells in which the
-        session created them, if all that is sure agrees with it.
+        A guest's own trace says its number. The numbers of other guests follow from the order
+        in which the session created them, if the known numbers agree with that order.
         """
         sure = {g.domain: g.name for g in self.guests.values() if 0 < g.domain < IDLE}
         created = (one.detail for one in self.happenings if one.name == "mark")
@@ -106,7 +106,7 @@ class Timeline:
         return found | (likely if agree and len(set(order)) == len(order) else {}) | sure
 
     def vcpu_name(self, vcpu: int) -> str:
-        """``hello`` for a domain's only vCPU, ``dom0 v1`` where there are several."""
+        """``hello`` for a domain's only vCPU, ``dom0 v1`` if it has several."""
         domain, number = vcpu >> 16, vcpu & 0xFFFF
         name = self.names.get(domain, f"domain {domain}")
         known = self.hypervisor.vcpus if self.hypervisor else []
@@ -124,7 +124,7 @@ class Timeline:
 
 
 def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
-    """Read all that a run left. ``lines``: its consoles, dated by who can.
+    """Read all that a run left. ``lines``: its consoles, with times where they are known.
 
     Raises:
         UsageError: there is no trace in the run's folder.
@@ -151,11 +151,10 @@ def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """A JSON object of a file; empty if there is none or it is damaged."""
+    """The JSON object in a file; empty if there is none or it is damaged."""
     try:
-        with path.open("rb") as file:
-            data = json.loads(file.read(MAX_JSON))
-    except (OSError, ValueError, RecursionError):
+        data = reading.json_file(path, MAX_JSON)
+    except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -208,19 +207,19 @@ def _number(value: Any, default: float) -> float:
 
 
 def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
-    """Events of the session, dated by the host's clock.
+    """Events of the session, with times of the host's clock.
 
-    Under the virtual clock nothing relates the host's time to the counter: they have no time.
+    Under the virtual clock they have no time: nothing relates the host's time to the counter.
     """
     try:
-        with path.open("rb") as file:
+        with reading.binary(path) as file:
             raw = file.read(MAX_JSON)
     except OSError:
         return
     for text in raw.splitlines()[:MAX_EVENTS]:
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
+            data = reading.parse_json(text)
+        except ValueError:
             continue
         if isinstance(data, dict):
             yield _happening(data, clock)

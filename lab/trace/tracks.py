@@ -1,4 +1,4 @@
-"""A timeline as tracks of labelled slices and marks: what exports and the report draw."""
+"""A timeline as tracks with labelled slices and marks, which exports and the report draw."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
-#: Interrupts of more numbers are not drawn.
+#: Interrupts with so many different numbers are drawn, no more.
 MAX_INTERRUPTS = 256
 NO_TIMES: Times = np.zeros(0, np.int64)
 NO_LABELS: npt.NDArray[np.int32] = np.zeros(0, np.int32)
@@ -28,8 +28,8 @@ class Track:
     """Slices that do not overlap, in order, and marks; counters.
 
     Attributes:
-        key: names the track among all. kind: ``pcpu``, ``vcpu``, ``task``, ``jobs``,
-            ``interrupts``, ``ticks`` or ``console``. group: what it belongs to.
+        key: a name that no other track has. kind: ``pcpu``, ``vcpu``, ``task``, ``jobs``,
+            ``interrupts``, ``ticks`` or ``console``. group: the group it belongs to.
         slices: int64[n, 2]. labels: int32[n], which of ``words`` each is.
         marks: int64[m]. mark_labels: int32[m], of ``words`` too.
     """
@@ -47,7 +47,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Flow:
-    """From slice ``source[i]`` of one track to slice ``target[i]`` of another."""
+    """Arrows from slice ``source[i]`` of one track to slice ``target[i]`` of another."""
 
     source_key: str
     target_key: str
@@ -81,7 +81,7 @@ def build(timeline: Timeline) -> Tracks:
 
 
 def _track(key: str, kind: str, group: str, name: str, parts: list[tuple[str, Spans]]) -> Track:
-    """A track whose slices come from one array of spans for each word."""
+    """A track whose words have one array of spans each."""
     slices = np.concatenate([NONE, *(part for _, part in parts)])
     labels = np.concatenate(
         [NO_LABELS, *(np.full(len(part), i, np.int32) for i, (_, part) in enumerate(parts))]
@@ -141,7 +141,7 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
 
 
 def _task(guest: Guest, number: int, life: Lives) -> Track:
-    """Where the vCPU did not run, the task did not either, whatever the guest thinks."""
+    """A task's track. While the vCPU did not run, no task did, whatever the guest's trace says."""
     mine = life.of(number)
     parts = [("running", intersect(mine, life.ran)), ("held up", intersect(mine, life.waited))]
     track = _track(task_key(guest, number), "task", of_guest(guest), guest.task_name(number), parts)
@@ -162,7 +162,7 @@ def task_key(guest: Guest, number: int) -> str:
 
 
 def _jobs_track(guest: Guest, mine: Jobs) -> Track:
-    """Jobs from release to end; one that waited for the one before begins where that ended."""
+    """Jobs from release to end. A job that waited for an earlier one begins at the end of that."""
     done = mine.done
     ended, late = mine.ended[done], mine.missed[done]
     before = np.concatenate([NO_TIMES[:0], [0], np.maximum.accumulate(ended)])[: len(ended)]
@@ -176,8 +176,8 @@ def _jobs_track(guest: Guest, mine: Jobs) -> Track:
 
 
 def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]:
-    """From each stretch "runnable" that a wake-up began to the first task that Xen's switch
-    led to: the first SWITCH_IN after the wake-up, before the vCPU blocked again."""
+    """Arrows from each "runnable" that a wake-up began to the task that ran then: the one of the
+    first SWITCH_IN after the wake-up, before the vCPU blocked again."""
     if guest.domain < 0:
         return
     vcpu = vcpu_id(guest.domain, 0)
@@ -201,7 +201,7 @@ def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]
 
 
 def _flow(source: Track, target: Track, wakes: Times, switched: Times) -> Iterator[Flow]:
-    """Where a slice begins at the wake-up and one holds the switch."""
+    """An arrow for each wake-up at which a slice begins, if one begins at its switch too."""
     start = np.searchsorted(source.slices[:, 0], wakes)
     end = np.searchsorted(target.slices[:, 0], switched)
     known = (start < len(source.slices)) & (end < len(target.slices))
@@ -232,7 +232,7 @@ def _lines(timeline: Timeline) -> Iterator[Track]:
 
 
 def _waiting(xen: Hypervisor) -> tuple[Times, Times]:
-    """How many vCPUs were runnable and did not run, whenever that changed."""
+    """How many vCPUs were runnable, at each time when that changed."""
     states = xen.states
     chosen = (states.state == Runstate.RUNNABLE) & (states.vcpu >> 16 != IDLE)
     when = np.concatenate([states.start[chosen], states.end[chosen]])

@@ -2,11 +2,11 @@
 
 A record (Xen's ``xen/include/public/trace.h``, ``struct t_rec``) is a header word, then two
 words of time if bit 31 of the header is set, then as many words as bits 28 to 30 say: 1 to 10
-words. Where the next one begins is known only when this one is, so that a plain reader goes
-word by word. Here all words that look like a header are found at once; a chain of records
-goes from one such word to the next, except where a payload word only looked like a header or
-a real header did not look like one. These exceptions are followed one by one, so that the
-result is exact for any input and the time is linear in its length.
+words in all. Only this record says where the next one begins, so a plain reader goes word by
+word. Here all words that look like a header are found at once. The chain of records goes from
+one such word to the next, with two exceptions: a payload word may look like a header, and a real
+header may not look like one. These exceptions are followed one by one. So the result is exact
+for any input, and the time is linear in its length.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import numpy.typing as npt
 Words = npt.NDArray[np.uint32]
 Index = npt.NDArray[np.int64]
 
-#: The most words that one record has.
+#: The largest number of words in a record.
 LONGEST = 10
 #: Bits of a header that decide whether it looks like one: time present, class of the event.
 _LOOK = np.uint32(0x8FFF0000)
 _SCHED = 0x80020000
-#: After so many headers of a class were met by chance, the class is looked for.
+#: After so many headers of a class were met by chance, headers of that class are looked for.
 _OFTEN = 16
 
 
 class Finder:
-    """Finds the records of one file, portion after portion; learns which classes occur."""
+    """Finds the records of one file, portion by portion, and learns which classes occur."""
 
     def __init__(self) -> None:
         self._looks: list[int] = [_SCHED]
@@ -66,7 +66,7 @@ class Finder:
     def _follow(
         self, words: Words, seen: Index, targets: Index, breaks: Index
     ) -> tuple[Index, int]:
-        """From the first record on, along unbroken runs of candidates and over the breaks."""
+        """Follow the chain from the first record: along runs of candidates, and over the breaks."""
         ends = [*breaks.tolist(), len(seen) - 1]
         runs: list[Index] = []
         strays: list[int] = []
@@ -86,7 +86,7 @@ class Finder:
     def _step(
         self, words: Words, seen: Index, here: int, strays: list[int], after: int
     ) -> tuple[int, int]:
-        """Record by record from word ``here`` until a candidate is met: its index, or -1."""
+        """Go record by record from word ``here`` to the next candidate: its index, or -1."""
         while here < len(words):
             at = int(np.searchsorted(seen[after : after + 64], here)) + after
             if at == after + 64:
@@ -118,7 +118,7 @@ class Finder:
 
 
 def lengths(headers: Words) -> npt.NDArray[np.uint32]:
-    """Words that records of these headers have: uint32[k]."""
+    """How many words the records with these headers have: uint32[k]."""
     found = headers >> np.uint32(28)
     timed = found >> np.uint32(3)
     found &= np.uint32(7)
@@ -129,5 +129,5 @@ def lengths(headers: Words) -> npt.NDArray[np.uint32]:
 
 
 def length(header: int) -> int:
-    """Words that a record of this header has."""
+    """How many words the record with this header has."""
     return 1 + (header >> 28 & 7) + 2 * (header >> 31)

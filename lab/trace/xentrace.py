@@ -1,18 +1,18 @@
 """Xen's trace as ``xentrace`` wrote it: scheduling events of all PCPUs in time order.
 
 The file is a chain of windows. Each begins with a record TRC_TRACE_CPU_CHANGE (no time; words:
-the PCPU, the bytes that follow) and holds records of that PCPU in time order; see
-:mod:`lab.trace.words` for a record. Formats and numbers are of Xen's
-``xen/include/public/trace.h``; what the words of an event mean is in ``xen/common/sched`` and
-``xen/common/trace.c``.
+the PCPU, the bytes that follow), and has records of that PCPU in time order; see
+:mod:`lab.trace.words` for a record. Formats and numbers are from Xen's
+``xen/include/public/trace.h``. ``xen/common/sched`` and ``xen/common/trace.c`` show what the words
+of an event mean.
 
-``xentrace`` visits the PCPUs in turn, again and again, and writes a window of each that has
-something. So when it begins a new round, all that is still to come is later than everything
-that it wrote two rounds ago: that much can be put in order and handed on. Memory is bounded by
-what lies between, whatever the size of the file.
+``xentrace`` visits the PCPUs in rounds, and writes a window for each PCPU that has records.
+When it begins a new round, all that is still to come is later than everything that it wrote two
+rounds ago. So that much can be put in order and handed on. Memory is bounded by what lies
+between, whatever the size of the file.
 
-A file that is cut off or damaged is read up to there. Nothing in it can make us read outside
-of it or keep more than a portion of it.
+A file that is cut off or damaged is read up to that place. Nothing in it can make us read
+outside of it or keep more than a portion of it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy.typing as npt
 from lab.trace.events import EMPTY, MAX_COUNTER, Events, Kind, Reading
 from lab.trace.order import Order
 from lab.trace.words import LONGEST, Finder, Index, Words
+from lab.util.reading import binary
 
 #: A portion of the file, in words.
 PORTION = 1 << 18
@@ -37,7 +38,7 @@ MAX_WINDOW = 1 << 30
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
-    """Kind by the low 16 bits of a header; TRC_SCHED_* of class 2, and TRC_LOST_RECORDS."""
+    """The kind for the low 16 bits of a header: TRC_SCHED_* of class 2, and TRC_LOST_RECORDS."""
     table = np.zeros(1 << 16, np.uint8)
     table[0xF001] = Kind.LOST
     for old in range(4):
@@ -51,7 +52,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
 
 
 _KINDS = _kinds()
-#: Words of payload that a kind must have, by kind.
+#: How many words of payload each kind must have.
 _NEEDED = np.array([9, 1, 1, 4, 2, 2, 2, 2, 4], np.uint32)
 _GENERAL, _SCHEDULER = np.uint32(1), np.uint32(2)
 
@@ -63,19 +64,19 @@ class Source(Protocol):
 
 
 def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
-    """All scheduling events of a file in time order, portion after portion.
+    """All scheduling events of a file in time order, portion by portion.
 
     ``reading`` is filled as it goes and is complete when the iterator has ended.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
+    with binary(path) as file:
         yield from read_stream(file, reading or Reading())
 
 
 def load(path: Path) -> tuple[Events, Reading]:
-    """All scheduling events of a file at once, in time order: 19 bytes for each."""
+    """All scheduling events of a file at once, in time order. Each takes 19 bytes."""
     reading = Reading()
     events = Events.join(list(read(path, reading)))
     if reading.disordered:
@@ -102,7 +103,7 @@ def read_stream(file: Source, reading: Reading) -> Iterator[Events]:
 
 
 def _fill(file: Source, room: Words, kept: int) -> int:
-    """Read one portion behind the ``kept`` words; how many bytes came."""
+    """Read one portion behind the ``kept`` words. Returns how many bytes came."""
     view = memoryview(room.data).cast("B")[kept * 4 : PORTION * 4]
     total = 0
     while total < len(view) and (got := file.readinto(view[total:])):
@@ -111,12 +112,12 @@ def _fill(file: Source, room: Words, kept: int) -> int:
 
 
 class _Walker:
-    """Goes through the windows of a file, portion after portion.
+    """Goes through the windows of a file, portion by portion.
 
     Attributes:
         left: words of the open window that are still to come.
-        found: the last portion's events, the PCPU of each of its windows (the first one is
-            that which was open before), and the event with which each of these begins.
+        found: the last portion's events, the PCPU of each of its windows (the first window is
+            the one that was open before), and the index of each window's first event.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -127,7 +128,7 @@ class _Walker:
         self.found: tuple[Events, list[int], list[int]] = (EMPTY, [], [])
 
     def walk(self, words: Words) -> int:
-        """Find the events of a portion; returns how many words are done with."""
+        """Find the events of a portion. Returns how many words are finished."""
         starts, pcpus, limit, close = self._windows(words)
         places, end = self._finder.find(words[:limit], starts)
         places, end = self._check(places, end, starts, limit if limit == close else -1)
@@ -148,7 +149,7 @@ class _Walker:
         return end
 
     def _windows(self, words: Words) -> tuple[list[int], list[int], int, int]:
-        """Where windows begin, their PCPUs, how far words are known, where the last ends."""
+        """Where windows begin, their PCPUs, how far words are known, where the last window ends."""
         starts: list[int] = []
         pcpus: list[int] = []
         here = self.left
@@ -163,7 +164,7 @@ class _Walker:
         return starts, pcpus, min(here, len(words)), here
 
     def _check(self, places: Index, end: int, starts: list[int], close: int) -> tuple[Index, int]:
-        """Records must not reach over the end of their window: what is whole before that."""
+        """The records before the first one that reaches over the end of its window."""
         inside = np.array([start for start in starts if start < end], np.int64)
         index = np.searchsorted(places, inside)
         wrong = np.flatnonzero(places[np.minimum(index, len(places) - 1)] != inside)
@@ -202,7 +203,7 @@ def _events(words: Words, places: Index) -> tuple[Index, Events]:
 
 
 def _right(headers: Words, kind: npt.NDArray[np.uint8], high: Words) -> npt.NDArray[np.bool_]:
-    """Of those whose low half of the header fits: class, time and length fit as well."""
+    """Which headers fit in class, time and length too, where the low half fits a kind."""
     family = headers >> np.uint32(16) & np.uint32(0xFFF)
     extra = headers >> np.uint32(28) & np.uint32(7)
     right: npt.NDArray[np.bool_] = family == np.where(kind == Kind.LOST, _GENERAL, _SCHEDULER)
@@ -219,7 +220,7 @@ def _pair(words: Words, at: Index) -> Words:
 
 
 def _gaps(words: Words, at: Index, events: Events) -> npt.NDArray[np.int64]:
-    """TRC_LOST_RECORDS: a count, who ran, the time (two words) of the first one lost."""
+    """Gaps from TRC_LOST_RECORDS: a count, who ran, the time (two words) of the first one lost."""
     here = np.flatnonzero(events.kind == Kind.LOST)
     at = at[here]
     until = events.counter[here]

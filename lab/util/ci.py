@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab.util import files
+
 #: What CI systems set for the jobs that they run.
 _MARKS = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
 #: What is taken for a command: two colons where a line begins (blanks do not count), or
@@ -60,6 +62,7 @@ def add_summary(text: str, environ: Mapping[str, str] = os.environ) -> str:
     if not path:
         return ""
     try:
+        files.writable(Path(path))
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as problem:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from lab.util import process
+from lab.util import process, reading
 
 #: Transports that also work from inside the toolchain (not ``file:`` and ``cdrom:``).
 _TRANSPORTS = ("http://", "https://")
@@ -81,7 +81,7 @@ def archive_of_sources(text: str, suite: str | None = None) -> str | None:
 def _archive_in_sources(root: Path) -> str | None:
     """What the sources of a Debian machine say; ``None`` on any other machine."""
     try:
-        release = (root / "etc/os-release").read_text()
+        release = reading.text(root / "etc/os-release")
     except OSError:
         return None
     fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', release, re.MULTILINE))
@@ -89,7 +89,7 @@ def _archive_in_sources(root: Path) -> str | None:
         return None
     folder = root / "etc/apt"
     for path in (folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))):
-        text = path.read_text(errors="replace") if path.is_file() else ""
+        text = reading.text(path, errors="replace") if path.is_file() else ""
         if found := archive_of_sources(text, fields.get("VERSION_CODENAME")):
             return found
     return None

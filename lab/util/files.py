@@ -8,16 +8,40 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from lab.util import reading
+
+#: What a tree of sources has at most: that of Linux has 80,000 files and 2 GiB.
+MOST_FILES, LARGEST_TREE = 200_000, 8 << 30
 
 
 def sha256_file(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """The sha256 of a plain file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: as :func:`lab.util.reading.binary`, or it grows while it is read.
+    """
+    found = hashlib.sha256()
+    with reading.binary(path) as stream:
+        for piece in reading.pieces(path, stream):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def copy_file(source: Path, target: Path, most: int = reading.IMAGE) -> None:
+    """Copy the bytes of a plain file of at most ``most`` of them; ``target`` is written anew.
+
+    Raises:
+        OSError: as :func:`sha256_file`, or ``target`` cannot be written.
+    """
+    with reading.binary(source, most) as stream, target.open("wb") as to:
+        for piece in reading.pieces(source, stream):
+            to.write(piece)
 
 
 def canonical_json(value: Any) -> str:
@@ -31,18 +55,67 @@ def sha256_json(value: Any) -> str:
 
 
 def tree_hashes(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> dict[str, str]:
-    """Every file below a folder, by its path there, with its sha256; links by their target."""
-    found: dict[str, str] = {}
-    for parent, folders, names in os.walk(folder):
+    """Every file below a folder, by its path there, with its sha256; links by their target.
+
+    Raises:
+        OSError: as :func:`tree`, or something cannot be read.
+    """
+    return {
+        str(path.relative_to(folder)): f"-> {path.readlink()}" if is_link else sha256_file(path)
+        for path, is_link in tree(folder, skip)
+    }
+
+
+def tree(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> list[tuple[Path, bool]]:
+    """The files below a folder, in order, and whether each is a link; links are not followed.
+
+    Sockets are left out: editors and daemons leave some, and nothing can read them.
+
+    Raises:
+        Unfit: there is a FIFO or a device, which whoever opens it may wait for, or there is
+            more than a tree of sources has.
+        OSError: a folder cannot be read.
+    """
+    found: list[tuple[Path, bool]] = []
+    size = 0
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if name not in skip)
-        for name in sorted(names):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = Path(parent, name)
-            where = str(path.relative_to(folder))
-            if path.is_symlink():
-                found[where] = f"-> {path.readlink()}"
-            elif path.is_file():
-                found[where] = sha256_file(path)
+            state = path.lstat()
+            if not stat.S_ISSOCK(state.st_mode):
+                found.append((path, _is_link(path, state)))
+                size += state.st_size
+            if len(found) > MOST_FILES or size > LARGEST_TREE:
+                much = "files" if len(found) > MOST_FILES else "bytes"
+                raise reading.Unfit(folder, f"too many {much} in it; is it the right folder?")
     return found
+
+
+def _is_link(path: Path, state: os.stat_result) -> bool:
+    is_link = stat.S_ISLNK(state.st_mode)
+    if not is_link and (what := reading.kind(state.st_mode)):
+        raise reading.Unfit(path, f"{what}, not a file")
+    return is_link
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def copy_tree(folder: Path, target: Path, skip: frozenset[str] = frozenset({".git"})) -> None:
+    """Copy the files below a folder, with their modes; links stay links.
+
+    Raises:
+        OSError: as :func:`tree`, or something cannot be read or written.
+    """
+    tree(folder, skip)
+
+    def left_out(parent: str, names: list[str]) -> list[str]:
+        return [one for one in names if one in skip or Path(parent, one).is_socket()]
+
+    shutil.copytree(folder, target, symlinks=True, ignore=left_out)
 
 
 @contextlib.contextmanager
@@ -59,6 +132,18 @@ def append(path: Path, text: str) -> None:
     """Add to the end of a file."""
     with naming(path), path.open("a") as stream:
         stream.write(text)
+
+
+def writable(path: Path) -> None:
+    """Look whether a file may be written, if it is there at all, before open(2) waits for it.
+
+    Raises:
+        Unfit: it is no plain file. What the shell opens for us may be anything: ``/dev/stdout``.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        what = reading.kind(path.stat().st_mode)
+        if what and path.absolute().parts[1] not in ("dev", "proc"):
+            raise reading.Unfit(path, f"{what}, not a file")
 
 
 def is_full(path: Path) -> bool:
@@ -115,6 +200,9 @@ def _umask() -> int:
 def remove_tree(path: Path) -> None:
     """Remove a folder whatever the modes inside it; nothing happens if it is not there."""
     if not path.exists():
+        return
+    with contextlib.suppress(PermissionError):
+        shutil.rmtree(path)
         return
     for folder, _, _ in os.walk(path):
         with contextlib.suppress(OSError):

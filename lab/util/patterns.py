@@ -1,7 +1,8 @@
 """What a line must match: a text as it is, or a regular expression that may not take for ever.
 
 Expressions are Python's, read by the package ``regex``, which can be told to give up: some take
-exponential time on some lines, and what lines there are a guest decides.
+exponential time on some lines, and what lines there are a guest decides. Compiling one is bounded,
+too (:mod:`lab.util.repeats`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lab.errors import UsageError
+from lab.util import repeats
 from lab.util.terminal import quote
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ class _Text:
 
 class _Expression:
     def __init__(self, text: str, flags: int, line: int) -> None:
+        if why := repeats.too_large(text):
+            raise ValueError(why)
         import regex  # a lab without one does not wait for it
 
         self._text, self._line = text, line

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import resource
 import shlex
 import signal
@@ -20,12 +21,17 @@ from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
+from lab.util import signals
 from lab.util.deadline import Deadline
+from lab.util.terminal import escape
 
 #: A started program that is our child.
 Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
+
+#: A task of ours as it is typed.
+_TASK = re.compile(r"[a-z]+\.(?!py$)[a-z]+")
 
 #: What a program gets of our environment; the rest is given by name.
 KEPT_ENVIRONMENT = (
@@ -61,10 +67,12 @@ def run(
     stdin: bytes = b"",
     stdout: IO[bytes] | None = None,
     keep_fds: Sequence[int] = (),
+    grace: float = 0.0,
 ) -> Completed:
     """Run a program to its end and return what it wrote, whatever its exit status.
 
-    ``stdout`` may be a file that takes the output instead of memory.
+    ``stdout`` may be a file that takes the output instead of memory. ``grace``: seconds that it
+    has to end by itself when we are interrupted, before it is killed.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -72,25 +80,33 @@ def run(
     """
     log.debug("run: %s", shlex.join(argv))
     clock = Deadline(timeout)
-    process = subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=environment(env),
-        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-        stdout=stdout or subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=tuple(keep_fds),
-        start_new_session=True,
-    )
+    process: Child | None = None
     try:
+        with signals.held_back():  # else it might run, and nobody would know of it
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=environment(env),
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=stdout or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=tuple(keep_fds),
+                start_new_session=True,
+            )
         out, err = process.communicate(stdin or None, timeout=timeout)
     except subprocess.TimeoutExpired:
+        assert process
         _end_group(process)
         out, err = process.communicate()
         raise TimedOut(_completed(argv, process, out, err, clock)) from None
     except BaseException:
-        _end_group(process)
-        process.wait()
+        if process:
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                if grace:
+                    os.killpg(process.pid, signal.SIGTERM)
+                    process.wait(grace)
+            _end_group(process)
+            process.wait()
         raise
     return _completed(argv, process, out, err, clock)
 
@@ -218,6 +234,30 @@ def start_time(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def state(pid: int) -> str:
+    """The state of a process, a letter of proc_pid_stat(5); empty if there is no such one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[0]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether it stands still because of a signal or a debugger."""
+    return state(pid) in ("T", "t")
+
+
+def title(pid: int) -> str:
+    """What a process is, in a few words that are harmless to print: a task, or a program."""
+    words = [word.decode(errors="replace") for word in arguments(pid)]
+    task = next((word for word in words[1:] if _TASK.fullmatch(word)), "")
+    script = next((word for word in words[1:] if word.endswith(".py")), "")
+    module = words[2] if words[1:2] == ["-m"] else ""
+    name = task or Path(script or module or (words[0] if words else "")).name
+    return escape(name or "unknown", limit=40)
 
 
 def arguments(pid: int) -> list[bytes]:

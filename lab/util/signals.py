@@ -1,19 +1,25 @@
 """Signals that ask a command to stop: one way in, and moments in which they must wait.
 
-A person's Ctrl-C, a supervisor's SIGTERM and a closed terminal's SIGHUP all become SIGINT,
-which Python and asyncio turn into an orderly end: ``KeyboardInterrupt``, or the main task's
-cancellation while an event loop runs.
+A person's Ctrl-C, a supervisor's SIGTERM and a closed terminal's SIGHUP all become SIGINT, which
+is an orderly end: ``KeyboardInterrupt``, or the main task's cancellation while an event loop runs.
+An event loop that does not come to it is not waited for: whatever it is at is interrupted.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: What asks us to stop.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Seconds that an event loop has for an orderly end.
+PATIENCE = 1.2
 
 
 def one_way_to_stop() -> None:
@@ -26,6 +32,90 @@ def one_way_to_stop() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _interrupt)
+
+
+def leaving() -> None:
+    """The command is over but for the end of Python itself, which is not told in words."""
+    for each in STOPPING:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """``asyncio.run``, which the first signal ends, whatever it is at.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+    with asyncio.Runner() as runner:
+        return run_in(runner, main)
+
+
+def run_in(runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
+    """``runner.run(main)``, which the first signal ends, whatever it is at.
+
+    asyncio itself waits for the next turn of its loop, which does not come while something
+    blocks it, and for tasks that do not end when they are cancelled.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return runner.run(main)  # somebody else sees to it
+    stop = _Stop(runner.get_loop())
+    signal.signal(signal.SIGINT, stop.came)
+    try:
+        found = runner.run(stop.around(main))
+    except BaseException as error:
+        if stop.times and not isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        main.close()  # of which nothing may have run yet
+        stop.over()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if stop.times:
+        raise KeyboardInterrupt
+    return found
+
+
+class _Stop:
+    """What a signal does to an event loop: first it cancels the main task; then it interrupts."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.times = 0
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+        self._over = False
+        self._lock = threading.Lock()
+
+    async def around(self, main: Coroutine[Any, Any, T]) -> T:
+        self._task = asyncio.current_task()
+        return await main
+
+    def came(self, *_: object) -> None:
+        self.times += 1
+        if self._over:
+            return
+        if self.times > 1 or self._task is None or self._task.done():
+            raise KeyboardInterrupt
+        self._task.cancel()
+        self._loop.call_soon_threadsafe(lambda: None)  # wakes it up
+        timer = threading.Timer(PATIENCE, self._again)
+        timer.daemon = True
+        timer.start()
+
+    def over(self) -> None:
+        """No signal comes from here any more when this returns."""
+        with self._lock:
+            self._over = True
+
+    def _again(self) -> None:
+        with self._lock:
+            if not self._over:
+                # To that thread itself: nothing else interrupts a system call that it waits in.
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,10 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.util import reading
+
+#: Bytes of a file whose names are read.
+LARGEST = 256 << 20
 MAGIC = b"\x7fELF\x01\x01"
 SHT_SYMTAB = 2
 STT_NOTYPE, STT_FUNC = 0, 2
@@ -39,7 +43,7 @@ class Symbols:
 def read(path: Path) -> Symbols:
     """The functions of an ELF file; none if it is not there or damaged."""
     try:
-        return _functions(path.read_bytes())
+        return _functions(reading.data(path, LARGEST))
     except (OSError, struct.error, IndexError, ValueError):
         return Symbols()
 
@@ -53,7 +57,7 @@ def _functions(data: bytes) -> Symbols:
     code = [bool(section[2] & SHF_EXECINSTR) for section in sections]
     found: dict[int, str] = {}
     for _, kind, _, _, offset, length, link, _, _, entry in sections:
-        if kind == SHT_SYMTAB and entry:
+        if kind == SHT_SYMTAB and entry >= 16:
             strings = data[sections[link][4] : sections[link][4] + sections[link][5]]
             for place in range(offset, offset + length, entry):
                 _take(found, data, place, strings, code)

@@ -1,12 +1,12 @@
 """What strangers wrote, made harmless for a terminal; and plain tables.
 
 A guest's output may hold anything: escape sequences that retype a command, characters that
-reorder or hide text, megabytes without a line end. :func:`escape` shows all of it as text.
+reorder or hide text, megabytes without a line end. :func:`escape` shows all of it as text. What a
+person's own terminal may see of a console is :mod:`lab.util.screen`'s.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Sequence
 
@@ -42,37 +42,6 @@ def escape_lines(value: bytes | str, *, last: int | None = None) -> str:
         lines.pop()
     kept = lines if last is None else lines[max(0, len(lines) - last) :]
     return "\n".join(escape(line.rstrip("\r")) for line in kept)
-
-
-class ScreenFilter:
-    """A stream for a person's terminal: text, line ends, and the few harmless sequences.
-
-    Colours, cursor movement within the screen and erasing (ECMA-48, CSI with the final bytes
-    in ``_HARMLESS``) pass, so that a shell's line editing works; whatever else begins with ESC
-    or is a control character is shown as text.
-    """
-
-    _HARMLESS = re.compile(r"\x1b\[[0-9;]{0,16}[ABCDGHJKPXdm@]")
-    _BEGUN = re.compile(r"\x1b(\[[0-9;]{0,16})?$")
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._rest = ""
-
-    def feed(self, data: bytes) -> str:
-        """What may be shown of these bytes; a sequence that is cut off waits for its rest."""
-        text = self._rest + self._decoder.decode(data)
-        begun = self._BEGUN.search(text)
-        self._rest = begun.group() if begun else ""
-        return self._shown(text[: begun.start()] if begun else text)
-
-    def _shown(self, text: str) -> str:
-        shown = []
-        end = 0
-        for match in self._HARMLESS.finditer(text):
-            shown += [_escape_stream(text[end : match.start()]), match.group()]
-            end = match.end()
-        return "".join([*shown, _escape_stream(text[end:])])
 
 
 def quote(value: str, *, limit: int = 60) -> str:
@@ -118,14 +87,11 @@ def _escape(value: bytes | str) -> str:
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
     if text.isprintable() and not _INVISIBLE.search(text):
         return text
-    return "".join(map(_escape_char, text))
+    return "".join(map(escape_char, text))
 
 
-def _escape_stream(text: str) -> str:
-    return "".join(char if char in "\r\n\b\t\a" else _escape_char(char) for char in text)
-
-
-def _escape_char(char: str) -> str:
+def escape_char(char: str) -> str:
+    """One character as :func:`escape` shows it."""
     if char == "\t" or (char.isprintable() and not _INVISIBLE.match(char)):
         return char
     code = ord(char)

@@ -37,17 +37,6 @@ int main(void)
 }}
 """
 
-SILENT = """\
-#include <FreeRTOS.h>
-#include <task.h>
-
-int main(void)
-{
-    vTaskStartScheduler();
-    return 0;
-}
-"""
-
 #: A guest that would like to decide its own verdict, and to give commands to a CI system.
 FORGER = """\
 #include <FreeRTOS.h>
@@ -188,6 +177,8 @@ GUESTS: dict[str, dict[str, Any]] = {
     },
     "forger": {"freertos": "apps/forger"},
     "junk": {"kernel": "junk.bin"},
+    "capped": {"freertos": "images/freertos/apps/hello", "scheduler": {"cap": 800}},
+    "elf": {"project": "project", "build": "make", "kernel": "out/off.elf"},
     "off": {"project": "project", "build": "make", "kernel": "out/off.bin", "elf": "out/off.elf"},
     "broken": {"freertos": "apps/broken"},
     "liar": {"freertos": "apps/liar", "trace": "64K"},
@@ -250,7 +241,7 @@ LABS: dict[str, dict[str, Any]] = {
             "p99 response time of flood/slow < 1s",
         ],
     },
-    "junk": {"guests": ["junk"]},
+    **{name: {"guests": [name]} for name in ("junk", "capped")},
     "broken": {"guests": ["broken"]},
     "liar": {
         "guests": ["liar", "burst"],
@@ -279,7 +270,7 @@ MATRICES = {"tiny": {"columns": ["good", "bad"], "rows": {"one": ["beside", "cra
 
 TEXTS = {
     "mine": MINE,
-    "silent": SILENT,
+    "silent": wild.SILENT,
     "forger": FORGER,
     "liar": LIAR,
     "burst": BURST,

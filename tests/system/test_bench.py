@@ -1,4 +1,4 @@
-"""`./inv bench`: it measures what it says. How long things take is no test."""
+"""`./inv bench` measures what it says. How long things take is not tested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from system.world import World
 
 
 def test_a_part_of_it_prints_its_figures(world: World) -> None:
-    """Labs without guests, one round: all figures, and a status that follows from them."""
+    """One round of labs without guests gives all figures, and a status that follows from them."""
     said = world.start("bench", "--only", "restored", "--rounds", "1", "--json").end()
     assert said.status in (0, 1), said.out + said.err
     figures = json.loads(said.out)
@@ -23,7 +23,7 @@ def test_a_part_of_it_prints_its_figures(world: World) -> None:
 
 
 def test_a_crowd_and_its_digests(world: World) -> None:
-    """The long parts, made short: labs that are counted, runs that are alike."""
+    """The long parts, shortened: they count their labs and compare their runs."""
     labs = Path(world.folder / "labs.yaml")
     with instant.bare("") as context:
         assert [one.value for one in crowd.labs(context, "bare", print, 2)[1:]] == [2, 0]

@@ -15,7 +15,7 @@ EACH = 2 * LONGEST if not full() else 120.0
 @pytest.mark.parametrize(
     "row",
     [
-        pytest.param(row, id=row.name, marks=pytest.mark.timeout(EACH + 120 * row.times))
+        pytest.param(row, id=row.name, marks=pytest.mark.timeout(EACH + row.longest * row.times))
         for row in ROWS
         if row.times
     ],

@@ -168,7 +168,7 @@ def test_down_while_up_boots(world: World) -> None:
 def test_using_a_lab_that_still_boots(world: World) -> None:
     """`lab.exec` on a lab that boots is refused with a word about why."""
     first = world.start("lab.up").when("machine")
-    assert "still being started" in world.run("lab.exec", "hello", "xl list", status=2).err
+    assert "is being prepared by process" in world.run("lab.exec", "hello", "xl list", status=2).err
     first.signal(signal.SIGINT).end().expect(130)
 
 

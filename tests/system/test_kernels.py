@@ -1,4 +1,4 @@
-"""Kernels of the user's own: `kernel:` and `FREERTOS_KERNEL=`."""
+"""Kernels of the user's own: `kernel:` and `FREERTOS_KERNEL=`; and kernels of any size."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lab import api
+from lab.api import Context
+from lab.util.files import sha256_file
 from system.kernels import VERSION, as_later
 from system.world import ROOT, World
 
@@ -48,3 +51,59 @@ def test_a_kernel_in_the_environment(world: World, later: Path) -> None:
     (later / "tasks.c").unlink()
     said = world.run("guest.build", "hello", env=env, status=2).err
     assert "not a FreeRTOS kernel: no tasks.c in it" in said
+
+
+#: A guest to begin with, one that is injected, and one that dom0 cannot hold.
+GROWN = """\
+guests:
+  some: {kernel: some.bin}
+  more: {kernel: more.bin, memory: 64M}
+  most: {kernel: most.bin, memory: 256M}
+labs:
+  grown:
+    guests: [some]
+    steps:
+      - {wait: "hello from FreeRTOS", on: some}
+      - {inject: more}
+      - {wait: "hello from FreeRTOS", on: more}
+  most: {guests: [most]}
+"""
+SIZES = {"some": 300 << 10, "more": (33 << 20) + 5, "most": 120 << 20}
+
+
+@pytest.fixture(scope="module")
+def grown(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with labs whose kernels are `hello` and a lot more."""
+    folder = tmp_path_factory.mktemp("grown")
+    built = json.loads(world.run("guest.build", "hello", "--json").out)
+    good = Path(built["kernel"]["path"]).read_bytes()
+    for name, size in SIZES.items():
+        with (folder / f"{name}.bin").open("wb") as file:
+            file.write(good)
+            file.truncate(size)
+            file.seek(size - 4)
+            file.write(b"end.")
+    (folder / "labs.yaml").write_text(GROWN)
+    return folder
+
+
+def test_kernels_of_any_size(world: World, grown: Path) -> None:
+    """Under the virtual clock, at stops of the machine; one is larger than the window."""
+    said = json.loads(world.run("lab.run", "grown", "--json", cwd=grown).out)
+    assert said["verdict"] == "pass"
+
+
+def test_kernels_of_any_size_in_a_running_lab(grown: Path) -> None:
+    """On the host's clock, through dom0's agent; every byte of the file is in dom0."""
+    with api.lab("grown", Context(grown / "labs.yaml"), cold=True) as lab:
+        lab.guest("some").expect("hello from FreeRTOS")
+        lab.inject("more").expect("hello from FreeRTOS")
+        there = lab.dom0.run("busybox sha256sum /lab/guests/more.bin").output.split()[0]
+        assert there == sha256_file(grown / "more.bin")
+
+
+def test_a_kernel_that_dom0_cannot_hold(world: World, grown: Path) -> None:
+    """Said before the boot, with what it would need."""
+    said = world.run("lab.run", "most", status=2, cwd=grown).err
+    assert "dom0 has 256M, too little for its guests' files of 120M" in said
+    assert "dom0: {memory: 336M}" in said

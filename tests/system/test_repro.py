@@ -18,14 +18,14 @@ from system.world import World
 
 
 def burn() -> None:
-    """One core of the host, for ever."""
+    """Keep one core of the host busy for ever."""
     while True:
         sum(range(100_000))
 
 
 @pytest.fixture
 def busy_host() -> Iterator[None]:
-    """Every core of the host has something else to do."""
+    """While the block runs, every core of the host is busy with something else."""
     burners = [
         multiprocessing.Process(target=burn, daemon=True) for _ in range(os.cpu_count() or 1)
     ]
@@ -44,7 +44,7 @@ def summary(world: World, *words: str, status: int = 0) -> dict[str, Any]:
 
 @pytest.mark.parametrize("lab", ["selftest", "pinned", "restless"])
 def test_runs_are_alike_to_the_last_byte(world: World, lab: str) -> None:
-    """On one CPU and on two, idle or not; the manifest says over what the digest is."""
+    """On one CPU and on two, idle or not. The manifest says what the digest covers."""
     found = summary(world, lab, "--repeat", "3")
     assert found["same"]
     assert len(found["digests"]) == 3
@@ -69,7 +69,7 @@ def test_a_cold_run_is_the_same_as_one_out_of_a_template(world: World) -> None:
 
 @pytest.fixture
 def changed_hello(world: World) -> Iterator[None]:
-    """One character of a guest's source is another one."""
+    """A guest whose source differs in one character."""
     images = world.folder / "images"
     original = images.readlink()
     source = "freertos/apps/hello/main.c"
@@ -87,7 +87,7 @@ def changed_hello(world: World) -> Iterator[None]:
 def test_verify_shows_the_first_line_that_differs(
     world: World, request: pytest.FixtureRequest
 ) -> None:
-    """One character of a guest's source is another run."""
+    """One different character in a guest's source gives another run."""
     first = summary(world, "hello")["run"]
     assert "bit for bit" in world.run("lab.run", "--verify", "hello/latest").out
     request.getfixturevalue("changed_hello")
@@ -98,8 +98,8 @@ def test_verify_shows_the_first_line_that_differs(
 
 
 def test_it_is_the_published_run(world: World) -> None:
-    """This machine gives what stands in labs.lock, with newer packages too as long as those
-    change nothing that a run shows."""
+    """This machine gives the runs in labs.lock; newer packages too, if they change nothing that
+    a run shows."""
     said = world.run("lab.run", "hello", "--json").out
     manifest = RunDir(Path(json.loads(said)["run"])).manifest()
     if manifest["lock"]["drift"] and json.loads(said)["published"] == "differs":
@@ -112,7 +112,7 @@ def test_it_is_the_published_run(world: World) -> None:
 
 
 def test_it_is_not_the_published_run(world: World, changed_hello: None) -> None:
-    """It says what is not the same, and where the runs part."""
+    """It says which part differs, and the first difference of the runs."""
     del changed_hello
     said = world.run("lab.run", "hello", "--published", status=1).out
     assert "not made of the same guest hello" in said

@@ -1,4 +1,4 @@
-"""What docs/security.md promises, looked at on a lab that runs."""
+"""The promises of docs/security.md, checked on a lab that runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from system.world import World, processes
 
-#: What QEMU can write into: the lab's sockets, its logs, its traces, its memory, and its own
-#: temporary folders, which nobody else sees.
+#: Where QEMU can write: the lab's sockets, logs, traces and memory, and its own temporary
+#: folders, which nothing else sees.
 WRITABLE = {"/lab/live", "/lab/console", "/lab/trace", "/lab/ram", "/tmp", "/var/tmp"}
-#: Of the kernel's own kinds: no file of this machine's.
+#: File systems of the kernel itself, without files of this machine.
 KERNEL = {"proc", "devpts", "mqueue"}
 #: Where a lab's QEMU may have sockets.
 OURS = re.compile(r"/lab/live/(qmp|gdb|agent)\.sock")
@@ -40,7 +40,7 @@ def status_of(process: Path) -> dict[str, str]:
 
 
 def test_it_has_no_rights(qemu: Path) -> None:
-    """No capability in any set, none to be had again, and system calls are filtered."""
+    """It has no capability in any set, cannot get one, and its system calls are filtered."""
     status = status_of(qemu)
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(status[name], 16) == 0, name
@@ -51,7 +51,7 @@ def test_it_has_no_rights(qemu: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["net", "pid", "mnt", "ipc", "uts", "user"])
 def test_it_has_namespaces_of_its_own(qemu: Path, kind: str) -> None:
-    """Network, processes, mounts, host name: none of this machine's."""
+    """Its network, processes, mounts and host name are not this machine's."""
     if kind == "user" and os.geteuid() == 0:
         pytest.skip("root's capabilities are dropped instead")
     mine, its = (os.stat(path / "ns" / kind).st_ino for path in (Path("/proc/self"), qemu))  # noqa: PTH116
@@ -67,7 +67,7 @@ def sockets(process: Path) -> Iterator[str]:
 
 
 def test_nothing_listens_on_a_network(qemu: Path) -> None:
-    """All its sockets are unix sockets in the lab's folder; in its network nobody is."""
+    """All its sockets are unix sockets in the lab's folder. Its network is empty."""
     known: dict[str, str] = {}
     for line in (qemu / "net" / "unix").read_text().splitlines()[1:]:
         words = line.split()
@@ -86,7 +86,7 @@ def test_nothing_listens_on_a_network(qemu: Path) -> None:
 
 
 def test_it_writes_nowhere_else(qemu: Path) -> None:
-    """Every mount is read-only, but the lab's own (proc_pid_mountinfo(5))."""
+    """Every mount except the lab's own is read-only (proc_pid_mountinfo(5))."""
     wrong = []
     for line in (qemu / "mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
@@ -98,7 +98,7 @@ def test_it_writes_nowhere_else(qemu: Path) -> None:
 
 
 def test_it_sees_nothing_of_the_users(qemu: Path) -> None:
-    """Neither homes nor the project nor other labs are there, whatever their modes."""
+    """Homes, the project and other labs are not there, whatever their modes."""
     root = qemu / "root"
     top = {path.name for path in root.iterdir()}
     assert not top & {"home", "root", "mnt", "media", "srv", "boot", "sys"}, top
@@ -112,7 +112,7 @@ def test_it_sees_nothing_of_the_users(qemu: Path) -> None:
 
 
 def test_it_inherits_one_descriptor(qemu: Path, up: World) -> None:
-    """The lab's lock, and nothing else that our process had open."""
+    """It has the lab's lock, and no other file that our process had open."""
     lock = up.runtime / "xenlab" / "locks" / up.id_of("shared")
     paths = {os.readlink(path) for path in (qemu / "fd").iterdir()}  # noqa: PTH115
     outside = {path for path in paths if path.startswith("/") and not path.startswith("/lab/")}

@@ -1,4 +1,4 @@
-"""`./inv soak`, at its CI size: labs in every way, and nothing grows."""
+"""`./inv soak`, at its CI size: uses labs in every way, and nothing grows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from system.world import World
 
 
 def test_nothing_grows(world: World) -> None:
-    """Each way at least once; what it says is what it did."""
+    """It uses each way at least once, and says what it did."""
     count = len(WAYS) + 3
     said = json.loads(world.run("soak", "--count", str(count), "--json").out)
     assert said["flat"], said

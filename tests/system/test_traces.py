@@ -1,6 +1,6 @@
-"""Timing traces of whole labs: they are there, they agree with each other, nobody can spoil them.
+"""Timing traces of whole labs are there, agree with each other, and cannot be spoilt by guests.
 
-What is here reads the raw files with a few lines of its own: it checks those who decode them.
+These tests read the raw files with a few lines of their own, to check the decoders.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TICK, MARK, JOB_BEGIN, JOB_END, RELEASE, LOST = 17, 32, 35, 36, 37, 0xFFFF
 RUNSTATE, RUNNING, RUNNABLE, BLOCKED = 0x21001, 0, 1, 2
 CPU_CHANGE = 0x1F003
 MHZ = 62.5
-#: From the moment at which Xen lets a vCPU that was woken run to the guest's first record, in
-#: microseconds: the rest of Xen's way out, the interrupt, the ticks that were slept over. On
-#: two CPUs QEMU executes a piece of one, then a piece of the other.
+#: Microseconds from Xen's switch to a woken vCPU until the guest's first record: the rest of
+#: Xen's way out, the interrupt, the ticks that the guest slept over. On two CPUs QEMU executes a
+#: piece of one, then a piece of the other.
 FIRST_RECORD, ON_TWO_CPUS = 50.0, 1000.0
 
 
@@ -59,7 +59,7 @@ class Run:
         return found
 
     def changes(self) -> list[Change]:
-        """Of the guest's domain, in time order."""
+        """The changes of the guest's domain, in time order."""
         found = runstates((self.path / "xen.bin").read_bytes())
         return sorted(one for one in found if one.domain == self.guest["domain"])
 
@@ -84,7 +84,7 @@ def periodic(world: World) -> Run:
 
 
 def test_both_traces_are_whole(periodic: Run) -> None:
-    """Nothing was lost, the end is there, and the tasks have their names."""
+    """No record was lost, the traces have their end, and the tasks have their names."""
     xen = periodic.json("xen")
     assert (xen["lost"], xen["complete"], xen["masks"]) == (0, True, ["sched"])
     assert (periodic.guest["lost"], periodic.guest["complete"]) == (0, True)
@@ -94,7 +94,7 @@ def test_both_traces_are_whole(periodic: Run) -> None:
 
 
 def test_the_trace_tells_what_the_console_tells(periodic: Run) -> None:
-    """As many jobs of each task as it says itself, and as many deadlines missed."""
+    """Each task has as many jobs and missed deadlines as the guest says itself."""
     console = (periodic.path.parent / "console/periodic.log").read_text()
     told = re.findall(
         r"task (\w+) period (\d+) us work \d+ us jobs (\d+) of (\d+) late (\d+)", console
@@ -112,13 +112,13 @@ def test_the_trace_tells_what_the_console_tells(periodic: Run) -> None:
 
 
 def test_records_are_in_time_order(periodic: Run) -> None:
-    """But for releases, whose counter is when the job ought to have started."""
+    """Except for releases: their counter is the time at which the job ought to begin."""
     counters = [record.counter for record in periodic.records if record.event != RELEASE]
     assert counters == sorted(counters)
 
 
 def test_the_tick_count_never_goes_back(periodic: Run) -> None:
-    """Nor runs ahead, when the idle task slept over ticks."""
+    """The tick does not run ahead either, when the idle task slept over ticks."""
     ticks = [record for record in periodic.records if record.event == TICK]
     counts = [record.argument for record in ticks]
     assert counts == sorted(counts)
@@ -127,8 +127,8 @@ def test_the_tick_count_never_goes_back(periodic: Run) -> None:
 
 
 def agree_about_every_wake_up(run: Run, least: int, within: float) -> None:
-    """At least so many times: Xen wakes the vCPU, then lets it run, and the guest's first record
-    comes after that, within the bound; it writes nothing while it does not run."""
+    """At least so many times Xen wakes the vCPU, then lets it run, and then the guest's first
+    record comes, within the bound. The guest writes nothing while it does not run."""
     stamps = [record.counter for record in run.records if record.event != RELEASE]
     changes = [one for one in run.changes() if stamps[0] < one.counter < stamps[-1]]
     for before, after in itertools.pairwise(changes):
@@ -151,9 +151,8 @@ def test_xen_and_the_guest_agree_about_every_wake_up(periodic: Run) -> None:
 
 
 def test_clocks_are_related(periodic: Run) -> None:
-    """Dom0's counter lies behind the physical one by a constant that is known to 100 us. Each
-    ring of dom0's bell releases one job of the guest, at that very time. Xen's zero is known to
-    5 ms."""
+    """dom0's counter is behind the physical one by a constant that is known to 100 us. Each ring of
+    dom0's bell releases one job of the guest, at exactly that time. Xen's zero is known to 5 ms."""
     clock = periodic.json("clock")
     low, high = clock["counter_offset_dom0_within"]
     assert 0 < low <= high < low + 100 * MHZ
@@ -170,8 +169,8 @@ def test_clocks_are_related(periodic: Run) -> None:
 
 
 def test_a_guest_that_lies_hurts_nobody(world: World) -> None:
-    """A ring that is spoilt while it is read: dom0 and the neighbour go on, names stay
-    harmless, files stay small. A ring of 4K that overflows says how much is missing."""
+    """If a guest spoils its ring while it is read, dom0 and the neighbour go on, names stay
+    harmless, and files stay small. If a ring of 4K overflows, it says how much is missing."""
     said = json.loads(world.run("lab.run", "liar", "--json").out)
     assert said["verdict"] == "pass"
     folder = Path(said["run"]) / "trace"
@@ -190,7 +189,7 @@ def test_a_guest_that_lies_hurts_nobody(world: World) -> None:
 
 
 def test_a_crashed_guest_is_read_to_the_end(world: World) -> None:
-    """Its domain stays, and so does its memory: the records up to the crash are there."""
+    """Its domain and memory stay, so the records up to the crash are there."""
     said = json.loads(world.run("lab.run", "crash-traced", "--json", status=1).out)
     assert "crashed" in said["reason"]
     run = Run(Path(said["run"]), "crash-traced")
@@ -201,8 +200,8 @@ def test_a_crashed_guest_is_read_to_the_end(world: World) -> None:
 
 
 def test_a_matrix_compares_what_ran(world: World) -> None:
-    """A lab that fails is a cell with its reason; the table and the picture are there. The
-    other lab has two CPUs: Xen and its guest agree about every wake-up there, too."""
+    """A lab that fails is a cell with its reason, and table and picture are still made. The
+    other lab has two CPUs: Xen and its guest agree about every wake-up there too."""
     said = json.loads(world.run("lab.matrix", "tiny", "--json", status=1).out)
     good, bad = said["outcome"]["cells"]
     assert (good["problem"], bad["tasks"]) == ("", [])
@@ -220,7 +219,7 @@ def test_a_matrix_compares_what_ran(world: World) -> None:
 
 
 def test_a_traced_guest_can_be_injected_and_replaced(world: World) -> None:
-    """Also into a lab that had none; `lab.down` collects, and counts both lives."""
+    """It is traced also in a lab without traces. `lab.down` collects, and counts both lives."""
     world.run("lab.up", "hello")
     world.kept.add(world.id_of("hello"))
     try:

@@ -1,8 +1,21 @@
-"""One guest that goes wrong in the way that its command line names; and a lab without rest."""
+"""A guest that goes wrong in the way that its command line names, one that says nothing, and a
+lab without rest."""
 
 from __future__ import annotations
 
 from typing import Any
+
+#: A guest that says nothing.
+SILENT = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+int main(void)
+{
+    vTaskStartScheduler();
+    return 0;
+}
+"""
 
 #: ``hostile`` prints what its number (after the word) makes of a generator: controls, markers
 #: of Xen, dom0 and verdicts, lines without end, bytes that are no UTF-8.
@@ -97,10 +110,10 @@ int main(void)
 WAYS = {
     "halt": "its domain still runs",
     "hang": "its domain still runs",
-    "reset": "its domain shut down",
-    "suspend": "its domain shut down",
-    "crash": "its domain crashed",
-    "destroy": "its domain shut down",
+    "reset": "its domain rebooted after ",
+    "suspend": "its domain was suspended after ",
+    "crash": "its domain crashed after ",
+    "destroy": "its domain powered off after ",
 }
 
 

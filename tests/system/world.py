@@ -97,7 +97,7 @@ class World:
 
     def start(
         self, *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None,
-        before: tuple[str, ...] = (),
+        before: tuple[str, ...] = (), stdin: int = subprocess.DEVNULL,
     ) -> Running:  # fmt: skip
         """Start a command of the command line."""
         argv = [*before, sys.executable, "-m", "lab", *words]
@@ -106,7 +106,7 @@ class World:
                 argv,
                 cwd=cwd or self.folder,
                 env={**os.environ, **(env or {})},
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

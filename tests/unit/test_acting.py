@@ -1,4 +1,4 @@
-"""What steps do to a lab, with a dom0 that answers as it is told."""
+"""What steps do to a lab, with a dom0 whose answers the test sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answer = Callable[[list[str]], tuple[int, bytes] | LabError]
 
 
 class Session:
-    """A session whose dom0 answers; ``told`` is what it was told."""
+    """A session whose dom0 gives the set answers. ``told``: the commands that it got."""
 
     def __init__(self, folder: Path, answer: Answer, file: bytes = b"") -> None:
         self.run = rundir.new_run(folder / "runs", "one")
@@ -75,7 +75,7 @@ EXEC = Step(Act.EXEC, text="xl list 'a b'", within=2.5)
 
 
 def test_a_command_and_its_words(tmp_path: Path) -> None:
-    """Split without a shell; its last lines are harmless to show."""
+    """A command is split without a shell. Its last lines are harmless to show."""
     session = Session(tmp_path, said(0, b"one\x1b[2J\ntwo\n"))
     assert does(session, EXEC) == "one\\x1b[2J\ntwo"
     assert session.told == [["xl", "list", "a b"]]
@@ -112,7 +112,7 @@ def test_patterns_are_sought_line_by_line(tmp_path: Path) -> None:
 
 
 def test_under_the_virtual_clock_dom0_ends_it(tmp_path: Path) -> None:
-    """It has whole seconds of virtual time; a command that was killed then was late."""
+    """A command has whole seconds of virtual time. If it was killed then, it was late."""
     session = Session(tmp_path, said(0))
     does(session, EXEC, Clock.VIRTUAL)
     assert session.told[0][:5] == ["busybox", "timeout", "-s", "KILL", "3"]
@@ -128,7 +128,7 @@ def test_under_the_virtual_clock_dom0_ends_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("enter", [True, False])
 def test_typing_goes_through_dom0(tmp_path: Path, enter: bool) -> None:
-    """The text is an argument: nothing in it is ever a command."""
+    """The text is an argument, and never run as a command."""
     session = Session(tmp_path, said(0))
     does(session, Step(Act.TYPE, "g", "$(reboot) ' \\", enter=enter))
     (argv,) = session.told
@@ -142,7 +142,7 @@ def test_typing_at_nobody(tmp_path: Path) -> None:
 
 
 def test_typing_on_dom0(tmp_path: Path) -> None:
-    """Into the machine's serial line; when nobody is there it says so at once."""
+    """The text goes to the machine's serial line. If nothing reads it, that is an error."""
     session = Session(tmp_path, said(0))
     with pytest.raises(GuestError, match="nothing can be typed on dom0"):
         does(session, Step(Act.TYPE, "dom0", "ls"))

@@ -1,4 +1,4 @@
-"""What is measured, without measuring it."""
+"""Figures of the bench, computed from given times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_part_that_is_not_there_is_named() -> None:
 
 
 def test_many_labs_begin_with_the_first_start(tmp_path: Path) -> None:
-    """Not each with its own: one that begins late has answered late."""
+    """Times count from the common start: a lab that begins late has answered late."""
     for name, (time, after) in {"one": (10.5, 0.5), "two": (13.0, 1.0)}.items():
         (tmp_path / name).mkdir()
         events = [{"event": "mark", "what": "qmp", "time": 1.0, "after": 9.0},

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_files import zimage
 
 from lab import config
 from lab.config import MAX_BYTES, units
@@ -24,7 +25,7 @@ GOOD = HEAD + "labs:\n  one: {guests: [g]}\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "g.bin").write_bytes(b"kernel")
+    (tmp_path / "g.bin").write_bytes(zimage())
     (tmp_path / "app").mkdir()
     for name in kernel_tree.FILES:
         file = tmp_path / "all/FreeRTOS/Source" / name
@@ -49,11 +50,13 @@ def refused(folder: Path, text: str | bytes) -> str:
 def test_shipped_labs_are_good(root: Path, tmp_path: Path) -> None:
     """labs.yaml of the checkout loads, whether or not the applications are there yet."""
     shutil.copy(root / "labs.yaml", tmp_path)
-    shutil.copytree(root / "images/hypervisor", tmp_path / "images/hypervisor")
+    for name in ("hypervisor", "linux"):
+        shutil.copytree(root / "images" / name, tmp_path / "images" / name)
     for app in ("hello", "selftest", "periodic", "noisy", "trace-cost"):
         (tmp_path / "images/freertos/apps" / app).mkdir(parents=True)
     labs = config.load(tmp_path / "labs.yaml")
-    shipped = {"hello", "selftest", "two-guests", "pinned", "emergency-console", "rtds", "null"}
+    shipped = {"hello", "selftest", "two-guests", "pinned", "emergency-console", "rtds", "null",
+               "linux"}  # fmt: skip
     assert shipped <= set(labs.labs)
     assert labs.labs["pinned"].guests[0].cpus == (1,)
     assert len({guest.name for guest in labs.labs["two-guests"].guests}) == 2
@@ -116,8 +119,6 @@ WRONG = {
     "reserved": ("guests:\n  dom0: {kernel: g.bin}\nlabs: {}\n", "2:3: 'dom0' is taken"),
     "no program": ("guests:\n  a: {memory: 16M}\nlabs: {}\n", "2:6: a guest wants one of"),
     "two programs": ("guests:\n  a: {freertos: app, project: app}\nlabs: {}\n", "is either"),
-    "missing file": ("guests:\n  a: {kernel: h.bin}\nlabs: {}\n", "2:15: 'kernel': no such file"),
-    "folder, not file": ("guests:\n  a: {kernel: app}\nlabs: {}\n", "'kernel': not a file: 'app'"),
     "file, not folder": ("guests:\n  a: {freertos: g.bin}\nlabs: {}\n", "not a folder: 'g.bin'"),
     "no kernel": (
         "guests:\n  a: {freertos: app, kernel: app}\nlabs: {}\n",
@@ -134,7 +135,7 @@ WRONG = {
     ),
     "open quote": ("guests:\n  a: {project: app, build: \"a 'b\"}\nlabs: {}\n", "no closing quot"),
     "FreeRTOS on two": ("guests:\n  a: {freertos: app, vcpus: 2}\nlabs: {}\n", "has one vCPU"),
-    "too much memory": (LAB + "    memory: 100000M\n", "the machine can have 256M to 3G"),
+    "too much memory": (LAB + "    memory: 100000M\n", "the machine can have 256M to 3056M"),
     "guest too big": (
         "guests:\n  a: {kernel: g.bin, memory: 100000M}\nlabs:\n  one: {guests: [a]}\n",
         "2:30: lab 'one' has 1G, and this is 100320M: dom0 256M + a 100000M + Xen 64M",
@@ -170,7 +171,7 @@ WRONG = {
     "tab": ("labs:\n\tone: {}\n", "2:1: "),
     "not UTF-8": (b"labs:\n  \xff: {}\n", "2:3: byte 0xff is not UTF-8"),
     "binary": (b"\x7fELF\x00\x01", "1:1: character U+007F"),
-    "huge": (b"#" * (MAX_BYTES + 1), "1:1: more than 256 KiB"),
+    "huge": (b"#" * (MAX_BYTES + 1), "1:1: larger than 256 KiB"),
     "tag": ("labs: !!python/object:os.system {}\n", "1:7: tags (!…) are not read here"),
     "deep": ("labs: " + "[" * 5000, "nested deeper than 16"),
     "recursive": ("labs: &a {x: *a}\n", "nested deeper than 16"),
@@ -234,14 +235,6 @@ def test_unknown_names_are_usage_errors_with_the_nearest(folder: Path) -> None:
         config.find_guest(labs, "\x1b[2J")
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["K", "M", "G"]))
-def test_sizes_mean_what_they_say(number: int, unit: str) -> None:
-    assert units.size(f"{number}{unit}") == number << {"K": 10, "M": 20, "G": 30}[unit]
-    assert units.size(units.show_size(units.size(f"{number}{unit}"))) == units.size(
-        f"{number}{unit}"
-    )
-
-
 @given(st.text(max_size=40))
 def test_accepted_names_are_safe_everywhere(text: str) -> None:
     """Whatever is accepted is a file name, an xl name and no QEMU option."""
@@ -277,7 +270,7 @@ def _never_a_traceback(folder: Path, raw: bytes) -> None:
 @pytest.fixture(scope="module")
 def fuzz_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fuzz")
-    (folder / "g.bin").write_bytes(b"kernel")
+    (folder / "g.bin").write_bytes(zimage())
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kernel_files import zimage
 
 from lab import acting, config, plan
 from lab.errors import ConfigError, UsageError
@@ -24,7 +25,7 @@ labs:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "g.bin").write_bytes(b"kernel")
+    (tmp_path / "g.bin").write_bytes(zimage())
     (tmp_path / "app").mkdir()
     return tmp_path
 

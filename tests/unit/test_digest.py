@@ -1,4 +1,4 @@
-"""Digests of runs: what they are over, and where two runs part; fingerprints."""
+"""Digests of runs: what they cover, and the first difference of two runs; fingerprints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def made(path: Path, hello: str = "one\ntwo\n") -> RunDir:
 
 
 def test_the_same_run_has_the_same_digest(tmp_path: Path) -> None:
-    """Host times, and files that are not named, are not in it."""
+    """The digest covers no host times, and no other files."""
     one, other = made(tmp_path / "1"), made(tmp_path / "2")
     other.event("mark", what="host")
     other.update_manifest(ended=5)
@@ -66,7 +66,7 @@ def test_fingerprints_say_which_part_differs() -> None:
 
 
 def test_a_reference_keeps_what_people_can_read(tmp_path: Path) -> None:
-    """Its traces are not kept, so a run is not said to part there."""
+    """A reference has no traces, so they are no difference."""
     one, other = made(tmp_path / "1"), made(tmp_path / "2", "one\nthree\n")
     digest.keep(one, tmp_path / "kept")
     digest.keep(one, tmp_path / "kept")

@@ -1,14 +1,16 @@
-"""What the pages on Python and pytest say exists."""
+"""What the pages say exists: functions, options, other pages."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from lab import api, errors, pytest_plugin
+from lab import __version__, api, errors, pytest_plugin
+from lab.cli.namespace import namespace
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +83,131 @@ def test_the_docs_name_the_fixture_and_its_marker(root: Path) -> None:
     signature, _, _ = pytest_plugin.MARKER.partition(":")
     assert f"@pytest.mark.{signature.replace('name', 'NAME').replace(chr(39), chr(34))}" in page
     assert [scope for scope in pytest_plugin.SCOPES if f'"{scope}"' not in page] == []
+
+
+def pages(root: Path) -> list[Path]:
+    """Every page that a reader may be led to."""
+    folders = (root, root / "docs", root / "examples", root / ".github")
+    found = [*root.glob("*.md"), *(page for top in folders[1:] for page in top.rglob("*.md"))]
+    return sorted(found)
+
+
+def anchors(page: Path) -> set[str]:
+    """What ``#…`` may name in a page: its headings, as GitHub makes addresses of them."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in kept}
+
+
+def test_links_between_pages_lead_somewhere(root: Path) -> None:
+    """To a file or folder of the checkout; with ``#…``, to a heading of that page."""
+    wrong = []
+    for page in pages(root):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if re.match(r"[a-z]+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            there = (page.parent / name).resolve() if name else page
+            if not there.exists() or (anchor and anchor not in anchors(there)):
+                wrong.append(f"{page.relative_to(root)}: {target}")
+    assert wrong == []
+
+
+def test_every_page_is_on_the_map(root: Path) -> None:
+    """docs/README.md leads to every page of docs/."""
+    places = re.findall(r"\]\(([^)#\s]+)", (root / "docs" / "README.md").read_text())
+    shown = {(root / "docs" / place).resolve() for place in places}
+    missing = [page.name for page in (root / "docs").rglob("*.md") if page.resolve() not in shown]
+    assert missing == ["README.md"]
+
+
+def test_the_version_stands_once(root: Path, sources: list[Path]) -> None:
+    """``lab.__version__`` is the only place; the change log has a heading for it."""
+    written = re.compile(rf"\b{re.escape(__version__)}\b")
+    named = [
+        str(path.relative_to(root))
+        for path in sources
+        if path.suffix in (".py", ".toml", ".cfg", ".md", ".yaml")
+        and written.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert [name for name in named if name != "CHANGELOG.md"] == ["lab/__init__.py"]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    assert "version" in project["project"]["dynamic"]
+    assert f"## [{__version__}]" in (root / "CHANGELOG.md").read_text()
+
+
+def test_the_errors_of_troubleshooting_are_the_code_s(root: Path) -> None:
+    """What the page quotes in its first column is said by the code, apart from what varies."""
+    page = (root / "docs" / "troubleshooting.md").read_text()
+    code = "\n".join(path.read_text() for path in (root / "lab").rglob("*.py"))
+    code = re.sub(r'"\s*\n\s*f?"', "", code)  # a literal that goes on in the next line
+    others = "".join((root / name).read_text() for name in ("inv", "images/freertos/Makefile"))
+    said = re.sub(r"\{[^{}]*\}", "\0", code) + others
+    rows = re.findall(r"^\| (?!you see|---)(.*?[^\\]) \|", page, re.MULTILINE)
+    quoted = [words for row in rows for words in re.findall(r"`([^`]+)`", row)]
+    assert [words for words in quoted if not is_said(words, said)] == []
+
+
+#: Quoted there, but not words of an error of ours.
+NO_ERRORS = {"Invalid kernel", r"\|", ">", "lab.status", "doctor", "XDG_RUNTIME_DIR",
+             "No such file or directory: …", "Permission denied: …"}  # fmt: skip
+#: Names, numbers and options in the errors that are shown.
+VARIES = re.compile(
+    r"…|labs\.lock (?=cannot)|dom0's agent: |'[^']*'|--[a-z]+(?: host)?|\b\d+\w?\b"
+    r"|: (?=bubble|no tasks)"
+    r"|\b(?:big|mine|hello|stock|rtds|Xen|dom0)\b"
+)
+
+
+def is_said(words: str, said: str) -> bool:
+    """Whether ``said`` has an error, or a piece of eight letters or more between what varies."""
+    pieces = [piece.strip(" :;,.'") for piece in VARIES.split(words)]
+    whole = words in NO_ERRORS or words in said
+    return whole or any(len(one) >= 8 and one in said for one in pieces)
+
+
+def test_words_that_nobody_says_are_found() -> None:
+    """The test's own test."""
+    assert is_said("lab hello runs already", "lab {} runs already (run {})")
+    assert not is_said("lab hello is up already", "lab {} runs already (run {})")
+
+
+def commands(page: Path) -> set[tuple[str, ...]]:
+    """Every command of the lab that a page shows: task, then the options that are given to it."""
+    text = page.read_text()
+    shown = (line.partition(" #")[0] for line in text.splitlines())
+    spans = (span for line in shown for span in re.split(r"[`|;&(]", line))
+    typed = r"(?:\./inv (?=[a-z])|xenlab (?=[a-z]+\.[a-z]))([\w.]+)(.*)"
+    found = (re.search(typed, span) for span in spans)
+    return {(one[1], *re.findall(r"(?<= )--[a-z-]+", one[2])) for one in found if one}
+
+
+def test_commands_in_the_pages_exist(root: Path) -> None:
+    """The tasks and their options, as ``./inv --list`` and ``./inv --help TASK`` have them."""
+    tasks = {
+        name: {flag for context in [contexts] for flag in context.flags}
+        for contexts in namespace().to_contexts()
+        for name in (contexts.name, *contexts.aliases)
+    }
+    wrong = [
+        f"{page.relative_to(root)}: {' '.join(command)}"
+        for page in pages(root)
+        for command in sorted(commands(page))
+        if command[0] not in tasks or not set(command[1:]) <= tasks[command[0]]
+    ]
+    assert wrong == []
+
+
+#: Pages that are read otherwise: a map, a list; and those whose command stands further down.
+NO_COMMAND_FIRST = {"README.md", "glossary.md", "ci.md", "guest.md", "lock.md", "toolchain.md"}
+
+
+def test_pages_begin_with_a_command(root: Path) -> None:
+    """Before its first chapter a page shows what one would type."""
+    late = []
+    for page in (root / "docs").glob("*.md"):
+        opening = page.read_text().partition("\n## ")[0]
+        if not re.search(r"^(\./inv|\.venv/bin/|pytest)\b.*$", opening, re.MULTILINE):
+            late.append(page.name)
+    assert set(late) - NO_COMMAND_FIRST == set()

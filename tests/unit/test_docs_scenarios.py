@@ -1,4 +1,4 @@
-"""What the pages show can be used: labs load, templates of CI jobs have what they need."""
+"""Examples in the pages work: labs load, and the CI jobs have what they need."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_page_shows_every_step(labs: dict[str, Lab]) -> None:
 
 
 def test_the_page_names_every_key(root: Path) -> None:
-    """The table of steps has what labs.yaml knows."""
+    """The table of steps has every key that labs.yaml has."""
     from lab.config import schema
 
     text = (root / "docs/scenarios.md").read_text()
@@ -61,7 +61,7 @@ def jobs(root: Path) -> Iterator[Any]:
 
 
 def test_the_template_for_github(root: Path) -> None:
-    """It runs the lab, caches, and keeps what the run left, whatever came of it."""
+    """It runs the lab, caches, and keeps what the run left, also if it failed."""
     workflow = next(iter(jobs(root)))
     assert "LAB_LOCKED" not in str(workflow)  # it passes when the archive has moved
     assert {"name", "on", "jobs"} <= set(workflow)
@@ -181,7 +181,7 @@ def test_the_scheduled_job_for_gitlab(root: Path, clone: Path) -> None:
 
 
 def runs_a_lab(root: Path, line: str) -> bool:
-    """Whether a line of a job runs a lab that ships, and writes the file that is kept."""
+    """Whether a line of a job runs a lab that ships, and writes the file that the job keeps."""
     match = re.fullmatch(r"\./inv lab\.run (\S+) --clock virtual --junit results\.xml", line)
     shipped = yaml.load((root / "labs.yaml").read_text(), yaml.BaseLoader)["labs"]
     return match is not None and match[1] in shipped

@@ -1,4 +1,4 @@
-"""What became of the domain of a guest that failed; a full disk that explains all silence."""
+"""What happened to the domain of a failed guest; a full disk explains silent consoles."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def report(layer: Layer = Layer.GUEST) -> Report:
     ],
 )
 def test_the_state_is_said_in_words(state: str, words: str) -> None:
-    """Of the guest that was over first, with the letters of xl list."""
+    """The verdict says it of the guest that failed first, with the letters of xl list."""
     found = scenario.with_domains(report(), [domain("two", "---c--"), domain("one", state)])
     assert found.verdict.reason.startswith("not seen; its domain")
     assert words in found.verdict.reason
@@ -52,13 +52,13 @@ def test_a_domain_that_is_gone() -> None:
 
 
 def test_other_verdicts_stay_as_they_are() -> None:
-    """What is not the guest's failure, and what passed, says nothing of domains."""
+    """Verdicts of other layers, and passed runs, say nothing about domains."""
     for one in (report(Layer.XEN), Report("lab", Verdict(True), (Result(FIRST, 1.0),))):
         assert scenario.with_domains(one, []) == one
 
 
 def test_a_full_disk_explains_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk consoles are lost: then it is not Xen or dom0 that failed."""
+    """On a full disk consoles are lost. Then neither Xen nor dom0 has failed."""
     run = rundir.new_run(tmp_path, "one")
     silence = Dom0Error("no answer")
     assert isinstance(postmortem.no_xen(run, 1.0), HypervisorError)
@@ -70,7 +70,7 @@ def test_a_full_disk_explains_silence(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_panic_says_more_than_an_end() -> None:
-    """Whichever console was read first: dom0's panic is named, not that dom0 ended."""
+    """dom0's panic is named, not its end, whichever console is read first."""
     ended = Line("xen", b"(XEN) [    9.1] Hardware Dom0 crashed: rebooting machine in 5 seconds.")
     panic = Line("dom0", b"[    8.0] Kernel panic - not syncing: VFS")
     for lines in ([ended, panic], [panic, ended], [panic]):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from watched import harm
 
 from lab.machine import quota
 from lab.machine.console import failure_in
 from lab.machine.lines import MAX_LINE, Line, LineSplitter, tail
 from lab.machine.logs import lines_of, merged
 from lab.rundir import RunDir, new_run
+from lab.util.screen import ScreenFilter
 
 #: What may be taken for somebody else's words, or command a terminal.
 MARKS = [
@@ -47,7 +49,8 @@ def harmless(text: str) -> bool:
 def test_anything_is_shown_harmless(
     run: RunDir, xen: bytes, dom0: bytes, talker: bytes, stamped: bytes
 ) -> None:
-    """Alone, merged in time order, and as the last lines of an error; nothing raises."""
+    """Alone, merged in time order, as the last lines of an error, and on a person's terminal;
+    nothing raises."""
     for name, said in {"xen": xen, "dom0": dom0, "talker": talker}.items():
         run.console(name).write_bytes(said)
     run.times_file.write_bytes(stamped)
@@ -55,6 +58,7 @@ def test_anything_is_shown_harmless(
         assert all(map(harmless, lines_of(run.console(name))))
         assert harmless(tail(run.console(name)))
     assert all(map(harmless, merged(run.consoles(), run.times_file)))
+    assert harm(ScreenFilter().feed(xen + dom0 + talker)) == []
     assert all(count > 0 for count in quota.lost(run).values())
     assert run.console("talker").read_bytes() == talker
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import live, rundir
+from lab import claim, live, rundir
+from lab import plan as planning
 from lab.errors import BusyError, UsageError
-from lab.model import Door, ProgramRecord, State
+from lab.model import Door, HypervisorSpec, Lab, ProgramRecord, State
 from lab.rundir import LabDir, RunDir
 from lab.util import files, process
 
@@ -26,16 +27,21 @@ from lab.util import files, process
 HOLDER = """
 import sys
 from pathlib import Path
-from lab import live, rundir
+from lab import live, plan, rundir
+from lab.model import HypervisorSpec, Lab
 runs, root = map(Path, sys.argv[1:])
 rundir.runtime_root = lambda: root
 lab = rundir.lab_dir(runs, "one")
 with live.claimed(lab, "one", "lab.up"):
     lab.make()
-    live.record_intent(lab, "one", rundir.RunDir(runs), "rootfs", kept=True)
+    lab_ = plan.plan(Lab("one", HypervisorSpec("stock")))
+    live.record_intent(lab, lab_, rundir.RunDir(runs), "rootfs", kept=True)
     print("held", flush=True)
     sys.stdin.read()
 """
+
+#: What is recorded of the lab ``one``.
+PLAN = planning.plan(Lab("one", HypervisorSpec("stock")))
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +68,7 @@ def run(tmp_path: Path) -> RunDir:
 def prepare(lab: LabDir, run: RunDir, *, kept: bool = True) -> None:
     """As a command does before it starts the machine."""
     lab.make()
-    live.record_intent(lab, "one", run, Door.ROOTFS, kept=kept)
+    live.record_intent(lab, PLAN, run, Door.ROOTFS, kept=kept)
     live.ram_file(lab).parent.mkdir(parents=True, exist_ok=True)
     live.ram_file(lab).touch()
 
@@ -102,10 +108,10 @@ def record_of(child: subprocess.Popen[bytes]) -> ProgramRecord:
 def test_a_lab_has_one_holder(lab: LabDir) -> None:
     """A second claim is refused and names the first; afterwards it is free again."""
     with live.claimed(lab, "one", "lab.up"):
-        with pytest.raises(BusyError, match=f"lab.up, process {os.getpid()}"):
+        with pytest.raises(BusyError, match=rf"process {os.getpid()} \(lab.up\) for 0 s"):
             live.claimed(lab, "one", "lab.run").__enter__()
-        assert live.maker(lab) is not None
-    assert live.maker(lab) is None
+        assert claim.maker(lab) is not None
+    assert claim.maker(lab) is None
     with live.claimed(lab, "one", "lab.run"):
         pass
 
@@ -114,7 +120,7 @@ def test_a_machine_in_a_container_holds_the_twin(lab: LabDir, run: RunDir) -> No
     """What cannot inherit the lock locks its twin: the lab is taken, and no sweep touches it."""
     with live.claimed(lab, "one", "lab.up"):
         lab.make()
-        live.record_intent(lab, "one", run, Door.DOCKER, kept=True)
+        live.record_intent(lab, PLAN, run, Door.DOCKER, kept=True)
         lab.record(state=State.GUESTS)
     handle = files.try_lock(files.twin(rundir.lock_file(lab)))
     assert handle is not None
@@ -136,7 +142,7 @@ def test_of_many_at_once_one_wins(tmp_path: Path) -> None:
     for one in winners:
         one.communicate(timeout=10)
     assert len(winners) == 1
-    assert all(b"in the hands of lab.up" in one.communicate(timeout=10)[1] for one in losers)
+    assert all(b"(lab.up) for " in one.communicate(timeout=10)[1] for one in losers)
 
 
 def _ended(one: subprocess.Popen[bytes], crowd: list[subprocess.Popen[bytes]]) -> bool:
@@ -155,7 +161,7 @@ def test_a_killed_command_leaves_no_lab(tmp_path: Path, lab: LabDir) -> None:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
         assert live.sweep() == []
-        assert live.maker(lab) is not None
+        assert claim.maker(lab) is not None
         holder.send_signal(signal.SIGKILL)
     assert len(live.sweep()) == 1
     assert not lab.path.exists()
@@ -168,15 +174,15 @@ def test_down_interrupts_the_command(tmp_path: Path, lab: LabDir) -> None:
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
-        assert live.interrupt(lab)
+        assert claim.interrupt(lab, "lab.down")
         assert holder.wait(10) == -signal.SIGINT
-    assert not live.interrupt(lab)
+    assert not claim.interrupt(lab, "lab.down")
 
 
 def test_our_own_lab_is_not_interrupted(lab: LabDir) -> None:
     """A command that stops its own lab does not interrupt itself."""
     with live.claimed(lab, "one", "lab.run"):
-        assert not live.interrupt(lab)
+        assert not claim.interrupt(lab, "lab.down")
 
 
 def test_what_was_started_but_not_recorded_is_found(
@@ -259,14 +265,14 @@ def test_a_damaged_record_is_no_lab(lab: LabDir, text: str) -> None:
 def test_a_damaged_lock_has_no_maker(lab: LabDir, text: str) -> None:
     """What cannot be read in a lock's file is nobody."""
     rundir.lock_file(lab).write_text(text)
-    assert live.maker(lab) is None
+    assert claim.maker(lab) is None
 
 
 def test_a_strangers_pid_is_not_the_maker(lab: LabDir) -> None:
     """A process that has the pid now but started at another time is somebody else."""
     who = {"pid": os.getpid(), "boot_id": process.boot_id(), "start_time": 1, "command": "x"}
     rundir.lock_file(lab).write_text(json.dumps(who))
-    assert live.maker(lab) is None
+    assert claim.maker(lab) is None
 
 
 def test_a_lab_is_used_only_when_it_runs(lab: LabDir, run: RunDir) -> None:
@@ -274,7 +280,7 @@ def test_a_lab_is_used_only_when_it_runs(lab: LabDir, run: RunDir) -> None:
     with pytest.raises(UsageError, match="does not run"):
         live.running(lab, "one")
     prepare(lab, run)
-    with pytest.raises(UsageError, match="still being started"):
+    with pytest.raises(UsageError, match="is being prepared"):
         live.running(lab, "one")
 
 

@@ -111,3 +111,14 @@ def test_the_picture_is_the_same_twice(outcome: matrix.Outcome, tmp_path: Path) 
     text = (tmp_path / "a.svg").read_text()
     assert "task fast: deadlines missed" in text
     assert "http://www.w3.org/2000/svg" in text
+    assert text.count("no figures") == 4, "the cell that did not boot, in each panel"
+
+
+def test_any_outcome_has_a_picture(tmp_path: Path) -> None:
+    """Many columns, and none of them with figures; no column wears the colour of late things."""
+    names = tuple(f"column {n}" for n in range(9))
+    cells = tuple(matrix.Cell("row", name, "a", "", "it did not boot") for name in names)
+    none = matrix.Outcome("m", "nothing", "host", names, cells)
+    picture.draw(none, tmp_path / "a.svg", tmp_path / "a.png")
+    assert "no figures" in (tmp_path / "a.svg").read_text()
+    assert picture.LATE not in picture.COLOURS

@@ -38,7 +38,7 @@ on_crash = "preserve"
 
 GOLDEN_PLAN = {
     "consoles": ["xen", "dom0", "hello"],
-    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init panic=-1 {planning.DOM0_QUICK}",
+    "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init panic=-1 {planning.LINUX_QUICK}",
     "dom0_scheduling": [],
     "guests": [
         {

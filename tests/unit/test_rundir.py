@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,33 @@ def test_the_folder_of_live_labs_is_private(base: Path) -> None:
     root.symlink_to(base)
     with pytest.raises(LabError, match="not a private folder"):
         rundir.runtime_root()
+
+
+def test_a_runtime_folder_of_somebody_else_is_left_alone(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sudo -E` keeps the variable: root makes nothing in a user's runtime folder."""
+    stranger = os.getuid() + 12345
+    monkeypatch.setattr(os, "getuid", lambda: stranger)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+    root = Path(f"/tmp/xenlab-{stranger}")
+    try:
+        with pytest.raises(LabError, match=f"{root} is not a private folder"):
+            rundir.runtime_root()  # as this test made it, and not that user
+    finally:
+        root.rmdir()
+    assert not (base / "xenlab").exists()
+
+
+def test_another_session_is_another_lab(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same runs and name in another folder of live labs: another id, machine and memory."""
+    first = rundir.lab_dir(base / "runs", "one")
+    for name in ("a", "b"):
+        (base / name).mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base / "a"))
+    second = rundir.lab_dir(base / "runs", "one")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base / "b"))
+    assert len({first.tag, second.tag, rundir.lab_dir(base / "runs", "one").tag}) == 3
 
 
 def test_a_lab_has_one_folder(base: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kernel_files import zimage
 
 from lab import config
 from lab.errors import ConfigError, UsageError
@@ -25,7 +26,7 @@ labs:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "g.bin").write_bytes(b"kernel")
+    (tmp_path / "g.bin").write_bytes(zimage())
     (tmp_path / "app").mkdir()
     (tmp_path / "more.config").write_text("CONFIG_SCHED_ARINC653=y\n")
     (tmp_path / "debug.config").write_text("CONFIG_DEBUG=y\n# CONFIG_SCHED_ARINC653 is not set\n")

@@ -1,12 +1,14 @@
-"""Room for labs: given out once, waited for, and free again however its holder ends."""
+"""Room for labs is given out once, waited for, and free again however its holder ends."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from lab.errors import BusyError
 from lab.slots import Room
 
 ONE, LIMIT = Room(1, 1 << 30), Room(2, 4 << 30)
-#: Takes a slot, says so, and holds it until it is told something.
+#: Takes a slot, says so, and holds it until a line comes on its standard input.
 HOLDER = """
 import sys
 from lab import slots
@@ -64,7 +66,7 @@ def test_what_fits_is_given_at_once() -> None:
 
 @pytest.mark.parametrize("wanted", [Room(2, 1 << 30), Room(1, 4 << 30)])
 def test_more_than_there_is_left_is_refused_by_name(wanted: Room) -> None:
-    """What this process itself holds is not waited for: nobody else could free it."""
+    """A process does not wait for room that it has itself: nobody else could free it."""
     start = time.monotonic()
     with (
         slots.taken(ONE, LIMIT, "lab hello", 0),
@@ -94,6 +96,24 @@ def test_others_are_waited_for_but_not_for_ever(other: subprocess.Popen[str]) ->
         other.communicate("enough\n")
 
 
+def test_who_waits_is_told_who_has_it(other: subprocess.Popen[str]) -> None:
+    """It is entered while there is no room, and left as soon as there is."""
+    seen: list[str] = []
+
+    @contextlib.contextmanager
+    def waits(holders: str) -> Iterator[None]:
+        seen.append(holders)
+        assert other.stdin
+        other.stdin.write("enough\n")
+        other.stdin.flush()
+        yield
+        seen.append("over")
+
+    with slots.taken(ONE, LIMIT, "mine", 60.0, waits):
+        assert seen == [f"lab other (somebody) (process {other.pid})", "over"]
+    other.communicate()
+
+
 #: Has one processor of two, and wants two.
 GREEDY = """
 import sys
@@ -113,8 +133,8 @@ with slots.taken(one, all_, "kept", 5.0):
 
 
 def test_who_waits_for_each_other_is_told_at_once() -> None:
-    """Two workers, each with a lab that it keeps and one that it wants: neither waits in vain
-    until its time is over; the second one is told, and when that gives up the first has its own."""
+    """Each of two workers keeps one lab and wants another. Neither waits until its time is over:
+    the second one gets an error at once, and when it gives up the first one has its room."""
     start, children = time.monotonic(), []
     for _ in range(2):
         child = _child(GREEDY)
@@ -125,7 +145,7 @@ def test_who_waits_for_each_other_is_told_at_once() -> None:
         child.stdin.flush()
     said = sorted(child.communicate()[0].strip() for child in children)
     assert "had another" in said
-    assert any("all who hold what is taken wait for more themselves" in one for one in said)
+    assert any("all processes that have some wait for more themselves" in one for one in said)
     assert time.monotonic() - start < 40
     assert list(slots._folder().iterdir()) == []
 
@@ -134,7 +154,7 @@ def test_who_waits_for_each_other_is_told_at_once() -> None:
 def test_room_is_there_as_soon_as_its_holder_is_gone(
     other: subprocess.Popen[str], how: str
 ) -> None:
-    """A killed process leaves its file; nobody waits for that."""
+    """A killed process leaves its file, and nobody waits for it."""
     assert other.stdin
     if how == "it is done":
         other.stdin.write("enough\n")

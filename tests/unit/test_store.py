@@ -1,4 +1,4 @@
-"""The store: what is there is whole, and is built once."""
+"""The store: every entry is whole, and built once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write(text: str = "built") -> Build:
 
 
 class Build:
-    """Fills the folder of an entry and counts how often."""
+    """Fills the folder of an entry, and counts how often it did."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -29,7 +29,7 @@ class Build:
 
 
 def test_what_is_there_is_not_built_again(tmp_path: Path) -> None:
-    """The same inputs: one build; other inputs: another entry."""
+    """The same inputs are built once; other inputs give another entry."""
     store, build = Store(tmp_path), write()
     first = store.make("kind", {"a": 1}, build)
     again = store.make("kind", {"a": 1}, build)
@@ -40,7 +40,7 @@ def test_what_is_there_is_not_built_again(tmp_path: Path) -> None:
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
-    """An exception, whichever, leaves no entry and no temporary folder."""
+    """No exception leaves an entry or a temporary folder."""
 
     def fail(folder: Path) -> None:
         (folder / "half").write_text("x")
@@ -53,7 +53,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["changed", "gone", "more", "manifest", "no manifest"])
 def test_a_damaged_entry_is_built_again(tmp_path: Path, how: str) -> None:
-    """Bytes that are not the ones that were built are never used."""
+    """Bytes that have changed are never used."""
     store, build = Store(tmp_path), write()
     entry = store.make("kind", {}, build)
     match how:
@@ -72,7 +72,7 @@ def test_a_damaged_entry_is_built_again(tmp_path: Path, how: str) -> None:
 
 
 def test_damage_is_noticed_when_read(tmp_path: Path) -> None:
-    """An entry that was damaged after it was found is an error that says what to remove."""
+    """If an entry is damaged after it was found, the error says what to remove."""
     store = Store(tmp_path)
     store.make("kind", {}, write())
     entry = store.get("kind", {})
@@ -112,7 +112,7 @@ def test_what_killed_builders_left_is_removed(tmp_path: Path) -> None:
 
 
 def test_fetching_comes_before_building_only(tmp_path: Path) -> None:
-    """What only a build needs is asked for when there is something to build."""
+    """What only a build needs is fetched only if something is built."""
     asked: list[str] = []
     store = Store(tmp_path, before_build=asked.append)
     store.make("kind", {}, write())
@@ -121,7 +121,7 @@ def test_fetching_comes_before_building_only(tmp_path: Path) -> None:
 
 
 def test_entries_are_described(tmp_path: Path) -> None:
-    """Kind, key and size of all that is whole; damaged manifests are passed over."""
+    """It has kind, key and size of all whole entries. Damaged manifests are skipped."""
     store = Store(tmp_path)
     store.make("kind", {"version": "1"}, write("12345"))
     broken = store.make("kind", {"version": "2"}, write())

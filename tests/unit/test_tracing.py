@@ -1,4 +1,4 @@
-"""Timing traces: asked for in labs.yaml, and what is written about them at the end."""
+"""Timing traces: in labs.yaml, and the JSON files about them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_files import zimage
 
 from lab import config, rundir, tracing
 from lab.dom0 import tracing as said
@@ -47,7 +48,7 @@ def concluded(run: rundir.RunDir, name: str) -> dict[str, Any]:
 
 
 def test_a_whole_trace(run: rundir.RunDir) -> None:
-    """Names, counts and clocks are beside the raw files; a name is harmless to print."""
+    """Names, counts and clocks are beside the raw files. A name is harmless to print."""
     guest = concluded(run, "g")
     assert guest["complete"] is True
     assert (guest["records"], guest["lost"], guest["domain"]) == (2, 7, 3)
@@ -61,7 +62,7 @@ def test_a_whole_trace(run: rundir.RunDir) -> None:
 
 
 def test_what_was_cut_off_says_so(run: rundir.RunDir) -> None:
-    """Without the last lines the traces are there and not complete."""
+    """If the last lines are missing, the traces are there but not complete."""
     log = run.trace_dir / "log"
     log.write_text("".join(line for line in LOG.splitlines(True) if line[:3] not in ("end", "xen")))
     assert concluded(run, "g")["complete"] is False
@@ -72,7 +73,7 @@ def test_what_was_cut_off_says_so(run: rundir.RunDir) -> None:
 
 
 def test_records_that_did_not_arrive(run: rundir.RunDir) -> None:
-    """Dom0 says how many it sent: fewer is not complete."""
+    """dom0 says how many records it sent. With fewer the trace is not complete."""
     (run.trace_dir / "g.records").write_bytes(bytes(16))
     assert concluded(run, "g")["complete"] is False
 
@@ -83,13 +84,13 @@ def test_a_guest_that_never_wrote(run: rundir.RunDir) -> None:
 
 
 def test_clocks_that_do_not_agree(run: rundir.RunDir) -> None:
-    """Bounds that exclude each other are no offset."""
+    """Bounds that contradict each other give no offset."""
     (run.trace_dir / "log").write_text("clock 1010 1000 32 62500000\n")
     assert concluded(run, "clock")["counter_offset_dom0"] is None
 
 
 def test_when_xen_s_clock_was_zero(run: rundir.RunDir) -> None:
-    """Its log tells when dom0 was made, and that is where dom0's counter begins."""
+    """Xen's log says when dom0 was made, which is when dom0's counter began."""
     assert "xen_zero" not in concluded(run, "clock")
     (run.trace_dir / "log").write_text("clock 6250000 6250100 32 62500000\n")
     run.console("xen").write_text(
@@ -102,7 +103,7 @@ def test_when_xen_s_clock_was_zero(run: rundir.RunDir) -> None:
 
 
 def test_a_guest_that_was_replaced(run: rundir.RunDir) -> None:
-    """The records of all its lives count; the tasks are those of the last."""
+    """The records of all its lives count. The tasks are those of the last life."""
     (run.trace_dir / "g.records").write_bytes(bytes(48))
     more = LOG.replace("domain 3", "domain 4").replace("records 2", "records 1")
     (run.trace_dir / "log").write_text(LOG + more)
@@ -112,7 +113,7 @@ def test_a_guest_that_was_replaced(run: rundir.RunDir) -> None:
 
 @given(st.text(alphabet="guestaskringendclockx 0123456789-\n\x1b\u0661", max_size=300))
 def test_any_log_is_read(text: str) -> None:
-    """Guests decide some of what stands there: nothing of it is an error."""
+    """Guests decide some of the text there. None of it causes an error."""
     said.parse(text)
 
 
@@ -141,7 +142,7 @@ labs:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "app").mkdir()
-    (tmp_path / "g.bin").write_bytes(b"kernel")
+    (tmp_path / "g.bin").write_bytes(zimage())
     return tmp_path
 
 
@@ -151,7 +152,7 @@ def load(folder: Path, lab: str, guests: str = GUESTS) -> Lab:
 
 
 def test_traces_are_asked_for(folder: Path) -> None:
-    """True is 1M, or a size; Xen's groups become one mask, masks are taken as they are."""
+    """``trace`` is true (1M) or a size. Xen's groups become one mask; masks stay as they are."""
     lab = load(folder, "{guests: [t, u, p], trace: {xen: [sched, mem, 0x1001]}}")
     assert [guest.trace for guest in lab.guests] == [1 << 20, 4 << 20, 1 << 20]
     assert lab.trace is not None

@@ -1,4 +1,4 @@
-"""The moments at which a machine under the virtual clock is looked at."""
+"""The moments at which a machine under the virtual clock is stopped and judged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.virtual import StillStage
 
 
 class Steps:
-    """dom0 at a stop; sleeping is exact but for a little."""
+    """dom0 at a stop. Its sleep is exact except for a little."""
 
     def __init__(self) -> None:
         self.now = 5.0
@@ -31,7 +31,7 @@ def stage_of(files: dict[str, Path]) -> tuple[StillStage, Steps]:
 
 
 def test_often_at_first_and_exactly_at_the_end() -> None:
-    """From the start of each step on; the times are the wanted ones, not a little more."""
+    """They count from the start of each step, and are exact."""
     stage, steps = stage_of({})
 
     async def go() -> None:
@@ -48,7 +48,7 @@ def test_often_at_first_and_exactly_at_the_end() -> None:
 
 
 def test_what_is_done_takes_its_own_time() -> None:
-    """The machine runs for that alone; nobody sleeps meanwhile."""
+    """While a command runs, the machine runs only for it, and does not sleep."""
     stage, steps = stage_of({})
 
     async def go() -> None:
@@ -66,7 +66,7 @@ def test_what_is_done_takes_its_own_time() -> None:
 
 
 def test_all_that_is_there_is_read_at_once(tmp_path: Path) -> None:
-    """However much: nothing is judged late because it was read late."""
+    """All of it is read at the same virtual time, however much it is."""
     log = tmp_path / "a.log"
     log.write_bytes(b"line\n" * 500_000 + b"rest")
     stage, _ = stage_of({"a": log})

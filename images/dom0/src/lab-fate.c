@@ -1,11 +1,13 @@
 /*
- * lab-fate: says which domains there are, and in dom0's log that one crashed:
- * "lab: domain NAME crashed".
+ * lab-fate: says which domains there are, and in dom0's log how and when one ended:
+ * "lab: domain NAME crashed (made 11.203456, ended 12.345678)", in seconds of dom0's counter.
+ * It crashed, powered off, rebooted, was suspended, was ended by its watchdog, or just ended.
  *
  * Xen tells xenstored when a domain ends, and xenstored whoever watches @releaseDomain; so
- * nothing is polled, and a lab in which nobody crashes is not disturbed. A release build of
- * Xen prints nothing of its own about it. Whoever crashed before this program began is told,
- * too: it may be the second one of a boot (lab-init starts it again if it ends).
+ * nothing is polled, and a lab in which nobody ends is not disturbed. A release build of
+ * Xen prints nothing of its own about it. Whoever ended before this program began is told,
+ * too: it may be the second one of a boot (lab-init starts it again if it ends). When a domain
+ * was made before that is not known; then no times are said.
  *
  * Whoever wants to know the domains asks on the port "domains". A question is a line; the answer
  * begins and ends with it ("= QUESTION", ". QUESTION") and has between them a line as of
@@ -22,9 +24,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "counter.h"
 #include "domains.h"
 
-#define MOST_TOLD 256u
+#define MOST_KNOWN 256u
 #define PORT "/dev/virtio-ports/domains"
 #define QUESTION 32u		/* its largest size, with the end of its line */
 #define ANSWER 16384u
@@ -48,12 +51,31 @@ static char *name_of(uint32_t domain)
 	return xs_read(store, 0, path, NULL);
 }
 
-static void tell(uint32_t domain)
+/* The whole seconds of a counter value, and its microseconds. */
+#define SECONDS(value) \
+	(unsigned long)((value) / counter_frequency()), \
+	(unsigned long)((value) % counter_frequency() * 1000000 / counter_frequency())
+
+static const char *end_of(const struct dominfo *found)
 {
-	char line[128], *name = name_of(domain);
+	static const char *const ends[] = {	/* SHUTDOWN_..., xen/include/public/sched.h */
+		"powered off", "rebooted", "was suspended", "crashed", "was ended by its watchdog",
+	};
+
+	return found->reason < sizeof ends / sizeof ends[0] ? ends[found->reason] : "ended";
+}
+
+static void tell(const struct dominfo *found, uint64_t made)
+{
+	char line[160], times[64] = "", *name = name_of(found->domain);
+	uint64_t now = counter();
 	int log, size;
 
-	size = snprintf(line, sizeof line, "<4>lab: domain %s crashed\n", name ? name : "unknown");
+	if (made)
+		snprintf(times, sizeof times, " (made %lu.%06lu, ended %lu.%06lu)",
+			 SECONDS(made), SECONDS(now));
+	size = snprintf(line, sizeof line, "<4>lab: domain %s %s%s\n",
+			name ? name : "unknown", end_of(found), times);
 	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (log < 0 || write(log, line, size) != size)
 		dprintf(STDERR_FILENO, "%s", line);
@@ -61,25 +83,39 @@ static void tell(uint32_t domain)
 	free(name);
 }
 
-/* Tell of every domain that has crashed since it was looked last. */
-static void look(struct xc_interface_core *xen)
+/* What is known of a domain; it is known from now on if it was not. */
+static struct known {
+	uint32_t domain;
+	int told;
+	uint64_t made;
+} *known_of(uint32_t domain, uint64_t now)
 {
-	static uint32_t told[MOST_TOLD];
+	static struct known known[MOST_KNOWN];
 	static unsigned count;
+	struct known *one;
+
+	for (unsigned i = 0; i < MOST_KNOWN && i < count; i++)
+		if (known[i].domain == domain)
+			return &known[i];
+	one = &known[count++ % MOST_KNOWN];
+	*one = (struct known){ .domain = domain, .made = now };
+	return one;
+}
+
+/* Notice every domain that was made since it was looked last, tell of every one that ended.
+ * `now`: the counter; 0 if nobody looked before. */
+static void look(struct xc_interface_core *xen, uint64_t now)
+{
 	struct dominfo found;
 
 	for (uint32_t next = 1; xc_domain_getinfo(xen, next, 1, &found) == 1;
 	     next = found.domain + 1) {
-		int known = 0;
+		struct known *known = known_of(found.domain, now);
 
-		if (!found.crashed)
+		if (known->told || !(found.crashed || found.shutdown))
 			continue;
-		for (unsigned i = 0; i < MOST_TOLD && i < count; i++)
-			known |= told[i] == found.domain;
-		if (known)
-			continue;
-		told[count++ % MOST_TOLD] = found.domain;
-		tell(found.domain);
+		known->told = 1;
+		tell(&found, known->made);
 	}
 }
 
@@ -143,15 +179,16 @@ int main(void)
 	char **event;
 
 	store = xs_open(0);
-	if (!xen || !store || !xs_watch(store, "@releaseDomain", "fate"))
+	if (!xen || !store || !xs_watch(store, "@releaseDomain", "fate") ||
+	    !xs_watch(store, "@introduceDomain", "fate"))
 		return 1;
-	look(xen);
+	look(xen, 0);
 	waits[0].fd = xs_fileno(store);
 	waits[1].fd = open(PORT, O_RDWR | O_CLOEXEC);	/* without one there are no questions */
 	while (poll(waits, 2, -1) > 0 || errno == EINTR) {
 		while (waits[0].revents && (event = xs_check_watch(store))) {
 			free(event);
-			look(xen);
+			look(xen, counter());
 		}
 		if (waits[0].revents && errno != EAGAIN)
 			return 1;

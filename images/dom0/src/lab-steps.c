@@ -17,6 +17,7 @@
  * to do it before all else.
  */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
@@ -35,11 +36,11 @@
 
 #include "counter.h"
 #include "domains.h"
+#include "window.h"
 
 #define MAGIC 0x5453424cu	/* "LBST" */
-#define LARGEST (64u << 20)	/* bytes that the host may hand over at once */
 #define ENTROPY 64u
-#define SMALL 4000u		/* bytes that need no ORDER_ROOM */
+#define MOST_SAID (64u << 20)	/* bytes that a program may say */
 #define OUTPUT "/tmp/.steps-output"
 #define ERRORS "/tmp/.steps-errors"
 #define MACHINE_ID "/etc/machine-id"
@@ -50,25 +51,26 @@
 
 enum {
 	ORDER_LEAVE,		/* nobody will stop here any more */
-	ORDER_ROOM,		/* make room for `size` bytes at `data`, if `room` is too small */
-	ORDER_PUT,		/* data: path, NUL, the bytes of the file */
-	ORDER_GET,		/* data: path; answers with the bytes of the file */
-	ORDER_RUN,		/* data: arguments, each with its NUL; answers with the output */
+	ORDER_PUT,		/* a path, and bytes of the file from `until` on; it ends there */
+	ORDER_GET,		/* a path; the file's bytes from `until` on go into the window */
+	ORDER_RUN,		/* arguments, each with its NUL; answers with the output */
 	ORDER_SLEEP,		/* until the counter reads `until` */
-	ORDER_DIFFER,		/* data: ENTROPY random bytes, host name, NUL, machine id, newline */
-	ORDER_UNPAUSE,		/* data: domains as words; let them run */
+	ORDER_DIFFER,		/* ENTROPY random bytes, host name, NUL, machine id, newline */
+	ORDER_UNPAUSE,		/* domains as words; let them run */
 };
 
-/* What host and dom0 tell each other. All fields are little-endian words. */
+/* What host and dom0 tell each other. All fields are little-endian words. An order's words are
+ * at the window's beginning, `size` bytes; with PUT `more_size` bytes from the next page on are
+ * the file's. */
 struct mailbox {
 	uint32_t magic, order;
-	uint32_t data, size;	/* where and how many; from the host with PUT, GET, RUN, DIFFER */
-	uint32_t more, more_size;	/* RUN: what the program said on standard error */
+	uint32_t data, size;	/* where and how many: what a program said on standard output */
+	uint32_t more, more_size;	/* and on standard error */
 	int32_t status;		/* RUN: as wait(2) has it; else 0 or errno */
 	uint32_t frequency;	/* of the counter, Hz */
 	uint64_t counter;	/* CNTVCT at this stop */
-	uint64_t until;		/* with SLEEP a counter */
-	uint32_t room, room_size;	/* is always there for the host */
+	uint64_t until;		/* with SLEEP a counter; with PUT and GET a place in the file */
+	uint32_t window;	/* how many bytes it has */
 	uint32_t hold;		/* from the host: guests are paused at the stops to come */
 };
 
@@ -89,8 +91,8 @@ struct sched_poll {
 /* Open from the start, so that a restored machine need not open them. */
 static int privcmd, urandom, machine_id;
 static struct xc_interface_core *xen;
-static char small[SMALL] __attribute__((aligned(8)));
-static struct mailbox box = { .magic = MAGIC, .room_size = SMALL };
+static struct window window;
+static struct mailbox box = { .magic = MAGIC };
 
 /* Two places to stop at. r0: the mailbox. The section's address is given to the linker. */
 __asm__(".pushsection .steps, \"ax\"\n"
@@ -180,68 +182,54 @@ static void stop(void)
 	wind_up();
 }
 
-static void *allocate(uint32_t size)
+/* What the host has said, as memory of our own and with a NUL more; null: there is no room. */
+static char *words(uint32_t size)
 {
-	void *room = size <= LARGEST ? malloc(size + 1) : NULL;
+	uint32_t *copy = size <= window.size ? malloc((size & ~3u) + 8) : NULL;
+	const volatile uint32_t *from = (const volatile void *)window.at;
 
-	if (room)
-		memset(room, 0, size + 1);	/* the host can only write what is there */
-	return room;
+	for (uint32_t i = 0; copy && i * 4 < size; i++)
+		copy[i] = from[i];
+	if (copy)
+		((char *)copy)[size] = 0;
+	return (char *)copy;
 }
 
-/* Give `data` back to the host's hands: the bytes of a file. */
-static int load(const char *path, uint32_t *data, uint32_t *size)
+/* A file's bytes, for the host to read. Each page is there, since read(2) has filled it. */
+static void show(const char *path, uint32_t *data, uint32_t *size)
 {
 	struct stat found;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *bytes;
-	ssize_t got = 0;
+	char *bytes = NULL;
+	ssize_t got = 1;
 
 	*data = *size = 0;
 	if (fd < 0)
-		return errno;
-	bytes = fstat(fd, &found) ? NULL : allocate(found.st_size);
-	while (bytes && *size < (uint32_t)found.st_size &&
-	       (got = read(fd, bytes + *size, found.st_size - *size)) > 0)
-		*size += got;
-	close(fd);
-	if (!bytes || got < 0) {
-		free(bytes);
-		return bytes ? EIO : ENOMEM;
+		return;
+	if (!fstat(fd, &found) && found.st_size > 0 && found.st_size <= (off_t)MOST_SAID)
+		bytes = malloc(found.st_size);
+	while (bytes && got > 0 && *size < (uint32_t)found.st_size) {
+		got = read(fd, bytes + *size, found.st_size - *size);
+		*size += got > 0 ? got : 0;
 	}
+	close(fd);
 	*data = (uintptr_t)bytes;
-	return 0;
 }
 
-static int put(const char *path, uint32_t size)
+static int put(const char *path, uint32_t length, uint32_t size, uint64_t offset)
 {
-	size_t length = strnlen(path, size) + 1;
-	const char *bytes = path + length;
-	int fd, error = 0;
+	uint32_t start = (length + WINDOW_PAGE - 1) / WINDOW_PAGE * WINDOW_PAGE;
 
-	if (length > size)
-		return EINVAL;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return errno;
-	for (size_t left = size - length; left && !error;) {
-		ssize_t done = write(fd, bytes, left);
-
-		error = done < 0 ? errno : done == 0 ? ENOSPC : 0;
-		bytes += error ? 0 : done;
-		left -= error ? 0 : done;
-	}
-	close(fd);
-	return error;
+	return window_to_file(&window, start, size, path, offset);
 }
 
-static void become(char *words, uint32_t size)
+static void become(char *line, uint32_t size)
 {
 	char *argv[64];
 	int count = 0;
 
-	for (uint32_t at = 0; at < size && count < 63; at += strlen(words + at) + 1)
-		argv[count++] = words + at;
+	for (uint32_t at = 0; at < size && count < 63; at += strlen(line + at) + 1)
+		argv[count++] = line + at;
 	argv[count] = NULL;
 	setsid();
 	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
@@ -252,7 +240,7 @@ static void become(char *words, uint32_t size)
 	_exit(127);
 }
 
-static int run(char *words, uint32_t size)
+static int run(char *line, uint32_t size)
 {
 	int status = -1;
 	pid_t pid;
@@ -261,7 +249,7 @@ static int run(char *words, uint32_t size)
 		return -1;
 	pid = fork();
 	if (pid == 0)
-		become(words, size);
+		become(line, size);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	if (WIFSIGNALED(status))
@@ -312,26 +300,24 @@ static int differ(const char *data, uint32_t size)
 
 static void obey(void)
 {
-	char *data = (char *)(uintptr_t)box.data;
-	uint32_t size = box.size;
+	uint32_t size = box.size, more = box.more_size;
+	char *data = words(size);
 
 	box.data = box.size = box.more = box.more_size = 0;
-	switch (box.order) {
-	case ORDER_ROOM:
-		box.data = (uintptr_t)allocate(size);
-		box.size = size;
-		box.status = box.data ? 0 : ENOMEM;
-		return;		/* the room is the host's until the next order */
+	box.status = data ? 0 : ENOMEM;
+	switch (data ? box.order : ORDER_LEAVE) {
+	case ORDER_LEAVE:
+		break;
 	case ORDER_PUT:
-		box.status = put(data, size);
+		box.status = put(data, size, more, box.until);
 		break;
 	case ORDER_GET:
-		box.status = load(data, &box.data, &box.size);
+		box.status = window_from_file(&window, data, box.until, &box.size);
 		break;
 	case ORDER_RUN:
 		box.status = run(data, size);
-		load(OUTPUT, &box.data, &box.size);
-		load(ERRORS, &box.more, &box.more_size);
+		show(OUTPUT, &box.data, &box.size);
+		show(ERRORS, &box.more, &box.more_size);
 		break;
 	case ORDER_SLEEP:
 		sleep_until(box.until);
@@ -345,8 +331,7 @@ static void obey(void)
 	default:
 		box.status = EINVAL;
 	}
-	if (data != small)
-		free(data);
+	free(data);
 }
 
 static void get_ready(void)
@@ -360,23 +345,22 @@ static void get_ready(void)
 	if (machine_id >= 0 && write(machine_id, nobody, MACHINE_ID_SIZE) < 0)
 		perror(MACHINE_ID);
 	xen = xc_interface_open(NULL, NULL, 0);
-	box.room = (uintptr_t)small;
-	mlockall(MCL_CURRENT);	/* and all of it is there: the host writes, nothing is paged in */
+	errno = window_open(&window);
+	if (errno)
+		perror("lab-steps: the window");
+	box.window = window.size;
+	mlockall(MCL_CURRENT);	/* and all of it is there: the host writes the mailbox */
 }
 
 int main(void)
 {
-	uint32_t answer[2];
-
 	get_ready();
 	for (;;) {
-		answer[0] = box.data;
-		answer[1] = box.more;
+		uint32_t said[] = { box.data, box.more };
+
 		stop();
-		/* What was answered is read by now; what the host gives is in other memory. */
-		for (int i = 0; i < 2; i++)
-			if (answer[i] && answer[i] != box.data)
-				free((void *)(uintptr_t)answer[i]);
+		free((void *)(uintptr_t)said[0]);	/* it is read by now */
+		free((void *)(uintptr_t)said[1]);
 		if (box.order == ORDER_LEAVE)
 			break;
 		obey();

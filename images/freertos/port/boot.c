@@ -19,7 +19,7 @@ extern void (*__init_array_start[])(void), (*__init_array_end[])(void);
 int main(void);
 void guest_boot(uint32_t distance, uint32_t tree_physical) __attribute__((noreturn));
 
-/* Before .bss is cleared nothing can be remembered, so only Xen's own console is there. */
+/* Before .bss is cleared no variable can be kept, so only Xen's own console works. */
 static void __attribute__((noreturn)) give_up(const char *why)
 {
     static const char prefix[] = "guest: cannot start: ";

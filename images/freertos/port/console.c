@@ -134,7 +134,7 @@ static void write_waiting(const char *text, size_t length)
 
 void console_write(enum console_way way, const char *text, size_t length)
 {
-    /* Xen takes it (a debug build does), or it goes the other way: never twice. */
+    /* If Xen takes it (a debug build does), it is printed there, otherwise the other way. */
     if ((LAB_EMERGENCY_CONSOLE || !connected) && !xen_emergency_write(text, length))
         return;
     if (!connected)
@@ -147,7 +147,7 @@ void console_write(enum console_way way, const char *text, size_t length)
         write_without_waiting(text, length);
 }
 
-/* Ends a message: lets the side buffer's words follow, and says what it lost. */
+/* Ends a message: passes on the side buffer, and says how much did not fit into it. */
 static void close_message(void)
 {
     for (;;) {

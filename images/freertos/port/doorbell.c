@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A doorbell that dom0 rings: an event channel of ours which a program there binds to. It
- * finds this structure by its name in the ELF file, and reads the guest's wish from it.
+ * A doorbell that dom0 rings: an event channel of ours, to which a program in dom0 binds. It
+ * finds this structure by its name in the ELF file, and reads there what the guest asks for.
  */
 #include "doorbell.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults and failed assertions: one block of lines and the end, or a guarded call's way out. */
+/* Faults and failed assertions: prints a block of lines and ends, or leaves a guarded call. */
 #include "fault.h"
 
 #include <FreeRTOS.h>

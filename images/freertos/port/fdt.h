@@ -16,7 +16,7 @@ const void *fdt_node(const void *tree, const char *name);
 /* A property's bytes and length; null if the node has none. */
 const void *fdt_property(const void *tree, const void *node, const char *name, uint32_t *length);
 
-/* Cell `index` of a property of 32-bit cells; false if it has not that many. */
+/* Cell `index` of a property of 32-bit cells; false if it has fewer. */
 bool fdt_cell(const void *tree, const void *node, const char *name, uint32_t index, uint32_t *value);
 
 /* Entry `index` of `reg`, for a child of the root. */

@@ -12,7 +12,7 @@
  * Output. One call is never mixed with another's, so print whole lines. Knows
  * %d %i %u %x %X %p %c %s %%, the lengths l, ll and z, a width, a leading 0 and
  * a leading -. A task waits while the console is full; an interrupt handler or
- * a critical section never waits (what finds no room is counted and said).
+ * a critical section never waits (what does not fit is counted and reported).
  */
 int printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int vprintk(const char *format, va_list args);

@@ -30,7 +30,7 @@ _start:
     .endr
     b       physical
     .word   0x016f2818              /* zImage magic, at offset 0x24 */
-    .word   0                       /* start: wherever you like */
+    .word   0                       /* start: any address */
     .word   __file_end - _start     /* end */
 
 physical:

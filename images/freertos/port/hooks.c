@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's hooks. All are weak: an application's own takes the place. */
+/* The kernel's hooks. All are weak: a hook of the application replaces the one here. */
 #include <FreeRTOS.h>
 #include <task.h>
 

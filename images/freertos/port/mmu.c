@@ -45,7 +45,7 @@ uint64_t mmu_physical(const void *address)
     return (uint32_t)((uintptr_t)address + distance);
 }
 
-/* The page table of this MiB; if all of it was plain data, that is taken apart first. */
+/* The page table of this MiB. If it was one section of plain data, that is split first. */
 static uint32_t *page_table(uint32_t address)
 {
     uint32_t *section = &sections[address / MIB];

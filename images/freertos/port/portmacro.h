@@ -37,7 +37,7 @@ typedef uint32_t TickType_t;
 #define portTASK_FUNCTION_PROTO(function, parameters)   void function(void *parameters)
 #define portTASK_FUNCTION(function, parameters)         void function(void *parameters)
 
-/* A task that is switched away by its own wish traps; an interrupt asks for it on its way out. */
+/* A task that yields traps into the switch; an interrupt asks for a switch on its way out. */
 #define portYIELD()                     __asm__ volatile("svc 0" ::: "memory")
 #define portEND_SWITCHING_ISR(wanted)   do { if (wanted) port_yield_pending = 1; } while (0)
 #define portYIELD_FROM_ISR(wanted)      portEND_SWITCHING_ISR(wanted)

@@ -121,7 +121,7 @@ static void put_conversion(struct sink *sink, const struct spec *spec, char kind
         c = (char)va_arg(*args, int);
         put_field(sink, spec, "", &c, 1);
         break;
-    default:                                /* %% and what nobody knows: as it is */
+    default:                                /* %% and unknown letters: as they are */
         put(sink, kind);
     }
 }

@@ -65,7 +65,7 @@ const layout = () => {
   }
   return y + 2;
 };
-const gutter = () => (narrow() ? 0 : 148);
+const gutter = () => (narrow() ? 0 : 160);
 
 const fit = (canvas, height) => {
   const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth;
@@ -113,7 +113,7 @@ const drawSlices = (pen, lane, view, left, width, y, height) => {
     if (b - a >= 2) {
       pen.fillStyle = paint(pen, lane.colours[lane.label[i]]);
       pen.fillRect(left + a, y, b - a, height);
-      if (b - a > 24) caption(pen, lane.words[lane.label[i]], left + a, y, b - a, height);
+      if (b - a > 24) caption(pen, lane, lane.label[i], left + a, y, b - a, height);
     } else {
       const c = Math.floor(a), over = Math.max(0, b - c - 1);
       columns[c * kinds + lane.label[i]] += b - a - over;
@@ -138,10 +138,18 @@ const drawColumns = (pen, lane, columns, kinds, left, y, height) => {
   }
 };
 
-const caption = (pen, text, x, y, width, height) => {
+// White or black, whichever is easier to read on a colour (WCAG 2, relative luminance).
+const inks = {};
+const inkOn = (colour) => inks[colour] ??= (() => {
+  const parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
+  const [r, g, b] = parts.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
+})();
+const caption = (pen, lane, kind, x, y, width, height) => {
+  const text = lane.kind === "task" && kind === 0 ? lane.name : lane.words[kind];
   pen.font = "600 11.5px system-ui, sans-serif";
   if (pen.measureText(text).width > width - 10) return;
-  pen.fillStyle = colours.card;
+  pen.fillStyle = inkOn(colours[lane.colours[kind]]);
   pen.textBaseline = "middle";
   pen.fillText(text, x + 6, y + height / 2 + 0.5);
 };
@@ -159,7 +167,7 @@ const drawJobs = (pen, lane, view, left, width, y) => {
     }
     pen.fillStyle = late[i] ? colours.late : colours.soft;
     pen.fillRect(left + Math.max(0, a), y + 1, Math.min(width, b) - Math.max(0, a), 3);
-    if (deadline * scale > 28) drawDue(pen, left, width, y, a, a + deadline * scale);
+    if (deadline * scale > 28) drawDue(pen, left, width, y, a, a + deadline * scale, late[i]);
   }
   for (let c = 0; c < columns.length; c++) {
     if (!columns[c]) continue;
@@ -168,11 +176,11 @@ const drawJobs = (pen, lane, view, left, width, y) => {
   }
 };
 
-// A release is a small foot, a deadline a red stroke over the lane's height.
-const drawDue = (pen, left, width, y, released, due) => {
+// A release is a small foot, a deadline a stroke into the lane; red is what was missed.
+const drawDue = (pen, left, width, y, released, due, late) => {
   pen.fillStyle = colours.soft;
   if (released >= 0 && released <= width) pen.fillRect(left + released, y - 3, 1.5, 7);
-  pen.fillStyle = colours.late;
+  pen.fillStyle = late ? colours.late : colours.soft;
   if (due >= 0 && due <= width) pen.fillRect(left + due - 0.75, y - 12, 1.5, 16);
 };
 
@@ -246,13 +254,18 @@ const drawNames = (pen, lane, left, width) => {
   pen.fillStyle = colours.ink;
   pen.font = "13px system-ui, sans-serif";
   if (narrow()) {
+    const x = lane.kind === "task" ? 13 : 0;
     pen.font = "11.5px system-ui, sans-serif";
-    pen.fillText(lane.name, 0, lane.y - 7);
+    pen.fillText(lane.name, x, lane.y - 7);
+    if (x) { pen.fillStyle = colours[lane.colours[0]]; pen.fillRect(0, lane.y - 12, 9, 9); }
     return;
   }
+  const middle = lane.y + (lane.jobs ? lane.height - 6 : lane.height) / 2;
+  const x = lane.kind === "task" ? 16 : 0;
   let text = lane.name;
-  while (text.length > 1 && pen.measureText(text).width > left - 14) text = text.slice(0, -2) + "…";
-  pen.fillText(text, 0, lane.y + (lane.jobs ? lane.height - 6 : lane.height) / 2 + 0.5);
+  while (text.length > 1 && pen.measureText(text).width > left - 14 - x) text = text.slice(0, -2) + "…";
+  pen.fillText(text, x, middle + 0.5);
+  if (x) { pen.fillStyle = colours[lane.colours[0]]; pen.fillRect(0, middle - 5, 10, 10); }
 };
 
 const drawAll = (canvas, view) => {

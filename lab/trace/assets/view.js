@@ -2,6 +2,7 @@
 const canvas = document.getElementById("time"), map = document.getElementById("map");
 const tip = document.getElementById("tip"), where = document.getElementById("where");
 const view = { from: 0, to: data.span };
+let opened = null;  // the first view, until a person moves
 const least = () => Math.max(8, 1e-6 / data.unit);
 let waiting = false;
 
@@ -11,11 +12,13 @@ const draw = () => {
   drawMap(map, view);
   const length = (view.to - view.from) * data.unit;
   where.textContent = `${moment(view.from)} to ${moment(view.to)}: ${duration(length)}`;
+  if (opened && data.why) where.textContent += ` · ${data.why}`;
 };
 const redraw = () => {
   if (!waiting) { waiting = true; requestAnimationFrame(draw); }
 };
 const show = (from, to) => {
+  opened = null;
   const length = Math.min(data.span, Math.max(least(), to - from));
   const begin = Math.min(data.span - length, Math.max(0, from));
   view.from = begin;
@@ -59,6 +62,7 @@ const toLate = (step) => {
 
 const actions = {
   in: () => zoom(0.5), out: () => zoom(2), fit: () => { lateNow = null; show(0, data.span); },
+  open: () => { lateNow = null; open(); },
   before: () => toLate(-1), after: () => toLate(1),
 };
 for (const button of document.querySelectorAll("[data-do]")) {
@@ -205,11 +209,22 @@ const addressed = () => {
   const ends = location.hash.slice(1).split("-").map(Number);
   if (ends.length === 2 && ends[1] > ends[0]) show(...ends.map((end) => (end - data.start) / data.unit));
 };
+const open = () => { show(...data.first); opened = true; };
 window.addEventListener("hashchange", addressed);
 
 const restyle = () => { readColours(); drawLegend(); redraw(); };
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
 new ResizeObserver(redraw).observe(canvas.parentElement);
+
+// Paper is white, and as wide as it is: what is drawn is drawn for it, and for the screen again.
+const printing = (on) => {
+  document.documentElement.classList.toggle("printing", on);
+  readColours(); drawLegend(); draw();
+};
+window.addEventListener("beforeprint", () => printing(true));
+window.addEventListener("afterprint", () => printing(false));
+
 restyle();
+open();
 addressed();
 draw();  // the first time at once: a browser that has just begun may be long without a frame

@@ -5,13 +5,14 @@ Rows whose ``ci`` is 0 have tests of their own beside this folder; here they are
 
 from __future__ import annotations
 
-from system.table import damage, flood, guests, killed, places, yaml_files
+from system.table import crowd, damage, flood, guests, killed, places, yaml_files
 from system.table.rows import Row
 
 ROWS = (
     Row("our process killed with -9", 4, 100, killed.our_process),
     Row("QEMU killed", 3, 50, killed.qemu),
     Row("lab.up of one name at once", 3, 100, killed.race),
+    Row("many commands at once on one lab", 1, 1, crowd.hands, 2 * crowd.LONG),
     Row("image, lock, template, manifest damaged", 24, 200, damage.spot),
     Row("disk full: store", 0, 3, places.full_store),
     Row("disk full: run folder", 0, 3, places.full_run_folder),

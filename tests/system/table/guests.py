@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from watched import harm
+
+from lab.util.screen import ScreenFilter
 from system import wild
 from system.conftest import write_labs
 from system.world import World
@@ -76,6 +79,7 @@ def hostile_output(world: World, number: int) -> None:
     shown = world.run("lab.logs", name).out + world.run("lab.logs", name, "--on", name).out
     for text in (shown, said.out, said.err):
         _harmless(text)
+    assert harm(ScreenFilter().feed(raw)) == [], "lab.console shows it"
 
 
 def _write(file: Path, **guests: Any) -> None:

@@ -34,12 +34,16 @@ def full() -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """``inject`` does it for the n-th time, and asserts what must hold."""
+    """``inject`` does it for the n-th time, and asserts what must hold.
+
+    ``longest``: seconds that this may take, if the machine is busy.
+    """
 
     name: str
     ci: int
     full: int
     inject: Callable[[World, int], None]
+    longest: float = 120.0
 
     @property
     def times(self) -> int:

@@ -8,6 +8,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from kernel_files import zimage
 
 from lab import config
 from lab.config import remembered, resolve, schema
@@ -29,7 +30,7 @@ labs:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "g.bin").write_bytes(b"kernel")
+    (tmp_path / "g.bin").write_bytes(zimage())
     (tmp_path / "mine.config").write_text("CONFIG_SCHED_RTDS=y\n")
     (tmp_path / "labs.yaml").write_text(TEXT)
     return tmp_path / "labs.yaml"
@@ -78,8 +79,16 @@ def test_another_text_is_checked(file: Path, checked: list[str]) -> None:
 def test_a_file_that_is_named_and_gone_is_missed(file: Path) -> None:
     config.load(file)
     (file.parent / "g.bin").unlink()
-    with pytest.raises(ConfigError, match="no such file"):
-        config.load(file)
+    assert "no such file" in config.load(file).guests["g"].refused[0].text
+
+
+def test_a_file_that_is_named_and_changed_is_looked_at_again(file: Path) -> None:
+    config.load(file)
+    (file.parent / "g.bin").write_bytes(b"")
+    assert "is empty" in config.load(file).guests["g"].refused[0].text
+    assert remembered.recall(file, file.read_bytes()) is not None
+    (file.parent / "g.bin").write_bytes(zimage())
+    assert not config.load(file).guests["g"].refused
 
 
 def test_a_kernel_that_is_none_any_more_is_missed(file: Path) -> None:
@@ -105,7 +114,7 @@ def test_what_stands_in_a_file_that_is_named_counts(file: Path) -> None:
 
 
 def test_a_file_with_a_problem_is_not_remembered(file: Path) -> None:
-    file.write_text(TEXT.replace("g.bin", "h.bin"))
+    file.write_text(TEXT.replace("mine.config", "no.config"))
     for _ in range(2):
         with pytest.raises(ConfigError, match="no such file"):
             config.load(file)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lab.dom0 import agent as dom0
+from lab.dom0 import connection
+from lab.dom0.window import Window
 
 T = TypeVar("T")
 Reply = Callable[[dict[str, Any]], bytes | None]
@@ -46,7 +48,11 @@ def but(command: str, reply: bytes | None) -> Reply:
 
 
 def talk(
-    tmp_path: Path, reply: Reply, use: Callable[[dom0.Agent], Awaitable[T]], within: float = 5.0
+    tmp_path: Path,
+    reply: Reply,
+    use: Callable[[dom0.Agent], Awaitable[T]],
+    within: float = 5.0,
+    window: Window | None = None,
 ) -> T:
     """Let ``use`` talk to an agent that answers with ``reply``."""
 
@@ -61,7 +67,7 @@ def talk(
     async def go() -> T:
         path = tmp_path / "agent.sock"
         server = await asyncio.start_unix_server(serve, path, limit=1 << 20)
-        async with server, dom0.connected(path, within) as agent:
+        async with server, connection.connected(path, within, window) as agent:
             return await use(agent)
 
     return asyncio.run(go())

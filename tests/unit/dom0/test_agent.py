@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import json
 import random
 import time
@@ -15,6 +16,8 @@ import pytest
 from agents import Reply, but, good, line, talk
 
 from lab.dom0 import agent as dom0
+from lab.dom0 import connection
+from lab.dom0.window import Window
 from lab.errors import Dom0Error, UsageError
 
 
@@ -73,7 +76,7 @@ def test_damaged_output_is_an_error(tmp_path: Path) -> None:
 
 def test_a_flood_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer without end is not collected without end."""
-    monkeypatch.setattr(dom0, "LARGEST_ANSWER", 1 << 16)
+    monkeypatch.setattr(connection, "LARGEST_ANSWER", 1 << 16)
     with pytest.raises(Dom0Error, match="nonsense"):
         talk(tmp_path, but("guest-exec", b"x" * (1 << 18)), lambda agent: agent.run(["x"]))
 
@@ -97,7 +100,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
     """No socket: an error, not an exception of the operating system."""
 
     async def go() -> None:
-        async with dom0.connected(tmp_path / "none.sock"):
+        async with connection.connected(tmp_path / "none.sock"):
             raise AssertionError("somebody answered")
 
     with pytest.raises(Dom0Error, match="cannot be reached"):
@@ -131,6 +134,60 @@ def test_files_go_in_pieces(tmp_path: Path) -> None:
 
     talk(tmp_path, reply, lambda agent: agent.write_file("/f", b"x" * (2 * dom0.PIECE + 5)))
     assert seen == [dom0.PIECE, dom0.PIECE, 5]
+
+
+class LabWindow:
+    """An agent whose only program is lab-window, and dom0's only file."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.file = bytearray()
+        self._said = b""
+        self.status = 0
+
+    def __call__(self, question: dict[str, Any]) -> bytes | None:
+        if question["execute"] == "guest-exec":
+            self._run(*question["arguments"]["arg"])
+        if question["execute"] != "guest-exec-status":
+            return good(question)
+        out = base64.b64encode(self._said).decode()
+        return line({"exited": True, "exitcode": self.status, "out-data": out})
+
+    def _run(self, way: str, path: str, offset: str, size: str = "") -> None:
+        assert path == "/f"
+        if way == "in":
+            self.file[int(offset) :] = self.window.read(int(size))
+        else:
+            piece = bytes(self.file[int(offset) :][: self.window.size])
+            self.window.write(0, piece)
+            self._said = b"%d\n" % len(piece)
+
+
+@pytest.fixture
+def lab_window(tmp_path: Path) -> LabWindow:
+    (tmp_path / "window").write_bytes(bytes(100_000))
+    return LabWindow(Window(tmp_path / "window"))
+
+
+def test_large_files_go_through_the_window(tmp_path: Path, lab_window: LabWindow) -> None:
+    """There and back, in pieces as large as it is; the agent only starts the program for it."""
+    data = bytes(range(256)) * 900
+
+    async def there_and_back(agent: dom0.Agent) -> bytes:
+        await agent.write_file("/f", data)
+        return await agent.read_file("/f")
+
+    assert talk(tmp_path, lab_window, there_and_back, window=lab_window.window) == data
+    assert lab_window.file == data
+
+
+def test_a_full_dom0_says_so_through_the_window(tmp_path: Path, lab_window: LabWindow) -> None:
+    """The program's status is errno; the words say what to do."""
+    lab_window.status = errno.ENOSPC
+    with pytest.raises(Dom0Error, match="No space left") as caught:
+        talk(tmp_path, lab_window, lambda agent: agent.write_file("/f", b"x" * 99_999),
+             window=lab_window.window)  # fmt: skip
+    assert "memory is full" in caught.value.hint
 
 
 def test_a_full_dom0_is_noticed(tmp_path: Path) -> None:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from lab.dom0.steps import MAGIC, MAILBOX, Mailbox, Order, Steps
+from lab.dom0.window import PAGE, Window
 from lab.errors import Dom0Error, UsageError
 from lab.model import STEPS_ADDRESS, STEPS_APART
 
 BOX = 0x2000
-ALWAYS_THERE = 0x8000
+#: Bytes of the window: the words' page, and two pages of a file.
+ROOM = 3 * PAGE
 HERTZ = 62_500_000
 
 
 class Machine:
     """Memory, breakpoints, and a lab-steps that obeys when it goes on."""
 
-    def __init__(self, obey: Callable[[Machine, Mailbox], None], room: int = 0) -> None:
+    def __init__(self, obey: Callable[[Machine, Mailbox], None]) -> None:
         self.memory: dict[int, bytes] = {}
         self.breakpoints: set[int] = set()
         self.stopped_at: list[int] = []
-        self.box = Mailbox(MAGIC, 0, 0, 0, 0, 0, 0, HERTZ, 1000, 0, ALWAYS_THERE, room, 0)
+        self.box = Mailbox(MAGIC, 0, 0, 0, 0, 0, 0, HERTZ, 1000, 0, ROOM, 0)
         self._obey = obey
         self._begun = self.left = False
 
@@ -65,120 +68,135 @@ async def unguarded(step: Awaitable[None], within: float, what: str) -> None:
     await step
 
 
-def stopped(obey: Callable[[Machine, Mailbox], None], room: int = 0) -> tuple[Machine, Steps]:
-    machine = Machine(obey, room)
-    steps = Steps(machine, unguarded)
+@pytest.fixture
+def window(tmp_path: Path) -> Window:
+    """What both sides share."""
+    (tmp_path / "window").write_bytes(bytes(ROOM))
+    return Window(tmp_path / "window")
+
+
+def stopped(window: Window, obey: Callable[[Machine, Mailbox], None]) -> tuple[Machine, Steps]:
+    machine = Machine(obey)
+    steps = Steps(machine, unguarded, window)
     asyncio.run(steps.arrive(1.0))
     return machine, steps
 
 
-def room(box: Mailbox) -> bool:
-    """Obeys ROOM; whether it was that."""
-    if box.order == Order.ROOM:
-        box.data, box.status = 0x9000, 0
-    return box.order == Order.ROOM
+def words(window: Window, box: Mailbox) -> bytes:
+    """The words of an order."""
+    return window.read(box.size)
 
 
-def test_a_file_is_handed_over() -> None:
-    """Room first, then the bytes, then the order; each stop is at the other place."""
-    orders = []
+def test_a_file_is_handed_over(window: Window) -> None:
+    """In as many pieces as it takes; each stop is at the other place."""
+    found = bytearray()
 
     def obey(_: Machine, box: Mailbox) -> None:
-        orders.append(Order(box.order))
-        if not room(box):
-            box.status = 0
+        assert (box.order, words(window, box)) == (Order.PUT, b"/lab/guests/a.bin\0")
+        assert box.until == len(found)
+        found.extend(window.read(PAGE + box.more_size)[PAGE:])
 
-    machine, steps = stopped(obey)
-    asyncio.run(steps.write_file("/lab/guests/a.bin", b"\x7fELF"))
-    assert orders == [Order.ROOM, Order.PUT]
-    assert machine.memory[0x9000] == b"/lab/guests/a.bin\0\x7fELF"
+    machine, steps = stopped(window, obey)
+    data = bytes(range(256)) * 40
+    asyncio.run(steps.write_file("/lab/guests/a.bin", data))
+    assert found == data
     places = [STEPS_ADDRESS, STEPS_ADDRESS + STEPS_APART]
-    assert machine.stopped_at == [places[0], places[1], places[0]]
+    assert machine.stopped_at == [*places, places[0]]
     assert machine.breakpoints == set()
 
 
-def test_what_is_small_needs_no_room() -> None:
-    """It goes where there always is some: one stop fewer."""
-    orders = []
+def test_an_empty_file_is_one_too(window: Window) -> None:
+    """dom0 makes it, and leaves nothing of the one before."""
+    seen = []
+    _, steps = stopped(window, lambda _, box: seen.append((Order(box.order), box.more_size)))
+    asyncio.run(steps.write_file("/a", b""))
+    assert seen == [(Order.PUT, 0)]
+
+
+def test_a_file_is_read(window: Window) -> None:
+    """Piece by piece, until one is not whole; and no more than was asked for."""
+    data = bytes(range(256)) * 100
 
     def obey(_: Machine, box: Mailbox) -> None:
-        orders.append(Order(box.order))
-        assert box.order != Order.PUT or box.data == ALWAYS_THERE
-        box.status = 0
+        assert (box.order, words(window, box)) == (Order.GET, b"/a\0")
+        piece = data[box.until : box.until + ROOM]
+        window.write(0, piece)
+        box.size = len(piece)
 
-    machine, steps = stopped(obey, room=8)
-    asyncio.run(steps.write_file("/a", b"12345"))
-    assert orders == [Order.PUT]
-    assert machine.memory[ALWAYS_THERE] == b"/a\x0012345"
-    with pytest.raises(AssertionError):
-        asyncio.run(steps.write_file("/a", b"123456"))
-    assert orders == [Order.PUT, Order.ROOM, Order.PUT]
+    _, steps = stopped(window, obey)
+    assert asyncio.run(steps.read_file("/a")) == data
+    assert asyncio.run(steps.read_file("/a", 5)) == data[:5]
 
 
-def test_a_program_says_what_it_said() -> None:
+def test_words_have_an_end(window: Window) -> None:
+    """What is more than dom0 takes is said before it is told."""
+    _, steps = stopped(window, lambda *_: pytest.fail("dom0 was told"))
+    with pytest.raises(Dom0Error, match="12288 bytes at once"):
+        asyncio.run(steps.run(["echo", "x" * ROOM]))
+
+
+def test_a_program_says_what_it_said(window: Window) -> None:
     def obey(machine: Machine, box: Mailbox) -> None:
-        if not room(box):
-            machine.memory |= {0x100: b"out", 0x200: b"err"}
-            box.data, box.size, box.more, box.more_size, box.status = 0x100, 3, 0x200, 3, 3 << 8
+        assert words(window, box) == b"xl\0list\0"
+        machine.memory |= {0x100: b"out", 0x200: b"err"}
+        box.data, box.size, box.more, box.more_size, box.status = 0x100, 3, 0x200, 3, 3 << 8
 
-    machine, steps = stopped(obey)
+    _, steps = stopped(window, obey)
     result = asyncio.run(steps.run(["xl", "list"]))
     assert (result.status, result.stdout, result.stderr) == (3, b"out", b"err")
-    assert machine.memory[0x9000] == b"xl\0list\0"
 
 
-def test_a_program_that_is_not_there() -> None:
+def test_a_program_that_is_not_there(window: Window) -> None:
     def obey(machine: Machine, box: Mailbox) -> None:
-        if not room(box):
-            machine.memory |= {0: b"", 0x200: b"nosuch: No such f"}
-            box.data, box.size, box.more, box.more_size, box.status = 0, 0, 0x200, 17, 127 << 8
+        machine.memory |= {0: b"", 0x200: b"nosuch: No such f"}
+        box.data, box.size, box.more, box.more_size, box.status = 0, 0, 0x200, 17, 127 << 8
 
-    _, steps = stopped(obey)
+    _, steps = stopped(window, obey)
     with pytest.raises(UsageError, match="nosuch"):
         asyncio.run(steps.run(["nosuch"]))
 
 
-def test_dom0_refuses() -> None:
-    """Its errno comes in words."""
+def test_dom0_refuses(window: Window) -> None:
+    """Its errno comes in words, and if its memory is full, with what to do."""
 
     def obey(_: Machine, box: Mailbox) -> None:
-        if not room(box):
-            box.status = 28
+        box.status = 28
 
-    _, steps = stopped(obey)
-    with pytest.raises(Dom0Error, match="No space left"):
+    _, steps = stopped(window, obey)
+    with pytest.raises(Dom0Error, match="No space left") as caught:
         asyncio.run(steps.write_file("/x", b""))
+    assert "dom0: {memory:" in caught.value.hint
 
 
-def test_sleep_is_until_a_reading_of_the_counter() -> None:
+def test_sleep_is_until_a_reading_of_the_counter(window: Window) -> None:
     seen = []
-    _, steps = stopped(lambda _, box: seen.append((Order(box.order), box.until)))
+    _, steps = stopped(window, lambda _, box: seen.append((Order(box.order), box.until)))
     asyncio.run(steps.sleep_until(2.0, 1.0))
     assert seen == [(Order.SLEEP, 2 * HERTZ)]
     assert steps.now == 1000 / HERTZ
 
 
 @pytest.mark.parametrize("hold", [False, True])
-def test_dom0_is_told_to_hold_its_guests(hold: bool) -> None:
+def test_dom0_is_told_to_hold_its_guests(window: Window, hold: bool) -> None:
     """With each order, before the stop that comes after it."""
     seen = []
-    machine = Machine(lambda _, box: seen.append(box.hold), room=100)
-    steps = Steps(machine, unguarded, hold=hold)
+    machine = Machine(lambda _, box: seen.append(box.hold))
+    steps = Steps(machine, unguarded, window, hold=hold)
     asyncio.run(steps.arrive(1.0))
     asyncio.run(steps.unpause([1]))
     asyncio.run(steps.sleep_until(2.0, 1.0))
     assert seen == [hold, hold]
 
 
-def test_what_is_not_lab_steps_is_not_obeyed() -> None:
+def test_what_is_not_lab_steps_is_not_obeyed(window: Window) -> None:
     machine = Machine(lambda *_: None)
     machine.box.magic = 1
     with pytest.raises(Dom0Error, match="not that"):
-        asyncio.run(Steps(machine, unguarded).arrive(1.0))
+        asyncio.run(Steps(machine, unguarded, window).arrive(1.0))
 
 
-def test_release_lets_the_machine_run() -> None:
-    machine, steps = stopped(lambda *_: None)
+def test_release_lets_the_machine_run(window: Window) -> None:
+    machine, steps = stopped(window, lambda *_: None)
     asyncio.run(steps.release())
     assert machine.left
     assert machine.box.order == Order.LEAVE

@@ -62,6 +62,16 @@ def test_what_xen_reads_is_there(tree: fdt.FDT) -> None:
     assert initramfs.get_property("reg").data == [0, 0x4C000000, 0, 6]
 
 
+def test_the_window_is_kept_out_of_the_memory(tree: fdt.FDT) -> None:
+    """Xen must give it to nobody but dom0, and dom0's Linux to nobody at all."""
+    devicetree.reserve(tree, 0x1_2000_0000, 0x10_0000)
+    read = fdt.parse_dtb(tree.to_dtb(version=17))
+    window = read.get_node("/reserved-memory/lab-window")
+    assert window.get_property("reg").data == [1, 0x2000_0000, 0, 0x10_0000]
+    assert window.exist_property("no-map")
+    assert read.get_node("/reserved-memory").exist_property("ranges")
+
+
 def test_nothing_random_is_left(tree: fdt.FDT) -> None:
     """QEMU's seeds differ at each start; ours is the one that was given."""
     chosen = choose(tree).get_node("/chosen")

@@ -19,13 +19,16 @@ GOLDEN = [
     "qemu-system-arm",
     "-name", "guest=xenlab-0123,debug-threads=on",
     "-machine", "virt,virtualization=on,highmem=off",
-    "-cpu", "cortex-a15", "-m", "1024M", "-smp", "1", "-nic", "none", "-display", "none",
+    "-cpu", "cortex-a15", "-m", "1040M", "-smp", "1", "-nic", "none", "-display", "none",
     "-no-reboot", "-global", "virtio-mmio.force-legacy=false",
     "-global", "virtio-mmio.ioeventfd=off",
     "-object",
     '{"qom-type": "memory-backend-file", "id": "ram", "size": 1073741824, '
     '"mem-path": "/lab/ram", "share": true}',
-    "-machine", "memory-backend=ram", "-nodefaults", "-no-user-config",
+    "-object",
+    '{"qom-type": "memory-backend-file", "id": "window", "size": 16777216, '
+    '"mem-path": "/lab/live/window", "share": true}',
+    "-numa", "node,memdev=ram", "-numa", "node,memdev=window", "-nodefaults", "-no-user-config",
     "-kernel", "/lab/images/xen", "-dtb", "/lab/images/devicetree",
     "-device",
     '{"driver": "loader", "file": "/lab/images/kernel", "addr": 1224736768, "force-raw": true}',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from lab import api
 from lab.errors import GuestCrashed, MachineError, NotSeen
+from lab.util.waiting import appears
 
 Given = Callable[..., pytest.RunResult]
 
@@ -59,6 +61,12 @@ class Seeming:
         raise NotSeen("'x' was not seen on the console of hello within 1s", tail="a b c")
 
 
+def _wait(context: api.Context, name: str, path: Path) -> None:
+    with context.progress.stage(name) as stage:
+        stage.note("a note")
+        asyncio.run(appears(path))
+
+
 @dataclass
 class Stage:
     """What the plugin asked of the lab."""
@@ -68,12 +76,16 @@ class Stage:
     asked: list[dict[str, Any]] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     fails: Exception | None = None
+    #: Until this file is there the lab is being made, in a stage of this name.
+    until: tuple[str, Path] | None = None
 
     def start(self, name: str, context: api.Context, **options: Any) -> Seeming:
         self.asked.append(options)
         self.files.append(context.file)
         if self.fails:
             raise self.fails
+        if self.until:
+            _wait(context, *self.until)
         number = sum(word.startswith("up ") for word in self.log) + 1
         run = self.folder / "runs" / f"{name}-{number}" / "1"
         (run / "console").mkdir(parents=True)

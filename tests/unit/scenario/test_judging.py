@@ -1,4 +1,4 @@
-"""What the judge says, and what it never lets itself be told."""
+"""The judge's verdicts, and what guests cannot make it believe."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_first_that_is_over_decides() -> None:
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
 def test_a_guest_never_speaks_for_the_platform(raws: list[bytes]) -> None:
-    """Whatever a guest prints on its console, no layer below it is ever blamed."""
+    """Whatever a guest prints on its console, no layer below it is blamed."""
     judge = Judge([HELLO])
     fakes = [b"(XEN) Panic on CPU 0:", b"Kernel panic - not syncing: x", b"lab: FAILED"]
     for raw in [*raws, *fakes]:
@@ -68,7 +68,7 @@ CRASHED = Line("dom0", b"[   12.345678] lab: domain hello crashed")
 
 
 def test_a_crash_decides_unless_it_may_be() -> None:
-    """Said by dom0's kernel alone: no guest can say it of itself or of another."""
+    """Only dom0's kernel can say it. No guest can say it of itself or of another."""
     judge = Judge([HELLO])
     for console in ("hello", "xen"):
         judge.see(Line(console, CRASHED.raw), 1.0)
@@ -79,7 +79,7 @@ def test_a_crash_decides_unless_it_may_be() -> None:
     assert judge.decided(2.0)
     verdict = judge.verdict(2.0, {})
     assert (verdict.layer, verdict.exit_status) == (Layer.GUEST, ExitStatus.GUEST)
-    assert verdict.reason == "guest hello: its domain crashed, after 2 s"
+    assert verdict.reason == "guest hello: its domain crashed after 2 s"
     for may_crash in (["hello"], None):
         other = Judge([HELLO], (), may_crash)
         other.see(CRASHED, 2.0)
@@ -87,7 +87,7 @@ def test_a_crash_decides_unless_it_may_be() -> None:
 
 
 def test_what_must_never_be_decides() -> None:
-    """On its console, or on any; on whole lines only, as they may yet go on."""
+    """It counts on its console, or on any. Only whole lines count, because others may go on."""
     judge = Judge([HELLO], [Never("oops", on="hello"), Never("^bad$", regex=True)])
     judge.see(Line("dom0", b"oops"), 1.0)
     judge.see(Line("dom0", b"bad"), 1.0, whole=False)

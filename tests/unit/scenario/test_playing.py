@@ -21,7 +21,7 @@ Moment = tuple[float, str, str]
 
 
 class Stage:
-    """Consoles that say what is written down, each at its time; the clock is ours."""
+    """A stage whose consoles say given lines at given times. The test sets the clock."""
 
     def __init__(self, folder: Path, script: list[Moment]) -> None:
         self.files = {name: folder / f"{name}.log" for name in ("xen", "dom0", "a", "b")}
@@ -66,7 +66,7 @@ class Stage:
 
 
 class Hands:
-    """Writes down what it is told to do; ``does`` happens then."""
+    """Hands that write down what they are told; then they call ``does``."""
 
     def __init__(self, does: Callable[[Step], object] = lambda _: None) -> None:
         self.told: list[str] = []
@@ -116,14 +116,14 @@ def test_steps_are_taken_in_order(tmp_path: Path) -> None:
 
 
 def test_what_came_between_two_steps_is_not_missed(tmp_path: Path) -> None:
-    """Both lines are there before the first wait begins; a third wait needs a third line."""
+    """Both lines came before the first wait begins. A third wait needs a third line."""
     steps = [wait("tick"), wait("tick"), wait("tick")]
     report, _, _ = played(tmp_path, lab(*steps), [(0.0, "a", "tick 1\ntick 2\n")])
     assert outcomes(report) == ["1 passed", "2 passed", "3 failed"]
 
 
 def test_a_wait_goes_on_right_behind_what_was_found(tmp_path: Path) -> None:
-    """Also inside a line, and in one that had no end when it was found."""
+    """This holds inside a line too, and in a line that had no end when it matched."""
     said = [(0.0, "a", "login: "), (1.0, "a", "root\n"), (2.0, "a", "login: "), (3.0, "a", "x")]
     steps = [wait("login:"), wait("root"), wait("login:"), wait("^x", regex=True, within=5)]
     report, stage, _ = played(tmp_path, lab(*steps), said)
@@ -134,7 +134,7 @@ def test_a_wait_goes_on_right_behind_what_was_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["wait", "exec", "expect", "never"])
 def test_an_expression_without_end_is_named_with_its_line(tmp_path: Path, where: str) -> None:
-    """It is labs.yaml that is wrong: that is no verdict on the guest."""
+    """Then labs.yaml is wrong, which is no verdict on the guest."""
     slow, line = "(a+)+$", "a" * 10_000 + "!\n"
     wanted = {
         "wait": lab(wait(slow, regex=True)),
@@ -157,7 +157,7 @@ def test_consoles_have_places_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_group_waits_for_all_at_once(tmp_path: Path) -> None:
-    """In any order; what comes next begins behind the furthest."""
+    """They match in any order. The next wait begins behind the furthest match."""
     steps = [group(wait("two"), wait("one"), wait("b", "b")), wait("one", within=1)]
     said = [(1.0, "a", "one\n"), (2.0, "a", "two\n"), (3.0, "b", "b\n")]
     report, _, _ = played(tmp_path, lab(*steps), said)
@@ -165,7 +165,7 @@ def test_a_group_waits_for_all_at_once(tmp_path: Path) -> None:
 
 
 def test_a_group_acts_while_it_watches(tmp_path: Path) -> None:
-    """Its silence and its waits begin with it, before what it does."""
+    """Its silences and waits begin together with it, before its other steps."""
     act = Step(Act.TYPE, "a", "x")
 
     def does(_: Step) -> None:
@@ -182,7 +182,7 @@ def test_a_group_acts_while_it_watches(tmp_path: Path) -> None:
 
 
 def test_a_step_that_fails_says_which_when_and_why(tmp_path: Path) -> None:
-    """The number, the place in labs.yaml, the time, the console's last lines, harmless."""
+    """They have the number, the place in labs.yaml, the time, and the last lines, escaped."""
     steps = [wait("up"), wait("never", within=2), wait("later")]
     report, _, _ = played(tmp_path, lab(*steps), [(1.0, "a", "up\nlast\x1b[2J line\n")])
     verdict = report.verdict
@@ -224,7 +224,7 @@ def test_wrong_usage_is_no_verdict(tmp_path: Path) -> None:
 
 
 def test_silence(tmp_path: Path) -> None:
-    """What came before does not count; the first byte breaks it, and the line is named."""
+    """What came before does not count. The first byte breaks it, and the error has the line."""
     quiet = Step(Act.SILENT, "a", within=2.0)
     report, stage, _ = played(tmp_path, lab(quiet, wait("old")), [(0.0, "a", "old\n")])
     assert report.verdict.passed, "a silence takes nothing from the next wait"
@@ -235,7 +235,7 @@ def test_silence(tmp_path: Path) -> None:
 
 
 def test_expectations_are_watched_meanwhile(tmp_path: Path) -> None:
-    """One that is over ends the run in the middle of a step; one that is left is waited for."""
+    """One that is late ends the run in the middle of a step. One that is left is waited for."""
     soon = Expectation("b", "soon", within=1.5)
     report, stage, _ = played(tmp_path, lab(wait("x"), expect=(soon,)), [])
     assert "'soon' was not seen" in report.verdict.reason
@@ -248,7 +248,7 @@ def test_expectations_are_watched_meanwhile(tmp_path: Path) -> None:
 
 
 def test_a_crash_or_a_forbidden_line_ends_a_wait(tmp_path: Path) -> None:
-    """Soon, and not only when the wait is over."""
+    """The run ends soon, and not only when the wait is over."""
     crash = (2.0, "dom0", "[ 9.0] lab: domain a crashed\n")
     report, stage, _ = played(tmp_path, lab(wait("x", within=60)), [crash])
     assert (report.crashed, stage.at, outcomes(report)) == ("a", 2.0, ["1 skipped"])
@@ -260,7 +260,7 @@ def test_a_crash_or_a_forbidden_line_ends_a_wait(tmp_path: Path) -> None:
 
 
 def test_on_the_hosts_clock(tmp_path: Path) -> None:
-    """The same, with real files and real time; the machine's end is not the guest's fault."""
+    """The same with real files and real time. The machine's end is not the guest's fault."""
     files = Stage(tmp_path, []).files
 
     def does(_: Step) -> None:
@@ -282,7 +282,7 @@ def test_on_the_hosts_clock(tmp_path: Path) -> None:
 
 
 def test_a_command_that_goes_on_does_not_hide_a_crash(tmp_path: Path) -> None:
-    """On the host's clock the consoles are looked at while a step does something."""
+    """On the host's clock the consoles are watched while a step does something."""
     files = Stage(tmp_path, []).files
 
     async def endless(_: Step) -> str:

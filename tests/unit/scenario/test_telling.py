@@ -1,9 +1,10 @@
-"""What is told of a run: cases, JUnit, annotations, summaries; and who cannot forge them."""
+"""Reports of a run: cases, JUnit, annotations, summaries; and that guests cannot forge them."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.api import Run, outputs
 from lab.model import Act, Expectation, Layer, Never, Step, Threshold, Verdict
+from lab.rundir import RunDir
 from lab.scenario import (
     NeverResult,
     Outcome,
@@ -56,7 +59,7 @@ def bad_step(folder: Path) -> Report:
 
 
 def test_there_is_a_case_for_everything(tmp_path: Path) -> None:
-    """What failed is one of them, and what was open then is skipped."""
+    """One case is the one that failed. Those that were open then are skipped."""
     found = cases(bad_step(tmp_path))
     assert [(case.name, case.outcome.value, case.line) for case in found] == [
         (PLATFORM, "passed", 0),
@@ -86,7 +89,7 @@ def test_junit_has_one_failure_with_layer_and_last_lines(tmp_path: Path) -> None
 
 
 def test_junit_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a guest prints: the end of it, and not of every case without end."""
+    """However much a guest prints, a report has only the end of it, and is bounded in all."""
     monkeypatch.setattr("lab.scenario.junitxml.MOST_IN_ALL", 50_000)
     many = [StepResult(str(n), WAIT, Outcome.PASSED) for n in range(40)]
     found = report(tmp_path, Verdict(True), *many)
@@ -133,7 +136,7 @@ def test_what_has_no_line_is_at_its_lab(tmp_path: Path) -> None:
 
 @given(st.text(), st.text())
 def test_an_annotation_is_one_line_whatever_is_in_it(reason: str, tail: str) -> None:
-    """Nothing in it ends it, and nothing in it is a property."""
+    """A message cannot end its own annotation, or set a property of it."""
     found = Report(reason, failed(Layer.GUEST, reason, tail), file=Path("/w/labs.yaml"))
     (line,) = github.annotate(found, Path("/w"))
     assert not re.search(r"[\r\n]", line)
@@ -165,15 +168,35 @@ def test_text_is_only_changed_in_a_job() -> None:
 
 
 def test_a_summary_holds_text_only(tmp_path: Path) -> None:
-    """A console's text stays in its block, a name in its cell."""
+    """A console's text stays in its block, and a name in its cell."""
     step = Step(Act.WAIT, "hello", "a | b <img> **c**")
     result = StepResult("1", step, Outcome.FAILED, reason="no")
-    found = github.summary([report(tmp_path, failed(Layer.GUEST, "`no` | <b>", HOSTILE), result)])
+    ran = github.Ran(report(tmp_path, failed(Layer.GUEST, "`no` | <b>", HOSTILE), result))
+    found = github.summary([ran])
     row = next(line for line in found.splitlines() if "step" in line)
     assert row.count("|") == 4
     assert not re.search(r"<|\*\*|`no`", found.split("````text")[0])
     block = found.split("````text\n")[1].split("\n````\n")[0]
     assert block == HOSTILE
+
+
+def test_a_summary_says_where_the_run_is_and_how_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the checkout on, and as it can be given to a shell."""
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    folder = RunDir(tmp_path / "runs" / "one" / "20260101-000000-abcd")
+    folder.path.mkdir(parents=True)
+    folder.update_manifest(clock="virtual")
+    told = replace(bad_step(tmp_path), file=tmp_path / "my labs.yaml")
+    found = outputs.ci_summary([Run(told, folder.path, {}, digest="d1ge57")])
+    assert "Run folder: runs&#47;one&#47;20260101&#45;000000&#45;abcd\n" in found
+    assert "Digest: d1ge57\n" in found
+    assert "```sh\n./inv lab.run one --labs 'my labs.yaml' --clock virtual\n```" in found
+    verify = "--verify one/20260101-000000-abcd"
+    assert f"```sh\n./inv lab.run one --labs 'my labs.yaml' {verify}\n```" in found
+    hosted = outputs.ci_summary([Run(told, folder.path, {})])
+    assert "--verify" not in hosted
 
 
 def test_a_summary_is_added_or_not(tmp_path: Path) -> None:
@@ -225,7 +248,7 @@ def test_a_threshold_that_holds() -> None:
     ],
 )
 def test_a_threshold_that_is_broken(limit: Threshold, words: str) -> None:
-    """Exit 1, layer guest, and the figure; a task that is not there breaks it, too."""
+    """The verdict has exit 1, layer guest and the figure. A missing task breaks it too."""
     verdict = verdict_of(limit, figures(201e-6, 3))
     assert verdict.layer is Layer.GUEST
     assert words in verdict.reason

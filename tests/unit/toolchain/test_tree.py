@@ -11,7 +11,6 @@ import pytest
 
 from lab.errors import ToolchainError
 from lab.toolchain import bootstrap, recipe, shelf, tree
-from lab.toolchain.bootstrap import Packages
 from lab.util import debian
 from toolchain.conftest import Fakes
 
@@ -120,14 +119,14 @@ def test_too_little_disk_is_said_before_the_download(
 
 def test_only_the_main_archive_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of this machine's own archive if it has one; through its proxy."""
-    default = bootstrap.command(Path("/t"), None, Packages(["?essential", "make"]))
+    default = bootstrap.command(Path("/t"), None, ["?essential", "make"])
     assert default[-2:] == [recipe.SUITE, "/t"]
     assert any(part.startswith("--setup-hook=") for part in default)
     proxy = 'Acquire::http::Proxy "http://p";'
     monkeypatch.setattr(debian, "proxies_of_this_machine", lambda: (proxy,))
-    own = bootstrap.command(Path("/t"), "http://archive.test/debian", Packages(["make=4.4"]))
+    own = bootstrap.command(Path("/t"), "http://archive.test/debian", ["make=4.4"])
     assert "--skip=update" not in own
-    again = bootstrap.command(Path("/t"), None, Packages(["make=4.4"], Path("/a b/lists")))
+    again = bootstrap.command(Path("/t"), None, ["make=4.4"], Path("/a b/lists"))
     assert "--setup-hook=cp --recursive '/a b/lists' \"$1/var/lib/apt/\"" in again
     assert "--skip=update" in again
     assert own[-1] == f"deb http://archive.test/debian {recipe.SUITE} main"

@@ -17,7 +17,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J
 
 @pytest.fixture(scope="session")
 def simulation() -> Simulation:
-    """A second in which Xen takes so much that jobs are late."""
+    """A second in which Xen takes so much time away that jobs are late."""
     return Simulation(1.0, seed=3, steal=9 * 62_500)
 
 

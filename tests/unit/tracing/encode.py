@@ -1,4 +1,4 @@
-"""Writes what the decoders read: xentrace files and guests' records, field by field."""
+"""Writes files for the decoders: Xen's traces and guests' records, field by field."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def window(pcpu: int, records: bytes) -> bytes:
 
 @dataclass
 class XenTrace:
-    """Collects Xen's records; written in rounds over the PCPUs as xentrace does."""
+    """Collects Xen's records, and writes them in rounds over the PCPUs, as xentrace does."""
 
     rows: list[tuple[int, int, bytes]] = field(default_factory=list)
 
@@ -48,14 +48,14 @@ class XenTrace:
         self, time: int, pcpu: int, old: tuple[int, int], new: tuple[int, int], then: int
     ) -> None:
         """``old`` stops and is ``then`` runnable or blocked; ``new`` runs."""
-        # The scheduler's own class, as on a real machine between all others.
+        # A record of the scheduler's own class; on a real machine too they come between the others.
         self.add(time, pcpu, 0x2220C, 0x1D170, 0, 0x80020000, 0, 0x8002800A, time & 0xFFFFFFFF)
         self.add(time, pcpu, SWITCH, *old, *new)
         self.change(time, pcpu, old, RUNNING, then)
         self.change(time, pcpu, new, RUNNABLE, RUNNING)
 
     def bytes(self, every: int = 6_250_000) -> bytes:
-        """The file, a round of windows for every so many counters."""
+        """The file, with a round of windows for each stretch of counters."""
         rows = sorted(self.rows, key=lambda row: row[0])
         rounds: dict[int, dict[int, list[bytes]]] = {}
         for time, pcpu, raw in rows:

@@ -1,8 +1,8 @@
-"""A small simulation of three periodic tasks in a guest under Xen, which keeps the truth.
+"""A small simulation of three periodic tasks in a guest under Xen, which knows the truth.
 
 One PCPU is shared with a noisy guest that always wants to run: Xen lets our guest wait a while
-after each wake-up, and takes the PCPU away in the middle of its work now and then. What each
-job spent on what is counted while it happens, second for second, not computed from the traces.
+after each wake-up, and sometimes takes the PCPU away in the middle of its work. The simulation
+counts what each job spends its time on while that happens. It does not use the traces for this.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PARTS = ("execution", "interrupts", "own", "hypervisor", "blocked", "backlog")
 
 @dataclass
 class Job:
-    """One job's truth."""
+    """What really happened to a job."""
 
     task: int
     number: int
@@ -42,7 +42,7 @@ class Job:
 
 
 class Simulation:
-    """Runs ``seconds``; then ``xen``, ``records`` and ``done`` hold what happened."""
+    """Runs for ``seconds``. Then ``xen``, ``records`` and ``done`` have what happened."""
 
     def __init__(self, seconds: float = 1.0, seed: int = 1, steal: int = 2 * MS) -> None:
         self.random = random.Random(seed)
@@ -77,7 +77,7 @@ class Simulation:
         self.records.append((self.now if at < 0 else at, event, task, argument))
 
     def sleep(self) -> None:
-        """Block until the next release; then Xen wakes us, and we wait for the PCPU."""
+        """Block until the next release. Then Xen wakes the guest, which waits for the PCPU."""
         due = min(at for _, at in self.next.values())
         if due <= self.now:
             return
@@ -90,7 +90,7 @@ class Simulation:
         self.xen.switch(self.now, 1, NOISY, RT, RUNNABLE)
 
     def create(self) -> None:
-        """Jobs whose time has come exist, whether or not the guest knows of it."""
+        """Release the jobs whose time has come, whether or not the guest has noticed."""
         for number, _, _, period, work in TASKS:
             count, at = self.next[number]
             if at <= self.now:
@@ -98,7 +98,7 @@ class Simulation:
                 self.next[number] = (count + 1, at + period)
 
     def release(self) -> None:
-        """The tick's interrupt, and the switch to whoever is most urgent."""
+        """The tick's interrupt, and the switch to the most urgent task."""
         fresh = [job for job in self.pending if job.began < 0 and job.release <= self.now]
         if fresh:
             self.write(18, self.running, 27)
@@ -117,7 +117,7 @@ class Simulation:
             self.write(1, best, 0)
 
     def work(self) -> None:
-        """The running task's oldest job, until it ends, a release comes, or Xen takes over."""
+        """Run the task's oldest job until it ends, a release comes, or Xen takes the PCPU away."""
         job = next((job for job in self.pending if job.task == self.running), None)
         if job is None:
             return
@@ -149,7 +149,7 @@ class Simulation:
         self.create()
 
     def passes(self, length: int, kind: str) -> None:
-        """Time passes; every job that waits or runs knows on what."""
+        """Let time pass, and count for every waiting or running job what it was spent on."""
         until = self.now + length
         while self.now < until:
             due = min((at for _, at in self.next.values() if at > self.now), default=until)

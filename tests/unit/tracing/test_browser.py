@@ -16,7 +16,7 @@ from lab.trace.timeline import Timeline
 #: The first test of a machine without a browser fetches one.
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-#: The browser's own requests (updates, time) have this instead of a page's origin.
+#: The browser's own requests (updates, time) have this in the place of a page's origin.
 NOBODY = "not an origin"
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -27,7 +27,7 @@ FLAGS = (
 
 
 class Visit(NamedTuple):
-    """What a page did: its elements at the end, lines on its console, what it asked for."""
+    """What a page did: its elements at the end, lines on its console, its requests."""
 
     page: str
     console: list[str]
@@ -60,7 +60,7 @@ def written(seen: Timeline, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("width", [500, 1400])
 def test_it_draws_and_asks_for_nothing(written: Path, tmp_path: Path, width: int) -> None:
-    """The part of the timeline that the address names is shown; the script ran to its end."""
+    """The page shows the part of the timeline that its address names; the script ran to its end."""
     seen = visit(written, "#3.5-3.6", tmp_path, width)
     assert seen.console == []
     assert seen.requests == []
@@ -68,8 +68,36 @@ def test_it_draws_and_asks_for_nothing(written: Path, tmp_path: Path, width: int
     assert "rt runs" in seen.page
 
 
+def test_it_opens_where_something_happens(written: Path, tmp_path: Path) -> None:
+    """Not all of the trace, but a late job; and it says which."""
+    assert re.search(r"of \d+ late jobs: rt / \w+, ", visit(written, "", tmp_path).page)
+
+
+#: What is wider than its place, in the words of the page; and the same when it is printed.
+MEASURE = """<script>
+const parts = [document.documentElement, ...document.querySelectorAll(".scroll, section, .top")];
+const wide = () => parts
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.getAttribute("aria-label") || each.tagName);
+const found = wide();
+dispatchEvent(new Event("beforeprint"));
+const paper = document.getElementById("time").clientWidth;
+dispatchEvent(new Event("afterprint"));
+document.body.dataset.found = `wide: ${found.join()}; paper: ${paper}`;
+</script>"""
+
+
+def test_tables_fit_a_window_of_800_pixels(written: Path, tmp_path: Path) -> None:
+    """Nothing has to be scrolled sideways; what is printed is drawn as wide as paper."""
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", written.read_text())
+    written.write_text(page.replace("</body>", f"{MEASURE}</body>"))
+    seen = visit(written, "", tmp_path, 800)
+    assert re.search(r'data-found="wide: ; paper: 6\d\d"', seen.page)
+    assert seen.console == []
+
+
 def test_the_test_would_see_it(tmp_path: Path) -> None:
-    """The test's own test: an error on the console, and a request."""
+    """The test's own test: it finds an error on the console, and a request."""
     page = tmp_path / "bad.html"
     page.write_text('<script>nothing_here()</script><img src="http://address.invalid/a.png">')
     seen = visit(page, "", tmp_path)

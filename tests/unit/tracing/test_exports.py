@@ -1,4 +1,4 @@
-"""What other programs are given is whole, and the same every time."""
+"""Files for other programs are whole, and the same every time."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_csv_is_in_order(seen: Timeline, drawn: Tracks, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x"])
 def test_csv_has_no_formula(text: str) -> None:
-    """A guest's words must not compute in somebody's spreadsheet."""
+    """No spreadsheet takes a guest's words for a formula."""
     assert sheet._plain(text) == f"'{text}"
 
 
@@ -110,7 +110,7 @@ def test_runs_that_are_the_same(seen: Timeline) -> None:
 def test_the_first_event_that_differs_is_shown(
     seen: Timeline, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Another seed: the same until the first random decision."""
+    """With another seed runs are the same until the first random decision."""
     folder = RunDir(tmp_path_factory.mktemp("other") / "x" / "y")
     folder.trace_dir.mkdir(parents=True)
     Simulation(1.0, seed=4, steal=9 * 62_500).write_to(folder.trace_dir)

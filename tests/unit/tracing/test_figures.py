@@ -1,4 +1,4 @@
-"""Figures against a simulation that counted while it ran."""
+"""Figures agree with a simulation that counted while it ran."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tracing.synthetic import HZ, MS, TASKS, Simulation
 
 
 def test_every_job_is_as_it_was(simulation: Simulation, seen: Timeline) -> None:
-    """Release, begin, end, and each part of the response time, to the counter."""
+    """Release, begin, end, and each part of the response time are right to the counter."""
     found = jobs.find(seen.guests["rt"], seen.hypervisor)
     assert sorted(found) == [1, 2, 3]
     for number, mine in found.items():
@@ -39,7 +39,7 @@ def test_every_job_is_as_it_was(simulation: Simulation, seen: Timeline) -> None:
 
 
 def test_without_marks_delays_tell() -> None:
-    """A task that only calls vTaskDelayUntil: releases are the ticks that it waits for."""
+    """If a task only calls vTaskDelayUntil, its releases are the ticks that it waits for."""
     rows = []
     zero = 1000
     for job in range(5):
@@ -58,7 +58,7 @@ def test_without_marks_delays_tell() -> None:
 
 
 def test_a_job_whose_end_was_lost_is_not_late() -> None:
-    """Nothing is said of it; one that really did not end is late."""
+    """Such a job is left out. A job that really did not end is late."""
     rows = [(0, 33, 1, 100), (5, 37, 1, 0), (6, 35, 1, 0), (7, 37, 1, 1), (8, 35, 1, 1)]
     end = (10**6, 17, 1, 1)
     for lost, late in (([(20, 65535, 0, 3)], 0), ([], 2)):
@@ -88,7 +88,7 @@ def test_figures_are_those_of_the_jobs(simulation: Simulation, seen: Timeline) -
 
 
 def test_who_delayed_whom(simulation: Simulation, seen: Timeline) -> None:
-    """All that the guest waited for on its PCPU was the noisy guest."""
+    """On its PCPU the guest waited only for the noisy guest."""
     rows = {(r["victim"], r["culprit"]): r["seconds"] for r in stats.figures(seen)["delays"]}
     done = [job for job in simulation.done if job.task == 3]
     hypervisor_ = sum(job.parts["hypervisor"] for job in done) / HZ
@@ -110,7 +110,7 @@ def test_percentiles_have_three_digits() -> None:
 
 
 def test_clocks_agree(seen: Timeline) -> None:
-    """Every wake-up of the simulation is in order, and none is passed over."""
+    """Every wake-up of the simulation is in order, and none is skipped."""
     assert seen.hypervisor is not None
     found = align.check(seen.hypervisor, seen.guests["rt"], 1e-6)
     assert found.violations == ()
@@ -119,7 +119,7 @@ def test_clocks_agree(seen: Timeline) -> None:
 
 @pytest.mark.parametrize("shift", [-200, 200_000])
 def test_clocks_that_do_not_agree_are_found(seen: Timeline, shift: int) -> None:
-    """A guest whose stamps are a little early, or too late."""
+    """Stamps of a guest that are a little early, or too late, are found."""
     assert seen.hypervisor is not None
     guest = seen.guests["rt"]
     records = guest.records.copy()
@@ -129,7 +129,7 @@ def test_clocks_that_do_not_agree_are_found(seen: Timeline, shift: int) -> None:
 
 
 def test_nothing_is_known_of_what_was_lost() -> None:
-    """A gap on any PCPU: states end with the first lost record; wake-ups in it do not count."""
+    """At a gap on any PCPU states end with the first lost record; wake-ups in it do not count."""
     me, idle = (1, 0), (0x7FFF, 0)
     trace = XenTrace()
     trace.wake(100, 0, me)
@@ -167,14 +167,14 @@ def test_notes_say_what_is_missing(run: RunDir, tmp_path_factory: pytest.TempPat
 
 
 def test_damaged_json_is_survived(run: RunDir) -> None:
-    """The session's events: what cannot be read is passed over."""
+    """Events of the session that cannot be read are skipped."""
     found = timeline.load(run).happenings
     assert [one.time for one in found] == [None, None]
     assert "\x1b" not in found[0].detail
 
 
 def test_the_session_is_dated_by_the_host(tmp_path: Path, run: RunDir) -> None:
-    """Only where the host's time and the counter go together; and domains get names."""
+    """Events have times only if the host's time relates to the counter; domains get names."""
     folder = RunDir(tmp_path / "lab" / "id")
     shutil.copytree(run.trace_dir, folder.trace_dir)
     (folder.trace_dir / "noisy.records").unlink()

@@ -1,4 +1,4 @@
-"""A guest's records are read for what they are, and hurt nobody."""
+"""A guest's records are read correctly, and hostile ones do no harm."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_tasks_run_from_switch_to_switch() -> None:
 
 
 def test_a_stretch_ends_where_records_were_lost() -> None:
-    """LOST stands after the last record that was kept; nothing is known from there on."""
+    """LOST comes after the last record that was kept; from there on nothing is known."""
     guest = build(
         [(10, IN, 1, 0), (15, TICK, 0, 1), (90, LOST, 0, 7), (95, IN, 2, 0), (99, OUT, 2, 0)]
     )
@@ -52,7 +52,7 @@ def test_a_stretch_ends_where_records_were_lost() -> None:
 
 
 def test_when_a_loss_was_noticed_does_not_matter() -> None:
-    """Whoever read the ring may stamp LOST with anything."""
+    """The reader of the ring may give LOST any stamp."""
     for stamp in (0, 16, 95, 2**63):
         guest = build([(10, IN, 1, 0), (15, TICK, 0, 1), (stamp, LOST, 0, 7), (95, OUT, 1, 0)])
         assert guest.lost == 7
@@ -73,7 +73,7 @@ def test_nested_interrupts_are_part_of_the_outer() -> None:
 
 
 def test_records_out_of_order_are_dropped_and_counted() -> None:
-    """One record from the far future must not cost all that follow."""
+    """One record from the far future does not cost all records after it."""
     rows = [(n, TICK, 0, n) for n in range(100)]
     rows[30] = (10**15, TICK, 0, 0)
     guest = build(rows)
@@ -88,7 +88,7 @@ def test_a_release_may_be_written_late() -> None:
 
 
 def test_names_are_harmless() -> None:
-    """Whatever bytes a guest has in its task table."""
+    """A guest may have any bytes in its table of tasks."""
     table = {"1": {"name": "\x1b[2J<b>", "priority": 3}, "2": {"name": "x" * 500}, "3": None}
     guest = build([(n, IN, n, 0) for n in range(1, 5)], tasks=table)
     assert guest.tasks[1].name == "\\x1b[2J<b>"
@@ -113,7 +113,7 @@ def test_a_cut_file_and_a_wrong_description(tmp_path: Path) -> None:
 
 @given(st.lists(ROW, max_size=60), st.lists(ROW.map(lambda r: (r[0] % 500, *r[1:])), max_size=200))
 def test_no_records_hurt(some: list[Any], close: list[Any]) -> None:
-    """Anything in a guest's ring: figures and tracks are made of it without an error."""
+    """Whatever is in a guest's ring, figures and tracks are made without an error."""
     for rows in (some, sorted(close), close):
         guest = build(rows, tick_hz=1000, domain=1)
         for spans in (guests.running(guest)[0], guests.interrupts(guest)[0], guests.known(guest)):

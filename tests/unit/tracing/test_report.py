@@ -1,4 +1,4 @@
-"""The report is whole by itself, and nothing that a guest says becomes part of it."""
+"""The report needs no other file, and a guest's words never become markup or script."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lab.rundir import RunDir
 from lab.trace import drawing, report, timeline, tracks
 from lab.trace.timeline import Timeline
 
-VOID = {"meta", "rect", "path", "br"}
+VOID = {"meta", "rect", "path", "br", "wbr"}
 
 
 class Page(HTMLParser):
-    """Every element with its attributes, and whether they are nested properly."""
+    """Collects every element with its attributes, and checks that they are nested properly."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -46,7 +46,7 @@ def page(seen: Timeline) -> str:
 
 
 def test_guests_cannot_get_in(page: str) -> None:
-    """Hostile words are everywhere in this run: manifest, consoles, events. All are text."""
+    """This run has hostile words in its manifest, consoles and events. All of them stay text."""
     read = Page(page)
     assert read.open == []
     assert [attrs for tag, attrs in read.found if tag == "script"] == [
@@ -59,7 +59,7 @@ def test_guests_cannot_get_in(page: str) -> None:
 
 
 def test_nothing_is_asked_for(page: str) -> None:
-    """No address anywhere, and a policy that allows only what is in the page."""
+    """The page has no address of anything, and its policy allows only what is in it."""
     markup = _without_data(page)
     for word in ("src=", "href=", "url(", "@import", "http:", "https:", "fetch(", "import("):
         assert word not in markup, word
@@ -71,7 +71,7 @@ def test_nothing_is_asked_for(page: str) -> None:
 
 
 def _without_data(page: str) -> str:
-    """The page without what the run's hostile text put into it as text."""
+    """The page without the run's hostile text."""
     return re.sub(r"&lt;.*?&gt;|\\u003c.*?>", "", page)
 
 

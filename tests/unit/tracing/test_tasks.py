@@ -1,4 +1,4 @@
-"""The tasks trace.*: which run is meant, what is written where, what it costs others."""
+"""The tasks trace.*: which run they read, what they write where, what other tasks pay."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_files_are_where_they_are_said_to_be(context: api.Context, tmp_path: Pat
 
 
 def test_tables_and_json(context: api.Context) -> None:
-    """As a user types it: JSON is JSON, and a guest's words do nothing to a terminal."""
+    """As a user types it: JSON is JSON, and a guest's words do no harm to a terminal."""
     argv = [sys.executable, "-m", "invoke", "-r", str(Path(__file__).parents[3])]
     labs = ["--labs", str(context.file)]
     done = process.run([*argv, "trace.stats", "periodic", "--json", *labs])
@@ -73,7 +73,7 @@ def test_tables_and_json(context: api.Context) -> None:
 
 
 def test_runs_that_differ_are_status_1(context: api.Context, run: RunDir) -> None:
-    """As diff(1) has it; a run without a trace, or one that is not there, is the user's mistake."""
+    """Exit statuses are those of diff(1). A run without a trace, or no run, is a usage error."""
     other = context.runs / "periodic" / "20250101-000000-0001"
     shutil.copytree(run.path, other)
     records = next((other / "trace").glob("*.records"))
@@ -96,7 +96,7 @@ def test_runs_that_differ_are_status_1(context: api.Context, run: RunDir) -> Non
 
 
 def test_others_do_not_pay_for_it() -> None:
-    """A cached lab.up must not load what only traces need."""
+    """A cached lab.up loads nothing that only traces need."""
     code = (
         "import sys, lab.cli.namespace; lab.cli.namespace.namespace(); "
         "print([m for m in ('numpy', 'perfetto', 'google.protobuf', 'hdrh') if m in sys.modules])"

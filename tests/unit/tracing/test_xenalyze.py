@@ -1,4 +1,4 @@
-"""Xen's own reader of its traces sees what we see."""
+"""Xen's own reader of traces, and ours, see the same."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_enlarged_trace_is_a_trace(tmp_path: Path) -> None:
 @pytest.mark.system
 @pytest.mark.timeout(600)
 def test_scheduler_switches_agree(tmp_path: Path) -> None:
-    """Of a measured trace, and of one made of many copies: per domain, to the last one."""
+    """Counts for each domain agree exactly, for a measured trace and for one of many copies."""
     if not xenalyze.installed() and platform.machine() != "x86_64":
         pytest.skip("xenalyze comes from a package for amd64, which this machine is not")
     program = xenalyze.find(Workshop(None, Progress(quiet=True), Lock()).toolchain)

@@ -1,4 +1,4 @@
-"""Xen's records are found exactly, in order, whatever the file is like."""
+"""Xen's records are found exactly, and in order, in any file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def decode(raw: bytes) -> tuple[Events, Reading]:
 
 
 def plain_starts(raw: bytes) -> list[int]:
-    """Word by word, as any reader would: where whole records begin."""
+    """Where whole records begin, found word by word, as a plain reader does."""
     found, here = [], 0
     count = len(raw) // 4
     while here < count:
@@ -49,7 +49,7 @@ def plain_starts(raw: bytes) -> list[int]:
 
 
 def test_the_sample_is_whole() -> None:
-    """Measured on a lab with two PCPUs; the numbers are those of a plain reader."""
+    """A trace of a lab with two PCPUs. The numbers come from a plain reader."""
     raw = SAMPLE.read_bytes()
     events, reading = decode(raw)
     assert (reading.records, reading.end, reading.damage) == (len(plain_starts(raw)), len(raw), "")
@@ -88,7 +88,7 @@ def test_any_words_are_parted_as_a_plain_reader_does(raw: bytes) -> None:
     ),
 )
 def test_payload_that_looks_like_headers_deceives_nobody(seed: int, some: list[int]) -> None:
-    """Words that are headers in one place and payload in another."""
+    """The same words are headers in one place and payload in another."""
     rest = random.Random(seed)
     raw = b"".join(struct.pack("<I", rest.choice([word, rest.getrandbits(32)])) for word in some)
     found, _ = words.Finder().find(np.frombuffer(raw, "<u4"), [])
@@ -96,7 +96,7 @@ def test_payload_that_looks_like_headers_deceives_nobody(seed: int, some: list[i
 
 
 def test_classes_that_are_met_often_are_learnt() -> None:
-    """Records of another class than the scheduler's: the same result, and then faster."""
+    """Records of other classes than the scheduler's give the same result, and later faster."""
     raw = b"".join(record(0x10F004, n, 0x8002800A, time=n) for n in range(500))
     finder = words.Finder()
     array = np.frombuffer(raw, "<u4")
@@ -176,7 +176,7 @@ def test_damage_is_named_and_ends_it() -> None:
 
 @given(st.binary(max_size=3000), st.integers(0, 2000))
 def test_no_file_hurts(noise: bytes, place: int) -> None:
-    """Damage anywhere: no error, nothing invented before it."""
+    """Damage anywhere gives no error, and no invented event before it."""
     raw = bytearray(SAMPLE.read_bytes()[:20000])
     raw[place * 4 : place * 4 + len(noise)] = noise
     events, reading = decode(bytes(raw))
@@ -186,7 +186,7 @@ def test_no_file_hurts(noise: bytes, place: int) -> None:
 
 
 def test_late_events_are_kept_and_counted() -> None:
-    """A file whose rounds are not rounds: load() has them in order all the same."""
+    """If a file's rounds are no rounds, load() still puts its events in order."""
     raw = b"".join(
         window(pcpu, record(0x28004, 1, 0, time=time))
         for pcpu, time in ((0, 900), (0, 910), (0, 920), (0, 930), (1, 5))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lab.util import repeats
 from lab.util.patterns import FIRST, TooSlow, compiled, pattern
 
 #: Expressions with exponential time, and lines that bring it out.
@@ -73,6 +77,41 @@ def test_flags_of_what_is_compiled_already_hold() -> None:
     assert compiled(re.compile("he..o", re.IGNORECASE | re.DOTALL)).search("HE\nLO")
     with pytest.raises(ValueError, match="bytes"):
         compiled(re.compile(b"x"))  # type: ignore[arg-type]
+
+
+#: Expressions that would take all memory, or minutes, when they are compiled.
+LARGE = (
+    "a{1000000000}", "a{1000000000,}", "a{ 1000000000 }", "(a{1000}){1000}", "(?:a?){1000000000}",
+    "((a{100}){100}){100}", "(?x)a{100 000 000}", "a{99999999999999999999}", "[(]{9999999}",
+    "a" * 1_000_000, "(a{10000}b){10000}", "a{10000}" * 1000, r"\({100000}", "a{2}{1000000}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LARGE, ids=lambda text: text[:20])
+def test_an_expression_may_not_become_too_large(text: str) -> None:
+    with pytest.raises(ValueError, match="characters"):
+        pattern(text, regex=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("", 0), ("abc", 3), ("a{3}", 3), ("(ab){3}", 9), (r"\{30\}", 4), ("[{}0-9]{4}", 4),
+        ("a{,5}", 1), ("a{0,99999999}", 1), ("(a{10}){10}", 110), ("()", 1), ("(", 0), (")", 1),
+        (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{6}", 26), ("a{b}", 4), ("[]]{3}", 3), ("[", 1),
+    ],
+)  # fmt: skip
+def test_the_size_of_an_expression(text: str, pieces: int) -> None:
+    assert repeats.size(text) == pieces
+
+
+@given(st.text("a({[])},\\*+?|^10 ", max_size=30))
+def test_what_is_small_is_soon_compiled(text: str) -> None:
+    """Whatever its text is: no more than its size says is ever made of it."""
+    before = time.process_time()
+    with contextlib.suppress(ValueError):
+        pattern(text, regex=True)
+    assert time.process_time() - before < 10 * FIRST
 
 
 @pytest.mark.parametrize("text", ["(", "a{1,99999999999}", "*", "\\", "(" * 5000 + ")" * 5000])

@@ -4,7 +4,7 @@
  * wakes by an event channel. Command line: seconds=N (default 10).
  *
  * At the end a line for each task, and a verdict: PASS if every job was done, however late.
- * How late is for the trace to say, and for who compares configurations.
+ * The trace says how late they were, for comparing configurations.
  */
 #include <stdlib.h>
 #include <string.h>

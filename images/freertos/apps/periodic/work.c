@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work of a known amount: rounds of a loop, not time by the clock. Who is kept from running
- * has as much left to do afterwards.
+ * Work of a known amount: rounds of a loop, not time by the clock. A task that
+ * is kept from running has as much left to do afterwards.
  */
 #include "work.h"
 

@@ -18,7 +18,7 @@ struct check {
             return "not true: " #condition " (" __FILE__ ":" LINE_TEXT(__LINE__) ")";       \
     } while (0)
 
-/* Sleeps until it is so, or for a second: a busy host may run helpers late. */
+/* Sleeps until the condition holds, or for a second: a busy host may run helpers late. */
 #define WAIT_FOR(condition)                                                                 \
     do {                                                                                    \
         for (int tries = 0; tries < 200 && !(condition); tries++)                           \
@@ -28,7 +28,7 @@ struct check {
 /* How long a check waits for what must come. */
 enum { LONG = 1000 };
 
-/* The task that runs the checks has this priority; helpers lie around it. */
+/* The task that runs the checks has this priority; helpers are above or below it. */
 enum { LOW = 1, RUNNER = 3, MEDIUM = 4, HIGH = 5 };
 
 /* Each ends with an entry without a name. */

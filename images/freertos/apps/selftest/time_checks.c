@@ -119,7 +119,7 @@ static const char *check_missed_ticks(void)
     for (from = counter_now(); counter_now() - from < 50 * period();)
         ;
     taskEXIT_CRITICAL();
-    /* The interrupt comes late where nobody lets the machine's clock run: a host at its limit. */
+    /* On a host at its limit the machine's clock stands for a while: the interrupt comes late. */
     while (xTaskGetTickCount() == before && counter_now() - from < 5000 * period())
         ;
     counted = xTaskGetTickCount() - before;

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from lab import api
+    from lab.progress import Progress
 
 SCOPES = ("test", "module", "session")
 KEEP = ("all", "failed")
@@ -41,6 +42,8 @@ SETTINGS = {
 _RUNS = pytest.StashKey[list[tuple[str, Path]]]()
 #: Of a test: the labs that it was lent.
 _LENT = pytest.StashKey[list["api.RunningLab"]]()
+#: Of a session with workers: where their words about what they wait for arrive.
+_LISTENER = pytest.StashKey[Any]()
 #: Of a session: the run folders of tests that failed.
 _FAILED = pytest.StashKey[set[Path]]()
 
@@ -114,6 +117,23 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker of pytest-xdist begins: it has no terminal to say what it waits for."""
+    from lab.pytest_plugin import waits
+
+    if _LISTENER not in node.config.stash:
+        node.config.stash[_LISTENER] = waits.listen(node.config)
+    if listener := node.config.stash[_LISTENER]:
+        node.workerinput[waits.LISTENS] = listener.place
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if listener := config.stash.get(_LISTENER, None):
+        listener.close()
+        del config.stash[_LISTENER]
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """A worker of pytest-xdist ended; if it crashed, its labs are taken down now."""
     if error and _file(node.config).is_file():
@@ -183,14 +203,17 @@ def _shelf(config: pytest.Config) -> Iterator[_Shelf]:
 def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
     from lab import api
     from lab.errors import LabError
+    from lab.pytest_plugin import waits
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     owner = " ".join(filter(None, ("pytest", worker, item.nodeid)))
     try:
         limit = api.limit(*(_setting(config, name) for name in SETTINGS))
-        return api.start_lab(
-            wanted.name, _context(config), cold=wanted.cold, numbered=True, limit=limit, owner=owner
-        )
+        with waits.told(config, wanted.name, item.nodeid) as progress:
+            return api.start_lab(
+                wanted.name, _context(config, progress), cold=wanted.cold, numbered=True,
+                limit=limit, owner=owner,
+            )  # fmt: skip
     except LabError as error:
         if error.run:
             item.stash[_RUNS].append((error.run.parent.name, error.run))
@@ -237,10 +260,11 @@ def _is_infrastructure(error: BaseException) -> bool:
     return error.layer is not None and not isinstance(error, errors.GuestError)
 
 
-def _context(config: pytest.Config) -> api.Context:
+def _context(config: pytest.Config, progress: Progress | None = None) -> api.Context:
     from lab import api
 
-    return api.Context(_file(config), _setting(config, "door") or None)
+    context = api.Context(_file(config), _setting(config, "door") or None)
+    return replace(context, progress=progress) if progress else context
 
 
 def _file(config: pytest.Config) -> Path:

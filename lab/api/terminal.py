@@ -1,0 +1,54 @@
+"""A person's terminal on a console of a lab that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from lab.api.context import Context, attached
+from lab.api.elsewhere import running
+from lab.errors import UsageError
+from lab.live import Live
+from lab.machine import interactive, pulse
+from lab.machine.interactive import Behind
+from lab.model import Clock
+from lab.toolchain import adopt
+
+#: dom0's console by its name in /dev: the last one that Linux has (see lab-init.c). Its driver
+#: knows no window, so that programs are told the size as stty does.
+_FIT = 'exec stty -F "/dev/$(sed "s/.* //" /sys/class/tty/console/active)" rows "$1" cols "$2"'
+#: Seconds that dom0 has for it.
+_FITS = 10.0
+
+
+def console(context: Context, name: str, on: str | None) -> None:
+    """A person's terminal on a console, until they leave.
+
+    A run under the virtual clock hears nothing but what is typed: it must not depend on who
+    looks.
+    """
+    found = running(context, name)
+    known = list(found.run.consoles())
+    chosen = on or next((one for one in known if one not in ("xen", "dom0")), "dom0")
+    if chosen not in known:
+        raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
+    if found.record is None:
+        raise UsageError(f"nothing is recorded of the machine of lab {name}")
+    if why := pulse.why_stopped(found.lab.tag):
+        raise why
+    log = found.run.console(chosen)
+    behind = _behind(found, chosen)
+    interactive.attach(chosen, found.lab.path, log, adopt(found.record), behind)
+
+
+def _behind(found: Live, chosen: str) -> Behind:
+    if found.run.manifest().get("clock") == Clock.VIRTUAL:
+        return Behind(answers=False)
+    return Behind(resized=_fitting(found) if chosen == "dom0" else None)
+
+
+def _fitting(found: Live) -> Callable[[int, int], Awaitable[None]]:
+    async def fit(rows: int, columns: int) -> None:
+        async with attached(found) as session:
+            await session.execute(["sh", "-c", _FIT, "sh", str(rows), str(columns)], _FITS)
+
+    return fit

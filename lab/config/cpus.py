@@ -1,0 +1,71 @@
+"""The CPUs that a guest may run on, as labs.yaml and xl.cfg(5) write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from lab.util.terminal import quote
+
+#: A machine has no more.
+MOST = 8
+_PART = re.compile(r"(\^?)(?:(all|any)|([0-7])(?:-([0-7]))?)")
+
+
+@dataclass(frozen=True)
+class CpuSet:
+    """``numbers``: none means any. ``of_all``: they began with ``all``, so that those which a
+    machine has not are no mistake. ``given``: the items of the list that it was, if it was one."""
+
+    numbers: tuple[int, ...] = ()
+    of_all: bool = False
+    given: tuple[str, ...] = ()
+
+
+def read(value: Any) -> CpuSet:
+    """``1``, ``[0, 2]``, ``0-3,^1``, ``all,^0``.
+
+    Raises:
+        ValueError: with words that say what would be right.
+    """
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) for item in items):
+        raise ValueError("wants CPUs such as 1, [0, 2], 0-3 or all,^0")
+    found: list[int] = []
+    of_all = False
+    for part in ",".join(items).replace(" ", "").split(",") if items else ():
+        numbers, without, every = _part(part)
+        of_all |= every
+        if without:
+            found = [cpu for cpu in found if cpu not in numbers]
+        else:
+            found += numbers
+    if items and not found:
+        raise ValueError(f"{quote(','.join(items))} leaves no CPU; begin with all or a range")
+    if of_all and len(set(found)) == MOST:
+        return CpuSet()
+    given = tuple(items) if isinstance(value, list) else ()
+    return CpuSet(tuple(dict.fromkeys(found)), of_all, given)
+
+
+def _part(part: str) -> tuple[range, bool, bool]:
+    match = _PART.fullmatch(part)
+    if not match:
+        why = "; the machine has one node" if part.startswith(("node", "^node")) else ""
+        raise ValueError(
+            f"{quote(part)} is no CPU{why}; write numbers from 0 to {MOST - 1}, ranges (0-3), all, "
+            "and what is left out of them (^1)"
+        )
+    without, every, first, last = match.groups()
+    if every:
+        return range(MOST), bool(without), not without
+    low, high = int(first), int(last or first)
+    if high < low:
+        raise ValueError(f"{quote(part)} is an empty range; the lower number comes first")
+    return range(low, high + 1), bool(without), False
+
+
+GuestCpus = Annotated[CpuSet, BeforeValidator(read)]

@@ -1,0 +1,72 @@
+"""What is wrong with the files of a guest that is ready: known before the boot.
+
+labs.yaml itself may be right all the same. So only the guest concerned is refused, and the labs
+that have it; all others go on.
+"""
+
+from __future__ import annotations
+
+from lab.config import remembered, schema
+from lab.config.source import Loc, Source
+from lab.images import guest_memory, kernel_file
+from lab.images.kernel_file import Kernel
+from lab.model import Place, Refusal
+from lab.util.terminal import quote
+
+
+def refusals(source: Source, at: Loc, shape: schema.Guest) -> tuple[Refusal, ...]:
+    """Why the guest at ``at`` cannot be started, if anything."""
+    found: dict[str, str] = {}
+    kernel = ramdisk = None
+    ready = shape.kernel and not (shape.freertos or shape.project)
+    if ready:
+        kernel = _kernel(source, shape.kernel or "", found)
+    if ready and shape.ramdisk:
+        ramdisk = _ramdisk(source, shape.ramdisk, kernel, found)
+    if not found:
+        needed = guest_memory.need(kernel or Kernel(), ramdisk or 0)
+        is_linux = kernel is not None and kernel.is_linux
+        found["memory"] = guest_memory.too_little(shape.memory, needed, linux=is_linux)
+    return tuple(
+        Refusal(source.place((*at, key)), f"{quote(key)}: {wrong}")
+        for key, wrong in found.items()
+        if wrong
+    )
+
+
+def places(source: Source, at: Loc, shape: schema.Guest) -> dict[str, Place]:
+    """Where a guest's keys stand."""
+    return {key: source.place((*at, key)) for key in sorted(shape.model_fields_set)} | {
+        "": source.place(at)
+    }
+
+
+def _kernel(source: Source, text: str, found: dict[str, str]) -> Kernel | None:
+    path, wrong = remembered.look(source.file.absolute().parent, text, folder=False)
+    kernel = None
+    if not wrong:
+        try:
+            kernel = kernel_file.look(path)
+        except OSError as error:
+            wrong = f"{quote(text)}: {error.strerror or error}"
+        else:
+            wrong = kernel.wrong and f"{quote(path.name)} {kernel.wrong}"
+    if wrong:
+        found["kernel"] = wrong
+    return kernel
+
+
+def _ramdisk(source: Source, text: str, kernel: Kernel | None, found: dict[str, str]) -> int | None:
+    """Its size in bytes, if it can be looked at."""
+    path, wrong = remembered.look(source.file.absolute().parent, text, folder=False)
+    size = None
+    if not wrong:
+        try:
+            size = path.stat().st_size
+            wrong = kernel_file.look_at_ramdisk(path, kernel or Kernel())
+            wrong = wrong and f"{quote(path.name)} {wrong}"
+        except OSError as error:
+            wrong = f"{quote(text)}: {error.strerror or error}"
+    if wrong:
+        found["ramdisk"] = wrong
+    return size

@@ -1,0 +1,70 @@
+"""The window: memory of the machine that is a file here. Files go to dom0 and back through it.
+
+Whatever is written is there at once, whether the machine runs or stands still, and however its
+other memory came about (``images/dom0/src/window.h`` is dom0's side). Who uses it must be the
+only one: it is theirs who have dom0's agent, or dom0 at a stop.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from lab.errors import Dom0Error, MachineError
+
+#: What a file's content begins at a multiple of, in bytes: dom0's page.
+PAGE = 4096
+#: What to do when dom0, whose files lie in its memory, has no room for more.
+FULL = "dom0's memory is full: give it more (labs.yaml, 'dom0: {memory: 512M}')"
+
+
+class Window:
+    """The window of a lab whose file is ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def size(self) -> int:
+        """Its bytes; 0: there is none, as in a lab that an earlier version of ours started."""
+        try:
+            return self._path.stat().st_size
+        except OSError:
+            return 0
+
+    def write(self, at: int, data: bytes) -> None:
+        """Lay bytes into it.
+
+        Raises:
+            MachineError: the host has no room for them.
+        """
+        if not data:
+            return
+        try:
+            with self._path.open("r+b", buffering=0) as file:
+                file.seek(at)
+                written = file.write(data)
+        except OSError as error:
+            raise MachineError(f"{self._path} cannot be written: {error.strerror}") from error
+        if written != len(data):
+            raise MachineError(f"{self._path} took a part only: is its disk full?")
+
+    def read(self, size: int) -> bytes:
+        """Its first bytes."""
+        with self._path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), min(size, self.size), 0)
+
+
+def up(size: int) -> int:
+    """The next multiple of a page."""
+    return -(-size // PAGE) * PAGE
+
+
+def refused(what: str, number: int) -> Dom0Error:
+    """dom0 could not do ``what``, and says this ``errno``."""
+    return Dom0Error(f"{what}: {os.strerror(abs(number))}", hint=FULL if _full(number) else "")
+
+
+def _full(number: int) -> bool:
+    return abs(number) in (errno.ENOSPC, errno.ENOMEM)

@@ -1,0 +1,52 @@
+"""Can a guest be started with the files that it has? Looked at once they are there."""
+
+from __future__ import annotations
+
+from lab.errors import UsageError
+from lab.images import elf, guest_memory, kernel_file, kernel_kinds
+from lab.model import GuestImage, GuestSpec, Prebuilt, Project, Refusal
+from lab.util import places, reading
+from lab.util.terminal import quote
+
+
+def check(guest: GuestSpec, image: GuestImage) -> None:
+    """Nothing, if it can.
+
+    Raises:
+        UsageError: its kernel is none, its ELF file is none, or its memory is too little; with
+            the place in labs.yaml.
+    """
+    kernel = kernel_file.look(image.kernel.path)
+    if kernel.wrong:
+        raise _wrong(guest, "kernel", f"{_name(guest, 'kernel', image)} {kernel.wrong}")
+    end = 0
+    if image.elf:
+        data = reading.data(image.elf.path, reading.IMAGE)
+        if not elf.is_elf(data) or kernel_kinds.machine_of(data) != kernel_kinds.ARM:
+            kind = kernel_kinds.kind_of(data)
+            what = kind.name if kind else "no ELF file"
+            wrong = f"is {what}, not the ELF program for 32-bit ARM that the kernel was made of"
+            raise _wrong(guest, "elf", f"{_name(guest, 'elf', image)} {wrong}")
+        end = guest_memory.linked_end(data)
+    needed = guest_memory.need(kernel, image.ramdisk.size if image.ramdisk else 0, end)
+    if wrong := guest_memory.too_little(guest.memory, needed, linux=kernel.is_linux):
+        raise _wrong(guest, "memory", wrong)
+
+
+def _name(guest: GuestSpec, key: str, image: GuestImage) -> str:
+    """A file, and whose it is."""
+    match guest.program:
+        case Project() as project:
+            path = project.elf if key == "elf" and project.elf else project.kernel
+            return f"{quote(path.name)}, which the build left,"
+        case Prebuilt() as ready:
+            return quote(ready.kernel.name)
+        case _:
+            return quote(image.kernel.path.name)
+
+
+def _wrong(guest: GuestSpec, key: str, wrong: str) -> UsageError:
+    place = guest.places.get(key) or guest.places.get("")
+    if place is None:
+        return UsageError(f"guest {guest.name}: {quote(key)}: {wrong}")
+    return places.refusal([Refusal(place, f"{quote(key)}: {wrong}")])

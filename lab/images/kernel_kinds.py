@@ -1,0 +1,124 @@
+"""What files may be that are given as a guest's kernel or ramdisk, by their first bytes.
+
+A kind is a row of :data:`KINDS`; the first row that fits counts. What ``xl`` boots is decided in
+:mod:`lab.images.kernel_file`.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+ELF_MAGIC = b"\x7fELF"
+#: Machines of ELF files (elf.h, EM_…).
+MACHINES = {
+    3: "32-bit x86", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "S/390", 40: "32-bit ARM",
+    62: "64-bit x86", 183: "64-bit ARM", 243: "RISC-V",
+}  # fmt: skip
+#: What kind of ELF file (elf.h, ET_…).
+ELF_TYPES = {1: "object file", 2: "program", 3: "program or library", 4: "core dump"}
+ARM = 40
+
+_OTHER_CPU = "the machine is a 32-bit ARM: give a kernel that was built for it"
+_UNPACK = "xl unpacks gzip alone: unpack it first"
+_FLAT = (
+    "xl takes no ELF file on ARM: make a flat binary of it (arm-none-eabi-objcopy -O binary) and "
+    "give that; it must begin with a zImage header"
+)
+_LINUX = "give the kernel's arch/arm/boot/zImage (Debian's /boot/vmlinuz)"
+_TEXT = "is the path right?"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: what it is called, its marks (offset, bytes), what to do if it is given
+    as a kernel, and whether Linux takes it as a ramdisk."""
+
+    name: str
+    marks: tuple[tuple[int, bytes], ...]
+    advice: str
+    ramdisk: bool = False
+
+
+#: U-Boot's header (include/image.h), before whatever it holds.
+UIMAGE = Kind("a U-Boot image (uImage)", ((0, b"\x27\x05\x19\x56"),), "")
+UIMAGE_HEADER = 64
+
+_INITRAMFS = "it is no kernel: give it as 'ramdisk'"
+
+KINDS = (
+    Kind("an arm64 Linux kernel (Image)", ((56, b"ARMd"),), _OTHER_CPU),
+    Kind("a compressed arm64 Linux kernel (EFI zboot)", ((0, b"MZ"), (4, b"zimg")), _OTHER_CPU),
+    Kind("a RISC-V Linux kernel (Image)", ((56, b"RSC\x05"),), _OTHER_CPU),
+    Kind("an x86 Linux kernel (bzImage)", ((0x202, b"HdrS"),), _OTHER_CPU),
+    Kind("a big-endian ARM zImage", ((0x24, b"\x01\x6f\x28\x18"),),
+         "xl boots little-endian kernels alone"),
+    UIMAGE,
+    Kind("a device tree or a U-Boot FIT image", ((0, b"\xd0\x0d\xfe\xed"),),
+         "give the zImage that it holds (dumpimage -T flat_dt -p 0 -o zImage FILE)"),
+    Kind("an Android boot image", ((0, b"ANDROID!"),), "give the zImage that it holds"),
+    Kind("an EFI program", ((0, b"MZ"),), _LINUX),
+    Kind("an initramfs (cpio)", ((0, b"070701"),), _INITRAMFS, ramdisk=True),
+    Kind("an initramfs (cpio)", ((0, b"070702"),), _INITRAMFS, ramdisk=True),
+    Kind("a cpio archive in the old format", ((0, b"070707"),),
+         "Linux takes the new one alone: cpio -o -H newc"),
+    Kind("gzip", ((0, b"\x1f\x8b"),), _UNPACK, ramdisk=True),
+    Kind("xz", ((0, b"\xfd7zXZ\x00"),), f"{_UNPACK} (xz -d)", ramdisk=True),
+    Kind("zstd", ((0, b"\x28\xb5\x2f\xfd"),), f"{_UNPACK} (zstd -d)", ramdisk=True),
+    Kind("lz4", ((0, b"\x02\x21\x4c\x18"),), f"{_UNPACK} (lz4 -d)", ramdisk=True),
+    Kind("lz4 in the frame format", ((0, b"\x04\x22\x4d\x18"),),
+         "Linux unpacks lz4's old format alone (lz4 -l)"),
+    Kind("bzip2", ((0, b"BZh"),), f"{_UNPACK} (bzip2 -d)", ramdisk=True),
+    Kind("lzop", ((0, b"\x89LZO"),), f"{_UNPACK} (lzop -d)", ramdisk=True),
+    Kind("lzma", ((0, b"\x5d\0\0"),), f"{_UNPACK} (xz -d --format=lzma)", ramdisk=True),
+    Kind("a tar archive", ((257, b"ustar"),), "give the kernel that is in it"),
+    Kind("a zip archive", ((0, b"PK\x03\x04"),), "give the kernel that is in it"),
+    Kind("a Debian package", ((0, b"!<arch>\ndebian"),),
+         "unpack it (dpkg-deb -x FILE FOLDER) and give the kernel in its boot folder"),
+    Kind("a library (ar archive)", ((0, b"!<arch>\n"),),
+         "link a program with it, and give a flat binary of that"),
+    Kind("a squashfs file system", ((0, b"hsqs"),), "give the kernel that is in it", ramdisk=True),
+    Kind("an ext file system", ((1080, b"\x53\xef"),), "give the kernel that is in it",
+         ramdisk=True),
+    Kind("a qcow2 disk", ((0, b"QFI\xfb"),), "give the kernel that is on it"),
+    Kind("a CD image", ((0x8001, b"CD001"),), "give the kernel that is on it"),
+    Kind("a pointer of Git LFS", ((0, b"version https://git-lfs"),), "fetch it: git lfs pull"),
+    Kind("a script", ((0, b"#!"),), _TEXT),
+    Kind("a web page", ((0, b"<!DOCTYPE"),), "it was not what was to be downloaded"),
+    Kind("a web page", ((0, b"<html"),), "it was not what was to be downloaded"),
+)  # fmt: skip
+_TEXT_BYTES = frozenset(b"\t\n\r\f\x1b") | frozenset(range(0x20, 0x7F))
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """The kind of a file with these first bytes, if it is a known one."""
+    if data.startswith(ELF_MAGIC):
+        return _elf(data)
+    for kind in KINDS:
+        if all(data[at : at + len(mark)] == mark for at, mark in kind.marks):
+            return kind
+    begin = data[:1024]
+    if b"\n" in begin and set(begin) <= _TEXT_BYTES:
+        return Kind("a text file", (), _TEXT)
+    return None
+
+
+def machine_of(data: bytes) -> int:
+    """The machine that an ELF file is for (EM_…)."""
+    return _type_and_machine(data)[1]
+
+
+def _type_and_machine(data: bytes) -> tuple[int, int]:
+    """Whatever its class and byte order (elf(5)), they stand at the same place."""
+    order = ">" if data[5:6] == b"\x02" else "<"
+    kind, machine = struct.unpack_from(f"{order}2H", data.ljust(20, b"\0"), 16)
+    return kind, machine
+
+
+def _elf(data: bytes) -> Kind:
+    kind, machine = _type_and_machine(data)
+    what = MACHINES.get(machine, f"machine {machine}")
+    name = f"an ELF {ELF_TYPES.get(kind, 'file')} for {what}"
+    if machine != ARM:
+        return Kind(name, (), _OTHER_CPU)
+    return Kind(name, (), _LINUX if b"Linux version " in data else _FLAT)

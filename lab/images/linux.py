@@ -1,0 +1,129 @@
+"""Linux as a guest: the packaged kernel, and an initramfs of busybox and a folder of the user's.
+
+The kernel is the one that dom0 has. Its XZ stream is unpacked here, which would cost the
+emulated machine seconds; what does not look as expected is used as it is packaged.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lab.errors import ImageError
+from lab.images import deb, dom0, lz4, newc, recipes, zimage
+from lab.model import GuestImage, GuestSpec, Image, LinuxGuest, Package
+from lab.store import Store
+from lab.util import reading
+from lab.util.files import tree_hashes
+
+#: ``xl`` loads a guest's zImage so many bytes above the start of its RAM, whatever its header
+#: asks for (tools/libs/guest/xg_dom_armzimageloader.c of Xen).
+LOADED_AT = 0x8000
+#: ARM's ``mov r0, r0`` and ``b``, and from where a branch counts.
+NOTHING, BRANCH, AHEAD = 0xE1A0_0000, 0xEA00_0000, 8
+BRANCH_AT = 0x20
+#: The header's word behind its end: the byte order (Documentation/arch/arm/booting.rst).
+LITTLE_ENDIAN = 0x0403_0201
+BUSYBOX = "busybox-static"
+
+
+def build(
+    store: Store, guest: GuestSpec, linux: LinuxGuest, packages: Sequence[Package]
+) -> GuestImage:
+    """The guest's files, from the store or made now.
+
+    Raises:
+        ImageError: a package does not hold what it should.
+        UsageError: the folder cannot be read.
+    """
+    return GuestImage(
+        guest.name, kernel(store, packages), ramdisk=initramfs(store, linux.files, packages)
+    )
+
+
+def kernel(store: Store, packages: Sequence[Package]) -> Image:
+    """The packaged kernel, unpacked, so that it lies where it was linked to lie."""
+    package = dom0.kernel_package(packages)
+    inputs = {
+        "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__)),
+        "package": package.sha256,
+        "version": package.version,
+    }
+
+    def make(folder: Path) -> None:
+        packaged = dom0.vmlinuz(package)
+        try:
+            found = placed(zimage.unwrap(packaged))
+        except ValueError as error:
+            (folder / "note").write_text(f"left compressed: {error}\n")
+            found = packaged
+        (folder / "kernel").write_bytes(found)
+
+    return store.make("linux-kernel", inputs, make).image("kernel")
+
+
+def placed(unwrapped: zimage.Unwrapped) -> bytes:
+    """A zImage whose header is followed by nothing up to the kernel's place, and then by it.
+
+    Raises:
+        ValueError: its place lies before the header's end.
+    """
+    before = unwrapped.text_offset - LOADED_AT
+    if before < BRANCH_AT + 32 or before % 4:
+        raise ValueError(f"strange text offset {unwrapped.text_offset:#x}")
+    words = [NOTHING] * (BRANCH_AT // 4)
+    words += [BRANCH | (before - BRANCH_AT - AHEAD) // 4]
+    words += [zimage.ZIMAGE_MAGIC, 0, before + len(unwrapped.image), LITTLE_ENDIAN]
+    return struct.pack(f"<{len(words)}I", *words).ljust(before, b"\0") + unwrapped.image
+
+
+def initramfs(store: Store, folder: Path, packages: Sequence[Package]) -> Image:
+    """busybox and the files of ``folder``, of which ``init`` is started first."""
+    package = deb.named(packages, BUSYBOX)
+    inputs = {
+        "recipe": recipes.hashes(
+            Path(__file__), Path(newc.__file__), Path(lz4.__file__), Path(deb.__file__)
+        ),
+        "package": package.sha256,
+        "files": tree_hashes(folder),
+        "modes": {str(path.relative_to(folder)): _mode(path) for path in _files(folder)},
+    }
+
+    def make(into: Path) -> None:
+        items = {item.path: item for item in [*_base(package), *_items(folder)]}
+        (into / "initramfs").write_bytes(lz4.compress(newc.archive(items.values())))
+
+    return store.make("linux-initramfs", inputs, make).image("initramfs")
+
+
+def _base(package: Package) -> list[newc.Item]:
+    found = deb.tree([package], lambda path: path.endswith("/busybox")).find("/bin/busybox")
+    if found is None:
+        raise ImageError(f"{package.name} {package.version} has no /bin/busybox")
+    return [
+        newc.character_device("dev/console", 5, 1),
+        newc.file("bin/busybox", found.data, 0o755),
+    ]
+
+
+def _items(folder: Path) -> Iterator[newc.Item]:
+    for path in _files(folder):
+        where = str(path.relative_to(folder))
+        if path.is_symlink():
+            yield newc.link(where, str(path.readlink()))
+        else:
+            yield newc.file(
+                where, reading.data(path, reading.IMAGE), 0o755 if where == "init" else _mode(path)
+            )
+
+
+def _files(folder: Path) -> list[Path]:
+    """What :func:`lab.util.files.tree_hashes` looks at, too."""
+    names = (folder / name for name in sorted(tree_hashes(folder)))
+    return [path for path in names if path.is_symlink() or path.is_file()]
+
+
+def _mode(path: Path) -> int:
+    return 0o755 if not path.is_symlink() and os.access(path, os.X_OK) else 0o644

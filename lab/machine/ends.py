@@ -1,0 +1,101 @@
+"""How and when guests ended, as dom0's program lab-fate says it in dom0's log.
+
+Its times are of dom0's counter, in seconds, on either clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from lab.machine.lines import Line, LogReader
+from lab.model import Domain
+from lab.rundir import RunDir
+
+_END = re.compile(
+    rb"^(?:<\d+>)?(?:\[[^\]]*\] ?)?lab: domain ([a-z0-9_-]{1,32}) "
+    rb"(crashed|powered off|rebooted|was suspended|was ended by its watchdog|ended)"
+    rb"(?: \(made (\d{1,10}\.\d{6}), ended (\d{1,10}\.\d{6})\))?$"
+)
+CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of a guest's domain. ``how``: ``crashed``, ``powered off``, …; ``made`` and
+    ``ended``: when; both 0: it was not said."""
+
+    guest: str
+    how: str
+    made: float = 0.0
+    ended: float = 0.0
+
+    def words(self, began: float | None = None) -> str:
+        """``powered off after 12 ms``. ``began``: when guests that were created paused were let
+        run; one that was made later began then."""
+        if not self.ended:
+            return self.how
+        return f"{self.how} after {duration(self.ended - max(self.made, began or 0.0))}"
+
+
+def end_in(line: Line) -> End | None:
+    """The end that this line tells of. Only dom0 is asked, and only it can say so."""
+    match = _END.search(line.raw) if line.console == "dom0" else None
+    if not match:
+        return None
+    guest, how, made, ended = match.groups()
+    return End(guest.decode(), how.decode(), float(made or 0), float(ended or 0))
+
+
+def of(run: RunDir) -> dict[str, End]:
+    """The ends that dom0 has told of in a run: of each guest the last one."""
+    found = {}
+    reader = LogReader("dom0", run.console("dom0"))
+    try:
+        while lines := reader.read():
+            found.update({end.guest: end for line in lines if (end := end_in(line))})
+    finally:
+        reader.close()
+    return found
+
+
+def began(run: RunDir) -> float | None:
+    """When guests that were created paused were let run, by dom0's counter; ``None``: none was."""
+    found = run.manifest().get("began")
+    return float(found) if isinstance(found, int | float) else None
+
+
+def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
+    """The domains, each with what there is to say of it: how it ended, or that it is silent."""
+    ends = of(run) if any(_ended(one) for one in domains) else {}
+    start = began(run) if ends else None
+    found = []
+    for one in domains:
+        note = ""
+        if _ended(one) and one.name in ends:
+            note = ends[one.name].words(start)
+        elif one.id and not _ended(one) and is_silent(run, one.name):
+            note = f"has said nothing, after {one.time:.1f} s of CPU time"
+        found.append(replace(one, note=note))
+    return found
+
+
+def is_silent(run: RunDir, guest: str) -> bool:
+    """Whether a guest's console has a log, and nothing is in it."""
+    with suppress(OSError):
+        return run.console(guest).stat().st_size == 0
+    return False
+
+
+def duration(seconds: float) -> str:
+    """For people: ``0.4 ms``, ``12 ms``, ``1.24 s``, ``312 s``."""
+    seconds = max(0.0, seconds)
+    if seconds < 1:
+        return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
+    return f"{seconds:.{2 if seconds < 10 else 0}f} s"
+
+
+def _ended(domain: Domain) -> bool:
+    return "s" in domain.state or "c" in domain.state

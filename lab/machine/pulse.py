@@ -1,0 +1,163 @@
+"""Why a machine says nothing: its QEMU is stopped, starved or swapped out.
+
+The kernel says so of QEMU's process (proc(5)), whichever door started it. A stop has no event
+for anybody but the parent of a process, so it is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import MachineError
+from lab.util import process
+
+#: Seconds between two looks; a stop that lasts for so many is no accident.
+LOOK, LASTING = 1.0, 10.0
+#: A QEMU that waits for a CPU for so much of its time and gets less of one is starved. One that
+#: shares its CPU with ten others is slow, and no more.
+WAITING, GETS = 0.5, 0.05
+#: Of its memory so much must be swapped out to be named.
+SWAPPED = 0.5
+_NAME = re.compile(rb"guest=(xenlab-[0-9a-f]{12}),")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a process had until now, in seconds: of a CPU, and waiting for one."""
+
+    at: float
+    cpu: float
+    waited: float
+    state: str
+
+
+def machines() -> dict[str, int]:
+    """The QEMU processes of all labs: tag → pid."""
+    found = {}
+    for pid, argv in process.running():
+        if b"qemu-system" in argv[0] and (name := next(_names(argv), None)):
+            found[name[1].decode()] = pid
+    return found
+
+
+def stopped(pid: int) -> MachineError | None:
+    """Why a QEMU cannot go on now, if somebody keeps it from that."""
+    state = process.state(pid)
+    if state == "T":
+        return _error(f"QEMU (process {pid}) is stopped", f"let it go on: kill -CONT {pid}")
+    if state == "t":
+        tracer = _field(pid, "TracerPid")
+        return _error(f"QEMU (process {pid}) is held by a debugger, process {tracer}",
+                      "let it go on in the debugger, or end that")  # fmt: skip
+    if _frozen(pid):
+        return _error(f"QEMU (process {pid}) is frozen with its control group",
+                      "let it go on: docker unpause CONTAINER, or systemctl thaw UNIT")  # fmt: skip
+    return None
+
+
+def why_stopped(tag: str) -> MachineError | None:
+    """Why the QEMU of this lab cannot go on now, if somebody keeps it from that."""
+    pid = machines().get(tag)
+    return stopped(pid) if pid else None
+
+
+async def lasting(tag: str) -> MachineError:
+    """Waits until the machine has been stopped for :data:`LASTING` seconds; says of what."""
+    since: float | None = None
+    pid = None
+    while True:
+        await asyncio.sleep(LOOK)
+        if pid is None or not process.state(pid):
+            pid = machines().get(tag)
+        why = stopped(pid) if pid else None
+        since = None if why is None else since or time.monotonic()
+        if why and since and time.monotonic() - since >= LASTING:
+            return why
+
+
+async def why_silent(tag: str) -> MachineError | None:
+    """Why the machine does not answer, if its QEMU is why: takes :data:`LOOK` seconds."""
+    pid = machines().get(tag)
+    if pid is None:
+        return None
+    if why := stopped(pid):
+        return why
+    before = _sample(pid)
+    await asyncio.sleep(LOOK)
+    after = _sample(pid)
+    return judged(pid, before, after) if before and after else None
+
+
+def judged(pid: int, before: Sample, after: Sample) -> MachineError | None:
+    """What two looks at a process say together."""
+    seconds = max(after.at - before.at, 0.001)
+    got, waited = (after.cpu - before.cpu) / seconds, (after.waited - before.waited) / seconds
+    swapped, memory = _kilobytes(pid, "VmSwap"), _kilobytes(pid, "VmRSS")
+    if after.state == "D" and got < GETS and swapped > SWAPPED * (swapped + memory):
+        return _error(
+            f"QEMU (process {pid}) is swapped out: {swapped >> 10} MB of its memory are on a disk",
+            "end other programs, or run fewer labs at once",
+        )
+    if got < GETS and (waited > WAITING or after.state == before.state == "R"):
+        return _error(
+            f"QEMU (process {pid}) is starved: it got {got:.0%} of a CPU, and waited for one "
+            f"{min(waited, 1):.0%} of the time",
+            "end other programs, or run fewer labs at once",
+        )
+    return None
+
+
+def _error(words: str, hint: str) -> MachineError:
+    return MachineError(words, hint=hint)
+
+
+def _names(argv: list[bytes]) -> Iterator[re.Match[bytes]]:
+    return (found for word in argv if (found := _NAME.match(word)))
+
+
+def _sample(pid: int) -> Sample | None:
+    """proc_pid_stat(5); schedstat of each thread: nanoseconds on a CPU, waiting for one."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        waits = [0.0]
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            waits.append(int(path.read_text().split()[1]) / 1e9)
+        return Sample(time.monotonic(), cpu, sum(waits), fields[0])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _field(pid: int, name: str) -> str:
+    """A field of proc_pid_status(5)."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+            if line.startswith(f"{name}:"):
+                return line.partition(":")[2].strip()
+    return "?"
+
+
+def _kilobytes(pid: int, name: str) -> int:
+    words = _field(pid, name).split()
+    return int(words[0]) if words and words[0].isdigit() else 0
+
+
+def _frozen(pid: int) -> bool:
+    """Whether its control group is frozen (cgroups(7)): version 2, or the freezer of version 1."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            number, controllers, path = line.split(":", 2)
+            if number == "0":
+                events = Path(f"/sys/fs/cgroup{path}/cgroup.events")
+                return events.is_file() and "frozen 1" in events.read_text()
+            if "freezer" in controllers.split(","):
+                state = Path(f"/sys/fs/cgroup/freezer{path}/freezer.state")
+                return "THAWED" not in state.read_text()
+    return False

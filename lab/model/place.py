@@ -1,0 +1,23 @@
+"""Where in labs.yaml something stands, and what is wrong with what it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A place in a file; line and column are counted from 1."""
+
+    file: Path
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, order=True)
+class Refusal:
+    """Why a guest cannot be started, although labs.yaml itself is right; and its place there."""
+
+    place: Place
+    text: str

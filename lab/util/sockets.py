@@ -1,0 +1,50 @@
+"""Connections to unix sockets whose other end may be slow to take them."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+from lab.util import waiting
+
+
+async def connect(path: Path, within: float) -> socket.socket:
+    """A connection to the socket at ``path``; waits, if its backlog is full, for its turn there.
+
+    connect(2) of a unix socket says EAGAIN then, which asyncio takes for a connection that is
+    being made (it calls an unconnected one connected).
+
+    Raises:
+        TimeoutError: the backlog was full for ``within`` seconds.
+        OSError: nobody listens there.
+    """
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        found.setblocking(False)
+        found.connect(str(path))
+    except BlockingIOError:
+        return await waiting.in_job(lambda: _patient(found, path, within), socket.socket.close)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def _patient(found: socket.socket, path: Path, within: float) -> socket.socket:
+    """Blocks: a unix socket's connect(2) waits for SO_SNDTIMEO (unix(7), socket(7))."""
+    try:
+        found.setblocking(True)
+        seconds = max(within, 0.001)
+        limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        found.connect(str(path))
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bytes(len(limit)))
+        found.setblocking(False)
+    except BlockingIOError as error:
+        found.close()
+        raise TimeoutError(f"nobody takes connections on {path}") from error
+    except BaseException:
+        found.close()
+        raise
+    return found

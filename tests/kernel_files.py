@@ -1,0 +1,37 @@
+"""Small made-up files that people give as kernels."""
+
+from __future__ import annotations
+
+import struct
+
+
+def zimage(size: int = 0x100, *, start: int = 0, end: int | None = None) -> bytes:
+    """An ARM zImage of so many bytes; ``start`` and ``end`` are its header's words."""
+    header = b"\0" * 0x24 + struct.pack("<3I", 0x016F2818, start, size if end is None else end)
+    return header.ljust(size, b"\0")
+
+
+def linux(unpacked: int, size: int = 0x10000, *, bss: int = 0, text_offset: int = 0x8000) -> bytes:
+    """The same as Linux makes it, with a table of sizes; ``unpacked``: bytes of its kernel."""
+    table, at = 0x40, 0x60
+    words = struct.pack("<2I", 0x45454545, table)
+    sizes = struct.pack("<5I", 5, 0x5A534C4B, at, bss, text_offset)
+    data = zimage(size)[:0x30] + struct.pack("<I", 0x04030201) + words
+    data = data.ljust(table, b"\0") + sizes
+    return (data.ljust(at, b"\0") + struct.pack("<I", unpacked)).ljust(size, b"\0")
+
+
+def uimage(inside: bytes) -> bytes:
+    """Behind a header of U-Boot."""
+    return b"\x27\x05\x19\x56" + b"\0" * 60 + inside
+
+
+def elf(machine: int, *, bits: int = 32, kind: int = 2) -> bytes:
+    """The first bytes of an ELF file."""
+    name = b"\x7fELF" + bytes([bits // 32, 1, 1]) + b"\0" * 9
+    return (name + struct.pack("<2H", kind, machine)).ljust(64, b"\0")
+
+
+def at(offset: int, mark: bytes, size: int = 0x9000) -> bytes:
+    """A file that is nothing but a mark at a place."""
+    return (b"\x80" * offset + mark).ljust(size, b"\x80")

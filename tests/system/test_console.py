@@ -1,0 +1,135 @@
+"""`lab.console` as a person has it: a terminal that one can work in, on a real lab."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+from watched import harm
+
+from system.world import ROOT, World
+
+
+class Terminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, up: World, *words: str, size: tuple[int, int] = (24, 80)) -> None:
+        self.master, self.slave = pty.openpty()
+        self.resize(*size)
+        self.before = termios.tcgetattr(self.slave)
+        argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        self.process = subprocess.Popen(
+            argv, cwd=up.folder, stdin=self.slave, stdout=self.slave, stderr=self.slave,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 1),
+        )  # fmt: skip
+        self.seen = b""
+
+    def until(self, words: bytes) -> None:
+        """Read until these words were shown."""
+        end = time.monotonic() + 60
+        while words not in self.seen:
+            assert time.monotonic() < end, f"{words!r} was never shown: {self.seen[-500:]!r}"
+            if select.select([self.master], [], [], 0.5)[0]:
+                self.seen += os.read(self.master, 4096)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """The window has this size from now on; whoever works in it is told."""
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def end(self) -> int:
+        """Its exit status, which must come; the terminal must be as it was."""
+        try:
+            status = self.process.wait(30)
+            assert termios.tcgetattr(self.slave) == self.before
+        finally:
+            self.process.kill()
+            os.close(self.master)
+            os.close(self.slave)
+        return status
+
+
+def test_console_types_to_the_guest(up: World) -> None:
+    """What is typed reaches the guest, its answer is shown, Ctrl-] leaves; the lab goes on."""
+    terminal = Terminal(up, "lab.console", "shared", "--on", "hello")
+    terminal.until(b"leave with Ctrl-]")
+    terminal.type(b"how are you\r")
+    terminal.until(b"you typed: how are you")
+    terminal.type(b"\x1d")
+    terminal.until(b"left the console")
+    assert terminal.end() == 0
+    up.run("lab.status", "shared")
+
+
+def test_console_shows_nothing_hostile(up: World) -> None:
+    """Nothing that a guest prints can command the terminal of who watches it."""
+    up.run("lab.inject", "shared", "mine")
+    terminal = Terminal(up, "lab.console", "shared", "--on", "mine")
+    terminal.until(rb"\x1b]0;owned")
+    terminal.type(b"\x1d")
+    terminal.until(b"left the console")
+    assert terminal.end() == 0
+    for sequence in (b"\x1b]", b"\x1b[6n", b"\x1bP", b"\x9b", b"\x90"):
+        assert sequence not in terminal.seen
+
+
+def test_console_wants_a_terminal(up: World) -> None:
+    """Without a terminal or a pipe to read from, the console says so."""
+    assert "terminal" in up.run("lab.console", "shared", status=2).err
+
+
+def shell(up: World, size: tuple[int, int]) -> Terminal:
+    """A terminal with dom0's shell, which has said its prompt."""
+    terminal = Terminal(up, "lab.console", "shared", "--on", "dom0", size=size)
+    terminal.until(b"leave with Ctrl-]")
+    terminal.type(b"\r")
+    terminal.until(b"# ")
+    return terminal
+
+
+def test_dom0_has_a_shell_that_edits_lines(up: World) -> None:
+    """Arrows, insertion and history work; no prompt is followed by what it asked."""
+    terminal = shell(up, (24, 80))
+    terminal.type(b"echo one-three\x1b[D\x1b[D\x1b[D\x1b[D\x1b[Dtwo-\r")
+    terminal.until(b"\r\none-two-three\r\n")
+    terminal.seen = b""
+    terminal.type(b"\x1b[A\r")
+    terminal.until(b"\r\none-two-three\r\n")
+    terminal.type(b"\x1d")
+    terminal.until(b"left the console")
+    assert terminal.end() == 0
+    assert b"[6n" not in terminal.seen
+    assert harm(terminal.seen.decode()) == []
+
+
+def test_dom0_knows_the_size_of_the_window(up: World) -> None:
+    """From the start on, and when it changes; a program that draws all of it does so."""
+    terminal = shell(up, (30, 132))
+    _until_size(terminal, b"30 132")
+    terminal.resize(50, 200)
+    _until_size(terminal, b"50 200")
+    terminal.seen = b""
+    terminal.type(b"vi /etc/xen/xl.conf\r")
+    terminal.until(b"\x1b[50;1H")
+    terminal.type(b":q!\r\x1d")
+    terminal.until(b"left the console")
+    assert terminal.end() == 0
+    assert terminal.seen.count(b"\x1b[?1049h") == terminal.seen.count(b"\x1b[?1049l") == 1
+
+
+def _until_size(terminal: Terminal, size: bytes) -> None:
+    """dom0 learns it through its agent, which may be at work for others: not at once."""
+    script = b"until [ \"$(stty size)\" = '%b' ]; do usleep 9000; done; echo size: ok" % size
+    terminal.seen = b""
+    terminal.type(script + b"\r")
+    terminal.until(b"\r\nsize: ok\r\n")

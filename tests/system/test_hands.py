@@ -1,0 +1,185 @@
+"""Many hands: commands at once, sessions that share a labs.yaml, labs that are being prepared,
+and a QEMU that is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import api
+from lab.machine import pulse
+from lab.util import process
+from system.world import ROOT, World, until
+
+#: So many at once: more than QEMU's sockets queue, many times over.
+CROWD = 20
+
+
+def test_twenty_commands_at_once(up: World) -> None:
+    """All succeed, one after another; none waits longer than it may."""
+    context = api.Context(up.folder / "labs.yaml")
+    gate = threading.Barrier(CROWD)
+    said: dict[int, str] = {}
+
+    def one(number: int) -> None:
+        gate.wait(60)
+        result = api.execute(context, "shared", f"echo {number}", 120.0)
+        said[number] = result.stdout.decode()
+
+    threads = [threading.Thread(target=one, args=(number,), daemon=True) for number in range(CROWD)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(180)
+    assert said == {number: f"{number}\n" for number in range(CROWD)}
+
+
+def test_who_keeps_the_agent_is_named(up: World) -> None:
+    """A command that was put aside in the middle of its turn: the next one says which it is."""
+    holder = up.start("lab.exec", "shared", "sleep 600", "--timeout", "900")
+    lock = up.runtime / "xenlab" / up.id_of("shared") / "agent.lock"
+    pid = holder.process.pid
+    until("it has the agent, and is stopped", lambda: _stopped_with(pid, lock), 60)
+    try:
+        said = up.run("lab.exec", "shared", "true", "--timeout", "1", status=2)
+        assert f"process {pid} (lab.exec)" in said.err
+        assert f"kill -CONT {pid}" in said.err
+    finally:
+        holder.signal(signal.SIGCONT).signal(signal.SIGINT)
+        began = time.monotonic()
+        holder.end().expect(130)
+    assert time.monotonic() - began < 10
+    assert up.run("lab.exec", "shared", "echo well").out == "well\n"
+
+
+def _stopped_with(pid: int, lock: Path) -> bool:
+    """Stop the process if it has the lock now; else let it go on."""
+    os.kill(pid, signal.SIGSTOP)
+    until("it stands still", lambda: process.is_stopped(pid))
+    if lock.exists() and f'"pid": {pid},' in lock.read_text():
+        return True
+    os.kill(pid, signal.SIGCONT)
+    return False
+
+
+# ------------------------------------------------------------------ sessions
+
+
+@pytest.fixture
+def other() -> Iterator[dict[str, str]]:
+    """The environment of another session of the same user."""
+    folder = tempfile.mkdtemp(prefix="xl-")
+    try:
+        yield {"XDG_RUNTIME_DIR": folder}
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_two_sessions_have_a_lab_each(world: World, other: dict[str, str]) -> None:
+    """One user, one labs.yaml, two sessions: each ends its own, and sees the other's."""
+    run = Path(json.loads(world.run("lab.up", "hello", "--json").out)["run"])
+    try:
+        there = Path(json.loads(world.run("lab.up", "hello", "--json", env=other).out)["run"])
+        try:
+            seen = json.loads(world.run("lab.status", "--json").out)
+            assert (seen[0]["run"], seen[0]["elsewhere"]) == (str(run), False)
+            assert (seen[0]["guests"], bool(seen[0]["description"])) == (["hello"], True)
+            found = next(one for one in seen if one["run"] == str(there))
+            assert found["elsewhere"]
+            assert other["XDG_RUNTIME_DIR"] in found["reach"]
+        finally:
+            world.run("lab.down", "hello", env=other)
+        assert world.run("lab.exec", "hello", "echo well").out == "well\n"
+        said = world.run("lab.exec", "hello", "true", status=2, env=other).err
+        assert f"XDG_RUNTIME_DIR={world.runtime} ./inv lab.status hello" in said
+        world.run("lab.down", "--all", env=other)
+        assert world.run("lab.exec", "hello", "echo well").out == "well\n"
+    finally:
+        world.run("lab.down", "hello")
+
+
+def test_a_group_is_stopped_and_no_other(world: World, tmp_path: Path) -> None:
+    """A pattern takes what matches; `--all` leaves the labs of another labs.yaml alone."""
+    (tmp_path / "images").symlink_to(ROOT / "images")
+    shutil.copyfile(ROOT / "labs.yaml", tmp_path / "labs.yaml")
+    world.run("lab.up", "hello", cwd=tmp_path)
+    try:
+        world.run("lab.up", "hello", "--count", "2")
+        world.run("lab.up", "silent")
+        said = world.run("lab.down", "hello-*").err
+        assert "stopped lab hello-1" in said
+        assert "stopped lab hello-2" in said
+        assert "silent" not in said
+        assert "labs that run: silent" in world.run("lab.down", "hello-*", status=2).err
+        assert "stopped lab silent" in world.run("lab.down", "--all").err
+        seen = json.loads(world.run("lab.status", "--json").out)
+        (mine,) = [one for one in seen if not one["elsewhere"]]
+        assert (mine["name"], mine["where"]) == ("hello", str(tmp_path))
+        assert mine["reach"].endswith(f"--labs {tmp_path}/labs.yaml")
+    finally:
+        world.run("lab.down", "hello", cwd=tmp_path)
+
+
+# ------------------------------------------------------------------ being prepared
+
+
+def test_a_lab_that_is_prepared_says_so(world: World) -> None:
+    """Who is at it, for how long, and at what; and both sides say who interrupted it."""
+    first = world.start("lab.up", "hello", env={"LAB_COLD": "1"}).when("machine")
+    words = f"by process {first.process.pid} (lab.up) for "
+    status = world.run("lab.status", "hello").out
+    assert f"lab hello: starting {words}" in status
+    stage = status.split(words)[1].partition(" s: ")[2].split(";")[0]
+    assert stage in ("machine", "Xen", "dom0", "template", "guest hello"), status
+    for line in (("lab.exec", "hello", "true"), ("lab.console", "hello")):
+        assert f"lab hello is being prepared {words}" in world.run(*line, status=2).err
+    down = world.start("lab.down", "hello")
+    said = first.end().expect(130).err
+    assert f"interrupted by lab.down of process {down.process.pid}" in said
+    assert f"interrupted process {first.process.pid} (lab.up)" in down.end().expect(0).err
+    manifest = json.loads((world.folder / "runs/hello/latest/manifest.json").read_text())
+    assert manifest["reason"] == f"interrupted by lab.down of process {down.process.pid}"
+
+
+# ------------------------------------------------------------------ QEMU stopped
+
+
+def test_a_stopped_machine_is_named(world: World) -> None:
+    """Whichever command waits for it: layer qemu, exit 3, and what to do."""
+    world.run("lab.up", "hello")
+    pid = pulse.machines()[f"xenlab-{world.id_of('hello')}"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until("it stands still", lambda: process.is_stopped(pid))
+        uses = ("lab.exec", "hello", "true"), ("lab.inject", "hello", "hello2")
+        for line in (("lab.status", "hello"), ("lab.console", "hello"), *uses):
+            said = world.run(*line, status=3).err
+            assert f"error [qemu]: QEMU (process {pid}) is stopped" in said, line
+            assert f"kill -CONT {pid}" in said
+        assert f"QEMU (process {pid}) is stopped" in world.run("lab.status").out
+        os.kill(pid, signal.SIGCONT)
+        assert world.run("lab.exec", "hello", "echo well").out == "well\n"
+        os.kill(pid, signal.SIGSTOP)
+    finally:
+        world.run("lab.down", "hello")
+
+
+def test_a_machine_that_is_stopped_while_it_boots(world: World) -> None:
+    """A stop that lasts ends the wait; it is no failure of Xen or dom0."""
+    first = world.start("lab.run", "hello", "--json", env={"LAB_COLD": "1"}).when("machine")
+    tag = f"xenlab-{world.id_of('hello')}"
+    pid = pulse.machines()[tag]
+    os.kill(pid, signal.SIGSTOP)
+    said = first.end().expect(3)
+    found = json.loads(said.out)
+    assert found["layer"] == "qemu"
+    assert found["reason"] == f"QEMU (process {pid}) is stopped"

@@ -1,0 +1,109 @@
+"""Nothing that a user names is opened but through ``lab.util.reading``: open(2) of a FIFO waits
+for ever, a device may do anything, and a file may have any size and grow."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+#: What opens files by name, or reads JSON without a bound on its depth.
+OPENERS = {
+    "open", "os.open", "io.open", "json.load", "json.loads", "np.fromfile", "np.load",
+    "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "zipfile.ZipFile",
+}  # fmt: skip
+METHODS = {"read_text", "read_bytes", "open"}
+#: Who opens files all the same, and why that never waits: modules, rooms, or functions.
+ALLOWED = {
+    "lab.util.reading": "the door itself",
+    "lab.util.files": "writes, or copies what it has looked at before",
+    "lab.util.process": "files of /proc",
+    "lab.util.turns._open": "a lock beside a socket of ours",
+    "lab.doctor": "files of /proc; what is opened otherwise is an address",
+    "lab.bench": "reads what it has just made",
+    "lab.util.ci.add_summary": "writes where a write does not wait",
+    "lab.api.new.new": "files that ship with the lab, into a new folder",
+    "lab.booting._freeze": "logs of a machine that QEMU has just written",
+    "lab.cli.checks.run_faults": "files that our own tests have just written",
+    "lab.cli.glue.nobody_reads": "/dev/null",
+    "lab.dom0.listing._ask": "FIFOs of QEMU's, without waiting",
+    "lab.install": "files of the environment that it makes",
+    "lab.machine.pulse": "files of /proc and /sys",
+    "lab.dom0.window": "memory that QEMU shares with us, in a folder of ours",
+    "lab.machine.talk._type": "FIFOs of QEMU's, without waiting",
+    "lab.machine.interactive.attach": "FIFOs of QEMU's, without waiting",
+    "lab.machine.launch.qemu": "writes a log in a new run folder",
+    "lab.machine.snapshot._make_loadable": "a state that QEMU has just written",
+    "lab.machine.template.copy_sparse": "writes a new file",
+    "lab.machine.template._sync": "folders",
+    "lab.images.deb._members": "of an archive that is open",
+    "lab.images.devicetree._dump": "a file that QEMU has just written",
+    "lab.images.dom0._assembled": "files that ship with the lab",
+    "lab.images.initrd": "files that ship with the lab, and what is compiled of them",
+    "lab.images.xen._copy": "a plain file, as was looked",
+    "lab.toolchain.docker_image": "files that ship with the lab, and archives in memory",
+    "lab.toolchain.docker_program._is_of": "files of /proc",
+    "lab.toolchain.outcome.tail_of": "a log that we write",
+    "lab.toolchain.recipe.package_list": "files that ship with the lab",
+    "lab.toolchain.sandbox._child": "what bubblewrap says of itself",
+    "lab.toolchain.tree._unpack": "writes a list in a new folder",
+    "lab.trace.guest.load": "a file that is open",
+    "lab.trace.report._asset": "files that ship with the lab",
+    "lab.trace.chrome.write": "writes where lab.api.traces has looked",
+    "lab.trace.perfetto.write": "writes where lab.api.traces has looked",
+    "lab.trace.sheet.write": "writes where lab.api.traces has looked",
+}
+
+
+def openers(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
+    """Which function opens a file in which way, in which line."""
+
+    def visit(node: ast.AST, where: str) -> Iterator[tuple[str, str, int]]:
+        for below in ast.iter_child_nodes(node):
+            inside = where
+            if isinstance(below, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                inside = below.name if where == "" else f"{where}.{below.name}"
+            if isinstance(below, ast.Call) and (how := opener(below)):
+                yield where, how, below.lineno
+            yield from visit(below, inside)
+
+    return visit(tree, "")
+
+
+def opener(call: ast.Call) -> str:
+    name = ast.unparse(call.func)
+    if name in OPENERS:
+        return name
+    is_method = isinstance(call.func, ast.Attribute) and call.func.attr in METHODS
+    return f".{name.rpartition('.')[2]}" if is_method else ""
+
+
+def found(root: Path) -> Iterator[tuple[str, str]]:
+    """Every function of ours that opens files, and where and how."""
+    for path in sorted((root / "lab").rglob("*.py")):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        for where, how, line in openers(ast.parse(path.read_text(encoding="utf-8"))):
+            yield f"{module}.{where}", f"{path.relative_to(root)}:{line}: {how}"
+
+
+def is_in(function: str, place: str) -> bool:
+    return function == place or function.startswith(f"{place}.")
+
+
+def test_files_are_opened_through_one_door(root: Path) -> None:
+    wrong = [
+        words for name, words in found(root) if not any(is_in(name, place) for place in ALLOWED)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_exception_is_still_one(root: Path) -> None:
+    names = [name for name, _ in found(root)]
+    assert [place for place in ALLOWED if not any(is_in(name, place) for name in names)] == []
+
+
+def test_the_checker_sees_what_is_wrong() -> None:
+    """The test's own test."""
+    tree = ast.parse("class A:\n def f(self):\n  json.loads(self.path.read_text())\n  open('x')")
+    assert [how for _, how, _ in openers(tree)] == ["json.loads", ".read_text", "open"]
+    assert {where for where, _, _ in openers(tree)} == {"A.f"}

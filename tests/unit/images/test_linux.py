@@ -1,0 +1,78 @@
+"""A Linux guest's kernel and initramfs."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import config
+from lab import plan as planning
+from lab.errors import ConfigError
+from lab.images import linux, zimage
+from lab.model import LinuxGuest
+
+UNWRAPPED = zimage.Unwrapped(b"kernel" * 100, 0x208000, 0x1000)
+LABS = """\
+guests:
+  linux: {linux: files, cmdline: "more=1"}
+  small: {linux: files/, memory: 64M}
+labs:
+  both: {guests: [linux, small]}
+"""
+
+
+def test_the_kernel_lies_where_it_was_linked_to() -> None:
+    """A zImage that branches to it; its header says how large all of it is."""
+    made = linux.placed(UNWRAPPED)
+    place = UNWRAPPED.text_offset - linux.LOADED_AT
+    assert zimage.is_zimage(made)
+    assert made[place:] == UNWRAPPED.image
+    (branch, _, start, end) = struct.unpack_from("<4I", made, 0x20)
+    assert (branch >> 24, (branch & 0xFFFFFF) * 4 + 0x28) == (0xEA, place)
+    assert end - start == len(made)
+
+
+@pytest.mark.parametrize("offset", [0x8000, 0x208002])
+def test_a_strange_place_is_refused(offset: int) -> None:
+    """The packaged kernel is used then, as it is."""
+    with pytest.raises(ValueError, match="strange"):
+        linux.placed(replace(UNWRAPPED, text_offset=offset))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/init").write_text("#!/bin/busybox sh\n")
+    (tmp_path / "labs.yaml").write_text(LABS)
+    return tmp_path
+
+
+def test_labs_yaml_says_it_in_one_word(folder: Path) -> None:
+    """The folder; the memory has a default of its own, and the console is there."""
+    labs = config.load(folder / "labs.yaml")
+    spec = labs.guests["linux"]
+    assert spec.program == LinuxGuest(folder / "files")
+    assert (spec.memory >> 20, labs.guests["small"].memory >> 20) == (96, 64)
+    lines = planning.xl_config(spec).splitlines()
+    assert 'ramdisk = "/lab/guests/linux.ramdisk"' in lines
+    (cmdline,) = [line for line in lines if line.startswith("cmdline")]
+    assert cmdline.startswith('cmdline = "console=hvc0 ')
+    assert cmdline.endswith(' more=1"')
+
+
+def test_a_folder_without_init_is_refused(folder: Path) -> None:
+    """At its line, with the file that is missing."""
+    (folder / "files/init").unlink()
+    with pytest.raises(ConfigError, match=r"labs.yaml:2:18: 'linux': no such file: 'files/init'"):
+        config.load(folder / "labs.yaml")
+
+
+def test_what_does_not_go_with_it(folder: Path) -> None:
+    """A kernel of one's own is another kind of guest."""
+    text = "guests: {a: {linux: files, kernel: k}}\nlabs: {one: {guests: [a]}}\n"
+    (folder / "labs.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="'kernel' has no place here: a 'linux' guest has"):
+        config.load(folder / "labs.yaml")
