@@ -9,6 +9,7 @@ from lab.api.context import Context
 from lab.lock import Lock
 from lab.model import GuestImage, Images, Plan
 from lab.prepare import Workshop
+from lab.util.resources import as_called
 
 #: So many images that differ are named.
 FEW = 6
@@ -25,7 +26,7 @@ def tell(context: Context, workshop: Workshop, images: Mapping[str, str] | None 
         return
     count = f"{len(drift)} of {pins.packages} packages have other versions than the lock"
     compared = f"; {beside(pins, images)}" if images is not None else ""
-    context.progress.say(f"{count}{compared} (./inv image.lock names them)")
+    context.progress.say(as_called(f"{count}{compared} (./inv image.lock names them)"))
 
 
 def beside(pins: Lock, images: Mapping[str, str]) -> str:

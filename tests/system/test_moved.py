@@ -237,7 +237,7 @@ def machine(world: World, archive: Archive, tmp_path_factory: pytest.TempPathFac
     folder = locks.place(tmp_path_factory.mktemp("machine"))
     (folder / "cache").mkdir()
     (folder / "cache/toolchain").symlink_to(world.cache / "toolchain")
-    for kind in ("dom0-kernel", "dom0-kernel-packaged"):  # as every archive here has it
+    for kind in ("dom0-kernel", "dom0-initramfs"):  # of the locked packages, if they are made
         if (world.cache / "store" / kind).is_dir():
             shutil.copytree(world.cache / "store" / kind, folder / "cache/store" / kind)
     old = [of_cache(one) for one in packages]
