@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, crowd, decoding, instant, tracing
+from lab.bench import baseline, crowd, decoding, instant, tracing, transfer
 from lab.bench.decoding import Decoding
 from lab.bench.figure import Figure, at_least, at_most, command
 from lab.errors import UsageError
@@ -114,6 +114,11 @@ def _clocks(session: Session) -> list[Figure]:
     return instant.clocks(session.context, session.rounds, session.say)
 
 
+def _transfer(session: Session) -> list[Figure]:
+    with instant.bare(session.context.door) as context:
+        return transfer.measure(context, instant.BARE_NAME, session.rounds, session.say)
+
+
 def _decoding(session: Session) -> list[Figure]:
     toolchain = session.workshop.toolchain
     return _of_traces(decoding.measure(toolchain, session.rounds, session.say))
@@ -138,6 +143,7 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "restored": _restored,
     "guests": _guests,
     "clocks": _clocks,
+    "transfer": _transfer,
     "decoding": _decoding,
     "tracing": _tracing,
 }

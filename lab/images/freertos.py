@@ -147,8 +147,10 @@ def _project(
         copy = out / ".project"
         copy_tree(project.project, copy)
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
-        env = {"CROSS_COMPILE": CROSS_COMPILE, "XEN_PREFIX": f"{HEADERS}/usr"}
-        env |= dict(word.split("=") for word in _trace_options(guest))
+        words = [f"CROSS_COMPILE={CROSS_COMPILE}", f"XEN_PREFIX={HEADERS}/usr"]
+        words += _trace_options(guest)
+        # make takes them as if they stood on its command line: they win over the Makefile's own.
+        env = dict(word.split("=") for word in words) | {"MAKEFLAGS": " ".join(words)}
         _compile(toolchain, guest.name, list(project.build), mounts, SOURCE, env)
         _pick(guest.name, copy, kernel, out / "kernel")
         if elf:

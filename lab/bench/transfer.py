@@ -1,0 +1,84 @@
+"""How fast bytes get into dom0: through the window, and through the agent's messages as before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+from collections.abc import Awaitable, Callable
+
+from lab import lifecycle, live, rundir
+from lab.api import Context, lab, make_plan
+from lab.api.context import attached, running
+from lab.api.starting import prepare
+from lab.bench.figure import Figure, at_least
+from lab.dom0.agent import Agent
+from lab.model import Clock
+from lab.prepare import Prepared
+from lab.rundir import RunDir
+from lab.session import Session
+from lab.util.deadline import Deadline
+
+#: A kernel of 64 bits is as large; so much goes through the messages, which take 1.4 MB a second.
+LARGE, SMALL = 33 << 20, 1 << 20
+#: So many times as fast as the messages: 30 MB a second where those make 1.4. How fast the host
+#: is changes from minute to minute, and all three with it.
+WANTED = 21.5
+FILE = "/tmp/bench"
+
+
+def measure(context: Context, name: str, rounds: int, say: Callable[[str], None]) -> list[Figure]:
+    """Figures of both clocks; ``name`` is of a lab whose dom0 has nothing else to do.
+
+    Raises:
+        LabError: the lab did not come up, or dom0 did not take a file.
+    """
+    say("files into dom0, host clock")
+    with lab(name, context):
+        session = attached(running(context, name))
+        slow, fast = zip(*asyncio.run(_both_ways(session, rounds)), strict=True)
+    say("files into dom0, virtual clock")
+    still = _still(context, name, rounds)
+    host, virtual, old = (statistics.median(each) for each in (fast, still, slow))
+    size = f"{LARGE >> 20} MiB into dom0"
+    return [
+        Figure("1 MiB into dom0, the agent's messages", old, "MB/s"),
+        Figure(f"{size}, host clock", host, "MB/s"),
+        at_least("the same, in what the messages make", host / old, "x", WANTED),
+        Figure(f"{size}, virtual clock", virtual, "MB/s"),
+        at_least("the same, virtual, in what they make", virtual / old, "x", WANTED),
+    ]
+
+
+async def _both_ways(session: Session, rounds: int) -> list[tuple[float, float]]:
+    """Rates through the messages and through the window, in turn."""
+    async with session, session.dom0() as dom0:
+        assert isinstance(dom0, Agent)
+        return [
+            (await _rate(dom0.write_in_messages, SMALL), await _rate(dom0.write_file, LARGE))
+            for _ in range(rounds)
+        ]
+
+
+async def _rate(write: Callable[[str, bytes], Awaitable[None]], size: int) -> float:
+    data = os.urandom(size)
+    clock = Deadline(0)
+    await write(FILE, data)
+    return size / 1e6 / clock.elapsed()
+
+
+def _still(context: Context, name: str, rounds: int) -> list[float]:
+    """Rates of a lab under the virtual clock, which stands still whenever it is told something."""
+    plan, folder = make_plan(context, name, Clock.VIRTUAL, first=True), context.lab_dir(name)
+
+    async def go(prepared: Prepared, run: RunDir, lock: int) -> list[float]:
+        async with Session(folder, run) as session:
+            await lifecycle.boot(session, plan, prepared, lock, context.progress)
+            async with session.dom0() as dom0:
+                return [await _rate(dom0.write_file, LARGE) for _ in range(rounds)]
+
+    with live.claimed(folder, name, "bench") as lock:
+        prepared = prepare(context, plan)
+        run = rundir.new_run(context.runs, name)
+        with lifecycle.starting(plan, prepared, folder, run, kept=False):
+            return asyncio.run(go(prepared, run, lock))
