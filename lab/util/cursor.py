@@ -5,12 +5,14 @@ Whoever answers a program's question for the cursor without asking the terminal 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.cells import get_character_cell_size
 
 TAB = 8
+_RUNS = re.compile("[^\x00-\x1f]+|[\x00-\x1f]")
 
 
 @dataclass
@@ -45,9 +47,9 @@ class Cursor:
 
     def write(self, text: str) -> None:
         """Text with the controls CR, LF, BS, TAB; BEL does not move."""
-        for char in text:
+        for char in _RUNS.findall(text):
             if char >= " ":
-                self._put(get_character_cell_size(char))
+                self._run(char)
             elif char == "\r":
                 self.to(self.row, 1)
             elif char == "\n":
@@ -56,6 +58,14 @@ class Cursor:
                 self.to(self.row, self.column - 1)
             elif char == "\t":
                 self.to(self.row, (self.column - 1) // TAB * TAB + TAB + 1)
+
+    def _run(self, text: str) -> None:
+        """Text without controls; most of it is ASCII that fits into its row."""
+        if text.isascii() and not self._over and self.column + len(text) <= self.columns:
+            self.column += len(text)
+            return
+        for char in text:
+            self._put(get_character_cell_size(char))
 
     def _put(self, width: int) -> None:
         if width and (self._over or self.column + width - 1 > self.columns):

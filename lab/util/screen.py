@@ -23,7 +23,7 @@ import codecs
 import re
 
 from lab.util.cursor import MOVES, Cursor
-from lab.util.terminal import escape_char
+from lab.util.terminal import INVISIBLE, escape_char
 
 #: More characters of numbers are no sequence; larger numbers are cut to ``_LARGEST``.
 _LONGEST, _LARGEST = 80, 9999
@@ -49,10 +49,10 @@ _COUNTS = {"m": 32, "H": 2, "f": 2, "r": 2}
 _TITLES = (22, 23)
 #: Private ones that ask, or set what a console does not need: they are left out.
 _LEFT_OUT = "JKScfhlmnpqrsuxt"
+#: Controls that pass.
+_CONTROLS = dict.fromkeys(map(ord, "\r\n\b\t\a"))
 #: DEC's special graphics, from ``_`` to ``~``.
 _GRAPHICS = str.maketrans("_`abcdefghijklmnopqrstuvwxyz{|}~", " ◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·")
-#: Repeated at most so often (REP).
-_REPEATS = 1000
 #: More answers than this are not kept.
 _MOST_ANSWERS = 16
 #: What we are, to those who ask: a VT102.
@@ -126,7 +126,7 @@ class ScreenFilter:
 
     def _text(self, text: str) -> str:
         shown = []
-        for piece in _PIECES.split(text):
+        for piece in filter(None, _PIECES.split(text)):
             if piece in ("\x0e", "\x0f"):
                 self._shift = ")" if piece == "\x0e" else "("
                 continue
@@ -228,7 +228,7 @@ class ScreenFilter:
 
     def _plain(self, final: str, numbers: list[int | None]) -> str | None:
         if final == "b":
-            return self._text(self._last * min(numbers[0] or 1, _REPEATS))
+            return self._text(self._last * min(numbers[0] or 1, self.cursor.columns))
         if final in "su":
             return self._single("7" if final == "s" else "8") if numbers == [None] else ""
         if final == "g" or (final == "t" and numbers[0] in _TITLES):
@@ -262,4 +262,6 @@ def _number(word: str) -> int | None:
 
 
 def _harmless(text: str) -> str:
-    return "".join(char if char in "\r\n\b\t\a" else escape_char(char) for char in text)
+    if text.translate(_CONTROLS).isprintable() and not INVISIBLE.search(text):
+        return text
+    return "".join(char if ord(char) in _CONTROLS else escape_char(char) for char in text)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 LINE_LIMIT = 2000
 
 #: Printable by Unicode's tables, yet invisible: fillers, joiners and variation selectors.
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
@@ -85,14 +85,14 @@ def _cut(value: bytes | str, limit: int) -> tuple[bytes | str, int]:
 
 def _escape(value: bytes | str) -> str:
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-    if text.isprintable() and not _INVISIBLE.search(text):
+    if text.isprintable() and not INVISIBLE.search(text):
         return text
     return "".join(map(escape_char, text))
 
 
 def escape_char(char: str) -> str:
     """One character as :func:`escape` shows it."""
-    if char == "\t" or (char.isprintable() and not _INVISIBLE.match(char)):
+    if char == "\t" or (char.isprintable() and not INVISIBLE.match(char)):
         return char
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8, PEP 383

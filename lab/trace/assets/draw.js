@@ -205,8 +205,11 @@ const drawFlows = (pen, view, left, width) => {
     const from = lanes[flow.from], to = lanes[flow.to];
     const first = after(flow.source, view.from - 1), end = after(flow.source, view.to);
     if (end - first > 60 || (end - first) * 30 > width) continue;
+    let last = -Infinity;
     for (let i = first; i < end; i++) {
       const a = left + (flow.source[i] - view.from) * scale;
+      if (a - last < 8) continue;  // one arrow tells as much as a black bar of them
+      last = a;
       const b = left + (flow.target[i] - view.from) * scale;
       if (b > left + width) continue;
       const top = from.y + from.height, bottom = to.y;
