@@ -120,10 +120,12 @@ class Console:
 
     def _not_seen(self, item: Expectation) -> NotSeen:
         """Why: the domain's state belongs to it, and dom0 must live to tell."""
-        reason = scenario.not_seen(item)
+        reason, hint = scenario.not_seen(item), ""
         if self.name not in ("xen", "dom0"):
-            reason += f"; {scenario.fate(self.lab.domains(), self.name)}"
-        error = NotSeen(reason, tail=tail(self.log))
+            domains = self.lab.domains()
+            reason += f"; {scenario.fate(domains, self.name)}"
+            hint = scenario.SILENCE if scenario.is_silent(domains, self.name) else ""
+        error = NotSeen(reason, tail=tail(self.log), hint=hint)
         error.run = self.lab.run_dir
         return error
 

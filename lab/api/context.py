@@ -131,7 +131,9 @@ class Run:
             "verdict": "pass" if verdict.passed else "fail",
             "layer": verdict.layer,
             "reason": verdict.reason,
+            "hint": verdict.hint,
             "tail": verdict.tail.splitlines(),
+            "notes": dict(self.report.notes),
             "phases": self.phases,
             "digest": self.digest,
             "expect": [

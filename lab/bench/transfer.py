@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 from lab import lifecycle, live, rundir
 from lab.api import Context, lab, make_plan
-from lab.api.context import attached, running
+from lab.api.context import attached
+from lab.api.elsewhere import running
 from lab.api.starting import prepare
 from lab.bench.figure import Figure, at_least
 from lab.dom0.agent import Agent

@@ -18,7 +18,7 @@ _LINE = re.compile(
     r"^(\S{1,80}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) +([a-z-]{6}) +(\d{1,12}\.\d{1,6}) *$", re.ASCII
 )
 #: What to do when ``xl`` refused a guest, and its status when dom0's Linux ended it (SIGKILL).
-_REFUSED = "check that its kernel is a kernel for Xen on ARM32 and that its memory fits"
+_REFUSED = "xl's own words say why; lab.exec LAB 'xl info' tells how much memory is free"
 _KILLED = 128 + 9
 
 

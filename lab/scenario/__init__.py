@@ -20,11 +20,11 @@ from lab.scenario.report import (
     cases,
     with_domains,
 )
-from lab.scenario.verdict import SILENCE, failed, fate, from_error
+from lab.scenario.verdict import SILENCE, failed, fate, from_error, is_silent
 from lab.scenario.words import not_seen
 
 __all__ = [
     "SILENCE", "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
-    "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "junit", "not_seen",
-    "tolerated", "watch", "with_domains",
+    "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "is_silent", "junit",
+    "not_seen", "tolerated", "watch", "with_domains",
 ]  # fmt: skip

@@ -77,7 +77,8 @@ def test_a_guest_that_never_speaks(world: World) -> None:
     said = world.run("lab.run", "silent", "--junit", str(report), status=1)
     assert "[guest]" in said.out
     assert "'never to be seen' was not seen on the console of silent within 2s" in said.out
-    assert "its domain still runs" in said.out
+    assert "its domain still runs and has said nothing, after " in said.out
+    assert "hypervisor: debug" in said.err
     suite = ElementTree.parse(report).getroot().find("testsuite")
     assert suite is not None
     assert suite.get("failures") == "1"
@@ -88,6 +89,7 @@ def test_a_guest_that_crashes(world: World) -> None:
     said = summary(world, "crash", status=1)
     assert said["layer"] == "guest"
     assert re.search(r"its domain crashed after [\d.]+ m?s", str(said["reason"]))
+    assert "'crash': 'crashed after " in str(said["notes"])
     assert "data" in str(said["tail"])
 
 

@@ -51,6 +51,14 @@ def module(name: str, depends: Sequence[str] = ()) -> bytes:
     return _elf_header(sections=(sections, 3, 2)) + info + names + packed
 
 
+def program(sections: Sequence[tuple[int, int]]) -> bytes:
+    """An ELF file whose sections have these addresses and sizes, and nothing in the file."""
+    headers = [
+        struct.pack("<10I", 0, 8, 2, address, 0, size, 0, 0, 0, 0) for address, size in sections
+    ]
+    return _elf_header(sections=(ELF_HEADER, len(headers), 0)) + b"".join(headers)
+
+
 def _elf_header(segments: int = 0, sections: tuple[int, int, int] = (0, 0, 0)) -> bytes:
     where, count, names = sections
     return struct.pack(

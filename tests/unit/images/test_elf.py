@@ -37,6 +37,16 @@ def test_a_program_has_no_modinfo() -> None:
         elf.modinfo(samples.library())
 
 
+def test_where_a_program_ends_in_memory() -> None:
+    """Variables that are not in the file count; what is loaded elsewhere does not."""
+    sections = [(0x40008000, 0x1000), (0x40020000, 0x100000), (0x1000, 0x10), (0, 0x5000)]
+    data = samples.program(sections)
+    assert elf.end_of_memory(data, 0x40000000) == 0x40120000
+    assert elf.end_of_memory(data, 0x50000000) == 0
+    with pytest.raises(ValueError, match="ELF"):
+        elf.end_of_memory(b"x", 0)
+
+
 @given(st.data())
 def test_damaged_files_are_errors(data: st.DataObject) -> None:
     """Whatever is cut off or changed: an answer or a ValueError, nothing else."""
@@ -45,6 +55,6 @@ def test_damaged_files_are_errors(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     part = bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    for read in (elf.dynamic, elf.modinfo):
+    for read in (elf.dynamic, elf.modinfo, lambda part: elf.end_of_memory(part, 0)):
         with contextlib.suppress(ValueError):
             read(part)
