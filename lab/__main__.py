@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the task that the command line names; ends the process."""
-    # Imported when needed: a shell that completes a word does not wait for all of us.
+    # Each is imported when needed: a shell that completes a word does not wait for all of us.
+    if sys.argv[1:2] == ["--complete"]:
+        from lab.cli import completing
+
+        completing.main(sys.argv[2:])
+        sys.exit(0)
     from lab.cli import program
 
     program.main()

@@ -21,20 +21,12 @@ from typing import Any
 from lab.errors import ImageError
 from lab.model import Image
 from lab.util import files, reading
+from lab.util.place import cache_root
+
+__all__ = ["Entry", "Store", "cache_root", "describe", "entry_key"]
 
 #: Raised when the layout of entries changes, so that old ones are not read.
 FORMAT = 1
-
-
-def cache_root() -> Path:
-    """The cache: the folder for everything that can be made again.
-
-    ``$LAB_CACHE``, else ``$XDG_CACHE_HOME/xenlab``, else ``~/.cache/xenlab``.
-    """
-    if named := os.environ.get("LAB_CACHE"):
-        return Path(named).absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "xenlab"
 
 
 @dataclass(frozen=True)

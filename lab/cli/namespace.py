@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from lab.cli import checks, labs, parsing, parts, runs, traces
+from lab.cli import checks, completion, labs, parsing, parts, runs, traces
 
 
 def namespace() -> Collection:
     """The tasks, in the order in which they are shown."""
     parsing.improve()
-    top = Collection(parts.doctor, checks.run_bench, checks.run_soak)
+    top = Collection(parts.doctor, completion.print_completion, checks.run_bench, checks.run_soak)
     groups = {
         "lab": (labs.lab_up, labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_logs,
                 labs.lab_status, labs.lab_list, labs.lab_down, runs.lab_run, labs.lab_matrix,

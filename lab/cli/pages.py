@@ -64,7 +64,10 @@ def one_task(name: str, context: ParserContext, docstring: str) -> Iterator[str]
     yield f"Usage: ./inv {about.usage}{' [options]' if options else ''}"
     yield ""
     for paragraph in inspect.cleandoc(docstring).split("\n\n"):
-        yield from textwrap.wrap(" ".join(paragraph.split()), _width())
+        if paragraph.startswith("  "):  # to be copied as it is
+            yield from paragraph.splitlines()
+        else:
+            yield from textwrap.wrap(" ".join(paragraph.split()), _width())
         yield ""
     words = [(word.upper(), about.help.get(word, "")) for word in about.words]
     least = max((len(left) for left, _ in (*words, *options)), default=0)

@@ -20,6 +20,13 @@ VALUES = {
     "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
+#: What completion offers for a word or an option; of one task alone, where its name is before.
+KINDS = {
+    "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
+    "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
+    "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock",
+    "to": "format", "hypervisor": "hypervisor", "shell": "shell",
+}  # fmt: skip
 #: Help that several tasks share.
 LAB = "the lab, by its name in labs.yaml"
 LAB_OR_HELLO = f"{LAB} (default: hello)"

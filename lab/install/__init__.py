@@ -143,8 +143,9 @@ def _held(environment: Environment, tell: Callable[[str], None]) -> AbstractCont
 def _fresh(environment: Environment, python: str, stage: Stage) -> None:
     """An environment to install into. One that was moved, or whose Python is gone, is made anew."""
     environment.unstamp()
-    if not _usable(environment):
-        files.remove_tree(environment.folder)
+    if _usable(environment):
+        return
+    files.remove_tree(environment.folder)
     stage.note("making .venv")
     done = process.run([python, "-m", "venv", str(environment.folder)], timeout=VENV_SECONDS)
     if done.returncode:

@@ -1,0 +1,154 @@
+"""What may come next on a command line, for a shell that waits for it.
+
+A shell's script (:mod:`lab.cli.completion`) calls ``xenlab --complete SHELL WORD…``, the last
+word being the one that is typed. Each answer is a line: a word, a tab, what it means. The one
+line ``:files`` asks the shell for its own names of files.
+
+It must be quick: of our program only this is imported. What tasks there are is kept in the
+cache, and remade when the program has changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.util import names
+from lab.util.place import cache_root
+
+FILES = ":files"
+#: Word or option by its kind; kinds that are not here need labs.yaml.
+_FIXED = {
+    "door": {"auto": "Docker if there is an engine, else rootfs", "docker": "a container",
+             "rootfs": "a Debian tree, entered with bubblewrap", "host": "this machine's programs"},
+    "clock": {"virtual": "the same run every time", "host": "real time"},
+    "format": {"perfetto": "for ui.perfetto.dev", "chrome": "Chrome's trace format", "csv": ""},
+    "shell": {"bash": "", "zsh": "", "fish": ""},
+}  # fmt: skip
+_SECTIONS = {"lab": "labs", "guest": "guests", "matrix": "matrices", "hypervisor": "hypervisors"}
+_CORE = {"--help": "all tasks", "--list": "all tasks", "--version": "which xenlab this is"}
+Answer = Mapping[str, str]
+Table = Mapping[str, Any]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Answer a shell. Whatever goes wrong, it gets no words rather than an error."""
+    shell, *words = arguments or ["bash"]
+    try:
+        found = complete(_joined(words or [""]), tasks())
+    except Exception:  # a person is in the middle of a line
+        found = {}
+    for word, meaning in found.items():
+        print(_line(shell, word, meaning))
+
+
+def complete(words: Sequence[str], table: Table) -> Answer:
+    """Each word that may stand in the place of the last one, with its meaning."""
+    *before, current = words
+    if not before:
+        known = _CORE if current.startswith("-") else {n: one["help"] for n, one in table.items()}
+        return _beginning(known, current)
+    if before[-1] in ("--help", "-h"):
+        return _beginning({name: one["help"] for name, one in table.items()}, current)
+    task = table.get(before[0])
+    return _beginning(_in_task(task, before[1:], current), current) if task else {}
+
+
+def _in_task(task: Table, before: Sequence[str], current: str) -> Answer:
+    options = task["options"]
+    file, place, waiting = "labs.yaml", 0, ""
+    for word in before:
+        name, _, value = word.partition("=")
+        name = task["short"].get(name, name)
+        if waiting:
+            file = word if waiting == "--labs" else file
+            waiting = ""
+        elif name in options:
+            file = value if name == "--labs" and value else file
+            waiting = name if options[name]["kind"] and not value else ""
+        elif not word.startswith("-"):
+            place += 1
+    if waiting:
+        return _kind(options[waiting]["kind"], file)
+    if current.startswith("-"):
+        name, equals, _ = current.partition("=")
+        if equals:
+            found = _kind(options[name]["kind"], file) if name in options else {}
+            return found if FILES in found else {f"{name}={one}": found[one] for one in found}
+        used = {word.partition("=")[0] for word in before}
+        return {name: one["help"] for name, one in options.items() if name not in used}
+    if place < len(task["words"]):
+        return _kind(task["words"][place], file)
+    return {}
+
+
+def _kind(kind: str, file: str) -> Answer:
+    """All words of a kind."""
+    if kind in _FIXED:
+        return _FIXED[kind]
+    if kind == "file":
+        return {FILES: ""}
+    where = Path(file).expanduser()
+    if kind == "console":
+        return names.defined(where, "guests") | {"dom0": "Linux", "xen": "the hypervisor"}
+    if kind == "run":
+        there = names.with_runs(where.parent / "runs")
+        return {"latest": "the newest of all"} | dict.fromkeys(there, "its newest run")
+    return names.defined(where, _SECTIONS[kind]) if kind in _SECTIONS else {}
+
+
+def _beginning(known: Answer, current: str) -> Answer:
+    return {
+        word: meaning
+        for word, meaning in known.items()
+        if word.startswith(current) or word == FILES
+    }
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """bash takes ``--door=rootfs`` apart, in three words."""
+    found: list[str] = []
+    for word in words:
+        if found and (word == "=" or found[-1].endswith("=")) and found[-1].startswith("--"):
+            found[-1] += word
+        else:
+            found.append(word)
+    return found
+
+
+def _line(shell: str, word: str, meaning: str) -> str:
+    """An answer as the shell's script takes it."""
+    if word == FILES:
+        return word
+    meaning = " ".join(meaning.split())
+    if shell == "bash":  # which replaces only what is behind the "="
+        return word.partition("=")[2] if word.startswith("--") and "=" in word else word
+    if shell == "zsh":
+        return f"{word.replace(':', chr(92) + ':')}:{meaning}" if meaning else word
+    return f"{word}\t{meaning}" if meaning else word
+
+
+def tasks() -> Table:
+    """All tasks by name: their help, the kinds of their words, their options."""
+    file = cache_root() / "completion.json"
+    key = _key()
+    try:
+        kept = json.loads(file.read_text())
+        if kept["key"] == key:
+            found: Table = kept["tasks"]
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    from lab.cli import completion
+
+    made = completion.table()
+    completion.keep(file, {"key": key, "tasks": made})
+    return made
+
+
+def _key() -> str:
+    """Which program the tasks are of: its files and their times."""
+    here = Path(__file__).parent
+    return f"{here} {sorted((one.name, one.stat().st_mtime_ns) for one in here.glob('*.py'))}"

@@ -1,0 +1,39 @@
+"""The names that a labs.yaml gives, read quickly and without judging: for completion."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+#: A larger file is no labs.yaml.
+LARGEST = 4 << 20
+
+
+def defined(file: Path, section: str) -> dict[str, str]:
+    """Each name below ``labs``, ``guests``, ``matrices`` or ``hypervisors``, and its description.
+
+    Nothing, if the file cannot be read or is not one of ours.
+    """
+    import yaml
+
+    try:
+        if not file.is_file() or file.stat().st_size > LARGEST:
+            return {}
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        found = yaml.load(file.read_bytes(), loader)[section]
+        return {str(name): _description(value) for name, value in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+            yaml.YAMLError):  # fmt: skip
+        return {}
+
+
+def with_runs(folder: Path) -> list[str]:
+    """The labs that have runs in a folder ``runs/``."""
+    try:
+        return sorted(one.name for one in os.scandir(folder) if one.is_dir())
+    except OSError:
+        return []
+
+
+def _description(value: object) -> str:
+    return str(value.get("description", "")) if isinstance(value, dict) else ""
