@@ -62,7 +62,7 @@ async def create(
             f"xl refused to create guest {name} (exit status {result.status})",
             command=f"xl create {GUESTS}/{name}.cfg",
             tail=_words(result),
-            hint="xl's own words say why; lab.exec LAB 'xl info' tells how much memory is free",
+            hint="check that its kernel is a kernel for Xen on ARM32 and that its memory fits",
         )
 
 
