@@ -21,7 +21,7 @@ from lab.model import Domain, GuestImage, GuestSpec, Lab, State
 from lab.rundir import RunDir
 from lab.session import Session
 from lab.toolchain import adopt
-from lab.util import places
+from lab.util import refusals
 from lab.util.deadline import Deadline
 
 
@@ -167,7 +167,7 @@ def _listed(context: Context, lab: Lab) -> Status:
         run=found.run.path if found else None,
         guests=[guest.name for guest in lab.guests],
         description=lab.description,
-        problem=str(places.refusal(refused)) if refused else "",
+        problem=str(refusals.refusal(refused)) if refused else "",
     )
 
 
