@@ -25,6 +25,7 @@ ALLOWED = {
     "lab.api.new.new": "files that ship with the lab, into a new folder",
     "lab.booting._freeze": "logs of a machine that QEMU has just written",
     "lab.cli.checks.run_faults": "files that our own tests have just written",
+    "lab.cli.completion": "scripts that ship with the lab",
     "lab.cli.glue.nobody_reads": "/dev/null",
     "lab.dom0.listing._ask": "FIFOs of QEMU's, without waiting",
     "lab.install": "files of the environment that it makes",

@@ -14,7 +14,7 @@ from lab.live import Live
 from lab.machine import pulse
 from lab.model import Domain, Lab, State
 from lab.rundir import LabDir
-from lab.util import places, signals
+from lab.util import refusals, signals
 
 
 def status(context: Context, name: str | None = None) -> list[Status]:
@@ -118,7 +118,7 @@ def _listed(context: Context, lab: Lab) -> Status:
         run=found.run.path if found else None,
         guests=[guest.name for guest in lab.guests],
         description=lab.description,
-        problem=str(places.refusal(refused)) if refused else "",
+        problem=str(refusals.refusal(refused)) if refused else "",
         running=up,
         preparing=str(command) if command and not up else "",
     )

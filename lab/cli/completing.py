@@ -10,12 +10,11 @@ cache, and remade when the program has changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.util import names
+from lab.util import names, reading
 from lab.util.place import cache_root
 
 FILES = ":files"
@@ -135,16 +134,16 @@ def tasks() -> Table:
     file = cache_root() / "completion.json"
     key = _key()
     try:
-        kept = json.loads(file.read_text())
+        kept = reading.json_file(file)
         if kept["key"] == key:
             found: Table = kept["tasks"]
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    from lab.cli import completion
+    from lab.cli import completion_table
 
-    made = completion.table()
-    completion.keep(file, {"key": key, "tasks": made})
+    made = completion_table.table()
+    completion_table.keep(file, {"key": key, "tasks": made})
     return made
 
 

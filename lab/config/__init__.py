@@ -10,7 +10,7 @@ from lab.config import remembered, sched
 from lab.config.units import nearest
 from lab.errors import ConfigError, UsageError
 from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
-from lab.util import places, reading
+from lab.util import reading, refusals
 from lab.util.terminal import escape, quote
 
 MAX_BYTES = 256 << 10
@@ -86,7 +86,7 @@ def find_startable(labs: Labs, name: str) -> Lab:
     lab = find_lab(labs, name)
     guests = (*lab.guests, *lab.later)
     if refused := [one for guest in guests for one in guest.refused]:
-        raise places.refusal(refused)
+        raise refusals.refusal(refused)
     return lab
 
 
@@ -101,7 +101,7 @@ def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
     guest = labs.guests[name]
     if guest.refused:
-        raise places.refusal(guest.refused)
+        raise refusals.refusal(guest.refused)
     lab = find_lab(labs, into) if into else None
     return sched.for_guest(lab, guest).on(lab.cpus) if lab else guest
 

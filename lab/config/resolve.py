@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, given, matrix, remembered, scenario, sched, schema, tracing
+from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, tracing
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
@@ -128,8 +128,8 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         scheduler=_share(shape.scheduler),
         trace=tracing.ring(source, at, shape),
         may_crash=shape.may_crash,
-        refused=given.refusals(source, at, shape),
-        places=given.places(source, at, shape),
+        refused=guest_files.refusals(source, at, shape),
+        places=guest_files.places(source, at, shape),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.errors import UsageError
 from lab.images import elf, guest_memory, kernel_file, kernel_kinds
 from lab.model import GuestImage, GuestSpec, Prebuilt, Project, Refusal
-from lab.util import places, reading
+from lab.util import reading, refusals
 from lab.util.terminal import quote
 
 
@@ -49,4 +49,4 @@ def _wrong(guest: GuestSpec, key: str, wrong: str) -> UsageError:
     place = guest.places.get(key) or guest.places.get("")
     if place is None:
         return UsageError(f"guest {guest.name}: {quote(key)}: {wrong}")
-    return places.refusal([Refusal(place, f"{quote(key)}: {wrong}")])
+    return refusals.refusal([Refusal(place, f"{quote(key)}: {wrong}")])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lab.util import reading
+
 #: A larger file is no labs.yaml.
 LARGEST = 4 << 20
 
@@ -17,10 +19,8 @@ def defined(file: Path, section: str) -> dict[str, str]:
     import yaml
 
     try:
-        if not file.is_file() or file.stat().st_size > LARGEST:
-            return {}
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        found = yaml.load(file.read_bytes(), loader)[section]
+        found = yaml.load(reading.data(file, LARGEST), loader)[section]
         return {str(name): _description(value) for name, value in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
             yaml.YAMLError):  # fmt: skip

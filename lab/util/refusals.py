@@ -1,4 +1,4 @@
-"""Places in labs.yaml, for people."""
+"""Why guests are refused, with the places in labs.yaml, for people."""
 
 from __future__ import annotations
 
