@@ -151,13 +151,14 @@ def _kilobytes(pid: int, name: str) -> int:
 
 def _frozen(pid: int) -> bool:
     """Whether its control group is frozen (cgroups(7)): version 2, or the freezer of version 1."""
-    with contextlib.suppress(OSError):
+    groups = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-            number, controllers, path = line.split(":", 2)
-            if number == "0":
-                events = Path(f"/sys/fs/cgroup{path}/cgroup.events")
-                return events.is_file() and "frozen 1" in events.read_text()
-            if "freezer" in controllers.split(","):
-                state = Path(f"/sys/fs/cgroup/freezer{path}/freezer.state")
-                return "THAWED" not in state.read_text()
+            _, controllers, path = line.split(":", 2)
+            events = groups / path.lstrip("/") / "cgroup.events"
+            state = groups / "freezer" / path.lstrip("/") / "freezer.state"
+            if not controllers and events.is_file() and "frozen 1" in events.read_text():
+                return True
+            if controllers == "freezer" and state.is_file() and "THAWED" not in state.read_text():
+                return True
     return False
