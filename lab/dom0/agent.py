@@ -192,6 +192,7 @@ class Agent:
         room = self._window.size if self._window else 0
         if not self._window or not room:
             return await self._read_in_messages(path, largest)
+        self._window.reserve()
         while len(found) < largest:
             said = await self._lab_window(f"read {path}", ["out", path, str(len(found))])
             size = int(said) if said.strip().isdigit() else 0

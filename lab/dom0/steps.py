@@ -152,6 +152,7 @@ class Steps:
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
         """Read a file of dom0, at most ``largest`` bytes of it."""
         found = bytearray()
+        self._window.reserve()
         while len(found) < largest:
             await self._order(Order.GET, path.encode() + b"\0", until=len(found))
             self._check(f"read {path}")

@@ -50,6 +50,18 @@ class Window:
         if written != len(data):
             raise MachineError(f"{self._path} took a part only: is its disk full?")
 
+    def reserve(self) -> None:
+        """Have room on the disk for all of it, before dom0 writes: QEMU would be killed.
+
+        Raises:
+            MachineError: the host has no room.
+        """
+        try:
+            with self._path.open("r+b", buffering=0) as file:
+                os.posix_fallocate(file.fileno(), 0, self.size)
+        except OSError as error:
+            raise MachineError(f"{self._path} has no room: {error.strerror}") from error
+
     def read(self, size: int) -> bytes:
         """Its first bytes."""
         with self._path.open("rb", buffering=0) as file:

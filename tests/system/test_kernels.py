@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,11 @@ def test_a_kernel_that_dom0_cannot_hold(world: World, grown: Path) -> None:
     said = world.run("lab.run", "most", status=2, cwd=grown).err
     assert "dom0 has 256M, too little for its guests' files of 120M" in said
     assert "dom0: {memory: 336M}" in said
+
+
+def test_a_tree_with_a_makefile_of_its_own(world: World, tmp_path: Path) -> None:
+    """The example: the lab's compiler and Xen headers win over what its Makefile assigns."""
+    shutil.copytree(ROOT / "examples/own-build", tmp_path / "own", ignore=lambda *_: ["runs"])
+    said = json.loads(world.run("lab.run", "own", "--json", cwd=tmp_path / "own").out)
+    assert said["verdict"] == "pass"
+    assert b"\x7fELF" in Path(said["run"], "guest/own.elf").read_bytes()
