@@ -259,8 +259,8 @@ class Session:
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
-        found = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
-        return ends.told(self.run, await (found if self.steps else self.guarded(found)))
+        asked = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
+        return ends.told(self.run, await (asked if self.steps else self.guarded(asked)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.Result:
         """Run a program in dom0, for ``within`` seconds at most, the wait for its turn included."""

@@ -180,7 +180,6 @@ GUESTS: dict[str, dict[str, Any]] = {
     "forger": {"freertos": "apps/forger"},
     "junk": {"kernel": "junk.bin"},
     "capped": {"freertos": "images/freertos/apps/hello", "scheduler": {"cap": 800}},
-    "elf": {"project": "project", "build": "make", "kernel": "out/off.elf"},
     "off": {"project": "project", "build": "make", "kernel": "out/off.bin", "elf": "out/off.elf"},
     "broken": {"freertos": "apps/broken"},
     "liar": {"freertos": "apps/liar", "trace": "64K"},

@@ -112,7 +112,9 @@ def test_a_guest_that_is_no_kernel(world: World) -> None:
 
 def test_a_project_that_builds_no_kernel(world: World) -> None:
     """Exit 2 once it is built, at its line, with what it is."""
-    said = world.run("guest.build", "elf", status=2)
+    text = "guests: {elf: {project: project, build: make, kernel: out/off.elf}}\nlabs: {x: {}}\n"
+    (world.folder / "elf.yaml").write_text(text)
+    said = world.run("guest.build", "elf", "--labs", "elf.yaml", status=2)
     assert re.search(r"'kernel': 'off\.elf', which the build left, is an ELF program", said.err)
 
 
