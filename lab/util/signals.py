@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import signal
 import threading
 from collections.abc import Coroutine, Iterator
@@ -18,8 +19,8 @@ T = TypeVar("T")
 
 #: What asks us to stop.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Seconds that an event loop has for an orderly end.
-PATIENCE = 1.2
+#: Seconds that an event loop has for an orderly end, and then for each other step of it.
+PATIENCE, IMPATIENCE = 1.2, 0.4
 
 
 def one_way_to_stop() -> None:
@@ -47,8 +48,8 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     Raises:
         KeyboardInterrupt: a signal came.
     """
-    with asyncio.Runner() as runner:
-        return run_in(runner, main)
+    with _stopping() as stop, asyncio.Runner() as runner:
+        return _run(stop, runner, main)
 
 
 def run_in(runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
@@ -60,11 +61,29 @@ def run_in(runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
     Raises:
         KeyboardInterrupt: a signal came.
     """
+    with _stopping() as stop:
+        return _run(stop, runner, main)
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[_Stop | None]:
+    """Signals are ours for a while; ``None`` if somebody else sees to them."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return runner.run(main)  # somebody else sees to it
-    stop = _Stop(runner.get_loop())
+        yield None
+        return
+    stop = _Stop()
     signal.signal(signal.SIGINT, stop.came)
+    try:
+        yield stop
+    finally:
+        stop.over()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _run(stop: _Stop | None, runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
+    if stop is None:
+        return runner.run(main)
     try:
         found = runner.run(stop.around(main))
     except BaseException as error:
@@ -72,20 +91,19 @@ def run_in(runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
             raise KeyboardInterrupt from error
         raise
     finally:
-        main.close()  # of which nothing may have run yet
-        stop.over()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
+            main.close()  # it has not begun, and nobody else knows of it
     if stop.times:
         raise KeyboardInterrupt
     return found
 
 
 class _Stop:
-    """What a signal does to an event loop: first it cancels the main task; then it interrupts."""
+    """What a signal does to an event loop: first it cancels the main task; then it interrupts,
+    again and again until all is over."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.times = 0
-        self._loop = loop
         self._task: asyncio.Task[Any] | None = None
         self._over = False
         self._lock = threading.Lock()
@@ -98,13 +116,13 @@ class _Stop:
         self.times += 1
         if self._over:
             return
+        timer = threading.Timer(PATIENCE if self.times == 1 else IMPATIENCE, self._again)
+        timer.daemon = True
+        timer.start()
         if self.times > 1 or self._task is None or self._task.done():
             raise KeyboardInterrupt
         self._task.cancel()
-        self._loop.call_soon_threadsafe(lambda: None)  # wakes it up
-        timer = threading.Timer(PATIENCE, self._again)
-        timer.daemon = True
-        timer.start()
+        self._task.get_loop().call_soon_threadsafe(lambda: None)  # wakes it up
 
     def over(self) -> None:
         """No signal comes from here any more when this returns."""

@@ -75,6 +75,11 @@ WAITS = {
     "a thread that counts": ("signals.run(in_thread(count))", False),
     "a thread that cleans up": ("signals.run(in_thread(ended))", True),
     "a thread that hangs in open(2)": ("signals.run(in_thread(block))", False),
+    "a lock that a thread waits for": (
+        "def wait():\n with files.locked(place / 'lock', begun): pass\n"
+        "signals.run(in_thread(wait))",
+        False,
+    ),
     "a lock": ("with files.locked(place / 'lock', begun): pass", False),
     "a program": ("begun(); process.run(['sleep', '60'])", False),
     "a file that is hashed": ("begun(); files.sha256_file(place / 'large')", False),
