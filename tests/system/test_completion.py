@@ -48,9 +48,10 @@ def tree() -> Path:
     return made
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout's inv, in a folder with labs."""
+    tmp_path = tmp_path_factory.mktemp("completion")
     (tmp_path / "inv").write_text(f'#!/bin/sh\nexec {sys.executable} -m lab "$@"\n')
     (tmp_path / "inv").chmod(0o755)
     (tmp_path / "labs.yaml").write_text("labs: {hello: {description: one guest}, periodic: {}}")
@@ -76,17 +77,23 @@ class Shell:
         self.seen = ""
 
     def type(self, text: str) -> None:
+        """On an empty line: Ctrl-U removes what was on it."""
         self.seen = ""
-        os.write(self.master, text.encode())
+        os.write(self.master, f"\x15{text}".encode())
 
     def until(self, words: str) -> None:
         """Read until these words were shown."""
         deadline = Deadline(60)
-        while words not in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]", "", self.seen):
+        while words not in self.shown():
             left = deadline.left()
             assert left, f"{words!r} did not come: {self.seen!r}"
             if select.select([self.master], [], [], left)[0]:
                 self.seen += os.read(self.master, 65536).decode(errors="replace")
+
+    def shown(self) -> str:
+        """Without escape sequences, bells, and what was written over."""
+        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x07|\r", "", self.seen)
+        return re.sub(r".\x08", "", plain)
 
     def end(self) -> None:
         self.process.kill()
@@ -106,13 +113,13 @@ def zsh(tree: Path, folder: Path) -> Shell:
     (folder / ".zshrc").write_text(
         f"module_path=({modules})\n"
         f"fpath=({tree}/usr/share/zsh/functions/**/*(/) {tree}/usr/share/zsh/functions)\n"
-        "autoload -Uz compinit && compinit -u -D\nPS1='READY> '\nunsetopt zle_bracketed_paste\n"
+        "autoload -Uz compinit && compinit -u -D\nPS1='READY> '\nunset zle_bracketed_paste\n"
         "source ./script.zsh\n"
     )
     return Shell([str(tree / "bin/zsh"), "-d", "-i"], folder, ZDOTDIR=str(folder))
 
 
-@pytest.fixture(params=[bash, zsh])
+@pytest.fixture(scope="module", params=[bash, zsh])
 def shell(request: pytest.FixtureRequest, tree: Path, folder: Path) -> Iterator[Shell]:
     made: Shell = request.param(tree, folder)
     made.until("READY> ")

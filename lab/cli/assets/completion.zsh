@@ -3,6 +3,7 @@
 _xenlab_complete() {
     local program=${words[1]/#\~/$HOME} IFS=$'\n'
     local -a found
+    _compskip=all  # what a pattern completes, zsh would complete again as a file
     found=($($program --complete zsh "${(@Q)words[2,CURRENT]}" 2>/dev/null))
     if [[ $found[1] == :files ]]; then
         compset -P '--*='
