@@ -69,24 +69,28 @@ def began(run: RunDir) -> float | None:
 
 def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
     """The domains, each with what there is to say of it: how it ended, or that it is silent."""
-    ends = of(run) if any(_ended(one) for one in domains) else {}
+    ends = of(run) if any(_is(one, "sc") for one in domains) else {}
     start = began(run) if ends else None
+    silent = _silent(run)
     found = []
     for one in domains:
         note = ""
-        if _ended(one) and one.name in ends:
+        if _is(one, "sc") and one.name in ends:
             note = ends[one.name].words(start)
-        elif one.id and not _ended(one) and is_silent(run, one.name):
+        elif one.name in silent and not _is(one, "scdp"):
             note = f"has said nothing, after {one.time:.1f} s of CPU time"
         found.append(replace(one, note=note))
     return found
 
 
-def is_silent(run: RunDir, guest: str) -> bool:
-    """Whether a guest's console has a log, and nothing is in it."""
-    with suppress(OSError):
-        return run.console(guest).stat().st_size == 0
-    return False
+def _silent(run: RunDir) -> set[str]:
+    """The guests whose consoles have a log with nothing in it."""
+    found = set()
+    for name, path in run.consoles().items():
+        with suppress(OSError):
+            if name not in ("xen", "dom0") and not path.stat().st_size:
+                found.add(name)
+    return found
 
 
 def duration(seconds: float) -> str:
@@ -97,5 +101,6 @@ def duration(seconds: float) -> str:
     return f"{seconds:.{2 if seconds < 10 else 0}f} s"
 
 
-def _ended(domain: Domain) -> bool:
-    return "s" in domain.state or "c" in domain.state
+def _is(domain: Domain, letters: str) -> bool:
+    """Whether its state has one of these letters of ``xl list``."""
+    return bool(set(domain.state) & set(letters))

@@ -174,9 +174,7 @@ GUESTS: dict[str, dict[str, Any]] = {
     "mine": {"freertos": "apps/mine"},
     "silent": {"freertos": "apps/silent"},
     "crash": {"freertos": "images/freertos/apps/crash", "cmdline": "data"},
-    "brave": {
-        "freertos": "images/freertos/apps/crash", "cmdline": "data", "may_crash": "true",
-    },
+    "brave": {"freertos": "images/freertos/apps/crash", "cmdline": "data", "may_crash": "true"},
     "forger": {"freertos": "apps/forger"},
     "junk": {"kernel": "junk.bin"},
     "capped": {"freertos": "images/freertos/apps/hello", "scheduler": {"cap": 800}},

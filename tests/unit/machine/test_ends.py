@@ -91,6 +91,8 @@ def test_every_domain_has_its_note(run: RunDir) -> None:
     ]  # fmt: skip
     assert ends.told(run, [domain("off", "-b----")])[0].note.startswith("has said nothing")
     assert ends.told(run, [domain("gone", "---c--")])[0].note == ""
+    assert ends.told(run, [domain("silent", "--p---")])[0].note == ""
+    assert ends.told(run, [domain("../one", "-b----")])[0].note == ""
 
 
 def test_a_damaged_manifest(run: RunDir) -> None:
