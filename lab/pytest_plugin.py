@@ -183,7 +183,9 @@ def _shelf(config: pytest.Config) -> Iterator[_Shelf]:
 def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
     from lab import api
     from lab.errors import LabError
+    from lab.util import signals
 
+    signals.like_ctrl_c()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     owner = " ".join(filter(None, ("pytest", worker, item.nodeid)))
     try:
