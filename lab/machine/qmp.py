@@ -81,7 +81,7 @@ class Qmp:
         self._watcher.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._watcher
-        with contextlib.suppress(QMPError, OSError, EOFError, TimeoutError):
+        with contextlib.suppress(QMPError, OSError, EOFError, TimeoutError, RecursionError):
             async with asyncio.timeout(ANSWER):
                 await self._client.disconnect()
 

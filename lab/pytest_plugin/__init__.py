@@ -204,7 +204,9 @@ def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.Run
     from lab import api
     from lab.errors import LabError
     from lab.pytest_plugin import waits
+    from lab.util import signals
 
+    signals.like_ctrl_c()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     owner = " ".join(filter(None, ("pytest", worker, item.nodeid)))
     try:

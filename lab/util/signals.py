@@ -35,6 +35,16 @@ def one_way_to_stop() -> None:
         signal.signal(signal.SIGHUP, _interrupt)
 
 
+def like_ctrl_c() -> None:
+    """Have SIGTERM and SIGHUP end a program of somebody else's as Ctrl-C does, if it leaves them
+    to the system: that would end it at once, and its labs' machines would go on."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is signal.SIG_DFL:
+            signal.signal(each, _interrupt)
+
+
 def leaving() -> None:
     """The command is over but for the end of Python itself, which is not told in words."""
     for each in STOPPING:

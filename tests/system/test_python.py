@@ -156,7 +156,11 @@ def test_labs_wait_for_room(suite: Path) -> None:
 
 @pytest.mark.parametrize(
     ("how", "status"),
-    [(signal.SIGINT, pytest.ExitCode.INTERRUPTED), (signal.SIGKILL, -signal.SIGKILL)],
+    [
+        (signal.SIGINT, pytest.ExitCode.INTERRUPTED),
+        (signal.SIGTERM, pytest.ExitCode.INTERRUPTED),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
 def test_an_interrupted_pytest_leaves_nothing(
     suite: Path, world: World, how: signal.Signals, status: int
