@@ -1,0 +1,53 @@
+"""Whether dom0 can hold the guests' files, said before anything is booted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import guests
+from lab.errors import UsageError
+from lab.model import Dom0Spec, GuestImage, HypervisorSpec, Image, Lab
+
+MIB = 1 << 20
+
+
+def image(name: str, kernel: int, ramdisk: int = 0) -> GuestImage:
+    """A guest whose files have so many MiB."""
+    parts = [Image(name, Path("/k"), "", size * MIB, "") for size in (kernel, ramdisk)]
+    return GuestImage(name, parts[0], ramdisk=parts[1] if ramdisk else None)
+
+
+def check(memory: int, *images: GuestImage) -> None:
+    lab = Lab("one", HypervisorSpec("stock"), dom0=Dom0Spec(memory * MIB), line=7)
+    guests.check_room(lab, {one.name: one for one in images})
+
+
+@pytest.mark.parametrize(
+    ("memory", "images"),
+    [
+        (256, []),
+        (128, [image("small", 1)]),
+        (256, [image("large", 60, 20)]),  # one of 80 was tried, and one of 90 was not created
+        (256, [image("one", 50), image("two", 50)]),
+        (384, [image("largest", 105)]),
+    ],
+)
+def test_it_can(memory: int, images: list[GuestImage]) -> None:
+    check(memory, *images)
+
+
+@pytest.mark.parametrize(
+    ("images", "needed"),
+    [
+        ([image("large", 90)], "dom0: {memory: 272M}"),
+        ([image("large", 60, 30)], "dom0: {memory: 272M}"),
+        ([image("one", 60), image("two", 60)], "dom0: {memory: 304M}"),
+    ],
+)
+def test_it_cannot(images: list[GuestImage], needed: str) -> None:
+    """With the lab's line, the guest that has most, and what dom0 needs."""
+    with pytest.raises(UsageError, match=r"labs.yaml:7: lab one: dom0 has 256M") as caught:
+        check(256, *images)
+    assert needed in caught.value.hint
