@@ -141,10 +141,10 @@ def tasks() -> Table:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    from lab.cli import completion
+    from lab.cli import completable
 
-    made = completion.table()
-    completion.keep(file, {"key": key, "tasks": made})
+    made = completable.table()
+    completable.keep(file, {"key": key, "tasks": made})
     return made
 
 
