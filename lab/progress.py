@@ -274,7 +274,7 @@ class _OneLine(_Lines):
         write(self._stream, "\r\x1b[K")
 
     def _beat(self) -> None:
-        line = self._line()[: max(20, _columns(self._stream) - 1)]
+        line = self._line()[: _columns(self._stream) - 1]
         with self._writing:
             self._said = time.monotonic()
             write(self._stream, f"\r\x1b[K{line}")
@@ -293,7 +293,8 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def _columns(stream: TextIO) -> int:
+    """0 is what a terminal says that was not told its size."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
         return 80

@@ -140,10 +140,10 @@ def tasks() -> Table:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    from lab.cli import completion_table
+    from lab.cli import completable
 
-    made = completion_table.table()
-    completion_table.keep(file, {"key": key, "tasks": made})
+    made = completable.table()
+    completable.keep(file, {"key": key, "tasks": made})
     return made
 
 

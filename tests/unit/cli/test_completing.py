@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import completing, completion, completion_table
+from lab.cli import completable, completing, completion
 from lab.cli.completing import FILES, complete
 from lab.cli.task import TASKS
 from lab.util import names
 
-TABLE = completion_table.table()
+TABLE = completable.table()
 LABS = """
 labs:
   hello: {description: "one guest", guests: [hello]}

@@ -1,4 +1,4 @@
-"""What completion may offer, of all tasks; see :mod:`lab.cli.completing`."""
+"""All that may be completed: the tasks with their words and options, as a table."""
 
 from __future__ import annotations
 
