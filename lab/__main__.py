@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the task that the command line names; ends the process."""
+    # Before a task begins there is nothing to undo: Ctrl-C ends us without Python's traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Each is imported when needed: a shell that completes a word does not wait for all of us.
     if sys.argv[1:2] == ["--complete"]:
         from lab.cli import completing
