@@ -82,10 +82,14 @@ def _dom0_cpus(source: Source, at: Loc, lab: Lab) -> None:
 
 def _guest_cpus(source: Source, lab: Lab) -> None:
     for guest in (*lab.guests, *lab.later):
-        for i, cpu in enumerate(guest.cpus):
-            if cpu >= lab.cpus:
-                text = f"{_no_cpu(lab, cpu)} (guest '{guest.name}')"
-                source.add(("guests", guest.name, "cpus", i), text)
+        at = "guests", guest.name, "cpus"
+        missing = [(i, cpu) for i, cpu in enumerate(guest.cpus) if cpu >= lab.cpus]
+        if missing and guest.cpus_of_all:
+            text = f"'cpus' leaves guest '{guest.name}' none of the CPUs of lab '{lab.name}'"
+            source.add(at, f"{text}: its 'cpus' is {lab.cpus}, counted from 0")
+        elif missing:  # the first of them says enough
+            i, cpu = missing[0]
+            source.add((*at, i), f"{_no_cpu(lab, cpu)} (guest '{guest.name}')")
 
 
 def _no_cpu(lab: Lab, cpu: int) -> str:

@@ -122,7 +122,7 @@ def test_all_but_one_on_machines_of_any_size(tmp_path: Path) -> None:
         (tmp_path / "labs.yaml").write_text(text % count)
         assert config.load(tmp_path / "labs.yaml").labs["one"].guests[0].cpus == wanted
     (tmp_path / "labs.yaml").write_text(text % 1)
-    with pytest.raises(ConfigError, match=r"1:31: lab 'one' has no CPU 1"):
+    with pytest.raises(ConfigError, match=r"1:31: 'cpus' leaves guest 'g' none"):
         config.load(tmp_path / "labs.yaml")
 
 
