@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 from lab.dom0 import xl
 from lab.dom0.agent import TURN, Dom0
 from lab.errors import UsageError
 from lab.images import elf
-from lab.model import GuestImage, GuestPlan, Lab
+from lab.model import GuestImage, GuestPlan, Lab, Place
 from lab.rundir import LabDir
-from lab.util import reading, turns
+from lab.util import reading, refusals, turns
 
 #: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
 TRACE, DOORBELL = "lab_trace", "lab_doorbell"
@@ -21,8 +22,8 @@ MIB = 1 << 20
 OWN, OTHER_FILES = 92 * MIB, 28 * MIB
 
 
-def check_room(lab: Lab, images: Mapping[str, GuestImage]) -> None:
-    """Say before a boot that dom0 cannot hold the files of these guests.
+def check_room(file: Path, lab: Lab, images: Mapping[str, GuestImage]) -> None:
+    """Say before a boot that dom0 cannot hold the files of these guests. ``file``: labs.yaml.
 
     They lie in dom0's memory, and ``xl`` needs as much again for the guest that it creates.
 
@@ -36,9 +37,10 @@ def check_room(lab: Lab, images: Mapping[str, GuestImage]) -> None:
         return
     name = max(sizes, key=lambda one: sizes[one])
     wanted = f"dom0: {{memory: {-(-needed // (16 * MIB)) * 16}M}}"
+    where = refusals.shown(Place(file, lab.line or 1))
     raise UsageError(
-        f"labs.yaml:{lab.line}: lab {lab.name}: dom0 has {lab.dom0.memory // MIB}M, too little for "
-        f"its guests' files of {-(-together // MIB)}M (the largest are {name}'s)",
+        f"{where}: lab {lab.name}: dom0 has {lab.dom0.memory // MIB}M, too little for its guests' "
+        f"files of {-(-together // MIB)}M (the largest are {name}'s)",
         hint=f"give the lab '{wanted}', and as much more 'memory' if it has none to spare",
     )
 

@@ -111,7 +111,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     toolchain = workshop.toolchain
     images = workshop.platform(plan, force=context.force)
     built = workshop.guests([guest.spec for guest in plan.all_guests])
-    guests.check_room(plan.lab, built)
+    guests.check_room(context.file.absolute(), plan.lab, built)
     drifted.tell(context, workshop, drifted.names(context, plan, images, built))
     return Prepared(toolchain, images, built, workshop.supplies.state)
 

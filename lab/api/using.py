@@ -48,7 +48,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
     workshop = context.workshop(found.door)
     image = workshop.guests([spec])[guest]
     if lab := context.labs().labs.get(name):
-        guests.check_room(lab, {guest: image})
+        guests.check_room(context.file.absolute(), lab, {guest: image})
     lifecycle.keep_elf(found.run, image)
 
     async def go() -> Up:

@@ -21,7 +21,7 @@ def image(name: str, kernel: int, ramdisk: int = 0) -> GuestImage:
 
 def check(memory: int, *images: GuestImage) -> None:
     lab = Lab("one", HypervisorSpec("stock"), dom0=Dom0Spec(memory * MIB), line=7)
-    guests.check_room(lab, {one.name: one for one in images})
+    guests.check_room(Path("/my/labs.yaml"), lab, {one.name: one for one in images})
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,6 @@ def test_it_can(memory: int, images: list[GuestImage]) -> None:
 )
 def test_it_cannot(images: list[GuestImage], needed: str) -> None:
     """With the lab's line, the guest that has most, and what dom0 needs."""
-    with pytest.raises(UsageError, match=r"labs.yaml:7: lab one: dom0 has 256M") as caught:
+    with pytest.raises(UsageError, match=r"labs.yaml:7:1: lab one: dom0 has 256M") as caught:
         check(256, *images)
     assert needed in caught.value.hint
