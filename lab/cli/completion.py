@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 from lab.cli.glue import command
 from lab.errors import UsageError
@@ -15,10 +16,11 @@ _ASSETS = Path(__file__).parent / "assets"
 SHELLS = ("bash", "zsh", "fish")
 
 
-# In a mapping, for "shell" as a keyword means something else to whoever looks for shells.
-@command(
-    "completion", words=("shell",), example="completion bash", **{"shell": "bash, zsh or fish"}
-)
+#: Not a keyword "shell", which would look like a program that a shell starts.
+_HELP: Any = {"shell": "bash, zsh or fish"}
+
+
+@command("completion", words=("shell",), example="completion bash", **_HELP)
 def print_completion(shell: str) -> None:
     """Have a shell complete tasks, labs and guests.
 
