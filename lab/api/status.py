@@ -14,7 +14,11 @@ from lab.live import Live
 from lab.machine import pulse
 from lab.model import Domain, Lab, State
 from lab.rundir import LabDir
-from lab.util import refusals, signals
+from lab.toolchain import adopt
+from lab.util import refusals, signals, waiting
+
+#: Seconds that a machine which was killed a moment ago may take to be gone.
+DYING = 1.0
 
 
 def status(context: Context, name: str | None = None) -> list[Status]:
@@ -84,7 +88,23 @@ async def _any(context: Context, lab: LabDir, machines: dict[str, int]) -> Statu
 
 
 async def _ask(context: Context, found: Live, machines: dict[str, int]) -> Status:
-    """``machines``: the QEMU processes of all labs, by tag."""
+    """``machines``: the QEMU processes of all labs, by tag.
+
+    Raises:
+        LabError: dom0 does not answer; why, if it is known.
+    """
+    try:
+        return await _answer(context, found, machines)
+    except LabError as error:
+        ended = waiting.in_thread(adopt(found.record).wait, DYING) if found.record else None
+        if ended and await ended:
+            raise MachineError(
+                "QEMU ended by itself", hint="lab.logs and the run's qemu.log may say why"
+            ) from error
+        raise
+
+
+async def _answer(context: Context, found: Live, machines: dict[str, int]) -> Status:
     pid = machines.get(found.lab.tag)
     if pid and (why := pulse.stopped(pid)):
         raise why

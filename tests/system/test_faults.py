@@ -95,7 +95,8 @@ def test_qemu_is_killed_while_the_lab_is_up(world: World) -> None:
     world.run("lab.up")
     for pid in world.strays():
         os.kill(pid, signal.SIGKILL)
-    assert "QEMU ended by itself" in world.run("lab.status").err
+    said = world.run("lab.status")
+    assert "QEMU ended by itself" in said.err + said.out, said
 
 
 @pytest.mark.parametrize(
