@@ -117,6 +117,8 @@ def test_a_group_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None
     [
         ("lab.upp", "there is no task 'lab.upp'; did you mean lab.up?"),
         ("lab up", "there is no task 'lab'; did you mean lab.up?"),
+        ("up", "there is no task 'up'; did you mean lab.up?"),
+        ("report", "there is no task 'report'; did you mean trace.report?"),
         ("Lab.Run", "did you mean lab.run?"),
         ("lab-status", "did you mean lab.status?"),
         ("tests", "did you mean test?"),
