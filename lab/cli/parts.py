@@ -68,7 +68,10 @@ def image_list(json: bool = False) -> None:
 @command("image.lock", example="image.lock", json=JSON, labs=LABS,
          update="take the newest packages, build all images, and write labs.lock")  # fmt: skip
 def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml") -> int:
-    """Compare packages and images with labs.lock."""
+    """Compare packages and images with labs.lock.
+
+    Every image of labs.yaml is built first, if it is not stored: the first time takes minutes.
+    """
     found = api.update_lock(_context(labs)) if update else api.check_lock(_context(labs))
     if json:
         print_json(found)
