@@ -143,7 +143,7 @@ class _Attached:
 
     async def _show(self, log: Path) -> None:
         with Follower({self._name: log}) as follower, reading.binary(log) as stream:
-            _write(self.screen.feed(_recent(stream)))
+            _write(self.screen.feed(_last_lines(_recent(stream), *_size())))
             self.screen.answers()  # these questions are old
             while not self._left.is_set():
                 self._catch_up(stream)
@@ -208,6 +208,15 @@ def _recent(stream: BinaryIO) -> bytes:
     if start > 0:
         stream.readline(BEFORE)
     return stream.read(BEFORE).rpartition(OTHER_SCREEN_ENDS)[2]
+
+
+def _last_lines(said: bytes, rows: int, columns: int) -> bytes:
+    """So many of the last lines that how to leave, which stands above them, stays in sight."""
+    kept = said.splitlines(keepends=True)
+    heights = [1 + len(line.rstrip()) // columns for line in kept]
+    while sum(heights) > max(1, rows - 2) and len(kept) > 1:
+        del kept[0], heights[0]
+    return b"".join(kept)
 
 
 def _write(text: str) -> None:
