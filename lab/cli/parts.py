@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from lab import api
@@ -23,7 +24,9 @@ def lab_new(folder: str) -> None:
 
     That is a labs.yaml, and the applications of its guests.
     """
-    say(f"wrote {short(api.new(Path(folder)))}; start one: ./inv lab.up")
+    file = api.new(Path(folder))
+    where = "" if file.parent.resolve() == Path.cwd() else f" --labs {shlex.quote(short(file))}"
+    say(f"wrote {short(file)}; start one: ./inv lab.up{where}")
 
 
 @command("guest.build", words=("name",), example="guest.build hello",

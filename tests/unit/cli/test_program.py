@@ -164,3 +164,12 @@ def test_a_reader_that_goes_away_is_no_error(root: Path, words: tuple[str, ...])
     done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, cwd=root, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_new_labs_are_started_from_where_they_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written elsewhere, they need --labs; written here, they do not."""
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "lab.new", "my labs")[2].endswith(" lab.up --labs 'my labs/labs.yaml'\n")
+    assert said(capsys, "lab.new")[2].endswith(" lab.up\n")
