@@ -12,7 +12,7 @@ import shlex
 import stat
 from pathlib import Path
 
-from lab import claim, live, rundir
+from lab import claim, config, live, rundir
 from lab.api.context import Context, Status, clean
 from lab.errors import UsageError
 from lab.live import Live
@@ -50,7 +50,7 @@ def running(context: Context, name: str) -> Live:
     """The lab, which must run in this session.
 
     Raises:
-        UsageError: it does not, or must not be disturbed.
+        UsageError: it does not, there is no such lab, or it must not be disturbed.
         MachineError: its QEMU is stopped.
     """
     clean(context)
@@ -60,6 +60,7 @@ def running(context: Context, name: str) -> Live:
         where = "" if claim.maker(context.lab_dir(name)) else where_else(context, name)
         if where:
             raise UsageError(error.message, hint=where) from None
+        config.find_lab(context.labs(), name)
         raise
     if why := pulse.why_stopped(found.lab.tag):
         raise why

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from lab.api.context import Context, attached
 from lab.api.elsewhere import running
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 from lab.live import Live
 from lab.machine import interactive
+from lab.machine.ends import Watch, of
 from lab.machine.interactive import Behind
 from lab.model import Clock
 from lab.toolchain import adopt
+from lab.util import signals
 
 #: dom0's console by its name in /dev: the last one that Linux has (see lab-init.c). Its driver
 #: knows no window, so that programs are told the size as stty does.
@@ -34,14 +37,28 @@ def console(context: Context, name: str, on: str | None) -> None:
     if found.record is None:
         raise UsageError(f"nothing is recorded of the machine of lab {name}")
     log = found.run.console(chosen)
-    behind = _behind(found, chosen)
-    interactive.attach(chosen, found.lab.path, log, adopt(found.record), behind)
+    with contextlib.closing(Watch(found.run, chosen, _ended(found, chosen))) as ends:
+        behind = _behind(found, chosen, ends)
+        interactive.attach(chosen, found.lab.path, log, adopt(found.record), behind)
 
 
-def _behind(found: Live, chosen: str) -> Behind:
+def _ended(found: Live, chosen: str) -> str:
+    """How a guest ended; empty: it did not, or another one took its place, or nobody knows."""
+
+    async def note() -> str:
+        async with attached(found) as session:
+            domains = await session.domains()
+        return next((one.note for one in domains if one.name == chosen), "")
+
+    with contextlib.suppress(LabError):
+        return signals.run(note()) if chosen in of(found.run) else ""
+    return ""
+
+
+def _behind(found: Live, chosen: str, ends: Watch) -> Behind:
     if found.run.manifest().get("clock") == Clock.VIRTUAL:
-        return Behind(answers=False)
-    return Behind(resized=_fitting(found) if chosen == "dom0" else None)
+        return Behind(answers=False, ends=ends)
+    return Behind(resized=_fitting(found) if chosen == "dom0" else None, ends=ends)
 
 
 def _fitting(found: Live) -> Callable[[int, int], Awaitable[None]]:

@@ -5,11 +5,12 @@ What decodes and draws is imported where it is used: it is large, and nothing el
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import rundir
+from lab import config, rundir
 from lab.api.context import Context
 from lab.errors import LabError, UsageError
 from lab.machine.merge import Zeros, find_zeros, merge
@@ -81,10 +82,10 @@ def trace_diff(context: Context, one: str, other: str) -> dict[str, Any]:
 def _run(context: Context, word: str) -> RunDir:
     found = rundir.find_run(context.runs, word or "latest")
     if found is None:
-        raise UsageError(
-            f"there is no run {word or 'latest'} in {context.runs}",
-            hint="a folder, a run's id, latest, a lab's name, or NAME/latest",
-        )
+        hint = "a folder, a run's id, latest, a lab's name, or NAME/latest"
+        with contextlib.suppress(LabError):  # who looks at a run may have no labs.yaml
+            hint = f"make one: ./inv lab.run {config.find_lab(context.labs(), word).name}"
+        raise UsageError(f"there is no run {word or 'latest'} in {context.runs}", hint=hint)
     return found
 
 

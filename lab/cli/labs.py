@@ -20,6 +20,7 @@ from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKE
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
+from lab.util.terminal import table
 
 DEFAULT = "hello"
 
@@ -107,8 +108,8 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
     if json:
         print_json(found)
         return
-    for one in found:
-        print(f"{one.name:16} {state_word(one):8} {', '.join(one.guests):24} {one.description}")
+    rows = [[one.name, state_word(one), ", ".join(one.guests), one.description] for one in found]
+    print(table(rows))
     problems = dict.fromkeys(line for one in found for line in one.problem.splitlines())
     if problems:
         say("\n".join(["not to be started, for a file of their guests is wrong:", *problems]))

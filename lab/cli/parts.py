@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from lab import api
@@ -23,7 +24,9 @@ def lab_new(folder: str) -> None:
 
     That is a labs.yaml, and the applications of its guests.
     """
-    say(f"wrote {short(api.new(Path(folder)))}; start one: ./inv lab.up")
+    file = api.new(Path(folder))
+    where = "" if file.parent.resolve() == Path.cwd() else f" --labs {shlex.quote(short(file))}"
+    say(f"wrote {short(file)}; start one: ./inv lab.up{where}")
 
 
 @command("guest.build", words=("name",), example="guest.build hello",
@@ -68,7 +71,10 @@ def image_list(json: bool = False) -> None:
 @command("image.lock", example="image.lock", json=JSON, labs=LABS,
          update="take the newest packages, build all images, and write labs.lock")  # fmt: skip
 def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml") -> int:
-    """Compare packages and images with labs.lock."""
+    """Compare packages and images with labs.lock.
+
+    Every image of labs.yaml is built first, if it is not stored: the first time takes minutes.
+    """
     found = api.update_lock(_context(labs)) if update else api.check_lock(_context(labs))
     if json:
         print_json(found)

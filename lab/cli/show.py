@@ -12,7 +12,7 @@ from lab.cli.glue import say
 from lab.model import Domain
 from lab.util import ci
 from lab.util.resources import as_called
-from lab.util.terminal import table
+from lab.util.terminal import quote, table
 
 
 def show_domains(domains: Sequence[Domain]) -> None:
@@ -73,9 +73,12 @@ def show_up(result: api.Up) -> None:
     on = next(iter(result.lines), "dom0")
     say(f"lab {name} is up after {result.seconds:.1f} s; logs: {short(result.run)}/console/")
     say("try next:")
-    say(f"  ./inv lab.console {name} --on {on}    type to the guest; Ctrl-] leaves")
-    say(f'  ./inv lab.exec {name} "xl list"       a command in dom0')
-    say(f"  ./inv lab.down {name}                 stop it")
+    tries = [
+        (f"./inv lab.console {name} --on {on}", "type to the guest; Ctrl-] leaves"),
+        (f'./inv lab.exec {name} "xl list"', "a command in dom0"),
+        (f"./inv lab.down {name}", "stop it"),
+    ]
+    say("\n".join(f"  {line}" for line in table(tries).splitlines()))
 
 
 def _show_started(result: api.Up) -> None:
@@ -101,7 +104,7 @@ def show_run(result: api.Run) -> None:
     """A verdict: what was expected, what was seen, which layer failed."""
     for item in result.report.results:
         seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
-        print(ci.shown(f"  {item.expectation.on}: {item.expectation.text!r}: {seen}"))
+        print(ci.shown(f"  {item.expectation.on}: {quote(item.expectation.text)}: {seen}"))
     for step in result.report.steps:
         when = f" after {step.began + step.seconds:.1f} s" if step.outcome != "skipped" else ""
         print(ci.shown(f"  {step.name}: {step.outcome}{when}"))

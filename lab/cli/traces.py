@@ -121,8 +121,8 @@ def _tasks(rows: Sequence[Row]) -> str:
         for row in rows
     ]  # fmt: skip
     each = ("min", "p50", "p99", "p99.9", "max")
-    header = ["Task", "Prio", "Period", "Jobs", "Late", *(f"jitter {name}" for name in each),
-              *(f"resp {name}" for name in each)]  # fmt: skip
+    header = ["Task (times in ms)", "Prio", "Period", "Jobs", "Late",
+              *(f"jitter {name}" for name in each), *(f"resp {name}" for name in each)]  # fmt: skip
     return table(cells, header=header) if cells else ""
 
 
@@ -132,7 +132,7 @@ def _parts(rows: Sequence[Row]) -> str:
     for row in rows:
         values = (_pair(row[name]) for name in names)
         cells.append([f"{row['guest']}/{row['task']}", *values])
-    header = ["Mean and longest part of a response", *(f"{name}" for name in names)]
+    header = ["Mean and longest part of a response (ms)", *(f"{name}" for name in names)]
     return table(cells, header=header) if cells else ""
 
 
@@ -143,7 +143,7 @@ def _vcpus(rows: Sequence[Row]) -> str:
          _ms((row["runnable"]["each"] or {}).get("max", 0.0)), row["wakes"]]
         for row in rows
     ]  # fmt: skip
-    header = ["vCPU", "running", "runnable", "blocked", "offline", "longest wait", "wakes"]
+    header = ["vCPU", "running", "runnable", "blocked", "offline", "longest wait (ms)", "wakes"]
     return table(cells, header=header) if cells else ""
 
 

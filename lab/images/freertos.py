@@ -6,6 +6,7 @@ Everything is compiled in the toolchain, from copies: what the user owns is only
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -184,10 +185,24 @@ def _compile(
     cwd: str,
     env: Mapping[str, str],
 ) -> None:
-    compiling.run(
-        toolchain, f"guest {name}", argv, mounts, refused=GuestError, words=_words,
-        env={"SOURCE_DATE_EPOCH": "0", **env}, within=BUILD, cwd=cwd,
-    )  # fmt: skip
+    try:
+        compiling.run(
+            toolchain, f"guest {name}", argv, mounts, refused=GuestError, words=_words,
+            env={"SOURCE_DATE_EPOCH": "0", **env}, within=BUILD, cwd=cwd,
+        )  # fmt: skip
+    except GuestError as error:
+        error.hint = error.hint or advice(error.tail)
+        raise
+
+
+def advice(said: str) -> str:
+    """What to do about what a linker said; empty: its own words are enough."""
+    if not re.search(r"undefined reference to `_(sbrk|write|read|close)'", said):
+        return ""
+    return (
+        "newlib's printf and malloc have no system below them: a FreeRTOS guest has printk "
+        "and pvPortMalloc instead (docs/guest.md)"
+    )
 
 
 def _words(done: Completed) -> str:

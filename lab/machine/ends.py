@@ -61,6 +61,31 @@ def of(run: RunDir) -> dict[str, End]:
     return found
 
 
+class Watch:
+    """What dom0 tells from now on of the end of one guest. ``already``: how that guest ended
+    before; empty: it runs."""
+
+    def __init__(self, run: RunDir, guest: str, already: str = "") -> None:
+        self.log = run.console("dom0")
+        self._run, self._guest = run, guest
+        self._reader = LogReader("dom0", self.log)
+        while self._reader.read():
+            pass
+        self._already = f"guest {guest} {already}" if already else ""
+
+    def news(self) -> str:
+        """``guest hello powered off after 12 ms``; empty: nothing new."""
+        said, self._already = self._already, ""
+        while lines := self._reader.read():
+            for end in filter(None, map(end_in, lines)):
+                if end.guest == self._guest:
+                    said = f"guest {end.guest} {end.words(began(self._run))}"
+        return said
+
+    def close(self) -> None:
+        self._reader.close()
+
+
 def began(run: RunDir) -> float | None:
     """When guests that were created paused were let run, by dom0's counter; ``None``: none was."""
     found = run.manifest().get("began")

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from lab.errors import LabError, UsageError
 from lab.machine.console import Follower
+from lab.machine.ends import Watch
 from lab.machine.wires import input_of
 from lab.model import Program
 from lab.util import reading, signals, waiting
@@ -46,11 +47,12 @@ class Behind:
 
     ``answers``: programs that ask the terminal for something (where the cursor is) are answered;
     not where what is typed must not depend on who looks. ``resized`` tells them the size of the
-    window: rows and columns.
+    window: rows and columns. ``ends`` says when a guest ends: who types to it sees nothing more.
     """
 
     answers: bool = True
     resized: Callable[[int, int], Awaitable[None]] | None = None
+    ends: Watch | None = None
 
 
 def attach(
@@ -142,8 +144,10 @@ class _Attached:
     # ------------------------------------------------------------ what is shown
 
     async def _show(self, log: Path) -> None:
-        with Follower({self._name: log}) as follower, reading.binary(log) as stream:
-            _write(self.screen.feed(_recent(stream)))
+        ends = self._behind.ends
+        logs = {self._name: log} | ({"dom0": ends.log} if ends else {})
+        with Follower(logs) as follower, reading.binary(log) as stream:
+            _write(self.screen.feed(_last_lines(_recent(stream), *_size())))
             self.screen.answers()  # these questions are old
             while not self._left.is_set():
                 self._catch_up(stream)
@@ -152,6 +156,9 @@ class _Attached:
                     self._answer()
                     await asyncio.sleep(0)
                     self._catch_up(stream)
+                if ends and (said := ends.news()):
+                    _write(self.screen.flush())
+                    _write(f"\r\n{said}; leave with Ctrl-]\r\n")
                 await follower.change(waiting.FOREVER, self._left)
 
     def _answer(self) -> None:
@@ -208,6 +215,15 @@ def _recent(stream: BinaryIO) -> bytes:
     if start > 0:
         stream.readline(BEFORE)
     return stream.read(BEFORE).rpartition(OTHER_SCREEN_ENDS)[2]
+
+
+def _last_lines(said: bytes, rows: int, columns: int) -> bytes:
+    """So many of the last lines that how to leave, which stands above them, stays in sight."""
+    kept = said.splitlines(keepends=True)
+    heights = [1 + len(line.rstrip()) // columns for line in kept]
+    while sum(heights) > max(1, rows - 2) and len(kept) > 1:
+        del kept[0], heights[0]
+    return b"".join(kept)
 
 
 def _write(text: str) -> None:

@@ -177,9 +177,14 @@ class Engine:
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise ToolchainError(
-                f"the Docker engine at {self.where} is not there ({error or type(error).__name__})",
+                f"the Docker engine at {self.where} is not there ({_why(error)})",
                 hint=f"start it (systemctl start docker), {OTHER_DOOR}",
             ) from None
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without the number that Python puts before it."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class _Connection(http.client.HTTPConnection):

@@ -175,7 +175,7 @@ class _Maker:
 
     def _bootstrap(self, work: Path, found: Index, pins: Sequence[Pin]) -> None:
         size = sum(pin.size for pin in pins)
-        what = f"toolchain: fetching and unpacking {len(pins)} packages, {size >> 20} MB"
+        what = f"toolchain: fetching and unpacking {len(pins)} packages, {size / 1e6:.0f} MB"
         self.progress(f"{what} (once, about half a minute)")
         known = bootstrap.Known(found.lists, size)
         bootstrap.run(work / "tree", self.address, self.lock, _exactly(pins), known)

@@ -19,7 +19,8 @@ def defined(file: Path, section: str) -> dict[str, str]:
     import yaml
 
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        # Every word as it is written: to other loaders a lab `null` is None, and `on` is True.
+        loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
         found = yaml.load(reading.data(file, LARGEST), loader)[section]
         return {str(name): _description(value) for name, value in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,

@@ -131,6 +131,16 @@ def test_another_session_is_another_lab(
     assert [one.name for one in api.down_all(context, everywhere=True)] == ["one"]
 
 
+def test_a_mistyped_lab_is_not_to_be_started(tmp_path: Path) -> None:
+    """A lab that is in no labs.yaml gets the nearest name, not the advice to start it."""
+    context = api.Context(tmp_path / "labs.yaml")
+    context.file.write_text("labs: {hello: {guests: []}}\n")
+    with pytest.raises(UsageError, match="no lab 'helo'; did you mean 'hello'"):
+        api.execute(context, "helo", "true")
+    with pytest.raises(UsageError, match="lab hello does not run"):
+        api.execute(context, "hello", "true")
+
+
 def test_a_pattern_takes_a_group(tmp_path: Path, stack: contextlib.ExitStack) -> None:
     """Only of this labs.yaml; in the order of their numbers; none that matches is an error."""
     context = api.Context(tmp_path / "a" / "labs.yaml")

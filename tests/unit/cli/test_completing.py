@@ -83,6 +83,13 @@ def test_a_file_that_is_wrong_offers_nothing(here: Path, text: str) -> None:
     assert list(names.defined(here / "labs.yaml", "labs")) in ([], ["a"])
 
 
+def test_names_are_as_they_are_written(here: Path) -> None:
+    """Not as YAML takes some words: nothing, true, a number."""
+    file = here / "labs.yaml"
+    file.write_text("labs: {null: {description: 1e3}, on: {}, 007: {}, ~: {}}")
+    assert names.defined(file, "labs") == {"null": "1e3", "on": "", "007": "", "~": ""}
+
+
 def test_what_is_no_file_is_not_opened(here: Path) -> None:
     os.mkfifo(here / "fifo")
     assert names.defined(here / "fifo", "labs") == {}

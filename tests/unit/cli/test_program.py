@@ -117,6 +117,8 @@ def test_a_group_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None
     [
         ("lab.upp", "there is no task 'lab.upp'; did you mean lab.up?"),
         ("lab up", "there is no task 'lab'; did you mean lab.up?"),
+        ("up", "there is no task 'up'; did you mean lab.up?"),
+        ("report", "there is no task 'report'; did you mean trace.report?"),
         ("Lab.Run", "did you mean lab.run?"),
         ("lab-status", "did you mean lab.status?"),
         ("tests", "did you mean test?"),
@@ -162,3 +164,12 @@ def test_a_reader_that_goes_away_is_no_error(root: Path, words: tuple[str, ...])
     done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, cwd=root, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_new_labs_are_started_from_where_they_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written elsewhere, they need --labs; written here, they do not."""
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "lab.new", "my labs")[2].endswith(" lab.up --labs 'my labs/labs.yaml'\n")
+    assert said(capsys, "lab.new")[2].endswith(" lab.up\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,23 @@ def test_every_domain_has_its_note(run: RunDir) -> None:
 def test_a_damaged_manifest(run: RunDir) -> None:
     run.update_manifest(began="soon")
     assert ends.began(run) is None
+
+
+def test_who_watches_a_guest_hears_of_its_end_once(run: RunDir) -> None:
+    """Not of another guest's, nor of an end before."""
+    log = run.console("dom0")
+    log.write_bytes(OFF + b"\n")
+    with contextlib.closing(ends.Watch(run, "off")) as watch:
+        assert watch.news() == ""
+        with log.open("ab") as stream:
+            stream.write(OFF.replace(b"off", b"other", 1) + b"\n")
+            stream.flush()
+            assert watch.news() == ""
+            stream.write(OFF.replace(b"13.1", b"14.1") + b"\n")
+        assert watch.news() == "guest off powered off after 5.32 s"
+        assert watch.news() == ""
+    with contextlib.closing(ends.Watch(run, "off", "crashed")) as watch:
+        assert (watch.news(), watch.news()) == ("guest off crashed", "")
 
 
 # ---------------------------------------------------------------- in verdicts

@@ -10,7 +10,7 @@ import pytest
 
 from lab.errors import Dom0Error
 from lab.machine import interactive
-from lab.machine.interactive import BEFORE, BEHIND, LAST, Behind, _Attached, _recent
+from lab.machine.interactive import BEFORE, BEHIND, LAST, Behind, _Attached, _last_lines, _recent
 
 
 def recent(folder: Path, said: bytes) -> bytes:
@@ -30,6 +30,16 @@ def test_what_was_said_before_begins_with_a_line(tmp_path: Path) -> None:
     assert len(shown) <= BEFORE
     drawn = b"# vi\n\x1b[?1049h\x1b[2Jtext\x1b[?1049l# "
     assert recent(tmp_path, drawn) == b"# "
+
+
+def test_how_to_leave_stays_in_sight() -> None:
+    """What was said before fills the window but for that line and the cursor's."""
+    said = b"".join(b"line %d\r\n" % n for n in range(100))
+    assert _last_lines(said, 24, 80).count(b"\n") == 22
+    assert _last_lines(said, 24, 80).endswith(b"line 99\r\n")
+    long = b"x" * 200 + b"\r\n" + b"y" * 200 + b"\r\n# "
+    assert _last_lines(long, 6, 80) == b"y" * 200 + b"\r\n# "
+    assert _last_lines(b"x" * 2000, 6, 80) == b"x" * 2000
 
 
 def test_who_is_far_behind_is_shown_the_end(

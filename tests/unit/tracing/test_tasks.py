@@ -50,6 +50,16 @@ def test_what_is_wrong_is_said(context: api.Context) -> None:
         api.trace_report(context, "latest", context.runs)
 
 
+def test_a_lab_that_never_ran_is_to_be_run(tmp_path: Path) -> None:
+    """Who asks for the trace of a lab of labs.yaml is told how to make one."""
+    context = api.Context(tmp_path / "labs.yaml")
+    context.file.write_text("labs: {periodic: {guests: []}}\n")
+    for word, hint in (("periodic", "make one: ./inv lab.run periodic"), ("latest", "a folder, ")):
+        with pytest.raises(UsageError) as caught:
+            api.trace_stats(context, word)
+        assert (caught.value.hint or "").startswith(hint), word
+
+
 def test_files_are_where_they_are_said_to_be(context: api.Context, tmp_path: Path) -> None:
     report = api.trace_report(context, "latest")
     assert report == context.runs / "periodic" / report.parent.name / "report.html"

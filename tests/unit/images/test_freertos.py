@@ -1,0 +1,12 @@
+"""What is said when a guest cannot be built."""
+
+from __future__ import annotations
+
+from lab.images.freertos import advice
+
+
+def test_who_uses_printf_is_told_of_printk() -> None:
+    """The linker names functions that no guest's author has heard of."""
+    said = "libc_a-sbrkr.o: in function `_sbrk_r':\nundefined reference to `_sbrk'"
+    assert "printk" in advice(said)
+    assert advice("undefined reference to `foo'\nundefined reference to `_mine'") == ""
