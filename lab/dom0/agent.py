@@ -195,7 +195,7 @@ class Agent:
         self._window.reserve()
         while len(found) < largest:
             said = await self._lab_window(f"read {path}", ["out", path, str(len(found))])
-            size = int(said) if said.strip().isdigit() else 0
+            size = _count(said, room)
             found += self._window.read(size)
             if size < room:
                 break
@@ -272,6 +272,15 @@ def _explained(what: str, within: float) -> Any:
         raise Dom0Error(f"dom0 went away during {what}") from error
     except (ValueError, RecursionError, asyncio.LimitOverrunError) as error:
         raise Dom0Error(f"dom0's agent answered nonsense to {what}") from error
+
+
+def _count(said: bytes, most: int) -> int:
+    """The number that a program of ours said; what is none counts as 0, what is too large as
+    ``most``."""
+    digits = said.strip()
+    if not digits.isdigit():
+        return 0
+    return min(int(digits), most) if len(digits) < 20 else most
 
 
 def _number(answer: Any, name: str, largest: int) -> int:

@@ -27,6 +27,8 @@ MAGIC = 0x5453424C
 MAILBOX = struct.Struct("<IIIIIIiIQQII")
 #: Random bytes that make a dom0 differ.
 ENTROPY = 64
+#: A program says no more bytes than this (images/dom0/src/lab-steps.c).
+MOST_SAID = 64 << 20
 #: The exit status of a program that lab-steps could not execute.
 NOT_EXECUTED = 127
 
@@ -118,6 +120,12 @@ class Steps:
         self.box = Mailbox(*MAILBOX.unpack(await self._machine.read(self._address, MAILBOX.size)))
         if self.box.magic != MAGIC:
             raise Dom0Error("dom0 stopped where only lab-steps should, and it is not that")
+        if self.box.window != self._window.size:
+            raise Dom0Error(
+                f"dom0's window has {self.box.window} bytes, the host's {self._window.size}"
+            )
+        if max(self.box.size, self.box.more_size) > MOST_SAID:
+            raise Dom0Error(f"dom0 says more than {MOST_SAID >> 20}M at once")
 
     @property
     def now(self) -> float:

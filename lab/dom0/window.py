@@ -3,12 +3,18 @@
 Whatever is written is there at once, whether the machine runs or stands still, and however its
 other memory came about (``images/dom0/src/window.h`` is dom0's side). Who uses it must be the
 only one: it is theirs who have dom0's agent, or dom0 at a stop.
+
+It lies in a folder that QEMU can write, too, and a guest may have taken QEMU over. So a link or
+anything else that took its place is not opened: it would lead out of the lab.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import Dom0Error, MachineError
@@ -29,7 +35,7 @@ class Window:
     def size(self) -> int:
         """Its bytes; 0: there is none, as in a lab that an earlier version of ours started."""
         try:
-            return self._path.stat().st_size
+            return self._path.lstat().st_size
         except OSError:
             return 0
 
@@ -37,16 +43,12 @@ class Window:
         """Lay bytes into it.
 
         Raises:
-            MachineError: the host has no room for them.
+            MachineError: the host has no room for them, or the window is not what it was.
         """
         if not data:
             return
-        try:
-            with self._path.open("r+b", buffering=0) as file:
-                file.seek(at)
-                written = file.write(data)
-        except OSError as error:
-            raise MachineError(f"{self._path} cannot be written: {error.strerror}") from error
+        with self._open(os.O_RDWR, "cannot be written") as file:
+            written = os.pwrite(file, data, at)
         if written != len(data):
             raise MachineError(f"{self._path} took a part only: is its disk full?")
 
@@ -54,18 +56,33 @@ class Window:
         """Have room on the disk for all of it, before dom0 writes: QEMU would be killed.
 
         Raises:
-            MachineError: the host has no room.
+            MachineError: the host has no room, or the window is not what it was.
         """
-        try:
-            with self._path.open("r+b", buffering=0) as file:
-                os.posix_fallocate(file.fileno(), 0, self.size)
-        except OSError as error:
-            raise MachineError(f"{self._path} has no room: {error.strerror}") from error
+        with self._open(os.O_RDWR, "has no room") as file:
+            os.posix_fallocate(file, 0, self.size)
 
     def read(self, size: int) -> bytes:
-        """Its first bytes."""
-        with self._path.open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), min(size, self.size), 0)
+        """Its first bytes.
+
+        Raises:
+            MachineError: the window is not what it was.
+        """
+        with self._open(os.O_RDONLY, "cannot be read") as file:
+            return os.pread(file, min(size, self.size), 0)
+
+    @contextlib.contextmanager
+    def _open(self, how: int, failed: str) -> Iterator[int]:
+        try:
+            flags = how | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            file = os.open(self._path, flags)
+            try:
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    raise OSError(errno.EINVAL, "it is no plain file")
+                yield file
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise MachineError(f"{self._path} {failed}: {error.strerror}") from error
 
 
 def up(size: int) -> int:

@@ -13,6 +13,13 @@ from lab.util import files
 
 #: QEMU's end when a page of its memory, a file, could not be had: SIGBUS, as a shell counts.
 BUS_ERROR = 128 + 7
+#: Xen could not place dom0 (xen/arch/arm/domain_build.c, allocate_memory_11): it does so in large
+#: pieces, between which the boot's own files lie.
+NO_PLACE = ("Failed to allocate requested dom0 memory", "Unable to allocate first memory bank")
+PLACE_HINT = (
+    "Xen places dom0 in large pieces: make dom0's 'memory' a multiple of 128M, or give the lab "
+    "more ('memory: 2G')"
+)
 
 
 def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -> LabError:
@@ -39,8 +46,10 @@ def lost(run: RunDir, failure: Failure, step: str) -> LabError:
     """A console says that Xen or dom0 is lost."""
     kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
     log = run.console(failure.on)
-    what = f"{failure.what} while the lab waited for {step}"
-    return kind(what, tail=tail(log), hint=f"the whole log: {log}")
+    what, last = f"{failure.what} while the lab waited for {step}", tail(log)
+    if any(words in last for words in NO_PLACE):
+        return kind(what, tail=last, hint=PLACE_HINT)
+    return kind(what, tail=last, hint=f"the whole log: {log}")
 
 
 def no_qmp(within: float) -> LabError:

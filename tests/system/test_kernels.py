@@ -68,6 +68,10 @@ labs:
       - {inject: more}
       - {wait: "hello from FreeRTOS", on: more}
   most: {guests: [most]}
+  enough:
+    guests: [most]
+    dom0: {memory: 384M}
+    expect: [{on: most, line: "hello from FreeRTOS", within: 10s}]
 """
 SIZES = {"some": 300 << 10, "more": (33 << 20) + 5, "most": 120 << 20}
 
@@ -104,10 +108,11 @@ def test_kernels_of_any_size_in_a_running_lab(grown: Path) -> None:
 
 
 def test_a_kernel_that_dom0_cannot_hold(world: World, grown: Path) -> None:
-    """Said before the boot, with what it would need."""
+    """Said before the boot, with what it would need; and that is enough."""
     said = world.run("lab.run", "most", status=2, cwd=grown).err
     assert "dom0 has 256M, too little for its guests' files of 120M" in said
-    assert "dom0: {memory: 336M}" in said
+    assert "dom0: {memory: 384M}" in said
+    world.run("lab.run", "enough", cwd=grown)
 
 
 def test_a_tree_with_a_makefile_of_its_own(world: World, tmp_path: Path) -> None:

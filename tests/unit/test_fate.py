@@ -69,6 +69,18 @@ def test_a_full_disk_explains_silence(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "full" in error.message
 
 
+@pytest.mark.parametrize("words", postmortem.NO_PLACE)
+def test_a_dom0_without_a_place_is_told_what_to_do(tmp_path: Path, words: str) -> None:
+    """Xen's own words do not help anybody who wrote 'memory: 200M'."""
+    run = rundir.new_run(tmp_path, "one")
+    run.console("xen").write_text(f"(XEN) Panic on CPU 0:\n(XEN) {words}. 72MB unallocated\n")
+    error = postmortem.lost(run, console.FAILURES[0], "dom0 to be ready")
+    assert isinstance(error, HypervisorError)
+    assert "a multiple of 128M" in error.hint
+    run.console("xen").write_text("(XEN) Panic on CPU 0:\n(XEN) Assertion failed\n")
+    assert "128M" not in postmortem.lost(run, console.FAILURES[0], "dom0 to be ready").hint
+
+
 def test_a_panic_says_more_than_an_end() -> None:
     """dom0's panic is named, not its end, whichever console is read first."""
     ended = Line("xen", b"(XEN) [    9.1] Hardware Dom0 crashed: rebooting machine in 5 seconds.")

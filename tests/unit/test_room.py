@@ -41,9 +41,9 @@ def test_it_can(memory: int, images: list[GuestImage]) -> None:
 @pytest.mark.parametrize(
     ("images", "needed"),
     [
-        ([image("large", 90)], "dom0: {memory: 272M}"),
-        ([image("large", 60, 30)], "dom0: {memory: 272M}"),
-        ([image("one", 60), image("two", 60)], "dom0: {memory: 304M}"),
+        ([image("large", 90)], "dom0: {memory: 384M}"),
+        ([image("large", 60, 30)], "dom0: {memory: 384M}"),
+        ([image("one", 60), image("two", 60)], "dom0: {memory: 384M}"),
     ],
 )
 def test_it_cannot(images: list[GuestImage], needed: str) -> None:

@@ -144,6 +144,7 @@ class LabWindow:
         self.file = bytearray()
         self._said = b""
         self.status = 0
+        self.made_up: bytes | None = None
 
     def __call__(self, question: dict[str, Any]) -> bytes | None:
         if question["execute"] == "guest-exec":
@@ -160,7 +161,7 @@ class LabWindow:
         else:
             piece = bytes(self.file[int(offset) :][: self.window.size])
             self.window.write(0, piece)
-            self._said = b"%d\n" % len(piece)
+            self._said = b"%d\n" % len(piece) if self.made_up is None else self.made_up
 
 
 @pytest.fixture
@@ -179,6 +180,16 @@ def test_large_files_go_through_the_window(tmp_path: Path, lab_window: LabWindow
 
     assert talk(tmp_path, lab_window, there_and_back, window=lab_window.window) == data
     assert lab_window.file == data
+
+
+@pytest.mark.parametrize("said", [b"9" * 5000, b"1" * 30, b"-1", b"", b"\xb2", b"much"])
+def test_a_size_that_dom0_made_up(tmp_path: Path, lab_window: LabWindow, said: bytes) -> None:
+    """What it says is not believed: the file has an end, and it is not more than was asked for."""
+    lab_window.made_up = said
+    lab_window.file[:] = b"x" * 300_000
+    read = talk(tmp_path, lab_window, lambda agent: agent.read_file("/f", 250_000),
+                window=lab_window.window)  # fmt: skip
+    assert len(read) in (0, 250_000)
 
 
 def test_a_full_dom0_says_so_through_the_window(tmp_path: Path, lab_window: LabWindow) -> None:

@@ -128,6 +128,18 @@ def test_a_file_is_read(window: Window) -> None:
     assert asyncio.run(steps.read_file("/a", 5)) == data[:5]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [("window", 0, "window has 0 bytes"), ("window", 1 << 30, "the host's 12288"),
+     ("size", 0xFFFF_FFFF, "more than 64M"), ("more_size", 1 << 31, "more than 64M")],
+)  # fmt: skip
+def test_what_dom0_says_is_looked_at(window: Window, field: str, value: int, says: str) -> None:
+    """A dom0 that a guest took over cannot have us write beyond the window, or read for ever."""
+    _, steps = stopped(window, lambda _, box: setattr(box, field, value))
+    with pytest.raises(Dom0Error, match=says):
+        asyncio.run(steps.read_file("/a"))
+
+
 def test_words_have_an_end(window: Window) -> None:
     """What is more than dom0 takes is said before it is told."""
     _, steps = stopped(window, lambda *_: pytest.fail("dom0 was told"))
