@@ -78,7 +78,7 @@ def test_a_guest_that_never_speaks(world: World) -> None:
     assert "[guest]" in said.out
     assert "'never to be seen' was not seen on the console of silent within 2s" in said.out
     assert "its domain still runs and has said nothing, after " in said.out
-    assert "hypervisor: debug" in said.err
+    assert "hypervisor: debug" in said.out
     suite = ElementTree.parse(report).getroot().find("testsuite")
     assert suite is not None
     assert suite.get("failures") == "1"
