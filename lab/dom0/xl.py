@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ _LINE = re.compile(
 #: What to do when ``xl`` refused a guest, and its status when dom0's Linux ended it (SIGKILL).
 _REFUSED = "xl's own words say why; lab.exec LAB 'xl info' tells how much memory is free"
 _KILLED = 128 + 9
+#: Among its words when dom0's memory, where all files lie, is full (strerror(3), ENOSPC).
+_NO_ROOM = "No space left on device"
 
 
 def parse_list(text: str) -> list[Domain]:
@@ -43,9 +46,20 @@ async def domains(agent: Dom0) -> list[Domain]:
 
 
 async def put(agent: Dom0, name: str, files: dict[str, bytes]) -> None:
-    """Place a guest's files in dom0; ``files`` are by suffix: ``bin``, ``cfg``, ``ramdisk``."""
+    """Place a guest's files in dom0; ``files`` are by suffix: ``bin``, ``cfg``, ``ramdisk``.
+
+    Raises:
+        Dom0Error: dom0 has no room, for example. Then nothing is left of that file: it would keep
+            the room from the next guest.
+    """
     for suffix, data in files.items():
-        await agent.write_file(f"{GUESTS}/{name}.{suffix}", data)
+        path = f"{GUESTS}/{name}.{suffix}"
+        try:
+            await agent.write_file(path, data)
+        except Dom0Error:
+            with contextlib.suppress(Dom0Error):
+                await agent.write_file(path, b"")
+            raise
 
 
 async def create(
@@ -62,11 +76,12 @@ async def create(
     action = "prepare" if paused else "create"
     result = await agent.run(["lab-guest", action, name, *scheduling], within=60.0)
     if result.status != 0:
+        words = _words(result)
         raise ToolstackError(
             f"xl refused to create guest {name} (exit status {result.status})",
             command=f"xl create {GUESTS}/{name}.cfg",
-            tail=_words(result),
-            hint=FULL if result.status == _KILLED else _REFUSED,
+            tail=words,
+            hint=FULL if result.status == _KILLED or _NO_ROOM in words else _REFUSED,
         )
 
 
