@@ -122,12 +122,16 @@ def _loud(name: str, path: Path) -> LabError:
     )
 
 
+#: Bytes that the index of what guests said may have, and a line of it.
+LARGEST_TIMES, LONGEST = 4 << 30, 256
+
+
 def _stamped(times: Path) -> dict[str, int]:
     """How many bytes each guest had said when its last piece arrived (see lab-consoled.c)."""
     found: dict[str, int] = {}
     if times.exists():
-        with reading.binary(times) as stream:
-            for line in stream:
+        with reading.binary(times, LARGEST_TIMES) as stream:
+            while line := stream.readline(LONGEST):  # it need not have any end of a line
                 words = line.split()
                 if len(words) == 3 and _OFFSET.fullmatch(words[1]):
                     found[words[0].decode("utf-8", "replace")] = int(words[1])
