@@ -28,7 +28,8 @@ def failed(layer: Layer, reason: str, tail: str = "") -> Verdict:
 
 def from_error(error: LabError) -> Verdict:
     """The verdict of a run that an error ended."""
-    return Verdict(False, error.layer, error.message, error.exit_status, error.tail)
+    status, tail = error.exit_status, error.tail
+    return Verdict(False, error.layer, error.message, status, tail, error.hint)
 
 
 def last_lines(files: Mapping[str, Path], console: str) -> str:

@@ -167,6 +167,7 @@ def test_machine_that_ends_is_infrastructure(files: dict[str, Path]) -> None:
 def test_errors_become_verdicts() -> None:
     verdict = from_error(ToolstackError("xl refused", tail="why"))
     assert (verdict.layer, verdict.exit_status) == (Layer.TOOLSTACK, ExitStatus.TOOLSTACK)
+    assert from_error(ToolstackError("xl refused", hint="look there")).hint == "look there"
     assert from_error(MachineError("gone")).exit_status is ExitStatus.INFRASTRUCTURE
 
 
