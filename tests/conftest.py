@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from lab.util import process
+from lab.util.signals import STOPPING
 
 #: The checkout.
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +21,16 @@ MADE = {".git", ".venv", "runs", "build", "dist", "__pycache__"}
 # The machines that run this are shared and slow at times: no limit on one example's time.
 settings.register_profile("lab", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("lab")
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """Tasks that are run in this process set what signals do; the next test finds it as it was."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
