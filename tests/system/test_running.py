@@ -131,7 +131,7 @@ def test_a_project_of_the_users_own(up: World) -> None:
     up.run("lab.inject", "shared", "off")
     until("it has powered off", lambda: "s" in state_of(up, "off"))
     said = up.run("lab.status", "shared")
-    assert re.search(r"guest off powered off after [\d.]+ m?s\n", said.err)
+    assert re.search(r"guest off powered off after [\d.]+ m?s\n", said.out)
     assert sorted(path.name for path in (up.folder / "project").rglob("*")) == before
 
 
