@@ -13,7 +13,9 @@ from lab.api.context import attached
 from lab.api.elsewhere import running
 from lab.api.starting import prepare
 from lab.bench.figure import Figure, at_least
-from lab.dom0.agent import Agent
+from lab.dom0 import connection
+from lab.dom0.window import Window
+from lab.machine.command import WINDOW_FILE
 from lab.model import Clock
 from lab.prepare import Prepared
 from lab.rundir import RunDir
@@ -53,8 +55,8 @@ def measure(context: Context, name: str, rounds: int, say: Callable[[str], None]
 
 async def _both_ways(session: Session, rounds: int) -> list[tuple[float, float]]:
     """Rates through the messages and through the window, in turn."""
-    async with session, session.dom0() as dom0:
-        assert isinstance(dom0, Agent)
+    window = Window(session.lab.path / WINDOW_FILE)
+    async with connection.connected(session.lab.agent_socket, window=window) as dom0:
         return [
             (await _rate(dom0.write_in_messages, SMALL), await _rate(dom0.write_file, LARGE))
             for _ in range(rounds)
