@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from lab.machine.ends import CRASHED
 from lab.model import Domain, Expectation, Layer, Never, Step, Threshold, Verdict
 from lab.scenario import verdict as verdicts
 from lab.scenario.words import never_name, step_name, threshold_name
@@ -143,8 +144,9 @@ def with_domains(report: Report, domains: Sequence[Domain]) -> Report:
     said = {one.name: one.note for one in domains if one.note}
     report = replace(report, notes={**report.notes, **said})
     verdict = report.verdict
-    if verdict.layer is Layer.GUEST and report.notes.get(report.crashed):
-        reason = f"guest {report.crashed}: its domain {report.notes[report.crashed]}"
+    note = report.notes.get(report.crashed, "")
+    if verdict.layer is Layer.GUEST and note not in ("", CRASHED):  # CRASHED alone has no time
+        reason = f"guest {report.crashed}: its domain {note}"
         return replace(report, verdict=replace(verdict, reason=reason))
     on = _failed_on(report)
     if verdict.layer is not Layer.GUEST or on in ("", "xen", "dom0"):

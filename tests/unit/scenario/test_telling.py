@@ -106,6 +106,17 @@ def test_a_crash_blames_no_expectation(tmp_path: Path) -> None:
     assert with_domains(found, []) == found
 
 
+@pytest.mark.parametrize(
+    ("note", "reason"),
+    [("crashed after 12 ms", "crashed after 12 ms"), ("crashed", "crashed after 3 s")],
+)
+def test_dom0_says_when_it_crashed_if_it_knows(tmp_path: Path, note: str, reason: str) -> None:
+    """A lab-fate that was started again knows no time: then that of the scenario stays."""
+    verdict = failed(Layer.GUEST, "guest hello: its domain crashed after 3 s", "registers")
+    found = replace(report(tmp_path, verdict, crashed="hello"), notes={"hello": note})
+    assert with_domains(found, []).verdict.reason == f"guest hello: its domain {reason}"
+
+
 def test_what_is_below_the_guests_is_an_error(tmp_path: Path) -> None:
     missed = (Result(Expectation("hello", "hi")),)
     found = report(tmp_path, failed(Layer.QEMU, "gone"), StepResult("1", WAIT), results=missed)
