@@ -103,7 +103,7 @@ def told(lab: LabDir, progress: Progress | None) -> Iterator[None]:
 
     def note(stage: str) -> None:
         with contextlib.suppress(OSError):  # words for others must not end the work
-            files.write_atomic(_at(lab), stage, durable=False)
+            files.write_private(_at(lab), stage)
 
     with progress.followed(note) if progress else contextlib.nullcontext():
         yield
@@ -119,7 +119,7 @@ def interrupt(lab: LabDir, why: str) -> Maker | None:
     if found is None or found.pid == os.getpid():
         return None
     with contextlib.suppress(OSError):
-        files.write_atomic(_by(lab), f"{why} of process {os.getpid()}", durable=False)
+        files.write_private(_by(lab), f"{why} of process {os.getpid()}")
     found.program.interrupt()
     found.program.wait(STOPPED)
     return found

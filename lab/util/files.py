@@ -165,6 +165,21 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None
         _write_atomic(path, data.encode() if isinstance(data, str) else data, durable=durable)
 
 
+def write_private(path: Path, text: str) -> None:
+    """The same for a file that only this user may read and that has one writer at a time.
+
+    It is not waited for, and a writer that is killed leaves at most one file beside it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    new = path.with_name(f"{path.name}.new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+    new.replace(path)
+
+
 def _write_atomic(path: Path, raw: bytes, *, durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

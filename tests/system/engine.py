@@ -17,6 +17,7 @@ from lab.errors import ToolchainError
 from lab.rundir import runtime_root
 from lab.toolchain import docker_sweep, provide
 from lab.toolchain.docker_engine import Engine, address
+from lab.util import process
 from system.world import until
 
 #: Labs have no network and builds use the host's: this engine needs none of its own.
@@ -32,6 +33,19 @@ class OwnEngine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Start it and wait until it answers.
+
+        On a busy machine dockerd may give up on its containerd after 15 s, and ends; a service
+        manager would start it again, and so does this, twice.
+        """
+        for _ in range(3):
+            self._start()
+            if not self._ended():
+                return
+        log_text = (self.folder / "log").read_text(errors="replace")
+        raise AssertionError(f"dockerd does not start here:\n{log_text[-2000:]}")
+
+    def _start(self) -> None:
         places = [
             f"--{name}={self.folder / name}" for name in ("data-root", "exec-root", "pidfile")
         ]
@@ -41,14 +55,20 @@ class OwnEngine:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until("the engine answers", lambda: self._ended() or Engine(self.where).answers(), 60)
-        log_text = (self.folder / "log").read_text(errors="replace")
-        assert not self._ended(), f"dockerd does not start here:\n{log_text[-2000:]}"
 
     def stop(self, *, hard: bool = False) -> None:
         """End it as an administrator does, or as a crash does."""
         if self._process:
             self._process.kill() if hard else self._process.terminate()
             self._process.wait(60)
+            self._wait_for_containerd()
+
+    def _wait_for_containerd(self) -> None:
+        """Its containerd dies with it, a moment later; until then the next one would use it."""
+        file = self.folder / "exec-root" / "containerd" / "containerd.pid"
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(file.read_text())
+            until("containerd has ended", lambda: process.start_time(pid) is None, 60)
 
     def remove(self) -> None:
         """End it and leave nothing of it."""

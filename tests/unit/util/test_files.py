@@ -41,6 +41,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_private_file_is_nobody_elses_and_leaves_one_file_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    (tmp_path / "file.new").write_text("of one that was killed")
+    (tmp_path / "file.new").chmod(0o600)
+    files.write_private(path, "old")
+    files.write_private(path, "new")
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_an_error_of_a_write_names_the_file() -> None:
     """write(2) does not say which file it was about; we do."""
     with pytest.raises(OSError, match="No space left") as caught:
