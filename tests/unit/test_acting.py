@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lab import acting, rundir
 from lab import plan as planning
-from lab.acting import Hands
-from lab.dom0.agent import Endless, Result
+from lab import rundir
+from lab.dom0.agent import Endless, ProgramResult
 from lab.errors import Dom0Error, GuestError, LabError, ToolstackError, UsageError
-from lab.machine import wires
+from lab.machine import console_files
 from lab.model import Act, Clock, Domain, HypervisorSpec, Lab, Step
+from lab.run import hands
+from lab.run.hands import Hands
 from lab.rundir import LabDir
 
 T = TypeVar("T")
@@ -37,13 +38,13 @@ class Session:
         self._answer = answer
         self._file = file
 
-    async def execute(self, argv: list[str], within: float) -> Result:
+    async def execute(self, argv: list[str], within: float) -> ProgramResult:
         del within
         self.told.append(argv)
         answer = self._answer(argv)
         if isinstance(answer, LabError):
             raise answer
-        return Result(tuple(argv), answer[0], answer[1], b"")
+        return ProgramResult(tuple(argv), answer[0], answer[1], b"")
 
     async def domains(self) -> list[Domain]:
         return [Domain("Domain-0", 0, 0, 1, "r-----", 0.0)]
@@ -146,8 +147,8 @@ def test_typing_on_dom0(tmp_path: Path) -> None:
     session = Session(tmp_path, said(0))
     with pytest.raises(GuestError, match="nothing can be typed on dom0"):
         does(session, Step(Act.TYPE, "dom0", "ls"))
-    wires.lay_one(session.lab.path, "dom0", session.run.console("dom0"))
-    fifo = os.open(wires.input_of(session.lab.path, "dom0"), os.O_RDONLY | os.O_NONBLOCK)
+    console_files.lay_one(session.lab.path, "dom0", session.run.console("dom0"))
+    fifo = os.open(console_files.input_of(session.lab.path, "dom0"), os.O_RDONLY | os.O_NONBLOCK)
     does(session, Step(Act.TYPE, "dom0", "ls"))
     assert os.read(fifo, 10) == b"ls\r"
     os.close(fifo)
@@ -164,7 +165,7 @@ def test_collecting(tmp_path: Path) -> None:
     [
         (said(1), "dom0 has no file '/etc/x'"),
         (said(0, b"nonsense"), "dom0 has no file '/etc/x'"),
-        (said(0, b"%d\n" % (acting.LARGEST + 1)), "more than 16 MiB"),
+        (said(0, b"%d\n" % (hands.LARGEST + 1)), "more than 16 MiB"),
     ],
 )
 def test_what_cannot_be_collected(tmp_path: Path, answer: Answer, words: str) -> None:

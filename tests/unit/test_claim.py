@@ -14,16 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from lab import claim, live, rundir
+from lab import rundir
 from lab.errors import BusyError, UsageError
 from lab.progress import Progress
+from lab.run import claim, live
 from lab.rundir import LabDir
 
 #: Prepares the lab ``one`` in the stage ``images`` until it is interrupted.
 MAKER = """
 import sys
 from pathlib import Path
-from lab import live, rundir
+from lab import rundir
+from lab.run import live
 from lab.progress import Progress
 lab = rundir.lab_dir(Path(sys.argv[1]), "one")
 say = Progress(quiet=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import digest, fingerprint
+from lab.run import digest, fingerprint
 from lab.rundir import RunDir
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import claim, live, rundir
 from lab import plan as planning
+from lab import rundir
 from lab.errors import BusyError, UsageError
 from lab.model import Door, HypervisorSpec, Lab, ProgramRecord, State
+from lab.run import claim, live
 from lab.rundir import LabDir, RunDir
 from lab.util import files, process
 
@@ -27,7 +28,8 @@ from lab.util import files, process
 HOLDER = """
 import sys
 from pathlib import Path
-from lab import live, plan, rundir
+from lab import plan, rundir
+from lab.run import live
 from lab.model import HypervisorSpec, Lab
 runs, root = map(Path, sys.argv[1:])
 rundir.runtime_root = lambda: root

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import lock
 from lab.errors import ImageError
-from lab.lock import Drift, Lock, Pin
+from lab.packages import lock
+from lab.packages.lock import Drift, Lock, Pin
 
 NAMES = st.text("abz09+.-", min_size=1, max_size=6)
 VERSIONS = st.text("019:.+~-a", min_size=1, max_size=5)

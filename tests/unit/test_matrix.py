@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab import config, matrix, picture
+from lab import config
 from lab.errors import ConfigError, UsageError
+from lab.explore import matrix, picture
 
 LABS = """\
 labs:
@@ -62,16 +63,16 @@ def figures(late: float, misses: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def outcome() -> matrix.Outcome:
+def outcome() -> matrix.MatrixResult:
     cells = (
         matrix.Cell("one", "quiet", "a", "r", tasks=matrix.tasks_of(figures(5e-6, 0))),
         matrix.Cell("one", "loud", "b", "r", tasks=matrix.tasks_of(figures(2e-3, 4))),
         matrix.Cell("two", "quiet", "c", "", "it did not boot"),
     )
-    return matrix.Outcome("m", "what is seen", "virtual", ("quiet", "loud"), cells)
+    return matrix.MatrixResult("m", "what is seen", "virtual", ("quiet", "loud"), cells)
 
 
-def test_the_table(outcome: matrix.Outcome) -> None:
+def test_the_table(outcome: matrix.MatrixResult) -> None:
     """The most urgent task first; a cell without figures says why."""
     header, rows = matrix.rows(outcome)
     assert outcome.tasks == ("fast", "slow")
@@ -82,7 +83,7 @@ def test_the_table(outcome: matrix.Outcome) -> None:
     assert "| one | loud | 2.00 ms" in matrix.markdown(outcome)
 
 
-def test_the_table_in_short(outcome: matrix.Outcome) -> None:
+def test_the_table_in_short(outcome: matrix.MatrixResult) -> None:
     header, rows = matrix.brief(outcome)
     assert header == ["configuration", "", "fast p99", "missed", "slow p99", "missed"]
     assert rows[0] == ["one", "quiet", "10.0 us", "0 of 10", "10.0 us", "0 of 5"]
@@ -103,7 +104,7 @@ def test_times_have_units(seconds: float, words: str) -> None:
     assert matrix.show(seconds) == words
 
 
-def test_the_picture_is_the_same_twice(outcome: matrix.Outcome, tmp_path: Path) -> None:
+def test_the_picture_is_the_same_twice(outcome: matrix.MatrixResult, tmp_path: Path) -> None:
     for name in ("a", "b"):
         picture.draw(outcome, tmp_path / f"{name}.svg", tmp_path / f"{name}.png")
     for kind in ("svg", "png"):
@@ -118,7 +119,7 @@ def test_any_outcome_has_a_picture(tmp_path: Path) -> None:
     """Many columns, and none of them with figures; no column wears the colour of late things."""
     names = tuple(f"column {n}" for n in range(9))
     cells = tuple(matrix.Cell("row", name, "a", "", "it did not boot") for name in names)
-    none = matrix.Outcome("m", "nothing", "host", names, cells)
+    none = matrix.MatrixResult("m", "nothing", "host", names, cells)
     picture.draw(none, tmp_path / "a.svg", tmp_path / "a.png")
     assert "no figures" in (tmp_path / "a.svg").read_text()
     assert picture.LATE not in picture.COLOURS

@@ -11,11 +11,12 @@ from typing import IO, Any
 import pytest
 
 from lab import plan as planning
-from lab import rundir, session
+from lab import rundir
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
 from lab.model import Door, HypervisorSpec, Image, Images, Lab, Plan, ProgramRecord, State
+from lab.run import session
+from lab.run.session import Session
 from lab.rundir import LabDir, RunDir
-from lab.session import Session
 from lab.toolchain.program import HostProgram
 from lab.util import process
 

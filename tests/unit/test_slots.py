@@ -13,16 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from lab import rundir, slots
+from lab import rundir
 from lab.errors import BusyError
-from lab.slots import Room
+from lab.run import slots
+from lab.run.slots import Room
 
 ONE, LIMIT = Room(1, 1 << 30), Room(2, 4 << 30)
 #: Takes a slot, says so, and holds it until a line comes on its standard input.
 HOLDER = """
 import sys
-from lab import slots
-from lab.slots import Room
+from lab.run import slots
+from lab.run.slots import Room
 with slots.taken(Room(2, 1 << 30), Room(2, 4 << 30), "lab other (somebody)", 5.0):
     print("held", flush=True)
     sys.stdin.readline()
@@ -117,9 +118,9 @@ def test_who_waits_is_told_who_has_it(other: subprocess.Popen[str]) -> None:
 #: Has one processor of two, and wants two.
 GREEDY = """
 import sys
-from lab import slots
+from lab.run import slots
 from lab.errors import BusyError
-from lab.slots import Room
+from lab.run.slots import Room
 one, all_ = Room(1, 1 << 30), Room(2, 4 << 30)
 with slots.taken(one, all_, "kept", 5.0):
     print("held", flush=True)

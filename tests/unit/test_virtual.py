@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.virtual import StillStage
+from lab.run.virtual_time import StillStage
 
 
 class Steps:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.api import drifted
-from lab.lock import Lock
+from lab.api import drift
+from lab.packages.lock import Lock
 
 PINS = Lock(images={"dom0/kernel": "1", "guest/hello/kernel": "2", "devicetree/hello": "3"})
 
@@ -21,10 +21,10 @@ PINS = Lock(images={"dom0/kernel": "1", "guest/hello/kernel": "2", "devicetree/h
 )
 def test_images_are_compared_with_the_lock(images: dict[str, str], words: str) -> None:
     """Those that it has; others are a user's own."""
-    assert drifted.beside(PINS, images).endswith(words)
+    assert drift.beside(PINS, images).endswith(words)
 
 
 def test_many_images_are_counted() -> None:
     many = Lock(images={f"guest/{name}/kernel": "1" for name in "abcdefgh"})
-    words = drifted.beside(many, dict.fromkeys(many.images, "2"))
+    words = drift.beside(many, dict.fromkeys(many.images, "2"))
     assert words.endswith("guest/f/kernel and 2 more")

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 
 from lab.errors import ImageError, ToolchainError
-from lab.images import archive
-from lab.images.archive import Resolution
-from lab.lock import Pin
 from lab.model import Completed, Toolchain
+from lab.packages import archive
+from lab.packages.archive import Resolution
+from lab.packages.lock import Pin
 from lab.util import debian
 
 

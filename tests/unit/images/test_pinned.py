@@ -11,11 +11,11 @@ import pytest
 from test_archive import FakeArchive
 
 from lab.errors import ImageError, LockError, ToolchainError
-from lab.images import pinned
-from lab.images.archive import Resolution
-from lab.images.pinned import Question, Rules, Settled
-from lab.lock import Drift, Pin
 from lab.model import Toolchain
+from lab.packages import pinned
+from lab.packages.archive import Resolution
+from lab.packages.lock import Drift, Pin
+from lab.packages.pinned import Question, Rules, Settled
 from lab.util import debian
 
 QUESTION = Question("bookworm", "armhf", ("xen-utils",), keep=("xen*", "b*"))

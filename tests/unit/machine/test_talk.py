@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import MachineError
-from lab.machine import talk
-from lab.machine.talk import Found, Position
+from lab.machine import conversation
+from lab.machine.conversation import Found, Position
 from lab.util import patterns
 from lab.util.deadline import Deadline
 
@@ -24,7 +24,7 @@ def find(log: Path, pattern: str, start: Position, within: float = 0.0) -> Found
     wanted = patterns.pattern(pattern, regex=True)
 
     async def go() -> Found | None:
-        return await asyncio.wait_for(talk.find(log, start, wanted, Deadline(within)), 30)
+        return await asyncio.wait_for(conversation.find(log, start, wanted, Deadline(within)), 30)
 
     return asyncio.run(go())
 
@@ -76,9 +76,11 @@ def test_an_unfinished_line_counts_when_it_stays_like_that(log: Path) -> None:
     async def slowly() -> Found | None:
         log.write_text("count=1")
         question = asyncio.create_task(
-            talk.find(log, Position(), patterns.pattern(r"count=(\d+)", regex=True), Deadline(5))
+            conversation.find(
+                log, Position(), patterns.pattern(r"count=(\d+)", regex=True), Deadline(5)
+            )
         )
-        await asyncio.sleep(talk.QUIET / 2)
+        await asyncio.sleep(conversation.QUIET / 2)
         with log.open("a") as file:
             file.write("2\n")
         return await question
@@ -103,7 +105,7 @@ def test_the_rest_of_a_prompt_comes_later(log: Path) -> None:
 def test_lines_that_come_later_are_waited_for(log: Path) -> None:
     async def go() -> Found | None:
         question = asyncio.create_task(
-            talk.find(log, Position(), patterns.pattern("x", regex=False), Deadline(10))
+            conversation.find(log, Position(), patterns.pattern("x", regex=False), Deadline(10))
         )
         await asyncio.sleep(0.05)
         log.write_text("a\nx\n")
@@ -120,9 +122,9 @@ def test_bytes_that_are_no_text_and_endless_lines(log: Path) -> None:
 
 
 def test_the_end_is_behind_all_that_was_said(log: Path) -> None:
-    assert talk.end_of(log) == Position()
+    assert conversation.end_of(log) == Position()
     log.write_text("old\nold too\nhalf")
-    at = talk.end_of(log)
+    at = conversation.end_of(log)
     with log.open("a") as file:
         file.write(" and new\n")
     assert find(log, "old|half", at) is None
@@ -134,7 +136,7 @@ def test_typing_reaches_the_fifo(tmp_path: Path) -> None:
     fifo = tmp_path / "guest-g.in"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    asyncio.run(talk.type_into(fifo, b"hello\r"))
+    asyncio.run(conversation.type_into(fifo, b"hello\r"))
     assert os.read(reader, 100) == b"hello\r"
     os.close(reader)
 
@@ -147,7 +149,7 @@ def test_more_than_a_fifo_holds_waits_for_the_reader(tmp_path: Path) -> None:
 
     async def go() -> None:
         asyncio.get_running_loop().add_reader(reader, lambda: got.extend(os.read(reader, 1 << 20)))
-        await talk.type_into(fifo, data)
+        await conversation.type_into(fifo, data)
         while len(got) < len(data):
             await asyncio.sleep(0)
 
@@ -161,12 +163,12 @@ def test_typing_to_nobody_is_the_machines_failure(
 ) -> None:
     fifo = tmp_path / "guest-g.in"
     with pytest.raises(MachineError, match="guest-g cannot be typed into"):
-        asyncio.run(talk.type_into(fifo, b"x"))
+        asyncio.run(conversation.type_into(fifo, b"x"))
     os.mkfifo(fifo)
     with pytest.raises(MachineError, match="cannot be typed into"):
-        asyncio.run(talk.type_into(fifo, b"x"))
+        asyncio.run(conversation.type_into(fifo, b"x"))
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    monkeypatch.setattr(talk, "TYPED", 0.1)
+    monkeypatch.setattr(conversation, "TYPED", 0.1)
     with pytest.raises(MachineError, match=r"does not take what is typed within 0\.1 s"):
-        asyncio.run(talk.type_into(fifo, b"x" * 200_000))
+        asyncio.run(conversation.type_into(fifo, b"x" * 200_000))
     os.close(reader)

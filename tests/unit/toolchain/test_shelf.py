@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LockError, ToolchainError
-from lab.lock import Pin
-from lab.toolchain import shelf, tree
-from lab.toolchain.shelf import Tree
+from lab.packages.lock import Pin
+from lab.toolchain import tree, tree_cache
+from lab.toolchain.tree_cache import CachedTree
 from lab.util import debian, files
 from toolchain.conftest import Fakes
 
@@ -22,7 +22,7 @@ def archive(monkeypatch: pytest.MonkeyPatch, fakes: Fakes) -> None:
     fakes.archive("make_4.4_amd64.deb")
 
 
-def make(cache: Path, *locked: Pin, strict: bool = False) -> Tree:
+def make(cache: Path, *locked: Pin, strict: bool = False) -> CachedTree:
     return tree.make(cache, lambda _: None, locked, strict=strict)
 
 
@@ -43,7 +43,7 @@ def test_the_locked_versions_are_asked_for(tmp_path: Path, now: Pin, fakes: Fake
     """All of them by version and nothing else; found again for the same lock, made once."""
     made = make(tmp_path, now, strict=True)
     assert made.pins == (now,)
-    assert shelf.find(tmp_path, [now], strict=True) == made
+    assert tree_cache.find(tmp_path, [now], strict=True) == made
     assert make(tmp_path, now) == made
     asked = [call for call in fakes.made() if str(tmp_path / "toolchain") in str(call)]
     assert len(asked) == 1
@@ -65,17 +65,17 @@ def test_a_replaced_version_drifts(tmp_path: Path, now: Pin, old: Pin, fakes: Fa
     made = make(tmp_path, old)
     assert made.pins == (now,)
     calls = len(fakes.calls("mmdebstrap"))
-    assert shelf.find(tmp_path, [old]) == make(tmp_path, old) == made
-    assert shelf.find(tmp_path, [now], strict=True) == made
-    assert shelf.find(tmp_path, [old], strict=True) is None
+    assert tree_cache.find(tmp_path, [old]) == make(tmp_path, old) == made
+    assert tree_cache.find(tmp_path, [now], strict=True) == made
+    assert tree_cache.find(tmp_path, [old], strict=True) is None
     assert len(fakes.calls("mmdebstrap")) == calls
 
 
 def test_nothing_cached_is_used_under_another_lock(tmp_path: Path, now: Pin, old: Pin) -> None:
     """Only what was chosen for this one."""
     make(tmp_path, old)
-    assert shelf.find(tmp_path, [dataclasses.replace(old, version="4.2")]) is None
-    assert shelf.find(tmp_path, [dataclasses.replace(now, version="4.2")]) is None
+    assert tree_cache.find(tmp_path, [dataclasses.replace(old, version="4.2")]) is None
+    assert tree_cache.find(tmp_path, [dataclasses.replace(now, version="4.2")]) is None
 
 
 def test_strict_forbids_drift(tmp_path: Path, old: Pin, fakes: Fakes) -> None:
@@ -100,7 +100,7 @@ def test_what_the_archive_has_may_be_there_already(
     made = make(tmp_path, now)
     calls = len(fakes.made())
     assert make(tmp_path, old) == made
-    assert shelf.find(tmp_path, [old]) == made
+    assert tree_cache.find(tmp_path, [old]) == made
     assert len(fakes.made()) == calls
 
 
@@ -129,9 +129,9 @@ def test_older_files_from_elsewhere_come_before_drift(
 ) -> None:
     """They are asked for with a small tree, unpacked, and checked as any other."""
     deb, right = older
-    asked: list[Tree] = []
+    asked: list[CachedTree] = []
 
-    def files_of(asking: Tree) -> list[Path]:
+    def files_of(asking: CachedTree) -> list[Path]:
         asked.append(asking)
         return [deb]
 
