@@ -2,7 +2,7 @@
 
 The Engine API is spoken directly here (HTTP with JSON over a unix socket, and a handful of
 fields that have not changed since 2016): importing the ``docker`` package takes a third of a
-second, which every command would pay. It is used where it does real work: docker_image.py.
+second, which every command would pay. It is used where it does real work: toolchain_image.py.
 
 Only an engine on a unix socket counts: a lab's sockets, FIFOs and locks are in folders that
 the engine must share with us.
