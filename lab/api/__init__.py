@@ -6,13 +6,18 @@ A :class:`Context` says which labs.yaml, which toolchain, and who is told what g
 from lab.api.ci_output import ci_annotations, ci_summary
 from lab.api.consoles import Answer, Console, Dom0, Seen
 from lab.api.context import Context, LabStatus, Run, Up, clean
-from lab.api.copies import template_clean, template_list, up_several
-from lab.api.handle import RunningLab, Traces
+from lab.api.copies import up_several
+from lab.api.doctor import doctor
+from lab.api.dom0 import execute
+from lab.api.guests import guest_build, inject
+from lab.api.images import image_build, image_list, toolchain_build
+from lab.api.labs import down, down_all, down_matching, is_pattern, up
 from lab.api.locks import Locked, check_lock, update_lock
+from lab.api.logs import logs, tails
 from lab.api.matrices import Compared, compare
 from lab.api.new_folder import new
 from lab.api.other_sessions import where_else
-from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
+from lab.api.plans import make_plan, plan_json
 from lab.api.repeat import (
     Comparison,
     Repeated,
@@ -21,10 +26,11 @@ from lab.api.repeat import (
     repeat,
     verify,
 )
-from lab.api.scoped import Limit, lab, limit, start_lab
-from lab.api.starting import make_plan, plan_json, run, up
+from lab.api.running_lab import RunningLab, Traces
+from lab.api.runs import run
+from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
 from lab.api.status import list_labs, status
-from lab.api.stopping import down, down_all, down_matching, is_pattern
+from lab.api.templates import template_clean, template_list
 from lab.api.terminal import console
 from lab.api.traces import (
     trace_diff,
@@ -33,7 +39,6 @@ from lab.api.traces import (
     trace_stats,
     trace_timeline,
 )
-from lab.api.using import execute, inject, logs, tails
 from lab.run.slots import Room
 from lab.scenario import SILENCE
 from lab.util.resources import as_called
@@ -49,6 +54,7 @@ __all__ = [
     "Console",
     "Context",
     "Dom0",
+    "LabOptions",
     "LabStatus",
     "Limit",
     "Locked",
