@@ -1,6 +1,6 @@
-"""What can be done with labs. Synchronous; every function raises only :class:`LabError`.
+"""Everything that can be done with labs. All functions are synchronous and raise only LabError.
 
-A :class:`Context` says which labs.yaml, which toolchain, and who is told what goes on.
+A :class:`Context` says which labs.yaml and which toolchain to use, and who hears of progress.
 """
 
 from lab.api.ci_output import ci_annotations, ci_summary
@@ -43,7 +43,7 @@ from lab.run.slots import Room
 from lab.scenario import SILENCE
 from lab.util.resources import as_called
 
-#: The name of before.
+#: The former name.
 Status = LabStatus
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Where the labs are described, which toolchain, who hears of progress; and what is returned."""
+"""The context of every command, and the results that commands return."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ from lab.workshop.prepare import Workshop
 
 @dataclass(frozen=True)
 class Context:
-    """Where the labs are described, which door, and who hears of progress.
+    """Which labs.yaml and which toolchain to use, and who hears of progress.
 
-    ``force`` boots a hypervisor even if it is not of the version of the tools in dom0.
-    ``locked`` (or ``$LAB_LOCKED``) makes it an error if packages are not the locked ones.
+    Attributes:
+        door: how the toolchain is entered; ``None``: whichever this machine has.
+        force: boot a hypervisor even if its version is not that of the tools in dom0.
+        locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
     file: Path = Path("labs.yaml")
@@ -50,7 +52,7 @@ class Context:
         return self.locked or switched_on("LAB_LOCKED")
 
     def workshop(self, door: str | None = None) -> Workshop:
-        """Where everything is made, under the lock that holds for these labs.
+        """The workshop that makes everything, under the lock that holds for these labs.
 
         Raises:
             ImageError: the lock cannot be read.
@@ -66,9 +68,12 @@ class Context:
 class Up:
     """A lab that came up, or a guest that was injected.
 
-    ``domains``: none where several labs were started at once, which are not asked for them.
-    ``lines``: each guest's first ones. ``phases``: seconds since the machine was started.
-    ``peak_memory``: the most that our own process held, in bytes.
+    Attributes:
+        domains: empty if several labs were started at once, because these are not asked.
+        lines: the first lines of each guest.
+        phases: seconds from the machine's start to each mark.
+        seconds: how long the whole command took.
+        peak_memory: the most memory that our own process held, in bytes.
     """
 
     name: str
@@ -87,14 +92,15 @@ class LabStatus:
     Attributes:
         state: how far it has come; ``guests`` is the last one: it is up.
         uptime: seconds.
-        guests: those of labs.yaml; which ones there are now, ``domains`` say.
-        problem: why dom0 does not tell, or why the lab cannot be started.
+        guests: those of labs.yaml; ``domains`` has those that exist now.
+        problem: why dom0 does not answer, or why the lab cannot be started.
         running: whether it is up.
-        preparing: which command prepares it, for how long, and what it is at.
-        elsewhere: whether it belongs to another session of this user; it is not asked then.
-        where: of another session, its folder of live labs; of another labs.yaml, that.
-        reach: what to type to reach one of another session or labs.yaml.
-        interrupted: the command that was at work on it, and was interrupted.
+        preparing: which command prepares it, for how long, and at which stage.
+        elsewhere: whether it belongs to another session of this user; then it is not asked.
+        where: that session's folder of live labs; for a lab of another labs.yaml, the folder of
+            that file.
+        reach: the command that reaches a lab of another session or labs.yaml.
+        interrupted: the command that was at work on it and was interrupted.
     """
 
     name: str
@@ -115,9 +121,12 @@ class LabStatus:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a lab's scenario. ``phases`` are seconds since the machine was started.
+    """One run of a lab's scenario.
 
-    ``digest`` is what the run came to, under the virtual clock; else it is empty.
+    Attributes:
+        run: its folder.
+        phases: seconds from the machine's start to each mark.
+        digest: the hash over everything that the run said; empty on the host's clock.
     """
 
     report: Report
@@ -180,7 +189,7 @@ class Run:
 
 
 def clean(context: Context) -> None:
-    """Clean up what dead commands and machines left behind."""
+    """Clean up what dead commands and machines left behind; say so."""
     for words in (*live.sweep(), *sweep_engines()):
         context.progress.say(words)
 
@@ -191,5 +200,5 @@ def attached(found: Live) -> Session:
 
 
 def peak_memory() -> int:
-    """The most memory that this process ever held, in bytes (getrusage(2))."""
+    """The most memory that this process has held, in bytes (getrusage(2))."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

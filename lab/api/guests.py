@@ -32,7 +32,12 @@ def guest_build(context: Context, name: str) -> GuestImage:
 
 
 def inject(context: Context, name: str, guest: str) -> Up:
-    """Build a guest if needed and create it in a running lab; one of its name is replaced."""
+    """Build a guest if needed, and create it in a running lab; a guest of its name is replaced.
+
+    Raises:
+        UsageError: there is no such guest or lab, or dom0 has no room. GuestError: it does not
+            build. ToolstackError: xl refuses it. Dom0Error: dom0 does not answer.
+    """
     clock = Deadline(0)
     found = running(context, name)
     spec = config.find_guest(context.labs(), guest, into=name)
@@ -59,7 +64,10 @@ async def create(
     image: GuestImage,
     seen: Callable[[str], None] = lambda _: None,
 ) -> int:
-    """Create a guest, with a console and a trace of its own; where in the log its lines begin."""
+    """Create a guest with its own console and trace; returns where in the log its lines begin.
+
+    ``seen`` hears what is being done.
+    """
     await session.add_console(spec.name)
     if spec.trace:
         await session.add_trace(spec.name)

@@ -48,7 +48,7 @@ def lab_that_runs(runs: Path, name: str, stack: contextlib.ExitStack) -> LabDir:
     run = rundir.new_run(runs, name)
     live.record_intent(lab, wanted, run, Door.ROOTFS, kept=True)
     lab.record(state=State.GUESTS)
-    held = files.try_lock(rundir.lock_file(lab))
+    held = files.try_lock(rundir.claim_file(lab))
     assert held is not None
     stack.callback(os.close, held)
     return lab
