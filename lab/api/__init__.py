@@ -5,7 +5,7 @@ A :class:`Context` says which labs.yaml and which toolchain to use, and who hear
 
 from lab.api.ci_output import ci_annotations, ci_summary
 from lab.api.consoles import Answer, Console, Dom0, Seen
-from lab.api.context import Context, LabStatus, Run, Up, clean
+from lab.api.context import Context, clean
 from lab.api.copies import up_several
 from lab.api.doctor import doctor
 from lab.api.dom0 import execute
@@ -26,6 +26,7 @@ from lab.api.repeat import (
     repeat,
     verify,
 )
+from lab.api.results import LabStatus, Run, Up
 from lab.api.running_lab import RunningLab, Traces
 from lab.api.runs import run
 from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab

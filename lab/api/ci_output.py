@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.api.context import Run
+from lab.api.results import Run
 from lab.rundir import RunDir
 from lab.scenario import github
 from lab.util.resources import as_called

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from lab import config
 from lab import plan as planning
 from lab.api import drift
-from lab.api.context import Context, Up, attached, clean
+from lab.api.context import Context, attached, clean
 from lab.api.other_sessions import running
+from lab.api.results import Up
 from lab.machine.logs import FIRST_LINES, first_lines
 from lab.model import GuestImage, GuestSpec
 from lab.run import guests, manifest

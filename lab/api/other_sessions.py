@@ -13,7 +13,8 @@ import stat
 from pathlib import Path
 
 from lab import config, rundir
-from lab.api.context import Context, LabStatus, clean
+from lab.api.context import Context, clean
+from lab.api.results import LabStatus
 from lab.errors import UsageError
 from lab.machine import pulse
 from lab.machine.command import LIVE

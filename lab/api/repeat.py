@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lab import rundir
-from lab.api.context import Context, Run
+from lab.api.context import Context
+from lab.api.results import Run
 from lab.api.runs import run
 from lab.errors import UsageError
 from lab.explore.executor import here

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import rundir, scenario
-from lab.api.context import Context, Run, clean
+from lab.api.context import Context, clean
 from lab.api.plans import intent, make_plan
+from lab.api.results import Run
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine import ends, pulse, quota

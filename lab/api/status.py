@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lab import config, rundir
 from lab.api import other_sessions
-from lab.api.context import Context, LabStatus, attached, clean
+from lab.api.context import Context, attached, clean
+from lab.api.results import LabStatus
 from lab.errors import LabError, MachineError
 from lab.machine import pulse
 from lab.model import Domain, Lab, State

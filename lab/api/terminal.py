@@ -38,7 +38,7 @@ def console(context: Context, name: str, on: str | None) -> None:
     if chosen not in known:
         raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
     if found.record is None:
-        raise UsageError(f"nothing is recorded of the machine of lab {name}")
+        raise UsageError(f"lab {name} has no record of its machine")
     log = found.run.console(chosen)
     with contextlib.closing(Watch(found.run, chosen, _ended(found, chosen))) as ends:
         behind = _behind(found, chosen, ends)

@@ -122,7 +122,9 @@ def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits
                 stuck = {one.pid for one in others} <= {one.pid for one in _slots() if one.waits}
             if stuck or deadline.passed():
                 ours = all(one.pid == me for one in others)
-                when = f"for {deadline.seconds:g} s" if not stuck else _OURS if ours else _ALL
+                when = (
+                    f"waited for {deadline.seconds:g} s" if not stuck else _OURS if ours else _ALL
+                )
                 raise _no_room(wanted, limit, what, others, when)
             _until_one_is_free(news.fd, others, deadline.left())
 
@@ -166,14 +168,14 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
             os.read(news, 64 << 10)
 
 
-_OURS = "this process itself has all that is taken"
-_ALL = "all processes that have some wait for more themselves"
+_OURS = "this process itself has all the room that is taken"
+_ALL = "every process that has room waits for more"
 
 
-def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], when: str) -> BusyError:
+def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], why: str) -> BusyError:
     holders = "; ".join(f"{_who(one)}: {one.room}" for one in others)
     return BusyError(
-        f"no room for {what}, which wants {wanted} of {limit}: {when}; taken by {holders}",
+        f"no room for {what}: it needs {wanted} of {limit}; {why}; taken by {holders}",
         hint="stop one, use labs with a narrower scope, or raise the limit",
     )
 

@@ -147,7 +147,7 @@ def test_a_pattern_takes_a_group(tmp_path: Path, stack: contextlib.ExitStack) ->
     context = api.Context(tmp_path / "a" / "labs.yaml")
     for folder, name in (("a", "hello-10"), ("a", "hello-2"), ("a", "other"), ("b", "hello-3")):
         lab_that_runs(tmp_path / folder / "runs", name, stack)
-    with pytest.raises(UsageError, match=r"no lab that runs is named nix-\*") as caught:
+    with pytest.raises(UsageError, match=r"no running lab is named nix-\*") as caught:
         api.down_matching(context, "nix-*")
     assert "hello-2, hello-10, other" in caught.value.hint
     assert [one.name for one in api.down_matching(context, "hello-*")] == ["hello-2", "hello-10"]
