@@ -35,7 +35,7 @@ def test_every_part_of_a_lab_is_told_and_there(page: str) -> None:
 
 
 def test_every_part_of_a_console_is_told_and_there(page: str) -> None:
-    table = page[page.index("| of a console") : page.index("An expectation is looked for")]
+    table = page[page.index("| of a console") : page.index("An expectation searches")]
     said = {word for word in re.findall(r"`(\w+)[(`]", table) if word not in ("line", "match")}
     offered = {name for name in dir(api.Console) if not name.startswith("_")} - {"begin"}
     assert said - {"seconds"} == offered | {"log"}
