@@ -46,7 +46,7 @@ def test_tasks_and_modules_named_in_the_pages_exist(
 ) -> None:
     """``lab.up --cold`` is a task with that option, ``lab.util.process`` a module."""
     groups = "|".join(sorted({name.partition(".")[0] for name in tasks if "." in name}))
-    word = re.compile(rf"`((?:{groups})(?:\.(?!(?:h|c|lds)`)\w+)+)((?: [^`]*)?)`")
+    word = re.compile(rf"`((?:{groups})(?:\.(?!(?:h|c|lds|md)`)\w+)+)((?: [^`]*)?)`")
     wrong = [
         f"{page.relative_to(root)}: {name}{words}"
         for page in pages(root)
