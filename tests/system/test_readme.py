@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pages import blocks
+
 from system.world import ROOT, World
-from unit.test_docs_names import programs
-from unit.test_docs_scenarios import blocks
 
 
 def test_the_guest_of_the_readme_runs(world: World, tmp_path: Path) -> None:
     """`lab.run try` builds the program shown, starts it, and sees its line."""
-    (program,) = programs(ROOT / "README.md")
+    (program,) = blocks(ROOT / "README.md", "c")
     (labs,) = blocks(ROOT / "README.md")
     (tmp_path / "my-app").mkdir()
     (tmp_path / "my-app/main.c").write_text(program)

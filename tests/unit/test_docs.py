@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pages import pages
 
 from lab import __version__, api, errors, pytest_plugin
 from lab.cli.namespace import namespace
@@ -83,13 +84,6 @@ def test_the_docs_name_the_fixture_and_its_marker(root: Path) -> None:
     signature, _, _ = pytest_plugin.MARKER.partition(":")
     assert f"@pytest.mark.{signature.replace('name', 'NAME').replace(chr(39), chr(34))}" in page
     assert [scope for scope in pytest_plugin.SCOPES if f'"{scope}"' not in page] == []
-
-
-def pages(root: Path) -> list[Path]:
-    """Every page that a reader may be led to."""
-    folders = (root, root / "docs", root / "examples", root / ".github")
-    found = [*root.glob("*.md"), *(page for top in folders[1:] for page in top.rglob("*.md"))]
-    return sorted(found)
 
 
 def anchors(page: Path) -> set[str]:

@@ -7,12 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import blocks, pages
 
 from lab import config
 from lab.cli.namespace import namespace
 from lab.config import schema
-from unit.test_docs import pages
-from unit.test_docs_scenarios import blocks
 
 #: Made while the wheel is built; a test in somebody's project.
 ELSEWHERE = {"lab/resources", "tests/test_a.py"}
@@ -34,16 +33,26 @@ def test_files_named_in_the_pages_exist(root: Path) -> None:
     assert wrong == []
 
 
+def test_files_named_without_their_folder_exist(root: Path, sources: list[Path]) -> None:
+    """``quota.py`` in a row of a table is a module somewhere."""
+    there = {path.name for path in sources}
+    wrong = [
+        f"{page.relative_to(root)}: {name}"
+        for page in pages(root)
+        for name in re.findall(r"`([\w-]+\.py)`", page.read_text())
+        if name not in there
+    ]
+    assert wrong == []
+
+
 @pytest.fixture(scope="module")
 def tasks() -> dict[str, set[str]]:
     """Every task with its options."""
     contexts = namespace().to_contexts()
-    return {name: set(one.flags) for one in contexts for name in (one.name, *one.aliases)}
+    return {name: set(one.flags) for one in contexts for name in (str(one.name), *one.aliases)}
 
 
-def test_tasks_and_modules_named_in_the_pages_exist(
-    root: Path, tasks: dict[str, set[str]]
-) -> None:
+def test_tasks_and_modules_named_in_the_pages_exist(root: Path, tasks: dict[str, set[str]]) -> None:
     """``lab.up --cold`` is a task with that option, ``lab.util.process`` a module."""
     groups = "|".join(sorted({name.partition(".")[0] for name in tasks if "." in name}))
     word = re.compile(rf"`((?:{groups})(?:\.(?!(?:h|c|lds|md)`)\w+)+)((?: [^`]*)?)`")
@@ -76,7 +85,9 @@ def is_module(root: Path, name: str) -> bool:
 
 def test_variables_named_in_the_pages_are_read(root: Path) -> None:
     """Every ``LAB_…`` of a page is one that the lab reads."""
-    named = {word for page in pages(root) for word in re.findall(r"\bLAB_[A-Z_]+", page.read_text())}
+    named = {
+        word for page in pages(root) for word in re.findall(r"\bLAB_[A-Z_]+", page.read_text())
+    }
     read = "".join(path.read_text() for path in (root / "lab").rglob("*.py"))
     read += "".join((root / name).read_text() for name in ("inv", "images/freertos/Makefile"))
     assert {name for name in named if name not in read} == set()
@@ -110,10 +121,5 @@ def test_the_example_of_the_readme_is_a_lab(root: Path, tmp_path: Path) -> None:
     (text,) = blocks(root / "README.md")
     (tmp_path / "labs.yaml").write_text(text)
     assert set(config.load(tmp_path / "labs.yaml").labs) == {"try"}
-    (program,) = programs(root / "README.md")
-    assert program in programs(root / "docs" / "freertos.md")
-
-
-def programs(page: Path) -> list[str]:
-    """The fenced blocks of C in a page."""
-    return re.findall(r"^```c\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    (program,) = blocks(root / "README.md", "c")
+    assert program in blocks(root / "docs" / "freertos.md", "c")
