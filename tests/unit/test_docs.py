@@ -200,7 +200,7 @@ NO_COMMAND_FIRST = {"README.md", "glossary.md"}
 def test_pages_begin_with_a_command(root: Path) -> None:
     """Before its first chapter a page shows what one would type."""
     late = []
-    for page in (root / "docs").glob("*.md"):
+    for page in (root / "docs").rglob("*.md"):
         opening = page.read_text().partition("\n## ")[0]
         if not re.search(r"^(\./inv|\.venv/bin/|pytest)\b.*$", opening, re.MULTILINE):
             late.append(page.name)
