@@ -19,6 +19,7 @@ from lab.toolchain.docker_engine import Engine, address
 from lab.toolchain.docker_image import DockerImage
 from lab.toolchain.docker_program import DockerProgram, record_of, wait
 from lab.toolchain.rootfs import NOTABLE
+from lab.toolchain.shelf import Tree
 from lab.toolchain.wanted import ANYTHING, Wanted
 from lab.util import files, reading
 from lab.util.deadline import Deadline
@@ -174,18 +175,23 @@ class DockerToolchain:
 def open_docker(
     cache: Path, progress: Callable[[str], None], wanted: Wanted = ANYTHING
 ) -> DockerToolchain:
-    """The docker door; its image is built on first use.
+    """The docker door; its image is made on first use.
 
     Raises:
-        ToolchainError: no engine, not for this user, or the image could not be built.
+        ToolchainError: no engine, not for this user, or the image could not be made.
     """
     engine = Engine(address())
     engine.ping()
     if docker_sweep.mark(engine.where):
         docker_sweep.sweep_engines()
     folder = cache / "docker"
-    image = docker_image.find(engine, folder, wanted)
-    image = image or docker_image.make(engine, folder, progress, wanted)
+
+    def older(newest: Tree) -> Sequence[Path] | None:
+        with docker_image.asking(engine, newest) as image:
+            return wanted.older(DockerToolchain(engine, image, folder))
+
+    image = docker_image.find(engine, cache, wanted)
+    image = image or docker_image.make(engine, cache, progress, wanted, older)
     return DockerToolchain(engine, image, folder)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lab.errors import ToolchainError
 from lab.lock import Pin
-from lab.toolchain import docker_image, recipe
+from lab.toolchain import docker_build, docker_image, recipe
 from lab.toolchain.docker_client import not_built
 from lab.toolchain.wanted import Wanted
 from lab.util.deadline import Deadline
@@ -31,7 +31,7 @@ def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -
     """What is copied into the image is the list of the rootfs door, a name a line; and the lock."""
     monkeypatch.setattr("lab.util.debian.archive_of_this_machine", lambda: None)
     wanted = Wanted((Pin("make", "4.4-2", "amd64", "a" * 64, 6, "x"),), "20250101T000000Z")
-    with tarfile.open(fileobj=docker_image._context(wanted)) as archive:
+    with tarfile.open(fileobj=docker_build._context(wanted)) as archive:
         found = {one.name: archive.extractfile(one) for one in archive}
         text = {name: io.TextIOWrapper(file).read() for name, file in found.items() if file}
     assert tuple(text["packages"].split()) == recipe.package_list()
@@ -52,7 +52,7 @@ def test_a_failed_step_shows_its_last_lines() -> None:
         {"error": "The command returned", "errorDetail": {"code": 100}},
     ]  # fmt: skip
     with pytest.raises(ToolchainError) as error:
-        docker_image._follow(iter(events), Deadline(10), told.append)
+        docker_build._follow(iter(events), Deadline(10), told.append)
     assert told == ["docker: step 1 of 2: FROM x", "docker: step 2 of 2: RUN a && b"]
     assert error.value.command == "RUN a && b"
     assert error.value.tail.split("\n") == ["E: No space left on device", "exit status 100"]
