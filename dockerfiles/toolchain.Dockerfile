@@ -1,6 +1,6 @@
 # The toolchain for the Docker door where this machine cannot make the rootfs door's tree, which is
 # imported otherwise: exactly the packages, by version, that the rootfs door has.
-# Built by lab/toolchain/docker_build.py, which also makes the files of the build context:
+# Built by lab/toolchain/docker/image_build.py, which also makes the files of the build context:
 # packages (dockerfiles/packages, one name a line), pinned (all of them with what they need,
 # as name=version; empty: nothing is locked), snapshot, sources, proxies, pruned.
 

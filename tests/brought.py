@@ -16,7 +16,7 @@ from lab.model import Completed, Mount
 from lab.store import cache_root
 from lab.toolchain import bootstrap, provide, recipe
 from lab.toolchain.rootfs import TO_ENTER, TO_MAKE, RootfsToolchain
-from lab.toolchain.shelf import Tree
+from lab.toolchain.tree_cache import CachedTree
 from lab.util import debian, files, process
 
 #: A browser without a window (174 MB of packages), and the names it has on a machine.
@@ -59,7 +59,7 @@ def tree(packages: Sequence[str]) -> RootfsToolchain:
             files.remove_tree(left)
         if not (final / "manifest.json").is_file():
             _make(final, packages, lock)
-    return RootfsToolchain(Tree(final / "tree", final.name, "tests", 0, {}))
+    return RootfsToolchain(CachedTree(final / "tree", final.name, "tests", 0, {}))
 
 
 def _make(final: Path, packages: Sequence[str], lock: int) -> None:

@@ -1,55 +1,47 @@
 """The arrows of the house run one way (docs/architecture.md); this holds them.
 
-``tasks → api → {config, plan, session, scenario} → {toolchain, images, machine, dom0, trace}
-→ util``. What is in ``SHARED`` is for all. Rooms of one floor never import each other:
-whoever is above hands them what they need.
+The house has floors with names. A room imports from the floors below its own, never from a room
+beside it: whoever is above hands both what they need. The ground is for all; its rooms are in
+order, and each knows only those after it.
 """
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-#: From the top down. A room imports from floors below its own.
-FLOORS = (
-    {"tasks", "lab.__main__"},
-    {"lab.cli", "lab.pytest_plugin"},
-    {"lab.bench"},
-    {"lab.api"},
-    {"lab.lifecycle", "lab.picture"},
-    {"lab.acting", "lab.booting", "lab.virtual"},
-    {
+#: From the top down; docs/architecture.md has the same table.
+FLOORS = {
+    "doors": ("tasks", "lab.__main__", "lab.cli", "lab.pytest_plugin"),
+    "measures": ("lab.bench",),
+    "verbs": ("lab.api",),
+    "runs": ("lab.run", "lab.explore"),
+    "making": (
+        "lab.workshop",
         "lab.config",
         "lab.plan",
-        "lab.prepare",
-        "lab.session",
-        "lab.matrix",
         "lab.scenario",
-        "lab.live",
-        "lab.slots",
         "lab.doctor",
-    },
-    {"lab.supplies", "lab.guests", "lab.tracing", "lab.claim", "lab.install"},
-    {"lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace", "lab.digest"},
-    {"lab.store", "lab.rundir", "lab.progress", "lab.lock", "lab.fingerprint"},
-    {"lab.util"},
-    {"lab.errors"},
-    {"lab.model"},
-)
-SHARED = {
-    "lab.model",
-    "lab.errors",
-    "lab.store",
-    "lab.rundir",
-    "lab.progress",
-    "lab.util",
-    "lab.lock",
-    "lab.install",
-}
+        "lab.install",
+    ),
+    "parts": ("lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"),
+    "materials": ("lab.packages", "lab.store", "lab.rundir"),
+    "ground": ("lab.progress", "lab.util", "lab.errors", "lab.model"),
+}  # fmt: skip
+#: What starts the doors, and imports nothing else.
+ENTRANCES = ("tasks", "lab.__main__")
+#: What the doors may know: the verbs, the ground and what is for all on the way there.
+FOR_DOORS = {
+    "lab", "lab.api", "lab.bench", "lab.store", "lab.rundir", "lab.packages", "lab.install",
+    *FLOORS["ground"],
+}  # fmt: skip
+#: Floors whose rooms are in order: each may import those after it.
+ORDERED = {"doors", "ground", "materials"}
 #: The one door to processes, and the places that print.
 PROCESS_DOOR = {"lab.util.process"}
 PRINTERS = {
@@ -111,10 +103,11 @@ def trees(root: Path) -> dict[str, ast.Module]:
     return modules(root)
 
 
-def floor(name: str) -> int:
-    for number, rooms in enumerate(FLOORS):
+def floor(name: str) -> tuple[int, int]:
+    """The floor of a room, from the top, and its place there where the rooms are in order."""
+    for number, (called, rooms) in enumerate(FLOORS.items()):
         if name in rooms:
-            return number
+            return number, rooms.index(name) if called in ORDERED else 0
     raise AssertionError(f"{name} has no floor yet: give it one in {Path(__file__).name}")
 
 
@@ -140,17 +133,38 @@ def wrong_arrows(trees: dict[str, ast.Module]) -> list[str]:
     ]
 
 
-def test_upper_floors_do_not_skip_the_middle(trees: dict[str, ast.Module]) -> None:
-    """Tasks and plug-ins know the api and what is for all; nothing deeper."""
-    tops = FLOORS[0] | FLOORS[1]
+def test_doors_know_only_the_verbs(trees: dict[str, ast.Module]) -> None:
+    """Tasks and plug-ins know the API and what is for all; nothing deeper."""
     wrong = [
         f"{name} imports {target}"
         for name, targets in graph(trees).items()
         for target in targets
-        if room(name) in tops
-        and room(target) not in {"lab", "lab.api", "lab.bench"} | SHARED | tops
+        if room(name) in FLOORS["doors"] and room(target) not in (FOR_DOORS | set(FLOORS["doors"]))
     ]
     assert wrong == []
+
+
+def test_entrances_only_open_the_doors(trees: dict[str, ast.Module]) -> None:
+    found = graph(trees)
+    for name in ENTRANCES:
+        assert {room(target) for target in found[name]} <= {"lab", *FLOORS["doors"]}, name
+
+
+def test_the_house_stays_small(root: Path) -> None:
+    """Eight floors at most, and eight loose modules at ground level."""
+    assert len(FLOORS) <= 8
+    loose = {path.name for path in (root / "lab").glob("*.py")} - {"__init__.py"}
+    assert len(loose) <= 8, loose
+
+
+def test_the_architecture_has_the_same_floors(root: Path) -> None:
+    """The table of docs/architecture.md: one row a floor, with its rooms."""
+    text = (root / "docs" / "architecture.md").read_text()
+    rows = dict(re.findall(r"^\| \*([a-z]+)\* \| ([^|]*) \|", text, re.MULTILINE))
+    said = {name: tuple(re.findall(r"`([^`]+)`", row)) for name, row in rows.items()}
+    assert said == {
+        name: tuple(one.removeprefix("lab.") for one in rooms) for name, rooms in FLOORS.items()
+    }
 
 
 def test_there_is_no_cycle(trees: dict[str, ast.Module]) -> None:

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import config, live, lock, rundir
-from lab.live import Live
+from lab import config, rundir
 from lab.model import Domain, Labs, State
-from lab.prepare import Workshop
+from lab.packages import lock
 from lab.progress import Progress
+from lab.run import live
+from lab.run.live import Live
+from lab.run.session import Session
 from lab.rundir import LabDir
 from lab.scenario import Outcome, Report
-from lab.session import Session
 from lab.toolchain import sweep_engines
 from lab.util.environment import switched_on
+from lab.workshop.prepare import Workshop
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Up:
 
 
 @dataclass(frozen=True)
-class Status:
+class LabStatus:
     """A lab and what it does now.
 
     Attributes:

@@ -8,16 +8,17 @@ from collections.abc import Collection, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import config, lifecycle, live, rundir, tracing
-from lab.api.console import Console, Dom0
+from lab import config, rundir
+from lab.api.consoles import Console, Dom0
 from lab.api.context import Context, attached
 from lab.api.traces import trace_stats
 from lab.api.using import create
 from lab.errors import LabError, UsageError
-from lab.live import Live
 from lab.machine.health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
+from lab.run import lifecycle, live, traces
+from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
 
@@ -239,7 +240,7 @@ class Traces:
 
         if self._lab.alive and (self.path / "log").exists():
             self._lab.do(go(), "the end of the traces")
-            tracing.conclude(found.run)
+            traces.conclude(found.run)
         return self.path
 
     def stats(self) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab import config
-from lab.api import drifted
+from lab.api import drift
 from lab.api.context import Context, clean
 from lab.model import GuestImage, Image, ToolchainInfo
 from lab.store import Store, cache_root, describe
 
 if TYPE_CHECKING:
-    from lab.doctor import Finding
+    from lab.doctor.checks import Finding
 
 
 def guest_build(context: Context, name: str) -> GuestImage:
@@ -25,7 +25,7 @@ def guest_build(context: Context, name: str) -> GuestImage:
     spec = config.find_guest(context.labs(), name)
     workshop = context.workshop()
     built = workshop.guests([spec])[name]
-    drifted.tell(context, workshop)
+    drift.tell(context, workshop)
     return built
 
 
@@ -43,11 +43,11 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
     if hypervisor is not None:
         spec = config.find_hypervisor(context.labs(), hypervisor)
         files = workshop.hypervisor(spec)
-        drifted.tell(context, workshop, {f"hypervisor/{hypervisor}": files["xen"].sha256})
+        drift.tell(context, workshop, {f"hypervisor/{hypervisor}": files["xen"].sha256})
         return list(files.items())
     packaged, kernel, initramfs = workshop.base_images()
     images = {"dom0/kernel": kernel.sha256, "dom0/initramfs": initramfs.sha256}
-    drifted.tell(context, workshop, images)
+    drift.tell(context, workshop, images)
     return [(image.kind, image) for image in (packaged, kernel, initramfs)]
 
 
@@ -66,7 +66,7 @@ def toolchain_build(context: Context) -> ToolchainInfo:
     clean(context)
     workshop = context.workshop()
     info = workshop.toolchain.info()
-    drifted.tell(context, workshop)
+    drift.tell(context, workshop)
     state = workshop.supplies.state
     return replace(info, lock=state.digest, drift=tuple(map(str, state.drift)))
 
@@ -74,7 +74,7 @@ def toolchain_build(context: Context) -> ToolchainInfo:
 def doctor(context: Context) -> list[Finding]:
     """What this machine has and lacks."""
     # Only where it is used: what it imports for the network costs every command otherwise.
-    from lab.api import agreement
-    from lab.doctor import check
+    from lab.api import consistency
+    from lab.doctor.checks import check
 
-    return [*check(cache_root(), context.runs), agreement.lock_finding(context)]
+    return [*check(cache_root(), context.runs), consistency.lock_finding(context)]

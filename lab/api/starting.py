@@ -6,9 +6,9 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from lab import acting, config, digest, guests, lifecycle, live, rundir, scenario, virtual
+from lab import config, rundir, scenario
 from lab import plan as planning
-from lab.api import drifted
+from lab.api import drift
 from lab.api.context import Context, Run, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
@@ -16,12 +16,14 @@ from lab.machine import ends, pulse, quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import Act, Clock, Lab, Layer, Plan
-from lab.prepare import Prepared
+from lab.run import digest, guests, lifecycle, live, virtual_time
+from lab.run.hands import Hands, refuse
+from lab.run.session import Session
 from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
-from lab.session import Session
 from lab.util import files, reading, signals
 from lab.util.deadline import Deadline
+from lab.workshop.prepare import Prepared
 
 
 def up(context: Context, name: str, *, cold: bool = False) -> Up:
@@ -63,7 +65,7 @@ def run(
     """
     clean(context)
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
-    acting.refuse(plan)
+    refuse(plan)
     if junit:
         _make_way(junit)
     lab = context.lab_dir(name)
@@ -112,7 +114,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     images = workshop.platform(plan, force=context.force)
     built = workshop.guests([guest.spec for guest in plan.all_guests])
     guests.check_room(context.file.absolute(), plan.lab, built)
-    drifted.tell(context, workshop, drifted.names(context, plan, images, built))
+    drift.tell(context, workshop, drift.names(context, plan, images, built))
     return Prepared(toolchain, images, built, workshop.supplies.state)
 
 
@@ -187,7 +189,7 @@ def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
 
 
 async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) -> Report:
-    hands = acting.Hands(session, plan, prepared)
+    hands = Hands(session, plan, prepared)
     still = plan.machine.clock is Clock.VIRTUAL
 
     def note(step: StepResult) -> None:
@@ -203,7 +205,7 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) 
             plan.lab, consoles, stop=session.ended, hands=hands, note=note, file=file
         )
         return await quota.guarded(watching, consoles)
-    report = await virtual.watch(session, plan.lab, hands, note, file)
+    report = await virtual_time.watch(session, plan.lab, hands, note, file)
     seen = [
         {"what": "expected", "on": one.expectation.on, "text": one.expectation.text,
          "seen": one.seen}

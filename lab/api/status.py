@@ -6,13 +6,14 @@ import asyncio
 import re
 from pathlib import Path
 
-from lab import claim, config, live, rundir
-from lab.api import elsewhere
-from lab.api.context import Context, Status, attached, clean
+from lab import config, rundir
+from lab.api import other_sessions
+from lab.api.context import Context, LabStatus, attached, clean
 from lab.errors import LabError, MachineError
-from lab.live import Live
 from lab.machine import pulse
 from lab.model import Domain, Lab, State
+from lab.run import claim, live
+from lab.run.live import Live
 from lab.rundir import LabDir
 from lab.toolchain import adopt
 from lab.util import refusals, signals, waiting
@@ -21,7 +22,7 @@ from lab.util import refusals, signals, waiting
 DYING = 1.0
 
 
-def status(context: Context, name: str | None = None) -> list[Status]:
+def status(context: Context, name: str | None = None) -> list[LabStatus]:
     """The lab ``name``, or all labs of this user that run or are being prepared.
 
     First come those of this labs.yaml, then those of others, then those of other sessions; each
@@ -36,10 +37,10 @@ def status(context: Context, name: str | None = None) -> list[Status]:
         return [_one(context, context.lab_dir(name), name)]
     dirs = [*rundir.all_lab_dirs(), *live.prepared_now()]
     here = signals.run(_ask_all(context, dirs))
-    return sorted([*here, *elsewhere.statuses(context)], key=_order)
+    return sorted([*here, *other_sessions.statuses(context)], key=_order)
 
 
-def list_labs(context: Context) -> list[Status]:
+def list_labs(context: Context) -> list[LabStatus]:
     """The labs of labs.yaml, with their state."""
     clean(context)
     return [_listed(context, lab) for lab in context.labs().labs.values()]
@@ -56,30 +57,30 @@ def name_order(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _one(context: Context, lab: LabDir, name: str) -> Status:
+def _one(context: Context, lab: LabDir, name: str) -> LabStatus:
     found = live.find(lab)
     if found:
         return signals.run(_ask(context, found, pulse.machines()))
     if command := claim.maker(lab):
-        return Status(name, State.OFF, preparing=str(command))
+        return LabStatus(name, State.OFF, preparing=str(command))
     last = rundir.latest_run(context.runs, name)
     if last is None:
         config.find_lab(context.labs(), name)
-    problem = elsewhere.where_else(context, name)
-    return Status(name, State.OFF, run=last.path if last else None, problem=problem)
+    problem = other_sessions.where_else(context, name)
+    return LabStatus(name, State.OFF, run=last.path if last else None, problem=problem)
 
 
-async def _ask_all(context: Context, dirs: list[LabDir]) -> list[Status]:
+async def _ask_all(context: Context, dirs: list[LabDir]) -> list[LabStatus]:
     machines = pulse.machines()
     return await asyncio.gather(*(_any(context, lab, machines) for lab in dirs))
 
 
-async def _any(context: Context, lab: LabDir, machines: dict[str, int]) -> Status:
+async def _any(context: Context, lab: LabDir, machines: dict[str, int]) -> LabStatus:
     found = live.find(lab)
     if found is None:
         command = claim.maker(lab)
         name = command.name if command and command.name else lab.id
-        return Status(name, State.OFF, preparing=str(command or claim.ENDED))
+        return LabStatus(name, State.OFF, preparing=str(command or claim.ENDED))
     try:
         return await _ask(context, found, machines)
     except LabError as error:
@@ -87,7 +88,7 @@ async def _any(context: Context, lab: LabDir, machines: dict[str, int]) -> Statu
         return _told(context, found, [], words)
 
 
-async def _ask(context: Context, found: Live, machines: dict[str, int]) -> Status:
+async def _ask(context: Context, found: Live, machines: dict[str, int]) -> LabStatus:
     """``machines``: the QEMU processes of all labs, by tag.
 
     Raises:
@@ -104,7 +105,7 @@ async def _ask(context: Context, found: Live, machines: dict[str, int]) -> Statu
         raise
 
 
-async def _answer(context: Context, found: Live, machines: dict[str, int]) -> Status:
+async def _answer(context: Context, found: Live, machines: dict[str, int]) -> LabStatus:
     pid = machines.get(found.lab.tag)
     if pid and (why := pulse.stopped(pid)):
         raise why
@@ -115,24 +116,24 @@ async def _answer(context: Context, found: Live, machines: dict[str, int]) -> St
     return _told(context, found, domains, "")
 
 
-def _told(context: Context, found: Live, domains: list[Domain], problem: str) -> Status:
+def _told(context: Context, found: Live, domains: list[Domain], problem: str) -> LabStatus:
     command = claim.maker(found.lab)
     mine = is_of(context, found.lab, found.name, found.run.path)
-    return Status(
+    return LabStatus(
         found.name, found.state, found.uptime, found.run.path, domains, list(found.guests),
         found.description, problem, found.running,
         preparing="" if found.running else str(command or claim.ENDED),
         where="" if mine else str(found.run.path.parent.parent.parent),
-        reach="" if mine else elsewhere.command(context, found),
+        reach="" if mine else other_sessions.command(context, found),
     )  # fmt: skip
 
 
-def _listed(context: Context, lab: Lab) -> Status:
+def _listed(context: Context, lab: Lab) -> LabStatus:
     folder = context.lab_dir(lab.name)
     found, command = live.find(folder), claim.maker(folder)
     up = found is not None and found.running
     refused = [one for guest in (*lab.guests, *lab.later) for one in guest.refused]
-    return Status(
+    return LabStatus(
         lab.name,
         found.state if found else State.OFF,
         run=found.run.path if found else None,
@@ -144,5 +145,5 @@ def _listed(context: Context, lab: Lab) -> Status:
     )
 
 
-def _order(one: Status) -> tuple[bool, str, list[tuple[int, str]]]:
+def _order(one: LabStatus) -> tuple[bool, str, list[tuple[int, str]]]:
     return one.elsewhere, one.where, name_order(one.name)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import fnmatch
 
-from lab import claim, config, lifecycle, live, rundir
-from lab.api import elsewhere
-from lab.api.context import Context, Status, clean
+from lab import config, rundir
+from lab.api import other_sessions
+from lab.api.context import Context, LabStatus, clean
 from lab.api.status import is_of, name_order
 from lab.errors import UsageError
 from lab.model import State
+from lab.run import claim, lifecycle, live
 from lab.rundir import LabDir
 
 #: What makes a name a pattern for several.
 _PATTERN = frozenset("*?[")
 
 
-def down(context: Context, name: str) -> Status | None:
+def down(context: Context, name: str) -> LabStatus | None:
     """Stop a lab; ``None`` if it does not run. Its run folder stays.
 
     A command that is still starting or running it is interrupted first.
@@ -33,7 +34,7 @@ def is_pattern(name: str) -> bool:
     return bool(_PATTERN & set(name))
 
 
-def down_matching(context: Context, pattern: str) -> list[Status]:
+def down_matching(context: Context, pattern: str) -> list[LabStatus]:
     """Stop the labs of this session and this labs.yaml whose names match, such as ``hello-*``.
 
     Raises:
@@ -47,7 +48,7 @@ def down_matching(context: Context, pattern: str) -> list[Status]:
     return _stop(context, chosen)
 
 
-def down_all(context: Context | None = None, *, everywhere: bool = False) -> list[Status]:
+def down_all(context: Context | None = None, *, everywhere: bool = False) -> list[LabStatus]:
     """Stop every lab of this session and this labs.yaml, and remove what dead commands left.
 
     ``everywhere``: every lab of this user instead, of other sessions and labs.yaml too.
@@ -55,7 +56,11 @@ def down_all(context: Context | None = None, *, everywhere: bool = False) -> lis
     context = context or Context()
     if not everywhere:
         return _stop(context, _here(context))
-    known = [*rundir.all_lab_dirs(), *live.prepared_now(), *(lab for lab, _ in elsewhere.labs())]
+    known = [
+        *rundir.all_lab_dirs(),
+        *live.prepared_now(),
+        *(lab for lab, _ in other_sessions.labs()),
+    ]
     found = [_down(lab, _name(lab)) for lab in known]
     clean(context)
     return sorted((one for one in found if one), key=lambda one: name_order(one.name))
@@ -76,13 +81,13 @@ def _name(lab: LabDir) -> str:
     return found.name if found else command.name if command else lab.id
 
 
-def _stop(context: Context, labs: dict[str, LabDir]) -> list[Status]:
+def _stop(context: Context, labs: dict[str, LabDir]) -> list[LabStatus]:
     found = [_down(labs[name], name) for name in sorted(labs, key=name_order)]
     clean(context)
     return [one for one in found if one]
 
 
-def _down(lab: LabDir, name: str) -> Status | None:
+def _down(lab: LabDir, name: str) -> LabStatus | None:
     found = live.find(lab)
     interrupted = claim.interrupt(lab, "lab.down")
     if found is None and not interrupted:
@@ -93,5 +98,5 @@ def _down(lab: LabDir, name: str) -> Status | None:
     lifecycle.stop(lab, rundir.FINISHED)
     words = str(interrupted) if interrupted else ""
     if found is None:
-        return Status(name, State.OFF, interrupted=words)
-    return Status(found.name, State.OFF, uptime, found.run.path, interrupted=words)
+        return LabStatus(name, State.OFF, interrupted=words)
+    return LabStatus(found.name, State.OFF, uptime, found.run.path, interrupted=words)

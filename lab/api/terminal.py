@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from lab.api.context import Context, attached
-from lab.api.elsewhere import running
+from lab.api.other_sessions import running
 from lab.errors import LabError, UsageError
-from lab.live import Live
 from lab.machine import interactive
 from lab.machine.ends import Watch, of
 from lab.machine.interactive import Behind
 from lab.model import Clock
+from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
 

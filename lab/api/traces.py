@@ -18,7 +18,7 @@ from lab.rundir import RunDir
 from lab.util import files as plain
 
 if TYPE_CHECKING:
-    from lab.trace.timeline import Line, Timeline
+    from lab.trace.timeline import ConsoleLine, Timeline
 
 #: Export format → the file's name in the run's folder, if no other is asked for.
 FORMATS = {"perfetto": "timeline.pftrace", "chrome": "timeline.json", "csv": "timeline.csv"}
@@ -89,7 +89,7 @@ def _run(context: Context, word: str) -> RunDir:
     return found
 
 
-def _lines(folder: RunDir) -> Iterator[Line]:
+def _lines(folder: RunDir) -> Iterator[ConsoleLine]:
     """The consoles' lines; dom0's counter is related to Xen's as the trace says, if it does."""
     from lab.trace import timeline
 
@@ -102,7 +102,7 @@ def _lines(folder: RunDir) -> Iterator[Line]:
         zero = zero if isinstance(zero, int) else 0
         zeros = Zeros((offset - zero) / frequency, zeros.kernel)
     for entry in merge(files, folder.times_file, zeros):
-        yield timeline.Line(entry.time, entry.line.console, entry.line.text)
+        yield timeline.ConsoleLine(entry.time, entry.line.console, entry.line.text)
 
 
 def _writer(to: str) -> Any:

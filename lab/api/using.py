@@ -6,24 +6,25 @@ import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lab import claim, config, guests, lifecycle, live, rundir
+from lab import config, rundir
 from lab import plan as planning
 from lab.api.context import Context, Up, attached, clean
-from lab.api.elsewhere import running
-from lab.dom0.agent import Result
+from lab.api.other_sessions import running
+from lab.dom0.agent import ProgramResult
 from lab.errors import UsageError
 from lab.machine import pulse, quota
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
 from lab.model import GuestImage, GuestSpec
+from lab.run import claim, guests, lifecycle, live
+from lab.run.session import Session
 from lab.rundir import RunDir
-from lab.session import Session
 from lab.toolchain import adopt
 from lab.util import signals
 from lab.util.deadline import Deadline
 
 
-def execute(context: Context, name: str, line: str, within: float = 60.0) -> Result:
+def execute(context: Context, name: str, line: str, within: float = 60.0) -> ProgramResult:
     """Run a command line in dom0; it is split into words as a shell does, without a shell."""
     try:
         argv = shlex.split(line)
@@ -33,7 +34,7 @@ def execute(context: Context, name: str, line: str, within: float = 60.0) -> Res
         raise UsageError("the command is empty", hint='for example: lab.exec hello "xl list"')
     found = running(context, name)
 
-    async def go() -> Result:
+    async def go() -> ProgramResult:
         async with attached(found) as session:
             return await session.execute(argv, within)
 

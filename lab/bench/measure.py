@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, crowd, decoding, instant, tracing, transfer
+from lab.bench import baseline, crowd, decoding, instant, trace_cost, transfer
 from lab.bench.decoding import Decoding
 from lab.bench.figure import Figure, at_least, at_most, command
 from lab.errors import UsageError
 from lab.images import dom0
 from lab.model import Images
-from lab.prepare import Workshop
 from lab.util.deadline import Deadline
 from lab.util.terminal import quote
+from lab.workshop.prepare import Workshop
 
 #: The lab that is measured.
 LAB = "hello"
@@ -125,7 +125,7 @@ def _decoding(session: Session) -> list[Figure]:
 
 
 def _tracing(session: Session) -> list[Figure]:
-    return tracing.measure(session.context, session.rounds, session.say)
+    return trace_cost.measure(session.context, session.rounds, session.say)
 
 
 def _crowd(session: Session) -> list[Figure]:

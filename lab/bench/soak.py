@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import live, rundir
+from lab import rundir
 from lab.api import Context, down, execute, inject, run, status, up
 from lab.errors import LabError
+from lab.run import live
 from lab.store import cache_root
 from lab.toolchain import programs_of
 from lab.util import process

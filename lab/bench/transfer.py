@@ -7,20 +7,21 @@ import os
 import statistics
 from collections.abc import Awaitable, Callable
 
-from lab import lifecycle, live, rundir
+from lab import rundir
 from lab.api import Context, lab, make_plan
 from lab.api.context import attached
-from lab.api.elsewhere import running
+from lab.api.other_sessions import running
 from lab.api.starting import prepare
 from lab.bench.figure import Figure, at_least
 from lab.dom0 import connection
 from lab.dom0.window import Window
 from lab.machine.command import WINDOW_FILE
 from lab.model import Clock
-from lab.prepare import Prepared
+from lab.run import lifecycle, live
+from lab.run.session import Session
 from lab.rundir import RunDir
-from lab.session import Session
 from lab.util.deadline import Deadline
+from lab.workshop.prepare import Prepared
 
 #: A kernel of 64 bits is as large; so much goes through the messages, which take 1.4 MB a second.
 LARGE, SMALL = 33 << 20, 1 << 20

@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.images import archive, deb
 from lab.model import Toolchain
+from lab.packages import archive, deb
 from lab.store import cache_root
 from lab.util import files, process
 

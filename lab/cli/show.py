@@ -30,7 +30,7 @@ def show_domains(domains: Sequence[Domain]) -> None:
         print(f"  {api.SILENCE}", flush=True)
 
 
-def state_word(one: api.Status) -> str:
+def state_word(one: api.LabStatus) -> str:
     """How far a lab is, in a word: ``running``, ``starting``, ``off``.
 
     Programs read the state itself (``--json``).
@@ -38,7 +38,7 @@ def state_word(one: api.Status) -> str:
     return "running" if one.running else "starting" if one.preparing else str(one.state)
 
 
-def show_statuses(found: Sequence[api.Status]) -> None:
+def show_statuses(found: Sequence[api.LabStatus]) -> None:
     """What labs do now, on standard output."""
     for one in found:
         words = [f"lab {one.name}: {state_word(one)}"]
@@ -57,7 +57,7 @@ def show_statuses(found: Sequence[api.Status]) -> None:
     sys.stdout.flush()
 
 
-def show_stopped(found: Sequence[api.Status]) -> None:
+def show_stopped(found: Sequence[api.LabStatus]) -> None:
     """The labs that were stopped, and whom that interrupted."""
     for one in found:
         if one.interrupted:

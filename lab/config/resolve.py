@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, tracing
+from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
@@ -126,7 +126,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         cpus_of_all=shape.cpus.of_all,
         cmdline=shape.cmdline,
         scheduler=_share(shape.scheduler),
-        trace=tracing.ring(source, at, shape),
+        trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
         refused=guest_files.refusals(source, at, shape),
         places=guest_files.places(source, at, shape),
@@ -237,11 +237,11 @@ def _lab(
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
-        trace=tracing.xen(source, (*at, "trace"), shape.trace),
+        trace=trace_keys.xen(source, (*at, "trace"), shape.trace),
     )
     lab = scenario.read(source, at, shape, lab, guests)
     fit.check(source, at, lab)
-    tracing.fits(source, at, lab)
+    trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())
     return dataclasses.replace(lab, later=_later(source, at, lab))
 

@@ -39,7 +39,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.1
 
 
 @dataclass(frozen=True)
-class Result:
+class ProgramResult:
     """A program that ended in dom0. ``status`` is negative for a signal."""
 
     argv: tuple[str, ...]
@@ -62,7 +62,7 @@ class Endless(Dom0Error):
 class Dom0(Protocol):
     """dom0, to be told something: through its agent, or at a stop (:mod:`lab.dom0.steps`)."""
 
-    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> Result: ...
+    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult: ...
     async def write_file(self, path: str, data: bytes) -> None: ...
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes: ...
 
@@ -118,7 +118,9 @@ class Agent:
             raise Dom0Error(f"dom0's agent refused {command}: {escape(str(words), limit=500)}")
         return answer["return"]
 
-    async def run(self, argv: Sequence[str], *, stdin: bytes = b"", within: float = 60.0) -> Result:
+    async def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", within: float = 60.0
+    ) -> ProgramResult:
         """Run a program in dom0 to its end.
 
         Raises:
@@ -145,7 +147,7 @@ class Agent:
                 raise UsageError(f"dom0 has no program {quote(argv[0])}") from error
             raise
 
-    async def result(self, pid: int, argv: Sequence[str], within: float) -> Result | None:
+    async def result(self, pid: int, argv: Sequence[str], within: float) -> ProgramResult | None:
         """What came of a program; ``None`` if it did not end within ``within`` seconds."""
         answer = await self._ended(pid, Deadline(within))
         if answer is None:
@@ -154,7 +156,9 @@ class Agent:
         status = (
             _number(answer, "exitcode", 255) if signal is None else -_number(answer, "signal", 127)
         )
-        return Result(tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data"))
+        return ProgramResult(
+            tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data")
+        )
 
     async def write_file(self, path: str, data: bytes) -> None:
         """Write a file in dom0; its folder must exist.

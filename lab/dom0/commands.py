@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeAlias
 
-from lab.dom0.agent import LONGEST_PAUSE, TURN, Agent, Endless, Result
+from lab.dom0.agent import LONGEST_PAUSE, TURN, Agent, Endless, ProgramResult
 from lab.errors import BusyError, LabError, UsageError
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
@@ -27,7 +27,7 @@ async def run_in_turns(
     connect: Connect,
     argv: Sequence[str],
     within: float,
-) -> Result:
+) -> ProgramResult:
     """Run a program to its end, however long it takes, without keeping others from the agent.
 
     The agent has one connection; a second one waits until the first is closed. What is late, or
@@ -76,7 +76,7 @@ class Shared:
         self._agent: Agent | None = None
         self._turn = Deadline(LONGEST_TURN)
 
-    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> Result:
+    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult:
         """Run a program to its end; see :func:`run_in_turns`."""
         return await run_in_turns(self._lent, argv, within)
 
@@ -109,7 +109,7 @@ class Shared:
             await self.aclose()
 
 
-def is_absent(program: str, result: Result) -> bool:
+def is_absent(program: str, result: ProgramResult) -> bool:
     """Whether busybox (``setsid``, ``timeout``) says that it could not execute a program."""
     words = f": can't execute '{program}': ".encode()
     return result.status in (126, 127) and words in result.stderr.split(b"\n")[0]
@@ -135,14 +135,14 @@ async def _kill(
     pid: int,
     argv: Sequence[str],
     within: float,
-) -> Result | None:
+) -> ProgramResult | None:
     """Kill a program and its group; what it said, if it ended of that."""
     async with asyncio.timeout(within), connect(within) as agent:
         await agent.run(["busybox", "kill", "-KILL", f"-{pid}"], within=within)
         return await agent.result(pid, argv, within)
 
 
-def last_words(result: Result, lines: int = 15) -> str:
+def last_words(result: ProgramResult, lines: int = 15) -> str:
     """The last lines that a program said, harmless to print."""
     text = (result.stderr + result.stdout).decode(errors="replace")
     return "\n".join(escape(line) for line in text.splitlines()[-lines:])

@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from lab.dom0 import window
-from lab.dom0.agent import Result
+from lab.dom0.agent import ProgramResult
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, UsageError
 from lab.model import STEPS_ADDRESS, STEPS_APART
@@ -132,7 +132,7 @@ class Steps:
         """Seconds that dom0's counter has counted, at this stop."""
         return self.box.counter / self.box.frequency
 
-    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> Result:
+    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult:
         """Run a program in dom0 to its end; ``within`` is seconds of the host."""
         words = b"".join(word.encode() + b"\0" for word in argv)
         await self._order(Order.RUN, words, within=within)
@@ -143,7 +143,7 @@ class Steps:
         )
         if status == NOT_EXECUTED and not out and err.startswith(f"{argv[0]}: ".encode()):
             raise UsageError(f"dom0 has no program {quote(argv[0])}")
-        return Result(tuple(argv), status, out, err)
+        return ProgramResult(tuple(argv), status, out, err)
 
     async def write_file(self, path: str, data: bytes) -> None:
         """Write a file in dom0; its folder must exist.

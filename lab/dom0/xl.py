@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Sequence
 
-from lab.dom0.agent import Dom0, Result
+from lab.dom0.agent import Dom0, ProgramResult
 from lab.dom0.window import FULL
 from lab.errors import Dom0Error, ToolstackError
 from lab.model import Domain
@@ -108,6 +108,6 @@ async def destroy(agent: Dom0, name: str) -> None:
         raise ToolstackError(f"xl could not destroy guest {name}", tail=_words(result))
 
 
-def _words(result: Result) -> str:
+def _words(result: ProgramResult) -> str:
     text = (result.stderr + result.stdout).decode(errors="replace")
     return "\n".join(escape(line) for line in text.splitlines()[-12:])

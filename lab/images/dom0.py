@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import ImageError
-from lab.images import deb, initrd, recipes, zimage
+from lab.images import initrd, recipes, zimage
 from lab.model import Image, Mount, Package, Toolchain
+from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
 

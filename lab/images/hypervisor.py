@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import ImageError
-from lab.images import deb, zimage
+from lab.images import zimage
 from lab.model import Image, Package
+from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
 

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.images import contents, deb, elf, lz4, modules, newc, programs
+from lab.images import contents, elf, lz4, modules, newc, programs
 from lab.model import STEPS_ADDRESS, Mount, Package, Toolchain
+from lab.packages import deb
 
 PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import ImageError
-from lab.images import deb, dom0, lz4, newc, recipes, zimage
+from lab.images import dom0, lz4, newc, recipes, zimage
 from lab.model import GuestImage, GuestSpec, Image, LinuxGuest, Package
+from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
 from lab.util.files import tree_hashes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lab.errors import ImageError
-from lab.images import deb, elf
+from lab.images import elf
+from lab.packages import deb
 
 #: Where libraries lie in the packages.
 FOLDERS = ("/lib/arm-linux-gnueabihf", "/usr/lib/arm-linux-gnueabihf", "/lib", "/usr/lib")

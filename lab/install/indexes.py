@@ -33,7 +33,7 @@ class OnlyPip(Exception):
 
 
 @dataclass
-class Wanted:
+class UvSettings:
     """How uv must be called: variables of its environment, and options.
 
     Addresses are variables: they may hold a password, and options can be seen by everybody.
@@ -43,13 +43,13 @@ class Wanted:
     options: list[str] = field(default_factory=list)
 
 
-def for_uv(listing: str) -> Wanted:
+def for_uv(listing: str) -> UvSettings:
     """The words of ``pip config list``, for uv.
 
     Raises:
         OnlyPip: they cannot be said to uv.
     """
-    wanted = Wanted()
+    wanted = UvSettings()
     # pip takes the best version of all its indexes; uv would stop at the first that has any.
     wanted.environment["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
@@ -77,18 +77,18 @@ def settings(listing: str) -> dict[str, str]:
     return {key: value for section in _SECTIONS for key, value in found[section].items()}
 
 
-Say = Callable[[Wanted, str], None]
+Say = Callable[[UvSettings, str], None]
 
 
 def _variable(*names: str, between: str = " ") -> Say:
-    def say(wanted: Wanted, value: str) -> None:
+    def say(wanted: UvSettings, value: str) -> None:
         wanted.environment |= dict.fromkeys(names, between.join(value.split()))
 
     return say
 
 
 def _option(option: str) -> Say:
-    def say(wanted: Wanted, value: str) -> None:
+    def say(wanted: UvSettings, value: str) -> None:
         for word in value.replace(",", " ").split():
             wanted.options += [option, word]
 
@@ -96,7 +96,7 @@ def _option(option: str) -> Say:
 
 
 def _switch(option: str) -> Say:
-    def say(wanted: Wanted, value: str) -> None:
+    def say(wanted: UvSettings, value: str) -> None:
         if _is_on(value):
             wanted.options.append(option)
 
@@ -108,12 +108,12 @@ def _is_on(value: str) -> bool:
     return value.lower() in ("1", "true", "yes", "on", "y", "t")
 
 
-def _prerelease(wanted: Wanted, value: str) -> None:
+def _prerelease(wanted: UvSettings, value: str) -> None:
     if _is_on(value):
         wanted.environment["UV_PRERELEASE"] = "allow"
 
 
-def _keyring(wanted: Wanted, value: str) -> None:
+def _keyring(wanted: UvSettings, value: str) -> None:
     if value == "subprocess":
         wanted.environment["UV_KEYRING_PROVIDER"] = value
     elif value != "disabled":

@@ -89,14 +89,14 @@ def says_more(failure: Failure, known: Failure | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AwaitedLine:
     """A pattern to be seen on one console."""
 
     on: str
     pattern: re.Pattern[str]
 
     @classmethod
-    def text(cls, on: str, text: str) -> Wanted:
+    def text(cls, on: str, text: str) -> AwaitedLine:
         """Any line that contains exactly this."""
         return cls(on, re.compile(re.escape(text)))
 
@@ -104,7 +104,7 @@ class Wanted:
         return line.console == self.on and self.pattern.search(line.text) is not None
 
 
-class Outcome(StrEnum):
+class WaitEnd(StrEnum):
     """What ended a wait."""
 
     SEEN = "seen"
@@ -121,7 +121,7 @@ class Waited:
     machine ended) and nothing in the logs says more.
     """
 
-    outcome: Outcome
+    outcome: WaitEnd
     seconds: float
     line: Line | None = None
     failure: Failure | None = None
@@ -184,7 +184,7 @@ class Follower:
 
     async def wait_for(
         self,
-        wanted: Wanted,
+        wanted: AwaitedLine,
         deadline: Deadline,
         stop: asyncio.Event | None = None,
         failures: Sequence[Failure] = FAILURES,
@@ -200,28 +200,32 @@ class Follower:
             late = deadline.passed()
             lines = self.read()
             if waited := self._look(wanted, lines, failures, start):
-                if waited.outcome is Outcome.FAILED:
+                if waited.outcome is WaitEnd.FAILED:
                     await self.aftermath(stop)
                 return waited
             if ended and not lines:
-                return Waited(Outcome.STOPPED, start.elapsed())
+                return Waited(WaitEnd.STOPPED, start.elapsed())
             if late:  # even when lines go on and on
-                return Waited(Outcome.DEADLINE, start.elapsed())
+                return Waited(WaitEnd.DEADLINE, start.elapsed())
             await (asyncio.sleep(0) if lines else self.change(deadline.left(), stop))
 
     def _look(
-        self, wanted: Wanted, lines: Sequence[Line], failures: Sequence[Failure], start: Deadline
+        self,
+        wanted: AwaitedLine,
+        lines: Sequence[Line],
+        failures: Sequence[Failure],
+        start: Deadline,
     ) -> Waited | None:
         for line in lines:
             if failure := failure_in(line, failures):
-                return Waited(Outcome.FAILED, start.elapsed(), line, failure)
+                return Waited(WaitEnd.FAILED, start.elapsed(), line, failure)
         for i, line in enumerate(lines):
             if wanted.matches(line):
                 self._waiting.extend(lines[i + 1 :])
-                return Waited(Outcome.SEEN, start.elapsed(), line)
+                return Waited(WaitEnd.SEEN, start.elapsed(), line)
         for line in self.partial():
             if wanted.matches(line):
-                return Waited(Outcome.SEEN, start.elapsed(), line)
+                return Waited(WaitEnd.SEEN, start.elapsed(), line)
         return None
 
     async def aftermath(self, stop: asyncio.Event | None) -> None:

@@ -20,8 +20,8 @@ from typing import BinaryIO
 
 from lab.errors import LabError, UsageError
 from lab.machine.console import Follower
+from lab.machine.console_files import input_of
 from lab.machine.ends import Watch
-from lab.machine.wires import input_of
 from lab.model import Program
 from lab.util import reading, signals, waiting
 from lab.util.screen import ScreenFilter

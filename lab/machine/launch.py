@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machine import command, quota, wires
+from lab.machine import command, console_files, quota
 from lab.machine.command import Memory
 from lab.machine.template import Template
 from lab.model import Images, Plan, Program, Toolchain
@@ -36,10 +36,11 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int
         LabError: it could not be started.
     """
     if start.stored is None and start.memory is Memory.OWN:
-        wires.make_memory(start.ram, start.plan.machine.memory)
+        console_files.make_memory(start.ram, start.plan.machine.memory)
     mounts = [
-        *wires.images(start.images), *wires.memory(start.ram, start.stored, start.memory),
-        *wires.folders(lab.path, run.console_dir, run.trace_dir),
+        *console_files.images(start.images),
+        *console_files.memory(start.ram, start.stored, start.memory),
+        *console_files.folders(lab.path, run.console_dir, run.trace_dir),
     ]  # fmt: skip
     restored = start.stored is not None
     argv = command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)

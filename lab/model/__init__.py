@@ -22,12 +22,13 @@ from lab.model.board import (
     XEN_TRACE_PORT,
 )
 from lab.model.built import GuestImage, Image, Images, Package
+from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
+from lab.model.observed import Domain, Verdict
 from lab.model.place import Place, Refusal
 from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
 from lab.model.programs import Completed, Mount, Program, ProgramRecord, Toolchain, ToolchainInfo
 from lab.model.scenario import Expectation, Never, Step, Threshold
-from lab.model.seen import Domain, Verdict
-from lab.model.wanted import (
+from lab.model.spec import (
     Dom0Spec,
     FreeRtosApp,
     GuestSpec,
@@ -41,7 +42,6 @@ from lab.model.wanted import (
     Scheduling,
     XenTrace,
 )
-from lab.model.words import Act, Clock, Door, ExitStatus, Layer, State
 
 __all__ = [
     "AGENT_PORT",

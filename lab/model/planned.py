@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.model.board import WINDOW_SIZE
-from lab.model.wanted import GuestSpec, Lab
-from lab.model.words import Clock
+from lab.model.enums import Clock
+from lab.model.spec import GuestSpec, Lab
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from lab.model.words import Door
+from lab.model.enums import Door
 
 
 @dataclass(frozen=True)

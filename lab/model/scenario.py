@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lab.model.words import Act
+from lab.model.enums import Act
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,30 @@
 """Scenarios: plays a lab's steps and expectations, and reports the result.
 
 ``judge`` and ``watching`` decide from lines and times. ``player`` takes the steps, on a stage
-that has the time (``host`` here, ``lab.virtual`` above). ``report`` holds the result, from which
-``junitxml``, ``github`` and ``thresholds`` make theirs.
+that has the time (``host`` here, ``lab.run.virtual_time`` above). ``report`` holds the result, from
+which ``junitxml``, ``github`` and ``thresholds`` make theirs.
 """
 
 from lab.scenario.host import watch
 from lab.scenario.judge import Judge, tolerated
 from lab.scenario.junitxml import junit
+from lab.scenario.phrases import not_seen
 from lab.scenario.player import Hands, Player
 from lab.scenario.report import (
     Case,
+    ExpectationResult,
     NeverResult,
     Outcome,
     Report,
-    Result,
     StepResult,
     ThresholdResult,
     cases,
     with_domains,
 )
 from lab.scenario.verdict import SILENCE, failed, fate, from_error, is_silent
-from lab.scenario.words import not_seen
 
 __all__ = [
-    "SILENCE", "Case", "Hands", "Judge", "NeverResult", "Outcome", "Player", "Report", "Result",
-    "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "is_silent", "junit",
-    "not_seen", "tolerated", "watch", "with_domains",
+    "SILENCE", "Case", "ExpectationResult", "Hands", "Judge", "NeverResult", "Outcome", "Player",
+    "Report", "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "is_silent",
+    "junit", "not_seen", "tolerated", "watch", "with_domains",
 ]  # fmt: skip

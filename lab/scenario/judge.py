@@ -12,9 +12,9 @@ from pathlib import Path
 from lab.machine.console import Failure, crashed_in, failure_in, says_more
 from lab.machine.lines import Line
 from lab.model import Expectation, Lab, Layer, Never, Verdict
-from lab.scenario.report import NeverResult, Result
+from lab.scenario.phrases import not_seen, text_of
+from lab.scenario.report import ExpectationResult, NeverResult
 from lab.scenario.verdict import failed, last_lines
-from lab.scenario.words import not_seen, text_of
 from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
@@ -108,8 +108,10 @@ class Judge:
         reason = "the machine ended before the scenario was through"
         return failed(Layer.QEMU, reason, last_lines(files, "xen"))
 
-    def results(self) -> tuple[Result, ...]:
-        return tuple(Result(item, self._seen.get(i)) for i, item in enumerate(self._expectations))
+    def results(self) -> tuple[ExpectationResult, ...]:
+        return tuple(
+            ExpectationResult(item, self._seen.get(i)) for i, item in enumerate(self._expectations)
+        )
 
     def never(self) -> tuple[NeverResult, ...]:
         lines = {i: escape(line.raw) for i, line in self.broken.items()}

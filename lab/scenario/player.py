@@ -17,10 +17,10 @@ from lab.errors import ConfigError, LabError
 from lab.machine.lines import Line
 from lab.model import Act, Lab, Layer, Step, Verdict
 from lab.scenario.judge import Judge, judge_of
+from lab.scenario.phrases import step_name
 from lab.scenario.report import Outcome, Report, StepResult
 from lab.scenario.verdict import failed, from_error, last_lines
 from lab.scenario.watching import Cursor, Silence, Wait, Watch
-from lab.scenario.words import step_name
 from lab.util.patterns import TooSlow
 
 #: Does to the lab what a step asks for. Returns what a command said, harmless to show.

@@ -10,14 +10,14 @@ from pathlib import Path
 from lab.machine.ends import CRASHED
 from lab.model import Domain, Expectation, Layer, Never, Step, Threshold, Verdict
 from lab.scenario import verdict as verdicts
-from lab.scenario.words import never_name, step_name, threshold_name
+from lab.scenario.phrases import never_name, step_name, threshold_name
 
 #: What a run is about even if nothing was asked for.
 PLATFORM = "Xen, dom0 and the guests stay up"
 
 
 @dataclass(frozen=True)
-class Result:
+class ExpectationResult:
     """An expectation, and when it was seen: seconds from the start; ``None`` if it was not."""
 
     expectation: Expectation
@@ -94,7 +94,7 @@ class Report:
 
     lab: str
     verdict: Verdict
-    results: tuple[Result, ...] = ()
+    results: tuple[ExpectationResult, ...] = ()
     seconds: float = 0.0
     steps: tuple[StepResult, ...] = ()
     never: tuple[NeverResult, ...] = ()
@@ -156,7 +156,7 @@ def with_domains(report: Report, domains: Sequence[Domain]) -> Report:
     return replace(report, verdict=replace(verdict, reason=reason, hint=hint))
 
 
-def missed(report: Report) -> Result | None:
+def missed(report: Report) -> ExpectationResult | None:
     """The expectation that made the run fail: the one that was over first, if it was one."""
     others = [*_stepped(report), *_forbidden(report)]
     open_ = [result for result in report.results if result.seen is None]

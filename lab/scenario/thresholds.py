@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from lab.model import Layer, Threshold
+from lab.scenario.phrases import figure_text, threshold_name
 from lab.scenario.report import Report, ThresholdResult
 from lab.scenario.verdict import failed
-from lab.scenario.words import figure_text, threshold_name
 from lab.util.terminal import escape
 
 #: The word for a figure in labs.yaml → its name among a task's figures.

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lab.machine.lines import Line, LogReader
 from lab.model import Step
-from lab.scenario.words import not_seen
+from lab.scenario.phrases import not_seen
 from lab.util import reading
 from lab.util.patterns import pattern
 from lab.util.terminal import escape

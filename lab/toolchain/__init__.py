@@ -9,17 +9,18 @@ from pathlib import Path
 from lab.errors import UsageError
 from lab.model import Door, Program, ProgramRecord, Toolchain
 from lab.store import cache_root
-from lab.toolchain.docker import open_docker
-from lab.toolchain.docker_engine import Engine, address
-from lab.toolchain.docker_program import DockerProgram, homes, machines
-from lab.toolchain.docker_sweep import sweep_engines
+from lab.toolchain.docker.door import open_docker
+from lab.toolchain.docker.engine import Engine, address
+from lab.toolchain.docker.program import DockerProgram, homes, machines
+from lab.toolchain.docker.sweep import sweep_engines
 from lab.toolchain.host import open_host
 from lab.toolchain.program import HostProgram, live_folders, tagged
+from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.rootfs import open_rootfs
-from lab.toolchain.wanted import ANYTHING, Wanted
 
 __all__ = [
-    "Wanted", "adopt", "homes_of_machines", "open_toolchain", "programs_of", "sweep_engines",
+    "ToolchainRequest", "adopt", "homes_of_machines", "open_toolchain", "programs_of",
+    "sweep_engines",
 ]  # fmt: skip
 
 DOORS = ("auto", *(door.value for door in Door))
@@ -30,7 +31,7 @@ def open_toolchain(
     *,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
-    wanted: Wanted = ANYTHING,
+    wanted: ToolchainRequest = ANYTHING,
 ) -> Toolchain:
     """The toolchain, through ``door``; made first if need be, with ``progress`` told.
 

@@ -13,7 +13,7 @@ from lab.errors import ToolchainError
 from lab.model import Completed
 from lab.progress import current
 from lab.toolchain import recipe
-from lab.toolchain.growth import Growth
+from lab.toolchain.bootstrap_progress import Growth
 from lab.util import debian, process
 from lab.util.terminal import escape, escape_lines
 

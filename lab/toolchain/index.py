@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.lock import Pin, pins_of_uris
+from lab.packages.lock import Pin, pins_of_uris
 from lab.toolchain import bootstrap, recipe
 from lab.util import files, process
 

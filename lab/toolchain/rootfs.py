@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.model import Door, ToolchainInfo
-from lab.toolchain import bwrap, provide, shelf, tree
+from lab.toolchain import bwrap, provide, tree, tree_cache
+from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.sandbox import Sandbox
-from lab.toolchain.shelf import Tree
 from lab.toolchain.tree import Progress
-from lab.toolchain.wanted import ANYTHING, Wanted
+from lab.toolchain.tree_cache import CachedTree
 
 #: What the host must have to make the tree, and to enter it.
 TO_MAKE = {"mmdebstrap": "mmdebstrap", provide.KEYRING: "debian-archive-keyring"}
@@ -32,7 +32,7 @@ NOTABLE = {
 class RootfsToolchain(Sandbox):
     """Programs run in ``tree``, which they see read-only."""
 
-    def __init__(self, made: Tree) -> None:
+    def __init__(self, made: CachedTree) -> None:
         super().__init__(Door.ROOTFS, _root(made.path), bwrap.ENVIRONMENT)
         self._tree = made
 
@@ -53,17 +53,19 @@ class RootfsToolchain(Sandbox):
         )
 
 
-def open_rootfs(cache: Path, progress: Progress, wanted: Wanted = ANYTHING) -> RootfsToolchain:
+def open_rootfs(
+    cache: Path, progress: Progress, wanted: ToolchainRequest = ANYTHING
+) -> RootfsToolchain:
     """The rootfs door, made on first use.
 
     Raises:
         ToolchainError: the host lacks something that may not be installed from here, or the
             tree could not be made.
     """
-    made = shelf.find(cache, wanted.locked, strict=wanted.strict)
+    made = tree_cache.find(cache, wanted.locked, strict=wanted.strict)
     provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
 
-    def older(newest: Tree) -> Sequence[Path] | None:
+    def older(newest: CachedTree) -> Sequence[Path] | None:
         return wanted.older(RootfsToolchain(newest))
 
     return RootfsToolchain(

@@ -12,7 +12,7 @@ from typing import IO
 
 from lab.errors import ToolchainError
 from lab.model import Completed, Door, Mount, Program, ProgramRecord
-from lab.toolchain import bwrap, outcome
+from lab.toolchain import bwrap, failures
 from lab.toolchain.program import HostProgram
 from lab.util import process
 
@@ -46,8 +46,8 @@ class Sandbox:
         check: bool = True,
         stdin: bytes = b"",
     ) -> Completed:
-        outcome.check_mounts(mounts)
-        extra = outcome.proxy_variables() if network else {}
+        failures.check_mounts(mounts)
+        extra = failures.proxy_variables() if network else {}
         line = bwrap.command(
             [*self._root, *(_network_files() if network else ())],
             argv,
@@ -59,13 +59,13 @@ class Sandbox:
         try:
             done = process.run(line, timeout=timeout, stdin=stdin)
         except process.TimedOut as late:
-            raise outcome.late(argv, timeout, late.completed) from None
+            raise failures.late(argv, timeout, late.completed) from None
         except FileNotFoundError:
             raise no_bwrap() from None
         done = Completed(tuple(argv), done.returncode, done.stdout, done.stderr, done.seconds)
         _not_entered(done)
         if check and done.returncode:
-            raise outcome.failed(done)
+            raise failures.failed(done)
         return done
 
     def start(
@@ -79,7 +79,7 @@ class Sandbox:
         largest_file: int | None = None,
     ) -> Program:
         """Start a program; it has ended when everything that it started has ended too."""
-        outcome.check_mounts(mounts)
+        failures.check_mounts(mounts)
         told, tell = os.pipe()
         hold, go = os.pipe()
         try:
@@ -87,7 +87,7 @@ class Sandbox:
                 self._root,
                 argv,
                 mounts=mounts,
-                env=self._env | {outcome.TAG: tag},
+                env=self._env | {failures.TAG: tag},
                 options=["--info-fd", str(tell), "--block-fd", str(hold)],
             )
             starter = _spawn(line, log, [*keep_fds, tell, hold])
@@ -155,7 +155,7 @@ def _record(
         raise ToolchainError(
             "the toolchain could not be entered",
             command=shlex.join(argv),
-            tail=outcome.tail_of(log),
+            tail=failures.tail_of(log),
             hint=ENTER_HINT,
         )
     return ProgramRecord(door, str(pid), process.boot_id(), started, tag)
@@ -174,7 +174,7 @@ def _not_entered(done: Completed) -> None:
         return
     what = first.removeprefix("bwrap: ")
     if what.startswith("execvp "):
-        raise outcome.no_program(done, first)
+        raise failures.no_program(done, first)
     hint = ENTER_HINT if "ource path" not in what else "check the folders that are mounted"
     raise ToolchainError(
         "the toolchain could not be entered",

@@ -4,8 +4,8 @@ mmdebstrap only downloads, checks signatures and unpacks (``--variant=extract``)
 script runs and nothing needs root, so an ordinary user gets the same tree as root, without
 subordinate ids. The few links that the scripts would have made are in the recipe.
 
-The packages are the locked ones; see :mod:`lab.toolchain.shelf` for where trees are kept. A tree
-is made in a temporary folder, which is renamed when it is whole.
+The packages are the locked ones; see :mod:`lab.toolchain.tree_cache` for where trees are kept. A
+tree is made in a temporary folder, which is renamed when it is whole.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from lab import lock
 from lab.errors import LockError, ToolchainError
-from lab.lock import Pin
-from lab.toolchain import bootstrap, index, recipe, shelf
+from lab.packages import lock
+from lab.packages.lock import Pin
+from lab.toolchain import bootstrap, index, recipe, tree_cache
 from lab.toolchain.index import Index
-from lab.toolchain.shelf import Tree
+from lab.toolchain.tree_cache import CachedTree
 from lab.util import debian, files, reading
 
 Progress = Callable[[str], None]
 #: Files of the locked packages from elsewhere, got with some other tree; ``None``: there are none.
-Older = Callable[[Tree], Sequence[Path] | None]
+Older = Callable[[CachedTree], Sequence[Path] | None]
 
 #: The tree while it is unpacked (1.7 GB, most of it thrown away again), and its packages.
 NEEDED_BYTES = 3 << 30
@@ -43,7 +43,7 @@ def make(
     *,
     strict: bool = False,
     older: Older = lambda _: None,
-) -> Tree:
+) -> CachedTree:
     """The tree of the present recipe for a lock; made now if need be. One maker at a time.
 
     Without pins the newest packages are taken; with pins too, if the archive has no others and
@@ -57,7 +57,7 @@ def make(
     parent = cache / "toolchain"
     told = "toolchain: another command is making it, waiting for that one"
     with files.locked(parent / ".lock", lambda: progress(told)) as handle:
-        if tree := shelf.find(cache, locked, strict=strict):
+        if tree := tree_cache.find(cache, locked, strict=strict):
             return tree
         _sweep(parent)
         _check_room(parent)
@@ -82,7 +82,7 @@ class _Maker:
     progress: Progress
     address: str | None
 
-    def make(self, locked: Sequence[Pin], strict: bool, older: Older) -> Tree:
+    def make(self, locked: Sequence[Pin], strict: bool, older: Older) -> CachedTree:
         """The archive is asked first; what is then decided on is fetched once."""
         with self._folder() as work:
             self.progress(f"toolchain: asking the archive for Debian {recipe.SUITE}")
@@ -93,7 +93,7 @@ class _Maker:
                 if tree := self._elsewhere(found, locked, older):
                     return tree
                 raise
-            shelf.check(locked, newest)
+            tree_cache.check(locked, newest)
             gone = lock.drift(locked, newest) if locked else []
             if not gone:
                 return self._newest(found, newest, locked, older)
@@ -110,7 +110,7 @@ class _Maker:
     def _newest(
         self, found: Index, newest: Sequence[Pin], locked: Sequence[Pin], older: Older,
         *, instead_of: Sequence[Pin] = (),
-    ) -> Tree:  # fmt: skip
+    ) -> CachedTree:  # fmt: skip
         """The newest; ``locked`` are the same packages. Files of them may be gone all the same."""
         try:
             return self._fetched(found, newest, locked or instead_of)
@@ -119,34 +119,34 @@ class _Maker:
                 return tree
             raise
 
-    def _fetched(self, found: Index, pins: Sequence[Pin], locked: Sequence[Pin]) -> Tree:
+    def _fetched(self, found: Index, pins: Sequence[Pin], locked: Sequence[Pin]) -> CachedTree:
         """A tree of exactly these packages of the archive."""
-        if there := shelf.with_pins(self.cache, pins):
-            return shelf.take(self.cache, there, locked)
+        if there := tree_cache.with_pins(self.cache, pins):
+            return tree_cache.take(self.cache, there, locked)
         with self._folder() as work:
             self._bootstrap(work, found, pins)
             return self._keep(work, locked)
 
-    def _elsewhere(self, found: Index, locked: Sequence[Pin], older: Older) -> Tree | None:
+    def _elsewhere(self, found: Index, locked: Sequence[Pin], older: Older) -> CachedTree | None:
         """The locked tree, if its packages are to be had elsewhere."""
         if not locked:
             return None
         self.progress("toolchain: asking apt's snapshots for the locked ones")
         with self._folder() as work:
-            asking = shelf.find(self.cache) or self._small(work, found)
+            asking = tree_cache.find(self.cache) or self._small(work, found)
             if debs := older(asking):
                 return self._of(debs, asking, locked)
         return None
 
-    def _small(self, work: Path, found: Index) -> Tree:
+    def _small(self, work: Path, found: Index) -> CachedTree:
         """A tree to ask with, of a few packages of the archive; it goes with its folder."""
         bootstrap.run(work / "tree", self.address, self.lock, _ASKING, bootstrap.Known(found.lists))
         self._complete(work, _archives(work), "the archive, to ask with")
-        made = shelf.read(work)
+        made = tree_cache.read(work)
         assert made is not None
         return made
 
-    def _of(self, debs: Sequence[Path], newest: Tree, locked: Sequence[Pin]) -> Tree:
+    def _of(self, debs: Sequence[Path], newest: CachedTree, locked: Sequence[Pin]) -> CachedTree:
         """A tree of files that came from elsewhere, where ``newest`` could not be used."""
         with self._folder() as work:
             tree = work / "tree"
@@ -167,11 +167,11 @@ class _Maker:
         finally:
             files.remove_tree(work)
 
-    def _keep(self, work: Path, locked: Sequence[Pin]) -> Tree:
-        made = shelf.read(work)
+    def _keep(self, work: Path, locked: Sequence[Pin]) -> CachedTree:
+        made = tree_cache.read(work)
         assert made is not None
-        shelf.check(locked, made.pins)
-        return shelf.keep(self.cache, work, made.key, locked)
+        tree_cache.check(locked, made.pins)
+        return tree_cache.keep(self.cache, work, made.key, locked)
 
     def _bootstrap(self, work: Path, found: Index, pins: Sequence[Pin]) -> None:
         size = sum(pin.size for pin in pins)
@@ -188,7 +188,7 @@ class _Maker:
         _prune(tree)
         _finish(tree)
         manifest = {
-            "key": lock.toolchain_key(shelf.pins(packages)),
+            "key": lock.toolchain_key(tree_cache.pins(packages)),
             "suite": recipe.SUITE,
             "origin": f"mmdebstrap {recipe.SUITE} from {source}",
             "size": _disk_usage(tree),

@@ -10,7 +10,7 @@ from lab.trace.charts import histogram, length_words, stack
 from lab.trace.jobs import PARTS, Jobs
 from lab.trace.looks import colour, task_colour, task_title
 from lab.trace.stats import values
-from lab.trace.timeline import Line, Timeline
+from lab.trace.timeline import ConsoleLine, Timeline
 from lab.util.terminal import escape
 
 #: More lines of the consoles are not shown: the first and the last of them are.
@@ -221,7 +221,7 @@ def vcpu_shares(row: Row) -> list[float]:
     return [*known, offline + unknown]
 
 
-def console(lines: Sequence[Line]) -> str:
+def console(lines: Sequence[ConsoleLine]) -> str:
     """All consoles in time order, with filters."""
     if not lines:
         return ""
@@ -241,7 +241,7 @@ def console(lines: Sequence[Line]) -> str:
     return section("Consoles", about, f'<div class="tools">{buttons}</div>{log}')
 
 
-def _line(line: Line) -> str:
+def _line(line: ConsoleLine) -> str:
     when = '<span class="at">—</span>'
     if line.time is not None:
         when = (

@@ -60,7 +60,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Line:
+class ConsoleLine:
     """A line of a console, harmless to show. ``time`` is in seconds; ``None``: unknown."""
 
     time: float | None
@@ -84,7 +84,7 @@ class Timeline:
     clock: Clock
     hypervisor: Hypervisor | None = None
     guests: Mapping[str, Guest] = field(default_factory=dict)
-    lines: tuple[Line, ...] = ()
+    lines: tuple[ConsoleLine, ...] = ()
     happenings: tuple[Happening, ...] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class Timeline:
         return (min(e[0] for e in ends), max(e[1] for e in ends)) if ends else (0, 0)
 
 
-def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
+def load(run: RunDir, lines: Iterable[ConsoleLine] = ()) -> Timeline:
     """Read all that a run left. ``lines``: its consoles, with times where they are known.
 
     Raises:
@@ -143,7 +143,7 @@ def load(run: RunDir, lines: Iterable[Line] = ()) -> Timeline:
     if manifest.get("clock") == Clocks.VIRTUAL:
         clock = replace(clock, host_zero=None)
     happenings = tuple(_happenings(run.events_file, clock))
-    shown = tuple(Line(e.time, e.console, escape(e.text, limit=LINE)) for e in lines)
+    shown = tuple(ConsoleLine(e.time, e.console, escape(e.text, limit=LINE)) for e in lines)
     return Timeline(
         clock, xen, found, shown, happenings, manifest, tuple(notes),
         f"{run.path.parent.name}/{run.id}",

@@ -2,7 +2,7 @@
 
 The file is a chain of windows. Each begins with a record TRC_TRACE_CPU_CHANGE (no time; words:
 the PCPU, the bytes that follow), and has records of that PCPU in time order; see
-:mod:`lab.trace.words` for a record. Formats and numbers are from Xen's
+:mod:`lab.trace.headers` for a record. Formats and numbers are from Xen's
 ``xen/include/public/trace.h``. ``xen/common/sched`` and ``xen/common/trace.c`` show what the words
 of an event mean.
 
@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.trace.events import EMPTY, MAX_COUNTER, Events, Kind, Reading
+from lab.trace.headers import LONGEST, Finder, Index, Words
 from lab.trace.order import Order
-from lab.trace.words import LONGEST, Finder, Index, Words
 from lab.util.reading import binary
 
 #: A portion of the file, in words.

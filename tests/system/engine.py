@@ -15,8 +15,9 @@ import pytest
 
 from lab.errors import ToolchainError
 from lab.rundir import runtime_root
-from lab.toolchain import docker_sweep, provide
-from lab.toolchain.docker_engine import Engine, address
+from lab.toolchain import provide
+from lab.toolchain.docker import sweep
+from lab.toolchain.docker.engine import Engine, address
 from lab.util import process
 from system.world import until
 
@@ -118,13 +119,13 @@ def containers() -> list[dict[str, Any]]:
     """The containers of these tests, dead or alive: of labs in their place for live labs, of this
     very process, and of dead commands. A developer's own labs are none of our business.
     """
-    home, me = str(runtime_root()), docker_sweep.maker()
-    found = docker_sweep.containers(Engine(address()), {docker_sweep.MAKER: None})
+    home, me = str(runtime_root()), sweep.maker()
+    found = sweep.containers(Engine(address()), {sweep.MAKER: None})
     return [one for one in found if _is_of_tests(one["Labels"], home, me)]
 
 
 def _is_of_tests(labels: dict[str, str], home: str, me: str) -> bool:
-    if docker_sweep.LAB in labels:
-        return labels[docker_sweep.HOME] == home
-    maker = labels[docker_sweep.MAKER]
-    return maker == me or docker_sweep.is_dead(maker)
+    if sweep.LAB in labels:
+        return labels[sweep.HOME] == home
+    maker = labels[sweep.MAKER]
+    return maker == me or sweep.is_dead(maker)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.api import Context
-from lab.images import deb, dom0, newc
+from lab.images import dom0, newc
+from lab.packages import deb
 from system import wild
 
 #: What a guest may try on the terminal of who watches it: title, clipboard, a report that

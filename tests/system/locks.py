@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab import lock
+from lab.packages import lock
 from system.world import ROOT
 
 Change = Callable[[dict[str, Any]], None]

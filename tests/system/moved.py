@@ -20,7 +20,7 @@ from pathlib import Path
 
 import brought
 
-from lab.lock import Pin
+from lab.packages.lock import Pin
 from lab.toolchain import provide
 from lab.util import process
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.images import archive
+from lab.packages import archive
 from lab.store import cache_root
 from lab.util.deadline import Deadline
 from system.world import ROOT, toolchain

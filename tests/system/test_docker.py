@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from lab.errors import ToolchainError
-from lab.toolchain import docker_sweep
-from lab.toolchain.docker import DockerToolchain
-from lab.toolchain.docker_engine import Engine, address
+from lab.toolchain.docker import sweep
+from lab.toolchain.docker.door import DockerToolchain
+from lab.toolchain.docker.engine import Engine, address
 from lab.util import files
 from system import engine as engines
 from system import locks
@@ -53,7 +53,7 @@ def no_container_is_left(engine: OwnEngine | None) -> Iterator[None]:
     yield
     left = containers()
     for one in left:
-        docker_sweep.remove_container(Engine(address()), one["Id"])
+        sweep.remove_container(Engine(address()), one["Id"])
     assert [one["Names"] for one in left] == []
 
 
@@ -141,7 +141,7 @@ def test_a_lab_in_its_container(world: World) -> None:
     """It outlives its command, has nothing that it does not need, and does all that a lab does."""
     world.run("lab.up", "hello")
     (seen,) = containers()
-    assert seen["Labels"][docker_sweep.LAB] == world.id_of("hello")
+    assert seen["Labels"][sweep.LAB] == world.id_of("hello")
     look = Engine(address()).call("GET", f"/containers/{seen['Id']}/json", what="look")
     check_confinement(look)
     assert "hello" in world.run("lab.exec", "hello", "xl list").out
@@ -224,20 +224,20 @@ def test_what_others_have_is_not_touched(world: World) -> None:
     """A container of somebody else's, and one of another user of ours, survive every sweep."""
     asked, image = Engine(address()), toolchain("docker")
     assert isinstance(image, DockerToolchain)
-    dead = {docker_sweep.MAKER: "another-boot/1/1/1", docker_sweep.USER: str(os.getuid() + 1)}
+    dead = {sweep.MAKER: "another-boot/1/1/1", sweep.USER: str(os.getuid() + 1)}
     made = []
     try:
         for labels in ({}, dead):
             body = {"Image": image.image.id, "Cmd": ["true"], "Labels": labels}
             # Labels of the image are the container's too: these are nobody's.
-            body["Labels"] = {docker_sweep.MAKER: "", docker_sweep.USER: "", **labels}
+            body["Labels"] = {sweep.MAKER: "", sweep.USER: "", **labels}
             made.append(asked.call("POST", "/containers/create", what="make", body=body)["Id"])
         world.run("lab.down", "--all")
         for one in made:
             asked.call("GET", f"/containers/{one}/json", what="look")
     finally:
         for one in made:
-            docker_sweep.remove_container(asked, one)
+            sweep.remove_container(asked, one)
 
 
 # ---------------------------------------------------------------- engines that end

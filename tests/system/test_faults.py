@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from lab import api, session
+from lab import api
 from lab.images import devicetree
 from lab.model import ExitStatus, Image, Images, Layer, Plan
-from lab.prepare import Workshop
+from lab.run import session
 from lab.util import files
+from lab.workshop.prepare import Workshop
 from system.world import World, until
 
 Change = Callable[[Images, Path], Images]

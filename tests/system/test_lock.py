@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from lab import lock, rundir
+from lab import rundir
 from lab.api import Context, Locked, check_lock
-from lab.lock import Lock
+from lab.packages import lock
+from lab.packages.lock import Lock
 from lab.util import process
 from system import locks
 from system.locks import never_there, other_hash, relock
@@ -95,7 +96,7 @@ import json, os, sys
 from pathlib import Path
 import lab
 from lab.api import Context
-from lab.api.locking import built
+from lab.api.locks import built
 assert lab.__file__.startswith(sys.argv[1]), lab.__file__
 os.umask(int(sys.argv[2], 8))
 context = Context(Path(sys.argv[1], "labs.yaml"), "rootfs")

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import lock
 from lab.api import Context
-from lab.lock import Lock, Pin
 from lab.model import Package
-from lab.supplies import PLATFORM
-from lab.toolchain import recipe, shelf
+from lab.packages import lock
+from lab.packages.lock import Lock, Pin
+from lab.toolchain import recipe, tree_cache
 from lab.util import process
+from lab.workshop.provision import PLATFORM
 from system import locks
 from system.moved import KEYRING, Archive, Listed, newer, packed, pin_of
 from system.world import LONGEST, ROOT, Said, World
@@ -230,7 +230,7 @@ def machine(world: World, archive: Archive, tmp_path_factory: pytest.TempPathFac
         patch.setenv("LAB_DOOR", "rootfs")
         workshop = Context(ROOT / "labs.yaml").workshop()
         _ = workshop.toolchain
-        made = shelf.find(world.cache, workshop.supplies.lock.toolchain)
+        made = tree_cache.find(world.cache, workshop.supplies.lock.toolchain)
         assert made
         workshop.supplies.fetch(PLATFORM)
         packages = workshop.packages()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab import digest
+from lab.run import digest
 from lab.rundir import RunDir
 from system.world import World
 

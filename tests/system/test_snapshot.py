@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LockError
-from lab.images import pinned
-from lab.images.apt import Apt
-from lab.images.archive import expected
-from lab.images.pinned import Question, Rules
-from lab.lock import Drift, Pin
+from lab.packages import pinned
+from lab.packages.apt import Apt
+from lab.packages.archive import expected
+from lab.packages.lock import Drift, Pin
+from lab.packages.pinned import Question, Rules
 from system.world import toolchain
 
 pytestmark = pytest.mark.system

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab import rundir
-from lab.machine import wires
+from lab.machine import console_files
 from system.world import World, until
 
 
@@ -133,7 +133,7 @@ def test_a_restored_guest_hears(world: World, stored: None) -> None:
     assert "from template" in world.run("lab.up", "hello").err
     try:
         folder = rundir.lab_dir(world.folder / "runs", "hello").path
-        with wires.input_of(folder, "hello").open("wb", 0) as typed:
+        with console_files.input_of(folder, "hello").open("wb", 0) as typed:
             typed.write(b"how are you\r")
         log = world.folder / "runs/hello/latest/console/hello.log"
         until("the guest answers", lambda: b"you typed: how are you" in log.read_bytes())

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from kernel_files import zimage
 
-from lab import acting, config, plan
+from lab import config, plan
 from lab.errors import ConfigError, UsageError
-from lab.fingerprint import _wanted
 from lab.model import Act, Clock, Lab, Never, Step
+from lab.run import hands
+from lab.run.fingerprint import _wanted
 
 HEAD = """\
 guests:
@@ -208,9 +209,9 @@ def test_never_wants_a_text(folder: Path) -> None:
 def test_no_typing_on_a_serial_line_under_the_virtual_clock(folder: Path) -> None:
     """It is said before anything is started."""
     lab = load(folder, "    steps:\n      - parallel: [{type: x, on: dom0}]\n")
-    acting.refuse(plan.plan(lab, clock=Clock.HOST))
+    hands.refuse(plan.plan(lab, clock=Clock.HOST))
     with pytest.raises(UsageError, match=r"types on dom0 \(labs.yaml:9\)"):
-        acting.refuse(plan.plan(lab, clock=Clock.VIRTUAL))
+        hands.refuse(plan.plan(lab, clock=Clock.VIRTUAL))
 
 
 def test_what_a_run_follows_from_has_no_places_in_it(folder: Path) -> None:

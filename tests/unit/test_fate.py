@@ -11,7 +11,7 @@ from lab.errors import Dom0Error, HypervisorError, MachineError
 from lab.machine import console, postmortem
 from lab.machine.lines import Line
 from lab.model import Domain, Expectation, Layer, Verdict
-from lab.scenario import Report, Result
+from lab.scenario import ExpectationResult, Report
 from lab.util import files
 
 FIRST = Expectation("one", "first", within=2.0)
@@ -24,7 +24,7 @@ def domain(name: str, state: str) -> Domain:
 
 def report(layer: Layer = Layer.GUEST) -> Report:
     verdict = scenario.failed(layer, "not seen", "tail")
-    return Report("lab", verdict, (Result(LATER), Result(FIRST)))
+    return Report("lab", verdict, (ExpectationResult(LATER), ExpectationResult(FIRST)))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_domain_that_is_gone() -> None:
 
 def test_other_verdicts_stay_as_they_are() -> None:
     """Verdicts of other layers, and passed runs, say nothing about domains."""
-    for one in (report(Layer.XEN), Report("lab", Verdict(True), (Result(FIRST, 1.0),))):
+    for one in (report(Layer.XEN), Report("lab", Verdict(True), (ExpectationResult(FIRST, 1.0),))):
         assert scenario.with_domains(one, []) == one
 
 

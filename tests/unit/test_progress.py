@@ -16,7 +16,7 @@ import pytest
 
 from lab import progress
 from lab.progress import Amount, Progress, current
-from lab.toolchain.growth import Growth
+from lab.toolchain.bootstrap_progress import Growth
 from lab.util.deadline import Deadline
 
 

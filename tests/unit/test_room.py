@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import guests
 from lab.errors import UsageError
 from lab.model import Dom0Spec, GuestImage, HypervisorSpec, Image, Lab
+from lab.run import guests
 
 MIB = 1 << 20
 

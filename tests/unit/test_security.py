@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.images import apt
+from lab.packages import apt
 from lab.toolchain import bootstrap
 
 #: Calls that start a shell, whatever they are given.

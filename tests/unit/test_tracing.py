@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_files import zimage
 
-from lab import config, rundir, tracing
-from lab.dom0 import tracing as said
+from lab import config, rundir
+from lab.dom0 import trace_daemons as said
 from lab.errors import ConfigError
 from lab.model import Lab
+from lab.run import traces
 
 ESCAPE = b"\x1b[31m".hex()
 NAME = b"fast".ljust(16, b"\0").hex()
@@ -42,7 +43,7 @@ def run(tmp_path: Path) -> rundir.RunDir:
 
 
 def concluded(run: rundir.RunDir, name: str) -> dict[str, Any]:
-    tracing.conclude(run)
+    traces.conclude(run)
     found: dict[str, Any] = json.loads((run.trace_dir / f"{name}.json").read_text())
     return found
 
@@ -119,12 +120,12 @@ def test_any_log_is_read(text: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_xen_trace_is_counted(data: bytes) -> None:
-    assert tracing.count_lost(data) >= 0
+    assert traces.count_lost(data) >= 0
 
 
 def test_without_traces_nothing_is_written(tmp_path: Path) -> None:
     found = rundir.new_run(tmp_path, "one")
-    tracing.conclude(found)
+    traces.conclude(found)
     assert list(found.trace_dir.iterdir()) == []
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from lab import lock
 from lab.errors import ImageError
 from lab.machine import template
 from lab.machine.template import Damaged
+from lab.packages import lock
 from lab.store import Entry, Store
 from system.world import ROOT, World
 

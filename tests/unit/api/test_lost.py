@@ -23,8 +23,8 @@ from lab.errors import (
     NotSeen,
     UsageError,
 )
-from lab.live import Live
 from lab.model import Door, ProgramRecord, State
+from lab.run.live import Live
 from lab.rundir import LabDir
 from lab.util import process
 

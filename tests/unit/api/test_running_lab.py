@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lab.api.console import Console
-from lab.api.own import limit
+from lab.api.consoles import Console
+from lab.api.scoped import limit
 from lab.errors import GuestError, MachineError, NotSeen, UsageError
-from lab.live import Live
 from lab.model import Domain, State
+from lab.run.live import Live
+from lab.run.slots import Room, machine
 from lab.rundir import LabDir, RunDir
-from lab.slots import Room, machine
 
 T = TypeVar("T")
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import api, live, plan, rundir
-from lab.api import elsewhere
+from lab import api, plan, rundir
+from lab.api import other_sessions
 from lab.errors import UsageError
 from lab.model import Door, HypervisorSpec, Lab, State
+from lab.run import live
 from lab.rundir import LabDir
 from lab.util import files
 
@@ -28,7 +29,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="xlu-"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(elsewhere, "roots", lambda: [])
+    monkeypatch.setattr(other_sessions, "roots", lambda: [])
     yield folder
     shutil.rmtree(folder)
 
@@ -113,8 +114,8 @@ def test_another_session_is_another_lab(
     """The same labs.yaml and name; not found here, but told of with what to type."""
     theirs = lab_that_runs(tmp_path / "runs", "one", stack)
     root = theirs.path.parent
-    monkeypatch.setattr(elsewhere, "roots", lambda: [root])
-    monkeypatch.setattr(elsewhere, "_lives", lambda _: True)
+    monkeypatch.setattr(other_sessions, "roots", lambda: [root])
+    monkeypatch.setattr(other_sessions, "_lives", lambda _: True)
     folder = tempfile.mkdtemp(prefix="xlu-")
     stack.callback(shutil.rmtree, folder)
     monkeypatch.setenv("XDG_RUNTIME_DIR", folder)

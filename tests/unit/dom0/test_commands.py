@@ -27,7 +27,7 @@ def test_a_long_program_keeps_nobody_out(
         ends = asked.count("guest-exec-status") > 6
         return good(question) if ends else but("guest-exec-status", line({}))(question)
 
-    async def use(first: dom0.Agent) -> dom0.Result:
+    async def use(first: dom0.Agent) -> dom0.ProgramResult:
         await first.close()  # there is one connection at a time
         path = tmp_path / "agent.sock"
         return await commands.run_in_turns(lambda _: connection.connected(path), ["sleep"], 5.0)
@@ -48,7 +48,7 @@ def test_what_is_late_is_killed_with_its_children(tmp_path: Path, given_up: bool
         over = killed or question["execute"] != "guest-exec-status"
         return good(question) if over else line({"exited": False})
 
-    async def use(first: dom0.Agent) -> dom0.Result:
+    async def use(first: dom0.Agent) -> dom0.ProgramResult:
         await first.close()  # there is one connection at a time
         path = tmp_path / "agent.sock"
         task = asyncio.create_task(
@@ -74,7 +74,7 @@ def test_a_command_that_dom0_lacks(tmp_path: Path) -> None:
         answer = {"exited": True, "exitcode": 127, "err-data": base64.b64encode(words).decode()}
         return but("guest-exec-status", line(answer))
 
-    async def use(first: dom0.Agent) -> dom0.Result:
+    async def use(first: dom0.Agent) -> dom0.ProgramResult:
         await first.close()  # there is one connection at a time
         path = tmp_path / "agent.sock"
         return await commands.run_in_turns(lambda _: connection.connected(path), ["frob"], 5.0)

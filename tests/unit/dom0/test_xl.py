@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.dom0 import xl
-from lab.dom0.agent import Result
+from lab.dom0.agent import ProgramResult
 from lab.dom0.window import refused
 from lab.errors import Dom0Error, ToolstackError
 from lab.model import Domain
@@ -54,9 +54,9 @@ class Full:
     async def read_file(self, path: str, largest: int = 0) -> bytes:
         raise AssertionError((path, largest))
 
-    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> Result:
+    async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult:
         del within
-        return Result(tuple(argv), 3, b"", b"libxl: error: No space left on device")
+        return ProgramResult(tuple(argv), 3, b"", b"libxl: error: No space left on device")
 
 
 def test_a_file_that_did_not_fit_takes_no_room() -> None:

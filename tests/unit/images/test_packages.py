@@ -8,7 +8,8 @@ import pytest
 import samples
 
 from lab.errors import ImageError
-from lab.images import contents, deb, modules, programs
+from lab.images import contents, modules, programs
+from lab.packages import deb
 
 LOADER = "/lib/ld-linux-armhf.so.3"
 MULTIARCH = "/usr/lib/arm-linux-gnueabihf"

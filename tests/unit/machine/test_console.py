@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.machine.console import Follower, Outcome, Waited, Wanted, failure_in
+from lab.machine.console import AwaitedLine, Follower, Waited, WaitEnd, failure_in
 from lab.machine.lines import MAX_LINE, Line, LineSplitter, LogReader, tail
 from lab.model import Layer
 from lab.util.deadline import Deadline
 
 T = TypeVar("T")
-READY = Wanted.text("dom0", "lab: ready")
+READY = AwaitedLine.text("dom0", "lab: ready")
 
 
 def raws(lines: list[Line]) -> list[bytes]:
@@ -131,41 +131,41 @@ def consoles(tmp_path: Path) -> Consoles:
 def test_wanted_line_that_was_there_already(consoles: Consoles) -> None:
     consoles.write("dom0", b"early\nlab: ready\nlate\n")
     waited, rest = consoles.wait()
-    assert waited.outcome is Outcome.SEEN
+    assert waited.outcome is WaitEnd.SEEN
     assert waited.line == Line("dom0", b"lab: ready", 6)
     assert raws(rest) == [b"late"]
 
 
 def test_wanted_line_that_comes_is_seen_at_once(consoles: Consoles) -> None:
     waited, _ = consoles.wait(then=lambda: consoles.write("dom0", b"lab: rea" + b"dy\n"))
-    assert waited.outcome is Outcome.SEEN
+    assert waited.outcome is WaitEnd.SEEN
     assert waited.seconds < 2
 
 
 def test_unfinished_line_counts(consoles: Consoles) -> None:
     waited, _ = consoles.wait(then=lambda: consoles.write("dom0", b"lab: ready> "))
-    assert waited.outcome is Outcome.SEEN
+    assert waited.outcome is WaitEnd.SEEN
 
 
 def test_panic_ends_the_wait_and_its_reason_is_read(consoles: Consoles) -> None:
     consoles.write("dom0", b"lab: ready\n")
     consoles.write("xen", b"(XEN) Panic on CPU 0:\n")
     waited, _ = consoles.wait()
-    assert waited.outcome is Outcome.FAILED
+    assert waited.outcome is WaitEnd.FAILED
     assert waited.failure is not None
     assert waited.failure.layer is Layer.XEN
 
 
 def test_stop_ends_the_wait(consoles: Consoles) -> None:
     waited, _ = consoles.wait(then=consoles.stop.set)
-    assert waited.outcome is Outcome.STOPPED
+    assert waited.outcome is WaitEnd.STOPPED
     assert waited.seconds < 2
 
 
 def test_what_is_in_the_log_wins_over_the_stop(consoles: Consoles) -> None:
     consoles.stop.set()
     consoles.write("dom0", b"[ 1.0] Kernel panic - not syncing: x\n")
-    assert consoles.wait()[0].outcome is Outcome.FAILED
+    assert consoles.wait()[0].outcome is WaitEnd.FAILED
 
 
 def test_deadline_ends_the_wait_even_in_a_flood(consoles: Consoles) -> None:
@@ -178,12 +178,12 @@ def test_deadline_ends_the_wait_even_in_a_flood(consoles: Consoles) -> None:
     start = time.monotonic()
     waited, _ = consoles.wait(then=flood, seconds=0.3)
     over.set()
-    assert waited.outcome is Outcome.DEADLINE
+    assert waited.outcome is WaitEnd.DEADLINE
     assert time.monotonic() - start < 5
 
 
 def test_no_deadline_passes_without_an_end(consoles: Consoles) -> None:
-    assert consoles.wait(seconds=0.05)[0].outcome is Outcome.DEADLINE
+    assert consoles.wait(seconds=0.05)[0].outcome is WaitEnd.DEADLINE
 
 
 def test_waiting_sleeps(consoles: Consoles) -> None:
@@ -195,7 +195,7 @@ def test_waiting_sleeps(consoles: Consoles) -> None:
 
 def test_guest_cannot_answer_for_dom0(consoles: Consoles) -> None:
     consoles.write("hello", b"lab: ready\n(XEN) Panic on CPU 0:\n")
-    assert consoles.wait(seconds=0.05)[0].outcome is Outcome.DEADLINE
+    assert consoles.wait(seconds=0.05)[0].outcome is WaitEnd.DEADLINE
 
 
 def test_lines_of_all_consoles(consoles: Consoles) -> None:

@@ -14,7 +14,7 @@ from lab.machine.ends import End
 from lab.machine.lines import Line
 from lab.model import Domain, Expectation, Layer
 from lab.rundir import RunDir
-from lab.scenario import Report, Result
+from lab.scenario import ExpectationResult, Report
 
 OFF = b"[   10.5] lab: domain off powered off (made 8.835177, ended 13.152694)"
 
@@ -123,7 +123,7 @@ def test_who_watches_a_guest_hears_of_its_end_once(run: RunDir) -> None:
 
 def report(on: str, crashed: str = "") -> Report:
     verdict = scenario.failed(Layer.GUEST, "not seen")
-    return Report("lab", verdict, (Result(Expectation(on, "x")),), crashed=crashed)
+    return Report("lab", verdict, (ExpectationResult(Expectation(on, "x")),), crashed=crashed)
 
 
 def test_a_verdict_says_how_the_guest_ended(run: RunDir) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lab.errors import MachineError, ToolstackError
 from lab.machine.lines import Line
 from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Verdict
-from lab.scenario import Judge, Report, Result, failed, from_error, junit, watch
+from lab.scenario import ExpectationResult, Judge, Report, failed, from_error, junit, watch
 from lab.scenario.report import PLATFORM
 
 HELLO = Expectation("hello", "hello from FreeRTOS", within=10.0)
@@ -31,7 +31,7 @@ def test_all_seen_passes() -> None:
     assert judge.next_deadline == 60.0
     judge.see(Line("self", b"selftest: PASS (12 checks)"), 2.0)
     assert judge.all_seen
-    assert judge.results() == (Result(HELLO, 1.0), Result(PASS, 2.0))
+    assert judge.results() == (ExpectationResult(HELLO, 1.0), ExpectationResult(PASS, 2.0))
 
 
 def test_a_literal_is_no_pattern() -> None:
@@ -174,8 +174,8 @@ def test_errors_become_verdicts() -> None:
 def test_junit_has_a_case_for_each_expectation() -> None:
     bad = failed(Layer.GUEST, "'x' was not seen", "last\x1b line\x00")
     reports = [
-        Report("one", bad, (Result(HELLO, 1.5), Result(PASS)), 60.0),
-        Report("two", failed(Layer.XEN, "panic"), (Result(HELLO),), 1.0),
+        Report("one", bad, (ExpectationResult(HELLO, 1.5), ExpectationResult(PASS)), 60.0),
+        Report("two", failed(Layer.XEN, "panic"), (ExpectationResult(HELLO),), 1.0),
         Report("three", Verdict(True), (), 2.0),
     ]
     root = ET.fromstring(junit(reports))
@@ -194,4 +194,4 @@ def test_junit_has_a_case_for_each_expectation() -> None:
 @given(st.text(), st.text())
 def test_junit_is_xml_whatever_is_in_it(reason: str, tail: str) -> None:
     verdict = failed(Layer.GUEST, reason, tail)
-    ET.fromstring(junit([Report(tail, verdict, (Result(Expectation(reason, tail)),))]))
+    ET.fromstring(junit([Report(tail, verdict, (ExpectationResult(Expectation(reason, tail)),))]))

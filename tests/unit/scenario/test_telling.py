@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.api import Run, outputs
+from lab.api import Run, ci_output
 from lab.model import Act, Expectation, Layer, Never, Step, Threshold, Verdict
 from lab.rundir import RunDir
 from lab.scenario import (
+    ExpectationResult,
     NeverResult,
     Outcome,
     Report,
-    Result,
     StepResult,
     ThresholdResult,
     cases,
@@ -42,7 +42,7 @@ HOSTILE = "::error file=x::owned\n  ::set-output name=a::b\n##[error]owned\n```\
 def report(folder: Path, verdict: Verdict, *steps: StepResult, **more: Any) -> Report:
     log = folder / "hello.log"
     log.write_bytes(b"one\n::error::owned\x1b[2J\xff\n")
-    more.setdefault("results", (Result(Expectation("hello", "hi", line=2), 1.0),))
+    more.setdefault("results", (ExpectationResult(Expectation("hello", "hi", line=2), 1.0),))
     places: dict[str, Any] = {"consoles": {"hello": log}, "file": Path("/w/labs.yaml")}
     return Report("one", verdict, seconds=9.0, steps=steps, **places, **more)
 
@@ -100,7 +100,7 @@ def test_junit_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_crash_blames_no_expectation(tmp_path: Path) -> None:
     verdict = failed(Layer.GUEST, "guest hello: its domain crashed", "registers")
-    missed = (Result(Expectation("hello", "hi")),)
+    missed = (ExpectationResult(Expectation("hello", "hi")),)
     found = report(tmp_path, verdict, crashed="hello", results=missed)
     assert [case.outcome for case in cases(found)] == [Outcome.FAILED, Outcome.SKIPPED]
     assert with_domains(found, []) == found
@@ -118,7 +118,7 @@ def test_dom0_says_when_it_crashed_if_it_knows(tmp_path: Path, note: str, reason
 
 
 def test_what_is_below_the_guests_is_an_error(tmp_path: Path) -> None:
-    missed = (Result(Expectation("hello", "hi")),)
+    missed = (ExpectationResult(Expectation("hello", "hi")),)
     found = report(tmp_path, failed(Layer.QEMU, "gone"), StepResult("1", WAIT), results=missed)
     outcomes = [case.outcome for case in cases(found)]
     assert outcomes == [Outcome.ERROR, Outcome.SKIPPED, Outcome.SKIPPED]
@@ -200,13 +200,13 @@ def test_a_summary_says_where_the_run_is_and_how_to_repeat_it(
     folder.path.mkdir(parents=True)
     folder.update_manifest(clock="virtual")
     told = replace(bad_step(tmp_path), file=tmp_path / "my labs.yaml")
-    found = outputs.ci_summary([Run(told, folder.path, {}, digest="d1ge57")])
+    found = ci_output.ci_summary([Run(told, folder.path, {}, digest="d1ge57")])
     assert "Run folder: runs&#47;one&#47;20260101&#45;000000&#45;abcd\n" in found
     assert "Digest: d1ge57\n" in found
     assert "```sh\n./inv lab.run one --labs 'my labs.yaml' --clock virtual\n```" in found
     verify = "--verify one/20260101-000000-abcd"
     assert f"```sh\n./inv lab.run one --labs 'my labs.yaml' {verify}\n```" in found
-    hosted = outputs.ci_summary([Run(told, folder.path, {})])
+    hosted = ci_output.ci_summary([Run(told, folder.path, {})])
     assert "--verify" not in hosted
 
 

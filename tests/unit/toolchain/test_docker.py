@@ -18,11 +18,11 @@ from lab import toolchain
 from lab.errors import ToolchainError
 from lab.model import Door, Mount, ProgramRecord
 from lab.rundir import LabDir, runtime_root
-from lab.toolchain import docker_container as container
-from lab.toolchain import docker_image, docker_sweep
-from lab.toolchain.docker import DockerToolchain
-from lab.toolchain.docker_engine import Engine, RefusedError, address
-from lab.toolchain.docker_program import DockerProgram
+from lab.toolchain.docker import container as container
+from lab.toolchain.docker import sweep, toolchain_image
+from lab.toolchain.docker.door import DockerToolchain
+from lab.toolchain.docker.engine import Engine, RefusedError, address
+from lab.toolchain.docker.program import DockerProgram
 from lab.util import files, process
 from toolchain.engines import FakeEngine
 
@@ -92,7 +92,7 @@ def test_auto_is_rootfs_for_who_may_not_use_the_engine(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("lab.toolchain.docker_engine._Connection.connect", refuse)
+    monkeypatch.setattr("lab.toolchain.docker.engine._Connection.connect", refuse)
     toolchain.open_toolchain()
     assert opened == ["rootfs"]
     with pytest.raises(ToolchainError) as error:
@@ -183,7 +183,7 @@ def test_files_are_the_users_with_every_kind_of_engine(
     tmp_path: Path, way: str, user: str, namespace: str
 ) -> None:
     """With root, without root, and with user ids of its own."""
-    image = docker_image.DockerImage("id", "name", "key", "base", 1, {}, (way,))
+    image = toolchain_image.DockerImage("id", "name", "key", "base", 1, {}, (way,))
     door = DockerToolchain(Engine("unix:///none"), image, tmp_path)
     body = door._spec(container.to_the_end(["true"], tmp_path), labels={})
     assert (body["User"], body["HostConfig"]["UsernsMode"]) == (user, namespace)
@@ -226,16 +226,16 @@ def test_a_started_program_takes_its_lock_itself(tmp_path: Path) -> None:
 
 
 def test_the_maker_of_now_is_alive() -> None:
-    assert not docker_sweep.is_dead(docker_sweep.maker())
-    assert docker_sweep.is_dead(DEAD)
-    boot, namespace, pid, start = docker_sweep.maker().split("/")
-    assert docker_sweep.is_dead(f"{boot}/{namespace}/{pid}/{int(start) + 1}")
+    assert not sweep.is_dead(sweep.maker())
+    assert sweep.is_dead(DEAD)
+    boot, namespace, pid, start = sweep.maker().split("/")
+    assert sweep.is_dead(f"{boot}/{namespace}/{pid}/{int(start) + 1}")
     # In another pid namespace nobody can tell.
-    assert not docker_sweep.is_dead(f"{boot}/{namespace}0/{pid}/{int(start) + 1}")
+    assert not sweep.is_dead(f"{boot}/{namespace}0/{pid}/{int(start) + 1}")
 
 
 def of(maker: str, identity: str, **labels: str) -> dict[str, Any]:
-    mine = {docker_sweep.MAKER: maker, docker_sweep.USER: str(os.getuid())}
+    mine = {sweep.MAKER: maker, sweep.USER: str(os.getuid())}
     return {"Id": identity, "Names": [f"/{identity}"], "Labels": mine | labels}
 
 
@@ -244,14 +244,14 @@ def test_sweep_removes_what_dead_commands_left(engine: FakeEngine) -> None:
     lab = LabDir(runtime_root() / "0123456789ab")
     lab.make()
     lab.record(program={"id": "recorded"})
-    here = {docker_sweep.LAB: lab.id, docker_sweep.HOME: str(runtime_root())}
+    here = {sweep.LAB: lab.id, sweep.HOME: str(runtime_root())}
     found = [
-        of(docker_sweep.maker(), "alive"),
+        of(sweep.maker(), "alive"),
         of(DEAD, "run"),
         of(DEAD, "recorded", **here),
         of(DEAD, "unrecorded", **here),
-        of(DEAD, "elsewhere", **here | {docker_sweep.HOME: "/tmp"}),
-        of(DEAD, "nowhere", **here | {docker_sweep.HOME: "/no/such/folder"}),
+        of(DEAD, "elsewhere", **here | {sweep.HOME: "/tmp"}),
+        of(DEAD, "nowhere", **here | {sweep.HOME: "/no/such/folder"}),
     ]
     asked: list[dict[str, str]] = []
 
@@ -264,31 +264,31 @@ def test_sweep_removes_what_dead_commands_left(engine: FakeEngine) -> None:
         {"Id": "sha256:1", "RepoTags": None} | of(DEAD, "sha256:1"),
         {"RepoTags": ["xenlab-base:1"]} | of(DEAD, "sha256:2"),
         {"RepoTags": ["xenlab-toolchain:1"]} | of(DEAD, "sha256:3"),
-        {"RepoTags": ["<none>:<none>"]} | of(docker_sweep.maker(), "sha256:4"),
+        {"RepoTags": ["<none>:<none>"]} | of(sweep.maker(), "sha256:4"),
     ])  # fmt: skip
     gone = ("containers/run", "containers/unrecorded", "containers/nowhere",
             "images/sha256:1", "images/xenlab-base:1")  # fmt: skip
     engine.answers |= {f"DELETE /{one}": (200, None) for one in gone}
-    assert docker_sweep.mark(engine.where)
-    assert not docker_sweep.mark(engine.where)
-    said = docker_sweep.sweep_engines()
+    assert sweep.mark(engine.where)
+    assert not sweep.mark(engine.where)
+    said = sweep.sweep_engines()
     removed = [one for one in engine.asked if one.startswith("DELETE")]
     assert removed == [f"DELETE /{one}" for one in gone]
     assert len(said) == len(gone)
     assert json.loads(asked[0]["filters"])["label"] == [
-        f"{docker_sweep.USER}={os.getuid()}", docker_sweep.MAKER,
+        f"{sweep.USER}={os.getuid()}", sweep.MAKER,
     ]  # fmt: skip
 
 
 def test_nothing_is_asked_where_no_engine_was_used(engine: FakeEngine) -> None:
-    assert docker_sweep.sweep_engines() == []
+    assert sweep.sweep_engines() == []
     assert engine.asked == []
 
 
 def test_an_engine_that_is_gone_is_passed_over(engine: FakeEngine) -> None:
-    docker_sweep.mark(engine.where)
+    sweep.mark(engine.where)
     engine.close()
-    assert docker_sweep.sweep_engines() == []
+    assert sweep.sweep_engines() == []
 
 
 # ---------------------------------------------------------------- a started container

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from lab.errors import ToolchainError
-from lab.lock import Pin
-from lab.toolchain import docker_build, docker_image, recipe
-from lab.toolchain.docker_client import not_built
-from lab.toolchain.wanted import Wanted
+from lab.packages.lock import Pin
+from lab.toolchain import recipe
+from lab.toolchain.docker import image_build, toolchain_image
+from lab.toolchain.docker.client import not_built
+from lab.toolchain.request import ToolchainRequest
 from lab.util.deadline import Deadline
 
 
@@ -21,7 +22,7 @@ def test_packages_are_read_from_apts_own_list() -> None:
         "'http://a/pool/libc6_2.41-12%2bdeb13u4_amd64.deb' libc6_2.41-12+deb13u4_amd64.deb 5 "
         "SHA256:aa\n'http://a/pool/make_4.4-2_amd64.deb' make_1%3a4.4-2_amd64.deb 6 SHA256:bb\n"
     )
-    assert docker_image._pins(text) == {
+    assert toolchain_image._pins(text) == {
         "libc6": {"version": "2.41-12+deb13u4", "arch": "amd64", "sha256": "aa", "size": 5},
         "make": {"version": "1:4.4-2", "arch": "amd64", "sha256": "bb", "size": 6},
     }
@@ -30,8 +31,10 @@ def test_packages_are_read_from_apts_own_list() -> None:
 def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is copied into the image is the list of the rootfs door, a name a line; and the lock."""
     monkeypatch.setattr("lab.util.debian.archive_of_this_machine", lambda: None)
-    wanted = Wanted((Pin("make", "4.4-2", "amd64", "a" * 64, 6, "x"),), "20250101T000000Z")
-    with tarfile.open(fileobj=docker_build._context(wanted)) as archive:
+    wanted = ToolchainRequest(
+        (Pin("make", "4.4-2", "amd64", "a" * 64, 6, "x"),), "20250101T000000Z"
+    )
+    with tarfile.open(fileobj=image_build._context(wanted)) as archive:
         found = {one.name: archive.extractfile(one) for one in archive}
         text = {name: io.TextIOWrapper(file).read() for name, file in found.items() if file}
     assert tuple(text["packages"].split()) == recipe.package_list()
@@ -52,7 +55,7 @@ def test_a_failed_step_shows_its_last_lines() -> None:
         {"error": "The command returned", "errorDetail": {"code": 100}},
     ]  # fmt: skip
     with pytest.raises(ToolchainError) as error:
-        docker_build._follow(iter(events), Deadline(10), told.append)
+        image_build._follow(iter(events), Deadline(10), told.append)
     assert told == ["docker: step 1 of 2: FROM x", "docker: step 2 of 2: RUN a && b"]
     assert error.value.command == "RUN a && b"
     assert error.value.tail.split("\n") == ["E: No space left on device", "exit status 100"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor
-from lab.doctor import Finding, Status
+from lab.doctor import checks
+from lab.doctor.checks import Finding, Grade
 from lab.store import Store
-from lab.toolchain import shelf
+from lab.toolchain import tree_cache
 from lab.util import debian
 from toolchain.conftest import Fakes
 
@@ -22,17 +22,17 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(tmp_path: Path) -> dict[str, Finding]:
-    return {finding.name: finding for finding in doctor.check(tmp_path / "c", tmp_path / "r")}
+    return {finding.name: finding for finding in checks.check(tmp_path / "c", tmp_path / "r")}
 
 
 @pytest.mark.usefixtures("fakes", "ordinary_user")
 def test_a_bare_machine_is_told_what_to_install(tmp_path: Path) -> None:
     """With the command, for a user who may not."""
     found = look(tmp_path)
-    assert found["bwrap"].status is Status.FAIL
+    assert found["bwrap"].status is Grade.FAIL
     assert "apt-get install bubblewrap" in found["bwrap"].hint
-    assert found["mmdebstrap"].status is Status.FAIL
-    assert found["toolchain"].status is Status.OK
+    assert found["mmdebstrap"].status is Grade.FAIL
+    assert found["toolchain"].status is Grade.OK
     assert list(tmp_path.iterdir()) == [tmp_path / "fakes"]
 
 
@@ -43,9 +43,9 @@ def test_forbidden_namespaces_name_the_switch(
     fakes.add("bwrap", 'sys.exit("bwrap: setting up uid map: Permission denied")')
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     switch = "kernel/apparmor_restrict_unprivileged_userns"
-    monkeypatch.setattr(doctor, "_sysctl", lambda name: "1" if name == switch else "")
+    monkeypatch.setattr(checks, "_sysctl", lambda name: "1" if name == switch else "")
     found = look(tmp_path)["namespaces"]
-    assert found.status is Status.FAIL
+    assert found.status is Grade.FAIL
     assert "uid map" in found.what
     assert "AppArmor" in found.hint
 
@@ -57,9 +57,9 @@ def test_an_archive_out_of_reach_fails_an_empty_cache(
     """With a made toolchain it is a warning only."""
     monkeypatch.setattr(debian, "archive_of_this_machine", lambda: "http://127.0.0.1:9/debian")
     found = look(tmp_path)["archive"]
-    assert found.status is Status.FAIL
-    monkeypatch.setattr(shelf, "find", lambda _: object())
-    assert doctor._archive(tmp_path).status is Status.WARN
+    assert found.status is Grade.FAIL
+    monkeypatch.setattr(tree_cache, "find", lambda _: object())
+    assert checks._archive(tmp_path).status is Grade.WARN
 
 
 @pytest.mark.usefixtures("fakes")
@@ -91,7 +91,7 @@ def test_a_check_that_breaks_is_a_finding(tmp_path: Path, monkeypatch: pytest.Mo
     def broken() -> Finding:
         raise RuntimeError("no meminfo")
 
-    monkeypatch.setattr(doctor, "_memory", broken)
+    monkeypatch.setattr(checks, "_memory", broken)
     found = look(tmp_path)
     assert "no meminfo" in found["doctor"].what
     assert "docker" in found

@@ -15,8 +15,9 @@ import pytest
 from system.world import ROOT
 from system.world import toolchain as locked_toolchain
 
-from lab.images import archive, sources
+from lab.images import sources
 from lab.model import Door, Mount, ProgramRecord, Toolchain
+from lab.packages import archive
 from lab.store import Store, cache_root
 from lab.util import process
 from lab.util.deadline import Deadline

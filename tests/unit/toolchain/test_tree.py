@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import ToolchainError
-from lab.toolchain import bootstrap, recipe, shelf, tree
+from lab.toolchain import bootstrap, recipe, tree, tree_cache
 from lab.util import debian
 from toolchain.conftest import Fakes
 
@@ -31,7 +31,7 @@ def test_a_made_tree_is_found_again(tmp_path: Path, fakes: Fakes, said: Said) ->
     """With its packages, pruned, with the links that maintainer scripts would have made."""
     fakes.archive(*DEBS)
     made = tree.make(tmp_path, said[1])
-    assert shelf.find(tmp_path) == made
+    assert tree_cache.find(tmp_path) == made
     assert made.packages["qemu-system-arm"]["version"] == "1:10.0"
     assert (made.path / "usr/bin/awk").resolve().name == "mawk"
     assert not (made.path / "usr/share/man").exists()
@@ -82,7 +82,7 @@ def test_what_an_interrupted_maker_left_is_swept(tmp_path: Path, fakes: Fakes, s
     left = tmp_path / "toolchain/.new-dead/tree"
     left.mkdir(parents=True)
     fakes.archive(*DEBS)
-    assert shelf.find(tmp_path) is None
+    assert tree_cache.find(tmp_path) is None
     tree.make(tmp_path, said[1])
     assert not left.exists()
 
@@ -90,7 +90,7 @@ def test_what_an_interrupted_maker_left_is_swept(tmp_path: Path, fakes: Fakes, s
 def test_a_folder_without_its_manifest_is_no_tree(tmp_path: Path) -> None:
     """The manifest is written last."""
     (tmp_path / "toolchain" / recipe.recipe_key() / "tree").mkdir(parents=True)
-    assert shelf.find(tmp_path) is None
+    assert tree_cache.find(tmp_path) is None
 
 
 def test_two_at_once_make_one(tmp_path: Path, fakes: Fakes, said: Said) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lab.rundir import RunDir
 from lab.trace import timeline
-from lab.trace.timeline import Line, Timeline
+from lab.trace.timeline import ConsoleLine, Timeline
 from tracing.synthetic import Simulation
 
 #: What a guest might print to get into a page or a terminal.
@@ -39,5 +39,9 @@ def run(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Run
 @pytest.fixture(scope="session")
 def seen(run: RunDir) -> Timeline:
     """Its timeline."""
-    lines = [Line(3.2, "rt", HOSTILE), Line(None, "dom0", "no time"), Line(0.1, "xen", "boot")]
+    lines = [
+        ConsoleLine(3.2, "rt", HOSTILE),
+        ConsoleLine(None, "dom0", "no time"),
+        ConsoleLine(0.1, "xen", "boot"),
+    ]
     return timeline.load(run, lines)

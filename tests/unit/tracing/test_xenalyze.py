@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lab.bench import decoding, xenalyze
-from lab.lock import Lock
-from lab.prepare import Workshop
+from lab.packages.lock import Lock
 from lab.progress import Progress
 from lab.trace import xentrace
 from lab.trace.events import Kind
+from lab.workshop.prepare import Workshop
 
 SAMPLE = Path(__file__).parents[2] / "data" / "xen.bin"
 

@@ -1,0 +1,81 @@
+"""For the doctor: whether the lock, what is cached and labs.yaml fit together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.api.context import Context
+from lab.doctor.checks import Finding, Grade
+from lab.errors import LabError
+from lab.packages import lock, pinned
+from lab.packages.apt import SOURCE
+from lab.packages.lock import Drift, Lock
+from lab.store import Store, cache_root
+from lab.toolchain import tree_cache
+from lab.workshop import provision
+
+
+def lock_finding(context: Context) -> Finding:
+    """Whether the lock, what is cached and labs.yaml fit together; nothing is built."""
+    cache = cache_root()
+    try:
+        file = lock.place(context.file)
+        pins = lock.load(file)
+        drift = _drift(cache, pins)
+    except LabError as error:
+        return Finding("lock", Grade.FAIL, error.message, error.hint)
+    if drift:
+        what = f"not the locked versions are cached: {'; '.join(map(str, drift[:4]))}"
+        more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
+        hint = "images are compared with the lock; ./inv image.lock names all, --update moves it"
+        return Finding("lock", Grade.WARN, what + more, hint)
+    hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
+    known = {"/".join(name.split("/")[:2]) for name in pins.images}
+    own, names = lock.beside(file, context.file), _names(context)
+    if own and names is not None and (unknown := sorted(names ^ known)):
+        what = f"{file} and {context.file} differ about: {', '.join(unknown[:6])}"
+        return Finding("lock", Grade.WARN, what, hint)
+    made = {sha for entry in Store(cache).entries() for sha in entry.outputs.values()}
+    there = sum(sha in made for sha in pins.images.values())
+    fits = f"fits {context.file}" if own else "ships; image.lock --update makes one of your own"
+    what = f"{file} {fits}; {there} of its {len(pins.images)} images are stored"
+    return Finding("lock", Grade.OK, what)
+
+
+def _drift(cache: Path, pins: Lock) -> list[Drift]:
+    """What is cached instead of locked packages.
+
+    Raises:
+        LabError: something is cached under a locked version that has other bytes.
+    """
+    found: list[Drift] = []
+    if tree := tree_cache.find(cache, pins.toolchain):
+        found += lock.drift(pins.toolchain, tree.pins)
+    xen = [
+        provision.xen(pin.version)
+        for pin in pins.of(provision.PLATFORM.suite, SOURCE, ("xen",))[:1]
+    ]
+    for question in (provision.PLATFORM, provision.KERNEL, *xen):
+        part = provision.locked(pins, question)
+        pinned.check(cache, part)
+        settled = pinned.remembered(cache, question, part)
+        found += settled.drift if settled else ()
+    return found
+
+
+def _names(context: Context) -> set[str] | None:
+    """The images that labs.yaml is about; of guests only the names are known beforehand.
+
+    ``None``: it cannot be read, which every other command says better.
+    """
+    try:
+        labs = context.labs()
+    except LabError:
+        return None
+    guests = {guest.name for one in labs.labs.values() for guest in one.guests}
+    return {
+        "dom0/kernel", "dom0/initramfs",
+        *(f"hypervisor/{name}" for name in labs.hypervisors),
+        *(f"devicetree/{name}" for name in labs.labs),
+        *(f"guest/{name}" for name in guests),
+    }  # fmt: skip

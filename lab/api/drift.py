@@ -1,0 +1,56 @@
+"""What to tell of packages that are not the locked ones: one line, and whether it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.api.context import Context
+from lab.model import GuestImage, Images, Plan
+from lab.packages import lock
+from lab.packages.lock import Lock
+from lab.util.resources import as_called
+from lab.workshop.prepare import Workshop
+
+#: So many images that differ are named.
+FEW = 6
+
+
+def tell(context: Context, workshop: Workshop, images: Mapping[str, str] | None = None) -> None:
+    """Say in a line that packages are not the locked ones, if so.
+
+    ``images`` are sha256s by name, as the lock has them: they are compared with it.
+    """
+    pins = workshop.supplies.lock
+    drift = workshop.supplies.state.drift
+    if not drift:
+        return
+    count = f"{len(drift)} of {pins.packages} packages have other versions than the lock"
+    compared = f"; {beside(pins, images)}" if images is not None else ""
+    context.progress.say(as_called(f"{count}{compared} (./inv image.lock names them)"))
+
+
+def beside(pins: Lock, images: Mapping[str, str]) -> str:
+    """Whether images are those in the lock, in words; those that it does not have do not count."""
+    known = {name: sha for name, sha in images.items() if name in pins.images}
+    if not known:
+        return "none of the images is in the lock"
+    differ = [name for name, sha in known.items() if pins.images[name] != sha]
+    if not differ:
+        return f"images are compared: all {len(known)} are the same"
+    more = f" and {len(differ) - FEW} more" if len(differ) > FEW else ""
+    return f"images are compared: these differ: {', '.join(differ[:FEW])}{more}"
+
+
+def names(
+    context: Context, plan: Plan, images: Images, guests: Mapping[str, GuestImage]
+) -> dict[str, str]:
+    """The images of a lab as the lock names them. If it is not the lock of this labs.yaml, of
+    dom0 alone: a lab of the same name may be another one."""
+    found = {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+    if not lock.beside(lock.place(context.file), context.file):
+        return found
+    found[f"hypervisor/{plan.lab.hypervisor.name}"] = images.hypervisor.sha256
+    found[f"devicetree/{plan.lab.name}"] = images.devicetree.sha256
+    for name, guest in guests.items():
+        found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
+    return found

@@ -1,0 +1,117 @@
+"""``labs.lock``: checked against what is built here, or moved to what the archive has now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lab.api.context import Context, clean
+from lab.api.starting import make_plan
+from lab.errors import ImageError, LockError, ToolchainError
+from lab.model import GuestSpec
+from lab.packages import lock
+from lab.packages.lock import Lock
+from lab.util import files
+from lab.workshop.prepare import Workshop
+
+
+@dataclass(frozen=True)
+class Locked:
+    """How a lock and what is built compare. ``changes``: a line each; none: they agree."""
+
+    file: Path
+    digest: str
+    packages: int
+    images: int
+    changes: tuple[str, ...] = ()
+
+
+def check_lock(context: Context) -> Locked:
+    """Build every image of labs.yaml and compare it, and all packages, with the lock.
+
+    If the lock is not of this labs.yaml, only dom0's images are compared.
+
+    Raises:
+        ImageError, ToolchainError: the lock cannot be read, or a package is not the locked one.
+    """
+    clean(context)
+    file = lock.place(context.file)
+    pins = lock.load(file)
+    workshop = context.workshop()
+    images = built(context, workshop)
+    drift = [f"package {one}" for one in workshop.supplies.state.drift]
+    if not lock.beside(file, context.file):
+        pins = replace(pins, images=_common(pins.images))
+        images = _common(images)
+    changes = lock.changes(pins, replace(pins, images=images))
+    return _compared(file, pins, (*drift, *changes))
+
+
+def update_lock(context: Context) -> Locked:
+    """Move the lock beside labs.yaml to the newest packages, and to what they build.
+
+    Raises:
+        ImageError: the archive is out of reach, or an image cannot be built.
+    """
+    clean(context)
+    before = _before(context)
+    pins = _any(context, before).supplies.newest()
+    same = pins.digest == before.digest and before.snapshot
+    now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    pins = replace(pins, snapshot=before.snapshot if same else now)
+    images = built(context, Workshop(context.door, context.progress, pins, strict=True))
+    # Published runs stay until they are published anew: they may have come to the same.
+    known = context.labs().labs
+    runs = {name: found for name, found in before.runs.items() if name in known}
+    after = replace(pins, images=images, runs=runs)
+    file = context.file.absolute().parent / lock.NAME
+    files.write_atomic(file, lock.dump(after))
+    return _compared(file, after, tuple(lock.changes(before, after)))
+
+
+def built(context: Context, workshop: Workshop) -> dict[str, str]:
+    """The sha256 of every image of labs.yaml, by name; built now if need be."""
+    labs = context.labs()
+    found: dict[str, str] = {}
+    guests: dict[str, GuestSpec] = {}
+    for spec in labs.hypervisors.values():
+        found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
+    for name, lab in labs.labs.items():
+        images = workshop.platform(make_plan(context, name), force=True)
+        found[f"devicetree/{name}"] = images.devicetree.sha256
+        found |= {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+        guests |= {guest.name: guest for guest in lab.guests}
+    for name, guest in workshop.guests([*guests.values()]).items():
+        found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
+    return found
+
+
+def _common(images: Mapping[str, str]) -> dict[str, str]:
+    """Those that are the same for every labs.yaml."""
+    return {name: sha for name, sha in images.items() if name.startswith("dom0/")}
+
+
+def _before(context: Context) -> Lock:
+    """The present lock; an empty one if it cannot be read: it is made anew then."""
+    try:
+        return lock.load(lock.place(context.file))
+    except ImageError as error:
+        context.progress.say(error.message)
+        return Lock()
+
+
+def _any(context: Context, before: Lock) -> Workshop:
+    """A workshop with whichever toolchain can be had, to ask the archive with."""
+    workshop = Workshop(context.door, context.progress, before)
+    try:
+        _ = workshop.toolchain
+    except (LockError, ToolchainError) as error:
+        context.progress.say(error.message)
+        workshop = Workshop(context.door, context.progress, Lock())
+    return workshop
+
+
+def _compared(file: Path, pins: Lock, changes: tuple[str, ...]) -> Locked:
+    return Locked(file, pins.digest, pins.packages, len(pins.images), changes)

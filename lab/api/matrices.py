@@ -1,0 +1,82 @@
+"""Experiments: many labs, one table and one picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lab.explore.picture
+from lab import config
+from lab.api.context import Context
+from lab.api.starting import run
+from lab.config.units import nearest
+from lab.errors import LabError, UsageError
+from lab.explore import matrix
+from lab.explore.matrix import Cell, MatrixResult
+from lab.model import Clock
+from lab.rundir import RunDir, new_folder
+from lab.util import files
+from lab.util.terminal import quote
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The outcome of a matrix, and where its table and picture lie."""
+
+    outcome: MatrixResult
+    folder: Path
+
+    def brief(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows of the table, in short."""
+        return matrix.brief(self.outcome)
+
+
+def compare(context: Context, name: str, clock: str = Clock.VIRTUAL) -> Compared:
+    """Run every lab of a matrix, one after the other, and compare their traces.
+
+    A lab that fails is a cell without figures; the others go on.
+
+    Raises:
+        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; a lab runs already.
+    """
+    if clock not in set(Clock):
+        raise UsageError(f"no clock {quote(clock)}{nearest(clock, Clock)}")
+    wanted = config.find_matrix(context.labs(), name)
+    folder = new_folder(context.runs / f"matrix-{name}")
+    cells = [
+        _cell(context, Clock(clock), row, column, lab)
+        for row, labs in wanted.rows.items()
+        for column, lab in zip(wanted.columns, labs, strict=True)
+    ]
+    outcome = MatrixResult(name, wanted.description, clock, wanted.columns, tuple(cells))
+    _keep(folder, outcome)
+    return Compared(outcome, folder)
+
+
+def _cell(context: Context, clock: Clock, row: str, column: str, lab: str) -> Cell:
+    context.progress.say(f"{row}, {column}: lab {lab}")
+    try:
+        done = run(context, lab, clock=clock)
+    except LabError as error:
+        if error.layer is None:
+            raise
+        return Cell(row, column, lab, "", error.message)
+    verdict = done.report.verdict
+    if not verdict.passed:
+        return Cell(row, column, lab, str(done.run), verdict.reason)
+    return Cell(row, column, lab, str(done.run), "", _tasks(done.run))
+
+
+def _tasks(folder: Path) -> tuple[matrix.Task, ...]:
+    # Only here: reading traces needs numpy, which other commands do not wait for.
+    from lab.trace import stats, timeline
+
+    return matrix.tasks_of(stats.figures(timeline.load(RunDir(folder))))
+
+
+def _keep(folder: Path, outcome: MatrixResult) -> None:
+
+    files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
+    files.write_atomic(folder / "table.md", matrix.markdown(outcome))
+    lab.explore.picture.draw(outcome, folder / "picture.svg", folder / "picture.png")

@@ -1,0 +1,39 @@
+"""Results: the domains that xl lists, and the verdict of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model.enums import ExitStatus, Layer
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A line of ``xl list``. ``time`` is used CPU time in seconds; ``memory`` is in bytes.
+
+    ``note``: what there is to say of it: how it ended, or that it has said nothing.
+    """
+
+    name: str
+    id: int
+    memory: int
+    vcpus: int
+    state: str
+    time: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Pass, or the layer that failed, and why.
+
+    ``tail`` has the last lines of the console concerned, harmless to print. ``hint``: what to look
+    at.
+    """
+
+    passed: bool
+    layer: Layer | None = None
+    reason: str = ""
+    exit_status: ExitStatus = ExitStatus.PASS
+    tail: str = ""
+    hint: str = ""

@@ -1,0 +1,184 @@
+"""What the user asks for: a checked labs.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lab.model.enums import Clock
+from lab.model.place import Place, Refusal
+from lab.model.scenario import Expectation, Never, Step, Threshold
+
+
+@dataclass(frozen=True)
+class HypervisorSpec:
+    """A hypervisor of labs.yaml. ``origin`` is ``package`` or ``source``."""
+
+    name: str
+    origin: str = "package"
+    source: Path | None = None
+    kconfig: tuple[Path, ...] = ()
+    args: str = ""
+
+
+@dataclass(frozen=True)
+class FreeRtosApp:
+    """A FreeRTOS application: a folder of C files, linked with our port and a kernel.
+
+    ``kernel_tree`` is the user's FreeRTOS-Kernel folder; ``None`` means the packaged one.
+    """
+
+    app: Path
+    kernel_tree: Path | None = None
+    emergency_console: bool = False
+
+
+@dataclass(frozen=True)
+class Project:
+    """The user's own project. ``build`` runs in the folder ``project``, inside the toolchain."""
+
+    project: Path
+    build: tuple[str, ...]
+    kernel: Path
+    elf: Path | None = None
+
+
+@dataclass(frozen=True)
+class LinuxGuest:
+    """Debian's Linux, with an initramfs of busybox and the ``files`` of a folder, ``init`` too."""
+
+    files: Path
+
+
+@dataclass(frozen=True)
+class Prebuilt:
+    """Any kernel that Xen takes, used as it is."""
+
+    kernel: Path
+    ramdisk: Path | None = None
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """A domain's share of the processors, in the words of Xen's scheduler ``name``.
+
+    rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds). With
+    ``extratime`` it also gets time that nobody has reserved. credit and credit2: a share in
+    proportion to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's
+    default.
+    """
+
+    name: str = ""
+    period: float | None = None
+    budget: float | None = None
+    extratime: bool | None = None
+    weight: int | None = None
+    cap: int | None = None
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any. ``cpus_of_all``:
+    those that the machine has not are left out.
+
+    ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
+    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
+    right. ``places``: the places of the guest's keys in labs.yaml; for a missing key, the
+    guest's own.
+    """
+
+    name: str
+    program: FreeRtosApp | LinuxGuest | Project | Prebuilt
+    memory: int = 16 << 20
+    vcpus: int = 1
+    cpus: tuple[int, ...] = ()
+    cmdline: str = ""
+    scheduler: Scheduling | None = None
+    trace: int = 0
+    may_crash: bool = False
+    cpus_of_all: bool = False
+    refused: tuple[Refusal, ...] = field(default=(), compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    def on(self, cpus: int) -> GuestSpec:
+        """The same on a machine of so many PCPUs."""
+        there = tuple(cpu for cpu in self.cpus if cpu < cpus)
+        return replace(self, cpus=there) if self.cpus_of_all and there else self
+
+
+@dataclass(frozen=True)
+class Dom0Spec:
+    """dom0's share of the machine. ``cpus``: PCPUs to which its vCPUs are pinned; empty: any.
+
+    ``busy``: it computes without end besides all else.
+    """
+
+    memory: int = 256 << 20
+    vcpus: int | None = None
+    cpus: tuple[int, ...] = ()
+    scheduler: Scheduling | None = None
+    busy: bool = False
+
+
+@dataclass(frozen=True)
+class XenTrace:
+    """The events in Xen's own trace: the groups as labs.yaml names them, and their mask."""
+
+    groups: tuple[str, ...]
+    mask: int
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
+
+    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's default. ``trace`` is
+    Xen's own trace; ``None``: there is none. All of ``expect`` is watched for at once; ``steps``
+    are taken in order. ``later`` are the guests that only its steps inject. ``line`` is the line
+    in labs.yaml where it begins, from 1.
+    """
+
+    name: str
+    hypervisor: HypervisorSpec
+    cpus: int = 1
+    memory: int = 1 << 30
+    dom0: Dom0Spec = Dom0Spec()
+    guests: tuple[GuestSpec, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    clock: Clock | None = None
+    description: str = ""
+    scheduler: str = ""
+    trace: XenTrace | None = None
+    steps: tuple[Step, ...] = ()
+    never: tuple[Never, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    later: tuple[GuestSpec, ...] = ()
+    may_crash: bool = False
+    line: int = field(default=0, compare=False)
+
+    @property
+    def traced(self) -> tuple[str, ...]:
+        """The names of the guests that have a timing trace."""
+        return tuple(guest.name for guest in (*self.guests, *self.later) if guest.trace)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One experiment: a table of labs, with a lab for each row and column."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Labs:
+    """A whole, checked labs.yaml."""
+
+    file: Path
+    hypervisors: Mapping[str, HypervisorSpec]
+    guests: Mapping[str, GuestSpec]
+    labs: Mapping[str, Lab]
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Which Debian packages are used, and where their files come from."""

@@ -1,0 +1,277 @@
+"""``labs.lock``: every package that a lab is made of, and what was built from them.
+
+JSON, sorted, one package a line, so that a change reads well in version control::
+
+    {"format": 1, "snapshot": "20261122T120000Z",
+     "toolchain": [{name, version, arch, sha256, size, file}, …],
+     "archives": {"bookworm/armhf": [{…}], "trixie/source": [{…}]},
+     "images": {"dom0/kernel": "<sha256>", …},
+     "runs": {"hello": {"digest": "<sha256>", "made of": {part: "<sha256, its beginning>"}}, …}}
+
+It ships with the lab; one beside a labs.yaml of the user's own wins there. It names no archive:
+where packages come from is the machine's business, what they are is the lock's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from lab.errors import ImageError
+from lab.util import debian, files, reading
+from lab.util.resources import resource
+
+FORMAT = 1
+NAME = "labs.lock"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One package file by content. ``file`` is its name in the archive; ``size`` in bytes."""
+
+    name: str
+    version: str
+    arch: str
+    sha256: str
+    size: int
+    file: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A package that is not the locked one any more; empty: it was added or went away."""
+
+    name: str
+    arch: str
+    locked: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.arch}): {self.locked or 'none'} → {self.found or 'none'}"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What is pinned. ``archives`` is by ``suite/arch``; ``images`` by name, sha256.
+
+    ``snapshot`` is the moment (UTC) at which an archive had exactly these, as apt's snapshots
+    are named. An empty lock pins nothing.
+    """
+
+    toolchain: tuple[Pin, ...] = ()
+    archives: Mapping[str, tuple[Pin, ...]] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    snapshot: str = ""
+    #: What the shipped labs' runs come to, by lab (lab.digest), and what they were made of.
+    runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the pins (not of the images, which follow from them)."""
+        archives = {name: digest_of(pins) for name, pins in self.archives.items()}
+        return files.sha256_json([digest_of(self.toolchain), archives])
+
+    @property
+    def packages(self) -> int:
+        """How many package files are pinned."""
+        return len(self.toolchain) + sum(map(len, self.archives.values()))
+
+    def of(self, suite: str, arch: str, names: Collection[str] = ()) -> tuple[Pin, ...]:
+        """The pins of an archive; with ``names`` only those."""
+        pins = self.archives.get(f"{suite}/{arch}", ())
+        return tuple(pin for pin in pins if not names or pin.name in names)
+
+
+@dataclass(frozen=True)
+class MadeUnder:
+    """What a run was made under: the lock, and what is not as it says."""
+
+    digest: str
+    drift: tuple[Drift, ...] = ()
+
+
+def place(labs: Path) -> Path:
+    """The lock that holds for a labs file: the one beside it, else the one that ships.
+
+    Raises:
+        ImageError: there is none at all.
+    """
+    beside = labs.absolute().parent / NAME
+    if os.path.lexists(beside):  # whatever it is: its reader says so
+        return beside
+    try:
+        return resource(NAME)
+    except FileNotFoundError as error:
+        hint = "install the lab anew, or make one: ./inv image.lock --update"
+        raise ImageError(str(error), hint=hint) from None
+
+
+def beside(file: Path, labs: Path) -> bool:
+    """Whether a lock is a labs file's own: then its images are those of that file."""
+    return file.resolve().parent == labs.resolve().parent
+
+
+def load(path: Path) -> Lock:
+    """Read a lock.
+
+    Raises:
+        ImageError: it is not there or not a lock.
+    """
+    try:
+        data = reading.json_file(path)
+        if data["format"] != FORMAT:
+            raise ValueError(f"its format is {data['format']}, not {FORMAT}")
+        archives = {name: pins_of(found) for name, found in data["archives"].items()}
+        images = {str(name): str(sha256) for name, sha256 in data["images"].items()}
+        runs = {name: dict(found) for name, found in data.get("runs", {}).items()}
+        return Lock(pins_of(data["toolchain"]), archives, images, str(data["snapshot"]), runs)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ImageError(
+            f"{path} cannot be read as a lock: {getattr(error, 'strerror', None) or error}",
+            hint="restore it from version control, or make it anew: ./inv image.lock --update",
+        ) from error
+
+
+def dump(lock: Lock) -> str:
+    """The text of a lock."""
+    head = f'{{\n "format": {FORMAT},\n "snapshot": {json.dumps(lock.snapshot)},\n'
+    archives = [
+        f"  {json.dumps(name)}: {_lines(pins)}" for name, pins in sorted(lock.archives.items())
+    ]
+    images = [
+        f"  {json.dumps(name)}: {json.dumps(sha)}" for name, sha in sorted(lock.images.items())
+    ]
+    runs = [
+        f"  {json.dumps(name)}: {json.dumps(found, sort_keys=True)}"
+        for name, found in sorted(lock.runs.items())
+    ]
+    sections = (
+        f' "toolchain": {_lines(lock.toolchain)}',
+        ' "archives": {\n' + ",\n".join(archives) + "\n }",
+        ' "images": {\n' + ",\n".join(images) + "\n }",
+        *([' "runs": {\n' + ",\n".join(runs) + "\n }"] if runs else []),
+    )
+    return head + ",\n".join(sections) + "\n}\n"
+
+
+def drift(locked: Sequence[Pin], found: Sequence[Pin]) -> list[Drift]:
+    """What differs in name and version; a hash that differs alone is no drift but an error."""
+    before = {(pin.name, pin.arch): pin.version for pin in locked}
+    now = {(pin.name, pin.arch): pin.version for pin in found}
+    return [
+        Drift(name, arch, before.get((name, arch), ""), now.get((name, arch), ""))
+        for name, arch in sorted(before.keys() | now.keys())
+        if before.get((name, arch)) != now.get((name, arch))
+    ]
+
+
+def drift_of_versions(locked: Sequence[Pin], found: Mapping[str, str], arch: str) -> list[Drift]:
+    """The same, where only names and versions are known; ``arch`` is of what was added."""
+    archs = {pin.name: pin.arch for pin in locked}
+    pins = [Pin(name, version, archs.get(name, arch), "", 0, "") for name, version in found.items()]
+    return drift(locked, pins)
+
+
+def contradiction(locked: Sequence[Pin], found: Sequence[Pin]) -> tuple[Pin, Pin] | None:
+    """A package of one name and version whose bytes differ: locked and found."""
+    known = {(pin.name, pin.version, pin.arch, pin.file): pin for pin in locked}
+    for pin in found:
+        other = known.get((pin.name, pin.version, pin.arch, pin.file))
+        if other and other.sha256 != pin.sha256:
+            return other, pin
+    return None
+
+
+def contradicted(locked: Pin, found: str) -> str:
+    """The words about a package whose bytes are not the locked ones; ``found`` is a sha256."""
+    return (
+        f"package {locked.name} {locked.version} ({locked.arch}) is not the one in {NAME}: "
+        f"{locked.file} is locked as sha256 {locked.sha256}, but is {found}"
+    )
+
+
+#: What to do about it.
+CONTRADICTED_HINT = (
+    f"restore {NAME} from version control; if it was not changed, the archive or a proxy "
+    "serves something else"
+)
+
+
+#: So many packages that drifted are named in an error.
+FEW = 4
+
+
+def refused(drifts: Sequence[Drift]) -> str:
+    """The words of an error about drift where none is allowed."""
+    some = "; ".join(map(str, drifts[:FEW]))
+    more = f"; and {len(drifts) - FEW} more" if len(drifts) > FEW else ""
+    return f"the archive has other versions than the lock: {some}{more}"
+
+
+#: What to do about that.
+REFUSED_HINT = (
+    "move the lock and commit it: ./inv image.lock --update; or use a cache (LAB_CACHE) that has "
+    "the locked packages; or run without --locked (LAB_LOCKED), then the images are compared"
+)
+
+
+def changes(before: Lock, after: Lock) -> Iterator[str]:
+    """What a new lock changes, a line each."""
+    yield from _changes("toolchain", before.toolchain, after.toolchain)
+    for name in sorted(before.archives.keys() | after.archives.keys()):
+        yield from _changes(name, before.archives.get(name, ()), after.archives.get(name, ()))
+    for name in sorted(before.images.keys() | after.images.keys()):
+        was, now = before.images.get(name, "none"), after.images.get(name, "none")
+        if was != now:
+            yield f"image {name}: {was[:16]} → {now[:16]}"
+
+
+def digest_of(pins: Sequence[Pin]) -> str:
+    """Identity of some pins, in whatever order."""
+    lines = sorted("\t".join(map(str, vars(pin).values())) for pin in pins)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def pins_of_uris(text: str) -> list[Pin]:
+    """The packages in what ``apt-get --print-uris`` printed, under ``Acquire::ForceHash``."""
+    found = []
+    for file, size, sha in debian.uris(text):
+        name, version, arch = unquote(file).removesuffix(".deb").split("_")
+        found.append(Pin(name, version, arch, sha, size, file))
+    return found
+
+
+def toolchain_key(pins: Sequence[Pin]) -> str:
+    """The key of a toolchain that has these packages, whichever door leads to it."""
+    return files.sha256_json({pin.name: pin.sha256 for pin in pins})
+
+
+def pins_of(found: Sequence[Mapping[str, Any]]) -> tuple[Pin, ...]:
+    """Pins from JSON.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
+    return tuple(Pin(**pin) for pin in found)
+
+
+def _changes(where: str, before: Sequence[Pin], after: Sequence[Pin]) -> Iterator[str]:
+    yield from (f"{where}: {one}" for one in drift(before, after))
+    old = {(pin.name, pin.version, pin.arch, pin.file): pin.sha256 for pin in before}
+    for pin in after:
+        was = old.get((pin.name, pin.version, pin.arch, pin.file))
+        if was and was != pin.sha256:
+            what = f"{pin.name} {pin.version} ({pin.arch}), {pin.file}"
+            yield f"{where}: {what}: sha256 {was[:16]} → {pin.sha256[:16]}"
+
+
+def _lines(pins: Sequence[Pin]) -> str:
+    texts = [f"  {json.dumps(vars(pin), ensure_ascii=False)}" for pin in pins]
+    return "[\n" + ",\n".join(texts) + "\n ]"

@@ -1,0 +1,124 @@
+"""A scenario under the virtual clock: judged at moments of virtual time, while the machine stands.
+
+The machine runs from one such moment to the next, and stands still while its logs are read. The
+moments, and the one at which the run ends, follow from the run itself. So it does not matter how
+fast the host is, or when it looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lab.dom0.steps import Steps
+from lab.errors import MachineError
+from lab.machine import quota
+from lab.machine.lines import Line, LogReader
+from lab.machine.merge import find_zeros, merge
+from lab.model import Lab
+from lab.run.session import Session
+from lab.rundir import RunDir
+from lab.scenario.player import Hands, Player
+from lab.scenario.report import ExpectationResult, Report, StepResult
+from lab.util.patterns import pattern
+
+#: The machine is stopped 0.05, 0.11, 0.19, … virtual seconds after the start of a step, or of a
+#: scenario without steps: often at first, then less.
+FIRST, GROWTH = 0.05, 1.25
+#: Seconds of the host from one stop to the next: a busy machine with three CPUs is slow.
+PATIENCE = 600.0
+#: Virtual seconds within which the last lines of a crashed guest arrive.
+AFTERMATH = 0.1
+
+
+class StillStage:
+    """The time and the consoles of a machine that stands still. Times are virtual."""
+
+    def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
+        self._steps = steps
+        self._files = files
+        self._start = steps.now
+        self._at = self._base = 0.0
+        self._readers = [LogReader(name, path) for name, path in files.items()]
+
+    def now(self) -> float:
+        return self._at
+
+    def ended(self) -> bool:
+        return False  # sleep_until raises if it does
+
+    def read(self) -> tuple[list[Line], list[Line]]:
+        lines: list[Line] = []
+        for reader in self._readers:
+            while found := reader.read():
+                lines += found
+        return lines, [reader.partial for reader in self._readers if reader.partial]
+
+    def begin(self) -> None:
+        self._base = self._at
+
+    async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
+        if done:  # the machine runs only for that
+            await asyncio.wait([done])
+            self._at = max(self._at, self._steps.now - self._start)
+            return
+        quota.check(self._files)
+        gone = self._at - self._base
+        await self._to(min(self._base + gone * GROWTH + FIRST, until))
+
+    async def aftermath(self, *, alive: bool) -> None:
+        if alive:
+            await self._to(self._at + AFTERMATH)
+
+    async def _to(self, at: float) -> None:
+        await self._steps.sleep_until(self._start + at, PATIENCE)
+        self._at = at
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+
+async def watch(
+    session: Session,
+    lab: Lab,
+    hands: Hands | None = None,
+    note: Callable[[StepResult], None] = lambda _: None,
+    file: str = "labs.yaml",
+) -> Report:
+    """Play the lab's scenario until it is decided. All times are virtual."""
+    steps = session.steps
+    if steps is None:
+        raise MachineError("the machine does not stand still, as it must under the virtual clock")
+    files = session.run.consoles()
+    stage = StillStage(steps, files)
+    start = steps.now if session.began is None else session.began
+    try:
+        report = await Player(lab, files, stage, hands, note, file).play()
+    finally:
+        stage.close()
+    return replace(report, results=tuple(_dated(session.run, report.results, start)))
+
+
+def _dated(
+    run: RunDir, results: Sequence[ExpectationResult], start: float
+) -> Iterator[ExpectationResult]:
+    """Results with the exact times of their lines (0: before the guests ran)."""
+    start += find_zeros(run.console("xen")).counter
+    wanted = [one.expectation for one in results]
+    open_ = {
+        i: pattern(item.text, regex=item.regex, line=item.line)
+        for i, item in enumerate(wanted)
+        if results[i].seen is not None
+    }
+    found: dict[int, float] = {}
+    for entry in merge(run.consoles(), run.times_file):
+        for i in [i for i in open_ if i not in found]:
+            on = wanted[i].on == entry.line.console
+            if on and entry.time is not None and open_[i].search(entry.line.text):
+                found[i] = max(0.0, round(entry.time - start, 6))
+    for i, one in enumerate(results):
+        yield replace(one, seen=found.get(i, one.seen))

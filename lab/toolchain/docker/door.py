@@ -1,0 +1,211 @@
+"""The docker door: a container for every program, from an image with the toolchain's packages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from lab.errors import ToolchainError
+from lab.model import Completed, Door, Mount, Program, ProgramRecord, ToolchainInfo
+from lab.toolchain import failures
+from lab.toolchain.docker import container, sweep, toolchain_image
+from lab.toolchain.docker.engine import Engine, address
+from lab.toolchain.docker.program import DockerProgram, record_of, wait
+from lab.toolchain.docker.toolchain_image import DockerImage
+from lab.toolchain.request import ANYTHING, ToolchainRequest
+from lab.toolchain.rootfs import NOTABLE
+from lab.toolchain.tree_cache import CachedTree
+from lab.util import files, reading
+from lab.util.deadline import Deadline
+
+#: No program that runs to its end takes this long: what is older was left by who was killed.
+OLD_SECONDS = 86400.0
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+class DockerToolchain:
+    """Programs run in containers made of ``image``, as the user who calls."""
+
+    def __init__(self, engine: Engine, image: DockerImage, cache: Path) -> None:
+        self._engine = engine
+        self.image = image
+        self._cache = cache
+
+    @property
+    def door(self) -> Door:
+        return Door.DOCKER
+
+    @property
+    def key(self) -> str:
+        return self.image.key
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount] = (),
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        network: bool = False,
+        timeout: float = 300.0,
+        check: bool = True,
+        stdin: bytes = b"",
+    ) -> Completed:
+        failures.check_mounts(mounts)
+        clock = Deadline(timeout)
+        extra = failures.proxy_variables() if network else {}
+        with self._folder(stdin) as folder:
+            body = self._spec(
+                container.to_the_end(argv, folder),
+                labels=sweep.labels(),
+                mounts=[*mounts, *(_certificates() if network else ())],
+                cwd=cwd,
+                env=extra | dict(env or {}),
+                network=network,
+            )
+            with self._launched(body, "xenlab-run", argv) as made:
+                try:
+                    status = wait(self._engine, made, clock.left() + 0.001)
+                    late = False
+                except TimeoutError:
+                    status, late = -9, True
+            out, err = (reading.data(folder / name, reading.IMAGE) for name in ("stdout", "stderr"))
+        done = Completed(tuple(argv), status, out, err, clock.elapsed())
+        if late:
+            raise failures.late(argv, timeout, done)
+        _check_program(done)
+        if check and done.returncode:
+            raise failures.failed(done)
+        return done
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount],
+        tag: str,
+        log: IO[bytes],
+        keep_fds: Sequence[int] = (),
+        largest_file: int | None = None,
+    ) -> Program:
+        """Start a program in a container of its own; nothing of it needs us or the engine."""
+        failures.check_mounts(mounts)
+        path = Path(log.name).absolute()
+        body = self._spec(
+            container.on_its_own(argv, path, [_twin_of(handle) for handle in keep_fds]),
+            labels={
+                **sweep.labels(),
+                **sweep.machine_labels(tag),
+                sweep.RUN: str(path.parent),
+            },
+            mounts=mounts,
+            env={failures.TAG: tag},
+            largest_file=largest_file,
+        )
+        with self._launched(body, tag, argv, keep=True) as made:
+            return DockerProgram(record_of(self._engine, made, tag))
+
+    def adopt(self, record: ProgramRecord) -> Program:
+        return DockerProgram(record)
+
+    def info(self) -> ToolchainInfo:
+        image = self.image
+        return ToolchainInfo(
+            door=Door.DOCKER,
+            key=image.key,
+            where=f"{image.name} at {self._engine.where}",
+            origin=image.base,
+            size=image.size,
+            versions={name: image.packages.get(package, "") for name, package in NOTABLE.items()},
+            packages=image.packages,
+        )
+
+    def _spec(self, program: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        """A container as the calling user. An engine without root calls its own user 0."""
+        ways = " ".join(self.image.security)
+        user = "0:0" if "name=rootless" in ways else f"{os.getuid()}:{os.getgid()}"
+        remapped = "name=userns" in ways
+        return container.spec(self.image.id, program, user=user, remapped=remapped, **more)
+
+    @contextlib.contextmanager
+    def _folder(self, stdin: bytes) -> Iterator[Path]:
+        """A program's standard files."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        for left in self._cache.glob(".io-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > OLD_SECONDS:
+                    files.remove_tree(left)
+        folder = Path(tempfile.mkdtemp(dir=self._cache, prefix=".io-"))
+        try:
+            for name, data in {"stdin": stdin, "stdout": b"", "stderr": b""}.items():
+                (folder / name).write_bytes(data)
+            yield folder
+        finally:
+            files.remove_tree(folder)
+
+    @contextlib.contextmanager
+    def _launched(
+        self, body: dict[str, Any], tag: str, argv: Sequence[str], *, keep: bool = False
+    ) -> Iterator[str]:
+        """A started container, removed when the block ends; with ``keep`` only if it fails."""
+        engine, name = self._engine, f"{tag}-{secrets.token_hex(4)}"
+        kept = False
+        # The name is ours, so that it is found even if the engine's answer never reaches us.
+        try:
+            made = engine.call(
+                "POST", "/containers/create", what="make a container", query={"name": name},
+                body=body,
+            )["Id"]  # fmt: skip
+            start = f"start {Path(argv[0]).name}"
+            engine.call("POST", f"/containers/{made}/start", what=start)
+            yield made
+            kept = keep
+        finally:
+            if not kept:
+                with contextlib.suppress(ToolchainError):
+                    sweep.remove_container(engine, name)
+
+
+def open_docker(
+    cache: Path, progress: Callable[[str], None], wanted: ToolchainRequest = ANYTHING
+) -> DockerToolchain:
+    """The docker door; its image is made on first use.
+
+    Raises:
+        ToolchainError: no engine, not for this user, or the image could not be made.
+    """
+    engine = Engine(address())
+    engine.ping()
+    if sweep.mark(engine.where):
+        sweep.sweep_engines()
+    folder = cache / "docker"
+
+    def older(newest: CachedTree) -> Sequence[Path] | None:
+        with toolchain_image.asking(engine, newest) as image:
+            return wanted.older(DockerToolchain(engine, image, folder))
+
+    image = toolchain_image.find(engine, cache, wanted)
+    image = image or toolchain_image.make(engine, cache, progress, wanted, older)
+    return DockerToolchain(engine, image, folder)
+
+
+def _twin_of(handle: int) -> Path:
+    twin = files.twin(Path(os.readlink(f"/proc/self/fd/{handle}")))  # noqa: PTH115
+    twin.touch(mode=0o600)
+    return twin
+
+
+def _certificates() -> list[Mount]:
+    return [Mount(Path(CERTIFICATES), CERTIFICATES)] if Path(CERTIFICATES).is_file() else []
+
+
+def _check_program(done: Completed) -> None:
+    first = done.stderr.decode(errors="replace").partition("\n")[0]
+    if done.returncode == container.NO_PROGRAM and first.startswith("lab: "):
+        raise failures.no_program(done, first)

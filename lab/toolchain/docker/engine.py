@@ -1,0 +1,219 @@
+"""A Docker engine on this machine: where it listens, and one request to it.
+
+The Engine API is spoken directly here (HTTP with JSON over a unix socket, and a handful of
+fields that have not changed since 2016): importing the ``docker`` package takes a third of a
+second, which every command would pay. It is used where it does real work: toolchain_image.py.
+
+Only an engine on a unix socket counts: a lab's sockets, FIFOs and locks are in folders that
+the engine must share with us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from lab.errors import ToolchainError
+from lab.util import reading
+
+#: Seconds in which an engine must answer to count as being there.
+PROBE_SECONDS = 2.0
+#: Seconds for one request. Making a container copies the whole image on some storage drivers.
+REQUEST_SECONDS = 120.0
+
+DEFAULT = "unix:///var/run/docker.sock"
+OTHER_DOOR = "or go through the other door (--door rootfs)"
+
+LOG = f"the engine's own log says more (journalctl -u docker), {OTHER_DOOR}"
+
+#: Words of the engine, and what to do about them.
+_HINTS = (
+    ("no space left|disk quota", "the engine's disk is full: make room there "
+     f"(docker system df; docker image prune), {OTHER_DOOR}"),
+    ("bind source path does not exist|not a shared mount|mounts denied",
+     f"the engine does not see this machine's folders: {OTHER_DOOR}"),
+    ("no such image", "the image was removed: run the command again, it is built anew"),
+    ("unauthorized|permission denied", f"the engine forbids it to this user: {OTHER_DOOR}"),
+)  # fmt: skip
+
+
+class RefusedError(ToolchainError):
+    """The engine answered, with an error. ``status`` is HTTP's."""
+
+    def __init__(self, what: str, status: int, words: str) -> None:
+        super().__init__(
+            f"the Docker engine refused to {what}: {words}", hint=hint_for(words) or LOG
+        )
+        self.status = status
+
+
+def hint_for(words: str) -> str:
+    """What to do about an engine's complaint; empty if that is not known."""
+    found = (hint for pattern, hint in _HINTS if re.search(pattern, words, re.IGNORECASE))
+    return next(found, "")
+
+
+def address() -> str:
+    """Where the engine of this user listens: ``$DOCKER_HOST``, the CLI's context, the default."""
+    if named := os.environ.get("DOCKER_HOST"):
+        return named
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        config = reading.json_file(folder / "config.json")
+        context = os.environ.get("DOCKER_CONTEXT") or config.get("currentContext") or "default"
+        if context != "default":
+            identity = hashlib.sha256(context.encode()).hexdigest()
+            meta = reading.json_file(folder / "contexts/meta" / identity / "meta.json")
+            return str(meta["Endpoints"]["docker"]["Host"])
+    return DEFAULT
+
+
+class Engine:
+    """The engine that listens at ``where`` (``unix://…``)."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def answers(self) -> bool:
+        """Whether it is there and this user may use it; known after two seconds at most."""
+        try:
+            self.ping()
+        except ToolchainError:
+            return False
+        return True
+
+    def ping(self) -> None:
+        """Raises:
+        ToolchainError: nobody answers, or this user may not ask; the hint says which.
+        """
+        self.call("GET", "/_ping", what="answer", timeout=PROBE_SECONDS)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        timeout: float = REQUEST_SECONDS,
+    ) -> Any:
+        """One request; returns the JSON of the answer. ``what`` completes "refused to …".
+
+        Raises:
+            RefusedError: the engine answered with an error.
+            ToolchainError: it is not there, not for this user, or did not answer in time.
+            TimeoutError: only when ``timeout`` is the caller's own wait (``/wait``).
+        """
+        target = f"{path}?{_query(query)}" if query else path
+        data = None if body is None else json.dumps(body).encode()
+        with self._translated(path, timeout):
+            connection = _Connection(self._socket(), timeout)
+            try:
+                headers = {"Content-Type": "application/json"} if data else {}
+                connection.request(method, target, body=data, headers=headers)
+                answer = connection.getresponse()
+                text = answer.read()
+            finally:
+                connection.close()
+        if answer.status >= 400:
+            raise RefusedError(what, answer.status, _words(text))
+        return _json(text)
+
+    def stream(
+        self, method: str, path: str, *, query: Mapping[str, Any], timeout: float
+    ) -> Iterator[dict[str, Any]]:
+        """One request whose answer comes as JSON values, each within ``timeout`` seconds.
+
+        Raises:
+            ToolchainError: as :meth:`call`.
+        """
+        with self._translated(path, timeout):
+            connection = _Connection(self._socket(), timeout)
+            try:
+                connection.request(method, f"{path}?{_query(query)}")
+                answer = connection.getresponse()
+                if answer.status >= 400:
+                    raise RefusedError("do that", answer.status, _words(answer.read()))
+                for line in answer:
+                    if isinstance(value := _json(line), dict):
+                        yield value
+            finally:
+                connection.close()
+
+    def _socket(self) -> str:
+        kind, _, path = self.where.partition("://")
+        if kind != "unix":
+            raise ToolchainError(
+                f"the Docker engine at {self.where} cannot be used",
+                hint=f"it must listen on a unix socket of this machine, {OTHER_DOOR}",
+            )
+        return path
+
+    @contextlib.contextmanager
+    def _translated(self, path: str, timeout: float) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError:
+            raise ToolchainError(
+                f"this user may not use the Docker engine at {self.where}",
+                hint=f"sudo usermod -aG docker $USER, then log in again, {OTHER_DOOR}",
+            ) from None
+        except TimeoutError:
+            if path.endswith("/wait"):
+                raise
+            raise ToolchainError(
+                f"the Docker engine at {self.where} did not answer within {timeout:g} s",
+                hint=f"is it stuck? restart it (systemctl restart docker), {OTHER_DOOR}",
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ToolchainError(
+                f"the Docker engine at {self.where} is not there ({_why(error)})",
+                hint=f"start it (systemctl start docker), {OTHER_DOOR}",
+            ) from None
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without the number that Python puts before it."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _query(values: Mapping[str, Any]) -> str:
+    plain = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    return urlencode(plain)
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return reading.parse_json(text)
+    except ValueError:
+        return None
+
+
+def _words(text: bytes) -> str:
+    found = _json(text)
+    if isinstance(found, dict) and "message" in found:
+        return str(found["message"]).strip()
+    return text.decode(errors="replace").strip()[:500]

@@ -1,0 +1,162 @@
+"""Whose a container or an image is, by its labels; and removing what dead commands left.
+
+Everything that we make at an engine says who made it: user, and the very process. It is left
+over when that process is gone, and only then; a machine's container also has its lab, and is
+wanted as long as the lab is recorded. Nothing without our labels is ever looked at.
+
+The engines that were used are noted beside the locks of labs, so that a command asks an
+engine only where there may be something to find.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.errors import ToolchainError
+from lab.rundir import LabDir, lock_folder, runtime_root
+from lab.toolchain.docker.engine import PROBE_SECONDS, Engine
+from lab.util import files, process, reading
+
+_PREFIX = "org.xenlab."
+MAKER, USER = f"{_PREFIX}maker", f"{_PREFIX}user"
+LAB, HOME, RUN = f"{_PREFIX}lab", f"{_PREFIX}home", f"{_PREFIX}run"
+#: Whole images, and the bases that some are made of.
+IMAGE_NAME, BASE_NAME = "xenlab-toolchain", "xenlab-base"
+TOOLCHAIN, BASE = f"{_PREFIX}toolchain", f"{_PREFIX}base"
+
+
+def labels() -> dict[str, str]:
+    """What everything made by this process carries."""
+    return {MAKER: maker(), USER: str(os.getuid())}
+
+
+def machine_labels(tag: str) -> dict[str, str]:
+    """By which the container of a lab's machine is found."""
+    return {LAB: tag.rpartition("-")[2], HOME: str(runtime_root())}
+
+
+def maker() -> str:
+    """This very process: boot of the host, pid namespace, pid, start time."""
+    pid = os.getpid()
+    return f"{process.boot_id()}/{_namespace()}/{pid}/{process.start_time(pid)}"
+
+
+def is_dead(identity: str) -> bool:
+    """Whether the process with this identity is gone; ``False`` if that cannot be seen."""
+    boot, namespace, pid, start = identity.split("/")
+    if boot != process.boot_id():
+        return True
+    return namespace == _namespace() and process.start_time(int(pid)) != int(start)
+
+
+def mark(where: str) -> bool:
+    """Note that an engine is used; ``True`` if it was not noted before."""
+    noted = [engine.where for engine in engines()]
+    if where in noted:
+        return False
+    files.write_atomic(_marks(), "".join(f"{one}\n" for one in (*noted, where)))
+    _marks().chmod(0o600)
+    return True
+
+
+def engines() -> list[Engine]:
+    """The engines that were used and whose socket is still there."""
+    try:
+        noted = reading.text(_marks()).split("\n")
+    except OSError:
+        return []
+    return [Engine(one) for one in noted if one and Path(one.partition("://")[2]).exists()]
+
+
+def sweep_engines() -> list[str]:
+    """Remove what is left over at the engines that were used; returns what was done, in words.
+
+    An engine that does not answer is passed over: it is asked again the next time.
+    """
+    done = []
+    for engine in engines():
+        with contextlib.suppress(ToolchainError):
+            done += _sweep(engine)
+    return done
+
+
+def containers(engine: Engine, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """The containers of this user with these labels (``None``: of any value), dead or alive.
+
+    Raises:
+        ToolchainError: the engine does not answer.
+    """
+    return _ask(engine, "/containers/json", {"all": "true", "filters": _filter(labels)})
+
+
+def _sweep(engine: Engine) -> list[str]:
+    done = []
+    for one in containers(engine, {MAKER: None}):
+        if not _is_wanted(one["Id"], one["Labels"]):
+            with contextlib.suppress(ToolchainError):
+                remove_container(engine, one["Id"])
+                done.append(f"container {one['Names'][0].lstrip('/')} was left over; removed")
+    return [*done, *remove_images(engine)]
+
+
+def remove_images(engine: Engine, maker: str | None = None) -> list[str]:
+    """Remove what builds left: those of dead makers, or of ``maker``; never a whole image.
+
+    Raises:
+        ToolchainError: the engine does not answer.
+    """
+    done = []
+    for one in _ask(engine, "/images/json", {"filters": _filter({MAKER: None})}):
+        tags = [tag for tag in one["RepoTags"] or () if tag != "<none>:<none>"]
+        whole = any(tag.startswith(f"{IMAGE_NAME}:") for tag in tags)
+        made_by = one["Labels"][MAKER]
+        if not whole and (made_by == maker or is_dead(made_by)):
+            with contextlib.suppress(ToolchainError):
+                query = {"force": "true"}
+                name = tags[0] if tags else one["Id"]
+                engine.call("DELETE", f"/images/{name}", what="remove an image", query=query)
+                done.append(f"image {name} was left over; removed")
+    return done
+
+
+def remove_container(engine: Engine, container: str) -> None:
+    """End a container, if it runs, and remove it with all that is its own.
+
+    Raises:
+        ToolchainError: the engine does not answer or refuses.
+    """
+    query = {"force": "true", "v": "true"}
+    engine.call("DELETE", f"/containers/{container}", what="remove a container", query=query)
+
+
+def _ask(engine: Engine, path: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = engine.call("GET", path, what="list", query=query, timeout=PROBE_SECONDS)
+    return list(found or ())
+
+
+def _filter(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
+    wanted = {USER: str(os.getuid()), **labels}
+    return {"label": [k if value is None else f"{k}={value}" for k, value in wanted.items()]}
+
+
+def _is_wanted(container: str, seen: Mapping[str, str]) -> bool:
+    if not is_dead(seen[MAKER]):
+        return True
+    if LAB not in seen or not Path(seen[HOME]).is_dir():
+        return False
+    if seen[HOME] != str(runtime_root()):
+        return True
+    state = LabDir(runtime_root() / seen[LAB]).state() or {}
+    return bool((state.get("program") or {}).get("id") == container)
+
+
+def _marks() -> Path:
+    return lock_folder() / "engines"
+
+
+def _namespace() -> str:
+    return os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115

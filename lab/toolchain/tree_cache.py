@@ -1,0 +1,137 @@
+"""The trees that are in the cache, and which of them is for a lock.
+
+``<cache>/toolchain/<recipe>-<content>/`` holds ``tree/`` and ``manifest.json``, which is written
+last. A tree with exactly the locked packages is for that lock. Where the archive has none of
+them any more, ``for-<pins>`` names the tree that is used instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LockError
+from lab.packages import lock
+from lab.packages.lock import Pin
+from lab.toolchain import recipe
+from lab.util import files, reading
+
+
+@dataclass(frozen=True)
+class CachedTree:
+    """A whole tree and how it came to be. ``packages`` maps a name to its deb's identity."""
+
+    path: Path
+    key: str
+    origin: str
+    size: int
+    packages: Mapping[str, Mapping[str, Any]]
+
+    @cached_property
+    def pins(self) -> tuple[Pin, ...]:
+        """Its packages."""
+        return pins(self.packages)
+
+
+def find(cache: Path, locked: Sequence[Pin] = (), *, strict: bool = False) -> CachedTree | None:
+    """The tree of the present recipe for a lock, if it has been made; without pins, any.
+
+    ``strict``: only with exactly these packages.
+
+    Raises:
+        LockError: a tree has a package of the very version that is locked, but with
+            other bytes; it is named.
+    """
+    trees = list(_trees(cache))
+    if exact := next((tree for tree in trees if not locked or _exact(tree, locked)), None):
+        return exact
+    for tree in trees:
+        check(locked, tree.pins)
+    return None if strict else _instead(cache, locked)
+
+
+def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
+    """Packages that are locked with this version have the locked bytes.
+
+    Raises:
+        LockError: one has not; it is named.
+    """
+    if wrong := lock.contradiction(locked, found):
+        words = lock.contradicted(wrong[0], wrong[1].sha256)
+        raise LockError(words, hint=lock.CONTRADICTED_HINT)
+
+
+def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> CachedTree:
+    """Put a whole tree in its place, for a lock; ``work`` is its folder until now.
+
+    The same tree may be there already, and in use: then that one stays.
+    """
+    name = f"{recipe.recipe_key()}-{key[:16]}"
+    final = cache / "toolchain" / name
+    if read(final) is None:
+        files.remove_tree(final)
+        work.rename(final)
+    made = read(final)
+    assert made is not None
+    return take(cache, made, locked)
+
+
+def take(cache: Path, tree: CachedTree, locked: Sequence[Pin]) -> CachedTree:
+    """Use a tree that is on the shelf for a lock, whether or not it is of exactly these packages;
+    returns it."""
+    if locked and not _exact(tree, locked):
+        files.write_atomic(_note(cache, locked), tree.path.parent.name)
+    return tree
+
+
+def with_pins(cache: Path, pins: Sequence[Pin]) -> CachedTree | None:
+    """The tree of exactly these packages, if it has been made."""
+    return next((tree for tree in _trees(cache) if _exact(tree, pins)), None)
+
+
+def read(folder: Path) -> CachedTree | None:
+    """The tree in a folder, if it is whole."""
+    try:
+        data = reading.json_file(folder / "manifest.json")
+        return CachedTree(
+            folder / "tree", data["key"], data["origin"], data["size"], data["packages"]
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def pins(packages: Mapping[str, Mapping[str, Any]]) -> tuple[Pin, ...]:
+    """Packages as a lock has them. apt names a file by version and architecture."""
+    return tuple(
+        Pin(name, one["version"], one["arch"], one["sha256"], one.get("size", 0), _file(name, one))
+        for name, one in sorted(packages.items())
+    )
+
+
+def _file(name: str, one: Mapping[str, Any]) -> str:
+    return f"{name}_{one['version'].replace(':', '%3a')}_{one['arch']}.deb"
+
+
+def _exact(tree: CachedTree, locked: Sequence[Pin]) -> bool:
+    return tree.key == lock.toolchain_key(locked) and not lock.drift(locked, tree.pins)
+
+
+def _trees(cache: Path) -> Iterator[CachedTree]:
+    for folder in sorted((cache / "toolchain").glob(f"{recipe.recipe_key()}*")):
+        if tree := read(folder):
+            yield tree
+
+
+def _instead(cache: Path, locked: Sequence[Pin]) -> CachedTree | None:
+    with contextlib.suppress(OSError):
+        return read(cache / "toolchain" / reading.text(_note(cache, locked)))
+    return None
+
+
+def _note(cache: Path, locked: Sequence[Pin]) -> Path:
+    name = files.sha256_json([recipe.recipe_key(), lock.digest_of(locked)])
+    return cache / "toolchain" / f"for-{name[:32]}"

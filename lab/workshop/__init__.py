@@ -1,0 +1,1 @@
+"""What must be there before a boot: the toolchain, packages, images, guests."""

@@ -1,0 +1,30 @@
+"""One line about packages that are not the locked ones, and whether the images show it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.api import drift
+from lab.packages.lock import Lock
+
+PINS = Lock(images={"dom0/kernel": "1", "guest/hello/kernel": "2", "devicetree/hello": "3"})
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ({"dom0/kernel": "1", "guest/hello/kernel": "2"}, "all 2 are the same"),
+        ({"dom0/kernel": "1", "guest/mine/kernel": "9"}, "all 1 are the same"),
+        ({"dom0/kernel": "9", "devicetree/hello": "3"}, "these differ: dom0/kernel"),
+        ({"guest/mine/kernel": "9"}, "none of the images is in the lock"),
+    ],
+)
+def test_images_are_compared_with_the_lock(images: dict[str, str], words: str) -> None:
+    """Those that it has; others are a user's own."""
+    assert drift.beside(PINS, images).endswith(words)
+
+
+def test_many_images_are_counted() -> None:
+    many = Lock(images={f"guest/{name}/kernel": "1" for name in "abcdefgh"})
+    words = drift.beside(many, dict.fromkeys(many.images, "2"))
+    assert words.endswith("guest/f/kernel and 2 more")

@@ -1,0 +1,101 @@
+"""Which command is at work on a lab, at what, and who interrupted it."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import rundir
+from lab.errors import BusyError, UsageError
+from lab.progress import Progress
+from lab.run import claim, live
+from lab.rundir import LabDir
+
+#: Prepares the lab ``one`` in the stage ``images`` until it is interrupted.
+MAKER = """
+import sys
+from pathlib import Path
+from lab import rundir
+from lab.run import live
+from lab.progress import Progress
+lab = rundir.lab_dir(Path(sys.argv[1]), "one")
+say = Progress(quiet=True)
+try:
+    with live.claimed(lab, "one", "lab.up", say), say.stage("images"):
+        print("ready", flush=True)
+        sys.stdin.read()
+except KeyboardInterrupt as interrupt:
+    print(interrupt.args[0] if interrupt.args else "somebody", flush=True)
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabDir]:
+    base = tempfile.mkdtemp(prefix="xlu-")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", base)
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    yield rundir.lab_dir(tmp_path / "runs", "one")
+    shutil.rmtree(base)
+
+
+def test_the_stage_is_seen_by_others(lab: LabDir) -> None:
+    """The innermost one; afterwards there is nobody."""
+    say = Progress(io.StringIO())
+    with live.claimed(lab, "one", "lab.up", say):
+        assert str(claim.maker(lab)) == f"process {os.getpid()} (lab.up) for 0 s"
+        with say.stage("images"):
+            with say.stage("kernel"):
+                assert str(claim.maker(lab)).endswith(" for 0 s: kernel")
+            assert str(claim.maker(lab)).endswith(" for 0 s: images")
+    assert claim.maker(lab) is None
+    assert not list(rundir.lock_folder().glob("*.at"))
+
+
+def test_a_lab_without_a_folder_is_prepared(lab: LabDir) -> None:
+    """Its name is known, and whoever wants to use it hears who is at it, and at what."""
+    say = Progress(quiet=True)
+    with live.claimed(lab, "one", "lab.up", say), say.stage("images"):
+        assert [one.id for one in live.prepared_now()] == [lab.id]
+        words = r"lab one is being prepared by process \d+ \(lab.up\) for 0 s: images"
+        with pytest.raises(UsageError, match=words):
+            live.running(lab, "one")
+        with pytest.raises(BusyError, match=r"process \d+ \(lab.up\) for 0 s: images"):
+            live.claimed(lab, "one", "lab.run").__enter__()
+    assert live.prepared_now() == []
+
+
+@pytest.mark.parametrize("by_command", [True, False])
+def test_both_sides_know_who_interrupted(tmp_path: Path, lab: LabDir, by_command: bool) -> None:
+    """A command says its own; a person's Ctrl-C has no name."""
+    argv = [sys.executable, "-c", MAKER, str(tmp_path / "runs")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as maker:
+        assert maker.stdout
+        assert maker.stdout.readline() == "ready\n"
+        if by_command:
+            found = claim.interrupt(lab, "lab.down")
+            assert str(found).startswith(f"process {maker.pid} (lab.up) for ")
+        else:
+            maker.send_signal(signal.SIGINT)
+        said = maker.stdout.readline()
+    assert said == (f"interrupted by lab.down of process {os.getpid()}\n" if by_command
+                    else "somebody\n")  # fmt: skip
+    assert claim.interrupt(lab, "lab.down") is None
+
+
+def test_what_a_lock_says_is_harmless(lab: LabDir) -> None:
+    """Escapes of whoever wrote it do not reach a terminal."""
+    rundir.lock_file(lab).touch()
+    with rundir.lock_file(lab).open("r+b") as lock:
+        claim.say(lab, lock.fileno(), "one", "\x1b[2J")
+    (rundir.lock_folder() / f"{lab.id}.at").write_text("\x1b]0;x\x07")
+    assert "\x1b" not in str(claim.maker(lab))
