@@ -27,9 +27,9 @@ ALLOWED = {
     "lab.cli.checks.run_faults": "files that our own tests have just written",
     "lab.cli.completion": "scripts that ship with the lab",
     "lab.cli.glue.nobody_reads": "/dev/null",
-    "lab.dom0.listing._ask": "FIFOs of QEMU's, without waiting",
+    "lab.dom0.domain_list._ask": "FIFOs of QEMU's, without waiting",
     "lab.install": "files of the environment that it makes",
-    "lab.machine.pulse": "files of /proc and /sys",
+    "lab.machine.qemu_process": "files of /proc and /sys",
     "lab.dom0.window": "memory that QEMU shares with us, in a folder of ours",
     "lab.machine.conversation._type": "FIFOs of QEMU's, without waiting",
     "lab.machine.interactive.attach": "FIFOs of QEMU's, without waiting",
@@ -50,9 +50,9 @@ ALLOWED = {
     "lab.toolchain.tree._unpack": "writes a list in a new folder",
     "lab.trace.guest.load": "a file that is open",
     "lab.trace.report._asset": "files that ship with the lab",
-    "lab.trace.chrome.write": "writes where lab.api.traces has looked",
-    "lab.trace.perfetto.write": "writes where lab.api.traces has looked",
-    "lab.trace.sheet.write": "writes where lab.api.traces has looked",
+    "lab.trace.export_chrome.write": "writes where lab.api.traces has looked",
+    "lab.trace.export_perfetto.write": "writes where lab.api.traces has looked",
+    "lab.trace.export_csv.write": "writes where lab.api.traces has looked",
 }
 
 

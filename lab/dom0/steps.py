@@ -46,7 +46,7 @@ class Order(IntEnum):
 
 
 class Machine(Protocol):
-    """A machine that stops at breakpoints (:class:`lab.machine.gdbstop.Stub`)."""
+    """A machine that stops at breakpoints (:class:`lab.machine.gdbstub.Stub`)."""
 
     async def set_breakpoint(self, address: int) -> None: ...
     async def clear_breakpoint(self, address: int) -> None: ...

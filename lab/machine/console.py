@@ -20,8 +20,8 @@ from typing import Self
 
 from asyncinotify import Mask
 
-from lab.machine.ends import CRASHED, end_in
-from lab.machine.lines import Line, LogReader
+from lab.machine.guest_ends import CRASHED, end_in
+from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Layer
 from lab.util import waiting
 from lab.util.deadline import Deadline
@@ -61,13 +61,13 @@ FAILURES = (
 )
 
 
-def crashed_in(line: Line) -> str:
+def crashed_in(line: RawLine) -> str:
     """The guest of which this line says that it crashed; empty if it says nothing such."""
     end = end_in(line)
     return end.guest if end and end.how == CRASHED else ""
 
 
-def failure_in(line: Line, failures: Sequence[Failure] = FAILURES) -> Failure | None:
+def failure_in(line: RawLine, failures: Sequence[Failure] = FAILURES) -> Failure | None:
     """What this line says is lost, if anything."""
     for failure in failures:
         if failure.on == line.console and failure.pattern.search(line.raw):
@@ -75,7 +75,7 @@ def failure_in(line: Line, failures: Sequence[Failure] = FAILURES) -> Failure | 
     return None
 
 
-def worst(lines: Sequence[Line]) -> Failure:
+def worst(lines: Sequence[RawLine]) -> Failure:
     """Of the failures in these lines, of which there is one at least, the one that says most.
 
     A panic of dom0 comes on its console, and that it ended on Xen's: either may be read first.
@@ -100,7 +100,7 @@ class AwaitedLine:
         """Any line that contains exactly this."""
         return cls(on, re.compile(re.escape(text)))
 
-    def matches(self, line: Line) -> bool:
+    def matches(self, line: RawLine) -> bool:
         return line.console == self.on and self.pattern.search(line.text) is not None
 
 
@@ -123,7 +123,7 @@ class Waited:
 
     outcome: WaitEnd
     seconds: float
-    line: Line | None = None
+    line: RawLine | None = None
     failure: Failure | None = None
 
 
@@ -139,7 +139,7 @@ class Follower:
         self._readers = [
             LogReader(name, path, starts.get(name, 0)) for name, path in files.items()
         ]  # fmt: skip
-        self._waiting: deque[Line] = deque()
+        self._waiting: deque[RawLine] = deque()
         self._inotify = waiting.open_inotify()
 
     def __enter__(self) -> Self:
@@ -161,7 +161,7 @@ class Follower:
         for reader in self._readers:
             reader.close()
 
-    def read(self) -> list[Line]:
+    def read(self) -> list[RawLine]:
         """The lines that are there now, without waiting; at most about a chunk per console."""
         lines = list(self._waiting)
         self._waiting.clear()
@@ -169,11 +169,11 @@ class Follower:
             lines += reader.read()
         return lines
 
-    def partial(self) -> list[Line]:
+    def partial(self) -> list[RawLine]:
         """The unfinished last line of each console that has one."""
         return [line for reader in self._readers if (line := reader.partial)]
 
-    async def lines(self, deadline: Deadline, stop: asyncio.Event | None = None) -> list[Line]:
+    async def lines(self, deadline: Deadline, stop: asyncio.Event | None = None) -> list[RawLine]:
         """The next lines; empty when the deadline passed, the stop event came, or only a
         part of a line arrived."""
         found = self.read()
@@ -212,7 +212,7 @@ class Follower:
     def _look(
         self,
         wanted: AwaitedLine,
-        lines: Sequence[Line],
+        lines: Sequence[RawLine],
         failures: Sequence[Failure],
         start: Deadline,
     ) -> Waited | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.machine.command import (
+from lab.machine.qemu_command import (
     CONSOLES,
     IMAGES,
     LIVE,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.errors import MachineError
 from lab.machine.console import Follower
-from lab.machine.lines import Line, LogReader
+from lab.machine.log_lines import LogReader, RawLine
 from lab.util import turns
 from lab.util.deadline import Deadline
 from lab.util.patterns import Match, Pattern
@@ -37,7 +37,7 @@ class Position:
 class Found:
     """A line that matched, and the position behind the match."""
 
-    line: Line
+    line: RawLine
     position: Position
     match: Match = field(compare=False)
 
@@ -68,7 +68,7 @@ async def find(log: Path, start: Position, pattern: Pattern, deadline: Deadline)
             await follower.change(min(quiet.left(), left) if found else left, None)
 
 
-def _look(line: Line, start: Position, pattern: Pattern, *, whole: bool) -> Found | None:
+def _look(line: RawLine, start: Position, pattern: Pattern, *, whole: bool) -> Found | None:
     used = start.used if line.offset == start.offset else 0
     if used and used >= len(line.text) and whole:
         return None  # nothing is left of it

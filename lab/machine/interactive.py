@@ -21,7 +21,7 @@ from typing import BinaryIO
 from lab.errors import LabError, UsageError
 from lab.machine.console import Follower
 from lab.machine.console_files import input_of
-from lab.machine.ends import Watch
+from lab.machine.guest_ends import EndWatch
 from lab.model import Program
 from lab.util import reading, signals, waiting
 from lab.util.screen import ScreenFilter
@@ -52,7 +52,7 @@ class Behind:
 
     answers: bool = True
     resized: Callable[[int, int], Awaitable[None]] | None = None
-    ends: Watch | None = None
+    ends: EndWatch | None = None
 
 
 def attach(

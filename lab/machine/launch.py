@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machine import command, console_files, quota
-from lab.machine.command import Memory
+from lab.machine import console_files, console_quota, qemu_command
+from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
 from lab.model import Images, Plan, Program, Toolchain
 from lab.rundir import LabDir, RunDir
@@ -43,8 +43,8 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int
         *console_files.folders(lab.path, run.console_dir, run.trace_dir),
     ]  # fmt: skip
     restored = start.stored is not None
-    argv = command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
+    argv = qemu_command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
     run.update_manifest(command=argv)
     with run.qemu_log.open("ab") as log:
         return toolchain.start(argv, mounts=mounts, tag=lab.tag, log=log, keep_fds=[lock],
-                               largest_file=quota.largest_file())  # fmt: skip
+                               largest_file=console_quota.largest_file())  # fmt: skip

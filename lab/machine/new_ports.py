@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from lab.errors import MachineError
-from lab.machine import command, console_files
+from lab.machine import console_files, qemu_command
 from lab.machine.qmp import Qmp
 from lab.rundir import LabDir, RunDir
 
@@ -26,17 +26,19 @@ async def console(control: Qmp, lab: LabDir, run: RunDir, guest: str) -> None:
     def lay() -> None:
         console_files.lay_console(lab.path, run.console_dir, guest)
 
-    await _port(control, command.port(guest), f"{command.CONSOLES}/{guest}.log", lay)
+    await _port(control, qemu_command.port(guest), f"{qemu_command.CONSOLES}/{guest}.log", lay)
 
 
 async def trace(control: Qmp, lab: LabDir, run: RunDir, guest: str) -> None:
     """Ports for a guest's timing trace, as far as they are not there yet."""
-    for device, (name, file) in command.guest_trace_ports(guest).items():
+    for device, (name, file) in qemu_command.guest_trace_ports(guest).items():
 
         def lay(device: str = device, file: str = file) -> None:
             console_files.lay_trace(lab.path, device, run.trace_dir / file)
 
-        await _port(control, command.port_of(device, name), f"{command.TRACES}/{file}", lay)
+        await _port(
+            control, qemu_command.port_of(device, name), f"{qemu_command.TRACES}/{file}", lay
+        )
 
 
 async def _port(control: Qmp, port: dict[str, Any], log: str, lay: Callable[[], None]) -> None:
@@ -45,7 +47,7 @@ async def _port(control: Qmp, port: dict[str, Any], log: str, lay: Callable[[], 
     there = any(one["label"] == device for one in await control.execute("query-chardev"))
     if not there:
         lay()
-        backend = command.backend(device, log)
+        backend = qemu_command.backend(device, log)
         await control.execute("chardev-add", {"id": device, "backend": backend})
     try:
         await control.execute("device_add", port)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, ToolchainError
 from lab.machine.console import Failure
-from lab.machine.lines import tail
+from lab.machine.log_lines import tail
 from lab.model import Layer, Program
 from lab.rundir import RunDir
 from lab.util import files

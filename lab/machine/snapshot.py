@@ -2,7 +2,7 @@
 
 It is QEMU's migration without the memory, which is a file of its own (``x-ignore-shared``).
 A machine that has arrived is not announced to a network: that takes a second, and for as long
-a timer of the host's clock would decide how long a CPU's turn is (:func:`command.port_of`).
+a timer of the host's clock would decide how long a CPU's turn is (:func:`qemu_command.port_of`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.machine.command import LIVE, STATE
+from lab.machine.qemu_command import LIVE, STATE
 from lab.machine.qmp import Qmp
 from lab.util.deadline import Deadline
 

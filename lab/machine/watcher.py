@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lab.errors import LabError
-from lab.machine import console, lines, postmortem, pulse
+from lab.machine import console, log_lines, postmortem, qemu_process
 from lab.model import Layer, Program
 from lab.rundir import RunDir
 from lab.util import waiting
@@ -99,11 +99,11 @@ class Watcher:
         while cause and not isinstance(cause, TimeoutError):
             cause = cause.__cause__
         below = error.layer in (Layer.QEMU, Layer.XEN, Layer.DOM0)
-        return await pulse.why_silent(self._tag) if cause and below else None
+        return await qemu_process.why_silent(self._tag) if cause and below else None
 
     async def _feel(self) -> None:
         """A machine that is stopped for long is lost to whoever waits for it."""
-        self._fail(await pulse.lasting(self._tag))
+        self._fail(await qemu_process.lasting(self._tag))
 
     async def _watch(self, program: Program, memory: Path) -> None:
         """Find out what the machine fails of; whoever waits for something is told."""
@@ -132,7 +132,7 @@ class Watcher:
                 else:
                     await follower.change(waiting.FOREVER, self.ended)
 
-    def _milestone(self, line: lines.Line) -> None:
+    def _milestone(self, line: log_lines.RawLine) -> None:
         if line.console == "xen" and XEN_IS_UP in line.raw:
             self.xen_up.set()
         elif line.console == "dom0" and DOM0_INIT in line.raw:

@@ -15,9 +15,9 @@ from typing import Any
 
 from lab.dom0.steps import Steps
 from lab.errors import MachineError
-from lab.machine import quota
-from lab.machine.lines import Line, LogReader
-from lab.machine.merge import find_zeros, merge
+from lab.machine import console_quota
+from lab.machine.log_lines import LogReader, RawLine
+from lab.machine.merged_consoles import find_zeros, merge
 from lab.model import Lab
 from lab.run.session import Session
 from lab.rundir import RunDir
@@ -50,8 +50,8 @@ class StillStage:
     def ended(self) -> bool:
         return False  # sleep_until raises if it does
 
-    def read(self) -> tuple[list[Line], list[Line]]:
-        lines: list[Line] = []
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
+        lines: list[RawLine] = []
         for reader in self._readers:
             while found := reader.read():
                 lines += found
@@ -65,7 +65,7 @@ class StillStage:
             await asyncio.wait([done])
             self._at = max(self._at, self._steps.now - self._start)
             return
-        quota.check(self._files)
+        console_quota.check(self._files)
         gone = self._at - self._base
         await self._to(min(self._base + gone * GROWTH + FIRST, until))
 

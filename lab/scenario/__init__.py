@@ -5,7 +5,7 @@ that has the time (``host`` here, ``lab.run.virtual_time`` above). ``report`` ho
 which ``junitxml``, ``github`` and ``thresholds`` make theirs.
 """
 
-from lab.scenario.host import watch
+from lab.scenario.host_stage import watch
 from lab.scenario.judge import Judge, tolerated
 from lab.scenario.junitxml import junit
 from lab.scenario.phrases import not_seen

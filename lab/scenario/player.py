@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import ConfigError, LabError
-from lab.machine.lines import Line
+from lab.machine.log_lines import RawLine
 from lab.model import Act, Lab, Layer, Step, Verdict
+from lab.scenario.console_watches import Cursor, Silence, Wait, Watch
 from lab.scenario.judge import Judge, judge_of
 from lab.scenario.phrases import step_name
 from lab.scenario.report import Outcome, Report, StepResult
 from lab.scenario.verdict import failed, from_error, last_lines
-from lab.scenario.watching import Cursor, Silence, Wait, Watch
 from lab.util.patterns import TooSlow
 
 #: Does to the lab what a step asks for. Returns what a command said, harmless to show.
@@ -36,7 +36,7 @@ class Stage(Protocol):
         """Whether the machine has ended."""
         ...
 
-    def read(self) -> tuple[list[Line], list[Line]]:
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
         """The lines that were completed since the last call, and those that have no end yet."""
         ...
 

@@ -45,7 +45,7 @@ _CREATED = "what=created "
 
 
 @dataclass(frozen=True)
-class Clock:
+class CounterClock:
     """Turns counters into seconds since Xen's zero. ``host_zero``: its epoch seconds, if known."""
 
     frequency: int = FREQUENCY
@@ -81,7 +81,7 @@ class Happening:
 class Timeline:
     """All of a run. ``names``: of domains, by number. ``notes``: what is missing or damaged."""
 
-    clock: Clock
+    clock: CounterClock
     hypervisor: Hypervisor | None = None
     guests: Mapping[str, Guest] = field(default_factory=dict)
     lines: tuple[ConsoleLine, ...] = ()
@@ -190,7 +190,7 @@ def _note(notes: list[str], when: object, words: str) -> None:
         notes.append(words)
 
 
-def _clock(folder: Path, found: Mapping[str, Guest]) -> Clock:
+def _clock(folder: Path, found: Mapping[str, Guest]) -> CounterClock:
     about, xen = describe(folder / "clock.json"), describe(folder / "xen.json")
     given = _number(xen.get("frequency"), 0)
     frequency = int(given) or next((g.frequency for g in found.values()), FREQUENCY)
@@ -198,7 +198,7 @@ def _clock(folder: Path, found: Mapping[str, Guest]) -> Clock:
     host = about.get("host_at_counter_0")
     ends = [_number(each, -1) for each in host] if isinstance(host, list) and host else [-1.0]
     middle = sum(ends) / len(ends) + zero / frequency
-    return Clock(frequency, zero, middle if min(ends) >= 0 else None)
+    return CounterClock(frequency, zero, middle if min(ends) >= 0 else None)
 
 
 def _number(value: Any, default: float) -> float:
@@ -206,7 +206,7 @@ def _number(value: Any, default: float) -> float:
     return value if right and 0 <= value < MAX_COUNTER else default
 
 
-def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
+def _happenings(path: Path, clock: CounterClock) -> Iterable[Happening]:
     """Events of the session, with times of the host's clock.
 
     Under the virtual clock they have no time: nothing relates the host's time to the counter.
@@ -225,7 +225,7 @@ def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
             yield _happening(data, clock)
 
 
-def _happening(data: dict[str, Any], clock: Clock) -> Happening:
+def _happening(data: dict[str, Any], clock: CounterClock) -> Happening:
     host = _number(data.pop("time", None), -1)
     name = escape(str(data.pop("event", "event")), limit=LINE)
     time = host - clock.host_zero if host >= 0 and clock.host_zero is not None else None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.errors import ConfigError, Dom0Error, GuestError, ToolstackError, UsageError
-from lab.machine.lines import Line, LogReader
+from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Act, ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Step
 from lab.scenario import Outcome, Player, Report, StepResult, watch
 from lab.util.patterns import pattern
@@ -45,7 +45,7 @@ class Stage:
     def ended(self) -> bool:
         return False
 
-    def read(self) -> tuple[list[Line], list[Line]]:
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
         lines = [line for reader in self._readers for line in reader.read()]
         return lines, [reader.partial for reader in self._readers if reader.partial]
 

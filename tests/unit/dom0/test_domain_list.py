@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.dom0 import listing
+from lab.dom0 import domain_list
 from lab.errors import Dom0Error
 
 LINES = "Domain-0 0 256 1 r----- 3.3\nhello 1 16 1 -b---- 0.1\n"
@@ -44,7 +44,7 @@ def dom0(live: Path, answer: Callable[[str], str], left: str = "") -> Iterator[N
 def test_the_domains_are_told(tmp_path: Path) -> None:
     """What an abandoned question left is skipped."""
     with dom0(tmp_path, lambda token: f"= {token}\n{LINES}. {token}\n", "= old\nx 9\n. old\n"):
-        found = asyncio.run(listing.domains(tmp_path))
+        found = asyncio.run(domain_list.domains(tmp_path))
     assert [(one.name, one.id, one.memory >> 20) for one in found] == [
         ("Domain-0", 0, 256), ("hello", 1, 16),
     ]  # fmt: skip
@@ -55,19 +55,19 @@ def test_no_answer_is_an_error(tmp_path: Path) -> None:
         dom0(tmp_path, lambda token: f"= {token}\n"),
         pytest.raises(Dom0Error, match="did not say within"),
     ):
-        asyncio.run(listing.domains(tmp_path, within=0.2))
+        asyncio.run(domain_list.domains(tmp_path, within=0.2))
 
 
 def test_an_endless_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "LARGEST", 1000)
+    monkeypatch.setattr(domain_list, "LARGEST", 1000)
 
     def endless(token: str) -> str:
         return f"= {token}\n" + "x" * 5000
 
     with dom0(tmp_path, endless), pytest.raises(Dom0Error, match="no end"):
-        asyncio.run(listing.domains(tmp_path))
+        asyncio.run(domain_list.domains(tmp_path))
 
 
 def test_a_lab_without_the_port(tmp_path: Path) -> None:
     with pytest.raises(Dom0Error, match="cannot be asked"):
-        asyncio.run(listing.domains(tmp_path))
+        asyncio.run(domain_list.domains(tmp_path))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lab.machine.lines import Line, LogReader
+from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Step
 from lab.scenario.phrases import not_seen
 from lab.util import reading
@@ -74,7 +74,7 @@ class Wait:
             self.passed, self.reason = False, not_seen(self.step)
         return bool(found) and self.passed is None
 
-    def _match(self, line: Line) -> bool:
+    def _match(self, line: RawLine) -> bool:
         start = self._start.characters if line.offset == self._start.offset else 0
         match = self._pattern.search(line.text, start)
         if match:

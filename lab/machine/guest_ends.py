@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from lab.machine.lines import Line, LogReader
+from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Domain
 from lab.rundir import RunDir
 
@@ -40,7 +40,7 @@ class End:
         return f"{self.how} after {duration(self.ended - max(self.made, began or 0.0))}"
 
 
-def end_in(line: Line) -> End | None:
+def end_in(line: RawLine) -> End | None:
     """The end that this line tells of. Only dom0 is asked, and only it can say so."""
     match = _END.search(line.raw) if line.console == "dom0" else None
     if not match:
@@ -61,7 +61,7 @@ def of(run: RunDir) -> dict[str, End]:
     return found
 
 
-class Watch:
+class EndWatch:
     """What dom0 tells from now on of the end of one guest. ``already``: how that guest ended
     before; empty: it runs."""
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.machine import explain
-from lab.machine.lines import tail
-from lab.machine.logs import lines_of, merged
+from lab.machine import crash_symbols
+from lab.machine.console_text import lines_of, merged
+from lab.machine.log_lines import tail
 from lab.util import symbols
 
 CODE = (0x0020_0000, 0x0028_0000)
@@ -63,19 +63,19 @@ def log(tmp_path: Path) -> Path:
 
 def test_bare_addresses_are_named() -> None:
     words = "HYP: SP: 4001fdd4 LR: 0026000c"
-    named = explain.explain(KNOWN, f"(XEN) {words}")
+    named = crash_symbols.explain(KNOWN, f"(XEN) {words}")
     assert named == f"(XEN) {words}   # 0026000c panic+0xc"
 
 
 def test_what_xen_named_itself_is_left_alone() -> None:
     for line in DUMP.splitlines():
         if "start+" in line or "panic+" in line:
-            assert explain.explain(KNOWN, line) == line
+            assert crash_symbols.explain(KNOWN, line) == line
 
 
 def test_lines_of_guests_and_long_numbers_are_left_alone() -> None:
     for line in ("(d1) 00260000", "(XEN) RAM: 0000000000260000", "(XEN) 0x00260000", "(XEN) x"):
-        assert explain.explain(KNOWN, line) == line
+        assert crash_symbols.explain(KNOWN, line) == line
 
 
 def test_symbols_of_a_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lab.machine.explain import explainer
+from lab.machine.crash_symbols import explainer
 from lab.util import reading
 from lab.util.terminal import escape_lines
 
@@ -28,7 +28,7 @@ CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Line:
+class RawLine:
     """A line of a console. ``offset`` is where in the file it begins."""
 
     console: str
@@ -48,7 +48,7 @@ class LineSplitter:
         self._rest = b""
         self._offset = offset
 
-    def feed(self, data: bytes) -> list[Line]:
+    def feed(self, data: bytes) -> list[RawLine]:
         """The lines that are complete with these bytes."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         lines = [line for raw in whole for line in self._cut(raw, 1)]
@@ -58,19 +58,19 @@ class LineSplitter:
         return lines
 
     @property
-    def partial(self) -> Line | None:
+    def partial(self) -> RawLine | None:
         """The line that has no end yet."""
         raw = self._rest.strip(b"\r")
-        return Line(self._console, raw, self._offset) if raw else None
+        return RawLine(self._console, raw, self._offset) if raw else None
 
-    def _cut(self, raw: bytes, end: int) -> Iterable[Line]:
+    def _cut(self, raw: bytes, end: int) -> Iterable[RawLine]:
         while len(raw) > MAX_LINE:
             yield self._line(raw[:MAX_LINE], 0)
             raw = raw[MAX_LINE:]
         yield self._line(raw, end)
 
-    def _line(self, raw: bytes, end: int) -> Line:
-        line = Line(self._console, raw.strip(b"\r"), self._offset)
+    def _line(self, raw: bytes, end: int) -> RawLine:
+        line = RawLine(self._console, raw.strip(b"\r"), self._offset)
         self._offset += len(raw) + end
         return line
 
@@ -84,7 +84,7 @@ class LogReader:
         self._splitter = LineSplitter(console, offset)
         self._file: BinaryIO | None = None
 
-    def read(self) -> list[Line]:
+    def read(self) -> list[RawLine]:
         """The lines that were completed since; empty when there is nothing new."""
         if self._file is None:
             try:
@@ -92,13 +92,13 @@ class LogReader:
             except FileNotFoundError:
                 return []
             self._file.seek(self._offset)
-        lines: list[Line] = []
+        lines: list[RawLine] = []
         while not lines and (data := self._file.read(CHUNK)):
             lines = self._splitter.feed(data)
         return lines
 
     @property
-    def partial(self) -> Line | None:
+    def partial(self) -> RawLine | None:
         return self._splitter.partial
 
     def close(self) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.machine import pulse
-from lab.machine.pulse import Sample
+from lab.machine import qemu_process
+from lab.machine.qemu_process import Sample
 
 TAG = f"xenlab-{os.getpid():012x}"
 
@@ -36,36 +36,36 @@ def stop(machine: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_machine_is_found_by_its_lab(machine: subprocess.Popen[bytes]) -> None:
-    assert pulse.machines()[TAG] == machine.pid
-    assert pulse.stopped(machine.pid) is None
-    assert asyncio.run(pulse.why_silent("xenlab-ffffffffffff")) is None
+    assert qemu_process.machines()[TAG] == machine.pid
+    assert qemu_process.stopped(machine.pid) is None
+    assert asyncio.run(qemu_process.why_silent("xenlab-ffffffffffff")) is None
 
 
 def test_a_stopped_machine_is_named(machine: subprocess.Popen[bytes]) -> None:
     """With its process, and what to do; when it goes on, no more."""
     stop(machine)
-    for found in (pulse.why_stopped(TAG), asyncio.run(pulse.why_silent(TAG))):
+    for found in (qemu_process.why_stopped(TAG), asyncio.run(qemu_process.why_silent(TAG))):
         assert found is not None
         assert found.message == f"QEMU (process {machine.pid}) is stopped"
         assert found.hint == f"let it go on: kill -CONT {machine.pid}"
     machine.send_signal(signal.SIGCONT)
     os.waitid(os.P_PID, machine.pid, os.WCONTINUED | os.WNOWAIT)
-    assert pulse.stopped(machine.pid) is None
+    assert qemu_process.stopped(machine.pid) is None
 
 
 def test_a_stop_that_lasts_ends_a_wait(
     machine: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulse, "LOOK", 0.01)
-    monkeypatch.setattr(pulse, "LASTING", 0.1)
+    monkeypatch.setattr(qemu_process, "LOOK", 0.01)
+    monkeypatch.setattr(qemu_process, "LASTING", 0.1)
 
     async def go() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
-                await pulse.lasting(TAG)
+                await qemu_process.lasting(TAG)
         stop(machine)
         async with asyncio.timeout(30):
-            assert "is stopped" in (await pulse.lasting(TAG)).message
+            assert "is stopped" in (await qemu_process.lasting(TAG)).message
 
     asyncio.run(go())
 
@@ -75,7 +75,7 @@ def test_a_starved_machine_is_named(machine: subprocess.Popen[bytes]) -> None:
 
     def said(cpu: float, waited: float, state: str) -> str:
         before, after = Sample(0.0, 0.0, 0.0, state), Sample(1.0, cpu, waited, state)
-        found = pulse.judged(machine.pid, before, after)
+        found = qemu_process.judged(machine.pid, before, after)
         return found.message if found else ""
 
     assert "is starved: it got 2% of a CPU, and waited for one 98%" in said(0.02, 0.98, "R")

@@ -18,7 +18,7 @@ from typing import NoReturn, TypeVar
 
 from lab.errors import Dom0Error, GuestError, HypervisorError, LabError, UsageError
 from lab.machine.console import Follower
-from lab.machine.lines import tail
+from lab.machine.log_lines import tail
 from lab.rundir import RunDir
 from lab.util import reading, waiting
 from lab.util.terminal import quote

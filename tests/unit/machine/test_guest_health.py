@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import GuestCrashed, GuestError
-from lab.machine.health import Health
+from lab.machine.guest_health import Health
 from lab.rundir import RunDir
 
 #: What lab-fate has dom0's kernel say.

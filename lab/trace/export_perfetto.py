@@ -19,7 +19,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
 from perfetto.trace_builder.proto_builder import StreamingTraceProtoBuilder
 
 from lab.trace.spans import Times
-from lab.trace.timeline import Clock, Timeline
+from lab.trace.timeline import CounterClock, Timeline
 from lab.trace.tracks import Flow, Track, Tracks
 
 _SEQUENCE = 1
@@ -41,7 +41,7 @@ def track_id(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
 
 
-def nanoseconds(clock: Clock, counters: Times) -> list[int]:
+def nanoseconds(clock: CounterClock, counters: Times) -> list[int]:
     """Times of a trace; exact to the counter, and never below zero."""
     ticks = np.maximum(counters - clock.zero, 0)
     whole, rest = np.divmod(ticks, clock.frequency)
@@ -52,7 +52,7 @@ def nanoseconds(clock: Clock, counters: Times) -> list[int]:
 class _Writer:
     """Writes packets of one sequence, in order of track."""
 
-    def __init__(self, file: IO[bytes], clock: Clock) -> None:
+    def __init__(self, file: IO[bytes], clock: CounterClock) -> None:
         self._builder = StreamingTraceProtoBuilder(file)
         self._clock = clock
         self._first = True

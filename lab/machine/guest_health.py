@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Collection
 from typing import NoReturn, TypeVar
 
 from lab.errors import GuestCrashed, LabError
-from lab.machine import ends, quota
+from lab.machine import console_quota, guest_ends
 from lab.machine.console import Follower, crashed_in, failure_in
-from lab.machine.ends import CRASHED, End
-from lab.machine.lines import LogReader, tail
+from lab.machine.guest_ends import CRASHED, End
+from lab.machine.log_lines import LogReader, tail
 from lab.rundir import RunDir
 from lab.util import waiting
 
@@ -75,7 +75,7 @@ class Health:
         """Whether nothing happened that ends a wait."""
         self._read()
         try:
-            quota.check(self._run.consoles())
+            console_quota.check(self._run.consoles())
         except LabError:
             return False
         return not self.crashed and not self.shaken
@@ -88,11 +88,11 @@ class Health:
         with Follower(self._run.consoles()) as follower:
             while True:
                 await self._look(on)
-                await asyncio.sleep(quota.PAUSE)  # sizes are not looked at all the time
+                await asyncio.sleep(console_quota.PAUSE)  # sizes are not looked at all the time
                 await follower.change(waiting.FOREVER, None)
 
     async def _look(self, on: str) -> None:
-        quota.check(self._run.consoles())
+        console_quota.check(self._run.consoles())
         self._read()
         name = self._untold[0] if self._untold else on if on in self.crashed else ""
         if not name:
@@ -101,8 +101,8 @@ class Health:
             with Follower(self._run.consoles()) as follower:
                 await follower.aftermath(None)
         self._untold.clear()
-        end = ends.of(self._run).get(name, End(name, CRASHED))
-        words = f"guest {name}: its domain {end.words(ends.began(self._run))}"
+        end = guest_ends.of(self._run).get(name, End(name, CRASHED))
+        words = f"guest {name}: its domain {end.words(guest_ends.began(self._run))}"
         raise GuestCrashed(words, tail=tail(self._run.console(name)))
 
     def _read(self) -> None:

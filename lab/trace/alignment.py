@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lab.trace import guest as guests
 from lab.trace.events import Runstate
-from lab.trace.guest import Event, Guest
+from lab.trace.guest import Guest, GuestEvent
 from lab.trace.hypervisor import Hypervisor, vcpu_id
 from lab.trace.spans import Spans, Times, intersect, overlap, spans, subtract
 
@@ -53,7 +53,7 @@ def check(hypervisor: Hypervisor, guest: Guest, bound: float) -> Alignment:
     vcpu = vcpu_id(guest.domain, 0)
     ran = hypervisor.states.spans(vcpu, Runstate.RUNNING)
     wakes = hypervisor.wakes(vcpu)
-    stamps = guest.records["counter"][guest.records["event"] != Event.RELEASE].astype(np.int64)
+    stamps = guest.records["counter"][guest.records["event"] != GuestEvent.RELEASE].astype(np.int64)
     if not len(ran) or not len(stamps):
         return Alignment(0, 0, ())
     unknown = hypervisor.states.spans(vcpu, Runstate.UNKNOWN)

@@ -63,7 +63,7 @@ async def run_in_turns(
     return result
 
 
-class Shared:
+class SharedAgent:
     """dom0 through its agent, for several things in a row, among others who want it too.
 
     A connection is kept from one thing to the next, as a new one costs a tenth of a second, but

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lab.trace.events import EMPTY, Events, Reading
+from lab.trace.events import EMPTY, Reading, XenEvents
 
 
 class Order:
@@ -26,7 +26,7 @@ class Order:
         self._safe = -1
         self._handed = -1
 
-    def put(self, events: Events, pcpus: list[int], firsts: list[int]) -> Iterator[Events]:
+    def put(self, events: XenEvents, pcpus: list[int], firsts: list[int]) -> Iterator[XenEvents]:
         """Take a portion, and hand on the events that nothing can precede any more.
 
         Args:
@@ -34,18 +34,18 @@ class Order:
             firsts: the index of each window's first event.
         """
         self._rounds(events, pcpus, firsts)
-        held = Events.join([self._held, events]) if len(self._held) else events
+        held = XenEvents.join([self._held, events]) if len(self._held) else events
         held = held.take(np.argsort(held.counter, kind="stable"))
         cut = int(np.searchsorted(held.counter, self._safe, side="right"))
         self._held = held.take(slice(cut, None))
         yield from self._hand_on(held.take(slice(0, cut)))
 
-    def rest(self) -> Iterator[Events]:
+    def rest(self) -> Iterator[XenEvents]:
         """The events that were held back, at the end of the file."""
         held, self._held = self._held, EMPTY
         yield from self._hand_on(held)
 
-    def _rounds(self, events: Events, pcpus: list[int], firsts: list[int]) -> None:
+    def _rounds(self, events: XenEvents, pcpus: list[int], firsts: list[int]) -> None:
         begins = []
         for pcpu, first in zip(pcpus[1:], firsts[1:], strict=True):
             if pcpu <= self._pcpu:
@@ -57,7 +57,7 @@ class Order:
             self._safe, self._before, done = self._before, self._newest, first
         self._newest = max(self._newest, _latest(events, done, len(events)))
 
-    def _hand_on(self, events: Events) -> Iterator[Events]:
+    def _hand_on(self, events: XenEvents) -> Iterator[XenEvents]:
         if not len(events):
             return
         late = int(np.searchsorted(events.counter, self._handed))
@@ -66,5 +66,5 @@ class Order:
         yield events
 
 
-def _latest(events: Events, start: int, end: int) -> int:
+def _latest(events: XenEvents, start: int, end: int) -> int:
     return int(events.counter[start:end].max()) if end > start else -1

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.trace.charts import histogram, length_words, stack
+from lab.trace.colours import colour, task_colour, task_title
 from lab.trace.jobs import PARTS, Jobs
-from lab.trace.looks import colour, task_colour, task_title
 from lab.trace.stats import values
 from lab.trace.timeline import ConsoleLine, Timeline
 from lab.util.terminal import escape

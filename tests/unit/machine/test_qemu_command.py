@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import plan as planning
-from lab.machine import command
-from lab.machine.command import Memory
+from lab.machine import qemu_command
+from lab.machine.qemu_command import Memory
 from lab.model import Clock, FreeRtosApp, GuestSpec, HypervisorSpec, Lab, XenTrace
 
 LAB = Lab(
@@ -62,25 +62,25 @@ GOLDEN = [
 
 def test_the_command_line_is_golden() -> None:
     """A plan decides every word of it; nothing of the machine it runs on is in it."""
-    assert command.qemu(planning.plan(LAB), "xenlab-0123") == GOLDEN
+    assert qemu_command.qemu(planning.plan(LAB), "xenlab-0123") == GOLDEN
 
 
 def test_a_lab_that_is_traced_has_ports_for_it() -> None:
     """Xen's trace, each traced guest's and what is said of them; a lab without has none."""
     guests = (*LAB.guests, GuestSpec("t", FreeRtosApp(Path("/src/t")), trace=1 << 20))
     lab = replace(LAB, guests=guests, trace=XenTrace(("sched",), 0x2F000))
-    argv = command.traces(planning.plan(lab))
+    argv = qemu_command.traces(planning.plan(lab))
     assert [json.loads(word)["name"] for word in argv[3::4]] == [
         "trace-log", "trace-xen", "trace.t",
     ]  # fmt: skip
     assert not any("id" in json.loads(word) for word in argv[3::4]), "QEMU would time them"
-    assert command.trace_ports(lab)["trace-guest-t"] == ("trace.t", "t.records")
-    assert command.traces(planning.plan(LAB)) == []
+    assert qemu_command.trace_ports(lab)["trace-guest-t"] == ("trace.t", "t.records")
+    assert qemu_command.traces(planning.plan(LAB)) == []
 
 
 def test_virtual_time_counts_instructions() -> None:
     """The virtual clock adds the instruction counter, a fixed date and a fixed seed."""
-    argv = command.qemu(planning.plan(LAB, clock=Clock.VIRTUAL), "xenlab-0123")
+    argv = qemu_command.qemu(planning.plan(LAB, clock=Clock.VIRTUAL), "xenlab-0123")
     assert argv[argv.index("-icount") + 1] == "shift=1,sleep=off"
     assert argv[argv.index("-rtc") + 1].startswith("clock=vm,base=")
     assert [word for word in argv if word not in GOLDEN][:1] == ["-icount"]
@@ -89,7 +89,9 @@ def test_virtual_time_counts_instructions() -> None:
 
 def test_a_restored_machine_only_reads_its_template() -> None:
     """The same machine but for its memory, which is the template's, and how it begins."""
-    argv = command.qemu(planning.plan(LAB), "xenlab-0123", restored=True, memory=Memory.TEMPLATE)
+    argv = qemu_command.qemu(
+        planning.plan(LAB), "xenlab-0123", restored=True, memory=Memory.TEMPLATE
+    )
     assert argv[-2:] == ["-incoming", "defer"]
     (memory,) = [json.loads(word) for word in argv if word not in GOLDEN and word[0] == "{"]
     assert (memory["share"], memory["readonly"], memory["rom"]) == (False, True, "off")
@@ -97,14 +99,14 @@ def test_a_restored_machine_only_reads_its_template() -> None:
 
 def test_memory_that_is_never_stored_is_no_file() -> None:
     """The same machine but for that: the host's kernel gives it large pages."""
-    argv = command.qemu(planning.plan(LAB), "xenlab-0123", memory=Memory.ANONYMOUS)
+    argv = qemu_command.qemu(planning.plan(LAB), "xenlab-0123", memory=Memory.ANONYMOUS)
     (memory,) = [json.loads(word) for word in argv if word not in GOLDEN and word[0] == "{"]
     assert memory == {"qom-type": "memory-backend-ram", "id": "ram", "size": 1 << 30}
 
 
 def test_a_machine_reaches_nothing_but_its_own_folders() -> None:
     """No network, no display, no monitor of its own, every denial of the sandbox."""
-    argv = command.qemu(planning.plan(LAB), "xenlab-0123")
+    argv = qemu_command.qemu(planning.plan(LAB), "xenlab-0123")
     assert argv[argv.index("-nic") + 1] == "none"
     assert argv[argv.index("-sandbox") + 1].count("deny") == 4
     assert [word for word in argv if word.startswith("-mon")] == ["-mon"]
@@ -112,5 +114,5 @@ def test_a_machine_reaches_nothing_but_its_own_folders() -> None:
 
 def test_what_holds_a_comma_is_json() -> None:
     """A port's name cannot smuggle options: it goes in as JSON."""
-    port = command.port("a,b=c")
+    port = qemu_command.port("a,b=c")
     assert json.loads(json.dumps(port))["name"] == "console.a,b=c"

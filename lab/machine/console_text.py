@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 
 from lab.machine.console import Follower
-from lab.machine.explain import explainer
-from lab.machine.lines import LogReader
-from lab.machine.merge import merge
+from lab.machine.crash_symbols import explainer
+from lab.machine.log_lines import LogReader
+from lab.machine.merged_consoles import merge
 from lab.model import Program
 from lab.rundir import RunDir
 from lab.util import signals, waiting

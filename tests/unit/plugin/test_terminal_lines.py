@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.pytest_plugin import waits
+from lab.pytest_plugin import terminal_lines
 from plugin.seeming import Given, Stage
 
 pytest_plugins = ["pytester"]
@@ -25,14 +25,14 @@ def slow(stage: Stage, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatc
     """A lab that is being booted until somebody was told so."""
     told = pytester.path / "told"
     stage.until = ("boot", told)
-    write = waits._write
+    write = terminal_lines._write
 
     def written(config: Any, line: str) -> None:
         write(config, line)
         told.touch()
 
-    monkeypatch.setattr(waits, "FIRST", 0.05)
-    monkeypatch.setattr(waits, "_write", written)
+    monkeypatch.setattr(terminal_lines, "FIRST", 0.05)
+    monkeypatch.setattr(terminal_lines, "_write", written)
     return stage
 
 
@@ -81,7 +81,7 @@ def test_a_worker_is_heard(pytester: pytest.Pytester, monkeypatch: pytest.Monkey
         api.start_lab = start
     """)
     monkeypatch.setenv("TMPDIR", str(pytester.path))
-    monkeypatch.setenv("PYTHONPATH", str(Path(waits.__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(terminal_lines.__file__).parents[2]))
     pytester.makepyfile(ONE)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2")
     if len(str(pytester.path)) < 80:  # a socket's path has 107 bytes
@@ -97,5 +97,5 @@ def test_no_room_for_a_socket_is_no_error(
     deep = pytester.path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    assert waits.listen(pytester.parseconfig()) is None
+    assert terminal_lines.listen(pytester.parseconfig()) is None
     assert list(deep.iterdir()) == []

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab import rundir, scenario
-from lab.machine import ends
+from lab.machine import guest_ends
 from lab.machine.console import crashed_in
-from lab.machine.ends import End
-from lab.machine.lines import Line
+from lab.machine.guest_ends import End
+from lab.machine.log_lines import RawLine
 from lab.model import Domain, Expectation, Layer
 from lab.rundir import RunDir
 from lab.scenario import ExpectationResult, Report
@@ -45,14 +45,14 @@ def domain(name: str, state: str, ident: int = 1) -> Domain:
     ],
 )  # fmt: skip
 def test_what_dom0_says(raw: bytes, end: End | None) -> None:
-    assert ends.end_in(Line("dom0", raw)) == end
-    assert ends.end_in(Line("a", raw)) is None
-    assert ends.end_in(Line("xen", raw)) is None
+    assert guest_ends.end_in(RawLine("dom0", raw)) == end
+    assert guest_ends.end_in(RawLine("a", raw)) is None
+    assert guest_ends.end_in(RawLine("xen", raw)) is None
 
 
 def test_who_powered_off_has_not_crashed() -> None:
-    assert crashed_in(Line("dom0", OFF)) == ""
-    assert crashed_in(Line("dom0", OFF.replace(b"powered off", b"crashed"))) == "off"
+    assert crashed_in(RawLine("dom0", OFF)) == ""
+    assert crashed_in(RawLine("dom0", OFF.replace(b"powered off", b"crashed"))) == "off"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_who_powered_off_has_not_crashed() -> None:
     ],
 )
 def test_a_guest_began_when_it_was_made_or_let_run(began: float | None, words: str) -> None:
-    end = ends.end_in(Line("dom0", OFF))
+    end = guest_ends.end_in(RawLine("dom0", OFF))
     assert end is not None
     assert end.words(began) == words
 
@@ -75,7 +75,7 @@ def test_an_end_without_a_time() -> None:
 
 
 def test_times_for_people() -> None:
-    assert [ends.duration(one) for one in (0.00044, 0.012, 0.9, 1.236, 312.4)] == [
+    assert [guest_ends.duration(one) for one in (0.00044, 0.012, 0.9, 1.236, 312.4)] == [
         "0.4 ms", "12 ms", "900 ms", "1.24 s", "312 s",
     ]  # fmt: skip
 
@@ -85,27 +85,27 @@ def test_every_domain_has_its_note(run: RunDir) -> None:
     early = OFF.replace(b"ended 13.152694", b"ended 9.000000")
     run.console("dom0").write_bytes(early + b"\r\n" + OFF + b"\r\n")
     run.update_manifest(began=13.128047)
-    found = ends.told(run, [domain("Domain-0", "r-----", 0), domain("off", "---s--"),
+    found = guest_ends.told(run, [domain("Domain-0", "r-----", 0), domain("off", "---s--"),
                             domain("silent", "-b----"), domain("loud", "-b----")])  # fmt: skip
     assert [one.note for one in found] == [
         "", "powered off after 25 ms", "has said nothing, after 3.2 s of CPU time", "",
     ]  # fmt: skip
-    assert ends.told(run, [domain("off", "-b----")])[0].note.startswith("has said nothing")
-    assert ends.told(run, [domain("gone", "---c--")])[0].note == ""
-    assert ends.told(run, [domain("silent", "--p---")])[0].note == ""
-    assert ends.told(run, [domain("../one", "-b----")])[0].note == ""
+    assert guest_ends.told(run, [domain("off", "-b----")])[0].note.startswith("has said nothing")
+    assert guest_ends.told(run, [domain("gone", "---c--")])[0].note == ""
+    assert guest_ends.told(run, [domain("silent", "--p---")])[0].note == ""
+    assert guest_ends.told(run, [domain("../one", "-b----")])[0].note == ""
 
 
 def test_a_damaged_manifest(run: RunDir) -> None:
     run.update_manifest(began="soon")
-    assert ends.began(run) is None
+    assert guest_ends.began(run) is None
 
 
 def test_who_watches_a_guest_hears_of_its_end_once(run: RunDir) -> None:
     """Not of another guest's, nor of an end before."""
     log = run.console("dom0")
     log.write_bytes(OFF + b"\n")
-    with contextlib.closing(ends.Watch(run, "off")) as watch:
+    with contextlib.closing(guest_ends.EndWatch(run, "off")) as watch:
         assert watch.news() == ""
         with log.open("ab") as stream:
             stream.write(OFF.replace(b"off", b"other", 1) + b"\n")
@@ -114,7 +114,7 @@ def test_who_watches_a_guest_hears_of_its_end_once(run: RunDir) -> None:
             stream.write(OFF.replace(b"13.1", b"14.1") + b"\n")
         assert watch.news() == "guest off powered off after 5.32 s"
         assert watch.news() == ""
-    with contextlib.closing(ends.Watch(run, "off", "crashed")) as watch:
+    with contextlib.closing(guest_ends.EndWatch(run, "off", "crashed")) as watch:
         assert (watch.news(), watch.news()) == ("guest off crashed", "")
 
 
@@ -128,7 +128,7 @@ def report(on: str, crashed: str = "") -> Report:
 
 def test_a_verdict_says_how_the_guest_ended(run: RunDir) -> None:
     run.console("dom0").write_bytes(OFF + b"\n")
-    domains = ends.told(run, [domain("off", "---s--"), domain("silent", "r-----")])
+    domains = guest_ends.told(run, [domain("off", "---s--"), domain("silent", "r-----")])
     found = scenario.with_domains(report("off"), domains)
     assert found.verdict.reason == "not seen; its domain powered off after 4.32 s (xl list: ---s--)"
     assert found.verdict.hint == ""
@@ -137,7 +137,7 @@ def test_a_verdict_says_how_the_guest_ended(run: RunDir) -> None:
 
 def test_a_verdict_says_that_a_guest_is_silent(run: RunDir) -> None:
     """With what may be looked at."""
-    domains = ends.told(run, [domain("silent", "r-----")])
+    domains = guest_ends.told(run, [domain("silent", "r-----")])
     found = scenario.with_domains(report("silent"), domains).verdict
     assert "its domain still runs and has said nothing, after 3.2 s of CPU time" in found.reason
     assert found.hint == scenario.SILENCE
@@ -145,6 +145,6 @@ def test_a_verdict_says_that_a_guest_is_silent(run: RunDir) -> None:
 
 def test_a_verdict_says_when_a_guest_crashed(run: RunDir) -> None:
     run.console("dom0").write_bytes(OFF.replace(b"powered off", b"crashed") + b"\n")
-    domains = ends.told(run, [domain("off", "---c--")])
+    domains = guest_ends.told(run, [domain("off", "---c--")])
     found = scenario.with_domains(report("silent", crashed="off"), domains).verdict
     assert found.reason == "guest off: its domain crashed after 4.32 s"

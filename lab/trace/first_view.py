@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.trace.charts import length_words
+from lab.trace.colours import task_title
 from lab.trace.jobs import Jobs
-from lab.trace.looks import task_title
 from lab.trace.timeline import Timeline
 from lab.trace.tracks import Tracks
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.machine.lines import LineSplitter
-from lab.machine.merge import Zeros, dom0_began, find_zeros, merge
+from lab.machine.log_lines import LineSplitter
+from lab.machine.merged_consoles import Zeros, dom0_began, find_zeros, merge
 
 XEN = b"""\
 Xen 4.17

@@ -11,7 +11,7 @@ import pytest
 from agents import Reply, but, good, line, talk
 
 from lab.dom0 import agent as dom0
-from lab.dom0 import commands, connection
+from lab.dom0 import connection, shared_agent
 from lab.errors import UsageError
 
 
@@ -19,7 +19,7 @@ def test_a_long_program_keeps_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """While a program runs on, its connection is given up again and again."""
-    monkeypatch.setattr(commands, "LONGEST_TURN", 0.01)
+    monkeypatch.setattr(shared_agent, "LONGEST_TURN", 0.01)
     asked: list[str] = []
 
     def reply(question: dict[str, Any]) -> bytes | None:
@@ -30,7 +30,7 @@ def test_a_long_program_keeps_nobody_out(
     async def use(first: dom0.Agent) -> dom0.ProgramResult:
         await first.close()  # there is one connection at a time
         path = tmp_path / "agent.sock"
-        return await commands.run_in_turns(lambda _: connection.connected(path), ["sleep"], 5.0)
+        return await shared_agent.run_in_turns(lambda _: connection.connected(path), ["sleep"], 5.0)
 
     assert talk(tmp_path, reply, use).status == 3
     assert asked.count("guest-exec") == 1
@@ -52,7 +52,7 @@ def test_what_is_late_is_killed_with_its_children(tmp_path: Path, given_up: bool
         await first.close()  # there is one connection at a time
         path = tmp_path / "agent.sock"
         task = asyncio.create_task(
-            commands.run_in_turns(lambda _: connection.connected(path), ["sleep", "9"], 0.2)
+            shared_agent.run_in_turns(lambda _: connection.connected(path), ["sleep", "9"], 0.2)
         )
         if given_up:
             await asyncio.sleep(0.1)
@@ -77,7 +77,7 @@ def test_a_command_that_dom0_lacks(tmp_path: Path) -> None:
     async def use(first: dom0.Agent) -> dom0.ProgramResult:
         await first.close()  # there is one connection at a time
         path = tmp_path / "agent.sock"
-        return await commands.run_in_turns(lambda _: connection.connected(path), ["frob"], 5.0)
+        return await shared_agent.run_in_turns(lambda _: connection.connected(path), ["frob"], 5.0)
 
     lacks = told(b"setsid: can't execute 'frob': No such file or directory\n")
     with pytest.raises(UsageError, match="dom0 has no program 'frob'"):
@@ -90,7 +90,7 @@ def test_several_things_in_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: float, connections: int
 ) -> None:
     """One connection does for all, but it is given up when others have waited long enough."""
-    monkeypatch.setattr(commands, "LONGEST_TURN", longest)
+    monkeypatch.setattr(shared_agent, "LONGEST_TURN", longest)
     asked: list[str] = []
 
     def reply(question: dict[str, Any]) -> bytes | None:
@@ -100,7 +100,7 @@ def test_several_things_in_a_row(
     async def use(first: dom0.Agent) -> bytes:
         await first.close()
         asked.clear()
-        shared = commands.Shared(lambda _: connection.connected(tmp_path / "agent.sock"))
+        shared = shared_agent.SharedAgent(lambda _: connection.connected(tmp_path / "agent.sock"))
         assert (await shared.run(["true"])).status == 3
         await shared.write_file("/x", b"data")
         data = await shared.read_file("/x")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.machine.console import Follower
-from lab.machine.lines import Line
+from lab.machine.log_lines import RawLine
 from lab.model import Lab
 from lab.scenario.player import Hands, Player
 from lab.scenario.report import Report, StepResult
@@ -30,7 +30,7 @@ class HostStage:
     def ended(self) -> bool:
         return self._stop is not None and self._stop.is_set()
 
-    def read(self) -> tuple[list[Line], list[Line]]:
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
         return self._follower.read(), self._follower.partial()
 
     def begin(self) -> None:

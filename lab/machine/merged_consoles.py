@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machine.lines import Line, LogReader
+from lab.machine.log_lines import LogReader, RawLine
 from lab.util.terminal import escape
 
 _XEN_STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\] ?")
@@ -44,11 +44,11 @@ class Zeros:
 
 
 @dataclass(frozen=True)
-class Merged:
+class DatedLine:
     """A line with its time; ``None`` when nothing says when."""
 
     time: float | None
-    line: Line
+    line: RawLine
 
     def show(self, width: int = 8, explain: Callable[[str], str] = str) -> str:
         """For a terminal: time, console, text as ``explain`` has it; harmless."""
@@ -58,7 +58,7 @@ class Merged:
 
 def merge(
     files: Mapping[str, Path], times: Path | None = None, zeros: Zeros | None = None
-) -> Iterator[Merged]:
+) -> Iterator[DatedLine]:
     """All lines in time order; consoles are ``xen``, ``dom0`` and guests.
 
     Reads the files as it goes, so their size does not matter. Lines that nothing dates
@@ -108,7 +108,7 @@ def dom0_began(xen_log: Path) -> tuple[float, float] | None:
     return None
 
 
-def _lines(name: str, path: Path) -> Iterator[Line]:
+def _lines(name: str, path: Path) -> Iterator[RawLine]:
     reader = LogReader(name, path)
     try:
         while lines := reader.read():
@@ -120,25 +120,25 @@ def _lines(name: str, path: Path) -> Iterator[Line]:
 
 
 def _stamped(
-    lines: Iterator[Line], stamps: Sequence[tuple[re.Pattern[bytes], float]]
-) -> Iterator[Merged]:
+    lines: Iterator[RawLine], stamps: Sequence[tuple[re.Pattern[bytes], float]]
+) -> Iterator[DatedLine]:
     """Lines without a stamp have the one before's; time never runs backwards."""
     now = stamps[0][1]
     for line in lines:
         for stamp, zero in stamps:
             if match := stamp.match(line.raw):
                 now = max(now, float(match[1]) + zero)
-        yield Merged(now, line)
+        yield DatedLine(now, line)
 
 
-def _indexed(lines: Iterator[Line], index: Iterator[tuple[int, float]]) -> Iterator[Merged]:
+def _indexed(lines: Iterator[RawLine], index: Iterator[tuple[int, float]]) -> Iterator[DatedLine]:
     now: float | None = None
     coming = next(index, None)
     for line in lines:
         while coming and coming[0] <= line.offset:
             now = coming[1] if now is None else max(now, coming[1])
             coming = next(index, None)
-        yield Merged(now, line)
+        yield DatedLine(now, line)
 
 
 def _index(times: Path | None, guest: str, zero: float) -> Iterator[tuple[int, float]]:

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pytest
 
 from lab.rundir import RunDir
-from lab.trace import drawing, jobs, looks, timeline, tracks
+from lab.trace import colours, drawing, jobs, timeline, tracks
 from lab.trace.charts import histogram
-from lab.trace.opening import opening
+from lab.trace.first_view import opening
 from lab.trace.timeline import Timeline
 from tracing.synthetic import Simulation
 
@@ -61,9 +61,9 @@ def lab(light: Colours) -> Colours:
 @pytest.mark.parametrize("eyes", EYES)
 def test_tasks_are_told_apart_by_everybody(mode: str, eyes: str) -> None:
     """Also from what is late, and from what waits."""
-    colours = palettes()[mode]
-    names = [*(f"t{n}" for n in range(looks.COLOURS)), "late", "wait"]
-    seen = {name: lab(EYES[eyes] @ linear(colours[name])) for name in names}
+    palette = palettes()[mode]
+    names = [*(f"t{n}" for n in range(colours.COLOURS)), "late", "wait"]
+    seen = {name: lab(EYES[eyes] @ linear(palette[name])) for name in names}
     near = {
         f"{a}, {b}": round(float(np.linalg.norm(seen[a] - seen[b])), 1)
         for a, b in combinations(names, 2)
@@ -74,10 +74,10 @@ def test_tasks_are_told_apart_by_everybody(mode: str, eyes: str) -> None:
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_colours_stand_out_from_the_page(mode: str) -> None:
-    colours = palettes()[mode]
-    card = float(XYZ[1] @ linear(colours["card"]))
-    for name in (f"t{n}" for n in range(looks.COLOURS)):
-        light = float(XYZ[1] @ linear(colours[name]))
+    palette = palettes()[mode]
+    card = float(XYZ[1] @ linear(palette["card"]))
+    for name in (f"t{n}" for n in range(colours.COLOURS)):
+        light = float(XYZ[1] @ linear(palette[name]))
         low, high = sorted((card, light))
         assert (high + 0.05) / (low + 0.05) >= CONTRAST, name
 
@@ -96,13 +96,15 @@ def test_only_late_things_wear_their_colour(seen: Timeline) -> None:
 def test_tasks_have_colours_and_names_of_their_own(seen: Timeline) -> None:
     """In order of their priority, and the idle task none; a name that is twice has its number."""
     guest = seen.guests["rt"]
-    shown = [one for one in looks.in_order(guest) if guest.task_name(one) != looks.IDLE]
-    assert [looks.task_colour(guest, one) for one in shown] == [f"t{n}" for n in range(len(shown))]
-    titles = [looks.task_title(guest, one) for one in guest.tasks]
+    shown = [one for one in colours.in_order(guest) if guest.task_name(one) != colours.IDLE]
+    assert [colours.task_colour(guest, one) for one in shown] == [
+        f"t{n}" for n in range(len(shown))
+    ]
+    titles = [colours.task_title(guest, one) for one in guest.tasks]
     assert len(set(titles)) == len(titles)
     lanes = drawing.data(seen, tracks.build(seen), {})["lanes"]
-    colours = [lane["colours"][0] for lane in lanes if lane["kind"] == "task"]
-    assert len(set(colours)) == len(colours) > 1
+    tints = [lane["colours"][0] for lane in lanes if lane["kind"] == "task"]
+    assert len(set(tints)) == len(tints) > 1
 
 
 def first_view(found: Timeline) -> tuple[float, float, str]:

@@ -1,6 +1,6 @@
 """What a domain and a task look like in the report: their colours' names, and a task's title.
 
-The style sheet has the colours, for light and dark; ``tests/unit/tracing/test_looks.py`` holds
+The style sheet has the colours, for light and dark; ``tests/unit/tracing/test_colours.py`` holds
 that people can tell them apart, also those who see fewer colours.
 """
 
