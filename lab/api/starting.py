@@ -201,9 +201,8 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) 
 
     if not still:
         consoles = session.run.consoles()
-        watching = scenario.watch(
-            plan.lab, consoles, stop=session.ended, hands=hands, note=note, file=file
-        )
+        script = scenario.Script(plan.lab, consoles, file)
+        watching = scenario.watch(script, stop=session.ended, hands=hands, note=note)
         return await console_quota.guarded(watching, consoles)
     report = await virtual_time.watch(session, plan.lab, hands, note, file)
     seen = [

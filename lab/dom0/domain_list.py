@@ -1,8 +1,8 @@
-"""Which domains there are, said by dom0's program lab-fate: no program is started for it.
+"""Asks dom0's program lab-fate which domains exist. No program is started in dom0 for it.
 
-A question is a line with a number that was never used before; the answer begins and ends with
-it, so that what is left of an earlier, abandoned one is skipped. Nothing that dom0 says is
-trusted: the answer is bounded in size and time.
+A question is a line with a number that was never used before. The answer begins and ends with
+this number, so the rest of an earlier answer that nobody read is skipped. dom0 is not trusted:
+the answer is bounded in size and time.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from lab.errors import Dom0Error
 from lab.model import DOMAINS_PORT, Domain
 from lab.util import turns
 
-#: The largest answer, and what is left of earlier ones, in bytes.
+#: The largest answer, with the rest of earlier ones, in bytes.
 LARGEST = 1 << 20
-#: Seconds that a question waits for its turn: some others may have to wait for no answer.
+#: Seconds that a question waits for its turn: others before it may wait for an answer in vain.
 TURN = 3 * ANSWER
 
 
 async def domains(live: Path, within: float = ANSWER) -> list[Domain]:
     """The domains that exist now; Domain-0 is the first.
 
-    One question at a time: this waits for its turn, :data:`TURN` seconds at most.
+    Only one command can ask at a time. This waits for its turn for at most :data:`TURN` seconds.
 
     Raises:
-        BusyError: others asked for so long; names who asks.
-        Dom0Error: no answer within ``within`` seconds, or nonsense.
+        BusyError: others asked for so long; the error names one of them.
+        Dom0Error: no answer within ``within`` seconds, or a malformed one.
     """
     turn = None
     try:
-        # Two that read the same FIFO would get half an answer each.
+        # Two readers of the same FIFO would get half an answer each.
         turn = await turns.take(turns.of(_end(live, "in")), "dom0's list of domains", TURN)
         async with asyncio.timeout(within):
             return parse_list(await _ask(live, secrets.token_hex(8)))

@@ -1,4 +1,7 @@
-"""Commands in dom0 that somebody else asks for: they take what time they have, and then end."""
+"""Runs programs through dom0's agent without keeping other commands from it.
+
+A program may take as long as its time limit. Then it is killed.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from lab.errors import BusyError, LabError, UsageError
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
-#: A connection to the agent, which one waits for so many seconds.
+#: Connects to the agent, after waiting for a turn for at most so many seconds.
 Connect: TypeAlias = Callable[[float], contextlib.AbstractAsyncContextManager[Agent]]
 
-#: Seconds for which one command may keep the agent for itself.
+#: The longest time that one command keeps the agent, in seconds.
 LONGEST_TURN = 1.0
-#: Seconds that dom0 has to end what took too long, and what nobody waits for any more.
+#: Seconds that dom0 has to kill a program that is late, and one that nobody waits for any more.
 LATE, GIVEN_UP = 3.0, 1.0
-#: Before a command: makes it and its children a group, which can be ended as a whole.
+#: Precedes a program: puts it and its children into one process group, which can be killed.
 GROUP = ("busybox", "setsid")
 
 
@@ -28,17 +31,17 @@ async def run_in_turns(
     argv: Sequence[str],
     within: float,
 ) -> ProgramResult:
-    """Run a program to its end, however long it takes, without keeping others from the agent.
+    """Run a program and wait for its end, without keeping others from the agent.
 
-    The agent has one connection; a second one waits until the first is closed. What is late, or
-    given up by whoever waits, is killed in dom0, with its children.
+    The agent has one connection at a time, so this gives it up again and again. If the program is
+    late, or the caller gives up, dom0 kills it and its children.
 
-    ``within`` seconds are all that it has: the wait for the agent is part of them.
+    ``within`` seconds are the limit for everything, with the wait for the agent.
 
     Raises:
-        BusyError: others had the agent for so long.
+        BusyError: others had the agent all the time.
         UsageError: dom0 has no such program.
-        Endless: it did not end within ``within`` seconds.
+        Endless: the program did not end within ``within`` seconds.
     """
     deadline = Deadline(within)
     pid = None
@@ -48,7 +51,7 @@ async def run_in_turns(
             result = await agent.result(pid, argv, min(deadline.left(), LONGEST_TURN))
         while result is None and not deadline.passed():
             await asyncio.sleep(min(LONGEST_PAUSE, deadline.left()))
-            with contextlib.suppress(BusyError):  # the deadline has passed, and says so below
+            with contextlib.suppress(BusyError):  # the deadline has passed: see below
                 async with connect(deadline.left()) as agent:
                     result = await agent.result(pid, argv, 0)
     except asyncio.CancelledError:
@@ -64,10 +67,10 @@ async def run_in_turns(
 
 
 class SharedAgent:
-    """dom0 through its agent, for several things in a row, among others who want it too.
+    """dom0 through its agent, for several requests in a row, while others want the agent too.
 
-    A connection is kept from one thing to the next, as a new one costs a tenth of a second, but
-    for no longer than :data:`LONGEST_TURN`.
+    A new connection costs a tenth of a second, so one is kept from request to request, but for
+    no longer than :data:`LONGEST_TURN`.
     """
 
     def __init__(self, connect: Connect) -> None:
@@ -77,16 +80,16 @@ class SharedAgent:
         self._turn = Deadline(LONGEST_TURN)
 
     async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult:
-        """Run a program to its end; see :func:`run_in_turns`."""
+        """Run a program and wait for its end; see :func:`run_in_turns`."""
         return await run_in_turns(self._lent, argv, within)
 
     async def write_file(self, path: str, data: bytes) -> None:
-        """Write a file in dom0; its folder must exist."""
+        """Write a file in dom0. Its folder must exist."""
         async with self._lent() as agent:
             await agent.write_file(path, data)
 
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
-        """Read a file of dom0, at most ``largest`` bytes of it."""
+        """Read the first ``largest`` bytes of a file in dom0."""
         async with self._lent() as agent:
             return await agent.read_file(path, largest)
 
@@ -110,7 +113,7 @@ class SharedAgent:
 
 
 def is_absent(program: str, result: ProgramResult) -> bool:
-    """Whether busybox (``setsid``, ``timeout``) says that it could not execute a program."""
+    """Whether busybox (``setsid``, ``timeout``) reports that it could not execute a program."""
     words = f": can't execute '{program}': ".encode()
     return result.status in (126, 127) and words in result.stderr.split(b"\n")[0]
 
@@ -121,7 +124,7 @@ async def _ended(
     argv: Sequence[str],
     within: float,
 ) -> Endless:
-    """End a program that is late; the error that says so."""
+    """Kill a program that is late. Returns the error to raise."""
     try:
         said = await _kill(connect, pid, argv, LATE)
     except (LabError, TimeoutError):
@@ -136,13 +139,13 @@ async def _kill(
     argv: Sequence[str],
     within: float,
 ) -> ProgramResult | None:
-    """Kill a program and its group; what it said, if it ended of that."""
+    """Kill a program and its group. Returns its result, if it has ended."""
     async with asyncio.timeout(within), connect(within) as agent:
         await agent.run(["busybox", "kill", "-KILL", f"-{pid}"], within=within)
         return await agent.result(pid, argv, within)
 
 
 def last_words(result: ProgramResult, lines: int = 15) -> str:
-    """The last lines that a program said, harmless to print."""
+    """The last lines that a program wrote, escaped."""
     text = (result.stderr + result.stdout).decode(errors="replace")
     return "\n".join(escape(line) for line in text.splitlines()[-lines:])

@@ -1,10 +1,9 @@
-"""How much a console may say: whoever runs a scenario is told, and the disk never fills.
+"""Limits how much a console may say, so that a guest that prints for ever fills no disk.
 
-A guest may print for ever. A run whose console says more than :func:`limit` failed, and its
-layer is that console's. QEMU itself cannot write more than :data:`ROOM` times as much into one
-file, whether anybody of us lives or not: the kernel holds it to that (setrlimit(2),
-``RLIMIT_FSIZE``). What is said after that is not kept; how much that is follows from the stamps
-that dom0 gives (``console/times``).
+If a console says more than :func:`limit`, the run fails, and the layer is that console's. QEMU
+cannot write more than :data:`ROOM` times as much to one file, even when none of our commands
+runs: the kernel enforces it (setrlimit(2), ``RLIMIT_FSIZE``). Later output is lost. The stamps
+of dom0 (``console/times``) tell how much that is.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from lab.util.terminal import quote
 
 T = TypeVar("T")
 
-#: Names the limit, a number with K, M or G; and what holds without it.
+#: The environment variable with the limit (a number with K, M or G), and the default.
 VARIABLE, USUAL = "LAB_CONSOLE_LIMIT", "64M"
-#: One file that QEMU writes may hold so many times the limit: traces are larger than consoles.
+#: A file that QEMU writes may hold this many times the limit: traces are larger than consoles.
 ROOM = 16
-#: But it holds at least so many bytes: a template's device state is some 400 kB.
+#: A file that QEMU writes may always hold so many bytes: a template's device state has some 400 kB.
 LEAST = 2 << 20
-#: Sizes are looked at no more often than this, in seconds, however fast a console grows.
+#: Seconds between two looks at the sizes, however fast a console grows.
 PAUSE = 0.2
 
 _SIZE = re.compile(r"([1-9]\d{0,8})([KMG])")
@@ -40,7 +39,7 @@ _SHIFT = {"K": 10, "M": 20, "G": 30}
 
 
 def limit() -> int:
-    """Bytes that one console may say in a run.
+    """The number of bytes that one console may say in a run.
 
     Raises:
         UsageError: ``LAB_CONSOLE_LIMIT`` is not a size.
@@ -48,24 +47,26 @@ def limit() -> int:
     text = os.environ.get(VARIABLE) or USUAL
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{VARIABLE} is {quote(text)}, which is no size", hint="for example: 64M")
+        raise UsageError(
+            f"{VARIABLE} is {quote(text)}, which is not a size", hint="for example: 64M"
+        )
     return int(match[1]) << _SHIFT[match[2]]
 
 
 def largest_file() -> int:
-    """Bytes that one file of QEMU's may hold.
+    """The number of bytes that a file which QEMU writes may hold.
 
     Raises:
-        UsageError: as above.
+        UsageError: ``LAB_CONSOLE_LIMIT`` is not a size.
     """
     return max(LEAST, ROOM * limit())
 
 
 def check(consoles: Mapping[str, Path]) -> None:
-    """Nothing, as long as every console kept to the limit.
+    """Check that every console kept to the limit.
 
     Raises:
-        GuestError, Dom0Error, HypervisorError: one said more.
+        GuestError, Dom0Error, HypervisorError: a console said more.
     """
     for name, path in consoles.items():
         if path.exists() and path.stat().st_size > limit():
@@ -76,7 +77,7 @@ async def guarded(step: Awaitable[T], consoles: Mapping[str, Path]) -> T:
     """The result of ``step``, unless a console says too much meanwhile.
 
     Raises:
-        GuestError, Dom0Error, HypervisorError: it did.
+        GuestError, Dom0Error, HypervisorError: a console said more than the limit.
     """
     task = asyncio.ensure_future(step)
     watch = asyncio.ensure_future(_watch(consoles))
@@ -92,9 +93,9 @@ async def guarded(step: Awaitable[T], consoles: Mapping[str, Path]) -> T:
 
 
 def lost(run: RunDir) -> dict[str, int]:
-    """Bytes that guests said and that are not kept, by console; no entry: everything is.
+    """How many bytes of guests' output were lost, by console; no entry if nothing was.
 
-    What dom0 stamped last may have been up to 4 KiB more than is counted here.
+    The true number may be up to 4 KiB higher, because dom0 stamps pieces of that size.
     """
     said = _stamped(run.times_file)
     found = {
@@ -118,11 +119,11 @@ def _loud(name: str, path: Path) -> LabError:
     return kind(
         f"the console of {name} said more than {os.environ.get(VARIABLE) or USUAL}",
         tail=tail(path),
-        hint=f"what prints so much? {VARIABLE}=1G would let it go on",
+        hint=f"find out what prints so much; to allow it, set {VARIABLE}=1G",
     )
 
 
-#: Bytes that the index of what guests said may have, and a line of it.
+#: The largest index of guests' output that is read, and the longest line of it, in bytes.
 LARGEST_TIMES, LONGEST = 4 << 30, 256
 
 
@@ -131,7 +132,7 @@ def _stamped(times: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     if times.exists():
         with reading.binary(times, LARGEST_TIMES) as stream:
-            while line := stream.readline(LONGEST):  # it need not have any end of a line
+            while line := stream.readline(LONGEST):  # it may have no end of a line
                 words = line.split()
                 if len(words) == 3 and _OFFSET.fullmatch(words[1]):
                     found[words[0].decode("utf-8", "replace")] = int(words[1])

@@ -1,4 +1,4 @@
-"""A run's consoles as text for people: every line escaped."""
+"""A run's consoles as text for people. Every line is escaped."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lab.util.terminal import escape
 
 #: Seconds to wait for a guest's first line; a silent guest is no error.
 FIRST_LINES = 5.0
-#: The same for a few more of them, when it has begun to speak.
+#: Seconds to wait for a few more lines after the first one.
 MORE_LINES = 0.2
 #: How many of a guest's first lines are shown.
 SHOWN = 6
 
 
 def lines_of(log: Path) -> Iterator[str]:
-    """One console's lines."""
+    """The lines of one console."""
     reader = LogReader(log.stem, log)
     explain = explainer(log)
     try:
@@ -39,7 +39,7 @@ def lines_of(log: Path) -> Iterator[str]:
 
 
 def merged(files: Mapping[str, Path], times: Path) -> Iterator[str]:
-    """All consoles in time order."""
+    """The lines of all consoles, in order of time."""
     width = max((len(name) for name in files), default=0)
     explain = {name: explainer(path) for name, path in files.items()}
     for entry in merge(files, times):
@@ -47,7 +47,10 @@ def merged(files: Mapping[str, Path], times: Path) -> Iterator[str]:
 
 
 def follow(files: Mapping[str, Path], program: Program | None) -> Iterator[str]:
-    """What is there and what comes, until the lab's machine ends (or at once without one)."""
+    """The lines that are there and those that come, until the machine ``program`` ends.
+
+    Without ``program``, only the lines that are there.
+    """
     width = max((len(name) for name in files), default=0)
     lines = _follow(files, program)
 
@@ -66,7 +69,7 @@ async def first_lines(
 ) -> dict[str, str]:
     """The first lines of guests' consoles from an offset (bytes) on, escaped.
 
-    Waits until every guest has said ``least`` lines, at most ``within`` seconds.
+    Waits until every guest has printed ``least`` lines, at most ``within`` seconds.
     """
     found: dict[str, list[str]] = {name: [] for name in starts}
     deadline = Deadline(within)

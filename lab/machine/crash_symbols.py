@@ -1,8 +1,8 @@
-"""Names of functions in Xen's log: behind a line of a crash dump, what its addresses mean.
+"""Adds names of functions to the lines of a crash dump in Xen's log.
 
-Xen names some addresses of a dump itself (``[<0026a1a8>] panic+0x138/0x1f0``); registers and
-the words of its stack are bare. Which function they are in is read from ``xen-syms``, which
-the run folder has when Xen was built from source.
+Xen names some addresses of a dump itself (``[<0026a1a8>] panic+0x138/0x1f0``), but not those in
+registers and on the stack. Their functions are looked up in ``xen-syms``, which the run folder
+has if Xen was built from source.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.model import ARM32
 from lab.rundir import RunDir
 from lab.util import symbols
 
-#: A bare address: eight digits that Xen has not named.
-_ADDRESS = re.compile(r"(?<![0-9A-Za-z])([0-9a-f]{8})(?![0-9A-Za-z])(?!(?:>\])? \S+\+0)")
+#: A bare address: all digits of a word, without a name behind it.
+_ADDRESS = re.compile(
+    rf"(?<![0-9A-Za-z])([0-9a-f]{{{2 * ARM32.word}}})(?![0-9A-Za-z])(?!(?:>\])? \S+\+0)"
+)
 
 
 def explainer(log: Path) -> Callable[[str], str]:
-    """What makes a line of this console's log better to read; lines of others stay."""
+    """The function that adds names to a line of this log; it changes only lines of Xen's log."""
     if log.name != "xen.log":
         return str
     known = RunDir(log.parent.parent).symbols_file
@@ -30,7 +33,7 @@ def explainer(log: Path) -> Callable[[str], str]:
 
 
 def explain(known: symbols.Symbols, line: str) -> str:
-    """A line of Xen's own with the functions of its bare addresses behind it.
+    """A line of Xen's with the names of its bare addresses behind it; other lines stay.
 
     >>> explain(symbols.Symbols((0x200000,), ("start",), ((0x200000, 0x200100),)),
     ...         "(XEN) HYP: SP: 4002ff34 LR: 00200014")

@@ -1,15 +1,15 @@
-"""Machines that stop at an instruction: the little that is needed of gdb's remote protocol.
+"""Stops a machine at an instruction, through QEMU's gdbstub.
 
-QEMU's gdbstub speaks it (gdb's documentation, appendix "Remote Protocol"; gdbstub/ of QEMU).
-A breakpoint stops all CPUs before the instruction at its address is executed, whoever's
-address space is active; so the addresses must be ones that nobody else uses. QEMU stays at a
-breakpoint for as long as it is set: to go on, it must be taken out first.
+The stub speaks gdb's remote protocol (gdb's documentation, appendix "Remote Protocol"; gdbstub/
+of QEMU), of which this uses a little. A breakpoint stops all CPUs before one executes the
+instruction at its address, in any address space. So the address must be one at which nobody else
+has code. While a breakpoint is set, QEMU does not get past it: remove it before the machine goes
+on.
 
-The machine is let go on through QMP, not through the stub. A stub that has been told to go on
-reports the stop, and before that QEMU (up to 10.1, gdbstub/system.c) throws away all code that
-it has translated: the machine would have to translate everything anew after each stop. For the
-same reason packets are not acknowledged (QEMU does not need it): a byte that comes while the
-machine runs stops it.
+QMP lets the machine go on, not the stub. If the stub does, it reports the next stop, and before
+the report QEMU (up to 10.1, gdbstub/system.c) throws away all code that it has translated. The
+machine would have to translate everything again after each stop. Packets are not acknowledged,
+which QEMU does not need: a byte that comes while the machine runs would stop it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from lab.errors import MachineError
 from lab.machine.qmp import Qmp
 from lab.util import sockets, turns
 
-#: Seconds in which the stub answers anything but "go on".
+#: Seconds within which the stub answers.
 ANSWER = 10.0
 #: The largest packet that is read, in bytes; QEMU's own limit is smaller.
 LARGEST = 1 << 20
-#: What a packet holds beside the memory that it carries.
+#: Bytes of a packet besides the memory that it carries.
 OVERHEAD = 64
 
 
-#: Runs one wait for the machine, and raises why the machine is lost if that is why it failed.
+#: Waits for an answer. If the machine fails meanwhile, it raises an error that says why.
 Guard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
 
 
@@ -59,14 +59,14 @@ class Stub:
             self._packet = min(int(found[1], 16), LARGEST // 2)
 
     async def set_breakpoint(self, address: int) -> None:
-        """Stop all CPUs when one is about to execute this instruction of 4 bytes."""
+        """Stop all CPUs when one is about to execute the instruction (4 bytes) at ``address``."""
         await self._order(b"Z1,%x,4" % address)
 
     async def clear_breakpoint(self, address: int) -> None:
         await self._order(b"z1,%x,4" % address)
 
     async def go(self) -> None:
-        """Let the machine run until a breakpoint stops it. Has no end of its own: guard it.
+        """Let the machine run until a breakpoint stops it. There is no time limit.
 
         Raises:
             MachineError: QEMU ended, or the machine stopped for another reason.
@@ -74,7 +74,7 @@ class Stub:
         await self._control.run_to_stop()
 
     async def register(self, number: int) -> int:
-        """A register of the CPU that stopped, 32 bits."""
+        """A general register of the CPU that stopped, by gdb's number."""
         return int.from_bytes(_bytes(await self._ask(b"p%x" % number)), "little")
 
     async def read(self, address: int, size: int) -> bytes:
@@ -94,7 +94,7 @@ class Stub:
         return bytes(found)
 
     async def write(self, address: int, data: bytes) -> None:
-        """Set memory as the CPU that stopped sees it.
+        """Write memory as the CPU that stopped sees it.
 
         Raises:
             MachineError: nothing is mapped there.
@@ -105,7 +105,7 @@ class Stub:
             await self._order(b"M%x,%x:%s" % (address + at, len(part), part.hex().encode()))
 
     async def leave(self) -> None:
-        """Take out all breakpoints and let the machine run; the connection is of no more use."""
+        """Remove all breakpoints and let the machine run. Nothing can follow on this connection."""
         await self._order(b"D")
 
     async def _order(self, packet: bytes) -> None:
@@ -140,11 +140,12 @@ class Stub:
 
 @contextlib.asynccontextmanager
 async def connected(socket: Path, control: Qmp, guard: Guard) -> AsyncIterator[Stub]:
-    """A connection to the gdbstub that listens on ``socket``; the machine stands still then.
-    Each answer is waited for under ``guard``. ``control`` is of the same QEMU.
+    """A connection to the gdbstub that listens on ``socket``. It makes the machine stand still.
+
+    ``guard`` waits for each answer. ``control`` is a connection to the same QEMU.
 
     Raises:
-        BusyError: others had it for too long; names who has it.
+        BusyError: others had the gdbstub for too long; the error names one of them.
         MachineError: nobody listens there.
     """
     with _explained():
@@ -164,7 +165,7 @@ async def connected(socket: Path, control: Qmp, guard: Guard) -> AsyncIterator[S
 
 
 def _bytes(answer: bytes) -> bytes:
-    """Bytes that were sent in hexadecimal; an error (``E14``) has an odd length: none."""
+    """Bytes that were sent in hexadecimal; none for an error (``E14``), whose length is odd."""
     try:
         return bytes.fromhex(answer.decode())
     except ValueError:

@@ -1,6 +1,6 @@
-"""How and when guests ended, as dom0's program lab-fate says it in dom0's log.
+"""How and when guests ended, as dom0's program lab-fate reports it in dom0's log.
 
-Its times are of dom0's counter, in seconds, on either clock.
+Its times are seconds of dom0's counter, under the host's clock as well as the virtual one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,13 @@ CRASHED = "crashed"
 
 @dataclass(frozen=True)
 class End:
-    """The end of a guest's domain. ``how``: ``crashed``, ``powered off``, …; ``made`` and
-    ``ended``: when; both 0: it was not said."""
+    """The end of a guest's domain.
+
+    Attributes:
+        how: ``crashed``, ``powered off``, …
+        made, ended: when the domain was created and when it ended, in seconds of dom0's
+            counter; both 0 if the log does not say.
+    """
 
     guest: str
     how: str
@@ -33,15 +38,18 @@ class End:
     ended: float = 0.0
 
     def words(self, began: float | None = None) -> str:
-        """``powered off after 12 ms``. ``began``: when guests that were created paused were let
-        run; one that was made later began then."""
+        """The end in words: ``powered off after 12 ms``.
+
+        ``began``: when the guests that were created paused began to run. A guest that was
+        created later began to run at once.
+        """
         if not self.ended:
             return self.how
         return f"{self.how} after {duration(self.ended - max(self.made, began or 0.0))}"
 
 
 def end_in(line: RawLine) -> End | None:
-    """The end that this line tells of. Only dom0 is asked, and only it can say so."""
+    """The end that this line reports, if any. Only a line of dom0's console can."""
     match = _END.search(line.raw) if line.console == "dom0" else None
     if not match:
         return None
@@ -50,7 +58,7 @@ def end_in(line: RawLine) -> End | None:
 
 
 def of(run: RunDir) -> dict[str, End]:
-    """The ends that dom0 has told of in a run: of each guest the last one."""
+    """The last end of each guest that dom0 has reported in a run, by name."""
     found = {}
     reader = LogReader("dom0", run.console("dom0"))
     try:
@@ -62,8 +70,10 @@ def of(run: RunDir) -> dict[str, End]:
 
 
 class EndWatch:
-    """What dom0 tells from now on of the end of one guest. ``already``: how that guest ended
-    before; empty: it runs."""
+    """Tells when one guest ends from now on.
+
+    ``already``: how the guest ended before; empty if it runs.
+    """
 
     def __init__(self, run: RunDir, guest: str, already: str = "") -> None:
         self.log = run.console("dom0")
@@ -74,7 +84,7 @@ class EndWatch:
         self._already = f"guest {guest} {already}" if already else ""
 
     def news(self) -> str:
-        """``guest hello powered off after 12 ms``; empty: nothing new."""
+        """The end in words: ``guest hello powered off after 12 ms``; empty if nothing is new."""
         said, self._already = self._already, ""
         while lines := self._reader.read():
             for end in filter(None, map(end_in, lines)):
@@ -87,13 +97,16 @@ class EndWatch:
 
 
 def began(run: RunDir) -> float | None:
-    """When guests that were created paused were let run, by dom0's counter; ``None``: none was."""
+    """When the guests that were created paused began to run, in seconds of dom0's counter.
+
+    ``None`` if no guest was created paused.
+    """
     found = run.manifest().get("began")
     return float(found) if isinstance(found, int | float) else None
 
 
 def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
-    """The domains, each with what there is to say of it: how it ended, or that it is silent."""
+    """The domains, each with a note on how it ended, or that it has printed nothing."""
     ends = of(run) if any(_is(one, "sc") for one in domains) else {}
     start = began(run) if ends else None
     silent = _silent(run)
@@ -109,7 +122,7 @@ def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
 
 
 def _silent(run: RunDir) -> set[str]:
-    """The guests whose consoles have a log with nothing in it."""
+    """The guests whose logs are empty."""
     found = set()
     for name, path in run.consoles().items():
         with suppress(OSError):
@@ -119,7 +132,7 @@ def _silent(run: RunDir) -> set[str]:
 
 
 def duration(seconds: float) -> str:
-    """For people: ``0.4 ms``, ``12 ms``, ``1.24 s``, ``312 s``."""
+    """A length of time for people: ``0.4 ms``, ``12 ms``, ``1.24 s``, ``312 s``."""
     seconds = max(0.0, seconds)
     if seconds < 1:
         return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
@@ -127,5 +140,5 @@ def duration(seconds: float) -> str:
 
 
 def _is(domain: Domain, letters: str) -> bool:
-    """Whether its state has one of these letters of ``xl list``."""
+    """Whether a domain's state has one of these letters of ``xl list``."""
     return bool(set(domain.state) & set(letters))

@@ -1,6 +1,6 @@
-"""Whoever talks to a guest is told at once when it crashes, or prints without end.
+"""Ends a wait at once if a guest crashes, or prints without end.
 
-For programs and tests, which wait for one thing at a time; a scenario has a judge of its own.
+For programs and tests, which wait for one thing at a time. A scenario has a judge instead.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ T = TypeVar("T")
 
 
 class Health:
-    """What became of the guests of one run.
+    """Which guests of one run crashed.
 
-    A crash ends whatever is being waited for, once, so that dom0 can be asked about it then.
-    Of the guest itself nothing is waited for any more, until it is created anew.
+    A crash ends one wait, whatever it is for. Later waits go on, so dom0 can be asked about the
+    crash. But a wait for the guest itself fails until the guest is created again.
 
     Attributes:
         crashed: the guests that crashed and must not.
-        shaken: Xen or dom0 said that it is lost.
+        shaken: Xen or dom0 said that it failed.
     """
 
     def __init__(self, run: RunDir, may_crash: Collection[str] | None) -> None:
-        """``may_crash``: the guests that may; ``None``: all of them."""
+        """``may_crash``: the guests that may crash; ``None``: all of them."""
         self.crashed: set[str] = set()
         self.shaken = False
         self._run = run
@@ -43,11 +43,11 @@ class Health:
     async def guarded(self, step: Awaitable[T], on: str = "") -> T:
         """The result of ``step``, unless a guest crashes or a console says too much first.
 
-        ``on``: the guest that it is about, if any.
+        ``on``: the guest that the step is about, if any.
 
         Raises:
-            GuestCrashed: a guest crashed; or the one that this is about did so earlier.
-            GuestError, Dom0Error, HypervisorError: one said more than it may.
+            GuestCrashed: a guest crashed now, or ``on`` crashed earlier.
+            GuestError, Dom0Error, HypervisorError: a console said more than it may.
         """
         task = asyncio.ensure_future(step)
         watch: asyncio.Future[NoReturn] | None = None
@@ -63,7 +63,7 @@ class Health:
             await asyncio.gather(*ours, return_exceptions=True)
 
     def begin(self, guest: str, *, may_crash: bool) -> None:
-        """A guest is about to be created: what was before does not count."""
+        """Note that a guest is about to be created: an earlier crash of it no longer counts."""
         self._read()
         self.crashed.discard(guest)
         self._untold = [one for one in self._untold if one != guest]
@@ -72,7 +72,7 @@ class Health:
 
     @property
     def well(self) -> bool:
-        """Whether nothing happened that ends a wait."""
+        """Whether nothing has happened that would end a wait."""
         self._read()
         try:
             console_quota.check(self._run.consoles())
@@ -88,7 +88,7 @@ class Health:
         with Follower(self._run.consoles()) as follower:
             while True:
                 await self._look(on)
-                await asyncio.sleep(console_quota.PAUSE)  # sizes are not looked at all the time
+                await asyncio.sleep(console_quota.PAUSE)  # do not look at sizes all the time
                 await follower.change(waiting.FOREVER, None)
 
     async def _look(self, on: str) -> None:

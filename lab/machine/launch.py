@@ -1,4 +1,4 @@
-"""QEMU's start: what it sees of the host, and where it says what."""
+"""Starts QEMU, with the files of the host that it needs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lab.rundir import LabDir, RunDir
 
 @dataclass(frozen=True)
 class Start:
-    """What a machine is started with.
+    """How to start a machine.
 
     Attributes:
         memory: where its memory lies.
-        ram: the file that is its memory, if that is its own.
-        stored: where it is to stand; ``None``: where a board stands that is switched on.
+        ram: the file of its memory, if it has its own.
+        stored: the template to restore; ``None``: boot.
     """
 
     plan: Plan
@@ -30,10 +30,10 @@ class Start:
 
 
 def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int) -> Program:
-    """Start QEMU, which inherits the descriptor ``lock``; the machine stands still.
+    """Start QEMU, which inherits the file descriptor ``lock``. The machine stands still.
 
     Raises:
-        LabError: it could not be started.
+        LabError: QEMU could not be started.
     """
     if start.stored is None and start.memory is Memory.OWN:
         console_files.make_memory(start.ram, start.plan.machine.memory)

@@ -1,8 +1,8 @@
-"""Lines out of the raw logs of consoles, whatever is in them.
+"""Splits the raw logs of consoles into lines, whatever bytes they hold.
 
-What is a line here is what a person would call one: ends of any kind are taken off, and a
-line without end is cut into pieces. The bytes stay as they were;
-:func:`lab.util.terminal.escape` makes them harmless to show.
+A line is what a person would call one. The characters at its end are removed, and a line without
+an end is cut into pieces. The other bytes stay as they are; :func:`lab.util.terminal.escape`
+makes them harmless to show.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from lab.util.terminal import escape_lines
 
 #: A longer line is cut into pieces of this many bytes.
 MAX_LINE = 16 << 10
-#: A crash dump of Xen's is shorter (xen/arch/arm/traps.c, show_execution_state).
+#: No crash dump of Xen's has more lines (xen/arch/arm/traps.c, show_execution_state).
 DUMP_LINES = 80
-#: Bytes of a log that is read at all: no machine writes so much.
+#: The largest log that is read, in bytes; no machine writes so much.
 LARGEST = 64 << 30
-#: At most so much of one file is read at a time.
+#: At most so many bytes of one file are read at a time.
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class RawLine:
-    """A line of a console. ``offset`` is where in the file it begins."""
+    """A line of a console, as in its log. ``offset``: the byte of the log at which it begins."""
 
     console: str
     raw: bytes
@@ -41,7 +41,7 @@ class RawLine:
 
 
 class LineSplitter:
-    """Bytes in any portions → lines. Never holds more than :data:`MAX_LINE` bytes back."""
+    """Makes lines from bytes in portions of any size. Holds back at most :data:`MAX_LINE` bytes."""
 
     def __init__(self, console: str, offset: int = 0) -> None:
         self._console = console
@@ -76,7 +76,7 @@ class LineSplitter:
 
 
 class LogReader:
-    """One console's file from ``offset`` on. The file may come later."""
+    """Reads one console's log from byte ``offset`` on. The log need not exist yet."""
 
     def __init__(self, console: str, path: Path, offset: int = 0) -> None:
         self.path = path
@@ -85,7 +85,7 @@ class LogReader:
         self._file: BinaryIO | None = None
 
     def read(self) -> list[RawLine]:
-        """The lines that were completed since; empty when there is nothing new."""
+        """The lines that were completed since the last call; empty if there is none."""
         if self._file is None:
             try:
                 self._file = reading.binary(self.path, LARGEST)
@@ -109,7 +109,7 @@ class LogReader:
 def tail(path: Path, lines: int = 15) -> str:
     """The last lines of a log, escaped and explained; empty if there is no log.
 
-    Of Xen's log: the whole dump of a crash, if it ends with one.
+    If Xen's log ends with the dump of a crash, these are all lines of the dump.
     """
     try:
         with reading.binary(path) as file:
@@ -122,7 +122,7 @@ def tail(path: Path, lines: int = 15) -> str:
 
 
 def _crash(raw: bytes) -> int:
-    """How many lines the dump of a crash takes at the end of Xen's log; 0: there is none."""
+    """How many lines the crash dump at the end of Xen's log has; 0 if there is none."""
     start = raw.rfind(b"----[ Xen-")
     count = raw.count(b"\n", start) + 1
     return count if start >= 0 and count <= DUMP_LINES else 0

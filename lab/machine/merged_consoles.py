@@ -1,14 +1,16 @@
-"""All consoles of a run in time order, on Xen's clock: seconds since Xen booted.
+"""Merges all consoles of a run in order of time, on Xen's clock: seconds since Xen booted.
 
-Xen and Linux stamp their lines. A guest's bytes have none: an index file says at which value
-of dom0's counter they arrived in dom0, which is when xenconsoled passed them on and so a
-little after the guest wrote them. dom0's two zeros are taken from Xen's log: its counter
-starts with its domain, its stamps when its kernel runs (really some tenths of a second
-later, after the kernel has unpacked itself). So: order is exact on one console, approximate
+Xen and Linux print a time before each line. A guest's output has none. Instead an index file
+says at which value of dom0's counter it arrived in dom0. That is when xenconsoled passed it on,
+a little after the guest wrote it.
+
+dom0 has two zeros, which Xen's log tells. dom0's counter begins when Xen creates its domain. The
+times of its kernel's lines begin when the kernel runs (in truth some tenths of a second later,
+after the kernel has unpacked itself). So the order is exact on one console, and approximate
 between consoles.
 
-The index: a header line that holds the counter's frequency in Hz and no other number, then
-lines ``<name> <offset> <counter>``: from this byte of this guest's log on, this counter.
+The index begins with a header line, in which the counter's frequency in Hz is the only number.
+Lines ``<name> <offset> <counter>`` follow: from this byte of this guest's log on, this counter.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ _LINUX_STAMP = re.compile(rb"^(?:<\d+>)?\[ *(\d+\.\d+)\] ?")
 _BUILT = b"*** LOADING DOMAIN"
 _STARTED = re.compile(rb"\*\*\* Serial input to DOM0|Freed \d+kB init memory")
 _AWAKE = b"d0v0: vGICD:"
-#: Where to look for dom0's start; it is never further into Xen's log.
+#: dom0's start is among so many lines at the beginning of Xen's log.
 _XEN_HEAD = 5000
-#: Seconds: a stamp from here on is no time at which dom0 was made.
+#: A stamp of so many seconds is too late to be the creation of dom0.
 _LATEST = 1e6
 
 
@@ -45,13 +47,16 @@ class Zeros:
 
 @dataclass(frozen=True)
 class DatedLine:
-    """A line with its time; ``None`` when nothing says when."""
+    """A line with its time in seconds; ``None`` if nothing tells the time."""
 
     time: float | None
     line: RawLine
 
     def show(self, width: int = 8, explain: Callable[[str], str] = str) -> str:
-        """For a terminal: time, console, text as ``explain`` has it; harmless."""
+        """The line for a terminal: time, console, and text that ``explain`` was applied to.
+
+        The text is escaped.
+        """
         stamp = " " * 12 if self.time is None else f"{self.time:12.6f}"
         return f"[{stamp}] {self.line.console:<{width}} | {explain(escape(self.line.raw))}"
 
@@ -59,16 +64,17 @@ class DatedLine:
 def merge(
     files: Mapping[str, Path], times: Path | None = None, zeros: Zeros | None = None
 ) -> Iterator[DatedLine]:
-    """All lines in time order; consoles are ``xen``, ``dom0`` and guests.
+    """All lines in order of time. The consoles are ``xen``, ``dom0`` and guests.
 
-    Reads the files as it goes, so their size does not matter. Lines that nothing dates
-    (guests without an index) come last. ``zeros`` are looked for in Xen's log unless given.
+    Reads the files as it goes, so their size does not matter. Lines without a time (of guests
+    without an index) come last. ``times`` is the index. Unless ``zeros`` are given, they are
+    read from Xen's log.
     """
     zeros = zeros or (find_zeros(files["xen"]) if "xen" in files else Zeros())
     streams = []
     for name, path in files.items():
         if name == "xen":
-            # dom0's lines come here too when its console is Xen's (hvc0).
+            # dom0's lines come here too if its console is Xen's (hvc0).
             dated = _stamped(_lines(name, path), [(_XEN_STAMP, 0.0), (_LINUX_STAMP, zeros.kernel)])
         elif name == "dom0":
             dated = _stamped(_lines(name, path), [(_LINUX_STAMP, zeros.kernel)])
@@ -81,7 +87,7 @@ def merge(
 
 
 def find_zeros(xen_log: Path) -> Zeros:
-    """Look in Xen's log for the moments at which it built and started dom0."""
+    """Find in Xen's log the moments at which Xen built and started dom0."""
     counter = kernel = 0.0
     for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
         stamp = _XEN_STAMP.match(line.raw)
@@ -95,8 +101,10 @@ def find_zeros(xen_log: Path) -> Zeros:
 
 
 def dom0_began(xen_log: Path) -> tuple[float, float] | None:
-    """Between which two of its lines (seconds on Xen's clock) Xen made dom0, and so started its
-    counter; ``None`` if the log does not tell."""
+    """The times (seconds on Xen's clock) of the two lines of Xen's between which it made dom0.
+
+    dom0's counter began then. ``None`` if the log does not tell.
+    """
     before: float | None = None
     with contextlib.suppress(OSError):
         for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
@@ -122,7 +130,7 @@ def _lines(name: str, path: Path) -> Iterator[RawLine]:
 def _stamped(
     lines: Iterator[RawLine], stamps: Sequence[tuple[re.Pattern[bytes], float]]
 ) -> Iterator[DatedLine]:
-    """Lines without a stamp have the one before's; time never runs backwards."""
+    """A line without a stamp has the time of the line before. Time never runs backwards."""
     now = stamps[0][1]
     for line in lines:
         for stamp, zero in stamps:

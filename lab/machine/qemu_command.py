@@ -1,7 +1,7 @@
-"""A plan as QEMU's command line. Pure: no file is touched.
+"""Turns a plan into QEMU's command line, without touching a file.
 
-All paths are the ones inside the toolchain, so that the command line is the same on every
-machine. Arguments are passed as a list; what could hold a comma goes in as JSON.
+All paths are those inside the toolchain, so the command line is the same on every machine.
+The arguments are a list. An argument with a value that may hold a comma is written as JSON.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.model import (
     AGENT_PORT,
+    ARM32,
     CONSOLE_PORT,
     DOMAINS_PORT,
     INITRAMFS_ADDRESS,
@@ -28,16 +29,16 @@ from lab.model import (
     board_arguments,
 )
 
-#: Where things lie inside the toolchain.
+#: Folders and files inside the toolchain.
 IMAGES, LIVE, CONSOLES, RAM = "/lab/images", "/lab/live", "/lab/console", "/lab/ram"
-#: Where a template's device state lies that a machine is restored from.
+#: The device state of the template from which a machine is restored.
 STATE = "/lab/state"
 TRACES = "/lab/trace"
 
-#: The memory that the host and dom0 share, in the folder LIVE.
+#: The file in LIVE that is the memory which the host and dom0 share.
 WINDOW_FILE = "window"
 
-#: All denials that QEMU offers (qemu(1), -sandbox).
+#: Denies everything that QEMU's ``-sandbox`` can deny (qemu(1)).
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
@@ -45,10 +46,11 @@ class Memory(Enum):
     """Where a machine's memory lies.
 
     Attributes:
-        OWN: in a file of the machine's own, out of which it can be stored.
-        TEMPLATE: in a template's file, which is only read; what the machine writes is its own.
-        ANONYMOUS: in no file. The host's kernel hands it out in large pages and writes none of
-            it to a disk: a machine boots a fifth sooner with it.
+        OWN: in a file of its own, from which a template can be made.
+        TEMPLATE: in a template's file, which is only read. What the machine writes stays in
+            QEMU's process.
+        ANONYMOUS: in no file. The host's kernel uses large pages and writes nothing to a disk,
+            so a machine boots in four fifths of the time.
     """
 
     OWN = auto()
@@ -56,7 +58,7 @@ class Memory(Enum):
     ANONYMOUS = auto()
 
 
-#: The backend of each (qemu(1), -object memory-backend-…), beside its size.
+#: The backend for each, and its options besides the size (qemu(1), -object memory-backend-…).
 _BACKENDS: dict[Memory, tuple[str, dict[str, Any]]] = {
     Memory.OWN: ("file", {"mem-path": RAM, "share": True}),
     Memory.TEMPLATE: (
@@ -67,7 +69,7 @@ _BACKENDS: dict[Memory, tuple[str, dict[str, Any]]] = {
 
 
 def board(machine: MachinePlan, memory: Memory = Memory.OWN) -> list[str]:
-    """The board itself: what the device tree describes follows from these alone."""
+    """The board. The device tree follows from these arguments alone."""
     kind, how = _BACKENDS[memory]
     return [
         *board_arguments(machine),
@@ -81,7 +83,7 @@ def board(machine: MachinePlan, memory: Memory = Memory.OWN) -> list[str]:
 
 
 def clock(machine: MachinePlan) -> list[str]:
-    """How time passes. Virtual time counts instructions (qemu(1), -icount)."""
+    """The machine's clock. Virtual time counts instructions (qemu(1), -icount)."""
     if machine.clock is Clock.HOST:
         return []
     return [
@@ -92,9 +94,10 @@ def clock(machine: MachinePlan) -> list[str]:
 
 
 def loaded(*, restored: bool = False) -> list[str]:
-    """What lies in memory when the machine starts.
+    """Puts the images into memory when the machine starts.
 
-    A restored machine has it there; QEMU would only keep a copy of its own of all of it.
+    The memory of a restored machine already has dom0's images; QEMU would only hold another copy
+    of them.
     """
     dom0 = [
         "-device", _loader("kernel", KERNEL_ADDRESS),
@@ -104,12 +107,12 @@ def loaded(*, restored: bool = False) -> list[str]:
 
 
 def consoles(plan: Plan) -> list[str]:
-    """Xen's and dom0's serial lines, then dom0's ports: the agent, guests, their times.
+    """Xen's and dom0's serial lines, then dom0's ports: agent, domains, times, guests' consoles.
 
-    A console is a ``pipe`` chardev without a reader: it is always open, never blocks, and QEMU
-    itself archives every byte in a log. Under the virtual clock there is no agent, and nothing
-    else that would be asked at moments of the host: dom0 is spoken to at stops
-    (:mod:`lab.dom0.steps`).
+    A console is a ``pipe`` chardev without a reader: it is always open and never blocks, and
+    QEMU itself logs every byte. Under the virtual clock there is no port for the agent or for
+    questions about domains, because these would come at moments of the host's clock. The host
+    talks to dom0 at stops instead (:mod:`lab.dom0.steps`).
     """
     argv = []
     for name in ("xen", "dom0"):
@@ -133,7 +136,7 @@ def consoles(plan: Plan) -> list[str]:
 
 
 def traces(plan: Plan) -> list[str]:
-    """dom0's ports for what is traced, if anything is: as with consoles, QEMU archives it."""
+    """dom0's ports for traces, if the lab has any. QEMU logs every byte, as with consoles."""
     argv = []
     for device, (name, file) in trace_ports(plan.lab).items():
         argv += ["-chardev", pipe(device, f"{TRACES}/{file}")]
@@ -142,7 +145,7 @@ def traces(plan: Plan) -> list[str]:
 
 
 def trace_ports(lab: Lab) -> dict[str, tuple[str, str]]:
-    """The ports of what a lab traces, by chardev: the port's name, and the file it fills."""
+    """A lab's ports for traces, by chardev: the port's name, and the file that it fills."""
     found = {TRACE_LOG_PORT: (TRACE_LOG_PORT, "log")} if lab.trace or lab.traced else {}
     if lab.trace:
         found[XEN_TRACE_PORT] = XEN_TRACE_PORT, "xen.bin"
@@ -152,7 +155,7 @@ def trace_ports(lab: Lab) -> dict[str, tuple[str, str]]:
 
 
 def guest_trace_ports(guest: str) -> dict[str, tuple[str, str]]:
-    """The same for a guest alone."""
+    """The ports for one guest's trace; see :func:`trace_ports`."""
     return {
         TRACE_LOG_PORT: (TRACE_LOG_PORT, "log"),
         f"trace-guest-{guest}": (TRACE_PORT.format(name=guest), f"{guest}.records"),
@@ -172,31 +175,32 @@ def port(guest: str) -> dict[str, Any]:
 def port_of(device: str, name: str) -> dict[str, Any]:
     """The port ``name`` of a chardev.
 
-    It has no id. Of a port with one QEMU says each time when dom0 opens it, and then it has a
-    timer of the host's clock for a second. Such timers limit how long a CPU's turn is
-    (icount_get_limit in accel/tcg/icount-common.c): with several CPUs chance has entered.
+    It has no id. If a port has one, QEMU announces each time that dom0 opens it, and sets a
+    timer of the host's clock for one second. Such timers limit how long a CPU's turn is
+    (icount_get_limit in accel/tcg/icount-common.c), so with several CPUs a run would depend on
+    chance.
     """
     return {"driver": "virtserialport", "chardev": device, "name": name}
 
 
 def pipe(name: str, log: str) -> str:
-    """A console's chardev: input from the FIFO ``name.in``; what is said is added to ``log``."""
+    """A console's chardev: input comes from the FIFO ``name.in``, output is appended to ``log``."""
     return f"pipe,id={name},path={LIVE}/{name},logfile={log},logappend=on"
 
 
 def backend(name: str, log: str) -> dict[str, Any]:
-    """The same, for ``chardev-add``."""
+    """The same chardev as the argument ``backend`` of QMP's ``chardev-add``."""
     where = {"logfile": log, "logappend": True}
     return {"type": "pipe", "data": {"device": f"{LIVE}/{name}", **where}}
 
 
 def qemu(plan: Plan, tag: str, *, restored: bool = False, memory: Memory = Memory.OWN) -> list[str]:
-    """The whole command line; the machine starts paused. ``tag`` names the lab in it.
+    """The whole command line. The machine starts paused. ``tag`` identifies the lab.
 
-    A machine that is to be ``restored`` waits for ``migrate-incoming``.
+    A machine that is ``restored`` waits for QMP's ``migrate-incoming``.
     """
     return [
-        "qemu-system-arm",
+        ARM32.qemu,
         "-name", f"guest={tag},debug-threads=on",
         *board(plan.machine, memory), *clock(plan.machine),
         *loaded(restored=restored), *consoles(plan), *traces(plan),

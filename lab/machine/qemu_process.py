@@ -1,7 +1,7 @@
-"""Why a machine says nothing: its QEMU is stopped, starved or swapped out.
+"""Finds out why QEMU does not answer: its process is stopped, starved or swapped out.
 
-The kernel says so of QEMU's process (proc(5)), whichever door started it. A stop has no event
-for anybody but the parent of a process, so it is looked at.
+The kernel tells this (proc(5)), whichever door started QEMU. Only the parent of a process gets
+an event when it is stopped, so this polls.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from pathlib import Path
 from lab.errors import MachineError
 from lab.util import process
 
-#: Seconds between two looks; a stop that lasts for so many is no accident.
+#: Seconds between two looks, and seconds that a process must be stopped to be reported.
 LOOK, LASTING = 1.0, 10.0
-#: A QEMU that waits for a CPU for so much of its time and gets less of one is starved. One that
-#: shares its CPU with ten others is slow, and no more.
+#: QEMU is starved if it waits for a CPU for more than this share of the time, and gets one for
+#: less than this share. If it shares a CPU with ten other processes, it is only slow.
 WAITING, GETS = 0.5, 0.05
-#: Of its memory so much must be swapped out to be named.
+#: QEMU is swapped out if more than this share of its memory is.
 SWAPPED = 0.5
 _NAME = re.compile(rb"guest=(xenlab-[0-9a-f]{12}),")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process had until now, in seconds: of a CPU, and waiting for one."""
+    """How long a process had a CPU and waited for one until the time ``at``; all in seconds.
+
+    ``state`` is the letter of proc_pid_stat(5).
+    """
 
     at: float
     cpu: float
@@ -48,7 +51,7 @@ def machines() -> dict[str, int]:
 
 
 def stopped(pid: int) -> MachineError | None:
-    """Why a QEMU cannot go on now, if somebody keeps it from that."""
+    """The error if somebody has stopped this QEMU; ``None`` if it can run."""
     state = process.state(pid)
     if state == "T":
         return _error(f"QEMU (process {pid}) is stopped", f"let it go on: kill -CONT {pid}")
@@ -63,13 +66,13 @@ def stopped(pid: int) -> MachineError | None:
 
 
 def why_stopped(tag: str) -> MachineError | None:
-    """Why the QEMU of this lab cannot go on now, if somebody keeps it from that."""
+    """The error if somebody has stopped the QEMU of this lab; ``None`` if it can run."""
     pid = machines().get(tag)
     return stopped(pid) if pid else None
 
 
 async def lasting(tag: str) -> MachineError:
-    """Waits until the machine has been stopped for :data:`LASTING` seconds; says of what."""
+    """Wait until the machine has been stopped for :data:`LASTING` seconds. Returns the error."""
     since: float | None = None
     pid = None
     while True:
@@ -83,7 +86,7 @@ async def lasting(tag: str) -> MachineError:
 
 
 async def why_silent(tag: str) -> MachineError | None:
-    """Why the machine does not answer, if its QEMU is why: takes :data:`LOOK` seconds."""
+    """The error if QEMU's process is why the machine does not answer. Takes :data:`LOOK` s."""
     pid = machines().get(tag)
     if pid is None:
         return None
@@ -96,7 +99,7 @@ async def why_silent(tag: str) -> MachineError | None:
 
 
 def judged(pid: int, before: Sample, after: Sample) -> MachineError | None:
-    """What two looks at a process say together."""
+    """The error if two samples show that a process is swapped out or starved."""
     seconds = max(after.at - before.at, 0.001)
     got, waited = (after.cpu - before.cpu) / seconds, (after.waited - before.waited) / seconds
     swapped, memory = _kilobytes(pid, "VmSwap"), _kilobytes(pid, "VmRSS")
@@ -123,7 +126,7 @@ def _names(argv: list[bytes]) -> Iterator[re.Match[bytes]]:
 
 
 def _sample(pid: int) -> Sample | None:
-    """proc_pid_stat(5); schedstat of each thread: nanoseconds on a CPU, waiting for one."""
+    """From proc_pid_stat(5) and each thread's schedstat: nanoseconds on a CPU, waiting for one."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -150,7 +153,7 @@ def _kilobytes(pid: int, name: str) -> int:
 
 
 def _frozen(pid: int) -> bool:
-    """Whether its control group is frozen (cgroups(7)): version 2, or the freezer of version 1."""
+    """Whether its control group is frozen (cgroups(7)), by version 2 or version 1's freezer."""
     groups = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():

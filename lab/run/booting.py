@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab.dom0.steps import ENTROPY
 from lab.errors import MachineError
-from lab.machine import qemu_command, template
+from lab.machine import qemu_command, sparse_files, template
 from lab.machine.qemu_command import Memory
 from lab.machine.template import Damaged, Template
 from lab.model import Clock, Plan
@@ -159,7 +159,7 @@ async def restore(
         toolchain, images = prepared.toolchain, prepared.images
         if own:
             ram.parent.mkdir(parents=True, exist_ok=True)
-            await waiting.in_thread(template.copy_sparse, stored.ram, ram)
+            await waiting.in_thread(sparse_files.copy, stored.ram, ram)
         kind = Memory.OWN if own else Memory.TEMPLATE
         await session.power_on(toolchain, plan, images, ram, lock, stored, kind)
         template.used(stored)
@@ -196,7 +196,7 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     if plan.machine.clock is Clock.HOST:
         copy = ram.with_name(f"{ram.name}.{folder.name}")
         with contextlib.suppress(OSError):  # no room: then there will be no template
-            await waiting.in_thread(template.copy_sparse, ram, copy)
+            await waiting.in_thread(sparse_files.copy, ram, copy)
         ram = copy
     return parts | {template.RAM: ram}
 

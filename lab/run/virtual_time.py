@@ -21,7 +21,7 @@ from lab.machine.merged_consoles import find_zeros, merge
 from lab.model import Lab
 from lab.run.session import Session
 from lab.rundir import RunDir
-from lab.scenario.player import Hands, Player
+from lab.scenario.player import Hands, Player, Script
 from lab.scenario.report import ExpectationResult, Report, StepResult
 from lab.util.patterns import pattern
 
@@ -97,7 +97,7 @@ async def watch(
     stage = StillStage(steps, files)
     start = steps.now if session.began is None else session.began
     try:
-        report = await Player(lab, files, stage, hands, note, file).play()
+        report = await Player(Script(lab, files, file), stage, hands, note).play()
     finally:
         stage.close()
     return replace(report, results=tuple(_dated(session.run, report.results, start)))

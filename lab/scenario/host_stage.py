@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from lab.machine.console import Follower
 from lab.machine.log_lines import RawLine
-from lab.model import Lab
-from lab.scenario.player import Hands, Player
+from lab.scenario.player import Hands, Player, Script
 from lab.scenario.report import Report, StepResult
 from lab.util.deadline import Deadline
 from lab.util.waiting import FOREVER
@@ -52,19 +50,18 @@ class HostStage:
 
 
 async def watch(
-    lab: Lab,
-    files: Mapping[str, Path],
+    script: Script,
     *,
     stop: asyncio.Event | None = None,
     hands: Hands | None = None,
     note: Callable[[StepResult], None] = lambda _: None,
-    file: str = "labs.yaml",
 ) -> Report:
-    """Play a lab's scenario until it is decided. The guests must have begun to run just now.
+    """Play a script until it is decided. Call it at the moment at which the guests begin to run.
 
     The logs are read from their start, so no line is missed. ``stop`` is set when the machine
-    has ended. ``hands`` do to the lab what a step asks for. ``file`` is the labs file.
+    has ended. ``hands`` do to the lab what a step asks for. ``note`` is called with the result
+    of each step.
     """
-    with Follower(files) as follower:
+    with Follower(script.consoles) as follower:
         stage = HostStage(follower, Deadline(0), stop)
-        return await Player(lab, files, stage, hands, note, file).play()
+        return await Player(script, stage, hands, note).play()

@@ -19,7 +19,7 @@ from lab.trace.first_view import opening
 from lab.trace.jobs import Jobs
 from lab.trace.spans import Spans, Times
 from lab.trace.timeline import Timeline
-from lab.trace.tracks import Track, Tracks
+from lab.trace.tracks import Flow, Track, Tracks
 
 #: More slices are not drawn, the first are; an export has all.
 MAX_SLICES = 1_000_000
@@ -61,7 +61,7 @@ def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) 
         {
             "from": places[flow.source_key],
             "to": places[flow.target_key],
-            **_flow(tracks, flow.source_key, flow.target_key, flow.source, flow.target, seen),
+            **_flow(tracks, flow, seen),
         }
         for flow in tracks.flows
         if flow.source_key in places and flow.target_key in places
@@ -147,12 +147,10 @@ def _jobs(mine: Jobs, seen: View) -> dict[str, Any]:
             "deadline": mine.deadline >> seen.shift}  # fmt: skip
 
 
-def _flow(
-    tracks: Tracks, source: str, target: str, leaves: Times, comes: Times, seen: View
-) -> dict[str, str]:
+def _flow(tracks: Tracks, flow: Flow, seen: View) -> dict[str, str]:
     by_key = {track.key: track for track in tracks.tracks}
-    start = by_key[source].slices[leaves, 0]
-    end = by_key[target].slices[comes, 0]
+    start = by_key[flow.source_key].slices[flow.source, 0]
+    end = by_key[flow.target_key].slices[flow.target, 0]
     inside = (start >= seen.start) & (end <= seen.end)
     order = np.argsort(start[inside], kind="stable")
     units = (seen.units(times[inside][order]).astype("<u4") for times in (start, end))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: A larger counter is damage: at 62.5 MHz it would stand for 2,000 years.
+#: A larger counter is damage: even at 1 GHz it would stand for 146 years.
 MAX_COUNTER = 1 << 62
 
 

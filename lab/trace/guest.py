@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lab.model import ARM32
 from lab.trace.events import MAX_COUNTER
 from lab.trace.spans import Spans, spans, subtract, union
 from lab.util import reading
@@ -125,7 +126,7 @@ def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: s
     tasks = _tasks(described.get("tasks"), records)
     overrun = records[records["event"] == GuestEvent.LOST]["argument"]
     return Guest(
-        name, records, tasks, _whole(described, "frequency", 62_500_000, 1),
+        name, records, tasks, _whole(described, "frequency", ARM32.counter_hz, 1),
         domain=_whole(described, "domain", -1), tick_hz=_whole(described, "tick_hz", 0),
         lost=max(int(overrun.sum(dtype=np.int64)), _whole(described, "lost", 0)),
         dropped=len(raw) - len(records), damage=damage,

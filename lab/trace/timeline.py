@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UsageError
-from lab.model import Clock as Clocks
+from lab.model import ARM32, Clock
 from lab.rundir import RunDir
 from lab.trace import guest as guests
 from lab.trace import hypervisor as hypervisors
@@ -34,8 +34,6 @@ from lab.trace.hypervisor import IDLE, Hypervisor
 from lab.util import reading
 from lab.util.terminal import escape
 
-#: The frequency of QEMU's boards, if no file says it.
-FREQUENCY = 62_500_000
 MAX_JSON = 8 << 20
 MAX_EVENTS = 100_000
 #: A console line or an event is cut after so many characters.
@@ -48,7 +46,7 @@ _CREATED = "what=created "
 class CounterClock:
     """Turns counters into seconds since Xen's zero. ``host_zero``: its epoch seconds, if known."""
 
-    frequency: int = FREQUENCY
+    frequency: int = ARM32.counter_hz
     zero: int = 0
     host_zero: float | None = None
 
@@ -140,7 +138,7 @@ def load(run: RunDir, lines: Iterable[ConsoleLine] = ()) -> Timeline:
         )
     clock = _clock(folder, found)
     manifest = run.manifest()
-    if manifest.get("clock") == Clocks.VIRTUAL:
+    if manifest.get("clock") == Clock.VIRTUAL:
         clock = replace(clock, host_zero=None)
     happenings = tuple(_happenings(run.events_file, clock))
     shown = tuple(ConsoleLine(e.time, e.console, escape(e.text, limit=LINE)) for e in lines)
@@ -193,7 +191,7 @@ def _note(notes: list[str], when: object, words: str) -> None:
 def _clock(folder: Path, found: Mapping[str, Guest]) -> CounterClock:
     about, xen = describe(folder / "clock.json"), describe(folder / "xen.json")
     given = _number(xen.get("frequency"), 0)
-    frequency = int(given) or next((g.frequency for g in found.values()), FREQUENCY)
+    frequency = int(given) or next((g.frequency for g in found.values()), ARM32.counter_hz)
     zero = int(_number(about.get("xen_zero"), 0))
     host = about.get("host_at_counter_0")
     ends = [_number(each, -1) for each in host] if isinstance(host, list) and host else [-1.0]

@@ -61,11 +61,11 @@ def test_a_worker_is_heard(pytester: pytest.Pytester, monkeypatch: pytest.Monkey
         from pathlib import Path
         from lab import api
         from lab.errors import BusyError
-        from lab.pytest_plugin import waits
+        from lab.pytest_plugin import terminal_lines
         from lab.util.waiting import appears
 
-        waits.FIRST = 0.05
-        write = waits._write
+        terminal_lines.FIRST = 0.05
+        write = terminal_lines._write
 
         def written(config, line):
             write(config, line)
@@ -77,7 +77,7 @@ def test_a_worker_is_heard(pytester: pytest.Pytester, monkeypatch: pytest.Monkey
                 asyncio.run(appears(Path({str(told)!r})))
             raise BusyError("this is far enough")
 
-        waits._write = written
+        terminal_lines._write = written
         api.start_lab = start
     """)
     monkeypatch.setenv("TMPDIR", str(pytester.path))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lab.errors import MachineError, ToolstackError
 from lab.machine.log_lines import RawLine
 from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Verdict
-from lab.scenario import ExpectationResult, Judge, Report, failed, from_error, junit, watch
+from lab.scenario import ExpectationResult, Judge, Report, Script, failed, from_error, junit, watch
 from lab.scenario.report import PLATFORM
 
 HELLO = Expectation("hello", "hello from FreeRTOS", within=10.0)
@@ -120,7 +120,7 @@ def watched(lab: Lab, files: dict[str, Path], *, stopped: bool = False) -> Repor
         stop = asyncio.Event()
         if stopped:
             stop.set()
-        return await watch(lab, files, stop=stop)
+        return await watch(Script(lab, files), stop=stop)
 
     return asyncio.run(go())
 
