@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import config, rundir
 from lab.model import Labs
-from lab.packages import lock
 from lab.progress import Progress
 from lab.run import live
 from lab.run.live import Live
-from lab.run.session import Session
 from lab.rundir import LabDir
 from lab.toolchain import sweep_engines
 from lab.util.environment import switched_on
-from lab.workshop.prepare import Workshop
+
+if TYPE_CHECKING:
+    from lab.run.session import Session
+    from lab.workshop.prepare import Workshop
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class Context:
         Raises:
             ImageError: the lock cannot be read.
         """
+        from lab.packages import lock
+        from lab.workshop.prepare import Workshop
+
         pins = lock.load(lock.place(self.file))
         return Workshop(door or self.door, self.progress, pins, strict=self.strict)
 
@@ -69,4 +74,6 @@ def clean(context: Context) -> None:
 
 def attached(found: Live) -> Session:
     """A session on a lab that runs."""
+    from lab.run.session import Session
+
     return Session(found.lab, found.run, found.state)

@@ -10,7 +10,7 @@ from lab.api import drift
 from lab.api.context import Context, attached, clean
 from lab.api.other_sessions import running
 from lab.api.results import Up
-from lab.machine.logs import FIRST_LINES, first_lines
+from lab.machine.console_text import FIRST_LINES, first_lines
 from lab.model import GuestImage, GuestSpec
 from lab.run import guests, manifest
 from lab.run.session import Session

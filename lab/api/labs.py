@@ -7,11 +7,11 @@ import fnmatch
 from lab import config, rundir
 from lab.api import other_sessions
 from lab.api.context import Context, clean
+from lab.api.listing import is_of, name_order
 from lab.api.plans import intent, make_plan
 from lab.api.results import LabStatus, Up
-from lab.api.status import is_of, name_order
 from lab.errors import UsageError
-from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
+from lab.machine.console_text import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import State
 from lab.run import claim, collecting, ending, live

@@ -16,8 +16,8 @@ from lab import config, rundir
 from lab.api.context import Context, clean
 from lab.api.results import LabStatus
 from lab.errors import UsageError
-from lab.machine import pulse
-from lab.machine.command import LIVE
+from lab.machine import qemu_process
+from lab.machine.qemu_command import LIVE
 from lab.run import claim, live
 from lab.run.live import Live
 from lab.rundir import LabDir
@@ -64,7 +64,7 @@ def running(context: Context, name: str) -> Live:
             raise UsageError(error.message, hint=where) from None
         config.find_lab(context.labs(), name)
         raise
-    if why := pulse.why_stopped(found.lab.tag):
+    if why := qemu_process.why_stopped(found.lab.tag):
         raise why
     return found
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import rundir
 from lab.model import Domain, State
-from lab.scenario import Outcome, Report
+
+if TYPE_CHECKING:
+    from lab.scenario import Report
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class LabStatus:
     interrupted: str = ""
 
 
+#: The former name.
+Status = LabStatus
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of a lab's scenario.
@@ -84,6 +90,8 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
+        from lab.scenario import Outcome
+
         verdict = self.report.verdict
         return {
             "lab": self.report.lab,

@@ -12,7 +12,7 @@ from lab.api.plans import intent, make_plan
 from lab.api.results import Run
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import ends, pulse, quota
+from lab.machine import console_quota, guest_ends, qemu_process
 from lab.model import Act, Clock, Lab, Layer, Plan
 from lab.run import collecting, digest, virtual_time
 from lab.run.boot import boot
@@ -74,7 +74,9 @@ async def _played(start: Start, file: str, marks: dict[str, float], *, cold: boo
                 report = await _watched(session, start, file)
             report = replace(report, notes=_ends(run, plan.lab))
             if report.verdict.layer is Layer.GUEST:
-                if still := pulse.why_stopped(start.lab.tag):  # no guest can do anything then
+                if still := qemu_process.why_stopped(
+                    start.lab.tag
+                ):  # no guest can do anything then
                     raise still
                 with contextlib.suppress(LabError):  # the verdict says more than that
                     report = scenario.with_domains(report, await session.domains())
@@ -90,8 +92,8 @@ def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
     """How guests ended, in words. Guests that a step may have created again are left out."""
     anew = {step.on for one in lab.steps for step in (one, *one.members)
             if step.do in (Act.INJECT, Act.RESTART)}  # fmt: skip
-    began = ends.began(run)
-    return {name: end.words(began) for name, end in ends.of(run).items() if name not in anew}
+    began = guest_ends.began(run)
+    return {name: end.words(began) for name, end in guest_ends.of(run).items() if name not in anew}
 
 
 async def _watched(session: Session, start: Start, file: str) -> Report:
@@ -108,10 +110,9 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
 
     if not still:
         consoles = session.run.consoles()
-        watching = scenario.watch(
-            plan.lab, consoles, stop=session.ended, hands=hands, note=note, file=file
-        )
-        return await quota.guarded(watching, consoles)
+        script = scenario.Script(plan.lab, consoles, file)
+        watching = scenario.watch(script, stop=session.ended, hands=hands, note=note)
+        return await console_quota.guarded(watching, consoles)
     report = await virtual_time.watch(session, plan.lab, hands, note, file)
     for one in report.results:
         item = one.expectation

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from lab.machine import template
-from lab.machine.command import Memory
+from lab.machine import sparse_files, template
+from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
 from lab.model import Clock, Plan
 from lab.progress import Progress
@@ -93,7 +93,7 @@ async def _restore(session: Session, start: Start, stored: Template, *, own: boo
         if own:
             ram = live.ram_file(session.lab)
             ram.parent.mkdir(parents=True, exist_ok=True)
-            await waiting.in_thread(template.copy_sparse, stored.ram, ram)
+            await waiting.in_thread(sparse_files.copy, stored.ram, ram)
         await session.power_on(start, stored, Memory.OWN if own else Memory.TEMPLATE)
         template.used(stored)
         stage.note(f"from template {stored.key[:12]}")

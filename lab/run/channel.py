@@ -11,9 +11,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab.dom0 import commands, listing, xl
+from lab.dom0 import domain_list, shared_agent, xl
 from lab.dom0.agent import Dom0, ProgramResult
-from lab.dom0.commands import Connect
+from lab.dom0.shared_agent import Connect
 from lab.dom0.steps import Steps
 from lab.model import Domain
 
@@ -83,7 +83,7 @@ class ByAgent:
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[Dom0]:
-        async with contextlib.aclosing(commands.Shared(self._connect)) as agent:
+        async with contextlib.aclosing(shared_agent.SharedAgent(self._connect)) as agent:
             yield agent
 
     async def execute(self, argv: Sequence[str], within: float) -> ProgramResult:
@@ -92,10 +92,10 @@ class ByAgent:
         Raises:
             BusyError: others had the agent all the time. UsageError: dom0 has no such program.
         """
-        step = commands.run_in_turns(self._connect, argv, within)
+        step = shared_agent.run_in_turns(self._connect, argv, within)
         found: ProgramResult = await self._guarded(step)
         return found
 
     async def domains(self) -> list[Domain]:
-        found: list[Domain] = await self._guarded(listing.domains(self._live))
+        found: list[Domain] = await self._guarded(domain_list.domains(self._live))
         return found

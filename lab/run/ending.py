@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import Any
 
-from lab.machine import quota
+from lab.machine import console_quota
 from lab.run import live, traces
 from lab.rundir import LabDir, RunDir
 from lab.util import signals
@@ -29,5 +29,5 @@ def stop(lab: LabDir, how: str, **manifest: Any) -> None:
 def _note_lost_output(run: RunDir) -> None:
     """Note in the manifest how many bytes each console said that its log could not hold."""
     with contextlib.suppress(OSError):
-        if lost := quota.lost(run):
+        if lost := console_quota.lost(run):
             run.update_manifest(lost=lost)

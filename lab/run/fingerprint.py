@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lab.machine import command
+from lab.machine import qemu_command
 from lab.model import Expectation, GuestImage, Never, Plan, Step
 from lab.util import files
 from lab.workshop.prepare import Prepared
@@ -28,7 +28,7 @@ def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
         "kernel": images.kernel.sha256,
         "initramfs": images.initramfs.sha256,
         "device tree": images.devicetree.sha256,
-        "command line": files.sha256_json(_plain(command.qemu(plan, ""))),
+        "command line": files.sha256_json(_plain(qemu_command.qemu(plan, ""))),
     }
 
 

@@ -25,8 +25,17 @@ from lab.dom0.early_connection import EarlyConnection
 from lab.dom0.steps import ENTROPY, Steps
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, MachineError, UsageError
-from lab.machine import console_files, ends, launch, new_ports, postmortem, qmp, snapshot, template
-from lab.machine.command import WINDOW_FILE, Memory
+from lab.machine import (
+    console_files,
+    guest_ends,
+    launch,
+    new_ports,
+    postmortem,
+    qmp,
+    snapshot,
+    template,
+)
+from lab.machine.qemu_command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import Clock, Domain, GuestImage, GuestPlan, Lab, Program, State
 from lab.run import guests, live, traces
@@ -238,7 +247,7 @@ class Session:
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
-        return ends.told(self.run, await self._channel.domains())
+        return guest_ends.told(self.run, await self._channel.domains())
 
     async def execute(self, argv: Sequence[str], within: float) -> dom0_agent.ProgramResult:
         """Run a program in dom0, for ``within`` seconds at most; see :class:`Channel`."""

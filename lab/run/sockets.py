@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from lab.machine import gdbstop, new_ports, qmp
+from lab.machine import gdbstub, new_ports, qmp
 from lab.rundir import LabDir, RunDir
 
 
@@ -22,13 +22,13 @@ class Sockets:
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
 
-    async def connect(self) -> tuple[qmp.Qmp, gdbstop.Stub]:
+    async def connect(self) -> tuple[qmp.Qmp, gdbstub.Stub]:
         """Connect to both, and stay connected until :meth:`close`."""
         opened = self._stack.enter_async_context(qmp.connected(self._lab.qmp_socket))
         control: qmp.Qmp = await self._guarded(opened)
         self._qmp = control
-        reached = gdbstop.connected(self._lab.gdb_socket, control, self._guarded)
-        stub: gdbstop.Stub = await self._guarded(self._stack.enter_async_context(reached))
+        reached = gdbstub.connected(self._lab.gdb_socket, control, self._guarded)
+        stub: gdbstub.Stub = await self._guarded(self._stack.enter_async_context(reached))
         return control, stub
 
     @contextlib.asynccontextmanager

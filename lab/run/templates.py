@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.machine import command, template
+from lab.machine import qemu_command, sparse_files, template
 from lab.machine.template import Damaged, Template
 from lab.model import Clock, Plan
 from lab.progress import Progress
@@ -137,7 +137,7 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     state = await session.store_state()
     parts = {template.STATE: state.rename(folder / state.name)}
     said = [("console", path) for path in sorted(session.run.console_dir.iterdir())]
-    traces = sorted(file for _, file in command.trace_ports(plan.lab).values())
+    traces = sorted(file for _, file in qemu_command.trace_ports(plan.lab).values())
     said += [("trace", session.run.trace_dir / file) for file in traces]
     for what, path in said:
         parts[f"{what}/{path.name}"] = folder / f"{what}-{path.name}"
@@ -146,6 +146,6 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     if plan.machine.clock is Clock.HOST:
         copy = ram.with_name(f"{ram.name}.{folder.name}")
         with contextlib.suppress(OSError):  # no room: then no template is stored
-            await waiting.in_thread(template.copy_sparse, ram, copy)
+            await waiting.in_thread(sparse_files.copy, ram, copy)
         ram = copy
     return parts | {template.RAM: ram}

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lab.dom0 import listing
+from lab.dom0 import domain_list
 from lab.dom0.agent import ProgramResult
 from lab.run.channel import AtStop, ByAgent, Channel
 
@@ -76,7 +76,7 @@ def test_domains_come_from_xl_or_from_the_list(monkeypatch: pytest.MonkeyPatch) 
     async def listed(live: Path) -> list[str]:
         return [str(live)]
 
-    monkeypatch.setattr(listing, "domains", listed)
+    monkeypatch.setattr(domain_list, "domains", listed)
     dom0: Any = Dom0()
     (domain,) = asyncio.run(AtStop(dom0).domains())
     assert domain.name == "Domain-0"
