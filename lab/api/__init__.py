@@ -3,43 +3,87 @@
 A :class:`Context` says which labs.yaml, which toolchain, and who is told what goes on.
 """
 
-from lab.api.ci_output import ci_annotations, ci_summary
-from lab.api.consoles import Answer, Console, Dom0, Seen
-from lab.api.context import Context, LabStatus, Run, Up, clean
-from lab.api.copies import template_clean, template_list, up_several
-from lab.api.handle import RunningLab, Traces
-from lab.api.locks import Locked, check_lock, update_lock
-from lab.api.matrices import Compared, compare
-from lab.api.new_folder import new
-from lab.api.other_sessions import where_else
-from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
-from lab.api.repeat import (
-    Comparison,
-    Repeated,
-    compare_with_published,
-    publish,
-    repeat,
-    verify,
-)
-from lab.api.scoped import Limit, lab, limit, start_lab
-from lab.api.starting import make_plan, plan_json, run, up
-from lab.api.status import list_labs, status
-from lab.api.stopping import down, down_all, down_matching, is_pattern
-from lab.api.terminal import console
-from lab.api.traces import (
-    trace_diff,
-    trace_export,
-    trace_report,
-    trace_stats,
-    trace_timeline,
-)
-from lab.api.using import execute, inject, logs, tails
-from lab.run.slots import Room
-from lab.scenario import SILENCE
-from lab.util.resources import as_called
+from __future__ import annotations
 
-#: The name of before.
-Status = LabStatus
+from typing import TYPE_CHECKING
+
+from lab.util import lazy
+
+if TYPE_CHECKING:
+    from lab.api.ci_output import ci_annotations, ci_summary
+    from lab.api.consoles import Answer, Console, Dom0, Seen
+    from lab.api.context import Context, LabStatus, Run, Status, Up, clean
+    from lab.api.copies import template_clean, template_list, up_several
+    from lab.api.handle import RunningLab, Traces
+    from lab.api.listing import list_labs, status
+    from lab.api.locks import Locked, check_lock, update_lock
+    from lab.api.matrices import Compared, compare
+    from lab.api.new_folder import new
+    from lab.api.other_sessions import where_else
+    from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
+    from lab.api.repetition import (
+        Comparison,
+        Repeated,
+        compare_with_published,
+        publish,
+        repeat,
+        verify,
+    )
+    from lab.api.scoped import Limit, lab, limit, start_lab
+    from lab.api.starting import make_plan, plan_json, run, up
+    from lab.api.stopping import down, down_all, down_matching, is_pattern
+    from lab.api.terminal import console
+    from lab.api.traces import (
+        trace_diff,
+        trace_export,
+        trace_report,
+        trace_stats,
+        trace_timeline,
+    )
+    from lab.api.using import execute, inject, logs, tails
+    from lab.run.slots import Room
+    from lab.scenario import SILENCE
+    from lab.util.resources import as_called
+
+#: The module of each name. It is imported when the name is used for the first time.
+_HOMES = {
+    "lab.api.ci_output": ("ci_annotations", "ci_summary"),
+    "lab.api.consoles": ("Answer", "Console", "Dom0", "Seen"),
+    "lab.api.context": ("Context", "LabStatus", "Run", "Status", "Up", "clean"),
+    "lab.api.copies": ("template_clean", "template_list", "up_several"),
+    "lab.api.handle": ("RunningLab", "Traces"),
+    "lab.api.locks": ("Locked", "check_lock", "update_lock"),
+    "lab.api.matrices": ("Compared", "compare"),
+    "lab.api.new_folder": ("new",),
+    "lab.api.other_sessions": ("where_else",),
+    "lab.api.parts": ("doctor", "guest_build", "image_build", "image_list", "toolchain_build"),
+    "lab.api.repetition": (
+        "Comparison",
+        "Repeated",
+        "compare_with_published",
+        "publish",
+        "repeat",
+        "verify",
+    ),
+    "lab.api.scoped": ("Limit", "lab", "limit", "start_lab"),
+    "lab.api.starting": ("make_plan", "plan_json", "run", "up"),
+    "lab.api.listing": ("list_labs", "status"),
+    "lab.api.stopping": ("down", "down_all", "down_matching", "is_pattern"),
+    "lab.api.terminal": ("console",),
+    "lab.api.traces": (
+        "trace_diff",
+        "trace_export",
+        "trace_report",
+        "trace_stats",
+        "trace_timeline",
+    ),
+    "lab.api.using": ("execute", "inject", "logs", "tails"),
+    "lab.run.slots": ("Room",),
+    "lab.scenario": ("SILENCE",),
+    "lab.util.resources": ("as_called",),
+}
+if not TYPE_CHECKING:  # a checker would take every name for one of ours
+    __getattr__ = lazy.exports(__name__, _HOMES)
 
 __all__ = [
     "SILENCE",

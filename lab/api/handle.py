@@ -14,7 +14,7 @@ from lab.api.context import Context, attached
 from lab.api.traces import trace_stats
 from lab.api.using import create
 from lab.errors import LabError, UsageError
-from lab.machine.health import Health
+from lab.machine.guest_health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
 from lab.run import lifecycle, live, traces

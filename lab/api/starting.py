@@ -12,8 +12,8 @@ from lab.api import drift
 from lab.api.context import Context, Run, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import ends, pulse, quota
-from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
+from lab.machine import console_quota, guest_ends, qemu_process
+from lab.machine.console_text import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import Act, Clock, Lab, Layer, Plan
 from lab.run import digest, guests, lifecycle, live, virtual_time
@@ -168,7 +168,7 @@ async def _run(
                 report = await _watched(session, plan, prepared, context.file.name)
             report = replace(report, notes=_ends(run, plan.lab))
             if report.verdict.layer is Layer.GUEST:
-                if still := pulse.why_stopped(lab.tag):  # no guest could have done it
+                if still := qemu_process.why_stopped(lab.tag):  # no guest could have done it
                     raise still
                 with contextlib.suppress(LabError):  # the verdict says more than that
                     report = scenario.with_domains(report, await session.domains())
@@ -184,8 +184,8 @@ def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
     """How guests ended, in words; not of those that a step may have created anew."""
     anew = {step.on for one in lab.steps for step in (one, *one.members)
             if step.do in (Act.INJECT, Act.RESTART)}  # fmt: skip
-    began = ends.began(run)
-    return {name: end.words(began) for name, end in ends.of(run).items() if name not in anew}
+    began = guest_ends.began(run)
+    return {name: end.words(began) for name, end in guest_ends.of(run).items() if name not in anew}
 
 
 async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) -> Report:
@@ -201,10 +201,9 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) 
 
     if not still:
         consoles = session.run.consoles()
-        watching = scenario.watch(
-            plan.lab, consoles, stop=session.ended, hands=hands, note=note, file=file
-        )
-        return await quota.guarded(watching, consoles)
+        script = scenario.Script(plan.lab, consoles, file)
+        watching = scenario.watch(script, stop=session.ended, hands=hands, note=note)
+        return await console_quota.guarded(watching, consoles)
     report = await virtual_time.watch(session, plan.lab, hands, note, file)
     seen = [
         {"what": "expected", "on": one.expectation.on, "text": one.expectation.text,

@@ -7,7 +7,7 @@ import fnmatch
 from lab import config, rundir
 from lab.api import other_sessions
 from lab.api.context import Context, LabStatus, clean
-from lab.api.status import is_of, name_order
+from lab.api.listing import is_of, name_order
 from lab.errors import UsageError
 from lab.model import State
 from lab.run import claim, lifecycle, live

@@ -12,9 +12,9 @@ from lab.api.context import Context, Up, attached, clean
 from lab.api.other_sessions import running
 from lab.dom0.agent import ProgramResult
 from lab.errors import UsageError
-from lab.machine import pulse, quota
-from lab.machine.lines import tail
-from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
+from lab.machine import console_quota, qemu_process
+from lab.machine.console_text import FIRST_LINES, first_lines, follow, lines_of, merged
+from lab.machine.log_lines import tail
 from lab.model import GuestImage, GuestSpec
 from lab.run import claim, guests, lifecycle, live
 from lab.run.session import Session
@@ -83,7 +83,7 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
     clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
-    for loud, count in quota.lost(folder).items():
+    for loud, count in console_quota.lost(folder).items():
         context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
     if on is not None:
         if on not in found:
@@ -91,7 +91,7 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
             raise UsageError(f"run {folder.path} has no console {on}", hint=f"there are: {known}")
         found = {on: found[on]}
     if following:
-        if why := pulse.why_stopped(context.lab_dir(name).tag):
+        if why := qemu_process.why_stopped(context.lab_dir(name).tag):
             context.progress.say(f"{why.message}; {why.hint}")
         lab = live.find(context.lab_dir(name))
         return follow(found, adopt(lab.record) if lab and lab.record else None)

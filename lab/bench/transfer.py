@@ -15,7 +15,7 @@ from lab.api.starting import prepare
 from lab.bench.figure import Figure, at_least
 from lab.dom0 import connection
 from lab.dom0.window import Window
-from lab.machine.command import WINDOW_FILE
+from lab.machine.qemu_command import WINDOW_FILE
 from lab.model import Clock
 from lab.run import lifecycle, live
 from lab.run.session import Session

@@ -119,12 +119,12 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """A worker of pytest-xdist begins: it has no terminal to say what it waits for."""
-    from lab.pytest_plugin import waits
+    from lab.pytest_plugin import terminal_lines
 
     if _LISTENER not in node.config.stash:
-        node.config.stash[_LISTENER] = waits.listen(node.config)
+        node.config.stash[_LISTENER] = terminal_lines.listen(node.config)
     if listener := node.config.stash[_LISTENER]:
-        node.workerinput[waits.LISTENS] = listener.place
+        node.workerinput[terminal_lines.LISTENS] = listener.place
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -203,7 +203,7 @@ def _shelf(config: pytest.Config) -> Iterator[_Shelf]:
 def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
     from lab import api
     from lab.errors import LabError
-    from lab.pytest_plugin import waits
+    from lab.pytest_plugin import terminal_lines
     from lab.util import signals
 
     signals.like_ctrl_c()
@@ -211,7 +211,7 @@ def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.Run
     owner = " ".join(filter(None, ("pytest", worker, item.nodeid)))
     try:
         limit = api.limit(*(_setting(config, name) for name in SETTINGS))
-        with waits.told(config, wanted.name, item.nodeid) as progress:
+        with terminal_lines.told(config, wanted.name, item.nodeid) as progress:
             return api.start_lab(
                 wanted.name, _context(config, progress), cold=wanted.cold, numbered=True,
                 limit=limit, owner=owner,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from lab.dom0.steps import ENTROPY
 from lab.errors import MachineError
-from lab.machine import command, template
-from lab.machine.command import Memory
+from lab.machine import qemu_command, sparse_files, template
+from lab.machine.qemu_command import Memory
 from lab.machine.template import Damaged, Template
 from lab.model import Clock, Plan
 from lab.progress import Progress
@@ -36,13 +36,13 @@ def root() -> Path:
 
 def parts_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
     """What a plan's booted machine follows from."""
-    argv = command.qemu(plan, "")
+    argv = qemu_command.qemu(plan, "")
     return fingerprint.machine(argv, prepared.images, prepared.toolchain.key)
 
 
 def parts_of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
     """What a plan's run follows from."""
-    argv = command.qemu(plan, "")
+    argv = qemu_command.qemu(plan, "")
     return fingerprint.run(
         argv, prepared.images, prepared.toolchain.key, plan, prepared.guests
     )  # fmt: skip
@@ -159,7 +159,7 @@ async def restore(
         toolchain, images = prepared.toolchain, prepared.images
         if own:
             ram.parent.mkdir(parents=True, exist_ok=True)
-            await waiting.in_thread(template.copy_sparse, stored.ram, ram)
+            await waiting.in_thread(sparse_files.copy, stored.ram, ram)
         kind = Memory.OWN if own else Memory.TEMPLATE
         await session.power_on(toolchain, plan, images, ram, lock, stored, kind)
         template.used(stored)
@@ -187,7 +187,7 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     state = await session.store_state()
     parts = {template.STATE: state.rename(folder / state.name)}
     said = [("console", path) for path in sorted(session.run.console_dir.iterdir())]
-    traces = sorted(file for _, file in command.trace_ports(plan.lab).values())
+    traces = sorted(file for _, file in qemu_command.trace_ports(plan.lab).values())
     said += [("trace", session.run.trace_dir / file) for file in traces]
     for what, path in said:
         parts[f"{what}/{path.name}"] = folder / f"{what}-{path.name}"
@@ -196,7 +196,7 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     if plan.machine.clock is Clock.HOST:
         copy = ram.with_name(f"{ram.name}.{folder.name}")
         with contextlib.suppress(OSError):  # no room: then there will be no template
-            await waiting.in_thread(template.copy_sparse, ram, copy)
+            await waiting.in_thread(sparse_files.copy, ram, copy)
         ram = copy
     return parts | {template.RAM: ram}
 

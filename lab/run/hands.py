@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Sequence
 
 from lab.dom0.agent import Endless, ProgramResult
-from lab.dom0.commands import is_absent, last_words
+from lab.dom0.shared_agent import is_absent, last_words
 from lab.errors import BusyError, GuestError, MachineError, ToolstackError, UsageError
 from lab.machine import console_files, conversation
 from lab.model import Act, Clock, GuestPlan, Plan, Step

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab import __version__, rundir
 from lab.errors import LabError
-from lab.machine import quota
+from lab.machine import console_quota
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, Image, Images, Lab, Plan
 from lab.progress import Progress
@@ -64,7 +64,7 @@ def stop(lab: LabDir, how: str, **manifest: Any) -> None:
 def _say_what_is_lost(run: RunDir) -> None:
     """What a console said beyond what its file may hold, in bytes, in the run's manifest."""
     with contextlib.suppress(OSError):
-        if lost := quota.lost(run):
+        if lost := console_quota.lost(run):
             run.update_manifest(lost=lost)
 
 

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from lab.dom0 import agent as dom0_agent
-from lab.dom0 import commands, listing, xl
+from lab.dom0 import domain_list, shared_agent, xl
 from lab.dom0.early_connection import EarlyConnection
 from lab.dom0.steps import Steps
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, UsageError
 from lab.machine import (
     console_files,
-    ends,
-    gdbstop,
+    gdbstub,
+    guest_ends,
     launch,
     new_ports,
     postmortem,
@@ -33,7 +33,7 @@ from lab.machine import (
     snapshot,
     template,
 )
-from lab.machine.command import WINDOW_FILE, Memory
+from lab.machine.qemu_command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
     Clock,
@@ -134,7 +134,7 @@ class Session:
         control = self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
-        reached = gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
+        reached = gdbstub.connected(self.lab.gdb_socket, control, self.guarded)
         stub = await self.guarded(self._stack.enter_async_context(reached))
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
@@ -259,14 +259,14 @@ class Session:
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
-        asked = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
-        return ends.told(self.run, await (asked if self.steps else self.guarded(asked)))
+        asked = xl.domains(self.steps) if self.steps else domain_list.domains(self.lab.path)
+        return guest_ends.told(self.run, await (asked if self.steps else self.guarded(asked)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.ProgramResult:
         """Run a program in dom0, for ``within`` seconds at most, the wait for its turn included."""
         if self.steps:
             return await self.steps.run(argv, within=within)
-        return await self.guarded(commands.run_in_turns(self._agent, argv, within))
+        return await self.guarded(shared_agent.run_in_turns(self._agent, argv, within))
 
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
@@ -274,7 +274,7 @@ class Session:
         if self.steps:
             yield self.steps
             return
-        async with contextlib.aclosing(commands.Shared(self._agent)) as agent:
+        async with contextlib.aclosing(shared_agent.SharedAgent(self._agent)) as agent:
             yield agent
 
     @contextlib.asynccontextmanager

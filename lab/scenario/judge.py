@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from lab.machine.console import Failure, crashed_in, failure_in, says_more
-from lab.machine.lines import Line
+from lab.machine.log_lines import RawLine
 from lab.model import Expectation, Lab, Layer, Never, Verdict
 from lab.scenario.phrases import not_seen, text_of
 from lab.scenario.report import ExpectationResult, NeverResult
@@ -51,11 +51,11 @@ class Judge:
         )
         self._may_crash = may_crash
         self._seen: dict[int, float] = {}
-        self.failure: tuple[Failure, Line] | None = None
+        self.failure: tuple[Failure, RawLine] | None = None
         self.crashed = ""
-        self.broken: dict[int, Line] = {}
+        self.broken: dict[int, RawLine] = {}
 
-    def see(self, line: Line, at: float, *, whole: bool = True) -> None:
+    def see(self, line: RawLine, at: float, *, whole: bool = True) -> None:
         """A line was on a console at this time; it is not ``whole`` if it has no end yet."""
         failure = failure_in(line)
         if failure and says_more(failure, self.failure[0] if self.failure else None):
@@ -117,7 +117,7 @@ class Judge:
         lines = {i: escape(line.raw) for i, line in self.broken.items()}
         return tuple(NeverResult(item, lines.get(i)) for i, item in enumerate(self._never))
 
-    def _forbidden_seen(self, item: Never, line: Line, files: Mapping[str, Path]) -> Verdict:
+    def _forbidden_seen(self, item: Never, line: RawLine, files: Mapping[str, Path]) -> Verdict:
         what = text_of(item.text, regex=item.regex)
         reason = f"{what} was on the console of {line.console}, where it must never be"
         reason = self._placed("never", item, f"{reason}: {escape(line.raw, limit=300)}")

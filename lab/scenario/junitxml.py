@@ -7,7 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from lab.machine.lines import tail
+from lab.machine.log_lines import tail
 from lab.scenario.report import Case, Outcome, Report, cases
 
 #: How much of a console a case has at most, in lines and in characters.

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import ConfigError, LabError
-from lab.machine.lines import Line
+from lab.machine.log_lines import RawLine
 from lab.model import Act, Lab, Layer, Step, Verdict
+from lab.scenario.console_watches import Cursor, Silence, Wait, Watch
 from lab.scenario.judge import Judge, judge_of
 from lab.scenario.phrases import step_name
 from lab.scenario.report import Outcome, Report, StepResult
 from lab.scenario.verdict import failed, from_error, last_lines
-from lab.scenario.watching import Cursor, Silence, Wait, Watch
 from lab.util.patterns import TooSlow
 
 #: Does to the lab what a step asks for. Returns what a command said, harmless to show.
@@ -36,7 +36,7 @@ class Stage(Protocol):
         """Whether the machine has ended."""
         ...
 
-    def read(self) -> tuple[list[Line], list[Line]]:
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
         """The lines that were completed since the last call, and those that have no end yet."""
         ...
 
@@ -53,6 +53,20 @@ class Stage(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Script:
+    """What is played: a lab's scenario.
+
+    Attributes:
+        consoles: the logs of the lab's consoles, by name.
+        file: the name of the labs file, for errors.
+    """
+
+    lab: Lab
+    consoles: Mapping[str, Path]
+    file: str = "labs.yaml"
+
+
 class Decided(Exception):
     """The run is over: this is its verdict."""
 
@@ -62,27 +76,22 @@ class Decided(Exception):
 
 
 class Player:
-    """One run of a lab's scenario. ``note`` is told of every step that is over.
-
-    ``file`` is the name of the scenario's file, for errors.
-    """
+    """Plays one script once. ``note`` is called with the result of each step."""
 
     def __init__(
         self,
-        lab: Lab,
-        files: Mapping[str, Path],
+        script: Script,
         stage: Stage,
         hands: Hands | None = None,
         note: Callable[[StepResult], None] = lambda _: None,
-        file: str = "labs.yaml",
     ) -> None:
+        lab, self._file = script.lab, script.file
         self._lab = lab
-        self._file = file
-        self._files = files
+        self._files = script.consoles
         self._stage = stage
         self._hands = hands
         self._note = note
-        self._judge: Judge = judge_of(lab, file)
+        self._judge: Judge = judge_of(lab, self._file)
         self._cursors: dict[str, Cursor] = {}
         self._results = [StepResult(number, step) for number, step in numbered(lab.steps)]
 

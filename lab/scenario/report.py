@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from lab.machine.ends import CRASHED
+from lab.machine.guest_ends import CRASHED
 from lab.model import Domain, Expectation, Layer, Never, Step, Threshold, Verdict
 from lab.scenario import verdict as verdicts
 from lab.scenario.phrases import never_name, step_name, threshold_name

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.machine import lines
+from lab.machine import log_lines
 from lab.model import Domain, ExitStatus, Layer, Verdict
 
 #: The exit status for a failure of each layer.
@@ -34,7 +34,7 @@ def from_error(error: LabError) -> Verdict:
 
 def last_lines(files: Mapping[str, Path], console: str) -> str:
     """The last lines of a console, harmless to print; empty if there is none."""
-    return lines.tail(files[console]) if console in files else ""
+    return log_lines.tail(files[console]) if console in files else ""
 
 
 #: What to look at when a guest runs and says nothing.

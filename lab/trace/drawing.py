@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lab.trace.colours import IDLE, colour, domains, task_colour, task_title
+from lab.trace.first_view import opening
 from lab.trace.jobs import Jobs
-from lab.trace.looks import IDLE, colour, domains, task_colour, task_title
-from lab.trace.opening import opening
 from lab.trace.spans import Spans, Times
 from lab.trace.timeline import Timeline
-from lab.trace.tracks import Track, Tracks
+from lab.trace.tracks import Flow, Track, Tracks
 
 #: More slices are not drawn, the first are; an export has all.
 MAX_SLICES = 1_000_000
@@ -31,7 +31,7 @@ _IDLE = {"pcpu": "idle", "vcpu": "blocked", "task": "not running"}
 
 
 @dataclass(frozen=True)
-class Window:
+class View:
     """The stretch of time that is drawn, and how it is put into 32 bits."""
 
     start: int
@@ -43,13 +43,13 @@ class Window:
         return (inside >> self.shift).astype(np.uint32)
 
 
-def window(timeline: Timeline, tracks: Tracks) -> Window:
+def window(timeline: Timeline, tracks: Tracks) -> View:
     """All of the trace, or as much of its beginning as can be drawn."""
     start, end = timeline.bounds
     starts = np.concatenate([np.zeros(0, np.int64), *(t.slices[:, 0] for t in tracks.tracks)])
     if len(starts) > MAX_SLICES:
         end = min(end, int(np.partition(starts, MAX_SLICES)[MAX_SLICES]))
-    return Window(start, max(end, start + 1), max(0, (end - start).bit_length() - 32))
+    return View(start, max(end, start + 1), max(0, (end - start).bit_length() - 32))
 
 
 def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) 
         {
             "from": places[flow.source_key],
             "to": places[flow.target_key],
-            **_flow(tracks, flow.source_key, flow.target_key, flow.source, flow.target, seen),
+            **_flow(tracks, flow, seen),
         }
         for flow in tracks.flows
         if flow.source_key in places and flow.target_key in places
@@ -80,7 +80,7 @@ def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) 
     }
 
 
-def _worth(track: Track, seen: Window) -> bool:
+def _worth(track: Track, seen: View) -> bool:
     if track.kind not in SHOWN or (track.kind == "task" and track.name == IDLE):
         return False
     inside = (track.marks >= seen.start) & (track.marks <= seen.end)
@@ -99,7 +99,7 @@ def _legend(timeline: Timeline, jobs: dict[tuple[str, int], Jobs]) -> Iterator[t
 
 
 def _lane(
-    timeline: Timeline, track: Track, seen: Window, jobs: dict[tuple[str, int], Jobs]
+    timeline: Timeline, track: Track, seen: View, jobs: dict[tuple[str, int], Jobs]
 ) -> dict[str, Any]:
     inside = (track.slices[:, 1] > seen.start) & (track.slices[:, 0] < seen.end)
     starts, lengths = _pack(track.slices[inside], seen)
@@ -138,7 +138,7 @@ def _title(timeline: Timeline, track: Track) -> str:
     return task_title(timeline.guests[guest], number)
 
 
-def _jobs(mine: Jobs, seen: Window) -> dict[str, Any]:
+def _jobs(mine: Jobs, seen: View) -> dict[str, Any]:
     done = mine.done & (mine.released < seen.end) & (mine.ended > seen.start)
     spans = np.stack([mine.released[done], mine.ended[done]], axis=1)
     starts, lengths = _pack(spans, seen)
@@ -147,12 +147,10 @@ def _jobs(mine: Jobs, seen: Window) -> dict[str, Any]:
             "deadline": mine.deadline >> seen.shift}  # fmt: skip
 
 
-def _flow(
-    tracks: Tracks, source: str, target: str, leaves: Times, comes: Times, seen: Window
-) -> dict[str, str]:
+def _flow(tracks: Tracks, flow: Flow, seen: View) -> dict[str, str]:
     by_key = {track.key: track for track in tracks.tracks}
-    start = by_key[source].slices[leaves, 0]
-    end = by_key[target].slices[comes, 0]
+    start = by_key[flow.source_key].slices[flow.source, 0]
+    end = by_key[flow.target_key].slices[flow.target, 0]
     inside = (start >= seen.start) & (end <= seen.end)
     order = np.argsort(start[inside], kind="stable")
     units = (seen.units(times[inside][order]).astype("<u4") for times in (start, end))
@@ -180,7 +178,7 @@ def _domain(timeline: Timeline, track: Track, word: str) -> int:
     return named.get(word, -1)
 
 
-def _pack(spans: Spans, seen: Window) -> tuple[str, str]:
+def _pack(spans: Spans, seen: View) -> tuple[str, str]:
     starts, ends = seen.units(spans[:, 0]), seen.units(spans[:, 1])
     return _base64(starts.astype("<u4")), _base64((ends - starts).astype("<u4"))
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lab.trace import drawing, jobs, sections, stats, tracks
+from lab.trace import drawing, jobs, report_tables, stats, tracks
 from lab.trace.charts import length_words
 from lab.trace.jobs import Jobs
-from lab.trace.sections import text
+from lab.trace.report_tables import text
 from lab.trace.timeline import Timeline
 from lab.util import files
 
@@ -128,12 +128,12 @@ def _notes(timeline: Timeline, drawn: tracks.Tracks) -> str:
 def _sections(
     timeline: Timeline, found: Mapping[str, Any], periodic: Mapping[tuple[str, int], Jobs]
 ) -> Iterator[str]:
-    yield sections.tasks(found, timeline, periodic)
-    yield sections.delays(found)
-    yield sections.cpus(found, timeline)
-    yield sections.console(timeline.lines)
+    yield report_tables.tasks(found, timeline, periodic)
+    yield report_tables.delays(found)
+    yield report_tables.cpus(found, timeline)
+    yield report_tables.console(timeline.lines)
     clock = VIRTUAL if timeline.manifest.get("clock") == "virtual" else HOST
-    yield sections.section("What ran", clock, sections.facts(_ran(timeline, found)))
+    yield report_tables.section("What ran", clock, report_tables.facts(_ran(timeline, found)))
 
 
 def _ran(timeline: Timeline, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

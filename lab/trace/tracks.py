@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lab.trace import guest as guests
 from lab.trace import jobs
 from lab.trace.events import Runstate
-from lab.trace.guest import Event, Guest
+from lab.trace.guest import Guest, GuestEvent
 from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
 from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
@@ -134,7 +134,7 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
     ]
     parts.append(("records lost", subtract(guests.lost(guest), handled)))
     yield _track(f"interrupts/{guest.name}", "interrupts", of_guest(guest), "interrupts", parts)
-    ticks = guest.of(Event.TICK)["counter"].astype(np.int64)
+    ticks = guest.of(GuestEvent.TICK)["counter"].astype(np.int64)
     labels = np.zeros(len(ticks), np.int32)
     yield Track(f"ticks/{guest.name}", "ticks", of_guest(guest), "ticks", ("tick",),
                 marks=ticks, mark_labels=labels)  # fmt: skip
@@ -145,7 +145,7 @@ def _task(guest: Guest, number: int, life: Lives) -> Track:
     mine = life.of(number)
     parts = [("running", intersect(mine, life.ran)), ("held up", intersect(mine, life.waited))]
     track = _track(task_key(guest, number), "task", of_guest(guest), guest.task_name(number), parts)
-    marks = guest.of(Event.MARK)
+    marks = guest.of(GuestEvent.MARK)
     marks = marks[marks["task"] == number]
     values, index = np.unique(marks["argument"], return_inverse=True)
     if len(values) > 4096:
@@ -184,7 +184,7 @@ def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]
     by_key = {track.key: track for track in tracks}
     source = by_key.get(vcpu_key(vcpu))
     wakes = xen.wakes(vcpu)
-    switches = guest.of(Event.SWITCH_IN)
+    switches = guest.of(GuestEvent.SWITCH_IN)
     when = switches["counter"].astype(np.int64)
     if source is None or not len(wakes) or not len(when):
         return

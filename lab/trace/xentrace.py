@@ -2,7 +2,7 @@
 
 The file is a chain of windows. Each begins with a record TRC_TRACE_CPU_CHANGE (no time; words:
 the PCPU, the bytes that follow), and has records of that PCPU in time order; see
-:mod:`lab.trace.headers` for a record. Formats and numbers are from Xen's
+:mod:`lab.trace.record_headers` for a record. Formats and numbers are from Xen's
 ``xen/include/public/trace.h``. ``xen/common/sched`` and ``xen/common/trace.c`` show what the words
 of an event mean.
 
@@ -24,9 +24,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lab.trace.events import EMPTY, MAX_COUNTER, Events, Kind, Reading
-from lab.trace.headers import LONGEST, Finder, Index, Words
-from lab.trace.order import Order
+from lab.trace.event_order import Order
+from lab.trace.events import EMPTY, MAX_COUNTER, Kind, Reading, XenEvents
+from lab.trace.record_headers import LONGEST, Finder, Index, Words
 from lab.util.reading import binary
 
 #: A portion of the file, in words.
@@ -63,7 +63,7 @@ class Source(Protocol):
     def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
-def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
+def read(path: Path, reading: Reading | None = None) -> Iterator[XenEvents]:
     """All scheduling events of a file in time order, portion by portion.
 
     ``reading`` is filled as it goes and is complete when the iterator has ended.
@@ -75,16 +75,16 @@ def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
         yield from read_stream(file, reading or Reading())
 
 
-def load(path: Path) -> tuple[Events, Reading]:
+def load(path: Path) -> tuple[XenEvents, Reading]:
     """All scheduling events of a file at once, in time order. Each takes 19 bytes."""
     reading = Reading()
-    events = Events.join(list(read(path, reading)))
+    events = XenEvents.join(list(read(path, reading)))
     if reading.disordered:
         events = events.take(np.argsort(events.counter, kind="stable"))
     return events, reading
 
 
-def read_stream(file: Source, reading: Reading) -> Iterator[Events]:
+def read_stream(file: Source, reading: Reading) -> Iterator[XenEvents]:
     """As :func:`read`, from an open file."""
     walker, order = _Walker(reading), Order(reading)
     room = np.empty(PORTION + LONGEST, "<u4")
@@ -125,7 +125,7 @@ class _Walker:
         self._finder = Finder()
         self._pcpu = 0
         self.left = 0
-        self.found: tuple[Events, list[int], list[int]] = (EMPTY, [], [])
+        self.found: tuple[XenEvents, list[int], list[int]] = (EMPTY, [], [])
 
     def walk(self, words: Words) -> int:
         """Find the events of a portion. Returns how many words are finished."""
@@ -177,7 +177,7 @@ class _Walker:
         return places, end
 
 
-def _events(words: Words, places: Index) -> tuple[Index, Events]:
+def _events(words: Words, places: Index) -> tuple[Index, XenEvents]:
     """The scheduling events among records, and their places; ``pcpu`` is not yet set."""
     headers = words[places]
     kind = _KINDS[headers & np.uint32(0xFFFF)]
@@ -199,7 +199,7 @@ def _events(words: Words, places: Index) -> tuple[Index, Events]:
     switches = np.flatnonzero(kind == Kind.SWITCH)
     detail[switches] = vcpu[switches]
     vcpu[switches] = _pair(words, at[switches] + 5)
-    return at, Events(counter, kind, np.zeros(len(at), np.uint16), vcpu, detail)
+    return at, XenEvents(counter, kind, np.zeros(len(at), np.uint16), vcpu, detail)
 
 
 def _right(headers: Words, kind: npt.NDArray[np.uint8], high: Words) -> npt.NDArray[np.bool_]:
@@ -219,7 +219,7 @@ def _pair(words: Words, at: Index) -> Words:
     return domain | words.take(at + 1, mode="clip") & np.uint32(0xFFFF)
 
 
-def _gaps(words: Words, at: Index, events: Events) -> npt.NDArray[np.int64]:
+def _gaps(words: Words, at: Index, events: XenEvents) -> npt.NDArray[np.int64]:
     """Gaps from TRC_LOST_RECORDS: a count, who ran, the time (two words) of the first one lost."""
     here = np.flatnonzero(events.kind == Kind.LOST)
     at = at[here]
