@@ -23,7 +23,7 @@ ALLOWED = {
     "lab.bench": "reads what it has just made",
     "lab.util.ci.add_summary": "writes where a write does not wait",
     "lab.api.new_folder.new": "files that ship with the lab, into a new folder",
-    "lab.run.booting._freeze": "logs of a machine that QEMU has just written",
+    "lab.run.templates._freeze": "logs of a machine that QEMU has just written",
     "lab.cli.checks.run_faults": "files that our own tests have just written",
     "lab.cli.completion": "scripts that ship with the lab",
     "lab.cli.glue.nobody_reads": "/dev/null",

@@ -58,7 +58,7 @@ class Endless(Dom0Error):
 
     def __init__(self, argv: Sequence[str], within: float, tail: str = "", hint: str = "") -> None:
         super().__init__(
-            f"dom0's agent: no end of {quote(argv[0])} within {within:g} s",
+            f"{quote(argv[0])} did not end in dom0 within {within:g} s",
             tail=tail,
             hint=hint or "it still runs in dom0; look at dom0's console: lab.logs NAME --on dom0",
         )

@@ -1,7 +1,7 @@
-"""What a test waits for while its lab is made or started, said on pytest's own terminal.
+"""Lines on pytest's terminal that say what a test waits for while its lab is built or started.
 
-A line when it takes longer than a few seconds, then seldom more. A worker of pytest-xdist has no
-terminal: it sends its lines to the process that has one, through a socket of the session's.
+The first line comes after a few seconds, later ones more and more rarely. A worker of
+pytest-xdist has no terminal, so it sends its lines through a socket to the process that has one.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import pytest
 
 from lab.progress import Progress, Stage
 
-#: Seconds after which it is said what a test waits for: the first time, and the longest pause.
+#: Seconds until the first line, and the longest pause between two lines.
 FIRST, LONGEST = 4.0, 60.0
-#: Where the process that has the terminal listens, as workers of pytest-xdist are told it.
+#: The entry of a worker's input that says where the process with the terminal listens.
 LISTENS = "lab_waits"
-#: The most bytes of a line.
+#: The largest line, in bytes.
 LARGEST = 4096
 
 
 class Told(Progress):
-    """Knows what goes on now."""
+    """Remembers the stages that are going on."""
 
     def __init__(self) -> None:
         super().__init__(quiet=True)
@@ -45,14 +45,14 @@ class Told(Progress):
 
     @property
     def now(self) -> str:
-        """The innermost stage, for how long it goes on already, and its last note."""
+        """The innermost stage, how long it has taken so far, and its last note."""
         running = list(self._running)
         return running[-1].line().strip() if running else ""
 
 
 @contextlib.contextmanager
 def told(config: pytest.Config, name: str, nodeid: str) -> Iterator[Progress]:
-    """While the block starts a lab, whoever looks at the terminal learns what it is at."""
+    """Show on the terminal what the ``with`` block, which starts a lab, is doing."""
     progress, done = Told(), threading.Event()
     say = _way(config)
 
@@ -74,11 +74,11 @@ def told(config: pytest.Config, name: str, nodeid: str) -> Iterator[Progress]:
 
 
 def _nobody(_: str) -> None:
-    """No terminal: pytest says nothing at all."""
+    """Drop a line: there is no terminal."""
 
 
 def _way(config: pytest.Config) -> Callable[[str], None]:
-    """How a line gets to the terminal from here."""
+    """The function that brings a line from here to the terminal."""
     if place := getattr(config, "workerinput", {}).get(LISTENS):
         return lambda line: _send(place, line)
     if config.pluginmanager.has_plugin("terminalreporter"):
@@ -87,24 +87,24 @@ def _way(config: pytest.Config) -> Callable[[str], None]:
 
 
 def _write(config: pytest.Config, line: str) -> None:
-    """A line of its own, beside what pytest writes; what tests say is captured, this is not."""
+    """Write a line of its own between pytest's lines, past the capture of tests' output."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
         reporter.ensure_newline()
         if config.get_terminal_writer().width_of_current_line:
-            line = f"\n{line}"  # dots of pytest-xdist's are no line to pytest itself
+            line = f"\n{line}"  # pytest does not know that dots of pytest-xdist are there
         reporter.write_line(line)
 
 
 def _send(place: str, line: str) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-        out.setblocking(False)  # nobody listens any more, or too slowly: then it is not said
+        out.setblocking(False)  # drop the line if nobody listens, or too slowly
         out.sendto(line.encode()[:LARGEST], place)
 
 
 def listen(config: pytest.Config) -> Listener | None:
-    """Hear workers from now on; ``None`` where no socket can be had (its path is too long)."""
+    """Listen to workers from now on. ``None`` if the socket's path would be too long."""
     folder = Path(tempfile.mkdtemp(prefix="lab-waits-"))
     found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
@@ -117,7 +117,7 @@ def listen(config: pytest.Config) -> Listener | None:
 
 
 class Listener:
-    """The end of the workers' lines; in the process that has the terminal."""
+    """Receives workers' lines, in the process that has the terminal."""
 
     def __init__(self, config: pytest.Config, folder: Path, bound: socket.socket) -> None:
         self._config = config
@@ -133,7 +133,7 @@ class Listener:
             say(line.decode(errors="replace"))
 
     def close(self) -> None:
-        """No more lines; nothing is left of it."""
+        """Stop listening, and remove the socket."""
         _send(self.place, "")
         self._thread.join(5.0)
         self._socket.close()

@@ -1,8 +1,8 @@
-"""Steps that watch a console: for a text, or for silence.
+"""Steps that watch a console: they wait for a text, or for silence.
 
-A wait reads the console's log itself. It begins where the last wait on that console ended: right
-behind what that one matched. So nothing that came between two steps is missed, however long ago
-it came, and nothing is kept in memory.
+A wait reads the console's log itself. It begins where the last wait on that console ended, right
+behind its match. So it misses nothing that came between two steps, however long ago that was, and
+keeps nothing in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.util import reading
 from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
-#: For so many seconds after its end a wait still reads what came before its end.
+#: For so many seconds after its deadline a wait still reads the lines that are already there.
 GRACE = 4.0
 
 
@@ -35,7 +35,7 @@ class Watch(Protocol):
 
     Attributes:
         deadline: when the step is over, in seconds since the guests run.
-        passed: ``None`` as long as it is not decided.
+        passed: whether it passed; ``None`` until that is decided.
         reason: why it failed.
     """
 
@@ -52,7 +52,7 @@ class Watch(Protocol):
 
 
 class Wait:
-    """Waits for a text on a console, from ``cursor`` on. Moves ``cursor`` behind what it found."""
+    """Waits for a text on a console, from its cursor on. Moves the cursor behind the match."""
 
     def __init__(self, step: Step, path: Path, cursors: dict[str, Cursor], now: float) -> None:
         self.step = step

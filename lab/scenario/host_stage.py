@@ -1,4 +1,4 @@
-"""A scenario on the host's clock: follows the consoles' logs as they grow."""
+"""Plays a scenario on the host's clock: follows the consoles' logs as they grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.util.waiting import FOREVER
 
 
 class HostStage:
-    """Follows consoles. Times are of the host's clock, since the guests run."""
+    """The stage on the host's clock. Times are seconds of that clock since the guests run."""
 
     def __init__(self, follower: Follower, clock: Deadline, stop: asyncio.Event | None) -> None:
         self._follower = follower
@@ -45,7 +45,7 @@ class HostStage:
             await asyncio.gather(change, return_exceptions=True)
 
     async def aftermath(self, *, alive: bool) -> None:
-        del alive  # also the last lines of consoles that ended
+        del alive  # the last lines are worth waiting for even if dom0 is gone
         await self._follower.aftermath(self._stop)
 
 

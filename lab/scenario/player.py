@@ -1,8 +1,8 @@
-"""Plays a scenario: takes its steps in order, and watches everything else meanwhile.
+"""Plays a scenario: takes its steps in order, and watches all consoles meanwhile.
 
-It knows nothing of clocks and machines. A :class:`Stage` has the time and the consoles, and
-``hands`` do to the lab what a step asks for. So the same scenario runs on the host's clock and
-on the virtual one.
+The player knows nothing about clocks and machines. A :class:`Stage` has the time and the
+consoles, and ``hands`` do to the lab what a step asks for. So the same scenario can run on the
+host's clock and on the virtual one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab.scenario.report import Outcome, Report, StepResult
 from lab.scenario.verdict import failed, from_error, last_lines
 from lab.util.patterns import TooSlow
 
-#: Does to the lab what a step asks for. Returns what a command said, harmless to show.
+#: Does to the lab what a step asks for. Returns what a command printed, escaped.
 Hands = Callable[[Step], Awaitable[str]]
 
 
@@ -37,11 +37,11 @@ class Stage(Protocol):
         ...
 
     def read(self) -> tuple[list[RawLine], list[RawLine]]:
-        """The lines that were completed since the last call, and those that have no end yet."""
+        """The lines that were completed since the last call, and those without an end yet."""
         ...
 
     def begin(self) -> None:
-        """A step begins."""
+        """Note that a step begins."""
         ...
 
     async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
@@ -96,7 +96,7 @@ class Player:
         self._results = [StepResult(number, step) for number, step in numbered(lab.steps)]
 
     async def play(self) -> Report:
-        """Take all steps, then wait for what is still expected. Ends as soon as all is decided."""
+        """Take all steps, then wait for open expectations. Ends as soon as all is decided."""
         try:
             for number, step in enumerate(self._lab.steps, 1):
                 await self._take(str(number), step)
@@ -118,7 +118,7 @@ class Player:
     # ------------------------------------------------------------ steps
 
     async def _take(self, number: str, step: Step) -> None:
-        """Take one step, or a group: steps that act one by one, those that watch meanwhile."""
+        """Take one step or a group. In a group, acting steps go one by one; the others watch."""
         self._stage.begin()
         group = step.do is Act.PARALLEL
         members = numbered(step.members, f"{number}.") if group else [(number, step)]
@@ -176,8 +176,8 @@ class Player:
         began: float = 0.0,
         task: asyncio.Task[str] | None = None,
     ) -> None:
-        """Let time pass until ``task`` is done. Without one, until all watches are decided.
-        Without both, until the judge has seen all."""
+        """Let time pass until ``task`` is done; without a task, until all watches are decided;
+        without both, until the judge has seen all."""
         watches = watches or {}
         while True:
             at, ended = self._stage.now(), self._stage.ended()
@@ -228,7 +228,7 @@ class Player:
             raise Decided(failed(Layer.GUEST, words, self._tail(watch.step)))
 
     def _next(self, watches: Mapping[str, Watch], task: asyncio.Task[str] | None) -> float:
-        """When the next watch or expectation is over."""
+        """The next deadline of a watch or an expectation."""
         ends = [watch.deadline for watch in watches.values() if watch.passed is None]
         ends += [] if self._judge.next_deadline is None else [self._judge.next_deadline]
         return min(ends, default=float("inf") if task else self._stage.now())

@@ -1,7 +1,8 @@
-"""What a domain and a task look like in the report: their colours' names, and a task's title.
+"""Colours of domains and tasks in the report, and titles of tasks.
 
-The style sheet has the colours, for light and dark; ``tests/unit/tracing/test_colours.py`` holds
-that people can tell them apart, also those who see fewer colours.
+These are names of colours. The style sheet has the colours, for light and dark mode.
+``tests/unit/tracing/test_colours.py`` checks that people can tell them apart, also people who see
+fewer colours.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from collections import Counter
 from lab.trace.guest import Guest
 from lab.trace.timeline import Timeline
 
-#: How many colours there are: ``d0`` to ``d7`` of domains, ``t0`` to ``t7`` of tasks.
+#: The number of colours: ``d0`` to ``d7`` for domains, ``t0`` to ``t7`` for tasks.
 COLOURS = 8
 IDLE = "IDLE"
 
 
 def domains(timeline: Timeline) -> set[int]:
-    """The numbers of all domains of which a trace tells."""
+    """The numbers of all domains in the traces."""
     xen = timeline.hypervisor
     known = {vcpu >> 16 for vcpu in xen.vcpus} if xen else set()
     return (known | {guest.domain for guest in timeline.guests.values()}) - {0x7FFF, -1}
 
 
 def colour(timeline: Timeline, domain: int) -> str:
-    """A domain's colour: dom0's is the first, guests take the others in turn."""
+    """A domain's colour: dom0 has the first, guests have the others in turn."""
     if domain == 0:
         return "d0"
     known = sorted(number for number in domains(timeline) if number)
@@ -32,19 +33,19 @@ def colour(timeline: Timeline, domain: int) -> str:
 
 
 def in_order(guest: Guest) -> list[int]:
-    """A guest's tasks by number, the most urgent first."""
+    """The numbers of a guest's tasks, the highest priority first."""
     tasks = sorted(guest.tasks.values(), key=lambda task: (-task.priority, task.number))
     return [task.number for task in tasks]
 
 
 def task_colour(guest: Guest, number: int) -> str:
-    """A task's colour: tasks take them in turn, so that a program looks the same each time."""
+    """A task's colour. Tasks have them in turn, so a program always looks the same."""
     known = [one for one in in_order(guest) if guest.task_name(one) != IDLE]
     return f"t{known.index(number) % COLOURS}" if number in known else "none"
 
 
 def task_title(guest: Guest, number: int) -> str:
-    """A task's name; with its number if another one of the guest has the same name, or none."""
+    """A task's name, with its number if it has none or if another task has the same name."""
     names = Counter(guest.task_name(one) for one in guest.tasks)
     name = guest.task_name(number)
     return name if names[name] < 2 and name else f"{name} #{number}".strip()

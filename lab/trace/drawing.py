@@ -1,7 +1,7 @@
-"""A timeline as the report's script draws it: lanes of 32-bit numbers, packed as base64.
+"""The timeline's data for the report's script: lanes of 32-bit numbers, packed as base64.
 
-Times are units of ``unit`` seconds since ``start``; a unit is one counter, or a power of two
-of them where the trace is too long for 32 bits.
+Times count units of ``unit`` seconds since ``start``. A unit is one tick of the counter, or a
+power of two of ticks if the trace is too long for 32 bits.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from lab.trace.spans import Spans, Times
 from lab.trace.timeline import Timeline
 from lab.trace.tracks import Flow, Track, Tracks
 
-#: More slices are not drawn, the first are; an export has all.
+#: Only the first slices are drawn, so many; an export has all of them.
 MAX_SLICES = 1_000_000
 MAX_WORDS = 65_536
 #: Kinds of tracks that become lanes.
 SHOWN = ("pcpu", "vcpu", "task", "interrupts", "console")
-LEGEND_WAIT = ("wait", "wants to run, and does not")
+LEGEND_WAIT = ("wait", "wants to run, but does not")
 _IDLE = {"pcpu": "idle", "vcpu": "blocked", "task": "not running"}
 
 
 @dataclass(frozen=True)
 class View:
-    """The stretch of time that is drawn, and how it is put into 32 bits."""
+    """The stretch of time that is drawn, in counters. Times are shifted to fit into 32 bits."""
 
     start: int
     end: int
@@ -44,7 +44,7 @@ class View:
 
 
 def window(timeline: Timeline, tracks: Tracks) -> View:
-    """All of the trace, or as much of its beginning as can be drawn."""
+    """The whole trace, or as much of its beginning as can be drawn."""
     start, end = timeline.bounds
     starts = np.concatenate([np.zeros(0, np.int64), *(t.slices[:, 0] for t in tracks.tracks)])
     if len(starts) > MAX_SLICES:
@@ -53,7 +53,7 @@ def window(timeline: Timeline, tracks: Tracks) -> View:
 
 
 def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) -> dict[str, Any]:
-    """What the script reads. ``jobs``: by guest and task number."""
+    """The data that the script reads. ``jobs``: by guest and task number."""
     seen = window(timeline, tracks)
     shown = [track for track in tracks.tracks if _worth(track, seen)]
     places = {track.key: number for number, track in enumerate(shown)}
@@ -93,7 +93,7 @@ def _legend(timeline: Timeline, jobs: dict[tuple[str, int], Jobs]) -> Iterator[t
         yield colour(timeline, domain), f"{name} runs"
     yield LEGEND_WAIT
     if jobs:
-        yield "soft", "job, release to end (line below a task); its deadline (stroke)"
+        yield "soft", "job from release to end (line below a task), and its deadline (stroke)"
     if any(mine.missed.any() for mine in jobs.values()):
         yield "late", "late job, and the deadline that it missed"
 
@@ -126,7 +126,7 @@ def _lane(
 
 
 def _task(track: Track) -> tuple[str, int]:
-    """The guest and the number of a task's track."""
+    """The guest of a task's track, and the task's number."""
     guest, _, number = track.key.removeprefix("task/").rpartition("/")
     return guest, int(number)
 

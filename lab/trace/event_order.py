@@ -15,7 +15,7 @@ from lab.trace.events import EMPTY, Reading, XenEvents
 
 
 class Order:
-    """Puts events in order. ``reading`` counts those that came too late for that."""
+    """Puts events in order, and counts in ``reading`` those that come too late for that."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -27,7 +27,7 @@ class Order:
         self._handed = -1
 
     def put(self, events: XenEvents, pcpus: list[int], firsts: list[int]) -> Iterator[XenEvents]:
-        """Take a portion, and hand on the events that nothing can precede any more.
+        """Take a portion, and hand on the events before which nothing can come any more.
 
         Args:
             pcpus: the PCPU of each window of the portion, as they come.

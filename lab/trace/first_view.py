@@ -1,4 +1,4 @@
-"""What a report shows first: where something happens, not minutes in which little does."""
+"""Chooses what a report shows first: a stretch of time in which something happens."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lab.trace.jobs import Jobs
 from lab.trace.timeline import Timeline
 from lab.trace.tracks import Tracks
 
-#: So much more than the guests' life is shown at each side, as a share of it.
+#: How much is shown on either side of the time in which guests ran, as a share of that time.
 MARGIN = 0.03
-#: So many of the longest period are shown, or so many times a job that takes longer.
+#: The view is so many times the longest period, or so many times the job's own length if longer.
 PERIODS, JOBS = 2, 3
-#: No more of the longest period than so many are shown: of a job that takes longer, its begin.
+#: The view is at most so many times the longest period. It shows the beginning of a longer job.
 MOST = 10
 
 
 @dataclass(frozen=True)
 class Opening:
-    """The first view, in counters, and why it is this one."""
+    """The first view, in counters, and why it was chosen."""
 
     start: int
     end: int
@@ -45,14 +45,14 @@ class _Job:
 
     @property
     def share(self) -> float:
-        """Of what it was allowed to take."""
+        """The length of the job, as a share of what it may take."""
         return (self.ended - self.released) / self.allowed
 
 
 def opening(
     timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs], start: int, end: int
 ) -> Opening:
-    """The worst job between ``start`` and ``end`` (counters), else the guests' life, else all."""
+    """The worst job between ``start`` and ``end`` (counters), else where guests ran, else all."""
     seen = [
         one for (guest, task), mine in jobs.items() for one in _seen(guest, task, mine, end)
     ]  # fmt: skip
@@ -73,7 +73,7 @@ def opening(
 
 
 def _seen(guest: str, task: int, mine: Jobs, end: int) -> Iterator[_Job]:
-    """Of a task's jobs that ended: the longest, and the first late one."""
+    """The longest job of a task, and its first late one, among those that ended."""
     allowed = mine.deadline or mine.period
     done = mine.done & (mine.ended <= end)
     if allowed and done.any():
@@ -94,7 +94,7 @@ def _named(timeline: Timeline, job: _Job) -> str:
 
 
 def _life(tracks: Tracks, start: int, end: int) -> Opening:
-    """From where the guests' vCPUs and tasks first did something to where they last did."""
+    """From the first moment at which a guest's vCPU or task ran to the last one."""
     slices = [track.slices[track.labels == 0] for track in tracks.tracks if _of_guest(track.key)]
     every = np.concatenate([np.zeros((0, 2), np.int64), *slices])
     every = every[(every[:, 1] > start) & (every[:, 0] < end)]

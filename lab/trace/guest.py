@@ -1,4 +1,4 @@
-"""What a FreeRTOS guest's kernel wrote about itself, decoded.
+"""Decodes the records that a FreeRTOS guest's kernel wrote about itself.
 
 A record is 16 bytes, little-endian: counter (CNTPCT, 64 bits), event (16), task (16),
 argument (32). ``<guest>.records`` holds them in order; ``<guest>.json`` beside it holds
@@ -27,13 +27,13 @@ from lab.util.terminal import escape
 RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
 #: At most so many records of a guest are read: 256 MB of them.
 MAX_RECORDS = 1 << 24
-#: The table of tasks is cut after so many tasks, a name after so many letters.
+#: Only so many tasks are read, and so many characters of a name.
 MAX_TASKS, MAX_NAME = 256, 32
 MAX_META = 8 << 20
 
 
 class GuestEvent(IntEnum):
-    """What a record says. The argument is in brackets."""
+    """What happened. The comments have a record's argument in brackets."""
 
     SWITCH_IN = 1  # (priority)
     SWITCH_OUT = 2
@@ -67,7 +67,7 @@ class GuestEvent(IntEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its number in records, its name (harmless to show), its priority if known."""
+    """A task: its number in records, its name (escaped), and its priority if known."""
 
     number: int
     name: str
@@ -162,13 +162,13 @@ def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
 
 
 def _timed(guest: Guest, *events: GuestEvent) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """The records of some events, and those that say that records were lost; and their times."""
+    """The records of some events, with those about lost records; and the counters of all."""
     chosen = guest.of(*events, GuestEvent.LOST)
     return chosen, chosen["counter"].astype(np.int64)
 
 
 def first(guest: Guest) -> int:
-    """Counter of the first record whose counter is the time of writing; 0 without any."""
+    """The counter of the first record that is stamped with its time of writing; 0 without one."""
     stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[0]) if len(stamped) else 0
 
@@ -194,7 +194,7 @@ def lost(guest: Guest) -> Spans:
 
 
 def _stamped(records: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which records have as counter the time at which they were written."""
+    """Which records are stamped with the time at which they were written."""
     event = records["event"]
     return np.asarray((event != GuestEvent.RELEASE) & (event != GuestEvent.LOST), bool)
 

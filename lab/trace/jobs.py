@@ -33,7 +33,7 @@ PARTS = ("execution", "interrupts", "own", "hypervisor", "blocked", "backlog")
 
 @dataclass(frozen=True)
 class Lives:
-    """When a guest's vCPU ran, when it wanted to, and which task it ran.
+    """When a guest's vCPU ran, when it wanted to run, and which task it ran.
 
     Without a trace of Xen the vCPU counts as running all the time.
     """

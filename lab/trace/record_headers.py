@@ -1,4 +1,4 @@
-"""Where Xen's trace records begin in a stream of 32-bit words.
+"""Finds where Xen's trace records begin in a stream of 32-bit words.
 
 A record (Xen's ``xen/include/public/trace.h``, ``struct t_rec``) is a header word, then two
 words of time if bit 31 of the header is set, then as many words as bits 28 to 30 say: 1 to 10
@@ -24,7 +24,7 @@ LONGEST = 10
 #: Bits of a header that decide whether it looks like one: time present, class of the event.
 _LOOK = np.uint32(0x8FFF0000)
 _SCHED = 0x80020000
-#: After so many headers of a class were met by chance, headers of that class are looked for.
+#: After so many headers of a class were found one by one, all headers of that class are looked for.
 _OFTEN = 16
 
 

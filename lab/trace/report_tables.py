@@ -1,4 +1,4 @@
-"""The report's tables. Whatever a guest or a user wrote is escaped here, by :func:`text`."""
+"""The report's tables. :func:`text` escapes everything that a guest or a user wrote."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.trace.stats import values
 from lab.trace.timeline import ConsoleLine, Timeline
 from lab.util.terminal import escape
 
-#: More lines of the consoles are not shown: the first and the last of them are.
+#: If the consoles have more lines, only the first half and the last half of this many are shown.
 MAX_LINES = 3000
 PART_WORDS = {
     "execution": "execution",
@@ -21,13 +21,13 @@ PART_WORDS = {
     "own": "guest’s other tasks",
     "hypervisor": "hypervisor",
     "blocked": "vCPU asleep",
-    "backlog": "job before",
+    "backlog": "earlier job",
 }
 Row = Mapping[str, Any]
 
 
 def text(value: object) -> str:
-    """Anything as harmless HTML text, also inside of a quoted attribute."""
+    """Any value as harmless HTML text, also for a quoted attribute."""
     return html.escape(escape(str(value)), quote=True)
 
 
@@ -40,13 +40,14 @@ def section(name: str, about: str, body: str) -> str:
 
 
 def tasks(found: Row, timeline: Timeline, jobs: Mapping[tuple[str, int], Jobs]) -> str:
-    """Periodic tasks: a table, where the time goes, histograms."""
+    """Periodic tasks: a table of figures, the parts of response times, and histograms."""
     rows: Sequence[Row] = found["tasks"]
     if not rows:
         return ""
     about = (
-        "Jitter is from a job’s release to its beginning, response from its release to its end, "
-        "execution what the task itself computed. Times are milliseconds."
+        "Jitter is the time from a job’s release to its beginning, response the time from its "
+        "release to its end, execution the time for which the task itself ran. Times are in "
+        "milliseconds."
     )
     body = _scroll(_task_table(rows, timeline), "Periodic tasks")
     body += _anatomy(rows, timeline)
@@ -68,7 +69,7 @@ def _task_table(rows: Sequence[Row], timeline: Timeline) -> str:
 
 
 def _task_head(row: Row, timeline: Timeline) -> str:
-    """A row's head: the task with its colour."""
+    """The head of a row: the task and its colour."""
     guest = timeline.guests[row["guest"]]
     name = f"{row['guest']} / {task_title(guest, row['number'])}"
     swatch = f'<i class="swatch f-{task_colour(guest, row["number"])}"></i>'
@@ -131,7 +132,7 @@ def _charts(row: Row, timeline: Timeline, jobs: Mapping[tuple[str, int], Jobs]) 
 
 
 def delays(found: Row) -> str:
-    """Who delayed whom, as a table of victims and culprits; darker is longer."""
+    """A table of who delayed whom: victims and culprits; darker is longer."""
     rows: Sequence[Row] = found["delays"]
     if not rows:
         return ""
@@ -153,9 +154,9 @@ def delays(found: Row) -> str:
         f'<table class="heat"><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>'
     )
     about = (
-        "Rows wanted to run; columns ran instead. A virtual CPU waits while it is runnable; a "
-        "task (guest / task) while it has a job. Xen: nobody ran yet, Xen was on its way to the "
-        "decision. Milliseconds over the whole trace."
+        "The row wanted to run, but the column ran instead. A virtual CPU waits while it is "
+        "runnable, a task (guest / task) while it has a job. Xen: nobody ran, because Xen was "
+        "still deciding. Milliseconds over the whole trace."
     )
     return section("Who delayed whom", about, _scroll(table, "Who delayed whom"))
 
@@ -168,15 +169,15 @@ def _heat(seconds: float, longest: float) -> str:
 
 
 def cpus(found: Row, timeline: Timeline) -> str:
-    """Who ran on each PCPU, and what each vCPU did."""
+    """Two tables: who ran on each PCPU, and what each vCPU did."""
     if not found["vcpus"]:
         return ""
     names = {row["name"]: colour(timeline, row["domain"]) for row in found["vcpus"]}
     pcpus = "".join(_pcpu(row, names) for row in found["pcpus"])
     vcpus = "".join(_vcpu(row, timeline) for row in found["vcpus"])
     about = (
-        "Shares of the traced time. A virtual CPU is runnable when it wants to run and does not, "
-        "offline when it is paused or not there yet (or what it did was lost)."
+        "Shares of the traced time. A virtual CPU is runnable while it wants to run and does not. "
+        "It is offline while it is paused or does not exist yet, or where records were lost."
     )
     first = _scroll(
         "<table><thead><tr><th>CPU</th><th></th><th class='left'>who ran</th><th>switches</th>"
@@ -215,14 +216,14 @@ def _vcpu(row: Row, timeline: Timeline) -> str:
 
 
 def vcpu_shares(row: Row) -> list[float]:
-    """Of a vCPU's time: running, runnable, blocked, and offline or unknown."""
+    """The shares of a vCPU's time: running, runnable, blocked, and offline or unknown."""
     states = ("running", "runnable", "blocked", "offline", "unknown")
     *known, offline, unknown = (float(row[state]["share"]) for state in states)
     return [*known, offline + unknown]
 
 
 def console(lines: Sequence[ConsoleLine]) -> str:
-    """All consoles in time order, with filters."""
+    """The lines of all consoles in order of time, with filters."""
     if not lines:
         return ""
     left_out = max(0, len(lines) - MAX_LINES)
@@ -234,7 +235,7 @@ def console(lines: Sequence[ConsoleLine]) -> str:
         for name in names
     )
     body = "".join(map(_line, shown))
-    about = "Seconds since Xen’s start. A time inside of the trace leads to it."
+    about = "Seconds since Xen’s start. Click a time within the trace to show it in the timeline."
     if left_out:
         about += f" {left_out} lines in the middle are left out; the run’s folder has all."
     log = f'<div class="console" tabindex="0" role="log">{body}</div>'
@@ -254,7 +255,7 @@ def _line(line: ConsoleLine) -> str:
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """Names and values; values are HTML already."""
+    """A list of names and values. The values are HTML already."""
     return (
         "<dl>" + "".join(f"<dt>{text(name)}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>"
     )

@@ -1,4 +1,4 @@
-"""The figures of a timeline: tasks, vCPUs, PCPUs, delays. Times are seconds."""
+"""The figures of a timeline: tasks, vCPUs, PCPUs and delays. Times are in seconds."""
 
 from __future__ import annotations
 

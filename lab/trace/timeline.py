@@ -11,8 +11,8 @@ records. Seconds count from Xen's zero, as they do on Xen's console. These files
   ``host_at_counter_0`` (the host's seconds since the epoch when CNTPCT was 0: earliest and
   latest possible).
 
-Any file may be missing, cut off or damaged. What there is is shown, and ``notes`` say what is
-missing.
+Any file may be missing, cut off or damaged. The timeline then has the rest, and ``notes`` say
+what is missing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lab.util.terminal import escape
 
 MAX_JSON = 8 << 20
 MAX_EVENTS = 100_000
-#: A console line or an event is cut after so many characters.
+#: A console line or an event has at most so many characters.
 LINE = 400
 #: The session's mark for a created guest begins like this; the guest's name follows.
 _CREATED = "what=created "
@@ -44,7 +44,10 @@ _CREATED = "what=created "
 
 @dataclass(frozen=True)
 class CounterClock:
-    """Turns counters into seconds since Xen's zero. ``host_zero``: its epoch seconds, if known."""
+    """Turns counters into seconds since Xen's zero, and back.
+
+    ``host_zero``: Xen's zero in the host's seconds since the epoch, if known.
+    """
 
     frequency: int = ARM32.counter_hz
     zero: int = 0
@@ -59,7 +62,7 @@ class CounterClock:
 
 @dataclass(frozen=True)
 class ConsoleLine:
-    """A line of a console, harmless to show. ``time`` is in seconds; ``None``: unknown."""
+    """A line of a console, escaped. ``time`` is in seconds; ``None``: unknown."""
 
     time: float | None
     console: str
@@ -77,7 +80,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class Timeline:
-    """All of a run. ``names``: of domains, by number. ``notes``: what is missing or damaged."""
+    """Everything of a run. ``notes``: what is missing or damaged."""
 
     clock: CounterClock
     hypervisor: Hypervisor | None = None

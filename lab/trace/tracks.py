@@ -17,7 +17,7 @@ from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
-#: Interrupts with so many different numbers are drawn, no more.
+#: Interrupts of at most so many different numbers are drawn.
 MAX_INTERRUPTS = 256
 NO_TIMES: Times = np.zeros(0, np.int64)
 NO_LABELS: npt.NDArray[np.int32] = np.zeros(0, np.int32)
@@ -57,7 +57,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Tracks:
-    """Everything to draw. ``waiting``: times, and how many vCPUs wanted to run from then on."""
+    """All that is drawn. ``waiting``: times, and how many vCPUs are runnable from each on."""
 
     tracks: tuple[Track, ...]
     flows: tuple[Flow, ...] = ()
@@ -176,8 +176,10 @@ def _jobs_track(guest: Guest, mine: Jobs) -> Track:
 
 
 def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]:
-    """Arrows from each "runnable" that a wake-up began to the task that ran then: the one of the
-    first SWITCH_IN after the wake-up, before the vCPU blocked again."""
+    """Arrows from each "runnable" that a wake-up began to the task that ran because of it.
+
+    That is the task of the first SWITCH_IN after the wake-up, before the vCPU blocked again.
+    """
     if guest.domain < 0:
         return
     vcpu = vcpu_id(guest.domain, 0)
@@ -201,7 +203,7 @@ def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]
 
 
 def _flow(source: Track, target: Track, wakes: Times, switched: Times) -> Iterator[Flow]:
-    """An arrow for each wake-up at which a slice begins, if one begins at its switch too."""
+    """An arrow for each wake-up, if slices begin both at it and at its switch."""
     start = np.searchsorted(source.slices[:, 0], wakes)
     end = np.searchsorted(target.slices[:, 0], switched)
     known = (start < len(source.slices)) & (end < len(target.slices))

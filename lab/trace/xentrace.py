@@ -29,7 +29,7 @@ from lab.trace.events import EMPTY, MAX_COUNTER, Kind, Reading, XenEvents
 from lab.trace.record_headers import LONGEST, Finder, Index, Words
 from lab.util.reading import binary
 
-#: A portion of the file, in words.
+#: The file is read in portions of so many words.
 PORTION = 1 << 18
 CPU_CHANGE = 0x2001F003
 #: A larger PCPU number, or a window larger than this (bytes), is damage.
@@ -38,7 +38,7 @@ MAX_WINDOW = 1 << 30
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
-    """The kind for the low 16 bits of a header: TRC_SCHED_* of class 2, and TRC_LOST_RECORDS."""
+    """The kind for each value of a header's low 16 bits: TRC_SCHED_* and TRC_LOST_RECORDS."""
     table = np.zeros(1 << 16, np.uint8)
     table[0xF001] = Kind.LOST
     for old in range(4):
@@ -85,7 +85,7 @@ def load(path: Path) -> tuple[XenEvents, Reading]:
 
 
 def read_stream(file: Source, reading: Reading) -> Iterator[XenEvents]:
-    """As :func:`read`, from an open file."""
+    """All scheduling events of an open file; see :func:`read`."""
     walker, order = _Walker(reading), Order(reading)
     room = np.empty(PORTION + LONGEST, "<u4")
     kept = 0
@@ -103,7 +103,7 @@ def read_stream(file: Source, reading: Reading) -> Iterator[XenEvents]:
 
 
 def _fill(file: Source, room: Words, kept: int) -> int:
-    """Read one portion behind the ``kept`` words. Returns how many bytes came."""
+    """Read one portion to behind the ``kept`` words. Returns how many bytes were read."""
     view = memoryview(room.data).cast("B")[kept * 4 : PORTION * 4]
     total = 0
     while total < len(view) and (got := file.readinto(view[total:])):
@@ -149,7 +149,7 @@ class _Walker:
         return end
 
     def _windows(self, words: Words) -> tuple[list[int], list[int], int, int]:
-        """Where windows begin, their PCPUs, how far words are known, where the last window ends."""
+        """Where windows begin, their PCPUs, where known words end, where the last window ends."""
         starts: list[int] = []
         pcpus: list[int] = []
         here = self.left
@@ -203,7 +203,7 @@ def _events(words: Words, places: Index) -> tuple[Index, XenEvents]:
 
 
 def _right(headers: Words, kind: npt.NDArray[np.uint8], high: Words) -> npt.NDArray[np.bool_]:
-    """Which headers fit in class, time and length too, where the low half fits a kind."""
+    """Which headers have the right class, time and length for the kind that they look like."""
     family = headers >> np.uint32(16) & np.uint32(0xFFF)
     extra = headers >> np.uint32(28) & np.uint32(7)
     right: npt.NDArray[np.bool_] = family == np.where(kind == Kind.LOST, _GENERAL, _SCHEDULER)
@@ -220,7 +220,7 @@ def _pair(words: Words, at: Index) -> Words:
 
 
 def _gaps(words: Words, at: Index, events: XenEvents) -> npt.NDArray[np.int64]:
-    """Gaps from TRC_LOST_RECORDS: a count, who ran, the time (two words) of the first one lost."""
+    """Gaps from TRC_LOST_RECORDS: how many were lost, who ran, the first one's time (2 words)."""
     here = np.flatnonzero(events.kind == Kind.LOST)
     at = at[here]
     until = events.counter[here]

@@ -56,7 +56,8 @@ def test_the_keywords_of_lab_are_told(page: str) -> None:
     told = re.search(r"`api\.lab\(([^)]*)\)`", page)
     assert told
     names = {word.partition("=")[0].strip() for word in told[1].split(",")}
-    assert names == set(inspect.signature(api.lab).parameters) - {"owner"}
+    given = set(inspect.signature(api.lab).parameters) - {"options"}
+    assert names == (given | set(api.LabOptions.__annotations__)) - {"owner"}
 
 
 def test_the_docs_name_every_option(root: Path) -> None:

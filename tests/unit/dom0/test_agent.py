@@ -42,7 +42,7 @@ def test_an_agent_that_is_silent(tmp_path: Path) -> None:
 def test_an_agent_that_stalls_later(tmp_path: Path) -> None:
     """A program that never ends is given up."""
     reply = but("guest-exec-status", line({"exited": False}))
-    with pytest.raises(Dom0Error, match=r"no end of 'sleep' within 0\.2 s"):
+    with pytest.raises(Dom0Error, match=r"'sleep' did not end in dom0 within 0\.2 s"):
         talk(tmp_path, reply, lambda agent: agent.run(["sleep"], within=0.2))
 
 

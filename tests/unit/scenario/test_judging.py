@@ -96,7 +96,7 @@ def test_what_must_never_be_decides() -> None:
     judge.see(RawLine("xen", b"bad"), 2.0)
     verdict = judge.verdict(2.0, {})
     assert verdict.layer is Layer.GUEST
-    assert "a match of '^bad$' was on the console of xen" in verdict.reason
+    assert "a match of '^bad$' is on the console of xen" in verdict.reason
     assert [one.line for one in judge.never()] == [None, "bad"]
 
 

@@ -257,7 +257,7 @@ def test_a_crash_or_a_forbidden_line_ends_a_wait(tmp_path: Path) -> None:
         tmp_path, lab(wait("x", within=60), never=(Never("oops"),)), [(3.0, "b", "oops\n")]
     )
     assert stage.at == 3.0
-    assert "'oops' was on the console of b" in report.verdict.reason
+    assert "'oops' is on the console of b" in report.verdict.reason
 
 
 def test_on_the_hosts_clock(tmp_path: Path) -> None:
