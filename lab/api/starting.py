@@ -110,12 +110,11 @@ def plan_json(context: Context, name: str) -> str:
 def prepare(context: Context, plan: Plan) -> Prepared:
     """Make or find everything that a plan needs."""
     workshop = context.workshop()
-    toolchain = workshop.toolchain
-    images = workshop.platform(plan, force=context.force)
-    built = workshop.guests([guest.spec for guest in plan.all_guests])
+    prepared = workshop.prepare(plan, force=context.force)
+    images, built = prepared.images, prepared.guests
     guests.check_room(context.file.absolute(), plan.lab, built)
     drift.tell(context, workshop, drift.names(context, plan, images, built))
-    return Prepared(toolchain, images, built, workshop.supplies.state)
+    return prepared
 
 
 async def boot_up(

@@ -13,7 +13,7 @@ from lab.toolchain.docker.door import open_docker
 from lab.toolchain.docker.engine import Engine, address
 from lab.toolchain.docker.program import DockerProgram, homes, machines
 from lab.toolchain.docker.sweep import sweep_engines
-from lab.toolchain.host import open_host
+from lab.toolchain.host import open_host, this_machine
 from lab.toolchain.program import HostProgram, live_folders, tagged
 from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.rootfs import open_rootfs
@@ -21,6 +21,7 @@ from lab.toolchain.rootfs import open_rootfs
 __all__ = [
     "ToolchainRequest", "adopt", "homes_of_machines", "open_toolchain", "programs_of",
     "sweep_engines",
+    "this_machine",
 ]  # fmt: skip
 
 DOORS = ("auto", *(door.value for door in Door))

@@ -13,9 +13,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 #: Seconds that work has to end after it was called off. What is still there then is left alone.
 END_SECONDS = 15.0
@@ -140,3 +142,10 @@ def all_of(works: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
                 if thread.ident is not None:
                     thread.join(END_SECONDS)
     return [found[number] for number in range(len(works))]  # type: ignore[misc]
+
+
+def pair(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+    """What both of them return; otherwise as :func:`all_of`."""
+    works: list[Callable[[], A | B]] = [first, second]
+    found: list[Any] = all_of(works)
+    return found[0], found[1]
