@@ -31,7 +31,7 @@ FLOORS = {
     ),
     "parts": ("lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"),
     "materials": ("lab.packages", "lab.store", "lab.rundir"),
-    "ground": ("lab.progress", "lab.util", "lab.errors", "lab.model"),
+    "ground": ("lab.progress", "lab.util", "lab.errors", "lab.model", "lab.lazy"),
 }  # fmt: skip
 #: What starts the doors, and imports nothing else.
 ENTRANCES = ("tasks", "lab.__main__")

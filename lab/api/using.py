@@ -16,7 +16,7 @@ from lab.machine import pulse, quota
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
 from lab.model import GuestImage, GuestSpec
-from lab.run import claim, guests, lifecycle, live
+from lab.run import claim, live
 from lab.run.session import Session
 from lab.rundir import RunDir
 from lab.toolchain import adopt
@@ -43,6 +43,8 @@ def execute(context: Context, name: str, line: str, within: float = 60.0) -> Pro
 
 def inject(context: Context, name: str, guest: str) -> Up:
     """Build a guest if needed and create it in a running lab; one of its name is replaced."""
+    from lab.run import guests, lifecycle  # who reads logs or runs a program needs neither
+
     clock = Deadline(0)
     found = running(context, name)
     spec = config.find_guest(context.labs(), guest, into=name)

@@ -12,7 +12,7 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-from lab import api, install
+from lab import api
 from lab.cli.glue import command, print_json, say
 from lab.cli.task import DOOR, JSON, LABS
 from lab.errors import UsageError
@@ -77,6 +77,8 @@ def _tests_to_run() -> Path:
         folder = resource("tests")
     except FileNotFoundError:
         raise UsageError("the tests are in the project's checkout, not in the package") from None
+    from lab import install
+
     install.ensure("dev", Progress())
     if importlib.util.find_spec("pytest") is None:
         raise UsageError(

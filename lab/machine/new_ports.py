@@ -7,15 +7,17 @@ makes it. What a killed command has half made is completed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lab.errors import MachineError
 from lab.machine import command, console_files
-from lab.machine.qmp import Qmp
 from lab.rundir import LabDir, RunDir
 
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
+
 #: Gives a machine what one guest needs.
-Plug: TypeAlias = Callable[[Qmp, LabDir, RunDir, str], Awaitable[None]]
+Plug: TypeAlias = "Callable[[Qmp, LabDir, RunDir, str], Awaitable[None]]"
 #: What QEMU says of a chardev that another port has already (chardev/char-fe.c).
 TAKEN = "in use"
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import MachineError
 from lab.machine.command import LIVE, STATE
-from lab.machine.qmp import Qmp
 from lab.util.deadline import Deadline
+
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
 
 #: Seconds that saving or loading some hundred kilobytes may take on a busy machine.
 WITHIN = 30.0

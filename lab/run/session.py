@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import commands, listing, xl
@@ -25,11 +25,9 @@ from lab.errors import Dom0Error, UsageError
 from lab.machine import (
     console_files,
     ends,
-    gdbstop,
     launch,
     new_ports,
     postmortem,
-    qmp,
     snapshot,
     template,
 )
@@ -51,6 +49,9 @@ from lab.run import guests, traces
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 from lab.util.deadline import Deadline
+
+if TYPE_CHECKING:
+    from lab.machine import qmp
 
 #: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
 START, XEN, DOM0, STOP = 30.0, 60.0, 180.0, 10.0
@@ -120,6 +121,8 @@ class Session:
 
         A ``stored`` machine whose memory is its own finds ``ram`` filled already.
         """
+        from lab.machine import gdbstop, qmp  # a lab that runs needs neither for most things
+
         self._require(State.OFF)
         console_files.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
         if stored:
@@ -294,6 +297,8 @@ class Session:
         if self._qmp:
             yield self._qmp
             return
+        from lab.machine import qmp
+
         async with qmp.connected(self.lab.qmp_socket) as control:
             yield control
 
