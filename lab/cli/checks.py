@@ -115,7 +115,7 @@ def run_bench(
         print_json({one.name: asdict(one) for one in figures})
     else:
         rows = [
-            [one.name, f"{one.value:.2f} {one.unit}", one.target, _word(one.reached)]
+            [one.name, _amount(one.value, one.unit), one.target, _word(one.reached)]
             for one in figures
         ]
         print(table(rows, header=["Figure", "Value", "To reach", ""]))
@@ -150,6 +150,11 @@ def run_soak(
         for words in result.failed[:20]:
             print(words)
     return int(not result.flat)
+
+
+def _amount(value: float, unit: str) -> str:
+    """``2.50 s``; what has no unit is counted: ``3``."""
+    return f"{value:.2f} {unit}" if unit else f"{value:g}"
 
 
 def _word(reached: bool | None) -> str:

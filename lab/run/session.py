@@ -22,15 +22,7 @@ from lab.dom0.early_connection import EarlyConnection
 from lab.dom0.steps import Steps
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, UsageError
-from lab.machine import (
-    console_files,
-    ends,
-    launch,
-    new_ports,
-    postmortem,
-    snapshot,
-    template,
-)
+from lab.machine import console_files, ends, launch, new_ports, postmortem, snapshot, template
 from lab.machine.command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import (
