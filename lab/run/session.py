@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
@@ -31,7 +31,6 @@ from lab.machine import (
     launch,
     new_ports,
     postmortem,
-    qmp,
     snapshot,
     template,
 )
@@ -45,6 +44,9 @@ from lab.run.start import Start
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 from lab.util.deadline import Deadline
+
+if TYPE_CHECKING:
+    from lab.machine import qmp
 
 #: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
 START, XEN, DOM0 = 30.0, 60.0, 180.0

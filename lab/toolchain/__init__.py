@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.util import lazy
+from lab import lazy
 
 if TYPE_CHECKING:
     from lab.toolchain.host import this_machine
