@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.util import lazy
+from lab import lazy
 
 if TYPE_CHECKING:
     from lab.api.checkup import doctor

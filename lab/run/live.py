@@ -14,17 +14,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import rundir
 from lab.errors import BusyError, UsageError
-from lab.model import Clock, Door, Plan, ProgramRecord, State
+from lab.model import Clock, Door, ProgramRecord, State
 from lab.progress import Progress
 from lab.run import claim
 from lab.rundir import LabDir, RunDir
-from lab.store import cache_root
 from lab.toolchain import programs_of
 from lab.util import files, turns
+from lab.util.place import cache_root
+
+if TYPE_CHECKING:
+    from lab.model import Plan
 
 #: Seconds that a machine may take to end after it was killed.
 GONE = 10.0

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
@@ -25,26 +25,20 @@ from lab.dom0.early_connection import EarlyConnection
 from lab.dom0.steps import ENTROPY, Steps
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, MachineError, UsageError
-from lab.machine import (
-    console_files,
-    guest_ends,
-    launch,
-    new_ports,
-    postmortem,
-    qmp,
-    snapshot,
-    template,
-)
+from lab.machine import console_files, guest_ends, launch, new_ports, postmortem, snapshot, template
 from lab.machine.qemu_command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import Clock, Domain, GuestImage, GuestPlan, Lab, Program, State
 from lab.run import guests, live, traces
 from lab.run.channel import AtStop, ByAgent, Channel
 from lab.run.sockets import Sockets
-from lab.run.start import Start
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 from lab.util.deadline import Deadline
+
+if TYPE_CHECKING:
+    from lab.machine import qmp
+    from lab.run.start import Start
 
 #: Seconds that each step may take on a slow, busy machine. A step that fails ends sooner.
 START, XEN, DOM0 = 30.0, 60.0, 180.0

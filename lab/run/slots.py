@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asyncinotify import Mask
-
 from lab import rundir
 from lab.errors import BusyError
 from lab.model import Door, ProgramRecord
@@ -107,6 +105,8 @@ def _slots() -> list[Slot]:
 
 
 def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits) -> Path:
+    from asyncinotify import Mask
+
     with waiting.watching() as news, contextlib.ExitStack() as stack:
         news.add_watch(_folder(), Mask.DELETE)
         me, queued = os.getpid(), False
