@@ -25,7 +25,7 @@ QUIET = 0.1
 TYPED = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Position:
     """A place in a log: behind ``used`` characters of the line that begins at byte ``offset``."""
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 MAX_COUNTER = 1 << 62
 
 
-class Kind(IntEnum):
+class XenEventKind(IntEnum):
     """What happened to a vCPU."""
 
     RUNSTATE = 1
