@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Owner(Protocol):
-    """The lab of a console (:class:`lab.api.handle.RunningLab`)."""
+    """The lab of a console (:class:`lab.api.running_lab.RunningLab`)."""
 
     name: str
     run_dir: Path

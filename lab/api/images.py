@@ -1,32 +1,15 @@
-"""The parts that labs are made of: guests, images, the toolchain, this machine."""
+"""Images and the toolchain that builds them: made, or found in the store."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab import config
 from lab.api import drift
 from lab.api.context import Context, clean
-from lab.model import GuestImage, Image, ToolchainInfo
-from lab.store import Store, cache_root, describe
-
-if TYPE_CHECKING:
-    from lab.doctor.checks import Finding
-
-
-def guest_build(context: Context, name: str) -> GuestImage:
-    """Build a guest of labs.yaml.
-
-    Raises:
-        GuestError: it does not compile.
-    """
-    clean(context)
-    spec = config.find_guest(context.labs(), name)
-    workshop = context.workshop()
-    built = workshop.guests([spec])[name]
-    drift.tell(context, workshop)
-    return built
+from lab.model import Image, ToolchainInfo
+from lab.store import Store, describe
 
 
 def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[str, Image]]:
@@ -69,12 +52,3 @@ def toolchain_build(context: Context) -> ToolchainInfo:
     drift.tell(context, workshop)
     state = workshop.supplies.state
     return replace(info, lock=state.digest, drift=tuple(map(str, state.drift)))
-
-
-def doctor(context: Context) -> list[Finding]:
-    """What this machine has and lacks."""
-    # Only where it is used: what it imports for the network costs every command otherwise.
-    from lab.api import consistency
-    from lab.doctor.checks import check
-
-    return [*check(cache_root(), context.runs), consistency.lock_finding(context)]

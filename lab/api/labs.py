@@ -1,4 +1,4 @@
-"""Stopping labs: one, a group of them, all."""
+"""Labs as people use them: up, until somebody takes them down."""
 
 from __future__ import annotations
 
@@ -6,15 +6,60 @@ import fnmatch
 
 from lab import config, rundir
 from lab.api import other_sessions
-from lab.api.context import Context, LabStatus, clean
-from lab.api.status import is_of, name_order
+from lab.api.context import Context, LabStatus, Up, clean
+from lab.api.listing import is_of, name_order
+from lab.api.plans import intent, make_plan
 from lab.errors import UsageError
+from lab.machine.console_text import FIRST_LINES, MORE_LINES, first_lines
+from lab.machine.template import Template
 from lab.model import State
-from lab.run import claim, lifecycle, live
+from lab.run import claim, collecting, ending, live
+from lab.run.boot import boot
+from lab.run.session import Session
+from lab.run.start import Start, started
 from lab.rundir import LabDir
+from lab.util import signals
+from lab.util.deadline import Deadline
 
-#: What makes a name a pattern for several.
+#: If a name has one of these characters, it is a pattern for several labs.
 _PATTERN = frozenset("*?[")
+
+
+def up(context: Context, name: str, *, cold: bool = False) -> Up:
+    """Boot a lab and create its guests; it runs on when this returns.
+
+    ``cold``: really boot it, even if there is a template.
+
+    Raises:
+        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.
+        LabError: of the layer that failed; nothing is left running then.
+    """
+    clock = Deadline(0)
+    clean(context)
+    plan = make_plan(context, name, first=True)  # labs.yaml's clock is that of its runs
+    with started([intent(context, plan, "lab.up", kept=True)]) as start:
+        return signals.run(boot_up(start, clock, cold=cold))
+
+
+async def boot_up(
+    start: Start, clock: Deadline, *, cold: bool, stored: Template | None = None, ask: bool = True
+) -> Up:
+    """From off to guests that have said something.
+
+    Without ``ask`` dom0 is not asked for its domains: QEMU would have to translate much code, and
+    other labs that are being started would wait for that.
+    """
+    plan, run = start.plan, start.run
+    async with Session(start.lab, run) as session:
+        await boot(session, start, cold=cold, stored=stored)
+        with start.progress.stage("first lines"):
+            starts = {guest.name: 0 for guest in plan.guests}
+            await session.guarded(first_lines(run, starts, FIRST_LINES))
+            session.mark("first line")
+            domains = await session.domains() if ask else []
+            lines = await first_lines(run, starts, MORE_LINES, least=3)
+        session.mark("listed")
+    return Up(plan.lab.name, run.path, domains, lines, session.marks, clock.elapsed())
 
 
 def down(context: Context, name: str) -> LabStatus | None:
@@ -38,7 +83,7 @@ def down_matching(context: Context, pattern: str) -> list[LabStatus]:
     """Stop the labs of this session and this labs.yaml whose names match, such as ``hello-*``.
 
     Raises:
-        UsageError: none that runs matches; the hint names those that run.
+        UsageError: no lab that runs matches; the hint names those that run.
     """
     found = _here(context)
     chosen = {name: lab for name, lab in found.items() if fnmatch.fnmatchcase(name, pattern)}
@@ -93,9 +138,9 @@ def _down(lab: LabDir, name: str) -> LabStatus | None:
     if found is None and not interrupted:
         return None
     if found is not None and found.running and not interrupted:
-        lifecycle.collect_late(found)
+        collecting.collect_late(found)
     uptime = found.uptime if found and found.running else 0.0
-    lifecycle.stop(lab, rundir.FINISHED)
+    ending.stop(lab, rundir.FINISHED)
     words = str(interrupted) if interrupted else ""
     if found is None:
         return LabStatus(name, State.OFF, interrupted=words)

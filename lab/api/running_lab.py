@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from lab import config, rundir
 from lab.api.consoles import Console, Dom0
 from lab.api.context import Context, attached
+from lab.api.guests import create
 from lab.api.traces import trace_stats
-from lab.api.using import create
 from lab.errors import LabError, UsageError
 from lab.machine.guest_health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
-from lab.run import lifecycle, live, traces
+from lab.run import collecting, live, manifest, traces
 from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
@@ -79,7 +79,7 @@ class RunningLab:
             self._health.close()
             self._runner.run(self._watcher.stop())
             if self._found.record and adopt(self._found.record).alive():
-                lifecycle.collect_late(self._found)
+                collecting.collect_late(self._found)
             else:
                 self._found.run.update_manifest(life=rundir.INTERRUPTED, reason="QEMU ended")
 
@@ -109,7 +109,7 @@ class RunningLab:
         __tracebackhide__ = True
         spec = config.find_guest(self._context.labs(), guest, into=self.name)
         image = self._context.workshop(self._found.door).guests([spec])[guest]
-        lifecycle.keep_elf(self._found.run, image)
+        manifest.keep_elf(self._found.run, image)
 
         async def go() -> int:
             async with attached(self._found) as session:
