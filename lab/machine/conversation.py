@@ -21,7 +21,7 @@ from lab.util.patterns import Match, Pattern
 #: A line without an end counts when nothing has come for this many seconds: then it is a prompt,
 #: not the beginning of a longer line.
 QUIET = 0.1
-#: Seconds within which a console must take what is typed.
+#: Seconds within which a console must take typed input.
 TYPED = 10.0
 
 
@@ -121,7 +121,7 @@ async def _type(fifo: Path, data: bytes) -> None:
                 except BlockingIOError:
                     await _writable(handle)
     except (TimeoutError, BrokenPipeError) as error:
-        raise MachineError(f"{name} does not take what is typed within {TYPED:g} s") from error
+        raise MachineError(f"{name} did not take the typed input within {TYPED:g} s") from error
     finally:
         os.close(handle)
 
