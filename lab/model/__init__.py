@@ -1,7 +1,7 @@
-"""The words of the lab as frozen data: what is wanted, planned, built and seen.
+"""The lab as frozen data: what labs.yaml asks for, what is planned, built, and observed.
 
-A leaf: imports nothing of the project. Sizes are bytes, times are seconds, unless a name
-says otherwise. Paths are absolute.
+This room imports nothing else of the project. Sizes are bytes and times are seconds, unless a
+name says otherwise. Paths are absolute.
 """
 
 from __future__ import annotations
