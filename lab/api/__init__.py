@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
+    from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
+    from lab.api.console_logs import logs, tails
     from lab.api.consoles import Answer, Console, Dom0, Seen
     from lab.api.context import Context, LabStatus, Run, Status, Up, clean
-    from lab.api.copies import template_clean, template_list, up_several
-    from lab.api.handle import RunningLab, Traces
+    from lab.api.copies import up_several
+    from lab.api.dom0 import execute
+    from lab.api.guests import guest_build, inject
+    from lab.api.images import image_build, image_list, toolchain_build
+    from lab.api.labs import down, down_all, down_matching, is_pattern, up
     from lab.api.listing import list_labs, status
     from lab.api.locks import Locked, check_lock, update_lock
     from lab.api.matrices import Compared, compare
     from lab.api.new_folder import new
     from lab.api.other_sessions import where_else
-    from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
+    from lab.api.plans import make_plan, plan_json
     from lab.api.repetition import (
         Comparison,
         Repeated,
@@ -29,34 +34,78 @@ if TYPE_CHECKING:
         repeat,
         verify,
     )
-    from lab.api.scoped import Limit, lab, limit, start_lab
-    from lab.api.starting import make_plan, plan_json, run, up
-    from lab.api.stopping import down, down_all, down_matching, is_pattern
+    from lab.api.running_lab import RunningLab, Traces
+    from lab.api.runs import run
+    from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
+    from lab.api.templates import template_clean, template_list
     from lab.api.terminal import console
-    from lab.api.traces import (
-        trace_diff,
-        trace_export,
-        trace_report,
-        trace_stats,
-        trace_timeline,
-    )
-    from lab.api.using import execute, inject, logs, tails
+    from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
-    "lab.api.ci_output": ("ci_annotations", "ci_summary"),
-    "lab.api.consoles": ("Answer", "Console", "Dom0", "Seen"),
-    "lab.api.context": ("Context", "LabStatus", "Run", "Status", "Up", "clean"),
-    "lab.api.copies": ("template_clean", "template_list", "up_several"),
-    "lab.api.handle": ("RunningLab", "Traces"),
-    "lab.api.locks": ("Locked", "check_lock", "update_lock"),
-    "lab.api.matrices": ("Compared", "compare"),
+    "lab.api.checkup": ("doctor",),
+    "lab.api.ci_output": (
+        "ci_annotations",
+        "ci_summary",
+    ),
+    "lab.api.console_logs": (
+        "logs",
+        "tails",
+    ),
+    "lab.api.consoles": (
+        "Answer",
+        "Console",
+        "Dom0",
+        "Seen",
+    ),
+    "lab.api.context": (
+        "Context",
+        "LabStatus",
+        "Run",
+        "Status",
+        "Up",
+        "clean",
+    ),
+    "lab.api.copies": ("up_several",),
+    "lab.api.dom0": ("execute",),
+    "lab.api.guests": (
+        "guest_build",
+        "inject",
+    ),
+    "lab.api.images": (
+        "image_build",
+        "image_list",
+        "toolchain_build",
+    ),
+    "lab.api.labs": (
+        "down",
+        "down_all",
+        "down_matching",
+        "is_pattern",
+        "up",
+    ),
+    "lab.api.listing": (
+        "list_labs",
+        "status",
+    ),
+    "lab.api.locks": (
+        "Locked",
+        "check_lock",
+        "update_lock",
+    ),
+    "lab.api.matrices": (
+        "Compared",
+        "compare",
+    ),
     "lab.api.new_folder": ("new",),
     "lab.api.other_sessions": ("where_else",),
-    "lab.api.parts": ("doctor", "guest_build", "image_build", "image_list", "toolchain_build"),
+    "lab.api.plans": (
+        "make_plan",
+        "plan_json",
+    ),
     "lab.api.repetition": (
         "Comparison",
         "Repeated",
@@ -65,10 +114,22 @@ _HOMES = {
         "repeat",
         "verify",
     ),
-    "lab.api.scoped": ("Limit", "lab", "limit", "start_lab"),
-    "lab.api.starting": ("make_plan", "plan_json", "run", "up"),
-    "lab.api.listing": ("list_labs", "status"),
-    "lab.api.stopping": ("down", "down_all", "down_matching", "is_pattern"),
+    "lab.api.running_lab": (
+        "RunningLab",
+        "Traces",
+    ),
+    "lab.api.runs": ("run",),
+    "lab.api.scoped": (
+        "LabOptions",
+        "Limit",
+        "lab",
+        "limit",
+        "start_lab",
+    ),
+    "lab.api.templates": (
+        "template_clean",
+        "template_list",
+    ),
     "lab.api.terminal": ("console",),
     "lab.api.traces": (
         "trace_diff",
@@ -77,7 +138,6 @@ _HOMES = {
         "trace_stats",
         "trace_timeline",
     ),
-    "lab.api.using": ("execute", "inject", "logs", "tails"),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
@@ -93,6 +153,7 @@ __all__ = [
     "Console",
     "Context",
     "Dom0",
+    "LabOptions",
     "LabStatus",
     "Limit",
     "Locked",

@@ -10,7 +10,7 @@ from lab import config, rundir
 from lab.api import other_sessions
 from lab.api.context import Context, LabStatus, attached, clean
 from lab.errors import LabError, MachineError
-from lab.machine import pulse
+from lab.machine import qemu_process
 from lab.model import Domain, Lab, State
 from lab.run import claim, live
 from lab.run.live import Live
@@ -60,7 +60,7 @@ def name_order(name: str) -> list[tuple[int, str]]:
 def _one(context: Context, lab: LabDir, name: str) -> LabStatus:
     found = live.find(lab)
     if found:
-        return signals.run(_ask(context, found, pulse.machines()))
+        return signals.run(_ask(context, found, qemu_process.machines()))
     if command := claim.maker(lab):
         return LabStatus(name, State.OFF, preparing=str(command))
     last = rundir.latest_run(context.runs, name)
@@ -71,7 +71,7 @@ def _one(context: Context, lab: LabDir, name: str) -> LabStatus:
 
 
 async def _ask_all(context: Context, dirs: list[LabDir]) -> list[LabStatus]:
-    machines = pulse.machines()
+    machines = qemu_process.machines()
     return await asyncio.gather(*(_any(context, lab, machines) for lab in dirs))
 
 
@@ -107,7 +107,7 @@ async def _ask(context: Context, found: Live, machines: dict[str, int]) -> LabSt
 
 async def _answer(context: Context, found: Live, machines: dict[str, int]) -> LabStatus:
     pid = machines.get(found.lab.tag)
-    if pid and (why := pulse.stopped(pid)):
+    if pid and (why := qemu_process.stopped(pid)):
         raise why
     domains: list[Domain] = []
     if found.running and not found.still:

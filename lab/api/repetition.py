@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 from lab import rundir
 from lab.api.context import Context, Run
-from lab.api.starting import run
+from lab.api.runs import run
 from lab.errors import UsageError
+from lab.explore.executor import here
 from lab.model import Clock, ExitStatus
 from lab.packages import lock
 from lab.run import digest, fingerprint
@@ -77,9 +79,10 @@ def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Re
     """
     if times < 1:
         raise UsageError(f"a lab cannot be run {times} times")
+    once = functools.partial(run, context, name, clock=Clock.VIRTUAL, cold=cold)
     runs: list[Run] = []
-    for _ in range(times):
-        runs.append(run(context, name, clock=Clock.VIRTUAL, cold=cold))
+    for done in here.each([once] * times):
+        runs.append(done)
         if runs[-1].digest != runs[0].digest:
             parted = digest.difference(RunDir(runs[0].run), RunDir(runs[-1].run))
             return Repeated(tuple(runs), parted)

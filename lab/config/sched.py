@@ -62,7 +62,7 @@ def settle(
         guests=guests,
         dom0=dataclasses.replace(lab.dom0, scheduler=dom0),
     )
-    _check_has(source, at, lab, given, name, known)
+    _check_has(source, _place_of_name(at, lab, given), lab, name, known)
     _check_fits(source, at, lab, name)
     _check_emergency(source, lab, known)
     return lab
@@ -140,28 +140,27 @@ def _check_rtds(source: Source, at: Loc, share: Scheduling) -> None:
         source.add((*at, "budget"), "'budget': rtds takes at least 0.01ms")
 
 
+def _place_of_name(at: Loc, lab: Lab, given: Scheduling | None) -> Loc:
+    """Where the scheduler's name stands: in the lab, in a guest, or in Xen's command line."""
+    if given and given.name:
+        return (*at, "scheduler")
+    guest = next((guest.name for guest in lab.guests if guest.scheduler), None)
+    return ("guests", guest, "scheduler") if guest else ("hypervisors", lab.hypervisor.name, "args")
+
+
 def _check_has(
-    source: Source,
-    at: Loc,
-    lab: Lab,
-    given: Scheduling | None,
-    name: str,
-    known: Iterable[HypervisorSpec],
+    source: Source, at: Loc, lab: Lab, name: str, known: Iterable[HypervisorSpec]
 ) -> None:
+    """Does the lab's hypervisor have the scheduler whose name stands at ``at``?"""
     if name in schedulers(lab.hypervisor):
         return
     able = [quote(spec.name) for spec in known if name in schedulers(spec)]
     have = f"these hypervisors have it: {', '.join(able)}" if able else (
         f"no hypervisor here has it; one from source with CONFIG_SCHED_{name.upper()}=y would"
     )  # fmt: skip
-    where: Loc = ("hypervisors", lab.hypervisor.name, "args")
-    if given and given.name:
-        where = (*at, "scheduler")
-    elif guest := next((g.name for g in lab.guests if g.scheduler), None):
-        where = ("guests", guest, "scheduler")
     there = ", ".join(schedulers(lab.hypervisor))
     source.add(
-        where,
+        at,
         f"lab '{lab.name}': hypervisor '{lab.hypervisor.name}' has no scheduler {name}, "
         f"only {there}; {have}",
     )

@@ -102,7 +102,7 @@ def run(
     line = command(target, address, names, known.lists)
     try:
         with current().looking(_look(target, known.size)):
-            done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
+            done = process.run(line, timeout=MAKE_SECONDS, options=process.Options(keep_fds=[lock]))
     except process.TimedOut as late:
         done = late.completed
     if done.returncode:
@@ -138,6 +138,6 @@ def must(line: list[str], stdout: IO[bytes] | None = None) -> None:
     Raises:
         ToolchainError: it failed.
     """
-    done = process.run(line, timeout=MAKE_SECONDS, stdout=stdout)
+    done = process.run(line, timeout=MAKE_SECONDS, options=process.Options(stdout=stdout))
     if done.returncode:
         raise failed(line, done)

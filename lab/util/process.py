@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -44,6 +45,26 @@ KEPT_ENVIRONMENT = (
 REST_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
+class Options:
+    """What only few programs need.
+
+    Attributes:
+        stdin: what the program reads; without it, standard input is empty.
+        stdout: a file that takes the output instead of memory.
+        keep_fds: descriptors that the program inherits.
+        grace: seconds that it has to end by itself when we are interrupted, before it is killed.
+    """
+
+    stdin: bytes = b""
+    stdout: IO[bytes] | None = None
+    keep_fds: Sequence[int] = ()
+    grace: float = 0.0
+
+
+USUAL = Options()
+
+
 class TimedOut(Exception):
     """A program took longer than it may; ``completed`` holds what it wrote until then."""
 
@@ -64,15 +85,9 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = 300.0,
-    stdin: bytes = b"",
-    stdout: IO[bytes] | None = None,
-    keep_fds: Sequence[int] = (),
-    grace: float = 0.0,
+    options: Options = USUAL,
 ) -> Completed:
     """Run a program to its end and return what it wrote, whatever its exit status.
-
-    ``stdout`` may be a file that takes the output instead of memory. ``grace``: seconds that it
-    has to end by itself when we are interrupted, before it is killed.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -87,13 +102,13 @@ def run(
                 list(argv),
                 cwd=cwd,
                 env=environment(env),
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=stdout or subprocess.PIPE,
+                stdin=subprocess.PIPE if options.stdin else subprocess.DEVNULL,
+                stdout=options.stdout or subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=tuple(keep_fds),
+                pass_fds=tuple(options.keep_fds),
                 start_new_session=True,
             )
-        out, err = process.communicate(stdin or None, timeout=timeout)
+        out, err = process.communicate(options.stdin or None, timeout=timeout)
     except subprocess.TimeoutExpired:
         assert process
         _end_group(process)
@@ -102,9 +117,9 @@ def run(
     except BaseException:
         if process:
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                if grace:
+                if options.grace:
                     os.killpg(process.pid, signal.SIGTERM)
-                    process.wait(grace)
+                    process.wait(options.grace)
             _end_group(process)
             process.wait()
         raise

@@ -14,13 +14,13 @@ from typing import IO, Any
 from lab.errors import ToolchainError
 from lab.model import Completed, Door, Mount, Program, ProgramRecord, ToolchainInfo
 from lab.toolchain import failures
-from lab.toolchain.docker import container as container
-from lab.toolchain.docker import sweep, toolchain_image, used
+from lab.toolchain.docker import container, sweep, toolchain_image, used
 from lab.toolchain.docker.engine import Engine, address
 from lab.toolchain.docker.program import DockerProgram, record_of, wait
 from lab.toolchain.docker.toolchain_image import DockerImage
 from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.rootfs import NOTABLE
+from lab.toolchain.tree_cache import CachedTree
 from lab.util import files, reading
 from lab.util.deadline import Deadline
 
@@ -175,18 +175,23 @@ class DockerToolchain:
 def open_docker(
     cache: Path, progress: Callable[[str], None], wanted: ToolchainRequest = ANYTHING
 ) -> DockerToolchain:
-    """The docker door; its image is built on first use.
+    """The docker door; its image is made on first use.
 
     Raises:
-        ToolchainError: no engine, not for this user, or the image could not be built.
+        ToolchainError: no engine, not for this user, or the image could not be made.
     """
     engine = Engine(address())
     engine.ping()
     if used.mark(engine.where):
         sweep.sweep_engines()
     folder = cache / "docker"
-    image = toolchain_image.find(engine, folder, wanted)
-    image = image or toolchain_image.make(engine, folder, progress, wanted)
+
+    def older(newest: CachedTree) -> Sequence[Path] | None:
+        with toolchain_image.asking(engine, newest) as image:
+            return wanted.older(DockerToolchain(engine, image, folder))
+
+    image = toolchain_image.find(engine, cache, wanted)
+    image = image or toolchain_image.make(engine, cache, progress, wanted, older)
     return DockerToolchain(engine, image, folder)
 
 
