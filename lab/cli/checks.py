@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
-from lab.cli.glue import command, print_json, say
-from lab.cli.task import DOOR, JSON, LABS
+from lab.cli.command import command
+from lab.cli.lab_task import DOOR, JSON, LABS
+from lab.cli.output import print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
 from lab.util import process

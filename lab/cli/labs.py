@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import command, print_json, say
-from lab.cli.show import (
+from lab.cli.command import command
+from lab.cli.lab_task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.output import print_json, say
+from lab.cli.results import (
     show_compared,
     show_injected,
     show_several,
@@ -16,7 +18,6 @@ from lab.cli.show import (
     show_up,
     state_word,
 )
-from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on

@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.parser.context import ParserContext
 
 from lab import __version__
-from lab.cli.task import TASKS, VALUES, About
+from lab.cli.lab_task import TASKS, VALUES, About
 from lab.util.resources import in_checkout
 
 #: Groups of tasks in the order in which a newcomer meets them. ``""``: tasks without a group.

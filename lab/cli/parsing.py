@@ -15,7 +15,7 @@ from invoke.exceptions import Exit
 from invoke.parser.context import ParserContext
 from invoke.parser.parser import ParseMachine
 
-from lab.cli.task import TASKS, VALUES
+from lab.cli.lab_task import TASKS, VALUES
 from lab.model import ExitStatus
 from lab.util.resources import as_called
 from lab.util.terminal import quote

@@ -14,8 +14,8 @@ from invoke.program import Program
 
 from lab import __version__
 from lab.cli import pages, parsing
-from lab.cli.glue import nobody_reads
 from lab.cli.namespace import namespace
+from lab.cli.output import nobody_reads
 from lab.util.resources import as_called
 
 #: What may stand before a task, and its help. Invoke's other options are of no use here: they

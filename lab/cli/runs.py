@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import command, print_json, say
+from lab.cli.command import command
+from lab.cli.lab_task import COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
-from lab.cli.show import short, show_comparison, show_run, tell_ci
-from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.output import print_json, say
+from lab.cli.results import short, show_comparison, show_run, tell_ci
 from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table

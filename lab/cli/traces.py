@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
-from lab.cli.glue import command, print_json, say
-from lab.cli.task import JSON, LABS, RUN
+from lab.cli.command import command
+from lab.cli.lab_task import JSON, LABS, RUN
+from lab.cli.output import print_json, say
 from lab.model import ExitStatus
 from lab.progress import Progress
 from lab.util.terminal import escape, table

@@ -25,9 +25,9 @@ def load(path: Path) -> Labs:
     raw = _bytes(path)
     if known := remembered.recall(path, raw):
         return known
-    from lab.config import resolve, schema, source  # they are slow to load
+    from lab.config import resolve, schema, yaml_source  # they are slow to load
 
-    read = source.read(path, raw)
+    read = yaml_source.read(path, raw)
     found = resolve.labs(read, schema.validate(read))
     read.check()
     remembered.remember(path, raw, read.looked, found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.config.source import Loc, Source
 from lab.config.units import show_size
+from lab.config.yaml_source import Loc, Source
 from lab.model import WINDOW_SIZE, Lab
 from lab.util.terminal import quote
 

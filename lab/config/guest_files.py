@@ -7,7 +7,7 @@ that have it; all others go on.
 from __future__ import annotations
 
 from lab.config import remembered, schema
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.images import guest_memory, kernel_file
 from lab.images.kernel_file import Kernel
 from lab.model import Place, Refusal

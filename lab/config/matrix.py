@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lab import model
 from lab.config import fit, schema
-from lab.config.source import Source
+from lab.config.yaml_source import Source
 from lab.util.suggest import nearest
 from lab.util.terminal import quote
 

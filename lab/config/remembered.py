@@ -26,7 +26,7 @@ from lab.config import places
 from lab.errors import LabError
 from lab.model import Labs
 from lab.util import files, reading
-from lab.util.place import cache_root
+from lab.util.cache_folder import cache_root
 from lab.util.terminal import quote
 
 #: So many files are remembered: the latest.

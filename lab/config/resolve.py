@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab import model
 from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.errors import UsageError
 from lab.images import kernel_tree
 from lab.util import reading

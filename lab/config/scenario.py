@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lab import model
 from lab.config import schema, units
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.model import Act
 from lab.util import noshell, patterns
 from lab.util.suggest import nearest

@@ -15,7 +15,7 @@ from lab.util import kconfig, reading
 from lab.util.terminal import quote
 
 if TYPE_CHECKING:
-    from lab.config.source import Loc, Source
+    from lab.config.yaml_source import Loc, Source
 
 #: What a Xen runs that is not told otherwise (xen/common/sched/Kconfig).
 DEFAULT = "credit2"

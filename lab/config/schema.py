@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lab.config import units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
 from lab.config.sched import PARAMETERS
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.util import noshell
 from lab.util.terminal import quote
 

@@ -6,8 +6,8 @@ import re
 
 from lab import model
 from lab.config import schema
-from lab.config.source import Loc, Source
 from lab.config.units import show_size
+from lab.config.yaml_source import Loc, Source
 from lab.util.suggest import nearest
 from lab.util.terminal import quote
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.config import units
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.util.terminal import quote
 
 #: What a guest has anyway, whatever it is told: the values that ask for nothing else.

@@ -2,7 +2,7 @@
 
 Expressions are Python's, read by the package ``regex``, which can be told to give up: some take
 exponential time on some lines, and what lines there are a guest decides. Compiling one is bounded,
-too (:mod:`lab.util.repeats`).
+too (:mod:`lab.util.regex_size`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lab.errors import UsageError
-from lab.util import repeats
+from lab.util import regex_size
 from lab.util.terminal import quote
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _Text:
 
 class _Expression:
     def __init__(self, text: str, flags: int, line: int) -> None:
-        if why := repeats.too_large(text):
+        if why := regex_size.too_large(text):
             raise ValueError(why)
         import regex  # a lab without one does not wait for it
 

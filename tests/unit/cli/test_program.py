@@ -12,9 +12,9 @@ import pytest
 from invoke.collection import Collection
 
 from lab import __version__
+from lab.cli.lab_task import SHORT, TASKS, VALUES
 from lab.cli.namespace import namespace
 from lab.cli.program import LabProgram
-from lab.cli.task import SHORT, TASKS, VALUES
 from lab.util.resources import in_checkout
 
 NAMESPACE: Collection = namespace()

@@ -1,4 +1,4 @@
-"""Completion for shells: the scripts. :mod:`lab.cli.completing` says what they offer."""
+"""Completion for shells: the scripts. :mod:`lab.cli.completion_answers` says what they offer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from lab.cli.glue import command
+from lab.cli.command import command
 from lab.errors import UsageError
 from lab.util.resources import in_checkout, resource
 from lab.util.terminal import quote

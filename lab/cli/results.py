@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import say
+from lab.cli.output import say
 from lab.model import Domain
 from lab.util import ci
 from lab.util.resources import as_called

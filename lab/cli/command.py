@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
-from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from invoke.exceptions import Exit
 
-from lab.cli.task import About, LabTask
+from lab.cli.lab_task import About, LabTask
+from lab.cli.output import fail, nobody_reads
 from lab.errors import LabError, UsageError
-from lab.util import ci, reading, signals
-from lab.util.resources import as_called
+from lab.util import reading, signals
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
 INTERRUPTED = 128 + 2
-
-#: Exit status of a command whose reader went away, as shells count the signal SIGPIPE.
-NOBODY_READS = 128 + 13
 
 
 def command(
@@ -80,46 +72,3 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
     except OSError as error:
         words = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         return fail(LabError(words, hint="make room or permissions, then try again"))
-
-
-def nobody_reads() -> int:
-    """The reader of our output went away, as ``head`` does: end quietly. The exit status.
-
-    Python would complain when it flushes at exit, so what is left goes nowhere.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return NOBODY_READS
-
-
-def fail(error: LabError, *, as_json: bool = False) -> int:
-    """Print an error; returns its exit status."""
-    if as_json:
-        layer = error.layer.value if error.layer else None
-        print_json({"verdict": "error", "layer": layer, "reason": error.message,
-                    "hint": as_called(error.hint), "tail": error.tail.splitlines()})  # fmt: skip
-    words = f"error{f' [{error.layer}]' if error.layer else ''}: {error}"
-    say(ci.shown(words))
-    for line in ci.errors_of(error.message) if ci.in_github() else ():
-        print(line, file=sys.stderr)
-    return int(error.exit_status)
-
-
-def print_json(value: Any) -> None:
-    """Results for programs: one JSON value on standard output."""
-    print(json.dumps(value, indent=1, default=plain))
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses, paths and enums as JSON knows them."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Path):
-        return str(value)
-    return list(value)
-
-
-def say(text: str = "") -> None:
-    """Words for people, on standard error."""
-    print(as_called(text), file=sys.stderr)

@@ -1,11 +1,11 @@
-"""What may come next on a command line, for a shell that waits for it.
+"""The words with which a shell can complete a command line.
 
-A shell's script (:mod:`lab.cli.completion`) calls ``xenlab --complete SHELL WORD…``, the last
-word being the one that is typed. Each answer is a line: a word, a tab, what it means. The one
-line ``:files`` asks the shell for its own names of files.
+A shell's script (:mod:`lab.cli.completion_scripts`) calls ``xenlab --complete SHELL WORD…``. The
+last word is the one that is being typed. Each line of the answer is a word, a tab and its meaning.
+The line ``:files`` asks the shell to offer file names.
 
-It must be quick: of our program only this is imported. What tasks there are is kept in the
-cache, and remade when the program has changed.
+A person is waiting, so this module imports almost nothing of ours. The table of tasks is kept in
+the cache. It is made again when the program has changed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.util import names, reading
-from lab.util.place import cache_root
+from lab.util import reading, yaml_names
+from lab.util.cache_folder import cache_root
 
 FILES = ":files"
 #: Word or option by its kind; kinds that are not here need labs.yaml.
@@ -91,11 +91,11 @@ def _kind(kind: str, file: str) -> Answer:
         return {FILES: ""}
     where = Path(file).expanduser()
     if kind == "console":
-        return names.defined(where, "guests") | {"dom0": "Linux", "xen": "the hypervisor"}
+        return yaml_names.defined(where, "guests") | {"dom0": "Linux", "xen": "the hypervisor"}
     if kind == "run":
-        there = names.with_runs(where.parent / "runs")
+        there = yaml_names.with_runs(where.parent / "runs")
         return {"latest": "the newest of all"} | dict.fromkeys(there, "its newest run")
-    return names.defined(where, _SECTIONS[kind]) if kind in _SECTIONS else {}
+    return yaml_names.defined(where, _SECTIONS[kind]) if kind in _SECTIONS else {}
 
 
 def _beginning(known: Answer, current: str) -> Answer:
@@ -140,10 +140,10 @@ def tasks() -> Table:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    from lab.cli import completable
+    from lab.cli import completion_table
 
-    made = completable.table()
-    completable.keep(file, {"key": key, "tasks": made})
+    made = completion_table.table()
+    completion_table.keep(file, {"key": key, "tasks": made})
     return made
 
 

@@ -6,9 +6,10 @@ import shlex
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import command, print_json, say
-from lab.cli.show import short
-from lab.cli.task import DOOR, JSON, LABS, LOCKED
+from lab.cli.command import command
+from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
+from lab.cli.output import print_json, say
+from lab.cli.results import short
 from lab.progress import Progress
 from lab.util.terminal import table
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lab.cli.lab_task import KINDS, SHORT, TASKS
 from lab.cli.namespace import namespace
-from lab.cli.task import KINDS, SHORT, TASKS
 from lab.util import files
 
 
