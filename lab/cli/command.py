@@ -1,4 +1,4 @@
-"""What Invoke lacks for our tasks: exit statuses, one error printer, one way to print."""
+"""The decorator of all tasks: it turns results and errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def command(
     example: str = "",
     **help_: str,
 ) -> Callable[[Callable[..., int | None]], LabTask]:
-    """A task. ``words`` are its positional arguments, ``optional`` those that may be left out.
+    """Make a task. ``words`` are its positional arguments, ``optional`` those that may be left out.
 
     The function takes no Invoke context and returns an exit status (``None``: pass).
     ``task`` is its full name: ``lab.up``. ``help_`` explains each word and option.
@@ -53,7 +53,7 @@ def command(
 
 
 def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> int:
-    """Call a task's function; whatever happens, the user reads words and a status."""
+    """Call a task's function. Whatever happens, the user sees a message and no traceback."""
     signals.one_way_to_stop()
     try:
         status = int(function(**arguments) or 0)

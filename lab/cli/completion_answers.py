@@ -18,7 +18,7 @@ from lab.util import reading, yaml_names
 from lab.util.cache_folder import cache_root
 
 FILES = ":files"
-#: Word or option by its kind; kinds that are not here need labs.yaml.
+#: The words of each kind; kinds that are missing here depend on labs.yaml.
 _FIXED = {
     "door": {"auto": "Docker if there is an engine, else rootfs", "docker": "a container",
              "rootfs": "a Debian tree, entered with bubblewrap", "host": "this machine's programs"},
@@ -27,13 +27,13 @@ _FIXED = {
     "shell": {"bash": "", "zsh": "", "fish": ""},
 }  # fmt: skip
 _SECTIONS = {"lab": "labs", "guest": "guests", "matrix": "matrices", "hypervisor": "hypervisors"}
-_CORE = {"--help": "all tasks", "--list": "all tasks", "--version": "which xenlab this is"}
+_CORE = {"--help": "all tasks", "--list": "all tasks", "--version": "the version of xenlab"}
 Answer = Mapping[str, str]
 Table = Mapping[str, Any]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Answer a shell. Whatever goes wrong, it gets no words rather than an error."""
+    """Answer a shell. If anything goes wrong, the answer is empty, never an error."""
     shell, *words = arguments or ["bash"]
     try:
         found = complete(_joined(words or [""]), tasks())
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def complete(words: Sequence[str], table: Table) -> Answer:
-    """Each word that may stand in the place of the last one, with its meaning."""
+    """Each word that can replace the last one, with its meaning."""
     *before, current = words
     if not before:
         known = _CORE if current.startswith("-") else {n: one["help"] for n, one in table.items()}
@@ -107,7 +107,7 @@ def _beginning(known: Answer, current: str) -> Answer:
 
 
 def _joined(words: Sequence[str]) -> list[str]:
-    """bash takes ``--door=rootfs`` apart, in three words."""
+    """The words as typed: bash splits ``--door=rootfs`` into three words."""
     found: list[str] = []
     for word in words:
         if found and (word == "=" or found[-1].endswith("=")) and found[-1].startswith("--"):
@@ -148,6 +148,6 @@ def tasks() -> Table:
 
 
 def _key() -> str:
-    """Which program the tasks are of: its files and their times."""
+    """Changes whenever the program does: its files and their times."""
     here = Path(__file__).parent
     return f"{here} {sorted((one.name, one.stat().st_mtime_ns) for one in here.glob('*.py'))}"

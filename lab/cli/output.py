@@ -19,9 +19,9 @@ NOBODY_READS = 128 + 13
 
 
 def nobody_reads() -> int:
-    """The reader of our output went away, as ``head`` does: end quietly. The exit status.
+    """The exit status if nobody reads our output any more, as with ``head``.
 
-    Python would complain when it flushes at exit, so what is left goes nowhere.
+    Python would complain when it flushes at exit, so the rest of the output is thrown away.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return NOBODY_READS
