@@ -1,7 +1,7 @@
 """The one door to subprocesses.
 
-Argument lists only, never a shell; standard input closed; a small environment; one log line
-that can be pasted; the whole process group ended on any exception.
+It takes lists of arguments and never uses a shell. Standard input is closed and the environment is
+small. Each call logs a line that can be pasted. Any exception ends the whole process group.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ from lab.util import signals
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape
 
-#: A started program that is our child.
+#: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
 
-#: A task of ours as it is typed.
+#: The name of a task.
 _TASK = re.compile(r"[a-z]+\.(?!py$)[a-z]+")
 
-#: What a program gets of our environment; the rest is given by name.
+#: The variables of our environment that a program gets; all others must be given.
 KEPT_ENVIRONMENT = (
     "HOME", "PATH", "TMPDIR", "USER", "LOGNAME",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
 
 
-#: For the rest of what a program wrote, when it has ended: what it left running may write on.
+#: Seconds to read the rest of the output when a program has ended: what it left running may still
+#: write.
 REST_SECONDS = 5.0
 
 
@@ -66,7 +67,7 @@ USUAL = Options()
 
 
 class TimedOut(Exception):
-    """A program took longer than it may; ``completed`` holds what it wrote until then."""
+    """A program took too long. ``completed`` has what it wrote until then."""
 
     def __init__(self, completed: Completed) -> None:
         super().__init__(f"{completed.argv[0]} took longer than allowed")
@@ -74,7 +75,8 @@ class TimedOut(Exception):
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The small environment of every program: C locale, kept names, and ``extra``."""
+    """The small environment of every program: the C locale, some of our variables, and
+    ``extra``."""
     env = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     return env | {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | dict(extra or {})
 
@@ -97,7 +99,7 @@ def run(
     clock = Deadline(timeout)
     process: Child | None = None
     try:
-        with signals.held_back():  # else it might run, and nobody would know of it
+        with signals.held_back():  # an interrupt in between would leave it running
             process = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
@@ -134,7 +136,7 @@ def follow(
     timeout: float = 300.0,
     keep_fds: Sequence[int] = (),
 ) -> Completed:
-    """Run a program to its end; ``line`` is called, in another thread, with each line it writes.
+    """Run a program to its end. Another thread calls ``line`` with each line that it writes.
 
     Its standard error is part of its output.
 
@@ -188,7 +190,7 @@ def spawn(
 ) -> Child:
     """Start a program that goes on when this process ends. Its output goes to ``log_to``.
 
-    A file that may not grow is no end for it: SIGXFSZ is ignored, as it is in Python.
+    SIGXFSZ stays ignored, as in Python, so a file that may not grow does not end it.
     """
     log.debug("spawn: %s", shlex.join(argv))
     return subprocess.Popen(
@@ -204,9 +206,10 @@ def spawn(
 
 
 def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a program whose words are for people: they go to our standard error as they come.
+    """Run a program whose output is for people. The output goes to our standard error at once.
 
-    It has our whole environment, and no limit of time: a person is watching. Its exit status.
+    The program gets our whole environment. There is no timeout, because a person is watching.
+    Returns the exit status.
     """
     log.debug("attend: %s", shlex.join(argv))
     with subprocess.Popen(
@@ -229,7 +232,8 @@ def reap(child: Child, seconds: float) -> int | None:
 
 
 def limit_files(pid: int, largest: int) -> None:
-    """Let a process, and what it starts, write no file beyond ``largest`` bytes (prlimit(2))."""
+    """Limit the size of files that a process and its children write to ``largest`` bytes
+    (prlimit(2))."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
 
 
@@ -261,12 +265,12 @@ def state(pid: int) -> str:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether it stands still because of a signal or a debugger."""
+    """Whether a signal or a debugger has stopped it."""
     return state(pid) in ("T", "t")
 
 
 def title(pid: int) -> str:
-    """What a process is, in a few words that are harmless to print: a task, or a program."""
+    """A short name of a process, harmless to print: a task or a program."""
     words = [word.decode(errors="replace") for word in arguments(pid)]
     task = next((word for word in words[1:] if _TASK.fullmatch(word)), "")
     script = next((word for word in words[1:] if word.endswith(".py")), "")
@@ -285,14 +289,14 @@ def arguments(pid: int) -> list[bytes]:
 
 
 def running() -> Iterator[tuple[int, list[bytes]]]:
-    """Every process that may be seen: its pid and its arguments (proc_pid_cmdline(5))."""
+    """Every visible process: its pid and its arguments (proc_pid_cmdline(5))."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield int(path.parent.name), path.read_bytes().split(b"\0")
 
 
 def end_group(pid: int) -> None:
-    """Kill a process group, if it is there."""
+    """Kill a process group, if it exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
