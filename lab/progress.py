@@ -1,8 +1,7 @@
-"""What the lab is doing, for people, on standard error: one line for each stage.
+"""Shows people what the lab is doing, on standard error: one line for each stage.
 
-On a terminal the line of the running stage is alive. Elsewhere it is written again every few
-seconds, so that whoever reads along sees that the lab is at work, and at what.
-A program that reads standard output never sees any of it.
+On a terminal the line of the running stage is updated in place. Elsewhere it is written again every
+few seconds, so that a reader can see what the lab is working on. Standard output has none of it.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-#: Seconds without a line after which the running stage's line is written again.
+#: Seconds without output after which the line of the running stage is written again.
 BEAT = 3.0
-#: Seconds between two looks at how far a stage is, and between two drawings of a live line.
+#: Seconds between two looks at the progress of a stage, and between two drawings of a live line.
 LOOK, DRAW = 1.0, 0.125
 
 
@@ -42,14 +41,16 @@ class Stage:
         self._start = time.monotonic()
 
     def note(self, text: str) -> None:
-        """A few words about what it is at, or found; the last ones stay in the final line."""
+        """Set the words in brackets: what the stage is doing or has found. The last ones stay in
+        its final line."""
         self.detail = escape(text, limit=120)
 
     @contextlib.contextmanager
     def looking(self, look: Callable[[], str]) -> Iterator[None]:
-        """While the block runs, the line ends with what ``look`` says, asked once a second.
+        """While the block runs, the line ends with the words of ``look``, which is called once a
+        second.
 
-        ``look`` is called in another thread. When it fails, the words before stay.
+        ``look`` runs in another thread. If it fails, its last words stay.
         """
         self._look, self._looked, self._seen = look, 0.0, ""
         try:
@@ -58,7 +59,7 @@ class Stage:
             self._look, self._seen = None, ""
 
     def elapsed(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the stage began."""
         return time.monotonic() - self._start
 
     def line(self, ending: str = "") -> str:
@@ -67,7 +68,8 @@ class Stage:
         return " ".join([self._begin(), *filter(None, words)])
 
     def moving(self) -> str:
-        """``boot Xen … 1 s so far (note: what the look saw)``: not to be taken for its end."""
+        """``boot Xen … 1 s so far (note: the words of look)``: cannot be mistaken for the final
+        line."""
         look, now = self._look, time.monotonic()
         if look and now - self._looked >= LOOK:
             self._looked = now
@@ -85,17 +87,17 @@ _innermost: ContextVar[Stage | None] = ContextVar("stage", default=None)
 
 
 def current() -> Stage:
-    """The innermost stage that runs here; outside of all, one that nobody sees.
+    """The innermost running stage; if there is none, one that nobody sees.
 
-    So who does the work can say how far it is, and need not be handed a stage for that.
+    So code can report its progress without a stage as a parameter.
     """
     return _innermost.get() or Stage("", 0)
 
 
 class Amount:
-    """How far something is: ``120 of 377 MB, about 8 s left``.
+    """Progress in numbers: ``120 of 377 MB, about 8 s left``.
 
-    ``total`` is 0 if it is not known; then neither is the time left.
+    ``total`` is 0 if it is unknown; then the time left is unknown, too.
     """
 
     def __init__(self, total: int, unit: str = "MB", scale: int = 1_000_000) -> None:
@@ -105,7 +107,7 @@ class Amount:
         self._first: tuple[float, int] | None = None
 
     def words(self, done: int) -> str:
-        """``done`` of it is done now."""
+        """The words for the amount ``done``."""
         self._first = self._first or (time.monotonic(), done)
         if not self._total:
             return f"{done / self._scale:.0f} {self._unit}"
@@ -136,7 +138,7 @@ class Progress:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
-        """A stage as long as the block runs. One inside another is indented."""
+        """A stage for the block. A stage inside another one is indented."""
         stage = Stage(escape(name, limit=80), len(self._stages))
         outer = _innermost.get()
         _innermost.set(stage)
@@ -152,7 +154,7 @@ class Progress:
             ending = "interrupted after"
             raise
         finally:
-            # Not reset(token): who leaves the block may be in another context than who entered.
+            # Not reset(token): the block may be left in another context than it was entered.
             _innermost.set(outer)
             self.phases[name] = stage.elapsed()
             self._stages.pop()
@@ -164,7 +166,7 @@ class Progress:
 
     @contextlib.contextmanager
     def followed(self, told: Callable[[str], None]) -> Iterator[None]:
-        """While the block is executed, ``told`` hears the name of each stage that is at work."""
+        """While the block runs, ``told`` gets the name of each stage that becomes current."""
         self._followers.append(told)
         self._tell_followers()
         try:
@@ -177,7 +179,7 @@ class Progress:
             told(self._stages[-1].name)
 
     def say(self, text: str) -> None:
-        """One line for people, above the live one."""
+        """Print one line for people, above the live line."""
         if self._motion:
             self._motion.say(text)
         elif not self._quiet:
@@ -188,17 +190,17 @@ class Progress:
             return _Lines(self._stream, self._moving, BEAT)
         try:
             return _Rich(self._stream, self._moving)
-        except ImportError:  # the environment is only being made
+        except ImportError:  # while .venv is being made, there is no rich
             return _OneLine(self._stream, self._moving, DRAW)
 
     def _moving(self) -> str:
-        # Another thread asks, perhaps in the moment between two stages.
+        # Another thread calls this, perhaps between two stages.
         stages = list(self._stages)
         return stages[-1].moving() if stages else ""
 
 
 class _Motion(Protocol):
-    """Shows the running stage's line as long as there is one."""
+    """Shows the line of the running stage as long as there is one."""
 
     def say(self, text: str) -> None: ...
 
@@ -206,7 +208,8 @@ class _Motion(Protocol):
 
 
 class _Rich:
-    """A live line, by rich. Imported here only: this import alone takes a tenth of a second."""
+    """A live line, by rich. It is imported only here, because the import takes a tenth of a
+    second."""
 
     def __init__(self, stream: TextIO, line: Callable[[], str]) -> None:
         from rich.console import Console
@@ -233,7 +236,8 @@ class _Rich:
 
 
 class _Lines:
-    """The line again whenever nothing was said for ``every`` seconds: not a terminal."""
+    """Writes the line again whenever there was no output for ``every`` seconds. Not for
+    terminals."""
 
     def __init__(self, stream: TextIO, line: Callable[[], str], every: float) -> None:
         self._stream = stream
@@ -281,7 +285,7 @@ class _OneLine(_Lines):
 
 
 def write(stream: TextIO, text: str) -> None:
-    """People's words must never end the work: the terminal may be gone."""
+    """Write to people. Errors are ignored: the terminal may be gone, and the work must go on."""
     with contextlib.suppress(OSError, ValueError):
         stream.write(text)
         stream.flush()
@@ -293,7 +297,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def _columns(stream: TextIO) -> int:
-    """0 is what a terminal says that was not told its size."""
+    """The width of the terminal; 80 if it does not know its size and says 0."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):

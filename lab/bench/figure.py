@@ -36,7 +36,7 @@ def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
 
 
 def no_more(name: str, value: float, unit: str, limit: float) -> Figure:
-    """A figure that may be a limit, and no more."""
+    """A figure that must not exceed a limit."""
     return Figure(name, value, unit, f"≤ {limit:g}", value <= limit)
 
 

@@ -71,4 +71,4 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
         return fail(UsageError(str(error), hint=error.hint))
     except OSError as error:
         words = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-        return fail(LabError(words, hint="make room or permissions, then try again"))
+        return fail(LabError(words, hint="free disk space or change permissions, then try again"))

@@ -1,4 +1,4 @@
-"""Results as people read them."""
+"""Prints results for people."""
 
 from __future__ import annotations
 

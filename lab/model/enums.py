@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class Layer(StrEnum):
-    """The part that failed, from the bottom up."""
+    """The layers that can fail, from the bottom up."""
 
     TOOLCHAIN = "toolchain"
     IMAGE = "image"

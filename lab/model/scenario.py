@@ -30,7 +30,7 @@ class Step:
         on: its console (wait, silent), or its guest (type, and what acts on a domain).
         text: what to wait for, to type, or to run in dom0; the path of what to collect.
         regex: whether ``text`` of a wait, or ``output`` of an exec, is a pattern.
-        output: what an exec must print; empty: whatever it likes.
+        output: what an exec must print; empty: anything.
         status: the status with which an exec must end.
         within: seconds from the step's start; for a silence, how long it must last.
         name: the name of the file that a collect makes.
@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Never:
-    """A text that no line of the whole run may have. ``on`` is empty for every console."""
+    """A text that no line of the whole run may contain. ``on`` is empty for every console."""
 
     text: str
     on: str = ""

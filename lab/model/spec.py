@@ -80,12 +80,12 @@ class Scheduling:
 @dataclass(frozen=True)
 class GuestSpec:
     """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any. ``cpus_of_all``:
-    those that the machine has not are left out.
+    CPUs that the machine lacks are left out.
 
     ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
-    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
-    right. ``places``: the places of the guest's keys in labs.yaml; for a missing key, the
-    guest's own.
+    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is right.
+    ``places``: the places of the guest's keys in labs.yaml, and the guest's own under the empty
+    key.
     """
 
     name: str
@@ -111,7 +111,7 @@ class GuestSpec:
 class Dom0Spec:
     """dom0's share of the machine. ``cpus``: PCPUs to which its vCPUs are pinned; empty: any.
 
-    ``busy``: it computes without end besides all else.
+    ``busy``: dom0 computes all the time, besides everything else.
     """
 
     memory: int = 256 << 20
@@ -134,8 +134,9 @@ class Lab:
     """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
 
     ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's default. ``trace`` is
-    Xen's own trace; ``None``: there is none. All of ``expect`` is watched for at once; ``steps``
-    are taken in order. ``later`` are the guests that only its steps inject. ``line`` is the line
+    Xen's own trace; ``None``: there is none. All expectations in ``expect`` are awaited together;
+    ``steps`` are played in order. ``later`` has the guests that only steps inject. ``line`` is the
+    line
     in labs.yaml where it begins, from 1.
     """
 
