@@ -57,7 +57,7 @@ class Sandbox:
             options=["--die-with-parent", *(["--share-net"] if network else [])],
         )
         try:
-            done = process.run(line, timeout=timeout, stdin=stdin)
+            done = process.run(line, timeout=timeout, options=process.Options(stdin=stdin))
         except process.TimedOut as late:
             raise failures.late(argv, timeout, late.completed) from None
         except FileNotFoundError:

@@ -14,7 +14,7 @@ from kernel_files import zimage
 
 from lab import config
 from lab.config import remembered, resolve, schema
-from lab.config.source import Source
+from lab.config.yaml_source import Source
 from lab.errors import ConfigError
 from lab.images import kernel_tree
 from lab.model import Labs
