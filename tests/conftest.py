@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import side_by_side
 from hypothesis import settings
 
 from lab.util import process
@@ -21,6 +23,36 @@ MADE = {".git", ".venv", "runs", "build", "dist", "__pycache__"}
 # The machines that run this are shared and slow at times: no limit on one example's time.
 settings.register_profile("lab", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("lab")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    side_by_side.arrange(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """pytest-xdist starts a worker."""
+    node.workerinput[side_by_side.ROOM] = str(side_by_side.room(node.config))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    side_by_side.begin(session.config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+    """In a worker, it is over when the fixtures have cleaned up: after this hook."""
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        side_by_side.interrupt(session.config)
+    yield
+    side_by_side.end(session.config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with side_by_side.turn(item):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

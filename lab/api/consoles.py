@@ -14,8 +14,8 @@ from lab.api.context import attached
 from lab.errors import NotSeen, UsageError
 from lab.machine import conversation
 from lab.machine.console_files import input_of
-from lab.machine.lines import tail
-from lab.machine.logs import lines_of
+from lab.machine.console_text import lines_of
+from lab.machine.log_lines import tail
 from lab.model import Domain, Expectation
 from lab.run.live import Live
 from lab.util import patterns
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Owner(Protocol):
-    """The lab of a console (:class:`lab.api.handle.RunningLab`)."""
+    """The lab of a console (:class:`lab.api.running_lab.RunningLab`)."""
 
     name: str
     run_dir: Path

@@ -5,20 +5,21 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import config, rundir
 from lab.model import Domain, Labs, State
-from lab.packages import lock
 from lab.progress import Progress
 from lab.run import live
 from lab.run.live import Live
-from lab.run.session import Session
 from lab.rundir import LabDir
-from lab.scenario import Outcome, Report
 from lab.toolchain import sweep_engines
 from lab.util.environment import switched_on
-from lab.workshop.prepare import Workshop
+
+if TYPE_CHECKING:
+    from lab.run.session import Session
+    from lab.scenario import Report
+    from lab.workshop.prepare import Workshop
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Context:
         Raises:
             ImageError: the lock cannot be read.
         """
+        from lab.packages import lock
+        from lab.workshop.prepare import Workshop
+
         pins = lock.load(lock.place(self.file))
         return Workshop(door or self.door, self.progress, pins, strict=self.strict)
 
@@ -113,6 +117,10 @@ class LabStatus:
     interrupted: str = ""
 
 
+#: An older name of it.
+Status = LabStatus
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of a lab's scenario. ``phases`` are seconds since the machine was started.
@@ -127,6 +135,8 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
+        from lab.scenario import Outcome
+
         verdict = self.report.verdict
         return {
             "lab": self.report.lab,
@@ -187,6 +197,8 @@ def clean(context: Context) -> None:
 
 def attached(found: Live) -> Session:
     """A session on a lab that runs."""
+    from lab.run.session import Session
+
     return Session(found.lab, found.run, found.state)
 
 

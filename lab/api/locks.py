@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.api.context import Context, clean
-from lab.api.starting import make_plan
+from lab.api.plans import make_plan
 from lab.errors import ImageError, LockError, ToolchainError
 from lab.model import GuestSpec
 from lab.packages import lock

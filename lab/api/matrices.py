@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import lab.explore.picture
 from lab import config
 from lab.api.context import Context
-from lab.api.starting import run
+from lab.api.runs import run
 from lab.config.units import nearest
 from lab.errors import LabError, UsageError
 from lab.explore import matrix
+from lab.explore.executor import here
 from lab.explore.matrix import Cell, MatrixResult
 from lab.model import Clock
 from lab.rundir import RunDir, new_folder
@@ -44,12 +46,13 @@ def compare(context: Context, name: str, clock: str = Clock.VIRTUAL) -> Compared
         raise UsageError(f"no clock {quote(clock)}{nearest(clock, Clock)}")
     wanted = config.find_matrix(context.labs(), name)
     folder = new_folder(context.runs / f"matrix-{name}")
-    cells = [
-        _cell(context, Clock(clock), row, column, lab)
+    jobs = [
+        functools.partial(_cell, context, Clock(clock), row, column, lab)
         for row, labs in wanted.rows.items()
         for column, lab in zip(wanted.columns, labs, strict=True)
     ]
-    outcome = MatrixResult(name, wanted.description, clock, wanted.columns, tuple(cells))
+    cells = tuple(here.each(jobs))
+    outcome = MatrixResult(name, wanted.description, clock, wanted.columns, cells)
     _keep(folder, outcome)
     return Compared(outcome, folder)
 
@@ -76,7 +79,6 @@ def _tasks(folder: Path) -> tuple[matrix.Task, ...]:
 
 
 def _keep(folder: Path, outcome: MatrixResult) -> None:
-
     files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
     files.write_atomic(folder / "table.md", matrix.markdown(outcome))
     lab.explore.picture.draw(outcome, folder / "picture.svg", folder / "picture.png")

@@ -15,8 +15,8 @@ from pathlib import Path
 from lab import config, rundir
 from lab.api.context import Context, LabStatus, clean
 from lab.errors import UsageError
-from lab.machine import pulse
-from lab.machine.command import LIVE
+from lab.machine import qemu_process
+from lab.machine.qemu_command import LIVE
 from lab.run import claim, live
 from lab.run.live import Live
 from lab.rundir import LabDir
@@ -63,7 +63,7 @@ def running(context: Context, name: str) -> Live:
             raise UsageError(error.message, hint=where) from None
         config.find_lab(context.labs(), name)
         raise
-    if why := pulse.why_stopped(found.lab.tag):
+    if why := qemu_process.why_stopped(found.lab.tag):
         raise why
     return found
 

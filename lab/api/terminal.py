@@ -9,7 +9,7 @@ from lab.api.context import Context, attached
 from lab.api.other_sessions import running
 from lab.errors import LabError, UsageError
 from lab.machine import interactive
-from lab.machine.ends import Watch, of
+from lab.machine.guest_ends import EndWatch, of
 from lab.machine.interactive import Behind
 from lab.model import Clock
 from lab.run.live import Live
@@ -37,7 +37,7 @@ def console(context: Context, name: str, on: str | None) -> None:
     if found.record is None:
         raise UsageError(f"nothing is recorded of the machine of lab {name}")
     log = found.run.console(chosen)
-    with contextlib.closing(Watch(found.run, chosen, _ended(found, chosen))) as ends:
+    with contextlib.closing(EndWatch(found.run, chosen, _ended(found, chosen))) as ends:
         behind = _behind(found, chosen, ends)
         interactive.attach(chosen, found.lab.path, log, adopt(found.record), behind)
 
@@ -55,7 +55,7 @@ def _ended(found: Live, chosen: str) -> str:
     return ""
 
 
-def _behind(found: Live, chosen: str, ends: Watch) -> Behind:
+def _behind(found: Live, chosen: str, ends: EndWatch) -> Behind:
     if found.run.manifest().get("clock") == Clock.VIRTUAL:
         return Behind(answers=False, ends=ends)
     return Behind(resized=_fitting(found) if chosen == "dom0" else None, ends=ends)

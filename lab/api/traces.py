@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lab import config, rundir
 from lab.api.context import Context
 from lab.errors import LabError, UsageError
-from lab.machine.merge import Zeros, find_zeros, merge
+from lab.machine.merged_consoles import Zeros, find_zeros, merge
 from lab.rundir import RunDir
 from lab.util import files as plain
 
@@ -107,16 +107,16 @@ def _lines(folder: RunDir) -> Iterator[ConsoleLine]:
 
 def _writer(to: str) -> Any:
     if to == "perfetto":
-        from lab.trace import perfetto
+        from lab.trace import export_perfetto
 
-        return perfetto.write
+        return export_perfetto.write
     if to == "chrome":
-        from lab.trace import chrome
+        from lab.trace import export_chrome
 
-        return chrome.write
-    from lab.trace import sheet
+        return export_chrome.write
+    from lab.trace import export_csv
 
-    return sheet.write
+    return export_csv.write
 
 
 def _writable(path: Path) -> None:

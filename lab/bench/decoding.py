@@ -78,7 +78,7 @@ def enlarge(sample: Path, path: Path, size: int) -> None:
     """Write copies of a trace, each later than the one before, until there are ``size`` bytes."""
     import numpy as np
 
-    from lab.trace.headers import Finder
+    from lab.trace.record_headers import Finder
 
     words = np.fromfile(sample, "<u4")
     places, _ = Finder().find(words, [])

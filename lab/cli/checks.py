@@ -21,19 +21,40 @@ from lab.util import process
 from lab.util.resources import resource
 from lab.util.terminal import table
 
+#: A worker of the tests needs so many bytes of memory: two labs, and the test itself.
+WORKER = 3 << 30
 
-@command("test.all", example="test --unit", unit="only the tests that need no QEMU",
-         only="only tests whose names match, as pytest's -k takes it")  # fmt: skip
-def run_tests(unit: bool = False, only: str = "") -> int:
+
+@command(
+    "test.all",
+    example="test --unit",
+    unit="only the tests that need no QEMU",
+    quick="only unit tests, linters and a few labs: two minutes",
+    only="only tests whose names match, as pytest's -k takes it",
+    jobs="so many tests side by side (default: one more than there are processors)",
+)
+def run_tests(unit: bool = False, quick: bool = False, only: str = "", jobs: int = 0) -> int:
     """Run all tests: unit tests, linters, real labs."""
     tests = _tests_to_run()
-    quick_first = [*sorted(tests.glob("test_*.py")), tests / "unit", tests / "system"]
-    argv = [sys.executable, "-m", "pytest", *map(str, quick_first), "--rootdir", str(tests.parent)]
-    argv += ["--durations=20", "--durations-min=5"]
-    argv += ["-m", "not system"] if unit else []
+    argv = [sys.executable, "-m", "pytest", str(tests), "--rootdir", str(tests.parent)]
+    argv += ["--durations=20", "--durations-min=5", *_side_by_side(jobs or _workers())]
+    argv += ["-m", "not system"] if unit else ["-m", "not system or quick"] if quick else []
     argv += ["-k", only] if only else []
     os.chdir(tests.parent)
     os.execv(sys.executable, argv)
+
+
+def _side_by_side(jobs: int) -> list[str]:
+    """Options of pytest-xdist; tests/side_by_side.py sorts and groups the tests."""
+    if jobs == 1:
+        return []
+    return ["--numprocesses", str(jobs), "--dist=loadgroup", "--no-loadscope-reorder"]
+
+
+def _workers() -> int:
+    """One more than processors, because tests also wait; fewer if there is little memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(os.sched_getaffinity(0)) + 1, memory // WORKER))
 
 
 @command(

@@ -24,10 +24,9 @@ from typing import Any
 from lab import model
 from lab.config import places
 from lab.errors import LabError
-from lab.images import elf, guest_memory, kernel_file, kernel_kinds, kernel_tree, zimage
 from lab.model import Labs
 from lab.store import cache_root
-from lab.util import files, noshell, reading
+from lab.util import files, reading
 from lab.util.terminal import quote
 
 #: So many files are remembered: the latest.
@@ -35,6 +34,13 @@ MOST = 100
 #: So many bytes of checksum come first.
 _SUM = hashlib.sha256().digest_size
 _HERE = Path(__file__).parent
+#: The modules outside this room that decide what comes of a file. They are only looked at here,
+#: for loading them takes longer than all else that a remembered file needs.
+CHECKERS = (
+    *(f"images/{name}.py" for name in ("elf", "guest_memory", "kernel_file", "kernel_kinds",
+                                       "kernel_tree", "zimage")),
+    "util/noshell.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,8 @@ def _place(file: Path) -> Path:
 
 def _origin(file: Path, raw: bytes) -> str:
     """A digest of all that decides what comes of a file, but for the files that it names."""
-    rooms = model, noshell, kernel_tree, kernel_file, kernel_kinds, guest_memory, elf, zimage
-    others = [Path(str(room.__file__)) for room in rooms]
-    modules = sorted([*_HERE.glob("*.py"), *others])
+    others = [_HERE.parent / name for name in CHECKERS]
+    modules = sorted([*_HERE.glob("*.py"), *(_HERE.parent / "model").glob("*.py"), *others])
     code = [(path.name, _state(path, folder=False)) for path in modules]
     parts = sys.version, os.fsencode(file.absolute()), code
     return hashlib.sha256(repr(parts).encode() + raw).hexdigest()

@@ -92,12 +92,11 @@ def kernel_package(packages: Sequence[Package]) -> Package:
 
 
 def vmlinuz(package: Package) -> bytes:
-    """The zImage that a kernel's package holds."""
-    tree = deb.tree([package], lambda path: path.startswith("/boot/vmlinuz-"))
-    found = [tree.find(path) for path in tree.paths()]
-    if len(found) != 1 or found[0] is None:
-        raise ImageError(f"{package.name} {package.version} has {len(found)} kernels, not 1")
-    return found[0].data
+    """The zImage that a kernel's package holds, near its beginning."""
+    found = deb.first(package, lambda path: path.startswith("/boot/vmlinuz-"))
+    if found is None:
+        raise ImageError(f"{package.name} {package.version} has no kernel")
+    return found.data
 
 
 def _assembled(

@@ -6,6 +6,7 @@ says otherwise. Paths are absolute.
 
 from __future__ import annotations
 
+from lab.model.architecture import ARM32, Architecture
 from lab.model.board import (
     AGENT_PORT,
     CONSOLE_PORT,
@@ -45,6 +46,7 @@ from lab.model.spec import (
 
 __all__ = [
     "AGENT_PORT",
+    "ARM32",
     "CONSOLE_PORT",
     "DOMAINS_PORT",
     "INITRAMFS_ADDRESS",
@@ -58,6 +60,7 @@ __all__ = [
     "WINDOW_SIZE",
     "XEN_TRACE_PORT",
     "Act",
+    "Architecture",
     "Clock",
     "Completed",
     "Dom0Spec",

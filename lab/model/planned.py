@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.model.architecture import ARM32
 from lab.model.board import WINDOW_SIZE
 from lab.model.enums import Clock
 from lab.model.spec import GuestSpec, Lab
@@ -26,8 +27,8 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     would answer when QEMU's main loop gets to it, which under the virtual clock would be chance.
     """
     return (
-        "-machine", "virt,virtualization=on,highmem=off",
-        "-cpu", "cortex-a15",
+        "-machine", ARM32.machine,
+        "-cpu", ARM32.cpu,
         "-m", f"{machine.memory + WINDOW_SIZE >> 20}M",
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",

@@ -6,34 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lab.model import Expectation, GuestImage, Images, Never, Plan, Step
+from lab.machine import qemu_command
+from lab.model import Expectation, GuestImage, Never, Plan, Step
 from lab.util import files
+from lab.workshop.prepare import Prepared
 
 #: The words of the command line that name a machine or say how it begins, with their values.
 _OWN = ("-name", "-incoming")
 
 
-def machine(command: Sequence[str], images: Images, toolchain: str) -> dict[str, str]:
-    """What a booted machine follows from, before it has guests. By part; all are hashes."""
+def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """What a plan's booted machine follows from, before it has guests. By part; all are hashes."""
+    images = prepared.images
     return {
-        "toolchain": toolchain,
+        "toolchain": prepared.toolchain.key,
         "hypervisor": images.hypervisor.sha256,
         "kernel": images.kernel.sha256,
         "initramfs": images.initramfs.sha256,
         "device tree": images.devicetree.sha256,
-        "command line": files.sha256_json(_plain(command)),
+        "command line": files.sha256_json(_plain(qemu_command.qemu(plan, ""))),
     }
 
 
-def run(
-    command: Sequence[str],
-    images: Images,
-    toolchain: str,
-    plan: Plan,
-    guests: Mapping[str, GuestImage],
-) -> dict[str, str]:
-    """What a run follows from. By part; all are hashes."""
-    return machine(command, images, toolchain) | {
+def of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """What a plan's run follows from. By part; all are hashes."""
+    guests = prepared.guests
+    return of_machine(plan, prepared) | {
         **{f"guest {one.name}": _guest(one.config, guests[one.name]) for one in plan.all_guests},
         "labs.yaml": files.sha256_json(_wanted(plan)),
     }
@@ -56,9 +54,9 @@ def _rank(part: str) -> int:
     return 3 if part == "toolchain" else first
 
 
-def _plain(command: Sequence[str]) -> list[str]:
+def _plain(argv: Sequence[str]) -> list[str]:
     words, skip = [], False
-    for word in command:
+    for word in argv:
         if not skip and word not in _OWN:
             words.append(word)
         skip = not skip and word in _OWN

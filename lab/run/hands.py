@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Sequence
 
 from lab.dom0.agent import Endless, ProgramResult
-from lab.dom0.commands import is_absent, last_words
+from lab.dom0.shared_agent import is_absent, last_words
 from lab.errors import BusyError, GuestError, MachineError, ToolstackError, UsageError
 from lab.machine import console_files, conversation
 from lab.model import Act, Clock, GuestPlan, Plan, Step
@@ -95,9 +95,9 @@ class Hands:
         try:
             if self._still:
                 limit = ["busybox", "timeout", "-s", "KILL", str(math.ceil(step.within))]
-                began = self._session.steps.now if self._session.steps else 0.0
+                began = self._session.at_stop.now
                 result = await self._session.execute([*limit, *argv], PATIENCE)
-                took = (self._session.steps.now if self._session.steps else 0.0) - began
+                took = self._session.at_stop.now - began
                 if result.status == -9 and took >= step.within:
                     raise GuestError(late, tail=last_words(result))
                 if is_absent(argv[0], result):

@@ -19,7 +19,7 @@ from typing import Any
 
 from lab.dom0 import trace_daemons
 from lab.dom0.agent import Dom0
-from lab.machine.merge import dom0_began
+from lab.machine.merged_consoles import dom0_began
 from lab.model import Lab
 from lab.rundir import RunDir
 from lab.util import files, reading

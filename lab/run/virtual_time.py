@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.dom0.steps import Steps
-from lab.errors import MachineError
-from lab.machine import quota
-from lab.machine.lines import Line, LogReader
-from lab.machine.merge import find_zeros, merge
+from lab.machine import console_quota
+from lab.machine.log_lines import LogReader, RawLine
+from lab.machine.merged_consoles import find_zeros, merge
 from lab.model import Lab
 from lab.run.session import Session
 from lab.rundir import RunDir
-from lab.scenario.player import Hands, Player
+from lab.scenario.player import Hands, Player, Script
 from lab.scenario.report import ExpectationResult, Report, StepResult
 from lab.util.patterns import pattern
 
@@ -50,8 +49,8 @@ class StillStage:
     def ended(self) -> bool:
         return False  # sleep_until raises if it does
 
-    def read(self) -> tuple[list[Line], list[Line]]:
-        lines: list[Line] = []
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
+        lines: list[RawLine] = []
         for reader in self._readers:
             while found := reader.read():
                 lines += found
@@ -65,7 +64,7 @@ class StillStage:
             await asyncio.wait([done])
             self._at = max(self._at, self._steps.now - self._start)
             return
-        quota.check(self._files)
+        console_quota.check(self._files)
         gone = self._at - self._base
         await self._to(min(self._base + gone * GROWTH + FIRST, until))
 
@@ -90,14 +89,12 @@ async def watch(
     file: str = "labs.yaml",
 ) -> Report:
     """Play the lab's scenario until it is decided. All times are virtual."""
-    steps = session.steps
-    if steps is None:
-        raise MachineError("the machine does not stand still, as it must under the virtual clock")
+    steps = session.at_stop
     files = session.run.consoles()
     stage = StillStage(steps, files)
     start = steps.now if session.began is None else session.began
     try:
-        report = await Player(lab, files, stage, hands, note, file).play()
+        report = await Player(Script(lab, files, file), stage, hands, note).play()
     finally:
         stage.close()
     return replace(report, results=tuple(_dated(session.run, report.results, start)))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.trace import xentrace
-from lab.trace.events import Events, Kind, Reading, Runstate
+from lab.trace.events import Kind, Reading, Runstate, XenEvents
 from lab.trace.spans import Spans, spans, union
 
 #: The domain of the vCPUs that run when nobody else does (DOMID_IDLE of Xen's xen.h).
@@ -55,7 +55,7 @@ class States:
 class Hypervisor:
     """One trace of Xen. ``gaps``: int64[n, 4], see :class:`lab.trace.events.Reading`."""
 
-    events: Events
+    events: XenEvents
     states: States
     gaps: npt.NDArray[np.int64]
     reading: Reading
@@ -110,13 +110,13 @@ def load(path: Path) -> Hypervisor:
     return build(*xentrace.load(path))
 
 
-def build(events: Events, reading: Reading) -> Hypervisor:
+def build(events: XenEvents, reading: Reading) -> Hypervisor:
     """Make states from events, which are in time order."""
     gaps = np.concatenate([np.zeros((0, 4), np.int64), *reading.gaps])
     return Hypervisor(events, _cut(_states(events), gaps), gaps, reading)
 
 
-def _states(events: Events) -> States:
+def _states(events: XenEvents) -> States:
     """Chain each vCPU's changes; the state before the first one holds from the beginning."""
     changes = np.flatnonzero((events.kind == Kind.RUNSTATE) | (events.kind == Kind.CONTINUE))
     changes = changes[np.argsort(events.vcpu[changes], kind="stable")]

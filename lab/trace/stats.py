@@ -1,4 +1,4 @@
-"""The figures of a timeline: tasks, vCPUs, PCPUs, delays. Times are seconds."""
+"""The figures of a timeline: tasks, vCPUs, PCPUs and delays. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lab.trace import delays, jobs
 from lab.trace.events import Runstate
-from lab.trace.guest import Event, Guest
+from lab.trace.guest import Guest, GuestEvent
 from lab.trace.histogram import summary
 from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
 from lab.trace.jobs import PARTS, Jobs
@@ -99,15 +99,17 @@ def _wakeups(guest: Guest) -> list[dict[str, Any]]:
 
 def ready_to_run(mine: npt.NDArray[Any]) -> Times:
     """Counters from each READY of one task to its SWITCH_IN. Of several READY the first counts."""
-    mine = mine[np.isin(mine["event"], (Event.READY, Event.SWITCH_IN, Event.SWITCH_OUT))]
-    ready = mine["event"] == Event.READY
+    mine = mine[
+        np.isin(mine["event"], (GuestEvent.READY, GuestEvent.SWITCH_IN, GuestEvent.SWITCH_OUT))
+    ]
+    ready = mine["event"] == GuestEvent.READY
     first = ready & ~np.concatenate([[False], ready[:-1]])
     begun = np.flatnonzero(first)
     following = np.flatnonzero(~ready)
     index = np.searchsorted(following, begun)
     begun = begun[index < len(following)]
     after = following[index[index < len(following)]]
-    chosen = mine["event"][after] == Event.SWITCH_IN
+    chosen = mine["event"][after] == GuestEvent.SWITCH_IN
     when = mine["counter"].astype(np.int64)
     return np.asarray((when[after] - when[begun])[chosen], np.int64)
 

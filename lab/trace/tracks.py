@@ -11,13 +11,13 @@ import numpy.typing as npt
 from lab.trace import guest as guests
 from lab.trace import jobs
 from lab.trace.events import Runstate
-from lab.trace.guest import Event, Guest
+from lab.trace.guest import Guest, GuestEvent
 from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
 from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
-#: Interrupts with so many different numbers are drawn, no more.
+#: Interrupts of at most so many different numbers are drawn.
 MAX_INTERRUPTS = 256
 NO_TIMES: Times = np.zeros(0, np.int64)
 NO_LABELS: npt.NDArray[np.int32] = np.zeros(0, np.int32)
@@ -57,7 +57,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Tracks:
-    """Everything to draw. ``waiting``: times, and how many vCPUs wanted to run from then on."""
+    """All that is drawn. ``waiting``: times, and how many vCPUs are runnable from each on."""
 
     tracks: tuple[Track, ...]
     flows: tuple[Flow, ...] = ()
@@ -134,7 +134,7 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
     ]
     parts.append(("records lost", subtract(guests.lost(guest), handled)))
     yield _track(f"interrupts/{guest.name}", "interrupts", of_guest(guest), "interrupts", parts)
-    ticks = guest.of(Event.TICK)["counter"].astype(np.int64)
+    ticks = guest.of(GuestEvent.TICK)["counter"].astype(np.int64)
     labels = np.zeros(len(ticks), np.int32)
     yield Track(f"ticks/{guest.name}", "ticks", of_guest(guest), "ticks", ("tick",),
                 marks=ticks, mark_labels=labels)  # fmt: skip
@@ -145,7 +145,7 @@ def _task(guest: Guest, number: int, life: Lives) -> Track:
     mine = life.of(number)
     parts = [("running", intersect(mine, life.ran)), ("held up", intersect(mine, life.waited))]
     track = _track(task_key(guest, number), "task", of_guest(guest), guest.task_name(number), parts)
-    marks = guest.of(Event.MARK)
+    marks = guest.of(GuestEvent.MARK)
     marks = marks[marks["task"] == number]
     values, index = np.unique(marks["argument"], return_inverse=True)
     if len(values) > 4096:
@@ -176,15 +176,17 @@ def _jobs_track(guest: Guest, mine: Jobs) -> Track:
 
 
 def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]:
-    """Arrows from each "runnable" that a wake-up began to the task that ran then: the one of the
-    first SWITCH_IN after the wake-up, before the vCPU blocked again."""
+    """Arrows from each "runnable" that a wake-up began to the task that ran because of it.
+
+    That is the task of the first SWITCH_IN after the wake-up, before the vCPU blocked again.
+    """
     if guest.domain < 0:
         return
     vcpu = vcpu_id(guest.domain, 0)
     by_key = {track.key: track for track in tracks}
     source = by_key.get(vcpu_key(vcpu))
     wakes = xen.wakes(vcpu)
-    switches = guest.of(Event.SWITCH_IN)
+    switches = guest.of(GuestEvent.SWITCH_IN)
     when = switches["counter"].astype(np.int64)
     if source is None or not len(wakes) or not len(when):
         return
@@ -201,7 +203,7 @@ def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]
 
 
 def _flow(source: Track, target: Track, wakes: Times, switched: Times) -> Iterator[Flow]:
-    """An arrow for each wake-up at which a slice begins, if one begins at its switch too."""
+    """An arrow for each wake-up, if slices begin both at it and at its switch."""
     start = np.searchsorted(source.slices[:, 0], wakes)
     end = np.searchsorted(target.slices[:, 0], switched)
     known = (start < len(source.slices)) & (end < len(target.slices))

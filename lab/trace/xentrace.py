@@ -2,7 +2,7 @@
 
 The file is a chain of windows. Each begins with a record TRC_TRACE_CPU_CHANGE (no time; words:
 the PCPU, the bytes that follow), and has records of that PCPU in time order; see
-:mod:`lab.trace.headers` for a record. Formats and numbers are from Xen's
+:mod:`lab.trace.record_headers` for a record. Formats and numbers are from Xen's
 ``xen/include/public/trace.h``. ``xen/common/sched`` and ``xen/common/trace.c`` show what the words
 of an event mean.
 
@@ -24,12 +24,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lab.trace.events import EMPTY, MAX_COUNTER, Events, Kind, Reading
-from lab.trace.headers import LONGEST, Finder, Index, Words
-from lab.trace.order import Order
+from lab.trace.event_order import Order
+from lab.trace.events import EMPTY, MAX_COUNTER, Kind, Reading, XenEvents
+from lab.trace.record_headers import LONGEST, Finder, Index, Words
 from lab.util.reading import binary
 
-#: A portion of the file, in words.
+#: The file is read in portions of so many words.
 PORTION = 1 << 18
 CPU_CHANGE = 0x2001F003
 #: A larger PCPU number, or a window larger than this (bytes), is damage.
@@ -38,7 +38,7 @@ MAX_WINDOW = 1 << 30
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
-    """The kind for the low 16 bits of a header: TRC_SCHED_* of class 2, and TRC_LOST_RECORDS."""
+    """The kind for each value of a header's low 16 bits: TRC_SCHED_* and TRC_LOST_RECORDS."""
     table = np.zeros(1 << 16, np.uint8)
     table[0xF001] = Kind.LOST
     for old in range(4):
@@ -63,7 +63,7 @@ class Source(Protocol):
     def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
-def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
+def read(path: Path, reading: Reading | None = None) -> Iterator[XenEvents]:
     """All scheduling events of a file in time order, portion by portion.
 
     ``reading`` is filled as it goes and is complete when the iterator has ended.
@@ -75,17 +75,17 @@ def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
         yield from read_stream(file, reading or Reading())
 
 
-def load(path: Path) -> tuple[Events, Reading]:
+def load(path: Path) -> tuple[XenEvents, Reading]:
     """All scheduling events of a file at once, in time order. Each takes 19 bytes."""
     reading = Reading()
-    events = Events.join(list(read(path, reading)))
+    events = XenEvents.join(list(read(path, reading)))
     if reading.disordered:
         events = events.take(np.argsort(events.counter, kind="stable"))
     return events, reading
 
 
-def read_stream(file: Source, reading: Reading) -> Iterator[Events]:
-    """As :func:`read`, from an open file."""
+def read_stream(file: Source, reading: Reading) -> Iterator[XenEvents]:
+    """All scheduling events of an open file; see :func:`read`."""
     walker, order = _Walker(reading), Order(reading)
     room = np.empty(PORTION + LONGEST, "<u4")
     kept = 0
@@ -103,7 +103,7 @@ def read_stream(file: Source, reading: Reading) -> Iterator[Events]:
 
 
 def _fill(file: Source, room: Words, kept: int) -> int:
-    """Read one portion behind the ``kept`` words. Returns how many bytes came."""
+    """Read one portion to behind the ``kept`` words. Returns how many bytes were read."""
     view = memoryview(room.data).cast("B")[kept * 4 : PORTION * 4]
     total = 0
     while total < len(view) and (got := file.readinto(view[total:])):
@@ -125,7 +125,7 @@ class _Walker:
         self._finder = Finder()
         self._pcpu = 0
         self.left = 0
-        self.found: tuple[Events, list[int], list[int]] = (EMPTY, [], [])
+        self.found: tuple[XenEvents, list[int], list[int]] = (EMPTY, [], [])
 
     def walk(self, words: Words) -> int:
         """Find the events of a portion. Returns how many words are finished."""
@@ -149,7 +149,7 @@ class _Walker:
         return end
 
     def _windows(self, words: Words) -> tuple[list[int], list[int], int, int]:
-        """Where windows begin, their PCPUs, how far words are known, where the last window ends."""
+        """Where windows begin, their PCPUs, where known words end, where the last window ends."""
         starts: list[int] = []
         pcpus: list[int] = []
         here = self.left
@@ -177,7 +177,7 @@ class _Walker:
         return places, end
 
 
-def _events(words: Words, places: Index) -> tuple[Index, Events]:
+def _events(words: Words, places: Index) -> tuple[Index, XenEvents]:
     """The scheduling events among records, and their places; ``pcpu`` is not yet set."""
     headers = words[places]
     kind = _KINDS[headers & np.uint32(0xFFFF)]
@@ -199,11 +199,11 @@ def _events(words: Words, places: Index) -> tuple[Index, Events]:
     switches = np.flatnonzero(kind == Kind.SWITCH)
     detail[switches] = vcpu[switches]
     vcpu[switches] = _pair(words, at[switches] + 5)
-    return at, Events(counter, kind, np.zeros(len(at), np.uint16), vcpu, detail)
+    return at, XenEvents(counter, kind, np.zeros(len(at), np.uint16), vcpu, detail)
 
 
 def _right(headers: Words, kind: npt.NDArray[np.uint8], high: Words) -> npt.NDArray[np.bool_]:
-    """Which headers fit in class, time and length too, where the low half fits a kind."""
+    """Which headers have the right class, time and length for the kind that they look like."""
     family = headers >> np.uint32(16) & np.uint32(0xFFF)
     extra = headers >> np.uint32(28) & np.uint32(7)
     right: npt.NDArray[np.bool_] = family == np.where(kind == Kind.LOST, _GENERAL, _SCHEDULER)
@@ -219,8 +219,8 @@ def _pair(words: Words, at: Index) -> Words:
     return domain | words.take(at + 1, mode="clip") & np.uint32(0xFFFF)
 
 
-def _gaps(words: Words, at: Index, events: Events) -> npt.NDArray[np.int64]:
-    """Gaps from TRC_LOST_RECORDS: a count, who ran, the time (two words) of the first one lost."""
+def _gaps(words: Words, at: Index, events: XenEvents) -> npt.NDArray[np.int64]:
+    """Gaps from TRC_LOST_RECORDS: how many were lost, who ran, the first one's time (2 words)."""
     here = np.flatnonzero(events.kind == Kind.LOST)
     at = at[here]
     until = events.counter[here]

@@ -11,11 +11,11 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.model import ARM32
 from lab.util import reading
 
 #: Bytes of a file whose names are read.
 LARGEST = 256 << 20
-MAGIC = b"\x7fELF\x01\x01"
 SHT_SYMTAB = 2
 STT_NOTYPE, STT_FUNC = 0, 2
 SHF_EXECINSTR = 4
@@ -49,7 +49,7 @@ def read(path: Path) -> Symbols:
 
 
 def _functions(data: bytes) -> Symbols:
-    if not data.startswith(MAGIC):
+    if not data.startswith(ARM32.elf):
         raise ValueError("not a 32-bit little-endian ELF file")
     (table,) = struct.unpack_from("<I", data, 32)
     size, count = struct.unpack_from("<2H", data, 46)

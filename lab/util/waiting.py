@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from asyncinotify import Inotify, Mask
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lab.errors import MachineError
 from lab.model import Program
+
+if TYPE_CHECKING:
+    from asyncinotify import Inotify
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ def open_inotify() -> Inotify:
     Raises:
         MachineError: there are too many.
     """
+    from asyncinotify import Inotify  # many commands watch no file, and ctypes is slow to load
+
     try:
         return Inotify()
     except OSError as error:
@@ -63,6 +66,8 @@ async def appears(path: Path) -> None:
     Raises:
         MachineError: files cannot be watched.
     """
+    from asyncinotify import Mask
+
     with watching() as inotify:
         inotify.add_watch(path.parent, Mask.CREATE | Mask.MOVED_TO)
         while not path.exists():

@@ -12,13 +12,13 @@ from system.world import LONGEST, World
 EACH = 2 * LONGEST if not full() else 120.0
 
 
+def marks(row: Row) -> list[pytest.MarkDecorator]:
+    bounded = pytest.mark.timeout(EACH + row.longest * row.times)
+    return [bounded, pytest.mark.alone] if row.alone else [bounded]
+
+
 @pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(row, id=row.name, marks=pytest.mark.timeout(EACH + row.longest * row.times))
-        for row in ROWS
-        if row.times
-    ],
+    "row", [pytest.param(row, id=row.name, marks=marks(row)) for row in ROWS if row.times]
 )
 def test_fault(world: World, row: Row) -> None:
     """What must hold holds each time that the fault is injected."""

@@ -19,6 +19,9 @@ from lab.util import files
 from system.test_places import cache_with
 from system.world import Running, World, until
 
+#: They share a lab that is up.
+pytestmark = pytest.mark.xdist_group("interrupts")
+
 #: Seconds within which a command has ended. Two are promised, on a machine that has a processor
 #: for it; what this finds is what hangs.
 SOON = 10.0

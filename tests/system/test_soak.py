@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from lab.bench.soak import WAYS
 from system.world import World
 
 
+@pytest.mark.alone
 def test_nothing_grows(world: World) -> None:
     """It uses each way at least once, and says what it did."""
     count = len(WAYS) + 3

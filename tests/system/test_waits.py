@@ -16,6 +16,8 @@ from lab import api
 from lab.errors import Dom0Error, UsageError
 from system.world import World
 
+pytestmark = pytest.mark.alone
+
 #: Busy processes for each processor.
 LOAD = 4
 #: Seconds that a wait may take longer than it should.

@@ -14,7 +14,7 @@ from typing import IO, Any
 from lab.errors import ToolchainError
 from lab.model import Completed, Door, Mount, Program, ProgramRecord, ToolchainInfo
 from lab.toolchain import failures
-from lab.toolchain.docker import container, sweep, toolchain_image
+from lab.toolchain.docker import container, sweep, toolchain_image, used
 from lab.toolchain.docker.engine import Engine, address
 from lab.toolchain.docker.program import DockerProgram, record_of, wait
 from lab.toolchain.docker.toolchain_image import DockerImage
@@ -182,7 +182,7 @@ def open_docker(
     """
     engine = Engine(address())
     engine.ping()
-    if sweep.mark(engine.where):
+    if used.mark(engine.where):
         sweep.sweep_engines()
     folder = cache / "docker"
 

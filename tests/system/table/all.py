@@ -19,7 +19,7 @@ ROWS = (
     Row("disk full: run folder of a lab that runs", 1, 3, places.filled_run),
     Row("disk full: machine's memory", 0, 3, places.full_memory),
     Row("disk full: template", 1, 3, places.full_template),
-    Row("console flood, labs at once", 1, 1, flood.long),
+    Row("console flood, labs at once", 1, 1, flood.long, alone=True),
     Row("console flood, lab.run ends it", 2, 4, flood.ends_a_run),
     Row("console flood, nobody watches", 1, 3, flood.is_bounded),
     Row("guest halts, hangs, resets, …", 6, 18, guests.stops),

@@ -36,7 +36,8 @@ def full() -> bool:
 class Row:
     """``inject`` does it for the n-th time, and asserts what must hold.
 
-    ``longest``: seconds that this may take, if the machine is busy.
+    ``longest``: seconds that this may take, if the machine is busy. ``alone``: it measures time,
+    so no other test may run meanwhile.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row:
     full: int
     inject: Callable[[World, int], None]
     longest: float = 120.0
+    alone: bool = False
 
     @property
     def times(self) -> int:

@@ -14,11 +14,15 @@ from lab import plan as planning
 from lab import rundir
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
 from lab.model import Door, HypervisorSpec, Image, Images, Lab, Plan, ProgramRecord, State
+from lab.packages.lock import MadeUnder
+from lab.progress import Progress
 from lab.run import session
 from lab.run.session import Session
+from lab.run.start import Start
 from lab.rundir import LabDir, RunDir
 from lab.toolchain.program import HostProgram
 from lab.util import process
+from lab.workshop.prepare import Prepared
 
 PLAN = planning.plan(Lab("one", HypervisorSpec("stock")))
 
@@ -67,10 +71,13 @@ def power_on(
 
     def go(script: str, plan: Plan = PLAN) -> None:
         toolchain: Any = FakeToolchain(script, run.console_dir)
+        prepared = Prepared(toolchain, images, {}, MadeUnder(""))
+        start = Start(plan, prepared, lab, run, 0, Progress(quiet=True))
+        lab.record(ram=str(tmp_path / "ram"))
 
         async def boot() -> None:
             async with Session(lab, run) as live:
-                await live.power_on(toolchain, plan, images, tmp_path / "ram", 0)
+                await live.power_on(start)
                 await live.wait_xen()
 
         try:

@@ -18,8 +18,9 @@ from lab import toolchain
 from lab.errors import ToolchainError
 from lab.model import Door, Mount, ProgramRecord
 from lab.rundir import LabDir, runtime_root
+from lab.toolchain import opening
 from lab.toolchain.docker import container as container
-from lab.toolchain.docker import sweep, toolchain_image
+from lab.toolchain.docker import sweep, toolchain_image, used
 from lab.toolchain.docker.door import DockerToolchain
 from lab.toolchain.docker.engine import Engine, RefusedError, address
 from lab.toolchain.docker.program import DockerProgram
@@ -57,7 +58,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The doors that were opened; nothing is behind them."""
     doors: list[str] = []
     for name in ("docker", "rootfs"):
-        monkeypatch.setattr(toolchain, f"open_{name}", lambda *_, name=name: doors.append(name))
+        monkeypatch.setattr(opening, f"open_{name}", lambda *_, name=name: doors.append(name))
     return doors
 
 
@@ -269,8 +270,8 @@ def test_sweep_removes_what_dead_commands_left(engine: FakeEngine) -> None:
     gone = ("containers/run", "containers/unrecorded", "containers/nowhere",
             "images/sha256:1", "images/xenlab-base:1")  # fmt: skip
     engine.answers |= {f"DELETE /{one}": (200, None) for one in gone}
-    assert sweep.mark(engine.where)
-    assert not sweep.mark(engine.where)
+    assert used.mark(engine.where)
+    assert not used.mark(engine.where)
     said = sweep.sweep_engines()
     removed = [one for one in engine.asked if one.startswith("DELETE")]
     assert removed == [f"DELETE /{one}" for one in gone]
@@ -286,7 +287,7 @@ def test_nothing_is_asked_where_no_engine_was_used(engine: FakeEngine) -> None:
 
 
 def test_an_engine_that_is_gone_is_passed_over(engine: FakeEngine) -> None:
-    sweep.mark(engine.where)
+    used.mark(engine.where)
     engine.close()
     assert sweep.sweep_engines() == []
 

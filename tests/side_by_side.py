@@ -1,0 +1,146 @@
+"""Tests side by side: which belong together, in which order they begin, and which run alone.
+
+``./inv test`` has pytest-xdist start several workers. A worker takes a whole group at a time:
+tests that share something costly. Without workers, only the order is as here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from lab.util import files
+
+TESTS = Path(__file__).parent
+SYSTEM = TESTS / "system"
+#: The files of system tests that take longest. They begin first, so that all workers end together.
+LONGEST_FIRST = (
+    "test_docker", "test_python", "test_hypervisors", "test_lock", "test_moved", "test_fault_table",
+    "test_repro", "test_templates", "test_traces",
+)  # fmt: skip
+#: The key under which a worker is told the folder that all workers of a run share.
+ROOM = "xenlab-room"
+#: Seconds that the workers have to clean up after Ctrl-C.
+CLEAN_UP = 120.0
+_FOLDER = pytest.StashKey[Path]()
+_WORK = pytest.StashKey[contextlib.ExitStack]()
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Sort the tests and group them: units, then labs, then what runs alone.
+
+    The result is the same in each worker.
+    """
+    for item in items:
+        if not any(item.iter_markers("xdist_group")) and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[bool, bool, int]:
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    boots = SYSTEM in item.path.parents
+    return is_alone(item), boots, places.get(item.path.stem, len(places)) if boots else 0
+
+
+def _group(item: pytest.Item) -> str:
+    """Unit tests of one file stay together, and system tests that share what their file made."""
+    if is_alone(item) or (SYSTEM in item.path.parents and not _shares(item)):
+        return ""
+    return str(item.path.relative_to(TESTS).with_suffix(""))
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether it uses a fixture that is made once for its file."""
+    info = getattr(item, "_fixtureinfo", None)
+    found = info.name2fixturedefs.values() if info else ()
+    return any(one.scope == "module" for several in found for one in several)
+
+
+def is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+# ---------------------------------------------------------------- one room for all workers
+
+
+def room(config: pytest.Config) -> Path:
+    """The folder that the workers of this run share; it is removed when the run ends."""
+    if _FOLDER not in config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="xl-tests-")
+        config.stash[_FOLDER] = Path(folder.name)
+        config.add_cleanup(folder.cleanup)
+    return config.stash[_FOLDER]
+
+
+def _room_of(config: pytest.Config) -> Path | None:
+    """The same, in a worker."""
+    name = getattr(config, "workerinput", {}).get(ROOM)
+    return Path(name) if name else None
+
+
+@contextmanager
+def turn(item: pytest.Item) -> Iterator[None]:
+    """Let a test begin. One that runs alone waits for all others, and all others wait for it.
+
+    The locks belong to the process, so none is left when a worker dies (fcntl_locking(2)).
+    """
+    folder = _room_of(item.config)
+    if folder is None:
+        yield
+        return
+    with (folder / "turn").open("ab+") as handle:
+        with files.locked(folder / "door"):  # nobody overtakes a test that waits to be alone
+            fcntl.lockf(handle, fcntl.LOCK_EX if is_alone(item) else fcntl.LOCK_SH)
+        yield
+
+
+# ---------------------------------------------------------------- Ctrl-C
+
+
+def begin(config: pytest.Config) -> None:
+    """From now on :func:`interrupt` finds this worker, and waits for its :func:`end`."""
+    if folder := _room_of(config):
+        signal.signal(signal.SIGINT, _once)
+        stack = config.stash[_WORK] = contextlib.ExitStack()
+        stack.enter_context(files.locked(folder / f"worker-{os.getpid()}"))
+
+
+def end(config: pytest.Config) -> None:
+    if stack := config.stash.get(_WORK, None):
+        stack.close()
+
+
+def _once(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C reaches a worker several times: from the terminal, and through pytest-xdist."""
+    signal.signal(number, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
+
+
+def interrupt(config: pytest.Config) -> None:
+    """Interrupt the workers, and wait until they have cleaned up."""
+    if _FOLDER not in config.stash:
+        return
+    workers = list(room(config).glob("worker-*"))
+    for path in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(path.name.partition("-")[2]), signal.SIGINT)
+    waits = threading.Thread(target=_wait_for, args=(workers,), daemon=True)
+    waits.start()
+    waits.join(CLEAN_UP)
+
+
+def _wait_for(workers: list[Path]) -> None:
+    for path in workers:
+        with files.locked(path):
+            pass
