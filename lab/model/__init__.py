@@ -27,7 +27,15 @@ from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
 from lab.model.observed import Domain, Verdict
 from lab.model.place import Place, Refusal
 from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
-from lab.model.programs import Completed, Mount, Program, ProgramRecord, Toolchain, ToolchainInfo
+from lab.model.programs import (
+    Command,
+    Completed,
+    Mount,
+    Program,
+    ProgramRecord,
+    Toolchain,
+    ToolchainInfo,
+)
 from lab.model.scenario import Expectation, Never, Step, Threshold
 from lab.model.spec import (
     Dom0Spec,
@@ -62,6 +70,7 @@ __all__ = [
     "Act",
     "Architecture",
     "Clock",
+    "Command",
     "Completed",
     "Dom0Spec",
     "Domain",
