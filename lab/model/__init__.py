@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lab.model.place import Place, Refusal
     from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
     from lab.model.programs import (
+        Command,
         Completed,
         Mount,
         Program,
@@ -70,7 +71,7 @@ _HOMES = {
     "lab.model.place": ("Place", "Refusal"),
     "lab.model.planned": ("GuestPlan", "MachinePlan", "Plan", "board_arguments"),
     "lab.model.programs": (
-        "Completed", "Mount", "Program", "ProgramRecord", "Toolchain", "ToolchainInfo",
+        "Command", "Completed", "Mount", "Program", "ProgramRecord", "Toolchain", "ToolchainInfo",
     ),
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
@@ -99,6 +100,7 @@ __all__ = [
     "Act",
     "Architecture",
     "Clock",
+    "Command",
     "Completed",
     "Dom0Spec",
     "Domain",
