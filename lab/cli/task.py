@@ -16,7 +16,7 @@ SHORT = {
 #: What an option that takes a value takes, as help shows it.
 VALUES = {
     "clock": "CLOCK", "count": "N", "door": "DOOR", "hours": "HOURS", "hypervisor": "HYPERVISOR",
-    "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
+    "jobs": "N", "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
     "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
