@@ -30,7 +30,7 @@ def labs(source: Source, file: schema.File) -> model.Labs:
     hypervisors = {"stock": model.HypervisorSpec("stock")}
     for name, shape in file.hypervisors.items():
         hypervisors[name] = _hypervisor(source, paths, name, shape)
-    guests = {name: _guest(source, paths, name, shape) for name, shape in file.guests.items()}
+    guests = {name: _guest(source, name, shape) for name, shape in file.guests.items()}
     found = {
         name: _lab(source, name, shape, hypervisors, guests) for name, shape in file.labs.items()
     }
@@ -41,10 +41,15 @@ def labs(source: Source, file: schema.File) -> model.Labs:
 
 
 class _Paths:
-    """Checks paths of labs.yaml, which are relative to its folder, and makes them absolute."""
+    """Checks paths of labs.yaml, which are relative to its folder, and makes them absolute.
 
-    def __init__(self, source: Source) -> None:
+    With ``refused``, a file or folder that is missing or wrong is no problem of labs.yaml: it is
+    added there, and refuses one guest.
+    """
+
+    def __init__(self, source: Source, refused: list[model.Refusal] | None = None) -> None:
         self._source = source
+        self._refused = refused
         self._base = source.file.absolute().parent
 
     def named(self, text: str) -> Path:
@@ -72,8 +77,14 @@ class _Paths:
             wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
         if wrong:
             key = next(word for word in reversed(loc) if isinstance(word, str))
-            self._source.add(loc, f"{quote(key)}: {wrong}")
+            self._problem(loc, f"{quote(key)}: {wrong}")
         return path
+
+    def _problem(self, loc: Loc, text: str) -> None:
+        if self._refused is None:
+            self._source.add(loc, text)
+        else:
+            self._refused.append(model.Refusal(self._source.place(loc), text))
 
     def below(self, loc: Loc, folder: Path, text: str) -> Path:
         """The path of a file that a build will make in ``folder``; it need not exist yet."""
@@ -111,15 +122,17 @@ def _hypervisor(
     )
 
 
-def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> model.GuestSpec:
+def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     at = ("guests", name)
+    refused: list[model.Refusal] = []
+    program = _program(source, _Paths(source, refused), at, shape)
     said = "memory" in shape.model_fields_set or not shape.linux
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
     fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
     return model.GuestSpec(
         name=name,
-        program=_program(source, paths, at, shape),
+        program=program,
         memory=memory,
         vcpus=shape.vcpus,
         cpus=shape.cpus.numbers,
@@ -128,7 +141,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         scheduler=_share(shape.scheduler),
         trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
-        refused=guest_files.refusals(source, at, shape),
+        refused=(*refused, *guest_files.refusals(source, at, shape)),
         places=guest_files.places(source, at, shape),
     )
 

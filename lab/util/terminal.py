@@ -23,7 +23,7 @@ INVISIBLE = re.compile(
 def escape(value: bytes | str, *, limit: int = LINE_LIMIT) -> str:
     """One line as harmless text.
 
-    Characters that are not plainly visible become ``\\xNN`` or ``\\uNNNN``. Tabs stay; line ends
+    Characters that are not plainly visible become ``\\xNN`` or ``\\uNNNN``. Tabs stay. Line ends
     are escaped as well. Bytes that are not UTF-8 become ``\\xNN``. A line longer than ``limit``
     (bytes or characters of the input) is cut, and the text says by how much. Backslashes of the
     input are not changed: the raw bytes are in the run folder.
