@@ -35,6 +35,11 @@ def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
     return Figure(name, value, unit, f"< {limit:g}", value < limit)
 
 
+def no_more(name: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure that may be a limit, and no more."""
+    return Figure(name, value, unit, f"≤ {limit:g}", value <= limit)
+
+
 def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
     """A figure that must reach a value."""
     return Figure(name, value, unit, f"≥ {limit:g}", value >= limit)

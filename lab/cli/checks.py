@@ -12,7 +12,7 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-from lab import api, install
+from lab import api
 from lab.cli.glue import command, print_json, say
 from lab.cli.task import DOOR, JSON, LABS
 from lab.errors import UsageError
@@ -98,6 +98,8 @@ def _tests_to_run() -> Path:
         folder = resource("tests")
     except FileNotFoundError:
         raise UsageError("the tests are in the project's checkout, not in the package") from None
+    from lab import install
+
     install.ensure("dev", Progress())
     if importlib.util.find_spec("pytest") is None:
         raise UsageError(
@@ -134,7 +136,7 @@ def run_bench(
         print_json({one.name: asdict(one) for one in figures})
     else:
         rows = [
-            [one.name, f"{one.value:.2f} {one.unit}", one.target, _word(one.reached)]
+            [one.name, _amount(one.value, one.unit), one.target, _word(one.reached)]
             for one in figures
         ]
         print(table(rows, header=["Figure", "Value", "To reach", ""]))
@@ -169,6 +171,11 @@ def run_soak(
         for words in result.failed[:20]:
             print(words)
     return int(not result.flat)
+
+
+def _amount(value: float, unit: str) -> str:
+    """``2.50 s``; what has no unit is counted: ``3``."""
+    return f"{value:.2f} {unit}" if unit else f"{value:g}"
 
 
 def _word(reached: bool | None) -> str:

@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from lab.config import remembered, sched
-from lab.config.units import nearest
+from lab.config import remembered
 from lab.errors import ConfigError, UsageError
 from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
 from lab.util import reading, refusals
+from lab.util.suggest import nearest
 from lab.util.terminal import escape, quote
 
 MAX_BYTES = 256 << 10
@@ -102,6 +102,8 @@ def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
     guest = labs.guests[name]
     if guest.refused:
         raise refusals.refusal(guest.refused)
+    from lab.config import sched
+
     lab = find_lab(labs, into) if into else None
     return sched.for_guest(lab, guest).on(lab.cpus) if lab else guest
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lab import model
 from lab.config import fit, schema
 from lab.config.source import Source
-from lab.config.units import nearest
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
 

@@ -25,8 +25,8 @@ from lab import model
 from lab.config import places
 from lab.errors import LabError
 from lab.model import Labs
-from lab.store import cache_root
 from lab.util import files, reading
+from lab.util.place import cache_root
 from lab.util.terminal import quote
 
 #: So many files are remembered: the latest.

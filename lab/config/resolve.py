@@ -13,10 +13,10 @@ from pathlib import Path
 from lab import model
 from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
 from lab.config.source import Loc, Source
-from lab.config.units import nearest
 from lab.errors import UsageError
 from lab.images import kernel_tree
 from lab.util import reading
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
 Program = model.FreeRtosApp | model.LinuxGuest | model.Project | model.Prebuilt

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab import model
 from lab.config import schema, units
 from lab.config.source import Loc, Source
-from lab.config.units import nearest
 from lab.model import Act
 from lab.util import noshell, patterns
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
 #: What a step does → the keys that may go with it. ``regex`` alone is a wait, too.

@@ -7,7 +7,8 @@ import re
 from lab import model
 from lab.config import schema
 from lab.config.source import Loc, Source
-from lab.config.units import nearest, show_size
+from lab.config.units import show_size
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
 #: Groups of Xen's events, as xen/include/public/trace.h numbers them. On ARM only these have

@@ -6,12 +6,12 @@ that say what would be right. YAML's own guesses (``no``, ``12:30``, ``010``) pl
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from lab.util import noshell
+from lab.util.suggest import nearest as nearest
 from lab.util.terminal import quote
 
 SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -24,16 +24,6 @@ RESERVED_GUESTS = frozenset({"xen", "dom0", "domain-0", "times", "all", "qemu"})
 _SENTENCE = re.compile(r"(?:(?:(min|mean|p50|p99|p999|max) )?([a-z][a-z_ ]*?)) of (\S+) < (\S+)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _DAY = 86400.0
-
-
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` if a choice is near, else the choices; ready to append."""
-    known = sorted(choices)
-    near = difflib.get_close_matches(word[:100].lower(), known, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
-    return f"; there is: {shown}" if known else ""
 
 
 def size(text: str) -> int:

@@ -19,10 +19,13 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import MachineError
-from lab.machine.qmp import Qmp
 from lab.util import sockets, turns
+
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
 
 #: Seconds within which the stub answers.
 ANSWER = 10.0

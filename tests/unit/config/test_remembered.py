@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     monkeypatch.setenv("LAB_CACHE", str(file / "below a file"))
     assert config.load(file) == config.load(file)
+
+
+def test_every_checker_of_images_counts() -> None:
+    """They are named by their files, because to load them is what remembering saves."""
+    code = "import sys, lab.config.resolve; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    used = {one.removeprefix("lab.").replace(".", "/") + ".py" for one in done.stdout.split()
+            if one.startswith("lab.images.")}  # fmt: skip
+    assert used <= set(remembered.CHECKERS)
+    assert all((remembered._HERE.parent / name).is_file() for name in remembered.CHECKERS)
