@@ -79,7 +79,8 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
     for spec in labs.hypervisors.values():
         found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
     for name, lab in labs.labs.items():
-        images = workshop.platform(make_plan(context, name), force=True)
+        with context.progress.stage(f"lab {name}"):
+            images = workshop.platform(make_plan(context, name), force=True)
         found[f"devicetree/{name}"] = images.devicetree.sha256
         found |= {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
         guests |= {guest.name: guest for guest in lab.guests}

@@ -48,7 +48,8 @@ def limit() -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"{VARIABLE} is {quote(text)}, which is not a size", hint="for example: 64M"
+            f"{VARIABLE} is {quote(text)}, which is not a size",
+            hint="write a whole number and K, M or G as a capital letter, for example 64M",
         )
     return int(match[1]) << _SHIFT[match[2]]
 
