@@ -29,9 +29,9 @@ def main() -> NoReturn:
 def _run() -> None:
     # Each is imported when needed: a shell that completes a word does not wait for all of us.
     if sys.argv[1:2] == ["--complete"]:
-        from lab.cli import completing
+        from lab.cli import completion_answers
 
-        completing.main(sys.argv[2:])
+        completion_answers.main(sys.argv[2:])
         return
     from lab.cli import program
 

@@ -1,7 +1,7 @@
-"""The measures of the house: how large its parts are, and what a short command costs.
+"""Measures of the code itself: the sizes of its parts, and the time of short commands.
 
-The sizes are read from the source, so they need a checkout. ``tests/test_house.py`` holds them
-too; the time is measured here only.
+Sizes are read from the source, so they need a checkout. ``tests/test_house.py`` checks them as
+well; only the bench measures time.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from lab.bench.figure import Figure, no_more
 from lab.errors import LabError, UsageError
 from lab.util import process, resources
 
-#: What each measure may be at most. docs/architecture.md says what floors and rooms are.
+#: The limit of each measure. docs/architecture.md explains floors and rooms.
 LINES, PARAMETERS, LOOSE, FLOORS, CPU = 300, 5, 8, 8, 1.5
-#: The commands whose time is measured; none of them needs a lab that runs.
+#: The commands whose time is measured; they need no running lab.
 COMMANDS = ("lab.list", "lab.status")
-#: What they are compared with: Python, with the library that reads our command lines.
+#: The baseline: Python with the library that parses our command lines.
 BARE = "import invoke.program"
-#: A round has so many runs of each command: one takes a fraction of a second.
+#: The runs of each command in one round; each takes a fraction of a second.
 RUNS = 5
-#: Seconds that one may take on a busy machine.
+#: Seconds that one run may take on a busy machine.
 LONGEST = 60.0
 Trees = Mapping[str, ast.Module]
 
 
 def measure(rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """All measures; ``say`` hears what breaks a rule, and where.
+    """All measures. ``say`` gets each place that breaks a rule.
 
     Raises:
-        UsageError: this is no checkout.
+        UsageError: this is not a checkout.
         LabError: a command failed.
     """
     root = checkout()
@@ -73,28 +73,28 @@ def checkout() -> Path:
 
 
 def long_files(root: Path) -> list[str]:
-    """The files of Python with more than :data:`LINES` lines, with their number."""
+    """The Python files with more than :data:`LINES` lines, with the number."""
     lengths = {path: path.read_bytes().count(b"\n") for path in _files(root)}
     return [f"{path.relative_to(root)}: {n}" for path, n in lengths.items() if n > LINES]
 
 
 def loose_modules(root: Path) -> list[str]:
-    """The modules that lie in ``lab/`` itself, in no room."""
+    """The modules in ``lab/`` itself."""
     return sorted(path.name for path in (root / "lab").glob("*.py") if path.stem != "__init__")
 
 
 def floors(root: Path) -> dict[str, tuple[str, ...]]:
-    """The rooms of each floor: the table of docs/architecture.md, from the top down."""
+    """The rooms of each floor, from the top down, as docs/architecture.md has them."""
     text = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \*([a-z]+)\* \| ([^|]*) \|", text, re.MULTILINE)
     return {name: tuple(re.findall(r"`([^`]+)`", rooms)) for name, rooms in rows}
 
 
 def crowded_functions(trees: Trees) -> list[str]:
-    """The functions that have more than :data:`PARAMETERS` parameters, with their number.
+    """The functions with more than :data:`PARAMETERS` parameters, with the number.
 
-    ``self``, ``*rest`` and ``**rest`` do not count. A task of Invoke has as many as its command
-    has options.
+    ``self``, ``*rest`` and ``**rest`` do not count. Tasks may have more: a parameter is an option
+    of the command.
     """
     return [
         f"{name}:{node.lineno} {node.name}: {number}"
@@ -143,7 +143,7 @@ def module_name(path: Path) -> str:
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
-    """What is imported anywhere in a module, also inside functions, as dotted names."""
+    """The dotted names that a module imports anywhere, also inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -153,7 +153,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 def graph(trees: Trees) -> dict[str, set[str]]:
-    """Module → modules of the project that it imports."""
+    """Each module → the modules of the project that it imports."""
 
     def resolve(name: str) -> str | None:
         while name and name not in trees:
@@ -167,7 +167,7 @@ def graph(trees: Trees) -> dict[str, set[str]]:
 
 
 def cycle(arrows: Mapping[str, set[str]]) -> list[str]:
-    """One cycle of imports in words, if there is any."""
+    """One cycle of imports as text; empty if there is none."""
     try:
         graphlib.TopologicalSorter(arrows).prepare()
     except graphlib.CycleError as error:
@@ -181,7 +181,7 @@ def cycle(arrows: Mapping[str, set[str]]) -> list[str]:
 def cpu(root: Path, rounds: int, say: Callable[[str], None]) -> list[Figure]:
     """The CPU time of each short command, as a ratio to Python with Invoke alone.
 
-    All are run in turn, and each is compared with the bare start just before it.
+    They run in turn. Each is compared with the baseline just before it.
     """
     bare = [sys.executable, "-c", BARE]
     ratios: dict[str, list[float]] = {name: [] for name in COMMANDS}
@@ -198,7 +198,7 @@ def cpu(root: Path, rounds: int, say: Callable[[str], None]) -> list[Figure]:
 
 
 def _seconds(argv: list[str]) -> float:
-    """The CPU time that a program takes, its children's included (getrusage(2))."""
+    """The CPU time of a program and its children, in seconds (getrusage(2))."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = process.run(argv, env=env, timeout=LONGEST)

@@ -24,7 +24,7 @@ from lab.run import claim
 from lab.rundir import LabDir, RunDir
 from lab.toolchain import programs_of
 from lab.util import files, turns
-from lab.util.place import cache_root
+from lab.util.cache_folder import cache_root
 
 if TYPE_CHECKING:
     from lab.model import Plan

@@ -1,4 +1,4 @@
-"""What somebody probably meant who wrote a name that does not exist."""
+"""Suggests the name that a user probably meant."""
 
 from __future__ import annotations
 

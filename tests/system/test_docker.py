@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from lab.errors import ToolchainError
+from lab.model import Command
 from lab.toolchain.docker import sweep
 from lab.toolchain.docker.door import DockerToolchain
 from lab.toolchain.docker.engine import Engine, address
@@ -199,9 +200,9 @@ def test_a_machine_that_was_never_recorded_is_swept(world: World, tmp_path: Path
     """Its maker was killed between starting it and writing that down."""
     script = """
 import os, signal, sys; from pathlib import Path
-from system.world import toolchain
+from lab.model import Command; from system.world import toolchain
 with Path(sys.argv[2], "log").open("ab") as log:
-    toolchain("docker").start(["sleep", "1000"], mounts=[], tag=sys.argv[1], log=log)
+    toolchain("docker").start(Command(["sleep", "1000"]), tag=sys.argv[1], log=log)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     tag = f"xenlab-{world.id_of('hello')}"
@@ -215,7 +216,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_program_that_is_late_is_ended() -> None:
     """What it said until then is shown."""
     with pytest.raises(ToolchainError, match="took longer than 1 s") as error:
-        toolchain("docker").run(["sh", "-c", "echo begun; sleep 100"], timeout=1)
+        toolchain("docker").run(Command(["sh", "-c", "echo begun; sleep 100"], timeout=1))
     assert error.value.tail == "begun"
     assert containers() == []
 
@@ -249,7 +250,7 @@ def test_an_image_that_was_removed() -> None:
     assert isinstance(whole, DockerToolchain)
     whole.image = dataclasses.replace(whole.image, id=f"sha256:{'0' * 64}")
     with pytest.raises(ToolchainError) as error:
-        whole.run(["true"])
+        whole.run(Command(["true"]))
     assert "the image was removed" in error.value.hint
 
 

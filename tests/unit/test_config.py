@@ -41,9 +41,9 @@ def load(folder: Path, text: str | bytes) -> Labs:
 
 
 def refused(folder: Path, text: str | bytes) -> str:
-    """The error's message with the folder taken away."""
+    """The error's message with the folder taken away: of the whole file, or of the lab ``x``."""
     with pytest.raises(ConfigError) as caught:
-        load(folder, text)
+        config.find_startable(load(folder, text), "x")
     return caught.value.message.replace(f"{folder}/", "")
 
 
@@ -119,13 +119,16 @@ WRONG = {
     "reserved": ("guests:\n  dom0: {kernel: g.bin}\nlabs: {}\n", "2:3: 'dom0' is taken"),
     "no program": ("guests:\n  a: {memory: 16M}\nlabs: {}\n", "2:6: a guest wants one of"),
     "two programs": ("guests:\n  a: {freertos: app, project: app}\nlabs: {}\n", "is either"),
-    "file, not folder": ("guests:\n  a: {freertos: g.bin}\nlabs: {}\n", "not a folder: 'g.bin'"),
+    "file, not folder": (
+        "guests:\n  a: {freertos: g.bin}\nlabs: {x: {guests: [a]}}\n",
+        "labs.yaml:2:17: 'freertos': not a folder: 'g.bin'",
+    ),
     "no kernel": (
-        "guests:\n  a: {freertos: app, kernel: app}\nlabs: {}\n",
+        "guests:\n  a: {freertos: app, kernel: app}\nlabs: {x: {guests: [a]}}\n",
         "labs.yaml:2:30: 'kernel': not a FreeRTOS kernel: 'app': no tasks.c in it",
     ),
     "kernel further down": (
-        "guests:\n  a: {freertos: app, kernel: all}\nlabs: {}\n",
+        "guests:\n  a: {freertos: app, kernel: all}\nlabs: {x: {guests: [a]}}\n",
         "'all': no tasks.c in it; its folder FreeRTOS/Source is one",
     ),
     "project without build": ("guests:\n  a: {project: app}\nlabs: {}\n", "'build' is missing"),

@@ -14,7 +14,7 @@ from kernel_files import zimage
 
 from lab import config
 from lab.config import remembered, resolve, schema
-from lab.config.source import Source
+from lab.config.yaml_source import Source
 from lab.errors import ConfigError
 from lab.images import kernel_tree
 from lab.model import Labs
@@ -104,7 +104,7 @@ def test_a_kernel_that_is_none_any_more_is_missed(file: Path) -> None:
     assert remembered.recall(file, file.read_bytes()) is not None
     (tree / "include/FreeRTOS.h").unlink()
     with pytest.raises(ConfigError, match=r"'tree': no include/FreeRTOS\.h in it"):
-        config.load(file)
+        config.find_startable(config.load(file), "one")
 
 
 def test_what_stands_in_a_file_that_is_named_counts(file: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from lab import toolchain
 from lab.errors import ToolchainError
-from lab.model import Door, Mount, ProgramRecord
+from lab.model import Command, Door, Mount, ProgramRecord
 from lab.rundir import LabDir, runtime_root
 from lab.toolchain import opening
 from lab.toolchain.docker import container as container
@@ -151,11 +151,9 @@ def test_an_engine_that_went_away(engine: FakeEngine) -> None:
 
 def test_a_container_has_nothing_but_what_it_needs(tmp_path: Path) -> None:
     """No network, capabilities, privileges; a read-only root; the folders that were named."""
-    program = container.to_the_end(["make", "all"], tmp_path)
-    body = container.spec(
-        "image", program, user="1000:1000", labels={"a": "b"},
-        mounts=[Mount(tmp_path, "/in"), Mount(tmp_path, "/out", writable=True)],
-    )  # fmt: skip
+    mounts = [Mount(tmp_path, "/in"), Mount(tmp_path, "/out", writable=True)]
+    program = container.to_the_end(Command(["make", "all"], mounts), tmp_path)
+    body = container.spec(container.Who("image", "1000:1000"), program, {"a": "b"})
     host = body["HostConfig"]
     assert body["User"] == "1000:1000"
     assert body["Cmd"] == ["make", "all"]
@@ -186,23 +184,23 @@ def test_files_are_the_users_with_every_kind_of_engine(
     """With root, without root, and with user ids of its own."""
     image = toolchain_image.DockerImage("id", "name", "key", "base", 1, {}, (way,))
     door = DockerToolchain(Engine("unix:///none"), image, tmp_path)
-    body = door._spec(container.to_the_end(["true"], tmp_path), labels={})
+    body = door._spec(container.to_the_end(Command(["true"]), tmp_path), labels={})
     assert (body["User"], body["HostConfig"]["UsernsMode"]) == (user, namespace)
 
 
 def test_network_is_asked_for(tmp_path: Path) -> None:
-    program = container.to_the_end(["apt-get"], tmp_path)
-    body = container.spec("image", program, user="0:0", labels={}, network=True)
+    program = container.to_the_end(Command(["apt-get"], network=True), tmp_path)
+    body = container.spec(container.Who("image", "0:0"), program, {})
     assert body["HostConfig"]["NetworkMode"] == "host"
 
 
 def test_files_of_a_container_have_a_largest_size() -> None:
     """As setrlimit(2) has it, in bytes; without a limit there is none."""
-    program: dict[str, Any] = {"Entrypoint": [], "Cmd": [], "mounts": []}
-    body = container.spec("image", program, user="0:0", labels={}, largest_file=12345)
+    who, program = container.Who("image", "0:0"), container.Confined(Command([]), [], [])
+    body = container.spec(who, program, {}, largest_file=12345)
     wanted = [{"Name": "fsize", "Soft": 12345, "Hard": 12345}]
     assert body["HostConfig"]["Ulimits"] == wanted
-    body = container.spec("image", program, user="0:0", labels={})
+    body = container.spec(who, program, {})
     assert body["HostConfig"]["Ulimits"] == []
 
 
@@ -211,15 +209,15 @@ def test_a_started_program_takes_its_lock_itself(tmp_path: Path) -> None:
     log, lock = tmp_path / "log", tmp_path / "lock"
     log.touch()
     lock.touch()
-    program = container.on_its_own(["sh", "-c", "echo ran; exit 3"], log, [lock])
-    places = {one.target: str(one.source) for one in program["mounts"]}
-    line = program["Entrypoint"]
+    program = container.on_its_own(Command(["sh", "-c", "echo ran; exit 3"]), log, [lock])
+    places = {one.target: str(one.source) for one in program.files}
+    line = list(program.entry)
     for inside, outside in places.items():
         line = [word.replace(inside, outside) for word in line]
-    assert process.run([*line, *program["Cmd"]]).returncode == 3
+    assert process.run([*line, *program.command.argv]).returncode == 3
     assert log.read_text() == "ran\n"
     with files.locked(lock):
-        taken = process.run([*line, *program["Cmd"]]).returncode
+        taken = process.run([*line, *program.command.argv]).returncode
     assert taken == container.LOCK_IS_TAKEN
 
 
