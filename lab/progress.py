@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TextIO
 
+from lab.util.live_line import DRAW, LiveLine, LiveLines, Motion, Repeated, is_terminal, write
 from lab.util.terminal import escape
-
-if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.text import Text
+from lab.util.together import CalledOff
 
 #: Seconds without output after which the line of the running stage is written again.
 BEAT = 3.0
-#: Seconds between two looks at the progress of a stage, and between two drawings of a live line.
-LOOK, DRAW = 1.0, 0.125
+#: Seconds between two looks at the progress of a stage.
+LOOK = 1.0
 
 
 class Stage:
     """One running stage."""
 
-    def __init__(self, name: str, depth: int) -> None:
+    def __init__(self, name: str, outer: Stage | None = None) -> None:
         self.name = name
-        self.depth = depth
+        self.outer = outer
+        self.depth: int = outer.depth + 1 if outer else 0
         self.detail = ""
         self._look: Callable[[], str] | None = None
         self._seen = ""
@@ -91,7 +89,7 @@ def current() -> Stage:
 
     So code can report its progress without a stage as a parameter.
     """
-    return _innermost.get() or Stage("", 0)
+    return _innermost.get() or Stage("")
 
 
 class Amount:
@@ -125,44 +123,56 @@ class Amount:
 
 
 class Progress:
-    """Shows stages; remembers how long each took in ``phases`` (seconds, by name)."""
+    """Shows stages; remembers how long each took in ``phases`` (seconds, by name).
+
+    Threads may have stages at the same time: each has its line.
+    """
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._quiet = quiet
         self._alive = not quiet and is_terminal(self._stream)
         self._stages: list[Stage] = []
-        self._motion: _Motion | None = None
+        self._guard = threading.RLock()
+        self._motion: Motion | None = None
         self._followers: list[Callable[[str], None]] = []
         self.phases: dict[str, float] = {}
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         """A stage for the block. A stage inside another one is indented."""
-        stage = Stage(escape(name, limit=80), len(self._stages))
         outer = _innermost.get()
+        stage = Stage(escape(name, limit=80), outer if outer in self._stages else None)
         _innermost.set(stage)
-        self._stages.append(stage)
-        self._tell_followers()
-        if not self._quiet and self._motion is None:
-            self._motion = self._start()
+        self._begin(stage)
         ending = "failed after"
         try:
             yield stage
             ending = ""
-        except (KeyboardInterrupt, asyncio.CancelledError):
+        except (KeyboardInterrupt, asyncio.CancelledError, CalledOff):
             ending = "interrupted after"
             raise
         finally:
             # Not reset(token): the block may be left in another context than it was entered.
             _innermost.set(outer)
-            self.phases[name] = stage.elapsed()
-            self._stages.pop()
+            self._end(stage)
+            self.say(stage.line(ending))
+
+    def _begin(self, stage: Stage) -> None:
+        with self._guard:
+            self._stages.append(stage)
+            self._tell_followers()
+            if not self._quiet and self._motion is None:
+                self._motion = self._start()
+
+    def _end(self, stage: Stage) -> None:
+        with self._guard:
+            self.phases[stage.name] = stage.elapsed()
+            self._stages.remove(stage)
             self._tell_followers()
             if self._motion and not self._stages:
                 self._motion.stop()
                 self._motion = None
-            self.say(stage.line(ending))
 
     @contextlib.contextmanager
     def followed(self, told: Callable[[str], None]) -> Iterator[None]:
@@ -185,120 +195,16 @@ class Progress:
         elif not self._quiet:
             write(self._stream, f"{text}\n")
 
-    def _start(self) -> _Motion:
+    def _start(self) -> Motion:
         if not self._alive:
-            return _Lines(self._stream, self._moving, BEAT)
+            return Repeated(self._stream, self._moving, BEAT)
         try:
-            return _Rich(self._stream, self._moving)
+            return LiveLines(self._stream, self._moving)
         except ImportError:  # while .venv is being made, there is no rich
-            return _OneLine(self._stream, self._moving, DRAW)
+            return LiveLine(self._stream, self._moving, DRAW)
 
     def _moving(self) -> str:
         # Another thread calls this, perhaps between two stages.
         stages = list(self._stages)
-        return stages[-1].moving() if stages else ""
-
-
-class _Motion(Protocol):
-    """Shows the line of the running stage as long as there is one."""
-
-    def say(self, text: str) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class _Rich:
-    """A live line, by rich. It is imported only here, because the import takes a tenth of a
-    second."""
-
-    def __init__(self, stream: TextIO, line: Callable[[], str]) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._line = line
-        console = Console(file=stream, no_color="NO_COLOR" in os.environ, soft_wrap=True)
-        self._live: Live = Live(
-            console=console, get_renderable=self._render, refresh_per_second=1 / DRAW,
-            transient=True,
-        )  # fmt: skip
-        self._live.start(refresh=True)
-
-    def say(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False)
-
-    def stop(self) -> None:
-        self._live.stop()
-
-    def _render(self) -> Text:
-        from rich.text import Text
-
-        return Text(self._line(), style="cyan", no_wrap=True, overflow="ellipsis")
-
-
-class _Lines:
-    """Writes the line again whenever there was no output for ``every`` seconds. Not for
-    terminals."""
-
-    def __init__(self, stream: TextIO, line: Callable[[], str], every: float) -> None:
-        self._stream = stream
-        self._line = line
-        self._every = every
-        self._said = time.monotonic()
-        self._over = threading.Event()
-        self._writing = threading.Lock()
-        self._thread = threading.Thread(target=self._follow, daemon=True, name="progress")
-        self._thread.start()
-
-    def say(self, text: str) -> None:
-        with self._writing:
-            self._said = time.monotonic()
-            write(self._stream, f"{text}\n")
-
-    def stop(self) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _follow(self) -> None:
-        while not self._over.wait(max(0.0, self._said + self._every - time.monotonic())):
-            if time.monotonic() - self._said >= self._every:
-                self._beat()
-
-    def _beat(self) -> None:
-        self.say(self._line())
-
-
-class _OneLine(_Lines):
-    """A live line without rich (ECMA-48: EL clears the line)."""
-
-    def say(self, text: str) -> None:
-        super().say(f"\r\x1b[K{text}")
-
-    def stop(self) -> None:
-        super().stop()
-        write(self._stream, "\r\x1b[K")
-
-    def _beat(self) -> None:
-        line = self._line()[: _columns(self._stream) - 1]
-        with self._writing:
-            self._said = time.monotonic()
-            write(self._stream, f"\r\x1b[K{line}")
-
-
-def write(stream: TextIO, text: str) -> None:
-    """Write to people. Errors are ignored: the terminal may be gone, and the work must go on."""
-    with contextlib.suppress(OSError, ValueError):
-        stream.write(text)
-        stream.flush()
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at this stream and it understands escape sequences."""
-    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-
-
-def _columns(stream: TextIO) -> int:
-    """The width of the terminal; 80 if it does not know its size and says 0."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+        busy = {stage.outer for stage in stages}
+        return "\n".join(stage.moving() for stage in stages if stage not in busy)

@@ -17,7 +17,7 @@ METHODS = {"read_text", "read_bytes", "open"}
 ALLOWED = {
     "lab.util.reading": "the door itself",
     "lab.util.files": "writes, or copies what it has looked at before",
-    "lab.util.process": "files of /proc",
+    "lab.util.proc": "files of /proc",
     "lab.util.turns._open": "a lock beside a socket of ours",
     "lab.doctor.checks": "files of /proc; what is opened otherwise is an address",
     "lab.bench": "reads what it has just made",
@@ -49,7 +49,6 @@ ALLOWED = {
     "lab.toolchain.failures.tail_of": "a log that we write",
     "lab.toolchain.recipe.package_list": "files that ship with the lab",
     "lab.toolchain.sandbox._child": "what bubblewrap says of itself",
-    "lab.toolchain.tree._unpack": "writes a list in a new folder",
     "lab.trace.guest.load": "a file that is open",
     "lab.trace.report._asset": "files that ship with the lab",
     "lab.trace.export_chrome.write": "writes where lab.api.traces has looked",

@@ -40,12 +40,11 @@ def prepare(context: Context, plan: Plan) -> Prepared:
         UsageError: dom0 has no room for the guests' files.
     """
     workshop = context.workshop()
-    toolchain = workshop.toolchain
-    images = workshop.platform(plan, force=context.force)
-    built = workshop.guests([guest.spec for guest in plan.all_guests])
-    guests.check_room(context.file.absolute(), plan.lab, built)
-    drift.tell(context, workshop, drift.names(context, plan, images, built))
-    return Prepared(toolchain, images, built, workshop.supplies.state)
+    prepared = workshop.prepare(plan, force=context.force)
+    guests.check_room(context.file.absolute(), plan.lab, prepared.guests)
+    names = drift.names(context, plan, prepared.images, prepared.guests)
+    drift.tell(context, workshop, names)
+    return prepared
 
 
 def intent(context: Context, plan: Plan, owner: str, *, kept: bool) -> Intent:

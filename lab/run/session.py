@@ -25,15 +25,7 @@ from lab.dom0.early_connection import EarlyConnection
 from lab.dom0.steps import ENTROPY, Steps
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, MachineError, UsageError
-from lab.machine import (
-    console_files,
-    guest_ends,
-    launch,
-    new_ports,
-    postmortem,
-    snapshot,
-    template,
-)
+from lab.machine import console_files, guest_ends, launch, new_ports, postmortem, snapshot, template
 from lab.machine.qemu_command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import Clock, Domain, GuestImage, GuestPlan, Lab, Program, State
@@ -48,7 +40,7 @@ if TYPE_CHECKING:
     from lab.machine import qmp
     from lab.run.start import Start
 
-#: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
+#: Seconds that each step may take on a slow, busy machine. A step that fails ends sooner.
 START, XEN, DOM0 = 30.0, 60.0, 180.0
 
 
@@ -157,7 +149,7 @@ class Session:
         self._enter(State.DOM0)
 
     async def store_state(self) -> Path:
-        """The machine's device state as a file; the machine stands still before and after."""
+        """Store the device state of the machine, which stands still; returns the file."""
         async with self._sockets.control() as control:
             return await self.guarded(snapshot.save(control, self.lab.path))
 
@@ -224,23 +216,23 @@ class Session:
             await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     async def start_traces(self, lab: Lab) -> None:
-        """Start what is traced, and dom0's load, before there are guests."""
+        """Start the traces and dom0's load, before there are guests."""
         traces.describe(self.run, lab)
         async with self.dom0() as agent:
             await self.guarded(traces.start(agent, lab))
 
     async def stop_traces(self) -> None:
-        """End all traces; their last records are in the run's folder then."""
+        """End all traces. When this returns, the run's folder has their last records."""
         async with self.dom0() as agent:
             await self.guarded(traces.stop(agent))
 
     def guests_run(self) -> None:
-        """All guests of the lab were created."""
+        """Note that all guests of the lab were created: the lab is up."""
         self._watcher.step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
-        """Give dom0 a port for the console of a guest that was not there at the start."""
+        """Give dom0 a port for the console of a guest that the lab did not start with."""
         await self.guarded(self._sockets.plug(new_ports.console, self.run, guest))
 
     async def add_trace(self, guest: str) -> None:

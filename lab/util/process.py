@@ -9,30 +9,34 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import resource
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
-from lab.util import signals
+from lab.util import signals, together
 from lab.util.deadline import Deadline
-from lab.util.terminal import escape
+from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
+
+__all__ = [
+    "Child", "Options", "TimedOut", "arguments", "attend", "boot_id", "end_group", "environment",
+    "follow", "is_stopped", "limit_files", "piped", "reap", "run", "running", "spawn",
+    "start_time", "state", "title",
+]  # fmt: skip
 
 #: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
-
-#: The name of a task.
-_TASK = re.compile(r"[a-z]+\.(?!py$)[a-z]+")
 
 #: The variables of our environment that a program gets; all others must be given.
 KEPT_ENVIRONMENT = (
@@ -110,7 +114,8 @@ def run(
                 pass_fds=tuple(options.keep_fds),
                 start_new_session=True,
             )
-        out, err = process.communicate(options.stdin or None, timeout=timeout)
+        with together.ended_by(partial(end_group, process.pid)):
+            out, err = process.communicate(options.stdin or None, timeout=timeout)
     except subprocess.TimeoutExpired:
         assert process
         _end_group(process)
@@ -126,6 +131,55 @@ def run(
             process.wait()
         raise
     return _completed(argv, process, out, err, clock)
+
+
+def piped(first: Sequence[str], second: Sequence[str], *, timeout: float = 300.0) -> Completed:
+    """Run two programs; the output of the first is the input of the second.
+
+    Returns the one that failed, else the second. Its ``stderr`` is what both of them wrote.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        TimedOut: they ran longer than ``timeout`` seconds; they are gone.
+    """
+    log.debug("run: %s | %s", shlex.join(first), shlex.join(second))
+    clock = Deadline(timeout)
+    children: list[Child] = []
+    with tempfile.TemporaryFile() as words, together.ended_by(lambda: _end_all(children)):
+        try:
+            with signals.held_back():
+                children.append(_piece(first, subprocess.DEVNULL, subprocess.PIPE, words))
+                children.append(_piece(second, children[0].stdout, words, words))
+            assert children[0].stdout
+            children[0].stdout.close()  # else the first would not notice the second one's end
+            late = any(reap(child, clock.left()) is None for child in reversed(children))
+        finally:
+            _end_all(children)
+            for child in children:
+                child.wait()
+        words.seek(0)
+        said = words.read()
+    second_failed = children[1].returncode or not children[0].returncode
+    argv, child = (second, children[1]) if second_failed else (first, children[0])
+    done = _completed(argv, child, b"", said, clock)
+    if late:
+        raise TimedOut(done)
+    return done
+
+
+def _piece(
+    argv: Sequence[str], stdin: IO[bytes] | int | None, stdout: IO[bytes] | int, words: IO[bytes]
+) -> Child:
+    return subprocess.Popen(
+        list(argv), env=environment(), stdin=stdin, stdout=stdout, stderr=words,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def _end_all(children: Sequence[Child]) -> None:
+    for child in children:
+        if child.poll() is None:
+            _end_group(child)
 
 
 def follow(
@@ -159,8 +213,9 @@ def follow(
     reader = threading.Thread(target=_read_lines, args=(process, said, line), daemon=True)
     reader.start()
     try:
-        process.wait(timeout)
-        reader.join(REST_SECONDS)
+        with together.ended_by(partial(end_group, process.pid)):
+            process.wait(timeout)
+            reader.join(REST_SECONDS)
     except subprocess.TimeoutExpired:
         _end_group(process)
         process.wait()
@@ -235,64 +290,6 @@ def limit_files(pid: int, largest: int) -> None:
     """Limit the size of files that a process and its children write to ``largest`` bytes
     (prlimit(2))."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
-
-
-def boot_id() -> str:
-    """Identifies this boot of the host (random(4))."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; ``None`` if there is no such one.
-
-    Field 22 of ``/proc/PID/stat``, proc_pid_stat(5); the second field may hold anything.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def state(pid: int) -> str:
-    """The state of a process, a letter of proc_pid_stat(5); empty if there is no such one."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[0]
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether a signal or a debugger has stopped it."""
-    return state(pid) in ("T", "t")
-
-
-def title(pid: int) -> str:
-    """A short name of a process, harmless to print: a task or a program."""
-    words = [word.decode(errors="replace") for word in arguments(pid)]
-    task = next((word for word in words[1:] if _TASK.fullmatch(word)), "")
-    script = next((word for word in words[1:] if word.endswith(".py")), "")
-    module = words[2] if words[1:2] == ["-m"] else ""
-    name = task or Path(script or module or (words[0] if words else "")).name
-    return escape(name or "unknown", limit=40)
-
-
-def arguments(pid: int) -> list[bytes]:
-    """The arguments of a process (proc_pid_cmdline(5)); none if it has ended or is ending."""
-    try:
-        text = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return []
-    return text.split(b"\0") if text else []
-
-
-def running() -> Iterator[tuple[int, list[bytes]]]:
-    """Every visible process: its pid and its arguments (proc_pid_cmdline(5))."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            yield int(path.parent.name), path.read_bytes().split(b"\0")
 
 
 def end_group(pid: int) -> None:

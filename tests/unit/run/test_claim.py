@@ -94,8 +94,8 @@ def test_both_sides_know_who_interrupted(tmp_path: Path, lab: LabDir, by_command
 
 def test_what_a_lock_says_is_harmless(lab: LabDir) -> None:
     """Escapes of whoever wrote it do not reach a terminal."""
-    rundir.lock_file(lab).touch()
-    with rundir.lock_file(lab).open("r+b") as lock:
+    rundir.claim_file(lab).touch()
+    with rundir.claim_file(lab).open("r+b") as lock:
         claim.say(lab, lock.fileno(), "one", "\x1b[2J")
     (rundir.lock_folder() / f"{lab.id}.at").write_text("\x1b]0;x\x07")
     assert "\x1b" not in str(claim.maker(lab))
