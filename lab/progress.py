@@ -21,7 +21,7 @@ from lab.util.together import CalledOff
 
 #: Seconds without output after which the line of the running stage is written again.
 BEAT = 3.0
-#: Seconds between two looks at how far a stage is.
+#: Seconds between two looks at the progress of a stage.
 LOOK = 1.0
 
 
@@ -200,7 +200,7 @@ class Progress:
             return Repeated(self._stream, self._moving, BEAT)
         try:
             return LiveLines(self._stream, self._moving)
-        except ImportError:  # the environment is only being made
+        except ImportError:  # while .venv is being made, there is no rich
             return LiveLine(self._stream, self._moving, DRAW)
 
     def _moving(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.rundir import LabDir, RunDir
 
-if TYPE_CHECKING:  # most commands on a lab that runs need no socket of QEMU
+if TYPE_CHECKING:  # a command that only talks to dom0 needs none of them
     from lab.machine import gdbstub, new_ports, qmp
 
 

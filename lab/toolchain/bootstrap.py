@@ -80,8 +80,8 @@ def attempt(
     line: Sequence[str], env: Mapping[str, str] | None = None, keep_fds: Sequence[int] = ()
 ) -> Completed:
     """A program that downloads, whatever its end; one that is late has failed."""
+    options = process.Options(keep_fds=keep_fds)
     try:
-        options = process.Options(keep_fds=keep_fds)
         return process.run(line, env=env, timeout=MAKE_SECONDS, options=options)
     except process.TimedOut as late:
         return late.completed

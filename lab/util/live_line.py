@@ -1,4 +1,5 @@
-"""The line, or lines, of the running stages: alive on a terminal, written again elsewhere."""
+"""Shows the lines of the running stages: updated in place on a terminal, written again
+elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ DRAW = 0.125
 
 
 class Motion(Protocol):
-    """Shows the running stage's line as long as there is one."""
+    """Shows the lines of the running stages as long as there are any."""
 
     def say(self, text: str) -> None: ...
 
@@ -26,7 +27,8 @@ class Motion(Protocol):
 
 
 class LiveLines:
-    """A live line, by rich. Imported here only: this import alone takes a tenth of a second."""
+    """Live lines, by rich. It is imported only here, because the import takes a tenth of a
+    second."""
 
     def __init__(self, stream: TextIO, line: Callable[[], str]) -> None:
         from rich.console import Console
@@ -53,7 +55,8 @@ class LiveLines:
 
 
 class Repeated:
-    """The line again whenever nothing was said for ``every`` seconds: not a terminal."""
+    """Writes the lines again whenever there was no output for ``every`` seconds. Not for
+    terminals."""
 
     def __init__(self, stream: TextIO, line: Callable[[], str], every: float) -> None:
         self._stream = stream
@@ -101,7 +104,7 @@ class LiveLine(Repeated):
 
 
 def write(stream: TextIO, text: str) -> None:
-    """People's words must never end the work: the terminal may be gone."""
+    """Write to people. Errors are ignored: the terminal may be gone, and the work must go on."""
     with contextlib.suppress(OSError, ValueError):
         stream.write(text)
         stream.flush()
@@ -113,7 +116,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def _columns(stream: TextIO) -> int:
-    """0 is what a terminal says that was not told its size."""
+    """The width of the terminal; 80 if it does not know its size and says 0."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):

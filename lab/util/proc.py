@@ -1,4 +1,4 @@
-"""What /proc says of processes (proc(5)): who they are, since when, in which state."""
+"""Facts about processes, from /proc (proc(5)): identity, start time, state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.util.terminal import escape
 
-#: A task of ours as it is typed.
+#: The name of a task.
 _TASK = re.compile(r"[a-z]+\.(?!py$)[a-z]+")
 
 
@@ -41,12 +41,12 @@ def state(pid: int) -> str:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether it stands still because of a signal or a debugger."""
+    """Whether a signal or a debugger has stopped it."""
     return state(pid) in ("T", "t")
 
 
 def title(pid: int) -> str:
-    """What a process is, in a few words that are harmless to print: a task, or a program."""
+    """A short name of a process, harmless to print: a task or a program."""
     words = [word.decode(errors="replace") for word in arguments(pid)]
     task = next((word for word in words[1:] if _TASK.fullmatch(word)), "")
     script = next((word for word in words[1:] if word.endswith(".py")), "")
@@ -65,7 +65,7 @@ def arguments(pid: int) -> list[bytes]:
 
 
 def running() -> Iterator[tuple[int, list[bytes]]]:
-    """Every process that may be seen: its pid and its arguments (proc_pid_cmdline(5))."""
+    """Every visible process: its pid and its arguments (proc_pid_cmdline(5))."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield int(path.parent.name), path.read_bytes().split(b"\0")

@@ -25,25 +25,19 @@ from typing import IO
 from lab.model import Completed
 from lab.util import signals, together
 from lab.util.deadline import Deadline
+from lab.util.environment import KEPT_ENVIRONMENT, environment
 from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
 
 __all__ = [
-    "Child", "TimedOut", "arguments", "attend", "boot_id", "end_group", "environment", "follow",
-    "is_stopped", "limit_files", "piped", "reap", "run", "running", "spawn", "start_time", "state",
-    "title",
+    "KEPT_ENVIRONMENT", "Child", "Options", "TimedOut", "arguments", "attend", "boot_id",
+    "end_group", "environment", "follow", "is_stopped", "limit_files", "piped", "reap", "run",
+    "running", "spawn", "start_time", "state", "title",
 ]  # fmt: skip
 
 #: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
-
-#: What a program gets of our environment; the rest is given by name.
-KEPT_ENVIRONMENT = (
-    "HOME", "PATH", "TMPDIR", "USER", "LOGNAME",
-    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-)  # fmt: skip
-
 
 #: Seconds to read the rest of the output when a program has ended: what it left running may still
 #: write.
@@ -76,13 +70,6 @@ class TimedOut(Exception):
     def __init__(self, completed: Completed) -> None:
         super().__init__(f"{completed.argv[0]} took longer than allowed")
         self.completed = completed
-
-
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The small environment of every program: the C locale, some of our variables, and
-    ``extra``."""
-    env = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return env | {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | dict(extra or {})
 
 
 def run(

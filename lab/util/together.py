@@ -1,8 +1,7 @@
-"""Work that is done side by side, in threads: the first failure, or a signal, ends all of it.
+"""Runs work side by side in threads. The first failure, or a signal, ends all of it.
 
-Whoever starts something that does not end by itself says how it is ended (:func:`ended_by`):
-a process is killed, a container removed. Threads know the caller's context, among it the stage
-of progress that they belong to.
+Code that starts something which does not end by itself says how to end it (:func:`ended_by`): kill
+a process, remove a container. The threads have the caller's context, with its stage of progress.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 
-#: Seconds that work has to end after it was called off. What is still there then is left alone.
+#: Seconds that work has to end after it was called off. After that, nobody waits for it.
 END_SECONDS = 15.0
 
 
 class CalledOff(Exception):
-    """Work beside this one failed, or a signal came: raised where this one would go on."""
+    """Raised in a piece of work when another one has failed, or a signal has come."""
 
 
 class _Group:
@@ -62,7 +61,7 @@ def ended_by(end: Callable[[], None]) -> Iterator[None]:
     """While the block runs, ``end`` (called in another thread) ends it if it is called off.
 
     Raises:
-        CalledOff: it was; also instead of what the block raises then.
+        CalledOff: it was called off; also instead of an exception of the block.
     """
     group = _group.get()
     if group is None:
@@ -82,10 +81,10 @@ def ended_by(end: Callable[[], None]) -> Iterator[None]:
 
 
 def go_on() -> None:
-    """To be asked by work that does many small things.
+    """Work that does many small things calls this between them.
 
     Raises:
-        CalledOff: it is not wanted any more.
+        CalledOff: the work was called off.
     """
     group = _group.get()
     if group is not None and group.over:
@@ -93,7 +92,7 @@ def go_on() -> None:
 
 
 def all_of(works: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
-    """What each of ``works`` returns, in their order. ``at_once``: so many threads at most.
+    """The results of ``works``, in their order. ``at_once``: the most threads at a time.
 
     Raises:
         Exception: of the work that failed first. The others have ended then.
@@ -145,7 +144,7 @@ def all_of(works: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
 
 
 def pair(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-    """What both of them return; otherwise as :func:`all_of`."""
+    """The results of both; otherwise as :func:`all_of`."""
     works: list[Callable[[], A | B]] = [first, second]
     found: list[Any] = all_of(works)
     return found[0], found[1]
