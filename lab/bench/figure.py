@@ -47,7 +47,7 @@ def said(context: Context, *words: str) -> Any:
         LabError: it failed.
     """
     argv = [sys.executable, "-m", "lab", *words, "--labs", str(context.file), "--json"]
-    done = process.run(argv, env=dict(os.environ), timeout=LONGEST, grace=GRACE)
+    done = process.run(argv, env=dict(os.environ), timeout=LONGEST, more=process.More(grace=GRACE))
     if done.returncode:
         raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))
     return json.loads(done.stdout)

@@ -45,7 +45,8 @@ class Sandbox:
             ["--die-with-parent", *(["--share-net"] if command.network else [])],
         )
         try:
-            done = process.run(line, timeout=command.timeout, stdin=command.input)
+            given = process.More(input=command.input)
+            done = process.run(line, timeout=command.timeout, more=given)
         except process.TimedOut as late:
             raise failures.late(command, late.completed) from None
         except FileNotFoundError:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -27,9 +28,9 @@ from lab.util.deadline import Deadline
 from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
 
 __all__ = [
-    "Child", "TimedOut", "arguments", "attend", "boot_id", "end_group", "environment", "follow",
-    "is_stopped", "limit_files", "piped", "reap", "run", "running", "spawn", "start_time", "state",
-    "title",
+    "Child", "More", "TimedOut", "arguments", "attend", "boot_id", "end_group", "environment",
+    "follow", "is_stopped", "limit_files", "piped", "reap", "run", "running", "spawn", "start_time",
+    "state", "title",
 ]  # fmt: skip
 
 #: A started program that is our child.
@@ -42,8 +43,6 @@ KEPT_ENVIRONMENT = (
     "HOME", "PATH", "TMPDIR", "USER", "LOGNAME",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
-
-
 #: For the rest of what a program wrote, when it has ended: what it left running may write on.
 REST_SECONDS = 5.0
 
@@ -54,6 +53,19 @@ class TimedOut(Exception):
     def __init__(self, completed: Completed) -> None:
         super().__init__(f"{completed.argv[0]} took longer than allowed")
         self.completed = completed
+
+
+@dataclass(frozen=True)
+class More:
+    """What few programs need: standard input, descriptors that they inherit, and the seconds
+    that they have to end by themselves when we are interrupted, before they are killed."""
+
+    input: bytes = b""
+    keep_fds: Sequence[int] = ()
+    grace: float = 0.0
+
+
+NOTHING = More()
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -68,15 +80,9 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = 300.0,
-    stdin: bytes = b"",
-    stdout: IO[bytes] | None = None,
-    keep_fds: Sequence[int] = (),
-    grace: float = 0.0,
+    more: More = NOTHING,
 ) -> Completed:
     """Run a program to its end and return what it wrote, whatever its exit status.
-
-    ``stdout`` may be a file that takes the output instead of memory. ``grace``: seconds that it
-    has to end by itself when we are interrupted, before it is killed.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -91,14 +97,14 @@ def run(
                 list(argv),
                 cwd=cwd,
                 env=environment(env),
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=stdout or subprocess.PIPE,
+                stdin=subprocess.PIPE if more.input else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=tuple(keep_fds),
+                pass_fds=tuple(more.keep_fds),
                 start_new_session=True,
             )
         with together.ended_by(partial(end_group, process.pid)):
-            out, err = process.communicate(stdin or None, timeout=timeout)
+            out, err = process.communicate(more.input or None, timeout=timeout)
     except subprocess.TimeoutExpired:
         assert process
         _end_group(process)
@@ -107,9 +113,9 @@ def run(
     except BaseException:
         if process:
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                if grace:
+                if more.grace:
                     os.killpg(process.pid, signal.SIGTERM)
-                    process.wait(grace)
+                    process.wait(more.grace)
             _end_group(process)
             process.wait()
         raise
