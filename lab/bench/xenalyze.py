@@ -40,9 +40,8 @@ def find(toolchain: Toolchain) -> Path:
     if platform.machine() != "x86_64":
         raise LabError("xenalyze comes from a package for amd64, which this machine is not")
     cache = cache_root()
-    chosen = archive.resolve(
-        toolchain, cache, suite=SUITE, arch=ARCH, wanted=[PACKAGE], keep=[PACKAGE]
-    )
+    question = archive.Question(SUITE, ARCH, (PACKAGE,), keep=(PACKAGE,))
+    chosen = archive.resolve(toolchain, cache, question)
     packages = archive.fetch(toolchain, cache, chosen)
     path = cache / "bench" / f"xenalyze-{packages[0].sha256[:16]}"
     if not path.exists():

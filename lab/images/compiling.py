@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.errors import LabError, ToolchainError
-from lab.model import Command, Completed, Mount, Toolchain
+from lab.model import Command, Completed, Toolchain
 from lab.progress import current
 
 
 def run(
     toolchain: Toolchain,
     what: str,
-    argv: Sequence[str],
-    mounts: Sequence[Mount],
+    command: Command,
     *,
     refused: type[LabError],
     words: Callable[[Completed], str],
-    env: Mapping[str, str],
-    within: float,
-    cwd: str = "/",
 ) -> None:
-    """Compile ``what``, such as ``guest hello``, ``within`` so many seconds.
+    """Compile ``what``, such as ``guest hello``.
 
     ``words`` picks the lines that say why it cannot be compiled.
 
@@ -30,19 +26,17 @@ def run(
         ToolchainError: the toolchain itself failed.
         LabError: ``refused``, if the command ended with another status than 0.
     """
-    folders = [mount.source for mount in mounts if mount.writable and mount.source.is_dir()]
+    folders = [mount.source for mount in command.mounts if mount.writable and mount.source.is_dir()]
     try:
         with current().looking(lambda: _compiled(folders)):
-            done = toolchain.run(
-                Command(list(argv), mounts=mounts, cwd=cwd, env=env, timeout=within), check=False
-            )
+            done = toolchain.run(command, check=False)
     except ToolchainError as error:
         error.message = f"{what} could not be built: {error.message}"
         raise
     if done.returncode != 0:
         raise refused(
             f"{what} does not build (exit status {done.returncode})",
-            command=" ".join(argv),
+            command=" ".join(command.argv),
             tail=words(done),
         )
 

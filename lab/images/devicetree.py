@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +41,23 @@ KEPT_VIRTIO = "virtio_mmio@a000000"
 WORK = "/mnt"
 
 
-def build(
-    store: Store,
-    toolchain: Toolchain,
-    machine: MachinePlan,
-    xen_args: str,
-    dom0_args: str,
-    kernel: Image,
-    initramfs: Image,
-) -> Image:
-    """The packed tree for this machine, with these command lines, booting these files."""
+@dataclass(frozen=True)
+class Boot:
+    """What is booted: the command lines of Xen and of dom0, dom0's kernel and initramfs."""
+
+    xen_args: str
+    dom0_args: str
+    kernel: Image
+    initramfs: Image
+
+
+def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) -> Image:
+    """The packed tree of a machine that boots this."""
+    kernel, initramfs = boot.kernel, boot.initramfs
     booted = {
         "board": list(board_arguments(machine)),
-        "xen": xen_args,
-        "dom0": dom0_args,
+        "xen": boot.xen_args,
+        "dom0": boot.dom0_args,
         "kernel": [KERNEL_ADDRESS, kernel.size, kernel.sha256],
         "initramfs": [INITRAMFS_ADDRESS, initramfs.size, initramfs.sha256],
     }
@@ -63,14 +67,7 @@ def build(
         tree = _parsed(_dump(toolchain, machine, folder))
         trim(tree)
         reserve(tree, RAM_BASE + machine.memory, WINDOW_SIZE)
-        choose(
-            tree,
-            xen_args,
-            dom0_args,
-            (KERNEL_ADDRESS, kernel.size),
-            (INITRAMFS_ADDRESS, initramfs.size),
-            seed=seed_of(booted),
-        )
+        choose(tree, boot, seed_of(booted))
         (folder / "lab.dtb").write_bytes(tree.to_dtb(version=17))
 
     return store.make("devicetree", made_by | booted, make).image("lab.dtb")
@@ -111,16 +108,8 @@ def reserve(tree: fdt.FDT, address: int, size: int) -> None:
     tree.root.append(reserved)
 
 
-def choose(
-    tree: fdt.FDT,
-    xen_args: str,
-    dom0_args: str,
-    kernel: tuple[int, int],
-    initramfs: tuple[int, int],
-    *,
-    seed: bytes,
-) -> None:
-    """Write ``/chosen``: command lines, where the files lie (address, bytes), the seed.
+def choose(tree: fdt.FDT, boot: Boot, seed: bytes) -> None:
+    """Write ``/chosen``: command lines, where the files lie and how long they are, the seed.
 
     dom0's random numbers start from ``seed``. QEMU's own differs at every start; without
     one dom0 waits for entropy.
@@ -131,11 +120,12 @@ def choose(
             chosen.remove_property(name)
     chosen.set_property("#address-cells", 2)
     chosen.set_property("#size-cells", 2)
-    chosen.set_property("xen,xen-bootargs", xen_args)
+    chosen.set_property("xen,xen-bootargs", boot.xen_args)
     words = [int.from_bytes(seed[at : at + 4], "big") for at in range(0, len(seed), 4)]
     chosen.set_property("rng-seed", words)
-    _module(chosen, "multiboot,kernel", kernel).set_property("bootargs", dom0_args)
-    _module(chosen, "multiboot,ramdisk", initramfs)
+    kernel = _module(chosen, "multiboot,kernel", (KERNEL_ADDRESS, boot.kernel.size))
+    kernel.set_property("bootargs", boot.dom0_args)
+    _module(chosen, "multiboot,ramdisk", (INITRAMFS_ADDRESS, boot.initramfs.size))
 
 
 def _module(chosen: fdt.Node, kind: str, place: tuple[int, int]) -> fdt.Node:

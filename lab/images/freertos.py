@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import GuestError, UsageError
 from lab.images import compiling, kernel_tree
 from lab.model import (
+    Command,
     Completed,
     FreeRtosApp,
     GuestImage,
@@ -105,7 +106,7 @@ def _application(
             f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
             *_trace_options(guest),
         ]  # fmt: skip
-        _compile(toolchain, guest.name, argv, mounts, "/build", {})
+        _compile(toolchain, guest.name, Command(argv, mounts, "/build"))
         _keep_only(out, {f"{app.app.name}.elf", f"{app.app.name}.bin", "FreeRTOS.a"})
 
     entry = store.make("guest", inputs, compile_into)
@@ -152,7 +153,7 @@ def _project(
         words += _trace_options(guest)
         # make takes them as if they stood on its command line: they win over the Makefile's own.
         env = dict(word.split("=") for word in words) | {"MAKEFLAGS": " ".join(words)}
-        _compile(toolchain, guest.name, list(project.build), mounts, SOURCE, env)
+        _compile(toolchain, guest.name, Command(list(project.build), mounts, SOURCE, env))
         _pick(guest.name, copy, kernel, out / "kernel")
         if elf:
             _pick(guest.name, copy, elf, out / "elf")
@@ -177,19 +178,11 @@ def _given(kind: str, path: Path) -> Image:
     return Image(kind, path, digest, path.stat().st_size, digest, {"file": path.name})
 
 
-def _compile(
-    toolchain: Toolchain,
-    name: str,
-    argv: list[str],
-    mounts: list[Mount],
-    cwd: str,
-    env: Mapping[str, str],
-) -> None:
+def _compile(toolchain: Toolchain, name: str, command: Command) -> None:
+    pinned = {"SOURCE_DATE_EPOCH": "0", **command.env}
+    command = replace(command, env=pinned, timeout=BUILD)
     try:
-        compiling.run(
-            toolchain, f"guest {name}", argv, mounts, refused=GuestError, words=_words,
-            env={"SOURCE_DATE_EPOCH": "0", **env}, within=BUILD, cwd=cwd,
-        )  # fmt: skip
+        compiling.run(toolchain, f"guest {name}", command, refused=GuestError, words=_words)
     except GuestError as error:
         error.hint = error.hint or advice(error.tail)
         raise

@@ -16,7 +16,7 @@ from typing import Any
 
 from lab.errors import ImageError, UsageError
 from lab.images import compiling
-from lab.model import Completed, HypervisorSpec, Image, Mount, Package, Toolchain
+from lab.model import Command, Completed, HypervisorSpec, Image, Mount, Package, Toolchain
 from lab.store import Store
 from lab.util import kconfig, reading
 from lab.util.files import copy_file, copy_tree, remove_tree, sha256_file, tree_hashes
@@ -178,10 +178,14 @@ def _run(
     argv: list[str],
     mounts: Sequence[Mount] = (),
 ) -> None:
-    compiling.run(
-        toolchain, f"hypervisor {spec.name}", argv, [Mount(work, WORK, writable=True), *mounts],
-        refused=ImageError, words=_words, env={"SOURCE_DATE_EPOCH": EPOCH}, within=BUILD,
-    )  # fmt: skip
+    command = Command(
+        argv,
+        [Mount(work, WORK, writable=True), *mounts],
+        env={"SOURCE_DATE_EPOCH": EPOCH},
+        timeout=BUILD,
+    )
+    what = f"hypervisor {spec.name}"
+    compiling.run(toolchain, what, command, refused=ImageError, words=_words)
 
 
 def _words(done: Completed) -> str:

@@ -11,10 +11,9 @@ everything in the cache neither touches the network.
 from __future__ import annotations
 
 import glob
-import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -23,85 +22,72 @@ from urllib.parse import unquote
 from lab.errors import ImageError
 from lab.model import Package, Toolchain
 from lab.packages import lock
+from lab.packages.answers import Resolution, recall, remember
 from lab.packages.apt import SOURCE, Apt, names_of
 from lab.packages.lock import Pin
 from lab.progress import Amount, current
-from lab.util import debian, files, reading
+from lab.util import debian, files
 
 
 @dataclass(frozen=True)
-class Resolution:
-    """Exactly these files of a suite.
+class Question:
+    """Packages to have, and all that they depend on, as far as a pattern in ``keep`` matches.
 
-    ``arch`` is ``source`` for source packages, whose pins are their ``.dsc`` and tarballs.
+    ``arch`` may be ``source``: then ``wanted`` is one name, and ``version`` may be given. It must
+    have no epoch: a ``.dsc`` file's name does not tell it.
     """
 
     suite: str
     arch: str
-    pins: tuple[Pin, ...]
+    wanted: tuple[str, ...]
+    keep: tuple[str, ...] = ("*",)
+    version: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def newest(self, toolchain: Toolchain, cache: Path) -> Resolution:
+        """What the archive answers now.
 
-    @staticmethod
-    def from_json(data: Mapping[str, Any]) -> Resolution:
-        return Resolution(data["suite"], data["arch"], tuple(Pin(**pin) for pin in data["pins"]))
+        Raises:
+            ImageError: it cannot be reached, or has no such package, or has a source package
+                in another version only, which is named then.
+        """
+        return resolve(toolchain, cache, self, refresh=True)
+
+    def identity(self) -> dict[str, Any]:
+        """What its answer is remembered under."""
+        if self.arch == SOURCE:
+            version = {"version": self.version} if self.version else {}
+            return {"suite": self.suite, "source": self.wanted[0]} | version
+        lists = {"wanted": [*self.wanted], "keep": [*self.keep]}
+        return {"suite": self.suite, "arch": self.arch} | lists
 
 
 def resolve(
-    toolchain: Toolchain,
-    cache: Path,
-    *,
-    suite: str,
-    arch: str,
-    wanted: Sequence[str],
-    keep: Sequence[str] = ("*",),
-    refresh: bool = False,
+    toolchain: Toolchain, cache: Path, question: Question, *, refresh: bool = False
 ) -> Resolution:
-    """The packages ``wanted`` and all that they depend on, as far as a pattern in ``keep``
-    matches their names.
+    """What was answered before, unless ``refresh``; else what the archive answers now.
 
     Raises:
-        ImageError: the archive cannot be reached, or has no such package.
+        ImageError: as :meth:`Question.newest`.
     """
-    question = {"suite": suite, "arch": arch, "wanted": [*wanted], "keep": [*keep]}
-    if not refresh and (known := recall(cache, question)):
+    if not refresh and (known := recall(cache, question.identity())):
         return known
+    suite, arch = question.suite, question.arch
     apt = _apt(toolchain, cache, Resolution(suite, arch, ()))
     with _held(cache, suite, arch):
         apt.update()
-        what = f"{names_of(wanted)} of {suite} ({arch})"
-        done = apt("install", "--print-uris", *wanted, what=what)
+        if arch == SOURCE:
+            pins = _source_pins(apt, suite, question.wanted[0], question.version or None)
+        else:
+            pins = _binary_pins(apt, question)
+    answer = Resolution(suite, arch, tuple(sorted(pins, key=_order)))
+    return remember(cache, question.identity(), answer)
+
+
+def _binary_pins(apt: Apt, question: Question) -> list[Pin]:
+    what = f"{names_of(question.wanted)} of {question.suite} ({question.arch})"
+    done = apt("install", "--print-uris", *question.wanted, what=what)
     found = lock.pins_of_uris(done.stdout.decode(errors="replace"))
-    pins = [pin for pin in found if matches(pin.name, keep)]
-    return remember(cache, question, Resolution(suite, arch, tuple(sorted(pins, key=_order))))
-
-
-def resolve_source(
-    toolchain: Toolchain,
-    cache: Path,
-    *,
-    suite: str,
-    name: str,
-    version: str | None = None,
-    refresh: bool = False,
-) -> Resolution:
-    """The files of a source package in this version, or else in its newest.
-
-    Not for versions with an epoch: a ``.dsc`` file's name does not tell it.
-
-    Raises:
-        ImageError: the archive cannot be reached, has no such source package, or has it in
-            another version only, which is named then.
-    """
-    question = {"suite": suite, "source": name} | ({"version": version} if version else {})
-    if not refresh and (known := recall(cache, question)):
-        return known
-    apt = _apt(toolchain, cache, Resolution(suite, SOURCE, ()))
-    with _held(cache, suite, SOURCE):
-        apt.update()
-        pins = _source_pins(apt, suite, name, version)
-    return remember(cache, question, Resolution(suite, SOURCE, tuple(sorted(pins, key=_order))))
+    return [pin for pin in found if matches(pin.name, question.keep)]
 
 
 def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[Pin]:
@@ -168,7 +154,7 @@ def others(cache: Path, pins: Sequence[Pin]) -> list[Pin]:
 
 def source(toolchain: Toolchain, cache: Path, *, suite: str, name: str) -> list[Package]:
     """The ``.dsc`` and tarballs of a source package: resolved, then fetched."""
-    return fetch(toolchain, cache, resolve_source(toolchain, cache, suite=suite, name=name))
+    return fetch(toolchain, cache, resolve(toolchain, cache, Question(suite, SOURCE, (name,))))
 
 
 def _download(apt: Apt, cache: Path, resolution: Resolution, missing: Sequence[Pin]) -> None:
@@ -263,30 +249,6 @@ def _apt(toolchain: Toolchain, cache: Path, what: Resolution, snapshot: str = ""
 
 def _held(cache: Path, suite: str, arch: str) -> Any:
     return files.locked(cache / "apt" / f"{suite}-{arch}.lock")
-
-
-def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
-    """What was remembered for a question, if anything."""
-    try:
-        return Resolution.from_json(reading.json_file(_answer(cache, question))["answer"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def remember(cache: Path, question: Mapping[str, Any], answer: Resolution) -> Resolution:
-    """Keep an answer for a question; returns it."""
-    text = json.dumps({"question": question, "answer": answer.to_json()}, indent=1)
-    files.write_atomic(_answer(cache, question), text)
-    return answer
-
-
-def forget(cache: Path, question: Mapping[str, Any]) -> None:
-    """Remember nothing for a question."""
-    _answer(cache, question).unlink(missing_ok=True)
-
-
-def _answer(cache: Path, question: Mapping[str, Any]) -> Path:
-    return cache / "apt" / "resolutions" / f"{files.sha256_json(question)}.json"
 
 
 def _version(dsc: str) -> str:

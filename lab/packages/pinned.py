@@ -15,37 +15,10 @@ from typing import Any
 
 from lab.errors import ImageError, LockError
 from lab.model import Toolchain
-from lab.packages import archive, lock
-from lab.packages.apt import SOURCE
-from lab.packages.archive import Resolution
+from lab.packages import answers, archive, lock
+from lab.packages.answers import Resolution
+from lab.packages.archive import Question
 from lab.packages.lock import Drift, Pin
-
-
-@dataclass(frozen=True)
-class Question:
-    """Packages to have. ``arch`` may be ``source``: then one name, and perhaps a version."""
-
-    suite: str
-    arch: str
-    wanted: tuple[str, ...]
-    keep: tuple[str, ...] = ("*",)
-    version: str = ""
-
-    def newest(self, toolchain: Toolchain, cache: Path) -> Resolution:
-        """What the archive answers now.
-
-        Raises:
-            ImageError: it cannot be reached, or has no such package.
-        """
-        if self.arch == SOURCE:
-            return archive.resolve_source(
-                toolchain, cache, suite=self.suite, name=self.wanted[0],
-                version=self.version or None, refresh=True,
-            )  # fmt: skip
-        return archive.resolve(
-            toolchain, cache, suite=self.suite, arch=self.arch, wanted=self.wanted,
-            keep=self.keep, refresh=True,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,7 +63,7 @@ def settle(
             if known is None:
                 raise
             raise LockError(lock.refused(known.drift), hint=lock.REFUSED_HINT) from error
-    archive.remember(cache, _key(question, locked), found)
+    answers.remember(cache, _key(question, locked), found)
     return Settled(found, _drift(locked, found))
 
 
@@ -113,7 +86,7 @@ def fetch_ahead(
 
 def remembered(cache: Path, question: Question, locked: Sequence[Pin]) -> Settled | None:
     """What was settled before for these pins, if anything."""
-    found = archive.recall(cache, _key(question, locked))
+    found = answers.recall(cache, _key(question, locked))
     return Settled(found, _drift(locked, found)) if found else None
 
 
@@ -127,12 +100,7 @@ def check(cache: Path, locked: Sequence[Pin]) -> None:
 
 
 def fetch_again(
-    toolchain: Toolchain,
-    cache: Path,
-    question: Question,
-    locked: Sequence[Pin],
-    rules: Rules,
-    settled: Resolution,
+    toolchain: Toolchain, cache: Path, question: Question, locked: Sequence[Pin], rules: Rules
 ) -> None:
     """Have the files of what was settled, though they went from the cache.
 
@@ -140,9 +108,10 @@ def fetch_again(
         ImageError: they are not to be had any more; the next command settles anew.
     """
     try:
-        _fetch(toolchain, cache, settled, rules)
+        if settled := remembered(cache, question, locked):
+            _fetch(toolchain, cache, settled.resolution, rules)
     except ImageError:
-        archive.forget(cache, _key(question, locked))
+        answers.forget(cache, _key(question, locked))
         raise
 
 

@@ -23,8 +23,8 @@ from lab.model import (
     Toolchain,
 )
 from lab.packages import deb
+from lab.packages.archive import Question
 from lab.packages.lock import Lock, MadeUnder
-from lab.packages.pinned import Question
 from lab.progress import Progress
 from lab.store import Store, cache_root
 from lab.util import together
@@ -85,10 +85,8 @@ class Workshop:
             partial(self._checked_hypervisor, plan.lab.hypervisor, force=force), self._dom0_images
         )
         with self.progress.stage("device tree"):
-            tree = devicetree.build(
-                self.store, self.toolchain, plan.machine, plan.xen_args, plan.dom0_args,
-                kernel, initramfs,
-            )  # fmt: skip
+            boot = devicetree.Boot(plan.xen_args, plan.dom0_args, kernel, initramfs)
+            tree = devicetree.build(self.store, self.toolchain, plan.machine, boot)
         return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
 
     def _dom0_images(self) -> list[Image]:

@@ -14,10 +14,11 @@ from lab.errors import LabError, LockError
 from lab.images import hypervisor
 from lab.model import Package, Toolchain
 from lab.packages import archive, lock, pinned
+from lab.packages.answers import Resolution
 from lab.packages.apt import SOURCE
-from lab.packages.archive import Resolution
+from lab.packages.archive import Question
 from lab.packages.lock import Drift, Lock, Pin
-from lab.packages.pinned import Question, Rules
+from lab.packages.pinned import Rules
 from lab.progress import Progress
 from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
 from lab.util import files, together
@@ -160,9 +161,7 @@ class Supplies:
                 what = f"{resolution.suite} {resolution.arch}"
                 with self._progress.stage(f"fetch {what} packages"):
                     pins = self._of(question)
-                    pinned.fetch_again(
-                        self.toolchain, self._cache, question, pins, self._rules, resolution
-                    )
+                    pinned.fetch_again(self.toolchain, self._cache, question, pins, self._rules)
             self._fetched.add(question)
 
     def newest(self) -> Lock:

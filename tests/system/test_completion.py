@@ -35,9 +35,8 @@ def tree() -> Path:
     made = cache_root() / "tests" / f"shells-{SUITE}"
     if not (made / "whole").exists():
         tools = toolchain("rootfs")
-        found = archive.resolve(
-            tools, cache_root(), suite=SUITE, arch="amd64", wanted=PACKAGES, keep=PACKAGES
-        )
+        question = archive.Question(SUITE, "amd64", PACKAGES, keep=PACKAGES)
+        found = archive.resolve(tools, cache_root(), question)
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
         for package in archive.fetch(tools, cache_root(), found):

@@ -137,7 +137,7 @@ def test_a_lab_in_its_container(world: World) -> None:
     world.run("lab.up", "hello")
     (seen,) = containers()
     assert seen["Labels"][sweep.LAB] == world.id_of("hello")
-    look = Engine(address()).call("GET", f"/containers/{seen['Id']}/json", what="look")
+    look = Engine(address()).call(f"GET /containers/{seen['Id']}/json", what="look")
     check_confinement(look)
     assert "hello" in world.run("lab.exec", "hello", "xl list").out
     world.run("lab.inject", "hello", "selftest")
@@ -210,10 +210,10 @@ def test_what_others_have_is_not_touched(world: World) -> None:
             body = {"Image": image.image.id, "Cmd": ["true"], "Labels": labels}
             # Labels of the image are the container's too: these are nobody's.
             body["Labels"] = {sweep.MAKER: "", sweep.USER: "", **labels}
-            made.append(asked.call("POST", "/containers/create", what="make", body=body)["Id"])
+            made.append(asked.call("POST /containers/create", what="make", body=body)["Id"])
         world.run("lab.down", "--all")
         for one in made:
-            asked.call("GET", f"/containers/{one}/json", what="look")
+            asked.call(f"GET /containers/{one}/json", what="look")
     finally:
         for one in made:
             sweep.remove_container(asked, one)
@@ -278,7 +278,7 @@ def test_an_engine_that_is_full(world: World, own: OwnEngine, tmp_path: Path) ->
         env = {"DOCKER_HOST": full.where, "LAB_CACHE": str(tmp_path)}
         said = world.run("toolchain.build", "--door", "docker", status=3, env=env)
         assert "the engine's disk is full" in said.err
-        images = Engine(full.where).call("GET", "/images/json", what="list")
+        images = Engine(full.where).call("GET /images/json", what="list")
         assert images == []
     finally:
         full.remove()

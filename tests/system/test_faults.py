@@ -62,10 +62,8 @@ def test_a_wrong_image(
         images = garbage(name)(whole(workshop, plan, **options), tmp_path)
         if name == "devicetree":
             return images
-        tree = devicetree.build(
-            workshop.store, workshop.toolchain, plan.machine, plan.xen_args, plan.dom0_args,
-            images.kernel, images.initramfs,
-        )  # fmt: skip
+        boot = devicetree.Boot(plan.xen_args, plan.dom0_args, images.kernel, images.initramfs)
+        tree = devicetree.build(workshop.store, workshop.toolchain, plan.machine, boot)
         return replace(images, devicetree=tree)
 
     monkeypatch.setattr(Workshop, "platform", platform)

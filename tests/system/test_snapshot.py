@@ -14,9 +14,9 @@ import pytest
 from lab.errors import LockError
 from lab.packages import pinned
 from lab.packages.apt import Apt
-from lab.packages.archive import expected
+from lab.packages.archive import Question, expected
 from lab.packages.lock import Drift, Pin
-from lab.packages.pinned import Question, Rules
+from lab.packages.pinned import Rules
 from system.world import toolchain
 
 pytestmark = pytest.mark.system

@@ -144,11 +144,11 @@ class DockerToolchain:
         # The name is ours, so that it is found even if the engine's answer never reaches us.
         try:
             made = engine.call(
-                "POST", "/containers/create", what="make a container", query={"name": name},
+                "POST /containers/create", what="make a container", query={"name": name},
                 body=body,
             )["Id"]  # fmt: skip
             start = f"start {Path(command.argv[0]).name}"
-            engine.call("POST", f"/containers/{made}/start", what=start)
+            engine.call(f"POST /containers/{made}/start", what=start)
             with together.ended_by(partial(_remove, engine, made)):
                 yield made
             kept = keep

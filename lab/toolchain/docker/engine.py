@@ -95,25 +95,27 @@ class Engine:
         """Raises:
         ToolchainError: nobody answers, or this user may not ask; the hint says which.
         """
-        self.call("GET", "/_ping", what="answer", timeout=PROBE_SECONDS)
+        self.call("GET /_ping", what="answer", timeout=PROBE_SECONDS)
 
     def call(
         self,
-        method: str,
-        path: str,
+        request: str,
         *,
         what: str,
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         timeout: float = REQUEST_SECONDS,
     ) -> Any:
-        """One request; returns the JSON of the answer. ``what`` completes "refused to …".
+        """One request, such as ``GET /info``; returns the JSON of the answer.
+
+        ``what`` completes "refused to …".
 
         Raises:
             RefusedError: the engine answered with an error.
             ToolchainError: it is not there, not for this user, or did not answer in time.
             TimeoutError: only when ``timeout`` is the caller's own wait (``/wait``).
         """
+        method, _, path = request.partition(" ")
         target = f"{path}?{_query(query)}" if query else path
         data = None if body is None else json.dumps(body).encode()
         with self._translated(path, timeout):

@@ -125,14 +125,14 @@ def wait(engine: Engine, container: str, timeout: float) -> int:
         ToolchainError: the engine went away meanwhile, or the container.
     """
     path = f"/containers/{container}/wait"
-    return int(engine.call("POST", path, what="wait", timeout=timeout)["StatusCode"])
+    return int(engine.call(f"POST {path}", what="wait", timeout=timeout)["StatusCode"])
 
 
 def look(engine: Engine, container: str) -> dict[str, Any]:
     """What the engine knows of a container."""
     path = f"/containers/{container}/json"
     found: dict[str, Any] = engine.call(
-        "GET", path, what="say how a container is", timeout=ASK_SECONDS
+        f"GET {path}", what="say how a container is", timeout=ASK_SECONDS
     )
     return found
 

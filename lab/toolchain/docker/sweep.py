@@ -102,7 +102,7 @@ def remove_images(engine: Engine, maker: str | None = None) -> list[str]:
             with contextlib.suppress(ToolchainError):
                 query = {"force": "true"}
                 name = tags[0] if tags else one["Id"]
-                engine.call("DELETE", f"/images/{name}", what="remove an image", query=query)
+                engine.call(f"DELETE /images/{name}", what="remove an image", query=query)
                 done.append(f"image {name} was left over; removed")
     return done
 
@@ -114,11 +114,11 @@ def remove_container(engine: Engine, container: str) -> None:
         ToolchainError: the engine does not answer or refuses.
     """
     query = {"force": "true", "v": "true"}
-    engine.call("DELETE", f"/containers/{container}", what="remove a container", query=query)
+    engine.call(f"DELETE /containers/{container}", what="remove a container", query=query)
 
 
 def _ask(engine: Engine, path: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = engine.call("GET", path, what="list", query=query, timeout=PROBE_SECONDS)
+    found = engine.call(f"GET {path}", what="list", query=query, timeout=PROBE_SECONDS)
     return list(found or ())
 
 

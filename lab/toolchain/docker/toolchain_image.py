@@ -67,7 +67,7 @@ def find(engine: Engine, cache: Path, wanted: ToolchainRequest = ANYTHING) -> Do
     """
     name = _name(wanted)
     try:
-        seen = engine.call("GET", f"/images/{name}/json", what="show an image")
+        seen = engine.call(f"GET /images/{name}/json", what="show an image")
     except RefusedError as error:
         if error.status == 404:
             return None
@@ -197,7 +197,7 @@ def _facts(engine: Engine, identity: str, folder: Path) -> dict[str, Any]:
 
 def _security(engine: Engine) -> tuple[str, ...]:
     """How an engine confines containers, in its own words."""
-    info = engine.call("GET", "/info", what="describe itself")
+    info = engine.call("GET /info", what="describe itself")
     return tuple(info.get("SecurityOptions") or ())
 
 

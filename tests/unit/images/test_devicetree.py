@@ -33,9 +33,9 @@ def tree() -> fdt.FDT:
 
 
 def choose(tree: fdt.FDT) -> fdt.FDT:
-    devicetree.choose(
-        tree, "console=dtuart", "rdinit=/init", (0x49000000, 5), (0x4C000000, 6), seed=b"\1" * 32
-    )
+    kernel, initramfs = (Image("dom0", Path("x"), "", size, "", {}) for size in (5, 6))
+    boot = devicetree.Boot("console=dtuart", "rdinit=/init", kernel, initramfs)
+    devicetree.choose(tree, boot, b"\1" * 32)
     return fdt.parse_dtb(tree.to_dtb(version=17))
 
 
@@ -93,9 +93,8 @@ def built(store: Path, toolchain: Qemu, kernel: str = "k") -> bytes:
     door: Toolchain = toolchain  # type: ignore[assignment]
     images = [Image("dom0", store, sha, 5, "", {}) for sha in (kernel, "i")]
     machine = MachinePlan(cpus=1, memory=1 << 30, clock=Clock.HOST)
-    return devicetree.build(
-        Store(store), door, machine, "console=dtuart", "rdinit=/init", images[0], images[1]
-    ).path.read_bytes()
+    boot = devicetree.Boot("console=dtuart", "rdinit=/init", images[0], images[1])
+    return devicetree.build(Store(store), door, machine, boot).path.read_bytes()
 
 
 def test_another_toolchain_makes_the_same_tree(tree: fdt.FDT, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,8 @@ import pytest
 from lab.errors import ImageError, ToolchainError
 from lab.model import Command, Completed, Toolchain
 from lab.packages import archive
-from lab.packages.archive import Resolution
+from lab.packages.answers import Resolution
+from lab.packages.archive import Question
 from lab.packages.lock import Pin
 from lab.util import debian
 
@@ -80,9 +82,12 @@ def served(monkeypatch: pytest.MonkeyPatch) -> FakeArchive:
     return made
 
 
-def ask(served: FakeArchive, cache: Path, **more: Any) -> Resolution:
-    wanted = {"suite": "bookworm", "arch": "armhf", "wanted": ["xen-utils"], "keep": ["xen*", "b*"]}
-    return archive.resolve(_as_toolchain(served), cache, **(wanted | more))
+def ask(
+    served: FakeArchive, cache: Path, *, refresh: bool = False, **other: Any
+) -> Resolution:  # fmt: skip
+    question = Question("bookworm", "armhf", ("xen-utils",), keep=("xen*", "b*"))
+    question = replace(question, **other)
+    return archive.resolve(_as_toolchain(served), cache, question, refresh=refresh)
 
 
 def _as_toolchain(served: FakeArchive) -> Toolchain:
@@ -230,9 +235,8 @@ def test_source_package_in_the_version_of_the_binary_ones(
     served.lacks = "xen=4.17-1"
 
     def resolve(version: str) -> Resolution:
-        return archive.resolve_source(
-            _as_toolchain(served), tmp_path, suite="bookworm", name="xen", version=version
-        )
+        question = Question("bookworm", "source", ("xen",), version=version)
+        return archive.resolve(_as_toolchain(served), tmp_path, question)
 
     assert {pin.version for pin in resolve("4.18-1").pins} == {"4.18-1"}
     with pytest.raises(ImageError, match=r"is version 4\.18-1, wanted is 4\.17-1"):

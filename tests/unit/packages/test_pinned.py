@@ -13,9 +13,10 @@ from test_archive import FakeArchive
 from lab.errors import ImageError, LockError, ToolchainError
 from lab.model import Command, Completed, Toolchain
 from lab.packages import pinned
-from lab.packages.archive import Resolution
+from lab.packages.answers import Resolution
+from lab.packages.archive import Question
 from lab.packages.lock import Drift, Pin
-from lab.packages.pinned import Question, Rules, Settled
+from lab.packages.pinned import Rules, Settled
 from lab.util import debian
 
 QUESTION = Question("bookworm", "armhf", ("xen-utils",), keep=("xen*", "b*"))

@@ -104,7 +104,7 @@ def test_errors_say_what_to_do(engine: FakeEngine) -> None:
         500, {"message": "write /data: no space left on device"},
     )  # fmt: skip
     with pytest.raises(RefusedError) as error:
-        Engine(engine.where).call("POST", "/containers/create", what="make a container")
+        Engine(engine.where).call("POST /containers/create", what="make a container")
     assert error.value.status == 500
     assert "disk is full" in error.value.hint
     assert error.value.exit_status == 3

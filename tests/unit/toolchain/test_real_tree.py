@@ -177,7 +177,7 @@ def test_what_is_run_to_its_end_dies_with_the_caller(toolchain: Toolchain, tmp_p
         "from system.world import toolchain\n"
         "tree = toolchain('rootfs')\n"
         "print('up', flush=True)\n"
-        "tree.run(['sh', '-c', 'sleep 987654 & sleep 987654'])\n"
+        "tree.run(Command(['sh', '-c', 'sleep 987654 & sleep 987654']))\n"
     )
     assert toolchain.key
     child = subprocess.Popen(
