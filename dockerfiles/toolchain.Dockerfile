@@ -1,10 +1,10 @@
-# The toolchain for the Docker door: exactly the packages, by version, that the rootfs door has.
-# Built by lab/toolchain/docker_image.py, which also makes the files of the build context:
+# The toolchain for the Docker door where this machine cannot make the rootfs door's tree, which is
+# imported otherwise: exactly the packages, by version, that the rootfs door has.
+# Built by lab/toolchain/docker/image_build.py, which also makes the files of the build context:
 # packages (dockerfiles/packages, one name a line), pinned (all of them with what they need,
 # as name=version; empty: nothing is locked), snapshot, sources, proxies, pruned.
 
-# Debian trixie slim by digest where a registry answers, else a base bootstrapped with
-# mmdebstrap. Which of them it was has no part in the result: every package is installed below.
+# Debian trixie slim by digest. It has no part in the result: every package is installed below.
 ARG BASE
 FROM ${BASE}
 
@@ -15,11 +15,6 @@ LABEL org.xenlab.maker=${MAKER} org.xenlab.user=${OWNER}
 
 ARG DEBIAN_FRONTEND=noninteractive
 COPY packages pinned snapshot sources proxies pruned /usr/share/xenlab/
-
-# A bootstrapped base is only unpacked, and its packages lie beside it: dpkg has not seen them.
-RUN set -e; cd /var/cache/apt/archives; ls ./*.deb >/dev/null 2>&1 || exit 0; \
-    dpkg --install --force-depends --force-unsafe-io ./*.deb; \
-    rm -f ./*.deb
 
 # The suite's main archive alone, as through the other door: from this machine's archive, or
 # from where the base has its packages.
@@ -48,7 +43,7 @@ RUN set -e; cd /usr/share/xenlab; moment=; \
     fi; \
     test -s installed; \
     echo "lab: installing $(wc -l <installed) packages"; \
-    apt-get -qq $moment --yes --no-install-recommends --allow-downgrades \
+    apt-get --quiet $moment --yes --no-install-recommends --allow-downgrades \
       -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0 \
       install $(sed -E "s/^'[^']*' ([^_]+)_([^_]+)_.*/\1=\2/; s/%3a/:/" installed); \
     apt-get clean; \

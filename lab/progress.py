@@ -1,40 +1,37 @@
-"""What the lab is doing, for people, on standard error: one line for each stage.
+"""Shows people what the lab is doing, on standard error: one line for each stage.
 
-On a terminal the line of the running stage is alive. Elsewhere it is written again every few
-seconds, so that whoever reads along sees that the lab is at work, and at what.
-A program that reads standard output never sees any of it.
+On a terminal the line of the running stage is updated in place. Elsewhere it is written again every
+few seconds, so that a reader can see what the lab is working on. Standard output has none of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TextIO
 
+from lab.util.live_line import DRAW, LiveLine, LiveLines, Motion, Repeated, is_terminal, write
 from lab.util.terminal import escape
+from lab.util.together import CalledOff
 
-if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.text import Text
-
-#: Seconds without a line after which the running stage's line is written again.
+#: Seconds without output after which the line of the running stage is written again.
 BEAT = 3.0
-#: Seconds between two looks at how far a stage is, and between two drawings of a live line.
-LOOK, DRAW = 1.0, 0.125
+#: Seconds between two looks at how far a stage is.
+LOOK = 1.0
 
 
 class Stage:
     """One running stage."""
 
-    def __init__(self, name: str, depth: int) -> None:
+    def __init__(self, name: str, outer: Stage | None = None) -> None:
         self.name = name
-        self.depth = depth
+        self.outer = outer
+        self.depth: int = outer.depth + 1 if outer else 0
         self.detail = ""
         self._look: Callable[[], str] | None = None
         self._seen = ""
@@ -42,14 +39,16 @@ class Stage:
         self._start = time.monotonic()
 
     def note(self, text: str) -> None:
-        """A few words about what it is at, or found; the last ones stay in the final line."""
+        """Set the words in brackets: what the stage is doing or has found. The last ones stay in
+        its final line."""
         self.detail = escape(text, limit=120)
 
     @contextlib.contextmanager
     def looking(self, look: Callable[[], str]) -> Iterator[None]:
-        """While the block runs, the line ends with what ``look`` says, asked once a second.
+        """While the block runs, the line ends with the words of ``look``, which is called once a
+        second.
 
-        ``look`` is called in another thread. When it fails, the words before stay.
+        ``look`` runs in another thread. If it fails, its last words stay.
         """
         self._look, self._looked, self._seen = look, 0.0, ""
         try:
@@ -58,7 +57,7 @@ class Stage:
             self._look, self._seen = None, ""
 
     def elapsed(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the stage began."""
         return time.monotonic() - self._start
 
     def line(self, ending: str = "") -> str:
@@ -67,7 +66,8 @@ class Stage:
         return " ".join([self._begin(), *filter(None, words)])
 
     def moving(self) -> str:
-        """``boot Xen … 1 s so far (note: what the look saw)``: not to be taken for its end."""
+        """``boot Xen … 1 s so far (note: the words of look)``: cannot be mistaken for the final
+        line."""
         look, now = self._look, time.monotonic()
         if look and now - self._looked >= LOOK:
             self._looked = now
@@ -85,17 +85,17 @@ _innermost: ContextVar[Stage | None] = ContextVar("stage", default=None)
 
 
 def current() -> Stage:
-    """The innermost stage that runs here; outside of all, one that nobody sees.
+    """The innermost running stage; if there is none, one that nobody sees.
 
-    So who does the work can say how far it is, and need not be handed a stage for that.
+    So code can report its progress without a stage as a parameter.
     """
-    return _innermost.get() or Stage("", 0)
+    return _innermost.get() or Stage("")
 
 
 class Amount:
-    """How far something is: ``120 of 377 MB, about 8 s left``.
+    """Progress in numbers: ``120 of 377 MB, about 8 s left``.
 
-    ``total`` is 0 if it is not known; then neither is the time left.
+    ``total`` is 0 if it is unknown; then the time left is unknown, too.
     """
 
     def __init__(self, total: int, unit: str = "MB", scale: int = 1_000_000) -> None:
@@ -105,7 +105,7 @@ class Amount:
         self._first: tuple[float, int] | None = None
 
     def words(self, done: int) -> str:
-        """``done`` of it is done now."""
+        """The words for the amount ``done``."""
         self._first = self._first or (time.monotonic(), done)
         if not self._total:
             return f"{done / self._scale:.0f} {self._unit}"
@@ -123,48 +123,60 @@ class Amount:
 
 
 class Progress:
-    """Shows stages; remembers how long each took in ``phases`` (seconds, by name)."""
+    """Shows stages; remembers how long each took in ``phases`` (seconds, by name).
+
+    Threads may have stages at the same time: each has its line.
+    """
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._quiet = quiet
         self._alive = not quiet and is_terminal(self._stream)
         self._stages: list[Stage] = []
-        self._motion: _Motion | None = None
+        self._guard = threading.RLock()
+        self._motion: Motion | None = None
         self._followers: list[Callable[[str], None]] = []
         self.phases: dict[str, float] = {}
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
-        """A stage as long as the block runs. One inside another is indented."""
-        stage = Stage(escape(name, limit=80), len(self._stages))
+        """A stage for the block. A stage inside another one is indented."""
         outer = _innermost.get()
+        stage = Stage(escape(name, limit=80), outer if outer in self._stages else None)
         _innermost.set(stage)
-        self._stages.append(stage)
-        self._tell_followers()
-        if not self._quiet and self._motion is None:
-            self._motion = self._start()
+        self._begin(stage)
         ending = "failed after"
         try:
             yield stage
             ending = ""
-        except (KeyboardInterrupt, asyncio.CancelledError):
+        except (KeyboardInterrupt, asyncio.CancelledError, CalledOff):
             ending = "interrupted after"
             raise
         finally:
-            # Not reset(token): who leaves the block may be in another context than who entered.
+            # Not reset(token): the block may be left in another context than it was entered.
             _innermost.set(outer)
-            self.phases[name] = stage.elapsed()
-            self._stages.pop()
+            self._end(stage)
+            self.say(stage.line(ending))
+
+    def _begin(self, stage: Stage) -> None:
+        with self._guard:
+            self._stages.append(stage)
+            self._tell_followers()
+            if not self._quiet and self._motion is None:
+                self._motion = self._start()
+
+    def _end(self, stage: Stage) -> None:
+        with self._guard:
+            self.phases[stage.name] = stage.elapsed()
+            self._stages.remove(stage)
             self._tell_followers()
             if self._motion and not self._stages:
                 self._motion.stop()
                 self._motion = None
-            self.say(stage.line(ending))
 
     @contextlib.contextmanager
     def followed(self, told: Callable[[str], None]) -> Iterator[None]:
-        """While the block is executed, ``told`` hears the name of each stage that is at work."""
+        """While the block runs, ``told`` gets the name of each stage that becomes current."""
         self._followers.append(told)
         self._tell_followers()
         try:
@@ -177,124 +189,22 @@ class Progress:
             told(self._stages[-1].name)
 
     def say(self, text: str) -> None:
-        """One line for people, above the live one."""
+        """Print one line for people, above the live line."""
         if self._motion:
             self._motion.say(text)
         elif not self._quiet:
             write(self._stream, f"{text}\n")
 
-    def _start(self) -> _Motion:
+    def _start(self) -> Motion:
         if not self._alive:
-            return _Lines(self._stream, self._moving, BEAT)
+            return Repeated(self._stream, self._moving, BEAT)
         try:
-            return _Rich(self._stream, self._moving)
+            return LiveLines(self._stream, self._moving)
         except ImportError:  # the environment is only being made
-            return _OneLine(self._stream, self._moving, DRAW)
+            return LiveLine(self._stream, self._moving, DRAW)
 
     def _moving(self) -> str:
-        # Another thread asks, perhaps in the moment between two stages.
+        # Another thread calls this, perhaps between two stages.
         stages = list(self._stages)
-        return stages[-1].moving() if stages else ""
-
-
-class _Motion(Protocol):
-    """Shows the running stage's line as long as there is one."""
-
-    def say(self, text: str) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class _Rich:
-    """A live line, by rich. Imported here only: this import alone takes a tenth of a second."""
-
-    def __init__(self, stream: TextIO, line: Callable[[], str]) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._line = line
-        console = Console(file=stream, no_color="NO_COLOR" in os.environ, soft_wrap=True)
-        self._live: Live = Live(
-            console=console, get_renderable=self._render, refresh_per_second=1 / DRAW,
-            transient=True,
-        )  # fmt: skip
-        self._live.start(refresh=True)
-
-    def say(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False)
-
-    def stop(self) -> None:
-        self._live.stop()
-
-    def _render(self) -> Text:
-        from rich.text import Text
-
-        return Text(self._line(), style="cyan", no_wrap=True, overflow="ellipsis")
-
-
-class _Lines:
-    """The line again whenever nothing was said for ``every`` seconds: not a terminal."""
-
-    def __init__(self, stream: TextIO, line: Callable[[], str], every: float) -> None:
-        self._stream = stream
-        self._line = line
-        self._every = every
-        self._said = time.monotonic()
-        self._over = threading.Event()
-        self._writing = threading.Lock()
-        self._thread = threading.Thread(target=self._follow, daemon=True, name="progress")
-        self._thread.start()
-
-    def say(self, text: str) -> None:
-        with self._writing:
-            self._said = time.monotonic()
-            write(self._stream, f"{text}\n")
-
-    def stop(self) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _follow(self) -> None:
-        while not self._over.wait(max(0.0, self._said + self._every - time.monotonic())):
-            if time.monotonic() - self._said >= self._every:
-                self._beat()
-
-    def _beat(self) -> None:
-        self.say(self._line())
-
-
-class _OneLine(_Lines):
-    """A live line without rich (ECMA-48: EL clears the line)."""
-
-    def say(self, text: str) -> None:
-        super().say(f"\r\x1b[K{text}")
-
-    def stop(self) -> None:
-        super().stop()
-        write(self._stream, "\r\x1b[K")
-
-    def _beat(self) -> None:
-        line = self._line()[: _columns(self._stream) - 1]
-        with self._writing:
-            self._said = time.monotonic()
-            write(self._stream, f"\r\x1b[K{line}")
-
-
-def write(stream: TextIO, text: str) -> None:
-    """People's words must never end the work: the terminal may be gone."""
-    with contextlib.suppress(OSError, ValueError):
-        stream.write(text)
-        stream.flush()
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at this stream and it understands escape sequences."""
-    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-
-
-def _columns(stream: TextIO) -> int:
-    """0 is what a terminal says that was not told its size."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+        busy = {stage.outer for stage in stages}
+        return "\n".join(stage.moving() for stage in stages if stage not in busy)

@@ -1,6 +1,6 @@
 """Programs that tests need and this machine may lack: brought as packages, in a tree of their own.
 
-The tree is made as the toolchain's is, by mmdebstrap and without root, once, in the cache. It has
+The tree is made as the toolchain's is, without root, once, in the cache. It has
 the newest packages: what tests say of a report does not depend on the browser's version.
 """
 
@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.model import Completed, Mount
+from lab.model import Command, Completed, Mount
 from lab.store import cache_root
-from lab.toolchain import bootstrap, provide, recipe
+from lab.toolchain import index, provide, recipe
 from lab.toolchain.rootfs import TO_ENTER, TO_MAKE, RootfsToolchain
 from lab.toolchain.tree_cache import CachedTree
+from lab.toolchain.unpack import unpack
 from lab.util import debian, files, process
 
 #: A browser without a window (174 MB of packages), and the names it has on a machine.
@@ -43,7 +44,7 @@ def run(
 ) -> Completed:  # fmt: skip
     """Run a program of packages in their tree; it sees ``folder`` at its own path."""
     mounts = [Mount(folder, str(folder), writable=True)]
-    return tree(packages).run(argv, mounts=mounts, env=env, timeout=timeout, check=False)
+    return tree(packages).run(Command(argv, mounts=mounts, env=env, timeout=timeout), check=False)
 
 
 def tree(packages: Sequence[str]) -> RootfsToolchain:
@@ -68,7 +69,9 @@ def _make(final: Path, packages: Sequence[str], lock: int) -> None:
     work = Path(tempfile.mkdtemp(dir=final.parent, prefix=".new-"))
     try:
         work.chmod(0o755)
-        bootstrap.run(work / "tree", debian.archive_of_this_machine(), lock, packages)
+        found = index.read(work / "index", debian.archive_of_this_machine(), lock)
+        unpack(found.fetch(packages), work / "tree", left_out=())
+        files.remove_tree(work / "index")
         for name in ("var", "usr/share/doc", "usr/share/man", "usr/share/locale"):
             files.remove_tree(work / "tree" / name)
         files.write_atomic(work / "manifest.json", json.dumps([*packages]))

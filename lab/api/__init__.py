@@ -1,45 +1,152 @@
-"""What can be done with labs. Synchronous; every function raises only :class:`LabError`.
+"""Everything that can be done with labs. All functions are synchronous and raise only LabError.
 
-A :class:`Context` says which labs.yaml, which toolchain, and who is told what goes on.
+A :class:`Context` says which labs.yaml and which toolchain to use, and who hears of progress.
 """
 
-from lab.api.ci_output import ci_annotations, ci_summary
-from lab.api.consoles import Answer, Console, Dom0, Seen
-from lab.api.context import Context, LabStatus, Run, Up, clean
-from lab.api.copies import template_clean, template_list, up_several
-from lab.api.handle import RunningLab, Traces
-from lab.api.locks import Locked, check_lock, update_lock
-from lab.api.matrices import Compared, compare
-from lab.api.new_folder import new
-from lab.api.other_sessions import where_else
-from lab.api.parts import doctor, guest_build, image_build, image_list, toolchain_build
-from lab.api.repeat import (
-    Comparison,
-    Repeated,
-    compare_with_published,
-    publish,
-    repeat,
-    verify,
-)
-from lab.api.scoped import Limit, lab, limit, start_lab
-from lab.api.starting import make_plan, plan_json, run, up
-from lab.api.status import list_labs, status
-from lab.api.stopping import down, down_all, down_matching, is_pattern
-from lab.api.terminal import console
-from lab.api.traces import (
-    trace_diff,
-    trace_export,
-    trace_report,
-    trace_stats,
-    trace_timeline,
-)
-from lab.api.using import execute, inject, logs, tails
-from lab.run.slots import Room
-from lab.scenario import SILENCE
-from lab.util.resources import as_called
+from __future__ import annotations
 
-#: The name of before.
-Status = LabStatus
+from typing import TYPE_CHECKING
+
+from lab import lazy
+
+if TYPE_CHECKING:
+    from lab.api.checkup import doctor
+    from lab.api.ci_output import ci_annotations, ci_summary
+    from lab.api.console_logs import logs, tails
+    from lab.api.consoles import Answer, Console, Dom0, Seen
+    from lab.api.context import Context, clean
+    from lab.api.copies import up_several
+    from lab.api.dom0 import execute
+    from lab.api.guests import guest_build, inject
+    from lab.api.images import image_build, image_list, toolchain_build
+    from lab.api.labs import down, down_all, down_matching, is_pattern, up
+    from lab.api.listing import list_labs, status
+    from lab.api.locks import Locked, check_lock, update_lock
+    from lab.api.matrices import Compared, compare
+    from lab.api.new_folder import new
+    from lab.api.other_sessions import where_else
+    from lab.api.plans import make_plan, plan_json
+    from lab.api.repetition import (
+        Comparison,
+        Repeated,
+        compare_with_published,
+        publish,
+        repeat,
+        verify,
+    )
+    from lab.api.results import LabStatus, Run, Status, Up
+    from lab.api.running_lab import RunningLab, Traces
+    from lab.api.runs import run
+    from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
+    from lab.api.templates import template_clean, template_list
+    from lab.api.terminal import console
+    from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
+    from lab.run.slots import Room
+    from lab.scenario import SILENCE
+    from lab.util.resources import as_called
+
+#: The module of each name. It is imported when the name is used for the first time.
+_HOMES = {
+    "lab.api.checkup": ("doctor",),
+    "lab.api.ci_output": (
+        "ci_annotations",
+        "ci_summary",
+    ),
+    "lab.api.console_logs": (
+        "logs",
+        "tails",
+    ),
+    "lab.api.consoles": (
+        "Answer",
+        "Console",
+        "Dom0",
+        "Seen",
+    ),
+    "lab.api.context": (
+        "Context",
+        "clean",
+    ),
+    "lab.api.copies": ("up_several",),
+    "lab.api.dom0": ("execute",),
+    "lab.api.guests": (
+        "guest_build",
+        "inject",
+    ),
+    "lab.api.images": (
+        "image_build",
+        "image_list",
+        "toolchain_build",
+    ),
+    "lab.api.labs": (
+        "down",
+        "down_all",
+        "down_matching",
+        "is_pattern",
+        "up",
+    ),
+    "lab.api.listing": (
+        "list_labs",
+        "status",
+    ),
+    "lab.api.locks": (
+        "Locked",
+        "check_lock",
+        "update_lock",
+    ),
+    "lab.api.matrices": (
+        "Compared",
+        "compare",
+    ),
+    "lab.api.new_folder": ("new",),
+    "lab.api.other_sessions": ("where_else",),
+    "lab.api.plans": (
+        "make_plan",
+        "plan_json",
+    ),
+    "lab.api.repetition": (
+        "Comparison",
+        "Repeated",
+        "compare_with_published",
+        "publish",
+        "repeat",
+        "verify",
+    ),
+    "lab.api.results": (
+        "LabStatus",
+        "Run",
+        "Status",
+        "Up",
+    ),
+    "lab.api.running_lab": (
+        "RunningLab",
+        "Traces",
+    ),
+    "lab.api.runs": ("run",),
+    "lab.api.scoped": (
+        "LabOptions",
+        "Limit",
+        "lab",
+        "limit",
+        "start_lab",
+    ),
+    "lab.api.templates": (
+        "template_clean",
+        "template_list",
+    ),
+    "lab.api.terminal": ("console",),
+    "lab.api.traces": (
+        "trace_diff",
+        "trace_export",
+        "trace_report",
+        "trace_stats",
+        "trace_timeline",
+    ),
+    "lab.run.slots": ("Room",),
+    "lab.scenario": ("SILENCE",),
+    "lab.util.resources": ("as_called",),
+}
+if not TYPE_CHECKING:  # a checker would take every name for one of ours
+    __getattr__ = lazy.exports(__name__, _HOMES)
 
 __all__ = [
     "SILENCE",
@@ -49,6 +156,7 @@ __all__ = [
     "Console",
     "Context",
     "Dom0",
+    "LabOptions",
     "LabStatus",
     "Limit",
     "Locked",

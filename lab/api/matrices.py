@@ -1,7 +1,8 @@
-"""Experiments: many labs, one table and one picture."""
+"""Matrices: many labs are run and compared in one table and one picture."""
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import lab.explore.picture
 from lab import config
 from lab.api.context import Context
-from lab.api.starting import run
+from lab.api.runs import run
 from lab.config.units import nearest
 from lab.errors import LabError, UsageError
 from lab.explore import matrix
+from lab.explore.executor import here
 from lab.explore.matrix import Cell, MatrixResult
 from lab.model import Clock
 from lab.rundir import RunDir, new_folder
@@ -22,20 +24,20 @@ from lab.util.terminal import quote
 
 @dataclass(frozen=True)
 class Compared:
-    """The outcome of a matrix, and where its table and picture lie."""
+    """The results of a matrix, and the folder with its table and picture."""
 
     outcome: MatrixResult
     folder: Path
 
     def brief(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of the table, in short."""
+        """The header and the rows of the short table."""
         return matrix.brief(self.outcome)
 
 
 def compare(context: Context, name: str, clock: str = Clock.VIRTUAL) -> Compared:
     """Run every lab of a matrix, one after the other, and compare their traces.
 
-    A lab that fails is a cell without figures; the others go on.
+    If a lab fails, its cell has no figures, and the others still run.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; a lab runs already.
@@ -44,12 +46,13 @@ def compare(context: Context, name: str, clock: str = Clock.VIRTUAL) -> Compared
         raise UsageError(f"no clock {quote(clock)}{nearest(clock, Clock)}")
     wanted = config.find_matrix(context.labs(), name)
     folder = new_folder(context.runs / f"matrix-{name}")
-    cells = [
-        _cell(context, Clock(clock), row, column, lab)
+    jobs = [
+        functools.partial(_cell, context, Clock(clock), row, column, lab)
         for row, labs in wanted.rows.items()
         for column, lab in zip(wanted.columns, labs, strict=True)
     ]
-    outcome = MatrixResult(name, wanted.description, clock, wanted.columns, tuple(cells))
+    cells = tuple(here.each(jobs))
+    outcome = MatrixResult(name, wanted.description, clock, wanted.columns, cells)
     _keep(folder, outcome)
     return Compared(outcome, folder)
 
@@ -69,14 +72,13 @@ def _cell(context: Context, clock: Clock, row: str, column: str, lab: str) -> Ce
 
 
 def _tasks(folder: Path) -> tuple[matrix.Task, ...]:
-    # Only here: reading traces needs numpy, which other commands do not wait for.
+    # Imported here, because reading traces needs numpy, whose import takes long.
     from lab.trace import stats, timeline
 
     return matrix.tasks_of(stats.figures(timeline.load(RunDir(folder))))
 
 
 def _keep(folder: Path, outcome: MatrixResult) -> None:
-
     files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
     files.write_atomic(folder / "table.md", matrix.markdown(outcome))
     lab.explore.picture.draw(outcome, folder / "picture.svg", folder / "picture.png")

@@ -1,4 +1,4 @@
-"""A person's terminal on a console of a lab that runs."""
+"""Connects a person's terminal to a console of a running lab."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from lab.api.context import Context, attached
 from lab.api.other_sessions import running
 from lab.errors import LabError, UsageError
 from lab.machine import interactive
-from lab.machine.ends import Watch, of
+from lab.machine.guest_ends import EndWatch, of
 from lab.machine.interactive import Behind
 from lab.model import Clock
 from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
 
-#: dom0's console by its name in /dev: the last one that Linux has (see lab-init.c). Its driver
-#: knows no window, so that programs are told the size as stty does.
+#: Sets the size of dom0's console: the last console that Linux lists (see lab-init.c). Its driver
+#: cannot learn the size from a terminal, so stty sets it.
 _FIT = 'exec stty -F "/dev/$(sed "s/.* //" /sys/class/tty/console/active)" rows "$1" cols "$2"'
-#: Seconds that dom0 has for it.
+#: Seconds that dom0 may take for that.
 _FITS = 10.0
 
 
 def console(context: Context, name: str, on: str | None) -> None:
-    """A person's terminal on a console, until they leave.
+    """Connect a person's terminal to a console, until they leave.
 
-    A run under the virtual clock hears nothing but what is typed: it must not depend on who
-    looks.
+    Under the virtual clock only what is typed reaches the lab. Otherwise the run would depend on
+    who looks at it.
+
+    Raises:
+        UsageError: the lab does not run, or has no such console.
     """
     found = running(context, name)
     known = list(found.run.consoles())
@@ -35,15 +38,15 @@ def console(context: Context, name: str, on: str | None) -> None:
     if chosen not in known:
         raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
     if found.record is None:
-        raise UsageError(f"nothing is recorded of the machine of lab {name}")
+        raise UsageError(f"lab {name} has no record of its machine")
     log = found.run.console(chosen)
-    with contextlib.closing(Watch(found.run, chosen, _ended(found, chosen))) as ends:
+    with contextlib.closing(EndWatch(found.run, chosen, _ended(found, chosen))) as ends:
         behind = _behind(found, chosen, ends)
         interactive.attach(chosen, found.lab.path, log, adopt(found.record), behind)
 
 
 def _ended(found: Live, chosen: str) -> str:
-    """How a guest ended; empty: it did not, or another one took its place, or nobody knows."""
+    """How a guest ended; empty: it did not, another took its place, or nobody knows."""
 
     async def note() -> str:
         async with attached(found) as session:
@@ -55,7 +58,7 @@ def _ended(found: Live, chosen: str) -> str:
     return ""
 
 
-def _behind(found: Live, chosen: str, ends: Watch) -> Behind:
+def _behind(found: Live, chosen: str, ends: EndWatch) -> Behind:
     if found.run.manifest().get("clock") == Clock.VIRTUAL:
         return Behind(answers=False, ends=ends)
     return Behind(resized=_fitting(found) if chosen == "dom0" else None, ends=ends)

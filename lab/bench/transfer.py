@@ -7,26 +7,24 @@ import os
 import statistics
 from collections.abc import Awaitable, Callable
 
-from lab import rundir
 from lab.api import Context, lab, make_plan
 from lab.api.context import attached
 from lab.api.other_sessions import running
-from lab.api.starting import prepare
+from lab.api.plans import intent
 from lab.bench.figure import Figure, at_least
 from lab.dom0 import connection
 from lab.dom0.window import Window
-from lab.machine.command import WINDOW_FILE
+from lab.machine.qemu_command import WINDOW_FILE
 from lab.model import Clock
-from lab.run import lifecycle, live
+from lab.run.boot import boot
 from lab.run.session import Session
-from lab.rundir import RunDir
+from lab.run.start import Start, started
 from lab.util.deadline import Deadline
-from lab.workshop.prepare import Prepared
 
 #: A kernel of 64 bits is as large; so much goes through the messages, which take 1.4 MB a second.
 LARGE, SMALL = 33 << 20, 1 << 20
-#: So many times as fast as the messages: 30 MB a second where those make 1.4. How fast the host
-#: is changes from minute to minute, and all three with it.
+#: The window must be so many times as fast as the messages: 30 MB/s to 1.4 MB/s. The speed of the
+#: host changes from minute to minute, and all rates with it.
 WANTED = 21.5
 FILE = "/tmp/bench"
 
@@ -73,16 +71,13 @@ async def _rate(write: Callable[[str, bytes], Awaitable[None]], size: int) -> fl
 
 def _still(context: Context, name: str, rounds: int) -> list[float]:
     """Rates of a lab under the virtual clock, which stands still whenever it is told something."""
-    plan, folder = make_plan(context, name, Clock.VIRTUAL, first=True), context.lab_dir(name)
+    plan = make_plan(context, name, Clock.VIRTUAL, first=True)
 
-    async def go(prepared: Prepared, run: RunDir, lock: int) -> list[float]:
-        async with Session(folder, run) as session:
-            await lifecycle.boot(session, plan, prepared, lock, context.progress)
+    async def go(start: Start) -> list[float]:
+        async with Session(start.lab, start.run) as session:
+            await boot(session, start)
             async with session.dom0() as dom0:
                 return [await _rate(dom0.write_file, LARGE) for _ in range(rounds)]
 
-    with live.claimed(folder, name, "bench") as lock:
-        prepared = prepare(context, plan)
-        run = rundir.new_run(context.runs, name)
-        with lifecycle.starting(plan, prepared, folder, run, kept=False):
-            return asyncio.run(go(prepared, run, lock))
+    with started([intent(context, plan, "bench", kept=False)]) as start:
+        return asyncio.run(go(start))

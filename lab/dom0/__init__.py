@@ -1,1 +1,1 @@
-"""What is done inside dom0: the agent, domains through xl."""
+"""dom0: its agent, its stops, its window, its domains (``xl``), and the traces it carries."""

@@ -1,8 +1,8 @@
-"""The agent in dom0: run programs, write and read files.
+"""The agent in dom0: runs programs, writes and reads files.
 
 The protocol is qemu-ga's (docs/interop/qemu-ga-ref of QEMU): JSON lines over a virtio-serial
-port. Nothing that it says is trusted: answers are bounded in size and time, and an answer to
-an earlier, abandoned question is skipped by synchronising first.
+port. The agent is not trusted. Its answers are bounded in size and time. Every connection begins
+with a synchronisation, which skips the answers to earlier questions that somebody gave up.
 """
 
 from __future__ import annotations
@@ -17,30 +17,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from lab.dom0 import agent_answers
 from lab.dom0.window import Window, refused
 from lab.errors import Dom0Error, UsageError
 from lab.util import reading, turns
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
-#: Largest answer that is read, in bytes: qemu-ga itself caps a program's output at 16 MiB,
-#: which is 22 MiB in base64.
+#: The largest answer that is read, in bytes. qemu-ga limits a program's output to 16 MiB, which
+#: is 22 MiB in base64.
 LARGEST_ANSWER = 24 << 20
-#: A piece of a file in one message; the agent's parser is slow on larger ones.
+#: Bytes of a file in one message. The agent's parser is slow with larger messages.
 PIECE = 48 << 10
-#: Seconds in which the agent answers a simple question.
+#: Seconds within which the agent answers a simple question.
 ANSWER = 10.0
-#: Seconds that something without a limit of its own waits for its turn at the agent.
+#: Seconds to wait for a turn at the agent, if the caller gives no limit.
 TURN = 300.0
-#: Seconds that a file may take on its way, and bytes a second that it makes at least.
+#: A file may take ``TRANSFER`` seconds, and a second more for each ``SLOWEST`` bytes.
 TRANSFER, SLOWEST = 30.0, 256 << 10
-#: The agent has no event for a program's end: it is asked, at first quickly, then less often.
+#: The agent has no event for a program's end, so it is asked: the first and the longest pause
+#: between two questions, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.1
 
 
 @dataclass(frozen=True)
 class ProgramResult:
-    """A program that ended in dom0. ``status`` is negative for a signal."""
+    """The result of a program that ran in dom0.
+
+    ``status`` is its exit status, or the negative number of the signal that killed it.
+    """
 
     argv: tuple[str, ...]
     status: int
@@ -49,18 +54,18 @@ class ProgramResult:
 
 
 class Endless(Dom0Error):
-    """A program that did not end in time; ``tail``: what it said last."""
+    """A program in dom0 did not end in time. ``tail``: its last lines."""
 
     def __init__(self, argv: Sequence[str], within: float, tail: str = "", hint: str = "") -> None:
         super().__init__(
-            f"dom0's agent: no end of {quote(argv[0])} within {within:g} s",
+            f"{quote(argv[0])} did not end in dom0 within {within:g} s",
             tail=tail,
-            hint=hint or "it goes on in dom0; look at dom0's console: lab.logs NAME --on dom0",
+            hint=hint or "it still runs in dom0; look at dom0's console: lab.logs NAME --on dom0",
         )
 
 
 class Dom0(Protocol):
-    """dom0, to be told something: through its agent, or at a stop (:mod:`lab.dom0.steps`)."""
+    """What dom0 can be asked to do, through its agent or at a stop (:mod:`lab.dom0.steps`)."""
 
     async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult: ...
     async def write_file(self, path: str, data: bytes) -> None: ...
@@ -68,7 +73,7 @@ class Dom0(Protocol):
 
 
 class Agent:
-    """A synchronised connection to the agent."""
+    """A connection to the agent. Call :meth:`synchronise` first."""
 
     def __init__(
         self,
@@ -85,14 +90,14 @@ class Agent:
     async def synchronise(self, within: float = ANSWER) -> None:
         """Wait until the agent answers this very question (guest-sync-delimited).
 
-        Works before the agent runs, too: the question waits in the port.
+        The agent need not run yet: the question waits in the port.
 
         Raises:
-            Dom0Error: it did not within ``within`` seconds, or dom0 is gone.
+            Dom0Error: no answer within ``within`` seconds, or dom0 is gone.
         """
         ident = secrets.randbelow(1 << 30)
         question = {"execute": "guest-sync-delimited", "arguments": {"id": ident}}
-        with _explained("its answer", within):
+        with agent_answers.explained("guest-sync-delimited", within):
             async with asyncio.timeout(within):
                 self._send(question, before=b"\xff")
                 while True:
@@ -103,12 +108,12 @@ class Agent:
     async def ask(
         self, command: str, arguments: Mapping[str, Any] | None = None, within: float = ANSWER
     ) -> Any:
-        """One command, its result.
+        """The result of one of the agent's commands.
 
         Raises:
-            Dom0Error: the agent refused it, did not answer in time, or answered nonsense.
+            Dom0Error: the agent refused it, did not answer in time, or its answer is malformed.
         """
-        with _explained(command, within):
+        with agent_answers.explained(command, within):
             async with asyncio.timeout(within):
                 self._send({"execute": command, "arguments": dict(arguments or {})})
                 answer = await self._answer()
@@ -121,10 +126,10 @@ class Agent:
     async def run(
         self, argv: Sequence[str], *, stdin: bytes = b"", within: float = 60.0
     ) -> ProgramResult:
-        """Run a program in dom0 to its end.
+        """Run a program in dom0 and wait for its end.
 
         Raises:
-            Dom0Error: it did not end within ``within`` seconds, or could not be started.
+            Dom0Error: the program did not end within ``within`` seconds, or did not start.
         """
         result = await self.result(await self.begin(argv, stdin), argv, within)
         if result is None:
@@ -132,7 +137,7 @@ class Agent:
         return result
 
     async def begin(self, argv: Sequence[str], stdin: bytes = b"") -> int:
-        """Start a program in dom0; what it is called there.
+        """Start a program in dom0. Returns its process id there.
 
         Raises:
             UsageError: dom0 has no such program.
@@ -141,30 +146,29 @@ class Agent:
         if stdin:
             request["input-data"] = base64.b64encode(stdin).decode()
         try:
-            return _number(await self.ask("guest-exec", request), "pid", 1 << 31)
+            return agent_answers.number(await self.ask("guest-exec", request), "pid", 1 << 31)
         except Dom0Error as error:
             if "Failed to execute child process" in error.message:
                 raise UsageError(f"dom0 has no program {quote(argv[0])}") from error
             raise
 
     async def result(self, pid: int, argv: Sequence[str], within: float) -> ProgramResult | None:
-        """What came of a program; ``None`` if it did not end within ``within`` seconds."""
+        """The result of a program; ``None`` if it did not end within ``within`` seconds."""
         answer = await self._ended(pid, Deadline(within))
         if answer is None:
             return None
-        signal = answer.get("signal")
-        status = (
-            _number(answer, "exitcode", 255) if signal is None else -_number(answer, "signal", 127)
-        )
-        return ProgramResult(
-            tuple(argv), status, _data(answer, "out-data"), _data(answer, "err-data")
-        )
+        if answer.get("signal") is None:
+            status = agent_answers.number(answer, "exitcode", 255)
+        else:
+            status = -agent_answers.number(answer, "signal", 127)
+        out, err = (agent_answers.data(answer, name) for name in ("out-data", "err-data"))
+        return ProgramResult(tuple(argv), status, out, err)
 
     async def write_file(self, path: str, data: bytes) -> None:
-        """Write a file in dom0; its folder must exist.
+        """Write a file in dom0. Its folder must exist.
 
         Raises:
-            Dom0Error: dom0 could not, for example because its memory is full.
+            Dom0Error: dom0 could not write it, for example because its memory is full.
         """
         room = self._window.size if self._window else 0
         if len(data) <= PIECE or not self._window or not room:
@@ -176,22 +180,21 @@ class Agent:
             await self._lab_window(f"write {path}", ["in", path, str(at), str(len(piece))])
 
     async def write_in_messages(self, path: str, data: bytes) -> None:
-        """The same without the window: slow, but a small file needs no program in dom0."""
+        """Write a file without the window. Slower, but a small file then needs no program."""
         handle = await self.ask("guest-file-open", {"path": path, "mode": "w"})
         deadline = Deadline(TRANSFER + len(data) / SLOWEST)
         try:
             for start in range(0, len(data), PIECE):
-                piece = base64.b64encode(data[start : start + PIECE]).decode()
-                written = await self.ask(
-                    "guest-file-write", {"handle": handle, "buf-b64": piece}, deadline.left()
-                )
-                if _number(written, "count", PIECE) != len(data[start : start + PIECE]):
+                piece = data[start : start + PIECE]
+                request = {"handle": handle, "buf-b64": base64.b64encode(piece).decode()}
+                written = await self.ask("guest-file-write", request, deadline.left())
+                if agent_answers.number(written, "count", PIECE) != len(piece):
                     raise refused(f"dom0 took only a part of {path}", errno.ENOSPC)
         finally:
             await self.ask("guest-file-close", {"handle": handle})
 
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
-        """Read a file of dom0, at most ``largest`` bytes of it."""
+        """Read the first ``largest`` bytes of a file in dom0."""
         found = bytearray()
         room = self._window.size if self._window else 0
         if not self._window or not room:
@@ -199,7 +202,7 @@ class Agent:
         self._window.reserve()
         while len(found) < largest:
             said = await self._lab_window(f"read {path}", ["out", path, str(len(found))])
-            size = _count(said, room)
+            size = agent_answers.count(said, room)
             found += self._window.read(size)
             if size < room:
                 break
@@ -219,7 +222,7 @@ class Agent:
             while len(found) < largest:
                 wanted = {"handle": handle, "count": 2 * PIECE}
                 piece = await self.ask("guest-file-read", wanted, deadline.left())
-                more = _data(piece, "buf-b64")
+                more = agent_answers.data(piece, "buf-b64")
                 found += more
                 if not more or piece.get("eof"):
                     break
@@ -232,7 +235,7 @@ class Agent:
         while True:
             answer = await self.ask("guest-exec-status", {"pid": pid})
             if not isinstance(answer, dict):
-                raise Dom0Error("dom0's agent answered nonsense to guest-exec-status")
+                raise Dom0Error("dom0's agent gave a malformed answer to guest-exec-status")
             if answer.get("exited"):
                 return answer
             if deadline.passed():
@@ -251,7 +254,7 @@ class Agent:
         return answer
 
     async def close(self) -> None:
-        """End the connection; the next one may have the agent."""
+        """End the connection, so that the next one can have the agent."""
         try:
             self._writer.close()
             with contextlib.suppress(OSError):
@@ -261,41 +264,3 @@ class Agent:
                 self._turn.end()
 
     aclose = close
-
-
-@contextlib.contextmanager
-def _explained(what: str, within: float) -> Any:
-    try:
-        yield
-    except TimeoutError as error:
-        raise Dom0Error(
-            f"dom0's agent: no end of {what} within {within:g} s",
-            hint="look at dom0's console: lab.logs NAME --on dom0",
-        ) from error
-    except (asyncio.IncompleteReadError, ConnectionError) as error:
-        raise Dom0Error(f"dom0 went away during {what}") from error
-    except (ValueError, RecursionError, asyncio.LimitOverrunError) as error:
-        raise Dom0Error(f"dom0's agent answered nonsense to {what}") from error
-
-
-def _count(said: bytes, most: int) -> int:
-    """The number that a program of ours said; what is none counts as 0, what is too large as
-    ``most``."""
-    digits = said.strip()
-    if not digits.isdigit():
-        return 0
-    return min(int(digits), most) if len(digits) < 20 else most
-
-
-def _number(answer: Any, name: str, largest: int) -> int:
-    value = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(value, int) or not 0 <= value <= largest:
-        raise Dom0Error(f"dom0's agent answered without a usable {name}")
-    return value
-
-
-def _data(answer: Any, name: str) -> bytes:
-    try:
-        return base64.b64decode(str(answer.get(name) or ""), validate=True)
-    except (ValueError, AttributeError) as error:
-        raise Dom0Error(f"dom0's agent answered nonsense in {name}") from error

@@ -1,4 +1,4 @@
-"""Connections to dom0's agent, which has one at a time: commands take turns."""
+"""Connections to dom0's agent. It has one at a time, so commands take turns."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lab.util import sockets, turns
 
 
 async def reach(socket: Path, window: Window | None = None, patience: float = TURN) -> Agent:
-    """A connection that is not synchronised yet: nothing was asked.
+    """A connection that is not synchronised yet: it has asked nothing.
 
-    The agent has one at a time: this waits for its turn, ``patience`` seconds at most.
+    Waits for its turn for at most ``patience`` seconds.
 
     Raises:
-        BusyError: others had it for so long; names who has it.
+        BusyError: others had the agent for so long; the error names one of them.
         Dom0Error: nobody listens on ``socket``.
     """
     turn = None
@@ -43,10 +43,10 @@ async def reach(socket: Path, window: Window | None = None, patience: float = TU
 async def connected(
     socket: Path, within: float = ANSWER, window: Window | None = None
 ) -> AsyncIterator[Agent]:
-    """A synchronised connection; a second one waits until the first is closed.
+    """A synchronised connection. A second one waits until the first is closed.
 
     Raises:
-        BusyError: others had it for too long.
+        BusyError: others had the agent for too long.
         Dom0Error: the agent does not answer within ``within`` seconds.
     """
     agent = await reach(socket, window)

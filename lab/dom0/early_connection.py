@@ -1,8 +1,8 @@
-"""The connection to dom0's agent while a lab is started: made early, so that it answers soon.
+"""Connects to dom0's agent early while a lab is started, so that the agent answers sooner.
 
-An agent that nobody is connected to looks ten times a second whether somebody is (qga/main.c
-of QEMU). A template is therefore stored with its agent asked once and listening for more, and
-whoever restores it is connected before the machine stands where it was stored.
+While nobody is connected to the agent, it looks for a connection only ten times a second
+(qga/main.c of QEMU). So a template is stored with an agent that was asked once and listens for
+more. Whoever restores it connects before the machine is restored.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from lab.dom0.agent import Agent
 from lab.dom0.steps import Steps
 from lab.dom0.window import Window
 
-#: Seconds of dom0 in which its agent has gone back to listening.
+#: Seconds of dom0's time after which its agent listens again.
 LISTENS = 0.05
 
 
 class EarlyConnection:
-    """``guarded`` ends a wait if the machine is lost meanwhile."""
+    """The connection of the command that starts a lab.
+
+    ``guarded`` ends a wait if the machine fails meanwhile.
+    """
 
     def __init__(
         self,
@@ -36,7 +39,7 @@ class EarlyConnection:
         self._reached: Agent | None = None
 
     async def reach(self) -> None:
-        """Be connected already when :meth:`answering` is called; nothing is asked yet.
+        """Connect now, before :meth:`answering` is called. Asks nothing yet.
 
         Raises:
             Dom0Error: nobody listens.
@@ -44,10 +47,10 @@ class EarlyConnection:
         self._reached = await connection.reach(self._socket, self.window)
 
     async def answering(self, within: float, patience: float = agent.TURN) -> Agent:
-        """The agent, when it answers; the caller closes it.
+        """Wait until the agent answers. The caller closes the connection.
 
         Raises:
-            BusyError: others had it for ``patience`` seconds.
+            BusyError: others had the agent for ``patience`` seconds.
             Dom0Error: it did not answer within ``within`` seconds.
         """
         found, self._reached = self._reached, None
@@ -61,7 +64,7 @@ class EarlyConnection:
 
     @contextlib.asynccontextmanager
     async def listening(self, steps: Steps, within: float) -> AsyncIterator[None]:
-        """While the block is executed the machine stands still, its agent asked and listening.
+        """For the ``with`` block, the machine stands still with an agent that listens.
 
         Raises:
             Dom0Error: the agent did not answer within ``within`` seconds.
@@ -71,7 +74,7 @@ class EarlyConnection:
         try:
             answered = False
             while not answered:
-                answered = asked.done()  # then it listens again by the next stop
+                answered = asked.done()  # if so, the agent listens again at the next stop
                 await steps.sleep_until(steps.now + LISTENS, within)
             await asked
             yield
@@ -81,7 +84,7 @@ class EarlyConnection:
             await found.close()
 
     async def close(self) -> None:
-        """End a connection that was not used."""
+        """Close the connection if it was not used."""
         if self._reached:
             await self._reached.close()
         self._reached = None

@@ -1,9 +1,9 @@
-"""dom0's program lab-steps: what dom0 is told while the machine stands still.
+"""Talks to dom0's program lab-steps while the machine stands still.
 
-The machine runs only while dom0 carries out an order, and stops at the next of two known
-instructions when that is done. What dom0 is told therefore never depends on when the host
-says it. Under the virtual clock everything that a run asks of dom0 goes this way; the same
-questions as to the agent (:class:`lab.dom0.agent.Agent`) can be asked.
+The machine runs only while dom0 carries out an order. Then it stops at the next of two known
+instructions. So it does not matter when the host gives an order. Under the virtual clock
+everything that a run asks of dom0 goes this way. The questions are the same as those to the
+agent (:class:`lab.dom0.agent.Agent`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from lab.dom0 import window
 from lab.dom0.agent import ProgramResult
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, UsageError
-from lab.model import STEPS_ADDRESS, STEPS_APART
+from lab.model import ARM32, STEPS_ADDRESS, STEPS_APART
 from lab.util.terminal import quote
 
 MAGIC = 0x5453424C
-#: struct mailbox of images/dom0/src/lab-steps.c.
+#: ``struct mailbox`` of images/dom0/src/lab-steps.c; its pointers have 32 bits.
 MAILBOX = struct.Struct("<IIIIIIiIQQII")
-#: Random bytes that make a dom0 differ.
+#: Bytes of entropy that make a dom0 differ from its template.
 ENTROPY = 64
-#: A program says no more bytes than this (images/dom0/src/lab-steps.c).
+#: A program's output has at most so many bytes (images/dom0/src/lab-steps.c).
 MOST_SAID = 64 << 20
 #: The exit status of a program that lab-steps could not execute.
 NOT_EXECUTED = 127
@@ -46,7 +46,7 @@ class Order(IntEnum):
 
 
 class Machine(Protocol):
-    """A machine that stops at breakpoints (:class:`lab.machine.gdbstop.Stub`)."""
+    """A machine that stops at breakpoints (:class:`lab.machine.gdbstub.Stub`)."""
 
     async def set_breakpoint(self, address: int) -> None: ...
     async def clear_breakpoint(self, address: int) -> None: ...
@@ -57,15 +57,18 @@ class Machine(Protocol):
     async def leave(self) -> None: ...
 
 
-class Guard(Protocol):
-    """Runs a step of the machine, watched: its failure or lateness ends the wait."""
+class StepGuard(Protocol):
+    """Runs ``step``, and ends it with an error if the machine fails or ``within`` seconds pass.
+
+    ``what``: what the lab waits for, in words.
+    """
 
     def __call__(self, step: Awaitable[None], within: float, what: str) -> Awaitable[None]: ...
 
 
 @dataclass
 class Mailbox:
-    """What lab-steps says at a stop. ``counter`` counts ``frequency`` times a second."""
+    """What lab-steps says at a stop. ``counter`` counts at ``frequency`` Hz."""
 
     magic: int
     order: int
@@ -82,15 +85,15 @@ class Mailbox:
 
 
 class Steps:
-    """dom0 at a stop. ``count`` is how many stops were made since lab-steps began.
+    """dom0 at a stop. ``count``: how many stops dom0 has made since lab-steps began.
 
-    ``hold``: dom0 pauses all guests shortly before each stop and lets them run after it. While
-    QEMU stops dom0's CPU another one executes some instructions more, and how many is a matter
-    of the host: where there is one, a run that is to be the same every time must hold them.
+    ``hold``: dom0 pauses all guests shortly before each stop, and lets them run after it. A run
+    on several CPUs that must be the same every time needs this: while QEMU stops dom0's CPU,
+    another one executes some more instructions, and how many depends on the host.
     """
 
     def __init__(
-        self, machine: Machine, guard: Guard, window: Window, *, hold: bool = False
+        self, machine: Machine, guard: StepGuard, window: Window, *, hold: bool = False
     ) -> None:
         self._machine = machine
         self._guard = guard
@@ -101,11 +104,11 @@ class Steps:
         self.box = Mailbox(*MAILBOX.unpack(bytes(MAILBOX.size)))
 
     async def arrive(self, within: float) -> None:
-        """Let the machine run until lab-steps stops for the next time.
+        """Let the machine run until lab-steps makes its next stop.
 
         Raises:
-            Dom0Error: what stopped there is not lab-steps.
-            LabError: the machine failed, or did not get there within ``within`` seconds.
+            Dom0Error: another program stopped there.
+            LabError: the machine failed, or did not stop within ``within`` seconds.
         """
         place = STEPS_ADDRESS + self.count % 2 * STEPS_APART
         await self._machine.set_breakpoint(place)
@@ -116,24 +119,24 @@ class Steps:
 
     async def look(self) -> None:
         """Read what lab-steps says at this stop."""
-        self._address = await self._machine.register(0)
+        self._address = await self._machine.register(ARM32.first_argument)
         self.box = Mailbox(*MAILBOX.unpack(await self._machine.read(self._address, MAILBOX.size)))
         if self.box.magic != MAGIC:
-            raise Dom0Error("dom0 stopped where only lab-steps should, and it is not that")
+            raise Dom0Error("another program than lab-steps stopped the machine in dom0")
         if self.box.window != self._window.size:
             raise Dom0Error(
-                f"dom0's window has {self.box.window} bytes, the host's {self._window.size}"
+                f"dom0's window has {self.box.window} bytes, the host's has {self._window.size}"
             )
         if max(self.box.size, self.box.more_size) > MOST_SAID:
-            raise Dom0Error(f"dom0 says more than {MOST_SAID >> 20}M at once")
+            raise Dom0Error(f"dom0 sends more than {MOST_SAID >> 20}M at once")
 
     @property
     def now(self) -> float:
-        """Seconds that dom0's counter has counted, at this stop."""
+        """The value of dom0's counter at this stop, in seconds."""
         return self.box.counter / self.box.frequency
 
     async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult:
-        """Run a program in dom0 to its end; ``within`` is seconds of the host."""
+        """Run a program in dom0 and wait for its end, at most ``within`` seconds of the host."""
         words = b"".join(word.encode() + b"\0" for word in argv)
         await self._order(Order.RUN, words, within=within)
         out = await self._machine.read(self.box.data, self.box.size)
@@ -146,10 +149,10 @@ class Steps:
         return ProgramResult(tuple(argv), status, out, err)
 
     async def write_file(self, path: str, data: bytes) -> None:
-        """Write a file in dom0; its folder must exist.
+        """Write a file in dom0. Its folder must exist.
 
         Raises:
-            Dom0Error: dom0 could not, for example because its memory is full.
+            Dom0Error: dom0 could not write it, for example because its memory is full.
         """
         words = path.encode() + b"\0"
         piece = self.box.window - window.up(len(words))
@@ -158,7 +161,7 @@ class Steps:
             self._check(f"write {path}")
 
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
-        """Read a file of dom0, at most ``largest`` bytes of it."""
+        """Read the first ``largest`` bytes of a file in dom0."""
         found = bytearray()
         self._window.reserve()
         while len(found) < largest:
@@ -170,16 +173,16 @@ class Steps:
         return bytes(found[:largest])
 
     async def differ(self, entropy: bytes, name: str, ident: str) -> None:
-        """Have dom0's random numbers start anew from 64 bytes, and its name and id be these.
+        """Give dom0 new entropy (64 bytes), a host name, and a machine id.
 
-        ``ident`` has 32 digits (machine-id(5)).
+        ``ident`` has 32 hexadecimal digits (machine-id(5)).
         """
         assert len(entropy) == ENTROPY
         await self._order(Order.DIFFER, entropy + name.encode() + b"\0" + ident.encode() + b"\n")
         self._check("differ from its template")
 
     async def unpause(self, domains: Sequence[int]) -> None:
-        """Let domains run, by their numbers; this is much faster than asking ``xl``."""
+        """Let paused domains run, by their numbers. This is much faster than ``xl unpause``."""
         await self._order(Order.UNPAUSE, b"".join(struct.pack("<I", one) for one in domains))
         self._check(f"let its domains run ({', '.join(map(str, domains))})")
 
@@ -189,7 +192,7 @@ class Steps:
         await self._order(Order.SLEEP, b"", within=within, until=until)
 
     async def release(self) -> None:
-        """End lab-steps: the machine runs on by itself."""
+        """End lab-steps. From now on the machine runs freely."""
         await self._say(Order.LEAVE)
         await self._machine.leave()
 
@@ -202,7 +205,11 @@ class Steps:
         within: float = 30.0,
         until: int = 0,
     ) -> None:
-        """Lay words, and on the next page a file's content, into the window; have dom0 obey."""
+        """Give dom0 an order and wait for the next stop.
+
+        The words of the order go to the beginning of the window, and a file's content to the page
+        after them.
+        """
         start = window.up(len(words))
         if start + len(content) > self.box.window:
             raise Dom0Error(f"dom0 takes {self.box.window} bytes at once, not {len(words)}")

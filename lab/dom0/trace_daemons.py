@@ -1,8 +1,8 @@
-"""What carries traces to the host: programs in dom0, started, stopped, and what they say.
+"""Starts and stops the programs in dom0 that carry traces to the host, and reads their log.
 
-Their sources are ``images/dom0/src/lab-{clock,xentrace,trace,trace-stop}.c``; each explains
-the lines that it writes to the port ``trace-log``. Guests decide some of what is in these
-lines, so a line that is not of the known form is skipped, and names come in hex.
+Their sources are ``images/dom0/src/lab-{clock,xentrace,trace,trace-stop}.c``. Each of these
+explains the lines that it writes to the port ``trace-log``. Parts of the lines come from guests,
+so a line that does not have the known form is skipped, and names are in hexadecimal.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ from lab.dom0.agent import Dom0, ProgramResult
 from lab.errors import Dom0Error
 from lab.util.terminal import escape
 
-#: Xen's buffer for its trace, in pages for each CPU: about a second of a busy one.
+#: The size of Xen's trace buffer for each CPU, in pages: about one second of a busy CPU.
 PAGES = 256
-#: Seconds that starting, and stopping with all that is still to be written, may take.
+#: Seconds that a start, and a stop with all that is still to be written, may take.
 START, STOP = 30.0, 25.0
-#: Of one log no more than so many lines count: tasks are bounded, and what dom0 rang.
+#: Only so many lines of a log are read. This bounds the number of tasks and of rings.
 MOST_LINES = 2_000_000
 
 
 @dataclass
 class GuestTrace:
-    """What is known of a guest's trace. ``ended`` is why it ended; empty: it was cut off.
+    """What the log says of a guest's trace.
 
-    ``records`` and ``lost`` count from the start, also those of domains that it replaced.
+    Attributes:
+        ended: why the trace ended; empty if it was cut off.
+        records, lost: how many records there are and were lost, also of earlier domains of the
+            same guest.
     """
 
     domain: int
@@ -42,10 +45,12 @@ class GuestTrace:
 
 @dataclass
 class Log:
-    """All that was said about a run's traces.
+    """All that the log of a run says about its traces.
 
-    ``clock``: bounds of CNTPCT minus dom0's CNTVCT, how many pairs gave them, and the
-    frequency. ``rings``: for each guest, dom0's CNTVCT when it rang.
+    Attributes:
+        clock: the lower and upper bound of CNTPCT minus dom0's CNTVCT, how many pairs of
+            readings gave them, and the counter's frequency in Hz.
+        rings: by guest, dom0's CNTVCT at each time when the guest rang.
     """
 
     guests: dict[str, GuestTrace] = field(default_factory=dict)
@@ -55,28 +60,28 @@ class Log:
 
 
 async def relate_clocks(agent: Dom0) -> None:
-    """Measure how dom0's counter is related to the physical one."""
+    """Measure the difference between dom0's counter and the physical one."""
     _demand(await agent.run(["lab-clock", str(PAGES)], within=START), "the clocks' relation")
 
 
 async def start_xen(agent: Dom0, mask: int) -> None:
-    """Start Xen's trace; when this returns, it runs."""
+    """Start Xen's trace. When this returns, the trace runs."""
     argv = ["lab-xentrace", f"{mask:#x}", str(PAGES)]
     _demand(await agent.run(argv, within=START), "Xen's trace")
 
 
 async def keep_busy(agent: Dom0) -> None:
-    """Let dom0 compute without end, politely."""
+    """Let dom0 compute without end, at the lowest priority."""
     _demand(await agent.run(["lab-busy"], within=START), "dom0's load")
 
 
 async def stop(agent: Dom0) -> None:
-    """End all traces; when this returns, the last record is on the host."""
+    """End all traces. When this returns, the last record is on the host."""
     _demand(await agent.run(["lab-trace-stop"], within=STOP), "the end of the traces")
 
 
 def parse(text: str) -> Log:
-    """The log of a run, whatever it holds."""
+    """Read the log of a run, whatever it holds."""
     log = Log()
     for number, line in enumerate(text.splitlines()):
         if number >= MOST_LINES:
@@ -88,7 +93,7 @@ def parse(text: str) -> Log:
 
 
 def _skip(log: Log, words: list[str]) -> None:
-    """A line of no known kind."""
+    """Skip a line of an unknown kind."""
 
 
 def _guest(log: Log, words: list[str]) -> None:

@@ -1,11 +1,11 @@
-"""The window: memory of the machine that is a file here. Files go to dom0 and back through it.
+"""The window: a part of the machine's memory that is a file on the host.
 
-Whatever is written is there at once, whether the machine runs or stands still, and however its
-other memory came about (``images/dom0/src/window.h`` is dom0's side). Who uses it must be the
-only one: it is theirs who have dom0's agent, or dom0 at a stop.
+Files go to dom0 and back through it; ``images/dom0/src/window.h`` is dom0's side. Bytes that one
+side writes are there for the other side at once, whether the machine runs or stands still. Only
+one command can use the window: the one that has dom0's agent, or dom0 at a stop.
 
-It lies in a folder that QEMU can write, too, and a guest may have taken QEMU over. So a link or
-anything else that took its place is not opened: it would lead out of the lab.
+The file is in a folder that QEMU can write to, and a guest may have taken QEMU over. So if a link
+or anything else has taken its place, it is not opened, because it could lead out of the lab.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ from pathlib import Path
 
 from lab.errors import Dom0Error, MachineError
 
-#: What a file's content begins at a multiple of, in bytes: dom0's page.
+#: A file's content begins at a multiple of dom0's page size, in bytes.
 PAGE = 4096
-#: What to do when dom0, whose files lie in its memory, has no room for more.
+#: The hint if dom0 has no room for a file: its files are in its memory.
 FULL = "dom0's memory is full: give it more (labs.yaml, 'dom0: {memory: 512M}')"
 
 
 class Window:
-    """The window of a lab whose file is ``path``."""
+    """A lab's window, which is the file ``path``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @property
     def size(self) -> int:
-        """Its bytes; 0: there is none, as in a lab that an earlier version of ours started."""
+        """Its size in bytes; 0 if there is no window, as in a lab of an older version."""
         try:
             return self._path.lstat().st_size
         except OSError:
             return 0
 
     def write(self, at: int, data: bytes) -> None:
-        """Lay bytes into it.
+        """Write bytes at the offset ``at``.
 
         Raises:
-            MachineError: the host has no room for them, or the window is not what it was.
+            MachineError: the host has no room for them, or another file has replaced the window.
         """
         if not data:
             return
         with self._open(os.O_RDWR, "cannot be written") as file:
             written = os.pwrite(file, data, at)
         if written != len(data):
-            raise MachineError(f"{self._path} took a part only: is its disk full?")
+            raise MachineError(f"{self._path} took only a part of the data: is its disk full?")
 
     def reserve(self) -> None:
-        """Have room on the disk for all of it, before dom0 writes: QEMU would be killed.
+        """Allocate all of it on the disk. Without room, QEMU is killed when dom0 writes.
 
         Raises:
-            MachineError: the host has no room, or the window is not what it was.
+            MachineError: the host has no room, or another file has replaced the window.
         """
         with self._open(os.O_RDWR, "has no room") as file:
             os.posix_fallocate(file, 0, self.size)
 
     def read(self, size: int) -> bytes:
-        """Its first bytes.
+        """Its first ``size`` bytes.
 
         Raises:
-            MachineError: the window is not what it was.
+            MachineError: another file has replaced the window.
         """
         with self._open(os.O_RDONLY, "cannot be read") as file:
             return os.pread(file, min(size, self.size), 0)
@@ -77,7 +77,7 @@ class Window:
             file = os.open(self._path, flags)
             try:
                 if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise OSError(errno.EINVAL, "it is no plain file")
+                    raise OSError(errno.EINVAL, "it is not a plain file")
                 yield file
             finally:
                 os.close(file)
@@ -86,12 +86,12 @@ class Window:
 
 
 def up(size: int) -> int:
-    """The next multiple of a page."""
+    """``size`` rounded up to a multiple of a page."""
     return -(-size // PAGE) * PAGE
 
 
 def refused(what: str, number: int) -> Dom0Error:
-    """dom0 could not do ``what``, and says this ``errno``."""
+    """The error for ``what``, which dom0 refused with this ``errno``."""
     return Dom0Error(f"{what}: {os.strerror(abs(number))}", hint=FULL if _full(number) else "")
 
 

@@ -1,4 +1,4 @@
-"""Domains, through ``xl`` in dom0 (xl(1), xl.cfg(5))."""
+"""Creates, lists and destroys domains with ``xl`` in dom0 (xl(1), xl.cfg(5))."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lab.errors import Dom0Error, ToolstackError
 from lab.model import Domain
 from lab.util.terminal import escape
 
-#: Where guests and their configurations lie in dom0.
+#: The folder in dom0 with the guests' files.
 GUESTS = "/lab/guests"
 #: A line of ``xl list``: name, id, memory in MiB, vCPUs, state letters, CPU seconds.
 _LINE = re.compile(
     r"^(\S{1,80}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) +([a-z-]{6}) +(\d{1,12}\.\d{1,6}) *$", re.ASCII
 )
-#: What to do when ``xl`` refused a guest, and its status when dom0's Linux ended it (SIGKILL).
-_REFUSED = "xl's own words say why; lab.exec LAB 'xl info' tells how much memory is free"
+#: The hint if ``xl`` refused a guest, and the exit status if dom0's Linux killed ``xl`` (SIGKILL).
+_REFUSED = "xl's own words say why; lab.exec LAB 'xl info' shows how much memory is free"
 _KILLED = 128 + 9
-#: Among its words when dom0's memory, where all files lie, is full (strerror(3), ENOSPC).
+#: ``xl`` prints this if dom0's memory, which holds all its files, is full (strerror(3), ENOSPC).
 _NO_ROOM = "No space left on device"
 
 
@@ -46,11 +46,11 @@ async def domains(agent: Dom0) -> list[Domain]:
 
 
 async def put(agent: Dom0, name: str, files: dict[str, bytes]) -> None:
-    """Place a guest's files in dom0; ``files`` are by suffix: ``bin``, ``cfg``, ``ramdisk``.
+    """Write a guest's files to dom0; ``files`` are by suffix: ``bin``, ``cfg``, ``ramdisk``.
 
     Raises:
-        Dom0Error: dom0 has no room, for example. Then nothing is left of that file: it would keep
-            the room from the next guest.
+        Dom0Error: dom0 has no room, for example. Then the unfinished file is emptied, so that the
+            next guest has its room.
     """
     for suffix, data in files.items():
         path = f"{GUESTS}/{name}.{suffix}"
@@ -65,13 +65,13 @@ async def put(agent: Dom0, name: str, files: dict[str, bytes]) -> None:
 async def create(
     agent: Dom0, name: str, scheduling: Sequence[str] = (), *, paused: bool = False
 ) -> None:
-    """Create the domain ``name`` from its placed files and, unless ``paused``, let it run.
+    """Create the domain ``name`` from its files in dom0, and let it run unless ``paused``.
 
-    ``scheduling``: words for ``xl`` that give it its share of the processors first; the name
-    is appended.
+    ``scheduling``: the ``xl`` command that first gives it its share of the processors, without
+    the domain's name, which is appended.
 
     Raises:
-        ToolstackError: ``xl`` refused it; its own words are the tail.
+        ToolstackError: ``xl`` refused it; the error's tail is what ``xl`` printed.
     """
     action = "prepare" if paused else "create"
     result = await agent.run(["lab-guest", action, name, *scheduling], within=60.0)
@@ -86,10 +86,10 @@ async def create(
 
 
 async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
-    """Give a domain that runs its share of the processors.
+    """Give a running domain its share of the processors.
 
     Raises:
-        ToolstackError: ``xl`` refused it; its own words are the tail.
+        ToolstackError: ``xl`` refused it; the error's tail is what ``xl`` printed.
     """
     argv = ["xl", *scheduling, domain]
     result = await agent.run(argv, within=30.0)
@@ -102,7 +102,11 @@ async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
 
 
 async def destroy(agent: Dom0, name: str) -> None:
-    """End the domain ``name`` at once; nothing happens if there is none."""
+    """Destroy the domain ``name``. Does nothing if there is none.
+
+    Raises:
+        ToolstackError: ``xl`` could not destroy it.
+    """
     result = await agent.run(["lab-guest", "destroy", name], within=30.0)
     if result.status != 0:
         raise ToolstackError(f"xl could not destroy guest {name}", tail=_words(result))

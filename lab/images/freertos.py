@@ -201,7 +201,7 @@ def advice(said: str) -> str:
         return ""
     return (
         "newlib's printf and malloc have no system below them: a FreeRTOS guest has printk "
-        "and pvPortMalloc instead (docs/guest.md)"
+        "and pvPortMalloc instead (docs/freertos.md)"
     )
 
 

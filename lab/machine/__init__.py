@@ -1,1 +1,1 @@
-"""QEMU: its command line, its process, QMP and the consoles."""
+"""QEMU: its command line, its process, QMP, gdbstub, templates, and the consoles."""

@@ -1,7 +1,7 @@
-"""The consoles of a running machine: waiting for what they say, without polling.
+"""Waits for lines on the consoles of a running machine, without polling.
 
-QEMU writes each console to a raw log in the run folder. A wait ends by the wanted line, by a
-line that says that Xen or dom0 is lost, by the machine's end, or by its deadline.
+QEMU writes each console to a raw log in the run folder. A wait ends at the wanted line, at a
+line that says that Xen or dom0 failed, at the machine's end, or at its deadline.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from asyncinotify import Mask
-
-from lab.machine.ends import CRASHED, end_in
-from lab.machine.lines import Line, LogReader
+from lab.machine.guest_ends import CRASHED, end_in
+from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Layer
 from lab.util import waiting
 from lab.util.deadline import Deadline
 
-#: QEMU logs a UART byte by byte: after the first one, wait so many seconds for more.
+#: QEMU logs a UART byte by byte. After the first byte, wait this many seconds for more.
 SETTLE = 0.01
-#: After a panic's first line, wait so many seconds for the lines that say why.
+#: After a panic's first line, wait this many seconds for the lines that say why.
 AFTERMATH = 0.5
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A line that says that Xen or dom0 is lost."""
+    """A kind of line, on the console ``on``, that says that Xen or dom0 failed.
+
+    ``what`` is the failure in words.
+    """
 
     layer: Layer
     on: str
@@ -49,8 +50,9 @@ _PANIC = re.compile(_LINUX + rb"Kernel panic - not syncing")
 _FAILED = re.compile(_LINUX + rb"lab: FAILED")
 _ENDED = re.compile(_XEN + rb"Hardware Dom\d+ (?:halted|crashed|shutdown)")
 
-#: Each begins as only Xen or dom0 can begin a line: what a debug Xen prints for a guest
-#: begins with ``(d1)``. dom0's lines come on Xen's console too when its own is ``hvc0``.
+#: Only Xen or dom0 can begin a line like this: what a debug Xen prints for a guest begins with
+#: ``(d1)``. If dom0's console is ``hvc0``, its lines come on Xen's console too. The first of
+#: these says most.
 FAILURES = (
     Failure(Layer.XEN, "xen", re.compile(_XEN + rb"Panic on CPU"), "Xen panicked"),
     Failure(Layer.DOM0, "xen", _PANIC, "dom0's kernel panicked"),
@@ -61,46 +63,47 @@ FAILURES = (
 )
 
 
-def crashed_in(line: Line) -> str:
-    """The guest of which this line says that it crashed; empty if it says nothing such."""
+def crashed_in(line: RawLine) -> str:
+    """The guest that crashed, as this line says; empty if it does not say so."""
     end = end_in(line)
     return end.guest if end and end.how == CRASHED else ""
 
 
-def failure_in(line: Line, failures: Sequence[Failure] = FAILURES) -> Failure | None:
-    """What this line says is lost, if anything."""
+def failure_in(line: RawLine, failures: Sequence[Failure] = FAILURES) -> Failure | None:
+    """The failure that this line reports, if any."""
     for failure in failures:
         if failure.on == line.console and failure.pattern.search(line.raw):
             return failure
     return None
 
 
-def worst(lines: Sequence[Line]) -> Failure:
-    """Of the failures in these lines, of which there is one at least, the one that says most.
+def worst(lines: Sequence[RawLine]) -> Failure:
+    """The most telling failure in these lines; they must have at least one.
 
-    A panic of dom0 comes on its console, and that it ended on Xen's: either may be read first.
+    A panic of dom0 comes on dom0's console, the news of its end on Xen's. Either may be read
+    first.
     """
     return min(filter(None, map(failure_in, lines)), key=FAILURES.index)
 
 
 def says_more(failure: Failure, known: Failure | None) -> bool:
-    """Whether a failure says more than the one that is known already."""
+    """Whether a failure tells more than the one that is already known."""
     return known is None or FAILURES.index(failure) < FAILURES.index(known)
 
 
 @dataclass(frozen=True)
 class AwaitedLine:
-    """A pattern to be seen on one console."""
+    """A pattern to wait for on one console."""
 
     on: str
     pattern: re.Pattern[str]
 
     @classmethod
     def text(cls, on: str, text: str) -> AwaitedLine:
-        """Any line that contains exactly this."""
+        """Any line that contains exactly this text."""
         return cls(on, re.compile(re.escape(text)))
 
-    def matches(self, line: Line) -> bool:
+    def matches(self, line: RawLine) -> bool:
         return line.console == self.on and self.pattern.search(line.text) is not None
 
 
@@ -115,23 +118,23 @@ class WaitEnd(StrEnum):
 
 @dataclass(frozen=True)
 class Waited:
-    """How a wait ended, by which line, after how many seconds.
+    """How a wait ended, at which line, after how many seconds.
 
     ``failure`` is set with ``FAILED``. ``STOPPED`` means that the stop event came (the
-    machine ended) and nothing in the logs says more.
+    machine ended) and the logs do not say why.
     """
 
     outcome: WaitEnd
     seconds: float
-    line: Line | None = None
+    line: RawLine | None = None
     failure: Failure | None = None
 
 
 class Follower:
-    """Several consoles at once, as they grow. A context manager; needs no polling.
+    """Follows several consoles as they grow, without polling. A context manager.
 
-    Lines come in order on each console; those that a wait did not get to are kept for the
-    next one.
+    The lines of each console come in order. Lines behind the one that ended a wait are kept for
+    the next wait.
     """
 
     def __init__(self, files: Mapping[str, Path], offsets: Mapping[str, int] | None = None) -> None:
@@ -139,10 +142,12 @@ class Follower:
         self._readers = [
             LogReader(name, path, starts.get(name, 0)) for name, path in files.items()
         ]  # fmt: skip
-        self._waiting: deque[Line] = deque()
+        self._waiting: deque[RawLine] = deque()
         self._inotify = waiting.open_inotify()
 
     def __enter__(self) -> Self:
+        from asyncinotify import Mask  # slow to load, and most commands follow no console
+
         try:
             for folder in {reader.path.parent for reader in self._readers}:
                 self._inotify.add_watch(folder, Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO)
@@ -161,21 +166,21 @@ class Follower:
         for reader in self._readers:
             reader.close()
 
-    def read(self) -> list[Line]:
-        """The lines that are there now, without waiting; at most about a chunk per console."""
+    def read(self) -> list[RawLine]:
+        """The lines that are there now, without waiting; at most one portion of each log."""
         lines = list(self._waiting)
         self._waiting.clear()
         for reader in self._readers:
             lines += reader.read()
         return lines
 
-    def partial(self) -> list[Line]:
+    def partial(self) -> list[RawLine]:
         """The unfinished last line of each console that has one."""
         return [line for reader in self._readers if (line := reader.partial)]
 
-    async def lines(self, deadline: Deadline, stop: asyncio.Event | None = None) -> list[Line]:
-        """The next lines; empty when the deadline passed, the stop event came, or only a
-        part of a line arrived."""
+    async def lines(self, deadline: Deadline, stop: asyncio.Event | None = None) -> list[RawLine]:
+        """The next lines. Empty if the deadline passed, the stop event came, or only a part of
+        a line arrived."""
         found = self.read()
         if not found and not deadline.passed():
             await self.change(deadline.left(), stop)
@@ -191,8 +196,8 @@ class Follower:
     ) -> Waited:
         """Wait for the wanted line, a failure, the stop event or the deadline.
 
-        What is in the logs wins over the stop event: a machine that ended after a panic
-        counts as panicked. Lines after the wanted one are kept for the next wait.
+        The logs count more than the stop event: if a machine ended after a panic, the wait ends
+        with the panic. Lines after the wanted one are kept for the next wait.
         """
         start = Deadline(0)
         while True:
@@ -205,14 +210,14 @@ class Follower:
                 return waited
             if ended and not lines:
                 return Waited(WaitEnd.STOPPED, start.elapsed())
-            if late:  # even when lines go on and on
+            if late:  # even if the lines never end
                 return Waited(WaitEnd.DEADLINE, start.elapsed())
             await (asyncio.sleep(0) if lines else self.change(deadline.left(), stop))
 
     def _look(
         self,
         wanted: AwaitedLine,
-        lines: Sequence[Line],
+        lines: Sequence[RawLine],
         failures: Sequence[Failure],
         start: Deadline,
     ) -> Waited | None:
@@ -229,13 +234,13 @@ class Follower:
         return None
 
     async def aftermath(self, stop: asyncio.Event | None) -> None:
-        """Let the lines arrive that say why; whoever shows the log's tail will find them."""
+        """Let the lines arrive that say why, so that they are in the log's tail."""
         grace = Deadline(AFTERMATH)
         while not grace.passed() and not (stop and stop.is_set()):
             await self.change(grace.left(), stop)
 
     async def change(self, seconds: float, stop: asyncio.Event | None) -> None:
-        """Until a file grew, the stop event came, or the time is over."""
+        """Wait until a file grows, the stop event comes, or ``seconds`` have passed."""
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         loop.add_reader(self._inotify.fd, woken.set)
@@ -249,6 +254,6 @@ class Follower:
             await asyncio.gather(*waits, return_exceptions=True)
         if woken.is_set():
             await asyncio.sleep(min(SETTLE, seconds))
-            # Which file it was does not matter: all are read.
+            # It does not matter which file grew: all are read.
             with contextlib.suppress(BlockingIOError):
                 os.read(self._inotify.fd, 64 << 10)

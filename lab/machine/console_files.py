@@ -1,11 +1,11 @@
-"""What QEMU and the host share: consoles (a FIFO to type into, a log), memory, images."""
+"""The files that QEMU and the host share: consoles (a FIFO and a log each), memory, images."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from lab.machine.command import (
+from lab.machine.qemu_command import (
     CONSOLES,
     IMAGES,
     LIVE,
@@ -22,9 +22,9 @@ from lab.model import DOMAINS_PORT, WINDOW_SIZE, Clock, Images, Mount, Plan
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
-    """Make both ends of all consoles and traces of a plan, before QEMU opens them.
+    """Make the files of a plan's consoles, traces and window, before QEMU opens them.
 
-    ``live`` is the lab's folder of sockets, ``consoles`` and ``traces`` are the run's folders.
+    ``live`` is the lab's folder of sockets; ``consoles`` and ``traces`` are folders of the run.
     """
     for name in ("xen", "dom0"):
         lay_one(live, name, consoles / f"{name}.log")
@@ -39,20 +39,21 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
 
 
 def lay_console(live: Path, consoles: Path, guest: str) -> None:
-    """Make both ends of a guest's console."""
+    """Make the files of a guest's console."""
     lay_one(live, chardev(guest), consoles / f"{guest}.log")
 
 
 def lay_trace(live: Path, device: str, file: Path) -> None:
-    """Make both ends of a trace."""
+    """Make the files of a trace."""
     lay_one(live, device, file)
 
 
 def lay_one(live: Path, device: str, file: Path) -> None:
-    """``device.in`` is a FIFO; ``device.out`` leads nowhere: QEMU adds what goes there to its log.
+    """Make the FIFO ``device.in``, the link ``device.out`` to /dev/null, and the log ``file``.
 
-    QEMU's ``pipe`` opens both for reading and writing and creates neither (chardev/char-pipe.c).
-    A restored machine's log begins with what its template said before.
+    QEMU's ``pipe`` opens both ends for reading and writing, and creates neither
+    (chardev/char-pipe.c). It copies all output to the log. A restored machine's log begins with
+    the output that its template had.
     """
     for end in ("in", "out"):
         (live / f"{device}.{end}").unlink(missing_ok=True)
@@ -62,7 +63,7 @@ def lay_one(live: Path, device: str, file: Path) -> None:
 
 
 def lay_both_ways(live: Path, device: str) -> None:
-    """Both ends of a port whose answers are read: FIFOs, of which QEMU holds both ends open."""
+    """Make the two FIFOs of a port whose answers are read. QEMU holds both of them open."""
     for end in ("in", "out"):
         path = live / f"{device}.{end}"
         path.unlink(missing_ok=True)
@@ -70,12 +71,12 @@ def lay_both_ways(live: Path, device: str) -> None:
 
 
 def input_of(live: Path, console: str) -> Path:
-    """The FIFO of a console by its name: ``xen``, ``dom0`` or a guest's."""
+    """The FIFO of a console: ``xen``, ``dom0`` or the name of a guest."""
     return live / f"{console if console in ('xen', 'dom0') else chardev(console)}.in"
 
 
 def images(found: Images) -> list[Mount]:
-    """What QEMU sees of the images."""
+    """The images, as QEMU sees them."""
     return [
         Mount(found.hypervisor.path, f"{IMAGES}/xen"),
         Mount(found.kernel.path, f"{IMAGES}/kernel"),
@@ -85,13 +86,13 @@ def images(found: Images) -> list[Mount]:
 
 
 def folders(live: Path, consoles: Path, traces: Path) -> list[Mount]:
-    """What QEMU writes into, beside the memory."""
+    """The folders that QEMU writes to."""
     inside = {live: LIVE, consoles: CONSOLES, traces: TRACES}
     return [Mount(path, target, writable=True) for path, target in inside.items()]
 
 
 def memory(ram: Path, stored: Template | None, kind: Memory) -> list[Mount]:
-    """What QEMU sees of the machine's memory, and of a template, which it cannot write."""
+    """The machine's memory and its template, as QEMU sees them. It cannot write to a template."""
     mounts = [Mount(ram, RAM, writable=True)] if kind is Memory.OWN else []
     if stored:
         mounts.append(Mount(stored.state, STATE))
@@ -101,7 +102,7 @@ def memory(ram: Path, stored: Template | None, kind: Memory) -> list[Mount]:
 
 
 def make_memory(ram: Path, size: int) -> None:
-    """A machine's memory: a file of ``size`` zeros that takes no room yet."""
+    """Make a machine's memory: a file of ``size`` zeros that takes no room yet."""
     ram.parent.mkdir(parents=True, exist_ok=True)
     ram.unlink(missing_ok=True)
     ram.touch(mode=0o600)

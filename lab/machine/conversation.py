@@ -1,7 +1,7 @@
-"""A conversation with one console: what it says from a position on, and what is typed.
+"""A conversation with one console: finds text from a position on, and types.
 
-A position lies after what was last asked for, so that nothing said between two questions is
-missed, and nothing counts twice.
+The position is behind the last match. So no output between two searches is missed, and none is
+matched twice.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from pathlib import Path
 
 from lab.errors import MachineError
 from lab.machine.console import Follower
-from lab.machine.lines import Line, LogReader
+from lab.machine.log_lines import LogReader, RawLine
 from lab.util import turns
 from lab.util.deadline import Deadline
 from lab.util.patterns import Match, Pattern
 
-#: A line without end is looked at when nothing came for so many seconds: a prompt, not the
-#: beginning of more.
+#: A line without an end counts when nothing has come for this many seconds: then it is a prompt,
+#: not the beginning of a longer line.
 QUIET = 0.1
-#: Seconds in which a console takes what is typed.
+#: Seconds within which a console must take typed input.
 TYPED = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Position:
-    """The line that begins at ``offset`` (bytes) of the log; ``used``: characters of it."""
+    """A place in a log: behind ``used`` characters of the line that begins at byte ``offset``."""
 
     offset: int = 0
     used: int = 0
@@ -37,15 +37,15 @@ class Position:
 class Found:
     """A line that matched, and the position behind the match."""
 
-    line: Line
+    line: RawLine
     position: Position
     match: Match = field(compare=False)
 
 
 async def find(log: Path, start: Position, pattern: Pattern, deadline: Deadline) -> Found | None:
-    """The first match from a position on, in what is there or comes; ``None`` when it is late.
+    """The first match from a position on; ``None`` if there is none by the deadline.
 
-    A match lies within one line. What is there when the deadline passes is looked at, too.
+    A match lies within one line. Lines that are there when the deadline passes are searched, too.
     """
     unfinished, quiet = None, Deadline(QUIET)
     with Follower({log.stem: log}, {log.stem: start.offset}) as follower:
@@ -68,16 +68,16 @@ async def find(log: Path, start: Position, pattern: Pattern, deadline: Deadline)
             await follower.change(min(quiet.left(), left) if found else left, None)
 
 
-def _look(line: Line, start: Position, pattern: Pattern, *, whole: bool) -> Found | None:
+def _look(line: RawLine, start: Position, pattern: Pattern, *, whole: bool) -> Found | None:
     used = start.used if line.offset == start.offset else 0
     if used and used >= len(line.text) and whole:
-        return None  # nothing is left of it
+        return None  # all of the line is used
     match = pattern.search(line.text, used)
     return Found(line, Position(line.offset, match.end()), match) if match else None
 
 
 def end_of(log: Path) -> Position:
-    """The position behind all that was said until now."""
+    """The position behind all output until now."""
     reader = LogReader(log.stem, log)
     try:
         last = Position()
@@ -90,11 +90,11 @@ def end_of(log: Path) -> Position:
 
 
 async def type_into(fifo: Path, data: bytes) -> None:
-    """Type into a console; what several type at once comes one after the other.
+    """Type into a console. If several commands type at once, one comes after the other.
 
     Raises:
-        BusyError: others typed for ``TYPED`` seconds; names who does.
-        MachineError: the machine is gone, or does not take it within ``TYPED`` seconds.
+        BusyError: others typed for ``TYPED`` seconds; the error names one of them.
+        MachineError: the machine is gone, or does not take the input within ``TYPED`` seconds.
     """
     name = fifo.stem
     try:
@@ -121,7 +121,7 @@ async def _type(fifo: Path, data: bytes) -> None:
                 except BlockingIOError:
                     await _writable(handle)
     except (TimeoutError, BrokenPipeError) as error:
-        raise MachineError(f"{name} does not take what is typed within {TYPED:g} s") from error
+        raise MachineError(f"{name} did not take the typed input within {TYPED:g} s") from error
     finally:
         os.close(handle)
 

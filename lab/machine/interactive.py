@@ -1,7 +1,7 @@
-"""A person's terminal on a console: what they type goes in, what it says comes out.
+"""Connects a person's terminal to a console.
 
-The console's log is followed and its FIFO written, so that a terminal that is stopped or slow
-never holds up the machine.
+Keys go into the console's FIFO, and the terminal shows the console's log as it grows. So a
+terminal that is stopped or slow never holds up the machine.
 """
 
 from __future__ import annotations
@@ -21,38 +21,40 @@ from typing import BinaryIO
 from lab.errors import LabError, UsageError
 from lab.machine.console import Follower
 from lab.machine.console_files import input_of
-from lab.machine.ends import Watch
+from lab.machine.guest_ends import EndWatch
 from lab.model import Program
 from lab.util import reading, signals, waiting
 from lab.util.screen import ScreenFilter
 
 #: Ctrl-], as in telnet, virsh and xl.
 LEAVE = b"\x1d"
-#: How much of what was said before is shown first, in bytes.
+#: Bytes of earlier output that are shown first.
 BEFORE = 2000
 OTHER_SCREEN_ENDS = b"\x1b[?1049l"
-#: So much is shown at a time; between two portions what is typed is looked at, in bytes.
+#: Bytes that are shown at a time. Between two portions the keyboard is read.
 PORTION = 16 << 10
-#: Whoever is behind by more than ``BEHIND`` bytes is shown the last ``LAST`` of them.
+#: A terminal that is behind by more than ``BEHIND`` bytes is shown only the last ``LAST`` of them.
 BEHIND, LAST = 1 << 20, 64 << 10
-#: More typed bytes than this do not wait for a machine that takes none.
+#: At most so many typed bytes wait until the machine takes them.
 MOST_TYPED = 1 << 20
-#: A console that did not learn the window's size is told so often, after so many seconds.
+#: How often the window's size is sent if that fails, and the seconds between two tries.
 TRIES, AGAIN = 5, 1.0
 
 
 @dataclass(frozen=True)
 class Behind:
-    """What stands behind a console.
+    """What a terminal does for the programs behind a console.
 
-    ``answers``: programs that ask the terminal for something (where the cursor is) are answered;
-    not where what is typed must not depend on who looks. ``resized`` tells them the size of the
-    window: rows and columns. ``ends`` says when a guest ends: who types to it sees nothing more.
+    Attributes:
+        answers: answer programs that ask the terminal a question, such as where the cursor is.
+            Not where input must not depend on who is looking.
+        resized: tells the programs the window's size: rows and columns.
+        ends: says when the guest ends, since it shows nothing more after that.
     """
 
     answers: bool = True
     resized: Callable[[int, int], Awaitable[None]] | None = None
-    ends: Watch | None = None
+    ends: EndWatch | None = None
 
 
 def attach(
@@ -69,7 +71,7 @@ def attach(
         raise UsageError(f"console {name} cannot be typed into: {error.strerror}") from error
     attached = _Attached(name, fifo, behind or Behind())
     try:
-        with _raw(sys.stdin.fileno()):  # first: what was typed before is discarded by it
+        with _raw(sys.stdin.fileno()):  # first, because it discards what was typed before
             print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
             try:
                 signals.run(attached.relay(log, machine))
@@ -99,7 +101,7 @@ class _Attached:
         try:
             loop.add_reader(stdin, self._read)
         except PermissionError:
-            raise UsageError("a console wants a terminal or a pipe as standard input") from None
+            raise UsageError("standard input must be a terminal or a pipe") from None
         loop.add_signal_handler(signal.SIGWINCH, self._resize)
         telling = asyncio.ensure_future(self._tell_size())
         try:
@@ -117,7 +119,7 @@ class _Attached:
 
     def _read(self) -> None:
         data = b""
-        with contextlib.suppress(OSError):  # the terminal is gone: as at the end of input
+        with contextlib.suppress(OSError):  # the terminal is gone: the end of input
             data = os.read(sys.stdin.fileno(), 4096)
         before, leave, _ = data.partition(LEAVE)
         self._type(before)
@@ -129,7 +131,7 @@ class _Attached:
         self._send()
 
     def _send(self) -> None:
-        """Give the machine what it takes now; the rest waits."""
+        """Send as much as the machine takes now; the rest waits."""
         loop = asyncio.get_running_loop()
         try:
             while self._typed:
@@ -167,7 +169,7 @@ class _Attached:
             self._type(answers)
 
     def _catch_up(self, stream: BinaryIO) -> None:
-        """A console may say more than a terminal shows: then its middle is left out."""
+        """Skip output if the terminal is far behind."""
         left_out = os.fstat(stream.fileno()).st_size - stream.tell()
         if left_out > BEHIND:
             stream.seek(left_out - LAST, os.SEEK_CUR)
@@ -182,7 +184,7 @@ class _Attached:
         self._resized.set()
 
     async def _tell_size(self) -> None:
-        """Tell whoever is behind the console each size that the window has; nobody must hear."""
+        """Tell the programs behind the console each new size of the window, if they listen."""
         told = self._behind.resized
         if told is None or not os.isatty(sys.stdout.fileno()):
             return
@@ -197,7 +199,7 @@ class _Attached:
 
 
 def _size() -> tuple[int, int]:
-    """The rows and columns of the window; 24 and 80 where there is none, or it has none."""
+    """The rows and columns of the window; 24 and 80 if they are not known."""
     try:
         columns, rows = os.get_terminal_size(sys.stdout.fileno())
     except OSError:
@@ -206,9 +208,9 @@ def _size() -> tuple[int, int]:
 
 
 def _recent(stream: BinaryIO) -> bytes:
-    """The last of what was said before, from the beginning of a line on.
+    """The last earlier output, from the beginning of a line on.
 
-    What a full-screen program drew that has ended is no part of it.
+    What a full-screen program drew before it ended is left out.
     """
     start = stream.seek(0, os.SEEK_END) - BEFORE
     stream.seek(max(0, start))
@@ -218,7 +220,7 @@ def _recent(stream: BinaryIO) -> bytes:
 
 
 def _last_lines(said: bytes, rows: int, columns: int) -> bytes:
-    """So many of the last lines that how to leave, which stands above them, stays in sight."""
+    """As many of the last lines as fit below the line that says how to leave."""
     kept = said.splitlines(keepends=True)
     heights = [1 + len(line.rstrip()) // columns for line in kept]
     while sum(heights) > max(1, rows - 2) and len(kept) > 1:
@@ -234,7 +236,7 @@ def _write(text: str) -> None:
 
 @contextlib.contextmanager
 def _raw(terminal: int) -> Iterator[None]:
-    """Keys go out as they are pressed; the terminal is as before afterwards."""
+    """Read each key as it is pressed; afterwards the terminal is as it was."""
     if not os.isatty(terminal):
         yield
         return

@@ -1,25 +1,25 @@
-"""QEMU's start: what it sees of the host, and where it says what."""
+"""Starts QEMU, with the files of the host that it needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machine import command, console_files, quota
-from lab.machine.command import Memory
+from lab.machine import console_files, console_quota, qemu_command
+from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
-from lab.model import Images, Plan, Program, Toolchain
+from lab.model import Command, Images, Plan, Program, Toolchain
 from lab.rundir import LabDir, RunDir
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a machine is started with.
+    """How to start a machine.
 
     Attributes:
         memory: where its memory lies.
-        ram: the file that is its memory, if that is its own.
-        stored: where it is to stand; ``None``: where a board stands that is switched on.
+        ram: the file of its memory, if it has its own.
+        stored: the template to restore; ``None``: boot.
     """
 
     plan: Plan
@@ -30,10 +30,10 @@ class Start:
 
 
 def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int) -> Program:
-    """Start QEMU, which inherits the descriptor ``lock``; the machine stands still.
+    """Start QEMU, which inherits the file descriptor ``lock``. The machine stands still.
 
     Raises:
-        LabError: it could not be started.
+        LabError: QEMU could not be started.
     """
     if start.stored is None and start.memory is Memory.OWN:
         console_files.make_memory(start.ram, start.plan.machine.memory)
@@ -43,8 +43,10 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int
         *console_files.folders(lab.path, run.console_dir, run.trace_dir),
     ]  # fmt: skip
     restored = start.stored is not None
-    argv = command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
+    argv = qemu_command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
     run.update_manifest(command=argv)
     with run.qemu_log.open("ab") as log:
-        return toolchain.start(argv, mounts=mounts, tag=lab.tag, log=log, keep_fds=[lock],
-                               largest_file=quota.largest_file())  # fmt: skip
+        return toolchain.start(
+            Command(argv, mounts), tag=lab.tag, log=log, keep_fds=[lock],
+            largest_file=console_quota.largest_file(),
+        )  # fmt: skip

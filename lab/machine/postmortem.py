@@ -1,4 +1,4 @@
-"""Why a machine is lost, as an error: what was waited for, the last lines, what to do."""
+"""Errors for a machine that failed: what the lab waited for, the last lines, what to do."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, ToolchainError
 from lab.machine.console import Failure
-from lab.machine.lines import tail
-from lab.model import Layer, Program
+from lab.machine.log_lines import tail
+from lab.model import ARM32, Layer, Program
 from lab.rundir import RunDir
 from lab.util import files
 
-#: QEMU's end when a page of its memory, a file, could not be had: SIGBUS, as a shell counts.
+#: QEMU's exit status if the disk had no room for a page of its memory: SIGBUS, as a shell counts.
 BUS_ERROR = 128 + 7
-#: Xen could not place dom0 (xen/arch/arm/domain_build.c, allocate_memory_11): it does so in large
-#: pieces, between which the boot's own files lie.
+#: Xen found no place for dom0 (xen/arch/arm/domain_build.c, allocate_memory_11). It allocates
+#: dom0's memory in large pieces, and the files that it boots from lie between them.
 NO_PLACE = ("Failed to allocate requested dom0 memory", "Unable to allocate first memory bank")
 PLACE_HINT = (
     "Xen places dom0 in large pieces: make dom0's 'memory' a multiple of 128M, or give the lab "
@@ -23,10 +23,10 @@ PLACE_HINT = (
 
 
 def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -> LabError:
-    """QEMU ended; nothing on a console says why."""
+    """QEMU ended, and no console says why."""
     try:
         status = program.returncode() if program else None
-    except ToolchainError as gone:  # and QEMU with it
+    except ToolchainError as gone:  # QEMU ended with it
         return gone
     how = "" if status is None else f" with exit status {status}"
     said = tail(run.qemu_log)
@@ -43,7 +43,7 @@ def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -
 
 
 def lost(run: RunDir, failure: Failure, step: str) -> LabError:
-    """A console says that Xen or dom0 is lost."""
+    """A console says that Xen or dom0 failed."""
     kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
     log = run.console(failure.on)
     what, last = f"{failure.what} while the lab waited for {step}", tail(log)
@@ -53,21 +53,21 @@ def lost(run: RunDir, failure: Failure, step: str) -> LabError:
 
 
 def no_qmp(within: float) -> LabError:
-    """QEMU runs, but its control socket did not appear."""
+    """QEMU runs, but did not open its control socket."""
     return MachineError(f"QEMU did not open its control socket within {within:g} s")
 
 
 def no_xen(run: RunDir, within: float) -> LabError:
-    """Nothing on Xen's console says that dom0 is started."""
+    """Xen's console does not say that Xen starts dom0."""
     return _no_room(run) or HypervisorError(
         f"Xen did not begin to start dom0 within {within:g} s",
         tail=tail(run.console("xen")),
-        hint="is the hypervisor image a Xen for ARM32?",
+        hint=f"is the hypervisor image a Xen for {ARM32.name}?",
     )
 
 
 def no_stop(run: RunDir, what: str, within: float) -> LabError:
-    """dom0 did not do ``what``, at the end of which the machine stops."""
+    """dom0 did not finish ``what``, after which the machine would have stopped."""
     return Dom0Error(f"{what}: not within {within:g} s", tail=tail(run.console("dom0")))
 
 
@@ -84,8 +84,8 @@ def unrecorded(run: RunDir, error: OSError) -> LabError:
 
 
 def _no_room(run: RunDir) -> LabError | None:
-    """A full disk explains all silence: QEMU drops what it cannot write, and does not say so."""
+    """The error if the disk is full: QEMU drops what it cannot write, and does not say so."""
     if not files.is_full(run.path):
         return None
-    what = f"the disk of {run.path} is full: what the consoles say is lost"
+    what = f"the disk of {run.path} is full, so the consoles' output is lost"
     return MachineError(what, tail=tail(run.console("xen")), hint="make room, then try again")

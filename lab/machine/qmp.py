@@ -1,7 +1,7 @@
-"""QEMU's control channel, with a deadline on everything.
+"""QEMU's control channel (QMP), with a time limit on everything.
 
-QMP: docs/interop/qmp-spec.rst of QEMU. The client is ``qemu.qmp``, whose ``execute`` has no
-time limit of its own.
+The protocol is in docs/interop/qmp-spec.rst of QEMU. The client is ``qemu.qmp``, whose
+``execute`` has no time limit.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tenacity import retry, retry_if_exception_type, wait_fixed
 from lab.errors import MachineError
 from lab.util import sockets, turns
 
-#: Seconds in which QEMU answers a command; it answers in milliseconds unless it is stuck.
+#: Seconds within which QEMU answers a command. It takes milliseconds unless it is stuck.
 ANSWER = 10.0
-#: Seconds that something waits for its turn at the socket.
+#: Seconds that a command waits for its turn at the socket.
 TURN = 60.0
 #: The state of a machine that a breakpoint has stopped (qapi/run-state.json).
 AT_BREAKPOINT = "debug"
@@ -57,7 +57,7 @@ class Qmp:
             raise MachineError(f"QEMU went away during {command}") from error
 
     async def run_to_stop(self) -> None:
-        """Let the machine run until a breakpoint stops it. Has no end of its own: guard it.
+        """Let the machine run until a breakpoint stops it. There is no time limit.
 
         Raises:
             MachineError: QEMU is gone, or the machine stopped for another reason.
@@ -72,10 +72,10 @@ class Qmp:
                     one.cancel()
                 await asyncio.gather(*waits, return_exceptions=True)
         if self.gone.is_set():
-            raise MachineError("QEMU ended while the machine was to run to its next stop")
+            raise MachineError("QEMU ended before the machine came to its next stop")
         why = dict(await self.execute("query-status")).get("status")
         if why != AT_BREAKPOINT:
-            raise MachineError(f"the machine was to run to its next stop, and is {why}")
+            raise MachineError(f"the machine did not come to its next stop: its state is '{why}'")
 
     async def close(self) -> None:
         self._watcher.cancel()
@@ -93,10 +93,10 @@ class Qmp:
 
 @contextlib.asynccontextmanager
 async def connected(socket: Path, within: float = ANSWER) -> AsyncIterator[Qmp]:
-    """A connection to the QEMU that listens on ``socket``; waits for its turn first.
+    """A connection to the QEMU that listens on ``socket``. Waits for its turn first.
 
     Raises:
-        BusyError: others had it for :data:`TURN` seconds; names who has it.
+        BusyError: others had the socket for :data:`TURN` seconds; the error names one of them.
         MachineError: nobody listens there, or nobody answers in time.
     """
     try:
@@ -126,7 +126,7 @@ async def _connect(socket: Path, within: float) -> QMPClient:
 
 @retry(retry=retry_if_exception_type(ConnectionRefusedError), wait=wait_fixed(0.005))
 async def _reach(socket: Path, within: float) -> Socket:
-    """Between bind(2) and listen(2) QEMU's socket is there but refuses: that is tried again."""
+    """Connect. Between bind(2) and listen(2) QEMU's socket exists but refuses: try again then."""
     return await sockets.connect(socket, within)
 
 

@@ -1,8 +1,9 @@
-"""A stopped machine's device state into a file, and out of it into another QEMU.
+"""Saves the device state of a stopped machine to a file, and loads it into another QEMU.
 
-It is QEMU's migration without the memory, which is a file of its own (``x-ignore-shared``).
-A machine that has arrived is not announced to a network: that takes a second, and for as long
-a timer of the host's clock would decide how long a CPU's turn is (:func:`command.port_of`).
+This is QEMU's migration without the memory, which has its own file (``x-ignore-shared``). A
+restored machine is not announced to a network. The announcement takes a second, and during it a
+timer of the host's clock would decide how long a CPU's turn is (see
+:func:`lab.machine.qemu_command.port_of`).
 """
 
 from __future__ import annotations
@@ -10,25 +11,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import MachineError
-from lab.machine.command import LIVE, STATE
-from lab.machine.qmp import Qmp
+from lab.machine.qemu_command import LIVE, STATE
 from lab.util.deadline import Deadline
 
-#: Seconds that saving or loading some hundred kilobytes may take on a busy machine.
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
+
+#: Seconds that a busy machine may take to save or load some hundred kilobytes.
 WITHIN = 30.0
 PAUSE = 0.002
-#: A machine that stands at a breakpoint is stored in QEMU's state "debug", which it refuses to
-#: load (migration/global_state.c: a length, then the name, padded with zeros).
+#: QEMU stores a machine that stands at a breakpoint in the state "debug", and then refuses to load
+#: it (migration/global_state.c: a length, then the name, padded with zeros). The first is what
+#: QEMU writes, the second what it loads.
 STOPPED, LOADABLE = b"\0\0\0\x06debug\0\0", b"\0\0\0\x07paused\0"
 
 
 async def save(control: Qmp, live: Path) -> Path:
-    """Store the state of a machine that stands still; the file, in the lab's folder ``live``.
+    """Store the state of a machine that stands still. Returns the file, which is in ``live``.
 
-    The machine can go on afterwards.
+    The machine can go on afterwards. ``live`` is the lab's folder of sockets.
 
     Raises:
         MachineError: QEMU could not store it.
@@ -44,7 +48,7 @@ async def save(control: Qmp, live: Path) -> Path:
 
 
 async def load(control: Qmp) -> None:
-    """Load the state that is mounted at STATE; the machine stands still then.
+    """Load the state that is mounted at :data:`STATE`. Afterwards the machine stands still.
 
     Raises:
         MachineError: QEMU refused it.
@@ -76,5 +80,5 @@ async def _until(control: Qmp, question: str, good: set[str], bad: set[str]) -> 
 def _make_loadable(path: Path) -> None:
     data = path.read_bytes()
     if data.count(STOPPED) != 1:
-        raise MachineError("the machine's stored state is not of the expected form")
+        raise MachineError("the machine's stored state does not have the expected form")
     path.write_bytes(data.replace(STOPPED, LOADABLE))

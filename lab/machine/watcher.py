@@ -1,7 +1,7 @@
-"""Whoever waits for a machine is told at once when it is lost, and of what.
+"""Ends a wait at once if the machine fails, with an error that says why.
 
-A watcher reads Xen's and dom0's consoles and the end of QEMU's process. A panic or the end of
-QEMU ends any wait, and the error names the layer that failed.
+A watcher reads Xen's and dom0's consoles, and waits for the end of QEMU's process. A panic or the
+end of QEMU ends any wait, and the error names the layer that failed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lab.errors import LabError
-from lab.machine import console, lines, postmortem, pulse
+from lab.machine import console, log_lines, postmortem, qemu_process
 from lab.model import Layer, Program
 from lab.rundir import RunDir
 from lab.util import waiting
@@ -24,7 +24,7 @@ T = TypeVar("T")
 XEN_IS_UP = b"*** LOADING DOMAIN 0 ***"
 #: What dom0's kernel prints when it starts our init (init/main.c of Linux).
 DOM0_INIT = b"Run /init as init process"
-#: Seconds that a failure may take to be known after something else went wrong because of it.
+#: If a wait fails, give the watcher this many seconds to find a failure of the machine behind it.
 GRACE = 0.5
 
 
@@ -32,9 +32,9 @@ class Watcher:
     """Watches one machine at a time.
 
     Attributes:
-        step: what is being waited for, in words for an error.
+        step: what the lab waits for, in words for an error.
         xen_up: set when Xen starts dom0.
-        ended: set when the machine that is watched has ended.
+        ended: set when the machine has ended.
     """
 
     def __init__(self, run: RunDir, init_seen: Callable[[], None], tag: str) -> None:
@@ -49,14 +49,14 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, program: Program, memory: Path) -> None:
-        """Watch a machine that was started."""
+        """Begin to watch a machine that was just started."""
         self._failure = asyncio.get_running_loop().create_future()
         self.ended = waiting.end_of(program)
         self._task = asyncio.create_task(self._watch(program, memory))
         self._beat = asyncio.create_task(self._feel())
 
     async def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         tasks = [one for one in (self._task, self._beat) if one]
         for one in tasks:
             one.cancel()
@@ -69,7 +69,10 @@ class Watcher:
         within: float | None = None,
         late: Callable[[float], LabError] | None = None,
     ) -> T:
-        """The result of ``step``, unless the machine fails first or it is late."""
+        """The result of ``step``, unless the machine fails first or the step is late.
+
+        ``late`` makes the error for a step that takes longer than ``within`` seconds.
+        """
         task = asyncio.ensure_future(step)
         others: list[asyncio.Future[Any]] = [self._failure] if self._failure else []
         try:
@@ -94,26 +97,26 @@ class Watcher:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _because(self, error: LabError) -> LabError | None:
-        """What is behind an answer that did not come: QEMU itself is stopped, starved, …"""
+        """Why an answer did not come, if QEMU is to blame: it is stopped, starved, …"""
         cause: BaseException | None = error
         while cause and not isinstance(cause, TimeoutError):
             cause = cause.__cause__
         below = error.layer in (Layer.QEMU, Layer.XEN, Layer.DOM0)
-        return await pulse.why_silent(self._tag) if cause and below else None
+        return await qemu_process.why_silent(self._tag) if cause and below else None
 
     async def _feel(self) -> None:
-        """A machine that is stopped for long is lost to whoever waits for it."""
-        self._fail(await pulse.lasting(self._tag))
+        """A machine that is stopped for long has failed."""
+        self._fail(await qemu_process.lasting(self._tag))
 
     async def _watch(self, program: Program, memory: Path) -> None:
-        """Find out what the machine fails of; whoever waits for something is told."""
+        """Find out why the machine fails, and end all waits with that."""
         try:
             self._fail(await self._lost(program, memory))
         except OSError as error:
             self._fail(postmortem.unrecorded(self._run, error))
 
     async def _lost(self, program: Program, memory: Path) -> LabError:
-        """Read Xen's and dom0's consoles until one says that it is lost, or QEMU has ended."""
+        """Read Xen's and dom0's consoles until one reports a failure, or QEMU has ended."""
         logs = {name: self._run.console(name) for name in ("xen", "dom0")}
         with console.Follower(logs) as follower:
             while True:
@@ -132,7 +135,7 @@ class Watcher:
                 else:
                     await follower.change(waiting.FOREVER, self.ended)
 
-    def _milestone(self, line: lines.Line) -> None:
+    def _milestone(self, line: log_lines.RawLine) -> None:
         if line.console == "xen" and XEN_IS_UP in line.raw:
             self.xen_up.set()
         elif line.console == "dom0" and DOM0_INIT in line.raw:
@@ -141,6 +144,6 @@ class Watcher:
     def _fail(self, error: LabError) -> None:
         if self._failure and not self._failure.done():
             self._failure.set_exception(error)
-            self._failure.exception()  # seen: asyncio need not complain if nobody waits for it
+            self._failure.exception()  # asyncio complains if nobody retrieves it
         with contextlib.suppress(OSError):
             self._run.event("failed", layer=error.layer, reason=error.message)

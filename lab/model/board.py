@@ -1,16 +1,20 @@
-"""Addresses on the board, and the names of dom0's ports."""
+"""Addresses on QEMU's ``virt`` board, and the names of dom0's ports.
+
+The same for every architecture; see ``architecture`` for what is not.
+"""
 
 from __future__ import annotations
 
-#: Physical addresses: RAM of QEMU's ``virt`` board (hw/arm/virt.c), and what we put there.
+#: Physical addresses: where RAM begins (hw/arm/virt.c of QEMU), and what the lab puts there.
 RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000
 INITRAMFS_ADDRESS = 0x4C00_0000
-#: Behind the memory lies the window: as many bytes that the host and dom0 share.
+#: The window lies behind all other memory: so many bytes, which the host and dom0 share.
 WINDOW_SIZE = 16 << 20
 
-#: The virtual address of the first of two instructions at which dom0's program lab-steps stops,
-#: and the bytes from it to the second. Nothing else of dom0, Linux or Xen has code there.
+#: dom0's program lab-steps stops the machine at two instructions: the virtual address of the
+#: first one, and the bytes from it to the second. Nothing else of dom0, Linux or Xen has code
+#: there.
 STEPS_ADDRESS = 0x6B00_0000
 STEPS_APART = 16
 

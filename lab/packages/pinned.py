@@ -94,6 +94,23 @@ def settle(
     return Settled(found, _drift(locked, found))
 
 
+def fetch_ahead(
+    toolchain: Toolchain, cache: Path, question: Question, locked: Sequence[Pin]
+) -> bool:
+    """Have the locked files if the archive still has just these; decides nothing.
+
+    ``toolchain`` needs nothing but an apt: the lab's own may not be there yet.
+
+    Raises:
+        ImageError: the archive is out of reach, or serves other files.
+    """
+    newest = question.newest(toolchain, cache)
+    if not locked or _drift(locked, newest) or lock.contradiction(locked, newest.pins):
+        return False
+    archive.fetch(toolchain, cache, newest)
+    return True
+
+
 def remembered(cache: Path, question: Question, locked: Sequence[Pin]) -> Settled | None:
     """What was settled before for these pins, if anything."""
     found = archive.recall(cache, _key(question, locked))

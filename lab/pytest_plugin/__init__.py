@@ -1,6 +1,6 @@
 """The pytest plugin: labs as fixtures of tests (docs/pytest.md).
 
-Every pytest of its environment loads it, so the lab itself is imported where it is used.
+Every pytest in the environment loads this, so the rest of the project is imported only when used.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ SCOPES = ("test", "module", "session")
 KEEP = ("all", "failed")
 MARKER = (
     "lab(name, scope='test', cold=None): the lab of labs.yaml that the fixture `lab` starts; "
-    "scope: test, module or session; cold: really boot it, even if there is a template"
+    "scope: test, module or session; cold: boot it, even if there is a template"
 )
-#: Options of the command line, which are settings of the ini-file, too.
+#: Options of the command line that the ini-file can set, too.
 OPTIONS = {
     "file": "the file that describes the labs (default: labs.yaml beside the ini-file)",
     "door": "toolchain: auto, docker, rootfs, host",
     "keep_runs": "which run folders stay: all (default), or failed: those of tests that failed",
 }
-#: Settings of the ini-file alone.
+#: Settings that only the ini-file has.
 SETTINGS = {
     "cpus": "processors that labs may have together (default: all)",
     "memory": "memory that labs may have together, such as 4G (default: 3/4 of the machine's)",
     "wait": "how long a test waits for room for its lab (default: 600s)",
 }
 
-#: Of a test: the labs that it uses, or that did not come up for it, by name and run folder.
+#: A test's labs, with those that failed to start: name and run folder.
 _RUNS = pytest.StashKey[list[tuple[str, Path]]]()
-#: Of a test: the labs that it was lent.
+#: The running labs that a test has.
 _LENT = pytest.StashKey[list["api.RunningLab"]]()
-#: Of a session with workers: where their words about what they wait for arrive.
+#: A session's listener for lines from workers.
 _LISTENER = pytest.StashKey[Any]()
-#: Of a session: the run folders of tests that failed.
+#: A session's run folders of tests that failed.
 _FAILED = pytest.StashKey[set[Path]]()
 
 
@@ -67,9 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Iterator[api.RunningLab]:
-    """A lab of labs.yaml that runs: `@pytest.mark.lab("NAME")` says which, and for how long.
+    """A running lab of labs.yaml. `@pytest.mark.lab("NAME")` says which, and for how long.
 
-    Also by parameter: `@pytest.mark.parametrize("lab", ["NAME", …], indirect=True)`.
+    Or by parameter: `@pytest.mark.parametrize("lab", ["NAME", …], indirect=True)`.
     """
     request.node.stash[_RUNS], request.node.stash[_LENT] = [], []
     wanted = _wanted(request)
@@ -95,7 +95,7 @@ def _labs_of_session(pytestconfig: pytest.Config) -> Iterator[_Shelf]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """A test does not pass if a guest crashed, or Xen or dom0, after it last looked."""
+    """A test fails if a guest, Xen or dom0 crashed after the test last looked."""
     __tracebackhide__ = True
     yield
     for running in item.stash.get(_LENT, []):
@@ -106,7 +106,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test's report shows its labs; what failed below the guests is an error."""
+    """A failed test's report shows its labs. A failure below the guests counts as an error."""
     report = yield
     runs = item.stash.get(_RUNS, [])
     if report.failed and runs:
@@ -118,13 +118,13 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """A worker of pytest-xdist begins: it has no terminal to say what it waits for."""
-    from lab.pytest_plugin import waits
+    """Give a new worker of pytest-xdist, which has no terminal, a place to send lines to."""
+    from lab.pytest_plugin import terminal_lines
 
     if _LISTENER not in node.config.stash:
-        node.config.stash[_LISTENER] = waits.listen(node.config)
+        node.config.stash[_LISTENER] = terminal_lines.listen(node.config)
     if listener := node.config.stash[_LISTENER]:
-        node.workerinput[waits.LISTENS] = listener.place
+        node.workerinput[terminal_lines.LISTENS] = listener.place
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -135,7 +135,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """A worker of pytest-xdist ended; if it crashed, its labs are taken down now."""
+    """If a worker of pytest-xdist crashed, take down its labs."""
     if error and _file(node.config).is_file():
         from lab import api
 
@@ -152,14 +152,14 @@ class _Wanted:
 
 
 class _Shelf:
-    """The labs of one scope, by what was wanted; taken down together."""
+    """The labs of one scope, which are taken down together."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._labs: dict[_Wanted, api.RunningLab] = {}
 
     def lend(self, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
-        """The lab, started if it does not run (any more); a test sees what it says from now."""
+        """The lab, started if it does not run. The test sees the consoles from now on."""
         running = self._labs.get(wanted)
         if running and running.sound:
             running.skip()
@@ -173,7 +173,7 @@ class _Shelf:
         return running
 
     def close(self) -> None:
-        """Take all down, whatever becomes of one of them."""
+        """Take all labs down, even if one of them fails."""
         while self._labs:
             _, running = self._labs.popitem()
             try:
@@ -203,7 +203,7 @@ def _shelf(config: pytest.Config) -> Iterator[_Shelf]:
 def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.RunningLab:
     from lab import api
     from lab.errors import LabError
-    from lab.pytest_plugin import waits
+    from lab.pytest_plugin import terminal_lines
     from lab.util import signals
 
     signals.like_ctrl_c()
@@ -211,7 +211,7 @@ def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.Run
     owner = " ".join(filter(None, ("pytest", worker, item.nodeid)))
     try:
         limit = api.limit(*(_setting(config, name) for name in SETTINGS))
-        with waits.told(config, wanted.name, item.nodeid) as progress:
+        with terminal_lines.told(config, wanted.name, item.nodeid) as progress:
             return api.start_lab(
                 wanted.name, _context(config, progress), cold=wanted.cold, numbered=True,
                 limit=limit, owner=owner,
@@ -255,7 +255,7 @@ def _attach(report: pytest.TestReport, item: pytest.Item, runs: list[tuple[str, 
 
 
 def _is_infrastructure(error: BaseException) -> bool:
-    """Whether something failed for which the guest is not to blame."""
+    """Whether the failure is not the guest's fault."""
     errors = sys.modules.get("lab.errors")
     if errors is None or not isinstance(error, errors.LabError):
         return False
@@ -270,7 +270,7 @@ def _context(config: pytest.Config, progress: Progress | None = None) -> api.Con
 
 
 def _file(config: pytest.Config) -> Path:
-    """``--lab-file`` is relative to where one is, ``lab_file`` to the ini-file."""
+    """The labs file: an option is relative to the current folder, a setting to the ini-file."""
     if given := config.getoption("lab_file"):
         return config.invocation_params.dir / str(given)
     base = config.inipath.parent if config.inipath else config.rootpath

@@ -1,4 +1,8 @@
-"""What makes runs comparable, and booted labs interchangeable: one name for all of it."""
+"""The fingerprint of a machine, or of a run: a hash for each part that it depends on.
+
+Two runs can be compared if their fingerprints are equal. A template fits a lab if its key, the
+hash over the machine's fingerprint, does.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +10,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lab.model import Expectation, GuestImage, Images, Never, Plan, Step
+from lab.machine import qemu_command
+from lab.model import Expectation, GuestImage, Never, Plan, Step
 from lab.util import files
+from lab.workshop.prepare import Prepared
 
-#: The words of the command line that name a machine or say how it begins, with their values.
+#: Options of QEMU, each with one value, that differ between machines that are otherwise equal.
 _OWN = ("-name", "-incoming")
 
 
-def machine(command: Sequence[str], images: Images, toolchain: str) -> dict[str, str]:
-    """What a booted machine follows from, before it has guests. By part; all are hashes."""
+def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """The hashes that a plan's booted machine depends on, before it has guests, by part."""
+    images = prepared.images
     return {
-        "toolchain": toolchain,
+        "toolchain": prepared.toolchain.key,
         "hypervisor": images.hypervisor.sha256,
         "kernel": images.kernel.sha256,
         "initramfs": images.initramfs.sha256,
         "device tree": images.devicetree.sha256,
-        "command line": files.sha256_json(_plain(command)),
+        "command line": files.sha256_json(_plain(qemu_command.qemu(plan, ""))),
     }
 
 
-def run(
-    command: Sequence[str],
-    images: Images,
-    toolchain: str,
-    plan: Plan,
-    guests: Mapping[str, GuestImage],
-) -> dict[str, str]:
-    """What a run follows from. By part; all are hashes."""
-    return machine(command, images, toolchain) | {
+def of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """The hashes that a plan's run depends on, by part."""
+    guests = prepared.guests
+    return of_machine(plan, prepared) | {
         **{f"guest {one.name}": _guest(one.config, guests[one.name]) for one in plan.all_guests},
         "labs.yaml": files.sha256_json(_wanted(plan)),
     }
 
 
 def key(parts: Mapping[str, str]) -> str:
-    """One name for all parts."""
+    """One hash over all parts."""
     return files.sha256_json(dict(parts))
 
 
 def difference(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """The parts that differ: first what people change, labs.yaml and guests; last the toolchain,
-    of which most others follow."""
+    """The parts that differ: labs.yaml and guests first, as people change them most often. The
+    toolchain comes last: if it differs, most other parts do, too."""
     names = sorted(one.keys() | other.keys(), key=lambda name: (_rank(name), name))
     return [name for name in names if one.get(name) != other.get(name)]
 
@@ -56,9 +58,9 @@ def _rank(part: str) -> int:
     return 3 if part == "toolchain" else first
 
 
-def _plain(command: Sequence[str]) -> list[str]:
+def _plain(argv: Sequence[str]) -> list[str]:
     words, skip = [], False
-    for word in command:
+    for word in argv:
         if not skip and word not in _OWN:
             words.append(word)
         skip = not skip and word in _OWN
@@ -71,7 +73,7 @@ def _guest(config: str, image: GuestImage) -> str:
 
 
 def _wanted(plan: Plan) -> list[Any]:
-    """What labs.yaml asks for that is in none of the other parts."""
+    """The part of labs.yaml that no other hash covers."""
     lab = plan.lab
     shares = [plan.dom0_scheduling, *(guest.scheduling for guest in plan.guests)]
     traced = [lab.trace.mask if lab.trace else 0, list(lab.traced), lab.dom0.busy]
@@ -83,7 +85,7 @@ def _wanted(plan: Plan) -> list[Any]:
 
 
 def _placeless(item: Expectation | Step | Never) -> dict[str, Any]:
-    """What is asked for, wherever in labs.yaml it stands."""
+    """An item's fields without its line: it may move in labs.yaml."""
     found = {name: value for name, value in asdict(item).items() if name != "line"}
     if isinstance(item, Step):
         found["members"] = [_placeless(member) for member in item.members]

@@ -1,8 +1,8 @@
-"""A scenario under the virtual clock: judged at moments of virtual time, while the machine stands.
+"""A scenario under the virtual clock: it is judged while the machine stands still.
 
-The machine runs from one such moment to the next, and stands still while its logs are read. The
-moments, and the one at which the run ends, follow from the run itself. So it does not matter how
-fast the host is, or when it looks.
+The machine runs from one moment of virtual time to the next, and its logs are read between.
+These moments, and the one at which the run ends, follow from the run itself. So it does not
+matter how fast the host is, or when it looks.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from lab.dom0.steps import Steps
-from lab.errors import MachineError
-from lab.machine import quota
-from lab.machine.lines import Line, LogReader
-from lab.machine.merge import find_zeros, merge
+from lab.machine import console_quota
+from lab.machine.log_lines import LogReader, RawLine
+from lab.machine.merged_consoles import find_zeros, merge
 from lab.model import Lab
 from lab.run.session import Session
 from lab.rundir import RunDir
-from lab.scenario.player import Hands, Player
+from lab.scenario.player import Hands, Player, Script
 from lab.scenario.report import ExpectationResult, Report, StepResult
 from lab.util.patterns import pattern
 
 #: The machine is stopped 0.05, 0.11, 0.19, … virtual seconds after the start of a step, or of a
-#: scenario without steps: often at first, then less.
+#: scenario without steps: often at first, then less and less often.
 FIRST, GROWTH = 0.05, 1.25
-#: Seconds of the host from one stop to the next: a busy machine with three CPUs is slow.
+#: Seconds of the host from one stop to the next, at most: a busy lab with three CPUs is slow.
 PATIENCE = 600.0
-#: Virtual seconds within which the last lines of a crashed guest arrive.
+#: Virtual seconds in which the last lines of a crashed guest still arrive.
 AFTERMATH = 0.1
 
 
@@ -50,8 +49,8 @@ class StillStage:
     def ended(self) -> bool:
         return False  # sleep_until raises if it does
 
-    def read(self) -> tuple[list[Line], list[Line]]:
-        lines: list[Line] = []
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
+        lines: list[RawLine] = []
         for reader in self._readers:
             while found := reader.read():
                 lines += found
@@ -65,7 +64,7 @@ class StillStage:
             await asyncio.wait([done])
             self._at = max(self._at, self._steps.now - self._start)
             return
-        quota.check(self._files)
+        console_quota.check(self._files)
         gone = self._at - self._base
         await self._to(min(self._base + gone * GROWTH + FIRST, until))
 
@@ -90,14 +89,12 @@ async def watch(
     file: str = "labs.yaml",
 ) -> Report:
     """Play the lab's scenario until it is decided. All times are virtual."""
-    steps = session.steps
-    if steps is None:
-        raise MachineError("the machine does not stand still, as it must under the virtual clock")
+    steps = session.at_stop
     files = session.run.consoles()
     stage = StillStage(steps, files)
     start = steps.now if session.began is None else session.began
     try:
-        report = await Player(lab, files, stage, hands, note, file).play()
+        report = await Player(Script(lab, files, file), stage, hands, note).play()
     finally:
         stage.close()
     return replace(report, results=tuple(_dated(session.run, report.results, start)))
@@ -106,7 +103,7 @@ async def watch(
 def _dated(
     run: RunDir, results: Sequence[ExpectationResult], start: float
 ) -> Iterator[ExpectationResult]:
-    """Results with the exact times of their lines (0: before the guests ran)."""
+    """Results with the exact times of their lines (0: from before the guests ran)."""
     start += find_zeros(run.console("xen")).counter
     wanted = [one.expectation for one in results]
     open_ = {

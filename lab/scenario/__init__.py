@@ -1,15 +1,15 @@
 """Scenarios: plays a lab's steps and expectations, and reports the result.
 
-``judge`` and ``watching`` decide from lines and times. ``player`` takes the steps, on a stage
-that has the time (``host`` here, ``lab.run.virtual_time`` above). ``report`` holds the result, from
-which ``junitxml``, ``github`` and ``thresholds`` make theirs.
+``judge`` and ``console_watches`` decide from lines and times. ``player`` takes the steps, on a
+stage that has the time (``host_stage`` here, ``lab.run.virtual_time`` above). ``report`` holds
+the result, from which ``junitxml``, ``github`` and ``thresholds`` make theirs.
 """
 
-from lab.scenario.host import watch
+from lab.scenario.host_stage import watch
 from lab.scenario.judge import Judge, tolerated
 from lab.scenario.junitxml import junit
 from lab.scenario.phrases import not_seen
-from lab.scenario.player import Hands, Player
+from lab.scenario.player import Hands, Player, Script
 from lab.scenario.report import (
     Case,
     ExpectationResult,
@@ -25,6 +25,6 @@ from lab.scenario.verdict import SILENCE, failed, fate, from_error, is_silent
 
 __all__ = [
     "SILENCE", "Case", "ExpectationResult", "Hands", "Judge", "NeverResult", "Outcome", "Player",
-    "Report", "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error", "is_silent",
-    "junit", "not_seen", "tolerated", "watch", "with_domains",
+    "Report", "Script", "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error",
+    "is_silent", "junit", "not_seen", "tolerated", "watch", "with_domains",
 ]  # fmt: skip

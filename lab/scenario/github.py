@@ -1,4 +1,4 @@
-"""What GitHub Actions shows of runs: annotations at lines of labs.yaml, and a summary."""
+"""Shows runs in GitHub Actions: annotations at lines of labs.yaml, and a summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.scenario.report import Case, Outcome, Report, cases
 from lab.util import ci
 
-#: The most of a console that an annotation and a summary carry, in characters.
+#: An annotation and a summary have at most so many characters of a console.
 MOST_TEXT = 4000
 _MARKS = {
     Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.ERROR: "💥", Outcome.SKIPPED: "⏭️",
@@ -19,7 +19,7 @@ _MARKS = {
 
 
 def annotate(report: Report, base: Path) -> list[str]:
-    """A line ``::error …`` for each thing that failed; files are named from ``base`` on."""
+    """A line ``::error …`` for each case that failed. File names are relative to ``base``."""
     return [
         _annotation(report, case, base)
         for case in cases(report)
@@ -29,8 +29,12 @@ def annotate(report: Report, base: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Ran:
-    """A run as the job's page has it. ``folder``: its run folder, from the checkout on;
-    ``again``: commands, each with what it does, in words that are ours."""
+    """A run, as the job's page shows it.
+
+    Attributes:
+        folder: its run folder, relative to the checkout.
+        again: commands that repeat it, each after a few words (of ours) that say what it does.
+    """
 
     report: Report
     folder: str = ""
@@ -39,8 +43,11 @@ class Ran:
 
 
 def summary(runs: Sequence[Ran]) -> str:
-    """Markdown for the job's page: a table, the last lines of what failed, where everything is,
-    and how it is repeated."""
+    """Markdown for the job's page.
+
+    For each run: a table, the last lines of the console that failed, where the run folder is,
+    and how to repeat the run.
+    """
     return "\n".join(line for ran in runs for line in [*_summary(ran.report), *_again(ran)]) + "\n"
 
 
@@ -79,7 +86,7 @@ def _again(ran: Ran) -> list[str]:
 
 
 def _fenced(text: str, kind: str = "text") -> list[str]:
-    """A block of code that nothing in it can end."""
+    """A code block whose text cannot end it."""
     if not text:
         return []
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
@@ -88,7 +95,7 @@ def _fenced(text: str, kind: str = "text") -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text that is nothing but text in Markdown, also in a table."""
+    """Text that Markdown shows as it is, also in a table."""
     return "".join(
         char if char.isalnum() or char in " ,=" else " " if char.isspace() else f"&#{ord(char)};"
         for char in text

@@ -1,7 +1,7 @@
-"""Decides from lines and times alone what all consoles together say of a run.
+"""Decides from lines and times alone whether a run has passed or failed.
 
-A guest's output counts for what names its console and for nothing else: whatever it prints,
-it cannot speak for Xen or dom0, or for another guest.
+A guest's output counts only for expectations that name its console. Whatever a guest prints, it
+cannot speak for Xen, for dom0, or for another guest.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from lab.machine.console import Failure, crashed_in, failure_in, says_more
-from lab.machine.lines import Line
+from lab.machine.log_lines import RawLine
 from lab.model import Expectation, Lab, Layer, Never, Verdict
 from lab.scenario.phrases import not_seen, text_of
 from lab.scenario.report import ExpectationResult, NeverResult
@@ -20,16 +20,16 @@ from lab.util.terminal import escape
 
 
 class Judge:
-    """Decides from lines and times alone; knows no files and no clock.
+    """Decides from lines and times alone. It knows no files and no clock.
 
-    Times are seconds since the guests run. The first expectation that is over without
-    having been seen decides. Show the judge all lines that are there before asking what is
-    :meth:`overdue`: a line that was in time counts even if we were slow to read it.
+    Times are seconds since the guests run. A run fails with the first expectation whose time is
+    over before its text came. Show the judge all lines that are there before you ask what is
+    :meth:`overdue`: a line that came in time counts even if it was read late.
 
     Attributes:
-        failure: what says that Xen or dom0 is lost, and in which line.
+        failure: the failure of Xen or dom0, and the line that reports it.
         crashed: the first guest that crashed and must not.
-        broken: what was never to be seen, by its place, and the line in which it was.
+        broken: by index in ``never``, the line that had a text which must never be printed.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Judge:
         may_crash: Collection[str] | None = (),
         file: str = "labs.yaml",
     ) -> None:
-        """``may_crash``: the guests that may; ``None``: all of them. ``file``: for places in it."""
+        """``may_crash``: guests that may; ``None``: all. ``file``: the labs file, for errors."""
         self._file = file
         self._expectations = tuple(expectations)
         self._patterns = tuple(
@@ -51,12 +51,12 @@ class Judge:
         )
         self._may_crash = may_crash
         self._seen: dict[int, float] = {}
-        self.failure: tuple[Failure, Line] | None = None
+        self.failure: tuple[Failure, RawLine] | None = None
         self.crashed = ""
-        self.broken: dict[int, Line] = {}
+        self.broken: dict[int, RawLine] = {}
 
-    def see(self, line: Line, at: float, *, whole: bool = True) -> None:
-        """A line was on a console at this time; it is not ``whole`` if it has no end yet."""
+    def see(self, line: RawLine, at: float, *, whole: bool = True) -> None:
+        """Show the judge a line and its time. A line without an end yet is not ``whole``."""
         failure = failure_in(line)
         if failure and says_more(failure, self.failure[0] if self.failure else None):
             self.failure = (failure, line)
@@ -79,20 +79,20 @@ class Judge:
 
     @property
     def next_deadline(self) -> float | None:
-        """When the first expectation that is still open is over; ``None`` if none is open."""
+        """The first deadline of the expectations that are still open; ``None`` if none is open."""
         return min((item.within for _, item in self._open()), default=None)
 
     def overdue(self, at: float) -> Expectation | None:
-        """The expectation that was over first by this time without having been seen."""
+        """The open expectation with the first deadline, if that has passed by this time."""
         late = [item for _, item in self._open() if item.within <= at]
         return min(late, key=lambda item: item.within, default=None)
 
     def decided(self, at: float) -> bool:
-        """Whether the run has failed by this time, whatever else comes."""
+        """Whether the run has failed by this time, whatever may still come."""
         return bool(self.failure or self.crashed or self.broken or self.overdue(at))
 
     def verdict(self, at: float, files: Mapping[str, Path]) -> Verdict:
-        """Why the run failed by this time; if nothing else says so, as the machine ended."""
+        """Why the run has failed by this time. If nothing else says so, the machine ended."""
         if self.failure:
             failure, line = self.failure
             reason = f"{failure.what}: {escape(line.raw)}"
@@ -105,7 +105,7 @@ class Judge:
         if late := self.overdue(at):
             reason = self._placed("expect", late, not_seen(late))
             return failed(Layer.GUEST, reason, last_lines(files, late.on))
-        reason = "the machine ended before the scenario was through"
+        reason = "the machine ended before the scenario was over"
         return failed(Layer.QEMU, reason, last_lines(files, "xen"))
 
     def results(self) -> tuple[ExpectationResult, ...]:
@@ -117,9 +117,9 @@ class Judge:
         lines = {i: escape(line.raw) for i, line in self.broken.items()}
         return tuple(NeverResult(item, lines.get(i)) for i, item in enumerate(self._never))
 
-    def _forbidden_seen(self, item: Never, line: Line, files: Mapping[str, Path]) -> Verdict:
+    def _forbidden_seen(self, item: Never, line: RawLine, files: Mapping[str, Path]) -> Verdict:
         what = text_of(item.text, regex=item.regex)
-        reason = f"{what} was on the console of {line.console}, where it must never be"
+        reason = f"{what} is on the console of {line.console}, where it must never be"
         reason = self._placed("never", item, f"{reason}: {escape(line.raw, limit=300)}")
         return failed(Layer.GUEST, reason, last_lines(files, line.console))
 
@@ -131,7 +131,7 @@ class Judge:
 
 
 def judge_of(lab: Lab, file: str = "labs.yaml") -> Judge:
-    """The judge of what a lab expects, and of what must not happen in it."""
+    """The judge for a lab's ``expect`` and ``never``, and for crashes of its guests."""
     return Judge(lab.expect, lab.never, tolerated(lab), file)
 
 

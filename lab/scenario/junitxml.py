@@ -7,10 +7,10 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from lab.machine.lines import tail
+from lab.machine.log_lines import tail
 from lab.scenario.report import Case, Outcome, Report, cases
 
-#: How much of a console a case has at most, in lines and in characters.
+#: A case has at most so many lines, and so many characters, of a console.
 MOST_LINES, MOST_TEXT = 100, 32 << 10
 #: Programs that read JUnit XML refuse larger files: beyond this, consoles are left out.
 MOST_IN_ALL = 4 << 20
@@ -21,7 +21,7 @@ def junit(reports: Sequence[Report]) -> bytes:
 
     A case is a failure if it was not met, an error if something below the guests failed so that
     it could not be decided, and skipped if it was still open when the run ended. ``system-out``
-    is what a command said, or the end of the case's console, harmless to show.
+    is what a command printed, or the end of the case's console, escaped.
     """
     root = ET.Element("testsuites")
     left = MOST_IN_ALL

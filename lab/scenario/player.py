@@ -1,33 +1,34 @@
-"""Plays a scenario: takes its steps in order, and watches everything else meanwhile.
+"""Plays a scenario: takes its steps in order, and watches all consoles meanwhile.
 
-It knows nothing of clocks and machines. A :class:`Stage` has the time and the consoles, and
-``hands`` do to the lab what a step asks for. So the same scenario runs on the host's clock and
-on the virtual one.
+The player knows nothing about clocks and machines. A :class:`Stage` has the time and the
+consoles, and ``hands`` do to the lab what a step asks for. So the same scenario can run on the
+host's clock and on the virtual one.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import ConfigError, LabError
-from lab.machine.lines import Line
+from lab.machine.conversation import Position
+from lab.machine.log_lines import RawLine
 from lab.model import Act, Lab, Layer, Step, Verdict
+from lab.scenario.console_watches import Silence, Wait, Watch
 from lab.scenario.judge import Judge, judge_of
 from lab.scenario.phrases import step_name
 from lab.scenario.report import Outcome, Report, StepResult
 from lab.scenario.verdict import failed, from_error, last_lines
-from lab.scenario.watching import Cursor, Silence, Wait, Watch
 from lab.util.patterns import TooSlow
 
-#: Does to the lab what a step asks for. Returns what a command said, harmless to show.
+#: Does to the lab what a step asks for. Returns what a command printed, escaped.
 Hands = Callable[[Step], Awaitable[str]]
 
 
-class Stage(Protocol):
+class ScenarioStage(Protocol):
     """The time and the consoles of a run. Times are seconds since the guests run."""
 
     def now(self) -> float: ...
@@ -36,12 +37,12 @@ class Stage(Protocol):
         """Whether the machine has ended."""
         ...
 
-    def read(self) -> tuple[list[Line], list[Line]]:
-        """The lines that were completed since the last call, and those that have no end yet."""
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
+        """The lines that were completed since the last call, and those without an end yet."""
         ...
 
     def begin(self) -> None:
-        """A step begins."""
+        """Note that a step begins."""
         ...
 
     async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
@@ -53,6 +54,20 @@ class Stage(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Script:
+    """What is played: a lab's scenario.
+
+    Attributes:
+        consoles: the logs of the lab's consoles, by name.
+        file: the name of the labs file, for errors.
+    """
+
+    lab: Lab
+    consoles: Mapping[str, Path]
+    file: str = "labs.yaml"
+
+
 class Decided(Exception):
     """The run is over: this is its verdict."""
 
@@ -62,32 +77,27 @@ class Decided(Exception):
 
 
 class Player:
-    """One run of a lab's scenario. ``note`` is told of every step that is over.
-
-    ``file`` is the name of the scenario's file, for errors.
-    """
+    """Plays one script once. ``note`` is called with the result of each step."""
 
     def __init__(
         self,
-        lab: Lab,
-        files: Mapping[str, Path],
-        stage: Stage,
+        script: Script,
+        stage: ScenarioStage,
         hands: Hands | None = None,
         note: Callable[[StepResult], None] = lambda _: None,
-        file: str = "labs.yaml",
     ) -> None:
+        lab, self._file = script.lab, script.file
         self._lab = lab
-        self._file = file
-        self._files = files
+        self._files = script.consoles
         self._stage = stage
         self._hands = hands
         self._note = note
-        self._judge: Judge = judge_of(lab, file)
-        self._cursors: dict[str, Cursor] = {}
+        self._judge: Judge = judge_of(lab, self._file)
+        self._positions: dict[str, Position] = {}
         self._results = [StepResult(number, step) for number, step in numbered(lab.steps)]
 
     async def play(self) -> Report:
-        """Take all steps, then wait for what is still expected. Ends as soon as all is decided."""
+        """Take all steps, then wait for open expectations. Ends as soon as all is decided."""
         try:
             for number, step in enumerate(self._lab.steps, 1):
                 await self._take(str(number), step)
@@ -109,7 +119,7 @@ class Player:
     # ------------------------------------------------------------ steps
 
     async def _take(self, number: str, step: Step) -> None:
-        """Take one step, or a group: steps that act one by one, those that watch meanwhile."""
+        """Take one step or a group. In a group, acting steps go one by one; the others watch."""
         self._stage.begin()
         group = step.do is Act.PARALLEL
         members = numbered(step.members, f"{number}.") if group else [(number, step)]
@@ -129,7 +139,7 @@ class Player:
         path = self._files[step.on]
         if step.do is Act.SILENT:
             return Silence(step, path, now)
-        return Wait(step, path, self._cursors, now)
+        return Wait(step, path, self._positions, now)
 
     async def _act(
         self, label: str, step: Step, watches: Mapping[str, Watch], watched: float
@@ -167,8 +177,8 @@ class Player:
         began: float = 0.0,
         task: asyncio.Task[str] | None = None,
     ) -> None:
-        """Let time pass until ``task`` is done. Without one, until all watches are decided.
-        Without both, until the judge has seen all."""
+        """Let time pass until ``task`` is done; without a task, until all watches are decided;
+        without both, until the judge has seen all."""
         watches = watches or {}
         while True:
             at, ended = self._stage.now(), self._stage.ended()
@@ -219,7 +229,7 @@ class Player:
             raise Decided(failed(Layer.GUEST, words, self._tail(watch.step)))
 
     def _next(self, watches: Mapping[str, Watch], task: asyncio.Task[str] | None) -> float:
-        """When the next watch or expectation is over."""
+        """The next deadline of a watch or an expectation."""
         ends = [watch.deadline for watch in watches.values() if watch.passed is None]
         ends += [] if self._judge.next_deadline is None else [self._judge.next_deadline]
         return min(ends, default=float("inf") if task else self._stage.now())

@@ -1,4 +1,4 @@
-"""What came of one run of a scenario: every expectation, step, limit, and the verdict."""
+"""The result of one run of a scenario: every expectation, step and limit, and the verdict."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from lab.machine.ends import CRASHED
+from lab.machine.guest_ends import CRASHED
 from lab.model import Domain, Expectation, Layer, Never, Step, Threshold, Verdict
 from lab.scenario import verdict as verdicts
 from lab.scenario.phrases import never_name, step_name, threshold_name
 
-#: What a run is about even if nothing was asked for.
+#: The name of the case that every run has, even if its lab expects nothing.
 PLATFORM = "Xen, dom0 and the guests stay up"
 
 
 @dataclass(frozen=True)
 class ExpectationResult:
-    """An expectation, and when it was seen: seconds from the start; ``None`` if it was not."""
+    """An expectation, and when it was met: seconds since the guests run; ``None`` if it was not."""
 
     expectation: Expectation
     seen: float | None = None
 
 
 class Outcome(StrEnum):
-    """What came of one thing that was asked for."""
+    """The result of one expectation, step or limit."""
 
     PASSED = "passed"
     FAILED = "failed"
-    #: Something below the guests failed while it was going on.
+    #: Something below the guests failed meanwhile.
     ERROR = "error"
     #: The run ended before it was decided.
     SKIPPED = "skipped"
@@ -37,10 +37,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class StepResult:
-    """A step, its number (``3``, or ``3.1`` in a group), and what came of it.
+    """A step, its number (``3``, or ``3.1`` in a group), and its result.
 
-    ``began`` and ``seconds``: when, and for how long; from the moment the guests run.
-    ``output``: the last lines of what a command said.
+    Attributes:
+        began: when it began, in seconds since the guests run.
+        seconds: how long it took.
+        output: the last lines that a command printed.
     """
 
     number: str
@@ -58,7 +60,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class NeverResult:
-    """A text that was not to be seen; ``line`` is the one in which it was."""
+    """A text that must never be printed. ``line``: the line that had it; ``None`` if none did."""
 
     never: Never
     line: str | None = None
@@ -66,7 +68,10 @@ class NeverResult:
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """A limit, and what was measured; ``None``: nothing was, ``reason`` says why."""
+    """A limit and the measured value.
+
+    ``measured`` is ``None`` if nothing was measured. ``reason`` says why the limit was not kept.
+    """
 
     threshold: Threshold
     measured: float | None = None
@@ -85,11 +90,14 @@ class ThresholdResult:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of one run. ``seconds`` is how long it was watched; ``file`` is labs.yaml, and
-    ``line`` where the lab is in it.
+    """The result of one run.
 
-    ``consoles`` are the logs of the run; ``crashed`` is the guest that crashed and ended it;
-    ``notes`` have what there is to say of guests at its end: ``powered off after 12 ms``.
+    Attributes:
+        seconds: how long the run was watched.
+        crashed: the guest whose crash ended the run; empty if none did.
+        notes: by guest, what happened to it by the end: ``powered off after 12 ms``.
+        consoles: the logs of the run.
+        file, line: labs.yaml, and the line at which the lab begins in it.
     """
 
     lab: str
@@ -108,10 +116,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that was asked for, as test reports have it.
+    """One expectation, step or limit, as a test report has it.
 
-    ``console`` is the one that it is about; ``output`` is what a command said; ``line`` is
-    where in labs.yaml it stands (0: nowhere).
+    Attributes:
+        console: the console that it is about.
+        output: what a command printed.
+        line: its line in labs.yaml; 0 if it is not there.
     """
 
     name: str
@@ -126,9 +136,10 @@ class Case:
 
 
 def cases(report: Report) -> list[Case]:
-    """Everything that was asked for, in the order of labs.yaml; first that nothing broke down.
+    """All cases in the order of labs.yaml. The first is that nothing broke down.
 
-    What made the run fail has the verdict's words; what was open then is skipped.
+    The case that made the run fail has the verdict's words. Cases that were still open are
+    skipped.
     """
     wanted = [*_expected(report), *_stepped(report), *_forbidden(report), *_limited(report)]
     blamed = any(case.outcome in (Outcome.FAILED, Outcome.ERROR) for case in wanted)
@@ -140,7 +151,7 @@ def cases(report: Report) -> list[Case]:
 
 
 def with_domains(report: Report, domains: Sequence[Domain]) -> Report:
-    """The report, with what became of the domain of the guest that failed, and of all guests."""
+    """The report, with what happened to the domains of the guests, above all of one that failed."""
     said = {one.name: one.note for one in domains if one.note}
     report = replace(report, notes={**report.notes, **said})
     verdict = report.verdict
@@ -157,7 +168,7 @@ def with_domains(report: Report, domains: Sequence[Domain]) -> Report:
 
 
 def missed(report: Report) -> ExpectationResult | None:
-    """The expectation that made the run fail: the one that was over first, if it was one."""
+    """The expectation that made the run fail, if one did: the one with the first deadline."""
     others = [*_stepped(report), *_forbidden(report)]
     open_ = [result for result in report.results if result.seen is None]
     ours = report.verdict.layer is Layer.GUEST and not report.crashed
@@ -167,7 +178,7 @@ def missed(report: Report) -> ExpectationResult | None:
 
 
 def _failed_on(report: Report) -> str:
-    """The console of what was not seen."""
+    """The console of the step or expectation that failed; empty if none did."""
     bad = [case for case in _stepped(report) if _is_bad(case)]
     if bad:
         return bad[0].console
@@ -216,7 +227,7 @@ def _is_bad(case: Case) -> bool:
 
 
 def _blame(report: Report, case: Case) -> Case:
-    """The case, made to fail with the verdict's words."""
+    """The case as failed, with the verdict's words."""
     found = report.verdict
     outcome = Outcome.FAILED if found.layer is Layer.GUEST else Outcome.ERROR
     return replace(case, outcome=outcome, reason=found.reason, layer=found.layer, tail=found.tail)

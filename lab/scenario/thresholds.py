@@ -1,4 +1,4 @@
-"""Limits for the figures of a run's traces, as ``trace.stats`` has them (docs/timeline.md)."""
+"""Checks limits for the figures of a run's traces (``trace.stats``; docs/timeline.md)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def check(wanted: Sequence[Threshold], figures: Mapping[str, Any]) -> tuple[Thre
 
 
 def unread(wanted: Sequence[Threshold], reason: str) -> tuple[ThresholdResult, ...]:
-    """There are no figures at all."""
+    """The results if there are no figures at all; ``reason`` says why."""
     return tuple(ThresholdResult(item, None, reason) for item in wanted)
 
 
 def judged(report: Report, results: tuple[ThresholdResult, ...]) -> Report:
-    """The report with its limits. If the run passed, the first broken one is its verdict."""
+    """The report with its limits. If the run passed otherwise, its first broken limit fails it."""
     report = replace(report, thresholds=results)
     bad = next((one for one in results if one.reason), None)
     if bad is None or not report.verdict.passed:
@@ -77,10 +77,10 @@ def _value(item: Threshold, row: Mapping[str, Any]) -> float | None:
 
 
 def _no_task(item: Threshold, rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the trace has instead. Names of tasks come from the guest, so they are escaped."""
+    """Why a limit has no task, and which tasks there are. Guests name tasks: escape the names."""
     names = sorted({str(row["task"]) for row in rows})
     near = difflib.get_close_matches(item.task, names, n=1)
     if near:
         return f"the trace has no such task; is it '{escape(near[0], limit=40)}'?"
     known = ", ".join(escape(name, limit=40) for name in names[:12])
-    return f"the trace has no such task; there is: {known or 'none that is periodic'}"
+    return f"the trace has no such task; its periodic tasks: {known or 'none'}"

@@ -1,4 +1,4 @@
-"""Verdicts: pass, or which layer failed, why, and the last lines that show it."""
+"""Verdicts: passed, or which layer failed and why, with the last lines that show it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.machine import lines
+from lab.machine import log_lines
 from lab.model import Domain, ExitStatus, Layer, Verdict
 
 #: The exit status for a failure of each layer.
@@ -33,14 +33,14 @@ def from_error(error: LabError) -> Verdict:
 
 
 def last_lines(files: Mapping[str, Path], console: str) -> str:
-    """The last lines of a console, harmless to print; empty if there is none."""
-    return lines.tail(files[console]) if console in files else ""
+    """The last lines of a console, escaped; empty if there is no such console."""
+    return log_lines.tail(files[console]) if console in files else ""
 
 
-#: What to look at when a guest runs and says nothing.
+#: The hint if a guest runs and prints nothing.
 SILENCE = (
-    "is the console right (console=hvc0 in Linux's 'cmdline')? What a guest prints on Xen's "
-    "emergency console is seen with a hypervisor that has it (hypervisor: debug); what Xen says: "
+    "is the console right (console=hvc0 in Linux's 'cmdline')? A hypervisor with an emergency "
+    "console (hypervisor: debug) shows what a guest prints there; Xen's log: "
     "lab.logs NAME --on xen"
 )
 
@@ -60,7 +60,7 @@ def fate(domains: Sequence[Domain], name: str) -> str:
 
 
 def is_silent(domains: Sequence[Domain], name: str) -> bool:
-    """Whether a guest runs and has said nothing."""
+    """Whether a guest runs and has printed nothing."""
     return any(one.name == name and one.note and not _has_ended(one) for one in domains)
 
 

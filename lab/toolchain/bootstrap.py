@@ -1,23 +1,20 @@
-"""Runs mmdebstrap, which downloads packages, checks signatures and unpacks them."""
+"""Runs mmdebstrap, which reads an archive's index and checks its signature."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from lab.errors import ToolchainError
 from lab.model import Completed
 from lab.progress import current
 from lab.toolchain import recipe
-from lab.toolchain.bootstrap_progress import Growth
 from lab.util import debian, process
 from lab.util.terminal import escape, escape_lines
 
-#: Download (300 MB) and unpacking.
+#: For the download (300 MB), in seconds.
 MAKE_SECONDS = 1800.0
 
 #: Drops what is not the main archive from the sources that mmdebstrap writes by itself.
@@ -43,7 +40,7 @@ _GONE = re.compile(
 
 
 #: apt's own timeouts, in seconds: an archive that stalls is asked twice more, then named.
-_PATIENCE = (
+PATIENCE = (
     'Acquire::Retries "2";', 'Acquire::http::Timeout "20";', 'Acquire::https::Timeout "20";',
 )  # fmt: skip
 
@@ -52,66 +49,42 @@ class GoneError(ToolchainError):
     """The archive does not have the versions that were asked for."""
 
 
-def command(
-    target: Path, address: str | None, names: Sequence[str], lists: Path | None = None
-) -> list[str]:
-    """The command line of mmdebstrap; ``names`` as apt takes them, each may have a version.
-
-    Without names only the index is read, and kept. ``lists``: one that was read before, which
-    is used again. ``?essential`` needs an ``--include`` of its own.
-    """
-    plain = ",".join(name for name in names if not name.startswith("?"))
+def command(target: Path, address: str | None) -> list[str]:
+    """The command line of mmdebstrap that reads the index into a folder, and keeps it there."""
     line = [
         "mmdebstrap", "--mode=chrootless", "--variant=extract",
-        f"--architectures={recipe.ARCHITECTURE}",
-        "--skip=cleanup/apt/cache" if names else "--skip=cleanup/apt",
-        *(f"--include={name}" for name in names if name.startswith("?")),
-        *([f"--include={plain}"] if plain else []),
+        f"--architectures={recipe.ARCHITECTURE}", "--skip=cleanup/apt",
+        *(f"--aptopt={one}" for one in (*PATIENCE, *debian.proxies_of_this_machine())),
     ]  # fmt: skip
-    if lists:
-        copy = f'cp --recursive {shlex.quote(str(lists))} "$1/var/lib/apt/"'
-        line += ["--skip=update", f"--setup-hook={copy}"]
-    line += [f"--aptopt={one}" for one in (*_PATIENCE, *debian.proxies_of_this_machine())]
     if address:
         return [*line, recipe.SUITE, str(target), f"deb {address} {recipe.SUITE} main"]
     return [*line, _MAIN_ONLY, recipe.SUITE, str(target)]
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known from the archive's index: where it lies, and how many bytes the packages have.
-
-    ``size`` 0: not known.
-    """
-
-    lists: Path | None = None
-    size: int = 0
-
-
-def run(
-    target: Path, address: str | None, lock: int, names: Sequence[str], known: Known = Known()
-) -> None:
-    """Run mmdebstrap for a folder or a tarball; see :func:`command`.
+def run(target: Path, address: str | None, lock: int) -> None:
+    """Run mmdebstrap; see :func:`command`.
 
     It holds the lock too: should we be killed, nobody sweeps under it.
 
     Raises:
-        GoneError: the archive does not have one of them.
-        ToolchainError: it failed otherwise.
+        ToolchainError: it failed.
     """
-    line = command(target, address, names, known.lists)
-    try:
-        with current().looking(_look(target, known.size)):
-            done = process.run(line, timeout=MAKE_SECONDS, keep_fds=[lock])
-    except process.TimedOut as late:
-        done = late.completed
+    line = command(target, address)
+    with current().looking(lambda: "reading Debian's index"):
+        done = attempt(line, keep_fds=[lock])
     if done.returncode:
         raise failed(line, done)
 
 
-def _look(target: Path, size: int) -> Callable[[], str]:
-    """Says how far mmdebstrap is. A tarball is written at the end, of a tree that is elsewhere."""
-    return (lambda: "a base of Debian") if target.suffix else Growth(target, size)
+def attempt(
+    line: Sequence[str], env: Mapping[str, str] | None = None, keep_fds: Sequence[int] = ()
+) -> Completed:
+    """A program that downloads, whatever its end; one that is late has failed."""
+    try:
+        options = process.Options(keep_fds=keep_fds)
+        return process.run(line, env=env, timeout=MAKE_SECONDS, options=options)
+    except process.TimedOut as late:
+        return late.completed
 
 
 def failed(line: list[str], done: Completed) -> ToolchainError:
@@ -130,14 +103,3 @@ def failed(line: list[str], done: Completed) -> ToolchainError:
 def hint_for(text: str) -> str:
     """What to do about words of apt or mmdebstrap; empty if that is not known."""
     return next((hint for words, hint in _HINTS if re.search(words, text)), "")
-
-
-def must(line: list[str], stdout: IO[bytes] | None = None) -> None:
-    """Run a program of this machine that unpacks.
-
-    Raises:
-        ToolchainError: it failed.
-    """
-    done = process.run(line, timeout=MAKE_SECONDS, stdout=stdout)
-    if done.returncode:
-        raise failed(line, done)

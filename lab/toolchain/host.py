@@ -85,6 +85,13 @@ def open_host(progress: Callable[[str], None]) -> HostToolchain:
     return HostToolchain(versions, files.sha256_json([contents, versions]))
 
 
+def this_machine() -> HostToolchain | None:
+    """This machine's own programs, whichever there are; ``None`` if they cannot be confined."""
+    if not shutil.which("bwrap"):
+        return None
+    return HostToolchain({}, "")
+
+
 def _path() -> str:
     """PATH inside. Relative entries would mean another folder there."""
     listed = [os.environ.get("LAB_HOST_PATH", ""), os.environ.get("PATH", ""), "/usr/sbin:/sbin"]

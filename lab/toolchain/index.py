@@ -1,8 +1,9 @@
-"""What the archive has for the toolchain, asked before anything is fetched.
+"""What the archive has for the toolchain: asked first, then fetched.
 
-mmdebstrap reads the archive's index and checks its signature, into a folder of its own; apt says
-from there which package files answer a list of names. So it is known what will be fetched, and
-how many bytes that is, and a lock that the archive has moved away from costs no download.
+mmdebstrap reads the archive's index and checks its signature, into a folder of its own. From there
+apt says which package files answer a list of names, and downloads them. So it is known what will
+be fetched, and how many bytes that is, and a lock that the archive has moved away from costs no
+download.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.packages.lock import Pin, pins_of_uris
+from lab.progress import Amount, current
 from lab.toolchain import bootstrap, recipe
-from lab.util import files, process
+from lab.util import debian, files, process
 
 ASK_SECONDS = 120.0
 
@@ -27,12 +29,16 @@ APT::Architectures {{ "{arch}"; }};
 APT::Install-Recommends "false";
 Acquire::ForceHash "SHA256";
 Acquire::Languages "none";
-"""
+APT::Sandbox::User "root";
+{more}"""
 
 
 @dataclass(frozen=True)
 class Index:
-    """The index as it was read; its ``folder`` has mmdebstrap's sources and lists."""
+    """The index as it was read; its ``folder`` has mmdebstrap's sources and lists.
+
+    Packages are downloaded into it too. The next download removes those of the one before.
+    """
 
     folder: Path
 
@@ -51,14 +57,41 @@ class Index:
         pins = pins_of_uris(done.stdout.decode(errors="replace"))
         return tuple(sorted(pins, key=lambda pin: pin.name))
 
+    def fetch(self, names: Sequence[str], size: int = 0) -> list[Path]:
+        """The files of these packages (as apt takes them) and all that they need, checked.
+
+        ``size`` in bytes is for progress; 0: not known.
+
+        Raises:
+            GoneError: the archive does not have one of them.
+            ToolchainError: apt failed otherwise.
+        """
+        files.remove_tree(self._archives)
+        (self._archives / "partial").mkdir(parents=True)
+        line = ["apt-get", "--yes", "--quiet=2", "--download-only", "install", *names]
+        env = {"APT_CONFIG": str(self._configuration())}
+        amount = Amount(size)
+        with current().looking(lambda: f"fetched {amount.words(_size(self._archives))}"):
+            done = bootstrap.attempt(line, env)
+        if done.returncode:
+            raise bootstrap.failed(line, done)
+        return sorted(self._archives.glob("*.deb"))
+
     @property
-    def lists(self) -> Path:
-        """apt's lists, to be used again: nothing else is as new as what was asked."""
-        return self.folder / "var/lib/apt/lists"
+    def sources(self) -> list[Path]:
+        """The files that say where the archive is."""
+        found = (self.folder / "etc/apt").glob("sources.list*")
+        return [path for path in found if path.is_file()]
+
+    @property
+    def _archives(self) -> Path:
+        return self.folder / "var/cache/apt/archives"
 
     def _configuration(self) -> Path:
         path = self.folder / "lab.conf"
-        text = _CONFIGURATION.format(folder=self.folder, arch=recipe.ARCHITECTURE)
+        more = "\n".join((*bootstrap.PATIENCE, *debian.proxies_of_this_machine()))
+        arch = recipe.ARCHITECTURE
+        text = _CONFIGURATION.format(folder=self.folder, arch=arch, more=f"{more}\n")
         files.write_atomic(path, text)
         return path
 
@@ -69,5 +102,10 @@ def read(folder: Path, address: str | None, lock: int) -> Index:
     Raises:
         ToolchainError: the archive is out of reach, or its signature is wrong.
     """
-    bootstrap.run(folder, address, lock, ())
+    bootstrap.run(folder, address, lock)
     return Index(folder)
+
+
+def _size(folder: Path) -> int:
+    """How many bytes have been downloaded into a folder so far."""
+    return sum(path.stat().st_size for path in folder.rglob("*.deb*"))

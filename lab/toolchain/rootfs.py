@@ -17,7 +17,7 @@ TO_MAKE = {"mmdebstrap": "mmdebstrap", provide.KEYRING: "debian-archive-keyring"
 TO_ENTER = {"bwrap": "bubblewrap"}
 
 #: The links of a merged /usr. The rest of the tree (/var, /root, /boot) is not for programs.
-_LINKS = ("bin", "sbin", "lib", "lib64")
+LINKS = ("bin", "sbin", "lib", "lib64")
 
 #: Whose version a person wants to know, and the package that has it.
 NOTABLE = {
@@ -75,4 +75,4 @@ def open_rootfs(
 
 def _root(path: Path) -> list[str]:
     bound = ["--ro-bind", str(path / "usr"), "/usr", "--ro-bind", str(path / "etc"), "/etc"]
-    return [*bound, *(part for name in _LINKS for part in ("--symlink", f"usr/{name}", f"/{name}"))]
+    return [*bound, *(part for name in LINKS for part in ("--symlink", f"usr/{name}", f"/{name}"))]

@@ -1,8 +1,8 @@
-"""The Debian tree of the rootfs door: made once by mmdebstrap, kept in the cache.
+"""The Debian tree of the rootfs door: made once, kept in the cache.
 
-mmdebstrap only downloads, checks signatures and unpacks (``--variant=extract``): no maintainer
-script runs and nothing needs root, so an ordinary user gets the same tree as root, without
-subordinate ids. The few links that the scripts would have made are in the recipe.
+Packages are downloaded by apt, from an index whose signature was checked, and only unpacked. No
+maintainer script runs and nothing needs root, so an ordinary user gets the same tree as root,
+without subordinate ids. The few links that the scripts would have made are in the recipe.
 
 The packages are the locked ones; see :mod:`lab.toolchain.tree_cache` for where trees are kept. A
 tree is made in a temporary folder, which is renamed when it is whole.
@@ -26,6 +26,7 @@ from lab.packages.lock import Pin
 from lab.toolchain import bootstrap, index, recipe, tree_cache
 from lab.toolchain.index import Index
 from lab.toolchain.tree_cache import CachedTree
+from lab.toolchain.unpack import unpack
 from lab.util import debian, files, reading
 
 Progress = Callable[[str], None]
@@ -140,8 +141,7 @@ class _Maker:
 
     def _small(self, work: Path, found: Index) -> CachedTree:
         """A tree to ask with, of a few packages of the archive; it goes with its folder."""
-        bootstrap.run(work / "tree", self.address, self.lock, _ASKING, bootstrap.Known(found.lists))
-        self._complete(work, _archives(work), "the archive, to ask with")
+        self._unpack(work, found, found.fetch(_ASKING), "the archive, to ask with")
         made = tree_cache.read(work)
         assert made is not None
         return made
@@ -149,12 +149,9 @@ class _Maker:
     def _of(self, debs: Sequence[Path], newest: CachedTree, locked: Sequence[Pin]) -> CachedTree:
         """A tree of files that came from elsewhere, where ``newest`` could not be used."""
         with self._folder() as work:
-            tree = work / "tree"
-            for deb in debs:
-                _unpack(deb, tree)
-            for path in (newest.path / "etc/apt").glob("sources.list*"):
-                if path.is_file():
-                    files.write_atomic(tree / "etc/apt" / path.name, reading.data(path))
+            unpack(debs, work / "tree")
+            sources = (newest.path / "etc/apt").glob("sources.list*")
+            _copy([path for path in sources if path.is_file()], work / "tree")
             self._complete(work, debs, "apt's snapshots")
             return self._keep(work, locked)
 
@@ -177,9 +174,13 @@ class _Maker:
         size = sum(pin.size for pin in pins)
         what = f"toolchain: fetching and unpacking {len(pins)} packages, {size / 1e6:.0f} MB"
         self.progress(f"{what} (once, about half a minute)")
-        known = bootstrap.Known(found.lists, size)
-        bootstrap.run(work / "tree", self.address, self.lock, _exactly(pins), known)
-        self._complete(work, _archives(work), self.address or "its default archive")
+        debs = found.fetch(_exactly(pins), size)
+        self._unpack(work, found, debs, self.address or "its default archive")
+
+    def _unpack(self, work: Path, found: Index, debs: Sequence[Path], source: str) -> None:
+        unpack(debs, work / "tree")
+        _copy(found.sources, work / "tree")
+        self._complete(work, debs, source)
 
     def _complete(self, work: Path, debs: Sequence[Path], source: str) -> None:
         """Leave out, finish, and write the manifest."""
@@ -202,20 +203,10 @@ def _exactly(pins: Sequence[Pin]) -> list[str]:
     return [f"{pin.name}={pin.version}" for pin in pins]
 
 
-def _archives(work: Path) -> list[Path]:
-    """The package files that mmdebstrap left in a tree."""
-    return sorted((work / "tree/var/cache/apt/archives").glob("*.deb"))
-
-
-def _unpack(deb: Path, tree: Path) -> None:
-    """As mmdebstrap does: links to folders stay links, files belong to whoever calls."""
-    tree.mkdir(parents=True, exist_ok=True)
-    files_of_it = tree.with_name("data.tar")
-    with files_of_it.open("wb") as stream:
-        bootstrap.must(["dpkg-deb", "--fsys-tarfile", str(deb)], stream)
-    bootstrap.must(["tar", "--extract", f"--file={files_of_it}", f"--directory={tree}",
-           "--keep-directory-symlink", "--no-same-owner", "--same-permissions"])  # fmt: skip
-    files_of_it.unlink()
+def _copy(sources: Sequence[Path], tree: Path) -> None:
+    """Where the archive is: what asks it later takes that from the tree."""
+    for path in sources:
+        files.write_atomic(tree / "etc/apt" / path.name, reading.data(path))
 
 
 def _packages(debs: Sequence[Path]) -> dict[str, dict[str, Any]]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lab.trace.events import Events, Kind, Runstate
-from lab.trace.guest import Event, Guest
+from lab.trace.events import Runstate, XenEventKind, XenEvents
+from lab.trace.guest import GuestEvent, TracedGuest
 from lab.trace.stats import MEASURES, figures
 from lab.trace.timeline import Timeline
 
@@ -61,15 +61,15 @@ def _rows(timeline: Timeline, names: list[str]) -> Rows:
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
-def _of_xen(events: Events) -> Rows:
+def _of_xen(events: XenEvents) -> Rows:
     return np.stack(
         [events.counter, np.zeros(len(events), np.int64), events.kind.astype(np.int64),
          events.pcpu.astype(np.int64) << 32 | events.vcpu, events.detail.astype(np.int64)], axis=1,
     )  # fmt: skip
 
 
-def _of_guest(guest: Guest, number: int) -> Rows:
-    records = guest.records[guest.records["event"] != Event.RELEASE]
+def _of_guest(guest: TracedGuest, number: int) -> Rows:
+    records = guest.records[guest.records["event"] != GuestEvent.RELEASE]
     columns = [records[name].astype(np.int64) for name in ("event", "task", "argument")]
     source = np.full(len(records), number, np.int64)
     return np.stack([records["counter"].astype(np.int64), source, *columns], axis=1)
@@ -99,13 +99,13 @@ def _words(row: npt.NDArray[np.int64], timeline: Timeline, names: list[str]) -> 
     when = f"{timeline.clock.seconds(counter):.9f}"
     if source:
         guest = timeline.guests[names[source - 1]]
-        name = Event(kind).name if kind in Event._value2member_map_ else f"event {kind}"
+        name = GuestEvent(kind).name if kind in GuestEvent._value2member_map_ else f"event {kind}"
         return f"{when} {guest.name}: {name} {guest.task_name(who)} {detail}"
     vcpu = timeline.vcpu_name(who & 0xFFFFFFFF)
-    what = f"{Kind(kind).name} {vcpu}"
-    if kind == Kind.RUNSTATE:
+    what = f"{XenEventKind(kind).name} {vcpu}"
+    if kind == XenEventKind.RUNSTATE:
         what += f" {_STATES[detail >> 4]} → {_STATES[detail & 15]}"
-    elif kind == Kind.SWITCH:
+    elif kind == XenEventKind.SWITCH:
         what += f" after {timeline.vcpu_name(detail)}"
     return f"{when} CPU {who >> 32}: {what}"
 

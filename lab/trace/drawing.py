@@ -1,7 +1,7 @@
-"""A timeline as the report's script draws it: lanes of 32-bit numbers, packed as base64.
+"""The timeline's data for the report's script: lanes of 32-bit numbers, packed as base64.
 
-Times are units of ``unit`` seconds since ``start``; a unit is one counter, or a power of two
-of them where the trace is too long for 32 bits.
+Times count units of ``unit`` seconds since ``start``. A unit is one tick of the counter, or a
+power of two of ticks if the trace is too long for 32 bits.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lab.trace.colours import IDLE, colour, domains, task_colour, task_title
+from lab.trace.first_view import opening
 from lab.trace.jobs import Jobs
-from lab.trace.looks import IDLE, colour, domains, task_colour, task_title
-from lab.trace.opening import opening
 from lab.trace.spans import Spans, Times
 from lab.trace.timeline import Timeline
-from lab.trace.tracks import Track, Tracks
+from lab.trace.tracks import Flow, Track, Tracks
 
-#: More slices are not drawn, the first are; an export has all.
+#: Only the first slices are drawn, so many; an export has all of them.
 MAX_SLICES = 1_000_000
 MAX_WORDS = 65_536
 #: Kinds of tracks that become lanes.
 SHOWN = ("pcpu", "vcpu", "task", "interrupts", "console")
-LEGEND_WAIT = ("wait", "wants to run, and does not")
+LEGEND_WAIT = ("wait", "wants to run, but does not")
 _IDLE = {"pcpu": "idle", "vcpu": "blocked", "task": "not running"}
 
 
 @dataclass(frozen=True)
-class Window:
-    """The stretch of time that is drawn, and how it is put into 32 bits."""
+class View:
+    """The stretch of time that is drawn, in counters. Times are shifted to fit into 32 bits."""
 
     start: int
     end: int
@@ -43,17 +43,17 @@ class Window:
         return (inside >> self.shift).astype(np.uint32)
 
 
-def window(timeline: Timeline, tracks: Tracks) -> Window:
-    """All of the trace, or as much of its beginning as can be drawn."""
+def window(timeline: Timeline, tracks: Tracks) -> View:
+    """The whole trace, or as much of its beginning as can be drawn."""
     start, end = timeline.bounds
     starts = np.concatenate([np.zeros(0, np.int64), *(t.slices[:, 0] for t in tracks.tracks)])
     if len(starts) > MAX_SLICES:
         end = min(end, int(np.partition(starts, MAX_SLICES)[MAX_SLICES]))
-    return Window(start, max(end, start + 1), max(0, (end - start).bit_length() - 32))
+    return View(start, max(end, start + 1), max(0, (end - start).bit_length() - 32))
 
 
 def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) -> dict[str, Any]:
-    """What the script reads. ``jobs``: by guest and task number."""
+    """The data that the script reads. ``jobs``: by guest and task number."""
     seen = window(timeline, tracks)
     shown = [track for track in tracks.tracks if _worth(track, seen)]
     places = {track.key: number for number, track in enumerate(shown)}
@@ -61,7 +61,7 @@ def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) 
         {
             "from": places[flow.source_key],
             "to": places[flow.target_key],
-            **_flow(tracks, flow.source_key, flow.target_key, flow.source, flow.target, seen),
+            **_flow(tracks, flow, seen),
         }
         for flow in tracks.flows
         if flow.source_key in places and flow.target_key in places
@@ -80,7 +80,7 @@ def data(timeline: Timeline, tracks: Tracks, jobs: dict[tuple[str, int], Jobs]) 
     }
 
 
-def _worth(track: Track, seen: Window) -> bool:
+def _worth(track: Track, seen: View) -> bool:
     if track.kind not in SHOWN or (track.kind == "task" and track.name == IDLE):
         return False
     inside = (track.marks >= seen.start) & (track.marks <= seen.end)
@@ -93,13 +93,13 @@ def _legend(timeline: Timeline, jobs: dict[tuple[str, int], Jobs]) -> Iterator[t
         yield colour(timeline, domain), f"{name} runs"
     yield LEGEND_WAIT
     if jobs:
-        yield "soft", "job, release to end (line below a task); its deadline (stroke)"
+        yield "soft", "job from release to end (line below a task), and its deadline (stroke)"
     if any(mine.missed.any() for mine in jobs.values()):
         yield "late", "late job, and the deadline that it missed"
 
 
 def _lane(
-    timeline: Timeline, track: Track, seen: Window, jobs: dict[tuple[str, int], Jobs]
+    timeline: Timeline, track: Track, seen: View, jobs: dict[tuple[str, int], Jobs]
 ) -> dict[str, Any]:
     inside = (track.slices[:, 1] > seen.start) & (track.slices[:, 0] < seen.end)
     starts, lengths = _pack(track.slices[inside], seen)
@@ -126,7 +126,7 @@ def _lane(
 
 
 def _task(track: Track) -> tuple[str, int]:
-    """The guest and the number of a task's track."""
+    """The guest of a task's track, and the task's number."""
     guest, _, number = track.key.removeprefix("task/").rpartition("/")
     return guest, int(number)
 
@@ -138,7 +138,7 @@ def _title(timeline: Timeline, track: Track) -> str:
     return task_title(timeline.guests[guest], number)
 
 
-def _jobs(mine: Jobs, seen: Window) -> dict[str, Any]:
+def _jobs(mine: Jobs, seen: View) -> dict[str, Any]:
     done = mine.done & (mine.released < seen.end) & (mine.ended > seen.start)
     spans = np.stack([mine.released[done], mine.ended[done]], axis=1)
     starts, lengths = _pack(spans, seen)
@@ -147,12 +147,10 @@ def _jobs(mine: Jobs, seen: Window) -> dict[str, Any]:
             "deadline": mine.deadline >> seen.shift}  # fmt: skip
 
 
-def _flow(
-    tracks: Tracks, source: str, target: str, leaves: Times, comes: Times, seen: Window
-) -> dict[str, str]:
+def _flow(tracks: Tracks, flow: Flow, seen: View) -> dict[str, str]:
     by_key = {track.key: track for track in tracks.tracks}
-    start = by_key[source].slices[leaves, 0]
-    end = by_key[target].slices[comes, 0]
+    start = by_key[flow.source_key].slices[flow.source, 0]
+    end = by_key[flow.target_key].slices[flow.target, 0]
     inside = (start >= seen.start) & (end <= seen.end)
     order = np.argsort(start[inside], kind="stable")
     units = (seen.units(times[inside][order]).astype("<u4") for times in (start, end))
@@ -180,7 +178,7 @@ def _domain(timeline: Timeline, track: Track, word: str) -> int:
     return named.get(word, -1)
 
 
-def _pack(spans: Spans, seen: Window) -> tuple[str, str]:
+def _pack(spans: Spans, seen: View) -> tuple[str, str]:
     starts, ends = seen.units(spans[:, 0]), seen.units(spans[:, 1])
     return _base64(starts.astype("<u4")), _base64((ends - starts).astype("<u4"))
 

@@ -1,4 +1,4 @@
-"""Scheduling events of Xen as columns, and what is known of the file that they come from."""
+"""Scheduling events of Xen as columns, and what is known about their file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: A larger counter is damage: at 62.5 MHz it would stand for 2,000 years.
+#: A larger counter is damage: even at 1 GHz it would stand for 146 years.
 MAX_COUNTER = 1 << 62
 
 
-class Kind(IntEnum):
+class XenEventKind(IntEnum):
     """What happened to a vCPU."""
 
     RUNSTATE = 1
@@ -37,7 +37,7 @@ class Runstate(IntEnum):
 
 
 @dataclass(frozen=True)
-class Events:
+class XenEvents:
     """Scheduling events, as columns of one length.
 
     Attributes:
@@ -57,26 +57,26 @@ class Events:
     def __len__(self) -> int:
         return len(self.counter)
 
-    def take(self, index: npt.NDArray[Any] | slice) -> Events:
+    def take(self, index: npt.NDArray[Any] | slice) -> XenEvents:
         """The events at ``index``, in its order."""
-        return Events(*(getattr(self, each.name)[index] for each in fields(self)))
+        return XenEvents(*(getattr(self, each.name)[index] for each in fields(self)))
 
     @staticmethod
-    def join(parts: list[Events]) -> Events:
+    def join(parts: list[XenEvents]) -> XenEvents:
         """Several pieces, one after the other."""
         if len(parts) == 1:
             return parts[0]
         parts = [EMPTY, *parts]
-        names = [each.name for each in fields(Events)]
-        return Events(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+        names = [each.name for each in fields(XenEvents)]
+        return XenEvents(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
 
 
-EMPTY = Events(*(np.zeros(0, kind) for kind in ("i8", "u1", "u2", "u4", "u4")))
+EMPTY = XenEvents(*(np.zeros(0, kind) for kind in ("i8", "u1", "u2", "u4", "u4")))
 
 
 @dataclass
 class Reading:
-    """What is known of a file after it was read so far.
+    """What is known about a file, as far as it has been read.
 
     Attributes:
         records: how many whole records of any kind it had.

@@ -1,4 +1,4 @@
-"""What a FreeRTOS guest's kernel wrote about itself, decoded.
+"""Decodes the records that a FreeRTOS guest's kernel wrote about itself.
 
 A record is 16 bytes, little-endian: counter (CNTPCT, 64 bits), event (16), task (16),
 argument (32). ``<guest>.records`` holds them in order; ``<guest>.json`` beside it holds
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lab.model import ARM32
 from lab.trace.events import MAX_COUNTER
 from lab.trace.spans import Spans, spans, subtract, union
 from lab.util import reading
@@ -26,13 +27,13 @@ from lab.util.terminal import escape
 RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
 #: At most so many records of a guest are read: 256 MB of them.
 MAX_RECORDS = 1 << 24
-#: The table of tasks is cut after so many tasks, a name after so many letters.
+#: Only so many tasks are read, and so many characters of a name.
 MAX_TASKS, MAX_NAME = 256, 32
 MAX_META = 8 << 20
 
 
-class Event(IntEnum):
-    """What a record says. The argument is in brackets."""
+class GuestEvent(IntEnum):
+    """What happened. The comments have a record's argument in brackets."""
 
     SWITCH_IN = 1  # (priority)
     SWITCH_OUT = 2
@@ -65,8 +66,8 @@ class Event(IntEnum):
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task: its number in records, its name (harmless to show), its priority if known."""
+class TracedTask:
+    """A task: its number in records, its name (escaped), and its priority if known."""
 
     number: int
     name: str
@@ -74,7 +75,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Guest:
+class TracedGuest:
     """One guest's records, in the order of their counters except RELEASE.
 
     Attributes:
@@ -87,7 +88,7 @@ class Guest:
 
     name: str
     records: npt.NDArray[Any]
-    tasks: dict[int, Task]
+    tasks: dict[int, TracedTask]
     frequency: int
     domain: int = -1
     tick_hz: int = 0
@@ -95,7 +96,7 @@ class Guest:
     dropped: int = 0
     damage: str = ""
 
-    def of(self, *events: Event) -> npt.NDArray[Any]:
+    def of(self, *events: GuestEvent) -> npt.NDArray[Any]:
         """The records of some events."""
         return self.records[np.isin(self.records["event"], events)]
 
@@ -103,7 +104,7 @@ class Guest:
         return self.tasks[number].name if number in self.tasks else f"task {number}"
 
 
-def load(records: Path, meta: Path, name: str) -> Guest:
+def load(records: Path, meta: Path, name: str) -> TracedGuest:
     """Read a guest's records and their description, which may be missing.
 
     Raises:
@@ -119,83 +120,87 @@ def load(records: Path, meta: Path, name: str) -> Guest:
     return build(name, raw, described, damage)
 
 
-def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: str = "") -> Guest:
+def build(
+    name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: str = ""
+) -> TracedGuest:
     """A guest from records in memory. Records that cannot be right are dropped."""
     records = _in_order(raw)
     tasks = _tasks(described.get("tasks"), records)
-    overrun = records[records["event"] == Event.LOST]["argument"]
-    return Guest(
-        name, records, tasks, _whole(described, "frequency", 62_500_000, 1),
+    overrun = records[records["event"] == GuestEvent.LOST]["argument"]
+    return TracedGuest(
+        name, records, tasks, _whole(described, "frequency", ARM32.counter_hz, 1),
         domain=_whole(described, "domain", -1), tick_hz=_whole(described, "tick_hz", 0),
         lost=max(int(overrun.sum(dtype=np.int64)), _whole(described, "lost", 0)),
         dropped=len(raw) - len(records), damage=damage,
     )  # fmt: skip
 
 
-def running(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
+def running(guest: TracedGuest) -> tuple[Spans, npt.NDArray[np.int64]]:
     """Which task the guest's kernel had switched in: spans in order, and the task of each.
 
     A span ends with the task's SWITCH_OUT, the next SWITCH_IN, or where records were lost.
     """
-    switches, when = _timed(guest, Event.SWITCH_IN, Event.SWITCH_OUT)
+    switches, when = _timed(guest, GuestEvent.SWITCH_IN, GuestEvent.SWITCH_OUT)
     ends = np.concatenate([when[1:], [last(guest)]])[: len(when)]
-    chosen = (switches["event"] == Event.SWITCH_IN) & (ends > when)
+    chosen = (switches["event"] == GuestEvent.SWITCH_IN) & (ends > when)
     return spans(when[chosen], ends[chosen]), switches["task"][chosen].astype(np.int64)
 
 
-def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
+def interrupts(guest: TracedGuest) -> tuple[Spans, npt.NDArray[np.int64]]:
     """Interrupt handlers: spans in order, and their numbers. A nested one is part of the outer."""
-    records, when = _timed(guest, Event.IRQ_ENTER, Event.IRQ_EXIT)
+    records, when = _timed(guest, GuestEvent.IRQ_ENTER, GuestEvent.IRQ_EXIT)
     step = np.full(len(records), -(1 << 30), np.int64)
-    step[records["event"] == Event.IRQ_ENTER] = 1
-    step[records["event"] == Event.IRQ_EXIT] = -1
+    step[records["event"] == GuestEvent.IRQ_ENTER] = 1
+    step[records["event"] == GuestEvent.IRQ_EXIT] = -1
     total = np.cumsum(step)
     depth = total - np.minimum.accumulate(np.minimum(total, 0))
     before = np.concatenate([[0], depth[:-1]])[: len(depth)]
     begun = np.flatnonzero((before == 0) & (depth == 1))
     ended = np.flatnonzero((before > 0) & (depth == 0))
     begun = begun[: len(ended)]
-    right = (records["event"][ended] == Event.IRQ_EXIT) & (when[ended] > when[begun])
+    right = (records["event"][ended] == GuestEvent.IRQ_EXIT) & (when[ended] > when[begun])
     begun, ended = begun[right], ended[right]
     return spans(when[begun], when[ended]), records["argument"][begun].astype(np.int64)
 
 
-def _timed(guest: Guest, *events: Event) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """The records of some events, and those that say that records were lost; and their times."""
-    chosen = guest.of(*events, Event.LOST)
+def _timed(
+    guest: TracedGuest, *events: GuestEvent
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """The records of some events, with those about lost records; and the counters of all."""
+    chosen = guest.of(*events, GuestEvent.LOST)
     return chosen, chosen["counter"].astype(np.int64)
 
 
-def first(guest: Guest) -> int:
-    """Counter of the first record whose counter is the time of writing; 0 without any."""
+def first(guest: TracedGuest) -> int:
+    """The counter of the first record that is stamped with its time of writing; 0 without one."""
     stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[0]) if len(stamped) else 0
 
 
-def last(guest: Guest) -> int:
+def last(guest: TracedGuest) -> int:
     stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[-1]) if len(stamped) else 0
 
 
-def known(guest: Guest) -> Spans:
+def known(guest: TracedGuest) -> Spans:
     """When records are complete: from the first to the last, except where some were lost."""
     when = guest.records["counter"].astype(np.int64)
     far = np.where(_stamped(guest.records), when, MAX_COUNTER)
     following = np.minimum.accumulate(far[::-1])[::-1]
-    missing = guest.records["event"] == Event.LOST
+    missing = guest.records["event"] == GuestEvent.LOST
     gaps = spans(when[missing], following[missing])
     return subtract(spans([first(guest)], [last(guest) + 1]), union(gaps))
 
 
-def lost(guest: Guest) -> Spans:
+def lost(guest: TracedGuest) -> Spans:
     """Where records are missing."""
     return subtract(spans([first(guest)], [last(guest)]), known(guest))
 
 
 def _stamped(records: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which records have as counter the time at which they were written."""
+    """Which records are stamped with the time at which they were written."""
     event = records["event"]
-    return np.asarray((event != Event.RELEASE) & (event != Event.LOST), bool)
+    return np.asarray((event != GuestEvent.RELEASE) & (event != GuestEvent.LOST), bool)
 
 
 def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -203,7 +208,7 @@ def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     A LOST record gets the counter of the last record before the loss.
     """
-    raw = raw[(raw["counter"] < MAX_COUNTER) | (raw["event"] == Event.LOST)]
+    raw = raw[(raw["counter"] < MAX_COUNTER) | (raw["event"] == GuestEvent.LOST)]
     stamped = np.flatnonzero(_stamped(raw))
     ordered = raw["counter"][stamped].astype(np.int64)
     if len(ordered) and (ordered[1:] < ordered[:-1]).any():
@@ -211,7 +216,7 @@ def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
         late = ordered <= np.minimum.accumulate(ordered[::-1])[::-1]
         kept = early if early.sum() >= late.sum() else late
         raw = raw[np.sort(np.concatenate([stamped[kept], np.flatnonzero(~_stamped(raw))]))]
-    missing = np.flatnonzero(raw["event"] == Event.LOST)
+    missing = np.flatnonzero(raw["event"] == GuestEvent.LOST)
     if len(missing):
         raw = raw.copy()
         before = np.maximum.accumulate(np.where(_stamped(raw), raw["counter"], 0))
@@ -219,13 +224,13 @@ def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return raw
 
 
-def _tasks(table: Any, records: npt.NDArray[Any]) -> dict[int, Task]:
+def _tasks(table: Any, records: npt.NDArray[Any]) -> dict[int, TracedTask]:
     found = {}
     for number in np.unique(records["task"])[:MAX_TASKS].tolist():
         entry = table.get(str(number)) if isinstance(table, dict) else None
         entry = entry if isinstance(entry, dict) else {}
         name = escape(str(entry.get("name") or ""), limit=MAX_NAME).strip()
-        found[number] = Task(number, name or f"task {number}", _whole(entry, "priority", 0))
+        found[number] = TracedTask(number, name or f"task {number}", _whole(entry, "priority", 0))
     found.pop(0, None)
     return found
 

@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from lab.trace import guest as guests
 from lab.trace.events import Runstate
-from lab.trace.guest import Event, Guest
-from lab.trace.hypervisor import Hypervisor, vcpu_id
+from lab.trace.guest import GuestEvent, TracedGuest
+from lab.trace.hypervisor import SchedulerTrace, vcpu_id
 from lab.trace.spans import NONE, Spans, Times, intersect, overlap, spans, subtract
 
 #: The parts of a response time.
@@ -33,7 +33,7 @@ PARTS = ("execution", "interrupts", "own", "hypervisor", "blocked", "backlog")
 
 @dataclass(frozen=True)
 class Lives:
-    """When a guest's vCPU ran, when it wanted to, and which task it ran.
+    """When a guest's vCPU ran, when it wanted to run, and which task it ran.
 
     Without a trace of Xen the vCPU counts as running all the time.
     """
@@ -84,7 +84,7 @@ class Jobs:
         return np.asarray(np.where(self.done, self.ended > due, due < self.observed), bool)
 
 
-def lives(guest: Guest, hypervisor: Hypervisor | None) -> Lives:
+def lives(guest: TracedGuest, hypervisor: SchedulerTrace | None) -> Lives:
     """Put a guest's own view and Xen's view of its first vCPU side by side."""
     tasks, who = guests.running(guest)
     handlers, _ = guests.interrupts(guest)
@@ -98,32 +98,34 @@ def lives(guest: Guest, hypervisor: Hypervisor | None) -> Lives:
     return Lives(ran, waited, tasks, who, handlers)
 
 
-def find(guest: Guest, hypervisor: Hypervisor | None = None) -> dict[int, Jobs]:
+def find(guest: TracedGuest, hypervisor: SchedulerTrace | None = None) -> dict[int, Jobs]:
     """The jobs of every periodic task, by task number."""
     life = lives(guest, hypervisor)
     found = {}
     for task in guest.tasks:
         mine = guest.records[guest.records["task"] == task]
-        rows = _said(mine) if (mine["event"] == Event.JOB_BEGIN).any() else None
+        rows = _said(mine) if (mine["event"] == GuestEvent.JOB_BEGIN).any() else None
         rows = rows if rows is not None else _guessed(guest, mine, life.of(task))
         if rows is not None and len(rows):
             found[task] = _jobs(guest, task, mine, rows, life)
     return found
 
 
-def _jobs(guest: Guest, task: int, mine: npt.NDArray[np.void], rows: Times, life: Lives) -> Jobs:
+def _jobs(
+    guest: TracedGuest, task: int, mine: npt.NDArray[np.void], rows: Times, life: Lives
+) -> Jobs:
     rows = rows[np.argsort(rows[:, 1], kind="stable")]
     number, released, began, ended = rows[_told(guest, rows)].T
     per_us = guest.frequency / 1e6
-    period = round(_said_once(mine, Event.PERIOD) * per_us) or _typical(released)
-    deadline = round(_said_once(mine, Event.DEADLINE) * per_us) or period
+    period = round(_said_once(mine, GuestEvent.PERIOD) * per_us) or _typical(released)
+    deadline = round(_said_once(mine, GuestEvent.DEADLINE) * per_us) or period
     parts = _parts(life, task, released, np.maximum(ended, released))
     return Jobs(
         task, number, released, began, ended, parts, period, deadline, guests.last(guest)
     )  # fmt: skip
 
 
-def _told(guest: Guest, rows: Times) -> npt.NDArray[np.bool_]:
+def _told(guest: TracedGuest, rows: Times) -> npt.NDArray[np.bool_]:
     """Jobs whose end the trace shows, or would show: no record was lost after they began."""
     observed = np.full(len(rows), guests.last(guest), np.int64)
     missing = overlap(guests.lost(guest), np.minimum(rows[:, 2], observed), observed)
@@ -145,7 +147,8 @@ def _parts(life: Lives, task: int, start: Times, end: Times) -> dict[str, Times]
 def _said(mine: npt.NDArray[np.void]) -> Times | None:
     """Rows of job number, release, begin, end (-1: none) as the task wrote them."""
     begins, ends, releases = (
-        _by_number(mine, event) for event in (Event.JOB_BEGIN, Event.JOB_END, Event.RELEASE)
+        _by_number(mine, event)
+        for event in (GuestEvent.JOB_BEGIN, GuestEvent.JOB_END, GuestEvent.RELEASE)
     )
     if not releases:
         return None
@@ -157,14 +160,14 @@ def _said(mine: npt.NDArray[np.void]) -> Times | None:
     return np.array(rows, np.int64).reshape(-1, 4)
 
 
-def _by_number(mine: npt.NDArray[np.void], event: Event) -> dict[int, int]:
+def _by_number(mine: npt.NDArray[np.void], event: GuestEvent) -> dict[int, int]:
     chosen = mine[mine["event"] == event]
     return dict(zip(chosen["argument"].tolist(), chosen["counter"].tolist(), strict=True))
 
 
-def _guessed(guest: Guest, mine: npt.NDArray[np.void], switched_in: Spans) -> Times | None:
+def _guessed(guest: TracedGuest, mine: npt.NDArray[np.void], switched_in: Spans) -> Times | None:
     """Rows as :func:`_said`, from the ticks up to which the task delayed itself."""
-    delays = mine[mine["event"] == Event.DELAY_UNTIL]
+    delays = mine[mine["event"] == GuestEvent.DELAY_UNTIL]
     zero = _tick_zero(guest)
     if len(delays) < 2 or zero is None or not len(switched_in):
         return None
@@ -179,16 +182,16 @@ def _guessed(guest: Guest, mine: npt.NDArray[np.void], switched_in: Spans) -> Ti
     return np.asarray(rows[right], np.int64)
 
 
-def _tick_zero(guest: Guest) -> float | None:
+def _tick_zero(guest: TracedGuest) -> float | None:
     """The counter at tick 0, computed from the tick that came with the least delay."""
-    ticks = guest.of(Event.TICK)
+    ticks = guest.of(GuestEvent.TICK)
     if not len(ticks) or not guest.tick_hz:
         return None
     tick = guest.frequency / guest.tick_hz
     return float((ticks["counter"] - ticks["argument"].astype(np.float64) * tick).min())
 
 
-def _said_once(mine: npt.NDArray[np.void], event: Event) -> int:
+def _said_once(mine: npt.NDArray[np.void], event: GuestEvent) -> int:
     found = mine[mine["event"] == event]["argument"]
     return int(found[-1]) if len(found) else 0
 

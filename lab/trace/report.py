@@ -1,8 +1,8 @@
-"""The report: one HTML page that needs nothing else and asks for nothing.
+"""The report: one HTML page that needs no other file and sends no request.
 
-Its policy (a ``Content-Security-Policy`` in the page) allows the one style sheet and the one
-script that are in it, by their hashes, and nothing else: no request, no other script, whatever
-a guest printed. The same run gives the same page to the last byte.
+A ``Content-Security-Policy`` in the page allows only the style sheet and the script that are in
+it, by their hashes. So no other script runs and nothing is requested, whatever a guest printed.
+The same run always gives the same page, byte for byte.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lab.trace import drawing, jobs, sections, stats, tracks
+from lab.trace import drawing, jobs, report_tables, stats, tracks
 from lab.trace.charts import length_words
 from lab.trace.jobs import Jobs
-from lab.trace.sections import text
+from lab.trace.report_tables import text
 from lab.trace.timeline import Timeline
 from lab.util import files
 
 VIRTUAL = (
-    "Time is QEMU’s instruction counter: it counts what executed, the same in every run; it is "
-    "no cycle-accurate board."
+    "Time is QEMU’s instruction counter. It is the same in every run, but it is not the time of a "
+    "cycle-accurate board."
 )
-HOST = (
-    "Time ran freely with the host’s clock: QEMU’s speed and the host’s load are in every figure."
-)
+HOST = "Time is the host’s clock, so QEMU’s speed and the host’s load affect every figure."
 
 
 def write(timeline: Timeline, path: Path) -> None:
@@ -95,7 +93,7 @@ def _tiles(found: Mapping[str, Any]) -> Iterator[str]:
         count, late = sum(row["jobs"] for row in rows), sum(row["misses"] for row in rows)
         yield _tile(f"{late} of {count}", "jobs were late", bad=late > 0)
         yield from _worst(rows, "jitter", "largest jitter")
-        yield from _worst(rows, "hypervisor", "longest held up by the hypervisor")
+        yield from _worst(rows, "hypervisor", "longest delay by the hypervisor")
     waits = [(row["runnable"]["each"] or {}).get("max", 0.0) for row in found["vcpus"]]
     if waits and not rows:
         yield _tile(length_words(max(waits)), "longest wait of a virtual CPU")
@@ -128,12 +126,12 @@ def _notes(timeline: Timeline, drawn: tracks.Tracks) -> str:
 def _sections(
     timeline: Timeline, found: Mapping[str, Any], periodic: Mapping[tuple[str, int], Jobs]
 ) -> Iterator[str]:
-    yield sections.tasks(found, timeline, periodic)
-    yield sections.delays(found)
-    yield sections.cpus(found, timeline)
-    yield sections.console(timeline.lines)
+    yield report_tables.tasks(found, timeline, periodic)
+    yield report_tables.delays(found)
+    yield report_tables.cpus(found, timeline)
+    yield report_tables.console(timeline.lines)
     clock = VIRTUAL if timeline.manifest.get("clock") == "virtual" else HOST
-    yield sections.section("What ran", clock, sections.facts(_ran(timeline, found)))
+    yield report_tables.section("What ran", clock, report_tables.facts(_ran(timeline, found)))
 
 
 def _ran(timeline: Timeline, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -186,10 +184,10 @@ def _asset(name: str) -> str:
 
 
 def _hash(inline: str) -> str:
-    """As a policy names inline text: CSP level 3, hash-source."""
+    """The name of inline text in a policy: a hash-source of CSP level 3."""
     return "sha256-" + base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
 
 
 def _json(value: Any) -> str:
-    """JSON that cannot end the element it is in: no ``<`` is left in it."""
+    """JSON that cannot end the HTML element that holds it, because it has no ``<``."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")

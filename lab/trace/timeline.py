@@ -11,8 +11,8 @@ records. Seconds count from Xen's zero, as they do on Xen's console. These files
   ``host_at_counter_0`` (the host's seconds since the epoch when CNTPCT was 0: earliest and
   latest possible).
 
-Any file may be missing, cut off or damaged. What there is is shown, and ``notes`` say what is
-missing.
+Any file may be missing, cut off or damaged. The timeline then has the rest, and ``notes`` say
+what is missing.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UsageError
-from lab.model import Clock as Clocks
+from lab.model import ARM32, Clock
 from lab.rundir import RunDir
 from lab.trace import guest as guests
 from lab.trace import hypervisor as hypervisors
 from lab.trace.events import MAX_COUNTER
-from lab.trace.guest import Guest
-from lab.trace.hypervisor import IDLE, Hypervisor
+from lab.trace.guest import TracedGuest
+from lab.trace.hypervisor import IDLE, SchedulerTrace
 from lab.util import reading
 from lab.util.terminal import escape
 
-#: The frequency of QEMU's boards, if no file says it.
-FREQUENCY = 62_500_000
 MAX_JSON = 8 << 20
 MAX_EVENTS = 100_000
-#: A console line or an event is cut after so many characters.
+#: A console line or an event has at most so many characters.
 LINE = 400
 #: The session's mark for a created guest begins like this; the guest's name follows.
 _CREATED = "what=created "
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Turns counters into seconds since Xen's zero. ``host_zero``: its epoch seconds, if known."""
+class CounterClock:
+    """Turns counters into seconds since Xen's zero, and back.
 
-    frequency: int = FREQUENCY
+    ``host_zero``: Xen's zero in the host's seconds since the epoch, if known.
+    """
+
+    frequency: int = ARM32.counter_hz
     zero: int = 0
     host_zero: float | None = None
 
@@ -61,7 +62,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class ConsoleLine:
-    """A line of a console, harmless to show. ``time`` is in seconds; ``None``: unknown."""
+    """A line of a console, escaped. ``time`` is in seconds; ``None``: unknown."""
 
     time: float | None
     console: str
@@ -69,7 +70,7 @@ class ConsoleLine:
 
 
 @dataclass(frozen=True)
-class Happening:
+class SessionEvent:
     """An event of the session or of QEMU. ``time`` is in seconds, exact to some hundredths."""
 
     time: float | None
@@ -79,13 +80,13 @@ class Happening:
 
 @dataclass(frozen=True)
 class Timeline:
-    """All of a run. ``names``: of domains, by number. ``notes``: what is missing or damaged."""
+    """Everything of a run. ``notes``: what is missing or damaged."""
 
-    clock: Clock
-    hypervisor: Hypervisor | None = None
-    guests: Mapping[str, Guest] = field(default_factory=dict)
+    clock: CounterClock
+    hypervisor: SchedulerTrace | None = None
+    guests: Mapping[str, TracedGuest] = field(default_factory=dict)
     lines: tuple[ConsoleLine, ...] = ()
-    happenings: tuple[Happening, ...] = ()
+    happenings: tuple[SessionEvent, ...] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     run: str = ""
@@ -140,7 +141,7 @@ def load(run: RunDir, lines: Iterable[ConsoleLine] = ()) -> Timeline:
         )
     clock = _clock(folder, found)
     manifest = run.manifest()
-    if manifest.get("clock") == Clocks.VIRTUAL:
+    if manifest.get("clock") == Clock.VIRTUAL:
         clock = replace(clock, host_zero=None)
     happenings = tuple(_happenings(run.events_file, clock))
     shown = tuple(ConsoleLine(e.time, e.console, escape(e.text, limit=LINE)) for e in lines)
@@ -159,7 +160,7 @@ def describe(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _guests(folder: Path, notes: list[str]) -> dict[str, Guest]:
+def _guests(folder: Path, notes: list[str]) -> dict[str, TracedGuest]:
     found = {}
     for path in sorted(folder.glob("*.records")):
         name = escape(path.stem, limit=64)
@@ -172,7 +173,7 @@ def _guests(folder: Path, notes: list[str]) -> dict[str, Guest]:
     return found
 
 
-def _hypervisor(path: Path, notes: list[str]) -> Hypervisor | None:
+def _hypervisor(path: Path, notes: list[str]) -> SchedulerTrace | None:
     if not path.exists():
         notes.append("there is no trace of Xen: guests count as running all the time")
         return None
@@ -190,15 +191,15 @@ def _note(notes: list[str], when: object, words: str) -> None:
         notes.append(words)
 
 
-def _clock(folder: Path, found: Mapping[str, Guest]) -> Clock:
+def _clock(folder: Path, found: Mapping[str, TracedGuest]) -> CounterClock:
     about, xen = describe(folder / "clock.json"), describe(folder / "xen.json")
     given = _number(xen.get("frequency"), 0)
-    frequency = int(given) or next((g.frequency for g in found.values()), FREQUENCY)
+    frequency = int(given) or next((g.frequency for g in found.values()), ARM32.counter_hz)
     zero = int(_number(about.get("xen_zero"), 0))
     host = about.get("host_at_counter_0")
     ends = [_number(each, -1) for each in host] if isinstance(host, list) and host else [-1.0]
     middle = sum(ends) / len(ends) + zero / frequency
-    return Clock(frequency, zero, middle if min(ends) >= 0 else None)
+    return CounterClock(frequency, zero, middle if min(ends) >= 0 else None)
 
 
 def _number(value: Any, default: float) -> float:
@@ -206,7 +207,7 @@ def _number(value: Any, default: float) -> float:
     return value if right and 0 <= value < MAX_COUNTER else default
 
 
-def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
+def _happenings(path: Path, clock: CounterClock) -> Iterable[SessionEvent]:
     """Events of the session, with times of the host's clock.
 
     Under the virtual clock they have no time: nothing relates the host's time to the counter.
@@ -225,9 +226,9 @@ def _happenings(path: Path, clock: Clock) -> Iterable[Happening]:
             yield _happening(data, clock)
 
 
-def _happening(data: dict[str, Any], clock: Clock) -> Happening:
+def _happening(data: dict[str, Any], clock: CounterClock) -> SessionEvent:
     host = _number(data.pop("time", None), -1)
     name = escape(str(data.pop("event", "event")), limit=LINE)
     time = host - clock.host_zero if host >= 0 and clock.host_zero is not None else None
     detail = " ".join(f"{key}={value}" for key, value in data.items() if key != "after")
-    return Happening(time, name, escape(detail, limit=LINE))
+    return SessionEvent(time, name, escape(detail, limit=LINE))

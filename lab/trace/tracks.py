@@ -11,13 +11,13 @@ import numpy.typing as npt
 from lab.trace import guest as guests
 from lab.trace import jobs
 from lab.trace.events import Runstate
-from lab.trace.guest import Event, Guest
-from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
+from lab.trace.guest import GuestEvent, TracedGuest
+from lab.trace.hypervisor import IDLE, SchedulerTrace, vcpu_id
 from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
-#: Interrupts with so many different numbers are drawn, no more.
+#: Interrupts of at most so many different numbers are drawn.
 MAX_INTERRUPTS = 256
 NO_TIMES: Times = np.zeros(0, np.int64)
 NO_LABELS: npt.NDArray[np.int32] = np.zeros(0, np.int32)
@@ -57,7 +57,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Tracks:
-    """Everything to draw. ``waiting``: times, and how many vCPUs wanted to run from then on."""
+    """All that is drawn. ``waiting``: times, and how many vCPUs are runnable from each on."""
 
     tracks: tuple[Track, ...]
     flows: tuple[Flow, ...] = ()
@@ -91,7 +91,7 @@ def _track(key: str, kind: str, group: str, name: str, parts: list[tuple[str, Sp
     return Track(key, kind, group, name, words, slices[order], labels[order])
 
 
-def _pcpus(timeline: Timeline, xen: Hypervisor) -> Iterator[Track]:
+def _pcpus(timeline: Timeline, xen: SchedulerTrace) -> Iterator[Track]:
     for pcpu in xen.pcpus:
         ran, who = xen.ran(pcpu)
         parts = [
@@ -104,14 +104,14 @@ def _pcpus(timeline: Timeline, xen: Hypervisor) -> Iterator[Track]:
         yield _track(f"pcpu/{pcpu}", "pcpu", "CPUs", f"CPU {pcpu}", parts)
 
 
-def _vcpu(timeline: Timeline, xen: Hypervisor, vcpu: int) -> Track:
+def _vcpu(timeline: Timeline, xen: SchedulerTrace, vcpu: int) -> Track:
     name = timeline.vcpu_name(vcpu)
     shown = [state for state in Runstate if state is not Runstate.BLOCKED]
     parts = [(state.name.lower(), xen.states.spans(vcpu, state)) for state in shown]
     return _track(vcpu_key(vcpu), "vcpu", "vCPUs", name, parts)
 
 
-def of_guest(guest: Guest) -> str:
+def of_guest(guest: TracedGuest) -> str:
     """The group of a guest's own tracks."""
     return f"guest {guest.name}"
 
@@ -120,7 +120,7 @@ def vcpu_key(vcpu: int) -> str:
     return f"vcpu/{vcpu >> 16}.{vcpu & 0xFFFF}"
 
 
-def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
+def _guest(guest: TracedGuest, xen: SchedulerTrace | None) -> Iterator[Track]:
     life = jobs.lives(guest, xen)
     periodic = jobs.find(guest, xen)
     for task in sorted(guest.tasks.values(), key=lambda task: (-task.priority, task.number)):
@@ -134,18 +134,18 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
     ]
     parts.append(("records lost", subtract(guests.lost(guest), handled)))
     yield _track(f"interrupts/{guest.name}", "interrupts", of_guest(guest), "interrupts", parts)
-    ticks = guest.of(Event.TICK)["counter"].astype(np.int64)
+    ticks = guest.of(GuestEvent.TICK)["counter"].astype(np.int64)
     labels = np.zeros(len(ticks), np.int32)
     yield Track(f"ticks/{guest.name}", "ticks", of_guest(guest), "ticks", ("tick",),
                 marks=ticks, mark_labels=labels)  # fmt: skip
 
 
-def _task(guest: Guest, number: int, life: Lives) -> Track:
+def _task(guest: TracedGuest, number: int, life: Lives) -> Track:
     """A task's track. While the vCPU did not run, no task did, whatever the guest's trace says."""
     mine = life.of(number)
     parts = [("running", intersect(mine, life.ran)), ("held up", intersect(mine, life.waited))]
     track = _track(task_key(guest, number), "task", of_guest(guest), guest.task_name(number), parts)
-    marks = guest.of(Event.MARK)
+    marks = guest.of(GuestEvent.MARK)
     marks = marks[marks["task"] == number]
     values, index = np.unique(marks["argument"], return_inverse=True)
     if len(values) > 4096:
@@ -157,11 +157,11 @@ def _task(guest: Guest, number: int, life: Lives) -> Track:
     )  # fmt: skip
 
 
-def task_key(guest: Guest, number: int) -> str:
+def task_key(guest: TracedGuest, number: int) -> str:
     return f"task/{guest.name}/{number}"
 
 
-def _jobs_track(guest: Guest, mine: Jobs) -> Track:
+def _jobs_track(guest: TracedGuest, mine: Jobs) -> Track:
     """Jobs from release to end. A job that waited for an earlier one begins at the end of that."""
     done = mine.done
     ended, late = mine.ended[done], mine.missed[done]
@@ -175,16 +175,18 @@ def _jobs_track(guest: Guest, mine: Jobs) -> Track:
     return _track(f"jobs/{guest.name}/{mine.task}", "jobs", of_guest(guest), name, parts)
 
 
-def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]:
-    """Arrows from each "runnable" that a wake-up began to the task that ran then: the one of the
-    first SWITCH_IN after the wake-up, before the vCPU blocked again."""
+def _flows(guest: TracedGuest, xen: SchedulerTrace, tracks: list[Track]) -> Iterator[Flow]:
+    """Arrows from each "runnable" that a wake-up began to the task that ran because of it.
+
+    That is the task of the first SWITCH_IN after the wake-up, before the vCPU blocked again.
+    """
     if guest.domain < 0:
         return
     vcpu = vcpu_id(guest.domain, 0)
     by_key = {track.key: track for track in tracks}
     source = by_key.get(vcpu_key(vcpu))
     wakes = xen.wakes(vcpu)
-    switches = guest.of(Event.SWITCH_IN)
+    switches = guest.of(GuestEvent.SWITCH_IN)
     when = switches["counter"].astype(np.int64)
     if source is None or not len(wakes) or not len(when):
         return
@@ -201,7 +203,7 @@ def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]
 
 
 def _flow(source: Track, target: Track, wakes: Times, switched: Times) -> Iterator[Flow]:
-    """An arrow for each wake-up at which a slice begins, if one begins at its switch too."""
+    """An arrow for each wake-up, if slices begin both at it and at its switch."""
     start = np.searchsorted(source.slices[:, 0], wakes)
     end = np.searchsorted(target.slices[:, 0], switched)
     known = (start < len(source.slices)) & (end < len(target.slices))
@@ -231,7 +233,7 @@ def _lines(timeline: Timeline) -> Iterator[Track]:
                     marks=marks, mark_labels=labels)  # fmt: skip
 
 
-def _waiting(xen: Hypervisor) -> tuple[Times, Times]:
+def _waiting(xen: SchedulerTrace) -> tuple[Times, Times]:
     """How many vCPUs were runnable, at each time when that changed."""
     states = xen.states
     chosen = (states.state == Runstate.RUNNABLE) & (states.vcpu >> 16 != IDLE)

@@ -2,7 +2,7 @@
 
 The file is a chain of windows. Each begins with a record TRC_TRACE_CPU_CHANGE (no time; words:
 the PCPU, the bytes that follow), and has records of that PCPU in time order; see
-:mod:`lab.trace.headers` for a record. Formats and numbers are from Xen's
+:mod:`lab.trace.record_headers` for a record. Formats and numbers are from Xen's
 ``xen/include/public/trace.h``. ``xen/common/sched`` and ``xen/common/trace.c`` show what the words
 of an event mean.
 
@@ -24,12 +24,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lab.trace.events import EMPTY, MAX_COUNTER, Events, Kind, Reading
-from lab.trace.headers import LONGEST, Finder, Index, Words
-from lab.trace.order import Order
+from lab.trace.event_order import EventOrder
+from lab.trace.events import EMPTY, MAX_COUNTER, Reading, XenEventKind, XenEvents
+from lab.trace.record_headers import LONGEST, Positions, RecordFinder, Words
 from lab.util.reading import binary
 
-#: A portion of the file, in words.
+#: The file is read in portions of so many words.
 PORTION = 1 << 18
 CPU_CHANGE = 0x2001F003
 #: A larger PCPU number, or a window larger than this (bytes), is damage.
@@ -38,15 +38,21 @@ MAX_WINDOW = 1 << 30
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
-    """The kind for the low 16 bits of a header: TRC_SCHED_* of class 2, and TRC_LOST_RECORDS."""
+    """The kind for each value of a header's low 16 bits: TRC_SCHED_* and TRC_LOST_RECORDS."""
     table = np.zeros(1 << 16, np.uint8)
-    table[0xF001] = Kind.LOST
+    table[0xF001] = XenEventKind.LOST
     for old in range(4):
         for new in range(4):
-            table[0x1001 | old << 8 | new << 4] = Kind.RUNSTATE
-    table[0x1002] = Kind.CONTINUE
-    for low, kind in ((0x8003, Kind.SLEEP), (0x8004, Kind.WAKE), (0x8005, Kind.YIELD),
-                      (0x8006, Kind.BLOCK), (0x800A, Kind.SWITCH)):  # fmt: skip
+            table[0x1001 | old << 8 | new << 4] = XenEventKind.RUNSTATE
+    table[0x1002] = XenEventKind.CONTINUE
+    others = {
+        0x8003: XenEventKind.SLEEP,
+        0x8004: XenEventKind.WAKE,
+        0x8005: XenEventKind.YIELD,
+        0x8006: XenEventKind.BLOCK,
+        0x800A: XenEventKind.SWITCH,
+    }
+    for low, kind in others.items():
         table[low] = kind
     return table
 
@@ -57,13 +63,13 @@ _NEEDED = np.array([9, 1, 1, 4, 2, 2, 2, 2, 4], np.uint32)
 _GENERAL, _SCHEDULER = np.uint32(1), np.uint32(2)
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """What can be read from: a file that was opened unbuffered."""
 
     def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
-def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
+def read(path: Path, reading: Reading | None = None) -> Iterator[XenEvents]:
     """All scheduling events of a file in time order, portion by portion.
 
     ``reading`` is filled as it goes and is complete when the iterator has ended.
@@ -75,18 +81,18 @@ def read(path: Path, reading: Reading | None = None) -> Iterator[Events]:
         yield from read_stream(file, reading or Reading())
 
 
-def load(path: Path) -> tuple[Events, Reading]:
+def load(path: Path) -> tuple[XenEvents, Reading]:
     """All scheduling events of a file at once, in time order. Each takes 19 bytes."""
     reading = Reading()
-    events = Events.join(list(read(path, reading)))
+    events = XenEvents.join(list(read(path, reading)))
     if reading.disordered:
         events = events.take(np.argsort(events.counter, kind="stable"))
     return events, reading
 
 
-def read_stream(file: Source, reading: Reading) -> Iterator[Events]:
-    """As :func:`read`, from an open file."""
-    walker, order = _Walker(reading), Order(reading)
+def read_stream(file: ByteSource, reading: Reading) -> Iterator[XenEvents]:
+    """All scheduling events of an open file; see :func:`read`."""
+    walker, order = _Walker(reading), EventOrder(reading)
     room = np.empty(PORTION + LONGEST, "<u4")
     kept = 0
     while not reading.damage and (got := _fill(file, room, kept)):
@@ -102,8 +108,8 @@ def read_stream(file: Source, reading: Reading) -> Iterator[Events]:
     yield from order.rest()
 
 
-def _fill(file: Source, room: Words, kept: int) -> int:
-    """Read one portion behind the ``kept`` words. Returns how many bytes came."""
+def _fill(file: ByteSource, room: Words, kept: int) -> int:
+    """Read one portion to behind the ``kept`` words. Returns how many bytes were read."""
     view = memoryview(room.data).cast("B")[kept * 4 : PORTION * 4]
     total = 0
     while total < len(view) and (got := file.readinto(view[total:])):
@@ -122,10 +128,10 @@ class _Walker:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._finder = Finder()
+        self._finder = RecordFinder()
         self._pcpu = 0
         self.left = 0
-        self.found: tuple[Events, list[int], list[int]] = (EMPTY, [], [])
+        self.found: tuple[XenEvents, list[int], list[int]] = (EMPTY, [], [])
 
     def walk(self, words: Words) -> int:
         """Find the events of a portion. Returns how many words are finished."""
@@ -136,8 +142,8 @@ class _Walker:
         pcpus = [self._pcpu, *pcpus]
         bounds = np.searchsorted(at, np.array([0, *starts, len(words)]))
         events.pcpu[:] = np.repeat(np.array(pcpus, np.uint16), np.diff(bounds))
-        if (events.kind == Kind.LOST).any():
-            kept = np.flatnonzero(events.kind != Kind.LOST)
+        if (events.kind == XenEventKind.LOST).any():
+            kept = np.flatnonzero(events.kind != XenEventKind.LOST)
             self._reading.gaps.append(_gaps(words, at, events))
             at, events = at[kept], events.take(kept)
             bounds = np.searchsorted(at, np.array([0, *starts, len(words)]))
@@ -149,7 +155,7 @@ class _Walker:
         return end
 
     def _windows(self, words: Words) -> tuple[list[int], list[int], int, int]:
-        """Where windows begin, their PCPUs, how far words are known, where the last window ends."""
+        """Where windows begin, their PCPUs, where known words end, where the last window ends."""
         starts: list[int] = []
         pcpus: list[int] = []
         here = self.left
@@ -163,7 +169,9 @@ class _Walker:
             here += 3 + size // 4
         return starts, pcpus, min(here, len(words)), here
 
-    def _check(self, places: Index, end: int, starts: list[int], close: int) -> tuple[Index, int]:
+    def _check(
+        self, places: Positions, end: int, starts: list[int], close: int
+    ) -> tuple[Positions, int]:
         """The records before the first one that reaches over the end of its window."""
         inside = np.array([start for start in starts if start < end], np.int64)
         index = np.searchsorted(places, inside)
@@ -177,7 +185,7 @@ class _Walker:
         return places, end
 
 
-def _events(words: Words, places: Index) -> tuple[Index, Events]:
+def _events(words: Words, places: Positions) -> tuple[Positions, XenEvents]:
     """The scheduling events among records, and their places; ``pcpu`` is not yet set."""
     headers = words[places]
     kind = _KINDS[headers & np.uint32(0xFFFF)]
@@ -192,36 +200,38 @@ def _events(words: Words, places: Index) -> tuple[Index, Events]:
     counter <<= 32
     counter |= low
     vcpu = words.take(at + 3, mode="clip")
-    pairs = np.flatnonzero(kind > Kind.CONTINUE)
+    pairs = np.flatnonzero(kind > XenEventKind.CONTINUE)
     vcpu[pairs] = _pair(words, at[pairs] + 3)
     detail = headers >> np.uint32(4) & np.uint32(0x33)
-    detail[kind != Kind.RUNSTATE] = 0
-    switches = np.flatnonzero(kind == Kind.SWITCH)
+    detail[kind != XenEventKind.RUNSTATE] = 0
+    switches = np.flatnonzero(kind == XenEventKind.SWITCH)
     detail[switches] = vcpu[switches]
     vcpu[switches] = _pair(words, at[switches] + 5)
-    return at, Events(counter, kind, np.zeros(len(at), np.uint16), vcpu, detail)
+    return at, XenEvents(counter, kind, np.zeros(len(at), np.uint16), vcpu, detail)
 
 
 def _right(headers: Words, kind: npt.NDArray[np.uint8], high: Words) -> npt.NDArray[np.bool_]:
-    """Which headers fit in class, time and length too, where the low half fits a kind."""
+    """Which headers have the right class, time and length for the kind that they look like."""
     family = headers >> np.uint32(16) & np.uint32(0xFFF)
     extra = headers >> np.uint32(28) & np.uint32(7)
-    right: npt.NDArray[np.bool_] = family == np.where(kind == Kind.LOST, _GENERAL, _SCHEDULER)
+    right: npt.NDArray[np.bool_] = family == np.where(
+        kind == XenEventKind.LOST, _GENERAL, _SCHEDULER
+    )
     right &= headers >= np.uint32(1 << 31)
     right &= extra >= _NEEDED[kind]
     right &= high < np.uint32(MAX_COUNTER >> 32)
     return right
 
 
-def _pair(words: Words, at: Index) -> Words:
+def _pair(words: Words, at: Positions) -> Words:
     """Domain and vCPU, one word each, as domain << 16 | vCPU."""
     domain = words.take(at, mode="clip") << np.uint32(16)
     return domain | words.take(at + 1, mode="clip") & np.uint32(0xFFFF)
 
 
-def _gaps(words: Words, at: Index, events: Events) -> npt.NDArray[np.int64]:
-    """Gaps from TRC_LOST_RECORDS: a count, who ran, the time (two words) of the first one lost."""
-    here = np.flatnonzero(events.kind == Kind.LOST)
+def _gaps(words: Words, at: Positions, events: XenEvents) -> npt.NDArray[np.int64]:
+    """Gaps from TRC_LOST_RECORDS: how many were lost, who ran, the first one's time (2 words)."""
+    here = np.flatnonzero(events.kind == XenEventKind.LOST)
     at = at[here]
     until = events.counter[here]
     first = words.take(at + 6, mode="clip").astype(np.int64) << 32

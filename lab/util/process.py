@@ -1,7 +1,7 @@
 """The one door to subprocesses.
 
-Argument lists only, never a shell; standard input closed; a small environment; one log line
-that can be pasted; the whole process group ended on any exception.
+It takes lists of arguments and never uses a shell. Standard input is closed and the environment is
+small. Each call logs a line that can be pasted. Any exception ends the whole process group.
 """
 
 from __future__ import annotations
@@ -9,29 +9,34 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import resource
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
-from lab.util import signals
+from lab.util import signals, together
 from lab.util.deadline import Deadline
-from lab.util.terminal import escape
+from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
 
-#: A started program that is our child.
+__all__ = [
+    "Child", "TimedOut", "arguments", "attend", "boot_id", "end_group", "environment", "follow",
+    "is_stopped", "limit_files", "piped", "reap", "run", "running", "spawn", "start_time", "state",
+    "title",
+]  # fmt: skip
+
+#: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
-
-#: A task of ours as it is typed.
-_TASK = re.compile(r"[a-z]+\.(?!py$)[a-z]+")
 
 #: What a program gets of our environment; the rest is given by name.
 KEPT_ENVIRONMENT = (
@@ -40,12 +45,33 @@ KEPT_ENVIRONMENT = (
 )  # fmt: skip
 
 
-#: For the rest of what a program wrote, when it has ended: what it left running may write on.
+#: Seconds to read the rest of the output when a program has ended: what it left running may still
+#: write.
 REST_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
+class Options:
+    """What only few programs need.
+
+    Attributes:
+        stdin: what the program reads; without it, standard input is empty.
+        stdout: a file that takes the output instead of memory.
+        keep_fds: descriptors that the program inherits.
+        grace: seconds that it has to end by itself when we are interrupted, before it is killed.
+    """
+
+    stdin: bytes = b""
+    stdout: IO[bytes] | None = None
+    keep_fds: Sequence[int] = ()
+    grace: float = 0.0
+
+
+USUAL = Options()
+
+
 class TimedOut(Exception):
-    """A program took longer than it may; ``completed`` holds what it wrote until then."""
+    """A program took too long. ``completed`` has what it wrote until then."""
 
     def __init__(self, completed: Completed) -> None:
         super().__init__(f"{completed.argv[0]} took longer than allowed")
@@ -53,7 +79,8 @@ class TimedOut(Exception):
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The small environment of every program: C locale, kept names, and ``extra``."""
+    """The small environment of every program: the C locale, some of our variables, and
+    ``extra``."""
     env = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     return env | {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | dict(extra or {})
 
@@ -64,15 +91,9 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = 300.0,
-    stdin: bytes = b"",
-    stdout: IO[bytes] | None = None,
-    keep_fds: Sequence[int] = (),
-    grace: float = 0.0,
+    options: Options = USUAL,
 ) -> Completed:
     """Run a program to its end and return what it wrote, whatever its exit status.
-
-    ``stdout`` may be a file that takes the output instead of memory. ``grace``: seconds that it
-    has to end by itself when we are interrupted, before it is killed.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -82,18 +103,19 @@ def run(
     clock = Deadline(timeout)
     process: Child | None = None
     try:
-        with signals.held_back():  # else it might run, and nobody would know of it
+        with signals.held_back():  # an interrupt in between would leave it running
             process = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
                 env=environment(env),
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=stdout or subprocess.PIPE,
+                stdin=subprocess.PIPE if options.stdin else subprocess.DEVNULL,
+                stdout=options.stdout or subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=tuple(keep_fds),
+                pass_fds=tuple(options.keep_fds),
                 start_new_session=True,
             )
-        out, err = process.communicate(stdin or None, timeout=timeout)
+        with together.ended_by(partial(end_group, process.pid)):
+            out, err = process.communicate(options.stdin or None, timeout=timeout)
     except subprocess.TimeoutExpired:
         assert process
         _end_group(process)
@@ -102,13 +124,62 @@ def run(
     except BaseException:
         if process:
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                if grace:
+                if options.grace:
                     os.killpg(process.pid, signal.SIGTERM)
-                    process.wait(grace)
+                    process.wait(options.grace)
             _end_group(process)
             process.wait()
         raise
     return _completed(argv, process, out, err, clock)
+
+
+def piped(first: Sequence[str], second: Sequence[str], *, timeout: float = 300.0) -> Completed:
+    """Run two programs; the output of the first is the input of the second.
+
+    Returns the one that failed, else the second. Its ``stderr`` is what both of them wrote.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        TimedOut: they ran longer than ``timeout`` seconds; they are gone.
+    """
+    log.debug("run: %s | %s", shlex.join(first), shlex.join(second))
+    clock = Deadline(timeout)
+    children: list[Child] = []
+    with tempfile.TemporaryFile() as words, together.ended_by(lambda: _end_all(children)):
+        try:
+            with signals.held_back():
+                children.append(_piece(first, subprocess.DEVNULL, subprocess.PIPE, words))
+                children.append(_piece(second, children[0].stdout, words, words))
+            assert children[0].stdout
+            children[0].stdout.close()  # else the first would not notice the second one's end
+            late = any(reap(child, clock.left()) is None for child in reversed(children))
+        finally:
+            _end_all(children)
+            for child in children:
+                child.wait()
+        words.seek(0)
+        said = words.read()
+    second_failed = children[1].returncode or not children[0].returncode
+    argv, child = (second, children[1]) if second_failed else (first, children[0])
+    done = _completed(argv, child, b"", said, clock)
+    if late:
+        raise TimedOut(done)
+    return done
+
+
+def _piece(
+    argv: Sequence[str], stdin: IO[bytes] | int | None, stdout: IO[bytes] | int, words: IO[bytes]
+) -> Child:
+    return subprocess.Popen(
+        list(argv), env=environment(), stdin=stdin, stdout=stdout, stderr=words,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def _end_all(children: Sequence[Child]) -> None:
+    for child in children:
+        if child.poll() is None:
+            _end_group(child)
 
 
 def follow(
@@ -119,7 +190,7 @@ def follow(
     timeout: float = 300.0,
     keep_fds: Sequence[int] = (),
 ) -> Completed:
-    """Run a program to its end; ``line`` is called, in another thread, with each line it writes.
+    """Run a program to its end. Another thread calls ``line`` with each line that it writes.
 
     Its standard error is part of its output.
 
@@ -142,8 +213,9 @@ def follow(
     reader = threading.Thread(target=_read_lines, args=(process, said, line), daemon=True)
     reader.start()
     try:
-        process.wait(timeout)
-        reader.join(REST_SECONDS)
+        with together.ended_by(partial(end_group, process.pid)):
+            process.wait(timeout)
+            reader.join(REST_SECONDS)
     except subprocess.TimeoutExpired:
         _end_group(process)
         process.wait()
@@ -173,7 +245,7 @@ def spawn(
 ) -> Child:
     """Start a program that goes on when this process ends. Its output goes to ``log_to``.
 
-    A file that may not grow is no end for it: SIGXFSZ is ignored, as it is in Python.
+    SIGXFSZ stays ignored, as in Python, so a file that may not grow does not end it.
     """
     log.debug("spawn: %s", shlex.join(argv))
     return subprocess.Popen(
@@ -189,9 +261,10 @@ def spawn(
 
 
 def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a program whose words are for people: they go to our standard error as they come.
+    """Run a program whose output is for people. The output goes to our standard error at once.
 
-    It has our whole environment, and no limit of time: a person is watching. Its exit status.
+    The program gets our whole environment. There is no timeout, because a person is watching.
+    Returns the exit status.
     """
     log.debug("attend: %s", shlex.join(argv))
     with subprocess.Popen(
@@ -214,70 +287,13 @@ def reap(child: Child, seconds: float) -> int | None:
 
 
 def limit_files(pid: int, largest: int) -> None:
-    """Let a process, and what it starts, write no file beyond ``largest`` bytes (prlimit(2))."""
+    """Limit the size of files that a process and its children write to ``largest`` bytes
+    (prlimit(2))."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
 
 
-def boot_id() -> str:
-    """Identifies this boot of the host (random(4))."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; ``None`` if there is no such one.
-
-    Field 22 of ``/proc/PID/stat``, proc_pid_stat(5); the second field may hold anything.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def state(pid: int) -> str:
-    """The state of a process, a letter of proc_pid_stat(5); empty if there is no such one."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[0]
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether it stands still because of a signal or a debugger."""
-    return state(pid) in ("T", "t")
-
-
-def title(pid: int) -> str:
-    """What a process is, in a few words that are harmless to print: a task, or a program."""
-    words = [word.decode(errors="replace") for word in arguments(pid)]
-    task = next((word for word in words[1:] if _TASK.fullmatch(word)), "")
-    script = next((word for word in words[1:] if word.endswith(".py")), "")
-    module = words[2] if words[1:2] == ["-m"] else ""
-    name = task or Path(script or module or (words[0] if words else "")).name
-    return escape(name or "unknown", limit=40)
-
-
-def arguments(pid: int) -> list[bytes]:
-    """The arguments of a process (proc_pid_cmdline(5)); none if it has ended or is ending."""
-    try:
-        text = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return []
-    return text.split(b"\0") if text else []
-
-
-def running() -> Iterator[tuple[int, list[bytes]]]:
-    """Every process that may be seen: its pid and its arguments (proc_pid_cmdline(5))."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            yield int(path.parent.name), path.read_bytes().split(b"\0")
-
-
 def end_group(pid: int) -> None:
-    """Kill a process group, if it is there."""
+    """Kill a process group, if it exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lab.images import devicetree, dom0, freertos, guest_check, hypervisor, linux, sources, xen
 from lab.model import (
@@ -18,6 +19,7 @@ from lab.model import (
     LinuxGuest,
     Package,
     Plan,
+    Prebuilt,
     Toolchain,
 )
 from lab.packages import deb
@@ -25,6 +27,7 @@ from lab.packages.lock import Lock, MadeUnder
 from lab.packages.pinned import Question
 from lab.progress import Progress
 from lab.store import Store, cache_root
+from lab.util import together
 from lab.workshop import provision
 from lab.workshop.provision import KERNEL, PLATFORM, Supplies
 
@@ -56,6 +59,21 @@ class Workshop:
         """The toolchain, made on first use."""
         return self.supplies.toolchain
 
+    def prepare(self, plan: Plan, *, force: bool = False) -> Prepared:
+        """Everything that a plan needs. What does not depend on each other is made side by side.
+
+        Raises:
+            LabError: the first failure; ``force``: see :meth:`platform`.
+        """
+        specs = [guest.spec for guest in plan.all_guests]
+        compiled = [one for one in specs if not isinstance(one.program, LinuxGuest | Prebuilt)]
+        self.supplies.prepare([PLATFORM, *([KERNEL] if compiled else [])])
+        self.packages()
+        images, built = together.pair(
+            partial(self.platform, plan, force=force), partial(self.guests, specs)
+        )
+        return Prepared(self.toolchain, images, built, self.supplies.state)
+
     def platform(self, plan: Plan, *, force: bool = False) -> Images:
         """Xen, dom0 and the device tree of a plan.
 
@@ -63,22 +81,33 @@ class Workshop:
             ImageError: among others, Xen is not of the version of the tools in dom0; ``force``
                 takes it all the same.
         """
-        packages = self.packages()
-        files = self.hypervisor(plan.lab.hypervisor)
-        if not force:
-            hypervisor.check_tools(plan.lab.hypervisor.name, files["xen"], packages)
-        with self.progress.stage("images") as stage:
-            stage.note("dom0 kernel")
-            kernel = dom0.kernel(self.store, self.toolchain, packages)
-            stage.note("initramfs")
-            initramfs = dom0.initramfs(self.store, self.toolchain, packages)
-            stage.note("device tree")
+        files, (kernel, initramfs) = together.pair(
+            partial(self._checked_hypervisor, plan.lab.hypervisor, force=force), self._dom0_images
+        )
+        with self.progress.stage("device tree"):
             tree = devicetree.build(
                 self.store, self.toolchain, plan.machine, plan.xen_args, plan.dom0_args,
                 kernel, initramfs,
             )  # fmt: skip
-            stage.note("")
         return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
+
+    def _dom0_images(self) -> list[Image]:
+        """dom0's kernel and its initramfs."""
+        packages = self.packages()
+        with self.progress.stage("images") as stage:
+            stage.note("dom0's kernel and initramfs")
+            made = together.all_of([
+                partial(make, self.store, self.toolchain, packages)
+                for make in (dom0.kernel, dom0.initramfs)
+            ])  # fmt: skip
+            stage.note("")
+        return made
+
+    def _checked_hypervisor(self, spec: HypervisorSpec, *, force: bool) -> dict[str, Image]:
+        files = self.hypervisor(spec)
+        if not force:
+            hypervisor.check_tools(spec.name, files["xen"], self.packages())
+        return files
 
     def hypervisor(self, spec: HypervisorSpec) -> dict[str, Image]:
         """A hypervisor's files: ``xen``, and of one built from source ``xen-syms``, ``config``.
@@ -97,11 +126,10 @@ class Workshop:
     def base_images(self) -> list[Image]:
         """The images that do not depend on a lab."""
         packages = self.packages()
-        return [
-            hypervisor.packaged(self.store, packages),
-            dom0.kernel(self.store, self.toolchain, packages),
-            dom0.initramfs(self.store, self.toolchain, packages),
-        ]
+        xen, images = together.pair(
+            partial(hypervisor.packaged, self.store, packages), self._dom0_images
+        )
+        return [xen, *images]
 
     def guests(self, wanted: Sequence[GuestSpec]) -> dict[str, GuestImage]:
         """The guests' binaries, by name.

@@ -5,10 +5,12 @@ What is not as the lock says is kept: for one line, and for the manifest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from lab.errors import LockError
+from lab.errors import LabError, LockError
 from lab.images import hypervisor
 from lab.model import Package, Toolchain
 from lab.packages import archive, lock, pinned
@@ -17,8 +19,8 @@ from lab.packages.archive import Resolution
 from lab.packages.lock import Drift, Lock, Pin
 from lab.packages.pinned import Question, Rules
 from lab.progress import Progress
-from lab.toolchain import ToolchainRequest, open_toolchain, recipe
-from lab.util import files
+from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
+from lab.util import files, together
 
 #: Where the machine's software comes from, and the packages that are asked for.
 PLATFORM = Question(
@@ -62,6 +64,7 @@ class Supplies:
         self._packages: dict[Question, list[Package]] = {}
         self._fetched: set[Question] = set()
         self._drift: list[Drift] = []
+        self._guard = threading.RLock()
 
     @property
     def state(self) -> lock.MadeUnder:
@@ -76,20 +79,48 @@ class Supplies:
             ToolchainError: it cannot be had.
             LockError: it is not the locked one and must be.
         """
-        if self._toolchain is None:
-            self._check()
-            rules = self._rules
-            wanted = ToolchainRequest(
-                self.lock.toolchain, rules.snapshot, rules.strict, self._older
+        with self._guard:
+            if self._toolchain is None:
+                self._toolchain = self._opened()
+            return self._toolchain
+
+    def _opened(self) -> Toolchain:
+        self._check()
+        rules = self._rules
+        wanted = ToolchainRequest(self.lock.toolchain, rules.snapshot, rules.strict, self._older)
+        with self._progress.stage("toolchain"):
+            told = self._progress.say
+            made = open_toolchain(
+                self._door or "auto", cache=self._cache, progress=told, wanted=wanted
             )
-            with self._progress.stage("toolchain"):
-                told = self._progress.say
-                made = open_toolchain(
-                    self._door or "auto", cache=self._cache, progress=told, wanted=wanted
-                )
-            self._drift += self._drift_of(made)
-            self._toolchain = made
-        return self._toolchain
+        self._drift += self._drift_of(made)
+        return made
+
+    def prepare(self, questions: Sequence[Question]) -> None:
+        """The toolchain; while it is made, this machine's apt fetches what the lock has.
+
+        Raises:
+            ToolchainError, LockError: as :attr:`toolchain`.
+        """
+        ahead = [one for one in questions if not pinned.remembered(self._cache, one, self._of(one))]
+        helper = this_machine() if ahead and self._toolchain is None else None
+        works: list[Callable[[], object]] = [lambda: self.toolchain]
+        if helper:
+            works += [partial(self._fetch_ahead, helper, question) for question in ahead]
+        together.all_of(works)
+
+    def _fetch_ahead(self, helper: Toolchain, question: Question) -> None:
+        """What goes wrong here is asked again with the toolchain, and told then."""
+        what = f"{question.suite} {question.arch}"
+        with self._progress.stage(f"fetch {what} packages") as stage:
+            try:
+                if not pinned.fetch_ahead(helper, self._cache, question, self._of(question)):
+                    stage.note("they are not the locked ones")
+            except LabError:
+                stage.note("not yet")
+
+    def _of(self, question: Question) -> tuple[Pin, ...]:
+        return locked(self.lock, question)
 
     def resolution(self, question: Question) -> Resolution:
         """Exactly which packages answer a question.
@@ -97,30 +128,38 @@ class Supplies:
         Raises:
             ImageError: see :func:`lab.packages.pinned.settle`.
         """
-        if question not in self._settled:
-            toolchain = self.toolchain
-            with self._progress.stage(f"packages {question.suite} {question.arch}") as stage:
-                pins = locked(self.lock, question)
-                settled = pinned.settle(toolchain, self._cache, question, pins, self._rules)
-                stage.note(f"{len(settled.resolution.pins)}")
-            self._drift += settled.drift
-            self._settled[question] = settled
-        return self._settled[question].resolution
+        with self._guard:
+            if question not in self._settled:
+                self._settle(question)
+            return self._settled[question].resolution
+
+    def _settle(self, question: Question) -> None:
+        toolchain = self.toolchain
+        with self._progress.stage(f"packages {question.suite} {question.arch}") as stage:
+            pins = self._of(question)
+            settled = pinned.settle(toolchain, self._cache, question, pins, self._rules)
+            stage.note(f"{len(settled.resolution.pins)}")
+        self._drift += settled.drift
+        self._settled[question] = settled
 
     def packages(self, question: Question) -> list[Package]:
         """The packages that answer a question; their files are there after :meth:`fetch`."""
-        if question not in self._packages:
-            self._packages[question] = archive.expected(self._cache, self.resolution(question))
-        return self._packages[question]
+        with self._guard:
+            if question not in self._packages:
+                resolution = self.resolution(question)
+                self._packages[question] = archive.expected(self._cache, resolution)
+            return self._packages[question]
 
     def fetch(self, question: Question) -> None:
         """Have the files; those that were removed from the cache are downloaded again."""
-        resolution = self.resolution(question)
-        if question not in self._fetched:
+        with self._guard:
+            resolution = self.resolution(question)
+            if question in self._fetched:
+                return
             if archive.missing(self._cache, resolution.pins):
                 what = f"{resolution.suite} {resolution.arch}"
                 with self._progress.stage(f"fetch {what} packages"):
-                    pins = locked(self.lock, question)
+                    pins = self._of(question)
                     pinned.fetch_again(
                         self.toolchain, self._cache, question, pins, self._rules, resolution
                     )

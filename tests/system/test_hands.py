@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from lab import api
-from lab.machine import pulse
+from lab.machine import qemu_process
 from lab.util import process
 from system.world import World, until
 
@@ -92,7 +92,7 @@ def test_a_lab_that_is_prepared_says_so(world: World) -> None:
 def test_a_stopped_machine_is_named(world: World) -> None:
     """Whichever command waits for it: layer qemu, exit 3, and what to do."""
     world.run("lab.up", "hello")
-    pid = pulse.machines()[f"xenlab-{world.id_of('hello')}"]
+    pid = qemu_process.machines()[f"xenlab-{world.id_of('hello')}"]
     os.kill(pid, signal.SIGSTOP)
     try:
         until("it stands still", lambda: process.is_stopped(pid))
@@ -119,7 +119,7 @@ def test_a_machine_that_is_stopped_while_it_boots(world: World) -> None:
     """A stop that lasts ends the wait; it is no failure of Xen or dom0."""
     first = world.start("lab.run", "hello", "--json", env={"LAB_COLD": "1"}).when("machine")
     tag = f"xenlab-{world.id_of('hello')}"
-    pid = pulse.machines()[tag]
+    pid = qemu_process.machines()[tag]
     os.kill(pid, signal.SIGSTOP)
     said = first.end().expect(3)
     found = json.loads(said.out)

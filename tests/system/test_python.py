@@ -243,6 +243,6 @@ def test_the_tasks_without_a_checkout(installed: Path, tmp_path: Path) -> None:
     run(installed / "xenlab", "lab.new", cwd=tmp_path)
     assert "hello" in run(installed / "xenlab", "lab.list", cwd=tmp_path).out
     again = run(installed / "xenlab", "lab.new", cwd=tmp_path, status=2)
-    assert "is there already" in again.err
+    assert "exists already" in again.err
     assert (tmp_path / "images/freertos/apps/hello/main.c").is_file()
     run(installed / "xenlab", "test", cwd=tmp_path, status=2)

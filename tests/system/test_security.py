@@ -136,7 +136,7 @@ def test_nobody_else_gets_at_it(up: World) -> None:
 
 
 def test_files_have_an_end(qemu: Path) -> None:
-    """The kernel bounds every file that QEMU writes (lab.machine.quota)."""
+    """The kernel bounds every file that QEMU writes (lab.machine.console_quota)."""
     line = next(
         one for one in (qemu / "limits").read_text().splitlines() if one.startswith("Max file size")
     )

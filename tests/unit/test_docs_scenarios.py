@@ -11,16 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pages import blocks
 
 from lab import config
 from lab.model import Act, Lab
 from lab.scenario.player import numbered
 from lab.util import process
-
-
-def blocks(page: Path) -> list[str]:
-    """The fenced blocks of YAML in a page."""
-    return re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from lab import rundir, scenario
 from lab.errors import Dom0Error, HypervisorError, MachineError
 from lab.machine import console, postmortem
-from lab.machine.lines import Line
+from lab.machine.log_lines import RawLine
 from lab.model import Domain, Expectation, Layer, Verdict
 from lab.scenario import ExpectationResult, Report
 from lab.util import files
@@ -83,8 +83,10 @@ def test_a_dom0_without_a_place_is_told_what_to_do(tmp_path: Path, words: str) -
 
 def test_a_panic_says_more_than_an_end() -> None:
     """dom0's panic is named, not its end, whichever console is read first."""
-    ended = Line("xen", b"(XEN) [    9.1] Hardware Dom0 crashed: rebooting machine in 5 seconds.")
-    panic = Line("dom0", b"[    8.0] Kernel panic - not syncing: VFS")
+    ended = RawLine(
+        "xen", b"(XEN) [    9.1] Hardware Dom0 crashed: rebooting machine in 5 seconds."
+    )
+    panic = RawLine("dom0", b"[    8.0] Kernel panic - not syncing: VFS")
     for lines in ([ended, panic], [panic, ended], [panic]):
         assert console.worst(lines).what == "dom0's kernel panicked"
     assert console.worst([ended]).what == "dom0 ended"

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watched import harm
 
-from lab.machine import quota
+from lab.machine import console_quota
 from lab.machine.console import failure_in
-from lab.machine.lines import MAX_LINE, Line, LineSplitter, tail
-from lab.machine.logs import lines_of, merged
+from lab.machine.console_text import lines_of, merged
+from lab.machine.log_lines import MAX_LINE, LineSplitter, RawLine, tail
 from lab.rundir import RunDir, new_run
 from lab.util.screen import ScreenFilter
 
@@ -59,7 +59,7 @@ def test_anything_is_shown_harmless(
         assert harmless(tail(run.console(name)))
     assert all(map(harmless, merged(run.consoles(), run.times_file)))
     assert harm(ScreenFilter().feed(xen + dom0 + talker)) == []
-    assert all(count > 0 for count in quota.lost(run).values())
+    assert all(count > 0 for count in console_quota.lost(run).values())
     assert run.console("talker").read_bytes() == talker
 
 
@@ -74,7 +74,7 @@ def test_a_guest_never_speaks_for_others(said: bytes) -> None:
 def test_lines_are_bounded_however_they_come(portions: list[bytes]) -> None:
     """In any portions: no line is longer than the limit, and no byte is lost but line ends."""
     splitter = LineSplitter("talker")
-    lines: list[Line] = [line for portion in portions for line in splitter.feed(portion)]
+    lines: list[RawLine] = [line for portion in portions for line in splitter.feed(portion)]
     lines += [splitter.partial] if splitter.partial else []
     assert all(len(line.raw) <= MAX_LINE for line in lines)
     kept = b"".join(line.raw for line in lines)

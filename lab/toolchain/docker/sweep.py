@@ -3,9 +3,6 @@
 Everything that we make at an engine says who made it: user, and the very process. It is left
 over when that process is gone, and only then; a machine's container also has its lab, and is
 wanted as long as the lab is recorded. Nothing without our labels is ever looked at.
-
-The engines that were used are noted beside the locks of labs, so that a command asks an
-engine only where there may be something to find.
 """
 
 from __future__ import annotations
@@ -17,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ToolchainError
-from lab.rundir import LabDir, lock_folder, runtime_root
+from lab.rundir import LabDir, runtime_root
+from lab.toolchain.docker import used
 from lab.toolchain.docker.engine import PROBE_SECONDS, Engine
-from lab.util import files, process, reading
+from lab.util import process
 
 _PREFIX = "org.xenlab."
 MAKER, USER = f"{_PREFIX}maker", f"{_PREFIX}user"
@@ -53,23 +51,9 @@ def is_dead(identity: str) -> bool:
     return namespace == _namespace() and process.start_time(int(pid)) != int(start)
 
 
-def mark(where: str) -> bool:
-    """Note that an engine is used; ``True`` if it was not noted before."""
-    noted = [engine.where for engine in engines()]
-    if where in noted:
-        return False
-    files.write_atomic(_marks(), "".join(f"{one}\n" for one in (*noted, where)))
-    _marks().chmod(0o600)
-    return True
-
-
 def engines() -> list[Engine]:
     """The engines that were used and whose socket is still there."""
-    try:
-        noted = reading.text(_marks()).split("\n")
-    except OSError:
-        return []
-    return [Engine(one) for one in noted if one and Path(one.partition("://")[2]).exists()]
+    return [Engine(one) for one in used.engines()]
 
 
 def sweep_engines() -> list[str]:
@@ -152,10 +136,6 @@ def _is_wanted(container: str, seen: Mapping[str, str]) -> bool:
         return True
     state = LabDir(runtime_root() / seen[LAB]).state() or {}
     return bool((state.get("program") or {}).get("id") == container)
-
-
-def _marks() -> Path:
-    return lock_folder() / "engines"
 
 
 def _namespace() -> str:

@@ -1,9 +1,10 @@
-"""The image of the docker door: found at the engine, or built there once.
+"""The image of the docker door: found at the engine, or made there once.
 
-It is named after its recipe. What it holds was resolved as on an empty machine (see the
-Dockerfile), so that its packages, and with them the toolchain's key, are those of the rootfs
-door. The files that it was built from, its packages with their hashes among them, are in its
-/usr/share/xenlab.
+It is named after its recipe. It is the tree of the rootfs door, imported (tree_import.py). Where
+no tree can be made, because this machine has no mmdebstrap and may not install it, the engine
+builds an image of the same packages from a registry's Debian (dockerfiles/toolchain.Dockerfile).
+Both ways list the packages with their hashes in the image's /usr/share/xenlab/installed, so that
+the toolchain's key is that of the rootfs door.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,30 +21,22 @@ from urllib.parse import unquote
 
 from lab.errors import ToolchainError
 from lab.packages import lock as locks
-from lab.progress import current
-from lab.toolchain import recipe, tree_cache
-from lab.toolchain.docker import base_image, sweep
-from lab.toolchain.docker.client import SILENT_SECONDS, client, engine_errors, not_built
+from lab.toolchain import provide, recipe, tree_cache
+from lab.toolchain import tree as trees
+from lab.toolchain.docker import image_build, sweep, tree_import
+from lab.toolchain.docker.client import client, engine_errors
 from lab.toolchain.docker.engine import Engine, RefusedError
 from lab.toolchain.request import ANYTHING, ToolchainRequest
-from lab.util import debian, files, reading
-from lab.util.deadline import Deadline
-from lab.util.resources import resource
-from lab.util.terminal import escape
+from lab.toolchain.rootfs import TO_MAKE
+from lab.toolchain.tree_cache import CachedTree
+from lab.util import files, reading
 
 if TYPE_CHECKING:
     import docker
 
 Progress = Callable[[str], None]
 
-#: How long the whole build may take.
-BUILD_SECONDS = 1800.0
-
 NAME = sweep.IMAGE_NAME
-_SHARE = "usr/share/xenlab"
-#: The engine paints what a step writes to standard error.
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 
 
 @dataclass(frozen=True)
@@ -62,18 +54,18 @@ class DockerImage:
 
 def image_key(wanted: ToolchainRequest = ANYTHING) -> str:
     """Identity of what was asked for; the image is named after it."""
-    asked = [recipe.recipe_key(), _dockerfile().decode(), locks.digest_of(wanted.locked)]
-    return files.sha256_json(asked)
+    ways = [tree_import.VERSION, image_build.dockerfile().decode()]
+    return files.sha256_json([recipe.recipe_key(), ways, locks.digest_of(wanted.locked)])
 
 
-def find(engine: Engine, folder: Path, wanted: ToolchainRequest = ANYTHING) -> DockerImage | None:
-    """The image of the present recipe, if the engine has it; ``folder`` is ours to cache in.
+def find(engine: Engine, cache: Path, wanted: ToolchainRequest = ANYTHING) -> DockerImage | None:
+    """The image of the present recipe, if the engine has it.
 
     Raises:
         ToolchainError: the engine does not answer, or a package's bytes are not the locked
             ones; it is named.
     """
-    name = f"{NAME}:{image_key(wanted)[:16]}"
+    name = _name(wanted)
     try:
         seen = engine.call("GET", f"/images/{name}/json", what="show an image")
     except RefusedError as error:
@@ -83,7 +75,7 @@ def find(engine: Engine, folder: Path, wanted: ToolchainRequest = ANYTHING) -> D
     labels = seen["Config"]["Labels"] or {}
     if labels.get(sweep.TOOLCHAIN) != image_key(wanted):
         return None
-    facts = _facts(engine, seen["Id"], folder)
+    facts = _facts(engine, seen["Id"], _notes(cache))
     pins = facts["packages"]
     tree_cache.check(wanted.locked, tree_cache.pins(pins))
     return DockerImage(
@@ -98,30 +90,86 @@ def find(engine: Engine, folder: Path, wanted: ToolchainRequest = ANYTHING) -> D
 
 
 def make(
-    engine: Engine, folder: Path, progress: Progress, wanted: ToolchainRequest = ANYTHING
+    engine: Engine,
+    cache: Path,
+    progress: Progress,
+    wanted: ToolchainRequest = ANYTHING,
+    older: Callable[[CachedTree], Sequence[Path] | None] = lambda _: None,
 ) -> DockerImage:
-    """The image of the present recipe; built now if need be. One builder at a time.
+    """The image of the present recipe; made now if need be. One maker at a time.
+
+    ``older``: see :func:`lab.toolchain.tree.make`.
 
     Raises:
-        ToolchainError: it could not be built; nothing is left of the attempt. Or a package's
+        ToolchainError: it could not be made; nothing is left of the attempt. Or a package's
             bytes are not the locked ones; it is named.
     """
+    folder = _notes(cache)
     _check_known(folder, wanted)
-    told = "docker: another command is building the image, waiting for that one"
-    with files.locked(folder / ".lock", lambda: progress(told)) as lock:
-        if found := find(engine, folder, wanted):
+    told = "docker: another command is making the image, waiting for that one"
+    with files.locked(folder / ".lock", lambda: progress(told)):
+        if found := find(engine, cache, wanted):
             return found
-        for left in folder.glob(".base-*"):  # of a builder that was killed; we hold the lock
-            files.remove_tree(left)
-        with (
-            client(engine) as api,
-            base_image.base(engine, api, folder, lock, progress) as (base, words),
-        ):
-            _build(api, base, words, wanted, progress)
-        made = find(engine, folder, wanted)
+        with client(engine) as api:
+            if tree := _tree(cache, progress, wanted, older):
+                _import(api, tree, wanted, progress)
+            else:
+                with image_build.base(engine, progress):
+                    labels = _labels(wanted, image_build.ORIGIN)
+                    image_build.image(api, _name(wanted), labels, wanted, progress)
+        made = find(engine, cache, wanted)
     if made is None:
-        raise ToolchainError("the image was built and is gone again", hint="run the command again")
+        raise ToolchainError("the image was made and is gone again", hint="run the command again")
     return made
+
+
+@contextlib.contextmanager
+def asking(engine: Engine, tree: CachedTree) -> Iterator[DockerImage]:
+    """An image of any tree, to ask an archive with; it is gone when the block ends.
+
+    Raises:
+        ToolchainError: the engine could not take it.
+    """
+    with client(engine) as api, tree_import.temporary(api, tree) as name:
+        yield DockerImage(name, name, tree.key, tree.origin, tree.size, {}, _security(engine))
+
+
+def _tree(
+    cache: Path,
+    progress: Progress,
+    wanted: ToolchainRequest,
+    older: Callable[[CachedTree], Sequence[Path] | None],
+) -> CachedTree | None:
+    """The tree for a lock; ``None`` if there is none and this machine cannot make it."""
+    if found := tree_cache.find(cache, wanted.locked, strict=wanted.strict):
+        return found
+    try:
+        provide.ensure(TO_MAKE, progress)
+    except ToolchainError as error:
+        progress(f"docker: {error.message}; asking a registry instead")
+        return None
+    return trees.make(cache, progress, wanted.locked, strict=wanted.strict, older=older)
+
+
+def _import(
+    api: docker.APIClient, tree: CachedTree, wanted: ToolchainRequest, progress: Progress
+) -> None:
+    progress(f"docker: importing the toolchain's tree, {tree.size / 1e6:.0f} MB")
+    tree_import.image(api, tree, _name(wanted), _labels(wanted, f"{tree.origin}, imported"))
+
+
+def _notes(cache: Path) -> Path:
+    """Where the cache has what is known of images."""
+    return cache / "docker"
+
+
+def _name(wanted: ToolchainRequest) -> str:
+    return f"{NAME}:{image_key(wanted)[:16]}"
+
+
+def _labels(wanted: ToolchainRequest, origin: str) -> dict[str, str]:
+    ours = {sweep.TOOLCHAIN: image_key(wanted), sweep.BASE: origin}
+    return sweep.labels() | ours
 
 
 def _check_known(folder: Path, wanted: ToolchainRequest) -> None:
@@ -129,85 +177,6 @@ def _check_known(folder: Path, wanted: ToolchainRequest) -> None:
     for cached in folder.glob("[0-9a-f]*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
             tree_cache.check(wanted.locked, tree_cache.pins(reading.json_file(cached)["packages"]))
-
-
-# ---------------------------------------------------------------- the build
-
-
-def _build(
-    api: docker.APIClient, base: str, origin: str, wanted: ToolchainRequest, progress: Progress
-) -> None:
-    made = sweep.labels()
-    clock = Deadline(BUILD_SECONDS)
-    with engine_errors():
-        events = api.build(
-            fileobj=_context(wanted),
-            custom_context=True,
-            tag=f"{NAME}:{image_key(wanted)[:16]}",
-            buildargs={
-                "BASE": base,
-                "MAKER": made[sweep.MAKER],
-                "OWNER": made[sweep.USER],
-            },
-            labels=made | {sweep.TOOLCHAIN: image_key(wanted), sweep.BASE: origin},
-            network_mode="host",
-            nocache=True,
-            rm=True,
-            forcerm=True,
-            timeout=SILENT_SECONDS,
-            decode=True,
-        )
-        _follow(events, clock, progress)
-
-
-def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progress) -> None:
-    """Tell every step; raise with its last lines if one fails."""
-    step, tail = "docker build", [""]
-    stage = current()
-    for event in events:
-        for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
-            tail = [*tail[-30:], line]
-            if match := _STEP.match(line):
-                step, tail = re.sub(r"\s+", " ", match[3]), []
-                words = step if len(step) < 70 else f"{step[:66]} …"
-                progress(f"docker: step {match[1]} of {match[2]}: {escape(words)}")
-            elif line.startswith("lab: "):
-                progress(f"docker: {escape(line[5:], limit=90)}")
-            elif line.strip():
-                stage.note(escape(line.strip(), limit=60))
-        if "error" in event:
-            code = (event.get("errorDetail") or {}).get("code")
-            words = f"exit status {code}" if code else str(event["error"])
-            raise not_built(step, [*tail, words])
-        if clock.passed():
-            raise not_built(step, [*tail, f"took longer than {clock.seconds:g} s"])
-    stage.note("")
-
-
-def _context(wanted: ToolchainRequest) -> io.BytesIO:
-    """What the Dockerfile copies, as a tar."""
-    address = debian.archive_of_this_machine()
-    contents = {
-        "Dockerfile": _dockerfile().decode(),
-        "packages": "".join(f"{name}\n" for name in recipe.package_list()),
-        "pinned": "".join(f"{pin.name}={pin.version}\n" for pin in wanted.locked),
-        "snapshot": wanted.snapshot,
-        "sources": f"deb {address} {recipe.SUITE} main\n" if address else "",
-        "proxies": "".join(f"{line}\n" for line in debian.proxies_of_this_machine()),
-        "pruned": "".join(f"{one}\n" for one in recipe.PRUNED if one.startswith("usr/")),
-    }
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in contents.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    buffer.seek(0)
-    return buffer
-
-
-def _dockerfile() -> bytes:
-    return resource("dockerfiles", "toolchain.Dockerfile").read_bytes()
 
 
 # ---------------------------------------------------------------- what is in it
@@ -219,12 +188,17 @@ def _facts(engine: Engine, identity: str, folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = reading.json_file(cached)
     except (OSError, ValueError):
-        info = engine.call("GET", "/info", what="describe itself")
         with client(engine) as api:
-            pins = _pins(_read(api, identity, "installed").decode())
-        found = {"packages": pins, "security": info.get("SecurityOptions") or []}
+            pins = _pins(_read(api, identity, tree_import.INSTALLED).decode())
+        found = {"packages": pins, "security": _security(engine)}
         files.write_atomic(cached, json.dumps(found, indent=1))
     return found
+
+
+def _security(engine: Engine) -> tuple[str, ...]:
+    """How an engine confines containers, in its own words."""
+    info = engine.call("GET", "/info", what="describe itself")
+    return tuple(info.get("SecurityOptions") or ())
 
 
 def _read(api: docker.APIClient, identity: str, name: str) -> bytes:
@@ -232,9 +206,9 @@ def _read(api: docker.APIClient, identity: str, name: str) -> bytes:
     with engine_errors():
         made = api.create_container(identity, ["true"], labels=sweep.labels())["Id"]
         try:
-            parts, _ = api.get_archive(made, f"/{_SHARE}/{name}")
+            parts, _ = api.get_archive(made, f"/{name}")
             with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
-                found = archive.extractfile(name)
+                found = archive.extractfile(Path(name).name)
                 assert found is not None
                 return found.read()
         finally:

@@ -1,4 +1,4 @@
-// Drawing of the timeline: lanes of slices, at any zoom. Times are "units" of data.unit seconds
+// Draws the timeline: lanes of slices, at any zoom. Times are "units" of data.unit seconds
 // after data.start, in 32 bits; a slice narrower than a pixel adds its share to its column.
 const data = JSON.parse(document.getElementById("data").textContent);
 const numbers = (text, kind) => {
@@ -43,7 +43,7 @@ const after = (values, t) => {
 };
 const firstSeen = (lane, t) => Math.max(0, after(lane.start, t) - 1);
 
-// Seconds as people read them; digits follow the size.
+// Seconds for people: the larger, the fewer digits.
 const duration = (seconds) => {
   const size = Math.abs(seconds);
   if (size >= 1) return seconds.toFixed(3) + " s";
@@ -52,7 +52,7 @@ const duration = (seconds) => {
 };
 const moment = (units, digits = 6) => (data.start + units * data.unit).toFixed(digits) + " s";
 
-// Where each lane lies; sets lane.y and returns the whole height.
+// Places the lanes: sets lane.y and returns the total height.
 const layout = () => {
   let y = AXIS, group = null;
   const title = narrow() ? 15 : 0;
@@ -176,7 +176,7 @@ const drawJobs = (pen, lane, view, left, width, y) => {
   }
 };
 
-// A release is a small foot, a deadline a stroke into the lane; red is what was missed.
+// A release is drawn as a small foot, a deadline as a stroke into the lane, a missed one in red.
 const drawDue = (pen, left, width, y, released, due, late) => {
   pen.fillStyle = colours.soft;
   if (released >= 0 && released <= width) pen.fillRect(left + released, y - 3, 1.5, 7);

@@ -1,4 +1,4 @@
-// What is seen of the timeline, and how a person moves in it.
+// The part of the timeline that is shown, and how a person moves in it.
 const canvas = document.getElementById("time"), map = document.getElementById("map");
 const tip = document.getElementById("tip"), where = document.getElementById("where");
 const view = { from: 0, to: data.span };
@@ -95,7 +95,7 @@ canvas.addEventListener("wheel", (event) => {
 }, { passive: false });
 canvas.addEventListener("dblclick", (event) => zoom(0.4, timeAt(event.offsetX)));
 
-// One pointer moves, two zoom.
+// One pointer moves the view, two pointers zoom.
 const held = new Map();
 canvas.addEventListener("pointerdown", (event) => {
   held.set(event.pointerId, event.offsetX);
@@ -130,7 +130,7 @@ const mapTo = (event) => {
 map.addEventListener("pointerdown", (event) => { map.setPointerCapture(event.pointerId); mapTo(event); });
 map.addEventListener("pointermove", (event) => { if (event.buttons) mapTo(event); });
 
-// What lies under the pointer, in words.
+// Describes what is under the pointer.
 const under = (x, y) => {
   const lane = lanes.find((each) => y >= each.y - 2 && y < each.y + each.height + 3);
   if (!lane || x < gutter()) return "";
@@ -167,7 +167,7 @@ const point = (x, y) => {
   tip.style.top = canvas.offsetTop + y + 18 + "px";
 };
 
-// The legend, with the very colours and hatches that are drawn.
+// The legend, with the same colours and hatches as the timeline.
 const legend = document.getElementById("legend");
 for (const [name, text] of data.legend) {
   const item = document.createElement("span"), swatch = document.createElement("canvas");
@@ -185,7 +185,7 @@ const drawLegend = () => {
   }
 };
 
-// The console: filters, and a click on a time goes there.
+// The console: filters, and a click on a time shows it in the timeline.
 const lines = [...document.querySelectorAll(".console > div")];
 for (const button of document.querySelectorAll("[data-on]")) {
   button.addEventListener("click", () => {
@@ -216,7 +216,7 @@ const restyle = () => { readColours(); drawLegend(); redraw(); };
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
 new ResizeObserver(redraw).observe(canvas.parentElement);
 
-// Paper is white, and as wide as it is: what is drawn is drawn for it, and for the screen again.
+// Paper is white and has its own width: draw for the paper, then again for the screen.
 const printing = (on) => {
   document.documentElement.classList.toggle("printing", on);
   readColours(); drawLegend(); draw();
@@ -227,4 +227,4 @@ window.addEventListener("afterprint", () => printing(false));
 restyle();
 open();
 addressed();
-draw();  // the first time at once: a browser that has just begun may be long without a frame
+draw();  // at once, since a browser that has just started may not give a frame for long

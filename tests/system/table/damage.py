@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lab.errors import ImageError
-from lab.machine import template
+from lab.machine import sparse_files, template
 from lab.machine.template import Damaged
 from lab.packages import lock
 from lab.store import Entry, Store
@@ -57,7 +57,7 @@ def _copy(source: Path, root: Path) -> None:
         if path.is_file():
             target = root / source.name / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
-            template.copy_sparse(path, target)
+            sparse_files.copy(path, target)
 
 
 def _entries(world: World, folder: Path) -> list[Entry]:

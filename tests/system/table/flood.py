@@ -8,7 +8,7 @@ import re
 import time
 from pathlib import Path
 
-from lab.machine import qmp, quota
+from lab.machine import console_quota, qmp
 from system.table.rows import full
 from system.world import World, until
 
@@ -90,12 +90,12 @@ def is_bounded(world: World, _: int) -> None:
     said = json.loads(world.run("lab.up", "wild-flood", "--json", env=env).out)
     log = Path(said["run"]) / "console" / "wild-flood.log"
     try:
-        until("its log is full", lambda: log.stat().st_size == quota.LEAST, 120)
+        until("its log is full", lambda: log.stat().st_size == console_quota.LEAST, 120)
         time.sleep(1)
         assert "wild-flood" in world.run("lab.exec", "wild-flood", "xl list").out
         assert "bytes more than its log may hold" in world.run("lab.logs", "wild-flood").err
     finally:
         world.run("lab.down", "wild-flood")
-    assert log.stat().st_size == quota.LEAST
+    assert log.stat().st_size == console_quota.LEAST
     lost = json.loads((Path(said["run"]) / "manifest.json").read_text())["lost"]
     assert lost["wild-flood"] > 4096

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import config, rundir
 from lab import plan as planning
 from lab.errors import ConfigError, UsageError
-from lab.machine import command
+from lab.machine import qemu_command
 from system.world import ROOT, World
 
 Change = Callable[[str, random.Random], str]
@@ -66,7 +66,7 @@ def _inside(file: Path) -> None:
             plan = planning.plan(lab)
         except UsageError:
             continue
-        for word in command.qemu(plan, "tag"):
+        for word in qemu_command.qemu(plan, "tag"):
             assert "\0" not in word
         for guest in plan.guests:
             assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", guest.name)

@@ -14,7 +14,7 @@ import pytest
 
 from lab import rundir
 from lab.api.context import Context
-from lab.api.handle import RunningLab
+from lab.api.running_lab import RunningLab
 from lab.errors import (
     Dom0Error,
     GuestCrashed,

@@ -116,7 +116,7 @@ def test_missing_linked_longer_and_foreign_parts(stored: Template, tmp_path: Pat
 
 def test_the_template_of_another_key_is_refused(stored: Template) -> None:
     stored.path.rename(stored.path.with_name("f" * 64))
-    with pytest.raises(Damaged, match="another's"):
+    with pytest.raises(Damaged, match="belongs to another"):
         template.find(stored.path.parent, "f" * 64)
 
 

@@ -34,7 +34,7 @@ class Session:
         self.lab = LabDir(folder / "live")
         self.lab.make()
         self.told: list[list[str]] = []
-        self.steps: Any = SimpleNamespace(now=0.0)
+        self.at_stop: Any = SimpleNamespace(now=0.0)
         self._answer = answer
         self._file = file
 
@@ -119,7 +119,7 @@ def test_under_the_virtual_clock_dom0_ends_it(tmp_path: Path) -> None:
     assert session.told[0][:5] == ["busybox", "timeout", "-s", "KILL", "3"]
 
     def late(_: list[str]) -> tuple[int, bytes]:
-        session.steps.now += 3.1
+        session.at_stop.now += 3.1
         return -9, b""
 
     session = Session(tmp_path / "2", late)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,12 +13,16 @@ import pytest
 from lab import plan as planning
 from lab import rundir
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
-from lab.model import Door, HypervisorSpec, Image, Images, Lab, Plan, ProgramRecord, State
+from lab.model import Command, Door, HypervisorSpec, Image, Images, Lab, Plan, ProgramRecord, State
+from lab.packages.lock import MadeUnder
+from lab.progress import Progress
 from lab.run import session
 from lab.run.session import Session
+from lab.run.start import Start
 from lab.rundir import LabDir, RunDir
 from lab.toolchain.program import HostProgram
 from lab.util import process
+from lab.workshop.prepare import Prepared
 
 PLAN = planning.plan(Lab("one", HypervisorSpec("stock")))
 
@@ -30,7 +34,7 @@ class FakeToolchain:
         self.argv = ["sh", "-c", script, "sh", str(consoles)]
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, _: Sequence[str], *, log: IO[bytes], **__: Any) -> HostProgram:
+    def start(self, _: Command, *, log: IO[bytes], **__: Any) -> HostProgram:
         child = process.spawn(self.argv, log_to=log)
         self.started.append(child)
         began = process.start_time(child.pid) or 0
@@ -67,10 +71,13 @@ def power_on(
 
     def go(script: str, plan: Plan = PLAN) -> None:
         toolchain: Any = FakeToolchain(script, run.console_dir)
+        prepared = Prepared(toolchain, images, {}, MadeUnder(""))
+        start = Start(plan, prepared, lab, run, 0, Progress(quiet=True))
+        lab.record(ram=str(tmp_path / "ram"))
 
         async def boot() -> None:
             async with Session(lab, run) as live:
-                await live.power_on(toolchain, plan, images, tmp_path / "ram", 0)
+                await live.power_on(start)
                 await live.wait_xen()
 
         try:

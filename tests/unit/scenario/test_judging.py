@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import MachineError, ToolstackError
-from lab.machine.lines import Line
+from lab.machine.log_lines import RawLine
 from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Verdict
-from lab.scenario import ExpectationResult, Judge, Report, failed, from_error, junit, watch
+from lab.scenario import ExpectationResult, Judge, Report, Script, failed, from_error, junit, watch
 from lab.scenario.report import PLATFORM
 
 HELLO = Expectation("hello", "hello from FreeRTOS", within=10.0)
@@ -26,24 +26,24 @@ def lab(*expect: Expectation) -> Lab:
 
 def test_all_seen_passes() -> None:
     judge = Judge([HELLO, PASS])
-    judge.see(Line("hello", b"[1] hello from FreeRTOS!"), 1.0)
+    judge.see(RawLine("hello", b"[1] hello from FreeRTOS!"), 1.0)
     assert not judge.all_seen
     assert judge.next_deadline == 60.0
-    judge.see(Line("self", b"selftest: PASS (12 checks)"), 2.0)
+    judge.see(RawLine("self", b"selftest: PASS (12 checks)"), 2.0)
     assert judge.all_seen
     assert judge.results() == (ExpectationResult(HELLO, 1.0), ExpectationResult(PASS, 2.0))
 
 
 def test_a_literal_is_no_pattern() -> None:
     judge = Judge([Expectation("hello", "a.c")])
-    judge.see(Line("hello", b"abc"), 1.0)
+    judge.see(RawLine("hello", b"abc"), 1.0)
     assert not judge.all_seen
 
 
 def test_other_consoles_do_not_count() -> None:
     judge = Judge([HELLO])
-    judge.see(Line("dom0", b"hello from FreeRTOS"), 1.0)
-    judge.see(Line("hello2", b"hello from FreeRTOS"), 1.0)
+    judge.see(RawLine("dom0", b"hello from FreeRTOS"), 1.0)
+    judge.see(RawLine("hello2", b"hello from FreeRTOS"), 1.0)
     assert not judge.all_seen
 
 
@@ -60,20 +60,20 @@ def test_a_guest_never_speaks_for_the_platform(raws: list[bytes]) -> None:
     judge = Judge([HELLO])
     fakes = [b"(XEN) Panic on CPU 0:", b"Kernel panic - not syncing: x", b"lab: FAILED"]
     for raw in [*raws, *fakes]:
-        judge.see(Line("hello", raw), 1.0)
+        judge.see(RawLine("hello", raw), 1.0)
     assert judge.failure is None
 
 
-CRASHED = Line("dom0", b"[   12.345678] lab: domain hello crashed")
+CRASHED = RawLine("dom0", b"[   12.345678] lab: domain hello crashed")
 
 
 def test_a_crash_decides_unless_it_may_be() -> None:
     """Only dom0's kernel can say it. No guest can say it of itself or of another."""
     judge = Judge([HELLO])
     for console in ("hello", "xen"):
-        judge.see(Line(console, CRASHED.raw), 1.0)
-    judge.see(Line("dom0", b"x lab: domain hello crashed"), 1.0)
-    judge.see(Line("dom0", b"[ 1.0] lab: domain hello crash"), 1.0, whole=False)
+        judge.see(RawLine(console, CRASHED.raw), 1.0)
+    judge.see(RawLine("dom0", b"x lab: domain hello crashed"), 1.0)
+    judge.see(RawLine("dom0", b"[ 1.0] lab: domain hello crash"), 1.0, whole=False)
     assert not judge.decided(1.0)
     judge.see(CRASHED, 2.0)
     assert judge.decided(2.0)
@@ -89,21 +89,21 @@ def test_a_crash_decides_unless_it_may_be() -> None:
 def test_what_must_never_be_decides() -> None:
     """It counts on its console, or on any. Only whole lines count, because others may go on."""
     judge = Judge([HELLO], [Never("oops", on="hello"), Never("^bad$", regex=True)])
-    judge.see(Line("dom0", b"oops"), 1.0)
-    judge.see(Line("dom0", b"bad"), 1.0, whole=False)
-    judge.see(Line("dom0", b"bad luck"), 1.0)
+    judge.see(RawLine("dom0", b"oops"), 1.0)
+    judge.see(RawLine("dom0", b"bad"), 1.0, whole=False)
+    judge.see(RawLine("dom0", b"bad luck"), 1.0)
     assert not judge.decided(1.0)
-    judge.see(Line("xen", b"bad"), 2.0)
+    judge.see(RawLine("xen", b"bad"), 2.0)
     verdict = judge.verdict(2.0, {})
     assert verdict.layer is Layer.GUEST
-    assert "a match of '^bad$' was on the console of xen" in verdict.reason
+    assert "a match of '^bad$' is on the console of xen" in verdict.reason
     assert [one.line for one in judge.never()] == [None, "bad"]
 
 
 def test_a_panic_says_more_than_a_crash() -> None:
     judge = Judge([HELLO], [Never("Panic")])
     judge.see(CRASHED, 1.0)
-    judge.see(Line("xen", b"(XEN) [ 1.0] Panic on CPU 0:"), 1.0)
+    judge.see(RawLine("xen", b"(XEN) [ 1.0] Panic on CPU 0:"), 1.0)
     assert judge.verdict(1.0, {}).layer is Layer.XEN
 
 
@@ -120,7 +120,7 @@ def watched(lab: Lab, files: dict[str, Path], *, stopped: bool = False) -> Repor
         stop = asyncio.Event()
         if stopped:
             stop.set()
-        return await watch(lab, files, stop=stop)
+        return await watch(Script(lab, files), stop=stop)
 
     return asyncio.run(go())
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from lab.errors import ConfigError, Dom0Error, GuestError, ToolstackError, UsageError
-from lab.machine.lines import Line, LogReader
+from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Act, ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Step
-from lab.scenario import Outcome, Player, Report, StepResult, watch
+from lab.scenario import Outcome, Player, Report, Script, StepResult, watch
 from lab.util.patterns import pattern
 
 Moment = tuple[float, str, str]
@@ -45,7 +45,7 @@ class Stage:
     def ended(self) -> bool:
         return False
 
-    def read(self) -> tuple[list[Line], list[Line]]:
+    def read(self) -> tuple[list[RawLine], list[RawLine]]:
         lines = [line for reader in self._readers for line in reader.read()]
         return lines, [reader.partial for reader in self._readers if reader.partial]
 
@@ -94,7 +94,8 @@ def played(
     folder: Path, wanted: Lab, script: list[Moment], hands: Hands | None = None
 ) -> tuple[Report, Stage, list[StepResult]]:
     stage, told = Stage(Path(tempfile.mkdtemp(dir=folder)), script), list[StepResult]()
-    report = asyncio.run(Player(wanted, stage.files, stage, hands or Hands(), told.append).play())
+    player = Player(Script(wanted, stage.files), stage, hands or Hands(), told.append)
+    report = asyncio.run(player.play())
     return report, stage, told
 
 
@@ -256,7 +257,7 @@ def test_a_crash_or_a_forbidden_line_ends_a_wait(tmp_path: Path) -> None:
         tmp_path, lab(wait("x", within=60), never=(Never("oops"),)), [(3.0, "b", "oops\n")]
     )
     assert stage.at == 3.0
-    assert "'oops' was on the console of b" in report.verdict.reason
+    assert "'oops' is on the console of b" in report.verdict.reason
 
 
 def test_on_the_hosts_clock(tmp_path: Path) -> None:
@@ -267,14 +268,14 @@ def test_on_the_hosts_clock(tmp_path: Path) -> None:
         files["a"].write_text("answer\n")
 
     steps = [Step(Act.TYPE, "a", "x"), wait("answer"), Step(Act.SILENT, "a", within=0.05)]
-    report = asyncio.run(watch(lab(*steps), files, hands=Hands(does)))
+    report = asyncio.run(watch(Script(lab(*steps), files), hands=Hands(does)))
     assert report.verdict.passed
     assert report.seconds >= 0.05
 
     async def ended() -> Report:
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(0.05, stop.set)
-        return await watch(lab(wait("never")), files, stop=stop)
+        return await watch(Script(lab(wait("never")), files), stop=stop)
 
     report = asyncio.run(ended())
     assert report.verdict.layer is Layer.QEMU
@@ -290,6 +291,6 @@ def test_a_command_that_goes_on_does_not_hide_a_crash(tmp_path: Path) -> None:
         await asyncio.sleep(60)
         return ""
 
-    report = asyncio.run(watch(lab(Step(Act.EXEC, text="sleep 60")), files, hands=endless))
+    report = asyncio.run(watch(Script(lab(Step(Act.EXEC, text="sleep 60")), files), hands=endless))
     assert report.crashed == "a"
     assert report.seconds < 10

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from toolchain.engines import FakeEngine
 
 _FAKE = """#!{python}
 import json, os, sys
@@ -18,37 +22,45 @@ with open({record!r}, "a") as stream:
 """
 
 
-#: mmdebstrap with an archive of these files; what a file holds is its name. Without includes
-#: it reads the index alone.
+#: mmdebstrap, which reads the index of an archive.
 _MMDEBSTRAP = """
-import pathlib, time
-time.sleep({seconds})
-top = pathlib.Path(next(a for a in sys.argv if a.endswith(("/tree", "/index"))))
+import pathlib
+top = pathlib.Path(next(a for a in sys.argv if a.endswith("/index")))
 for name in ("var/lib/apt/lists", "etc/apt"):
     (top / name).mkdir(parents=True)
-if any(a.startswith("--include=") for a in sys.argv):
-    for name in ("usr/bin", "usr/share/man/man1", "usr/lib/gcc/arm-none-eabi/14/thumb/v8-m.main",
-                 "usr/lib/gcc/arm-none-eabi/14/thumb/v7-a", "var/cache/apt/archives",
-                 "etc/ssl/certs", "usr/share/ca-certificates/mozilla", "usr/share/base-passwd"):
-        (top / name).mkdir(parents=True)
-    for name in ("usr/bin/mawk", "usr/share/man/man1/x.1", "usr/share/base-passwd/passwd.master",
-                 "usr/share/base-passwd/group.master", "etc/apt/sources.list"):
-        (top / name).write_text(name)
-    for name in {debs}:
-        (top / "var/cache/apt/archives" / name).write_text(name)
+(top / "etc/apt/sources.list").write_text("deb http://a.test")
 """
-#: apt on that index: it has these versions and no others.
+#: apt on that index: it has these versions and no others. What a file holds is its name.
 _APT_GET = """
-import hashlib
+import hashlib, os, pathlib, time
 from urllib.parse import unquote
 there = dict(unquote(name).split("_")[:2] for name in {debs})
 for word in sys.argv:
     name, _, version = word.partition("=")
     if version and name in there and version != there[name]:
         sys.exit("E: Version '" + version + "' for '" + name + "' was not found")
+if "--download-only" in sys.argv:
+    time.sleep({seconds})
+    archives = pathlib.Path(os.environ["APT_CONFIG"]).parent / "var/cache/apt/archives"
+    for name in {debs}:
+        (archives / name).write_text(name)
+    sys.exit(0)
 for name in {debs}:
     sha = hashlib.sha256(name.encode()).hexdigest()
     print("'http://a.test/" + name + "' " + name + " " + str(len(name)) + " SHA256:" + sha)
+"""
+#: tar, which finds the same files in every package.
+_TAR = """
+import pathlib
+sys.stdin.read()
+top = pathlib.Path(next(a for a in sys.argv if a.startswith("--directory="))[12:])
+for name in ("usr/bin", "usr/share/man/man1", "usr/lib/gcc/arm-none-eabi/14/thumb/v8-m.main",
+             "usr/lib/gcc/arm-none-eabi/14/thumb/v7-a", "etc/ssl/certs",
+             "usr/share/ca-certificates/mozilla", "usr/share/base-passwd"):
+    (top / name).mkdir(parents=True, exist_ok=True)
+for name in ("usr/bin/mawk", "usr/share/man/man1/x.1", "usr/share/base-passwd/passwd.master",
+             "usr/share/base-passwd/group.master"):
+    (top / name).write_text(name)
 """
 
 
@@ -65,14 +77,22 @@ class Fakes:
         path.chmod(0o755)
 
     def archive(self, *debs: str, seconds: float = 0) -> None:
-        """mmdebstrap, which takes so long, and apt-get, with an archive of these files."""
-        self.add("mmdebstrap", _MMDEBSTRAP.format(debs=debs, seconds=seconds))
-        self.add("apt-get", _APT_GET.format(debs=debs))
+        """Programs that make a tree of an archive of these files; a download takes so long."""
+        self.add("mmdebstrap", _MMDEBSTRAP)
+        self.add("apt-get", _APT_GET.format(debs=debs, seconds=seconds))
+        self.add("dpkg-deb", "print('files')")
+        self.add("tar", _TAR)
+
+    def fail(self, word: str, statement: str) -> None:
+        """Have apt do this when it is called with that word."""
+        path = self.folder / "apt-get"
+        path.write_text(f"{path.read_text()}".replace(
+            "import hashlib", f"if {word!r} in sys.argv:\n    {statement}\nimport hashlib"
+        ))  # fmt: skip
 
     def made(self) -> list[list[str]]:
-        """How mmdebstrap was called to make something, not to read the index."""
-        calls = self.calls("mmdebstrap")
-        return [call for call in calls if any(word.startswith("--include=") for word in call)]
+        """How apt was called to download something."""
+        return [call for call in self.calls("apt-get") if "--download-only" in call]
 
     def calls(self, name: str) -> list[list[str]]:
         if not self._record.exists():
@@ -100,3 +120,23 @@ def said() -> tuple[list[str], Callable[[str], None]]:
 @pytest.fixture
 def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short private folder: for sockets, and as the place of live labs."""
+    folder = Path(tempfile.mkdtemp(prefix="xl-"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder / "config"))
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "LAB_DOOR"):
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def engine(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    fake = FakeEngine(place / "docker.sock")
+    monkeypatch.setenv("DOCKER_HOST", fake.where)
+    yield fake
+    fake.close()

@@ -11,7 +11,7 @@ import pytest
 from lab.errors import ToolchainError
 from lab.packages.lock import Pin
 from lab.toolchain import recipe
-from lab.toolchain.docker import toolchain_image
+from lab.toolchain.docker import image_build, toolchain_image
 from lab.toolchain.docker.client import not_built
 from lab.toolchain.request import ToolchainRequest
 from lab.util.deadline import Deadline
@@ -34,7 +34,7 @@ def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -
     wanted = ToolchainRequest(
         (Pin("make", "4.4-2", "amd64", "a" * 64, 6, "x"),), "20250101T000000Z"
     )
-    with tarfile.open(fileobj=toolchain_image._context(wanted)) as archive:
+    with tarfile.open(fileobj=image_build._context(wanted)) as archive:
         found = {one.name: archive.extractfile(one) for one in archive}
         text = {name: io.TextIOWrapper(file).read() for name, file in found.items() if file}
     assert tuple(text["packages"].split()) == recipe.package_list()
@@ -55,7 +55,7 @@ def test_a_failed_step_shows_its_last_lines() -> None:
         {"error": "The command returned", "errorDetail": {"code": 100}},
     ]  # fmt: skip
     with pytest.raises(ToolchainError) as error:
-        toolchain_image._follow(iter(events), Deadline(10), told.append)
+        image_build._follow(iter(events), Deadline(10), told.append)
     assert told == ["docker: step 1 of 2: FROM x", "docker: step 2 of 2: RUN a && b"]
     assert error.value.command == "RUN a && b"
     assert error.value.tail.split("\n") == ["E: No space left on device", "exit status 100"]

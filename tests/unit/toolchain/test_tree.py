@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import ToolchainError
-from lab.toolchain import bootstrap, recipe, tree, tree_cache
+from lab.toolchain import bootstrap, index, recipe, tree, tree_cache
 from lab.util import debian
 from toolchain.conftest import Fakes
 
@@ -69,7 +69,8 @@ def test_a_file_that_cannot_be_downloaded_is_named(
     for why, hint in (("Connection timed out [IP: 127.0.0.1 80]", "network"),
                       ("404  Not Found [IP: 127.0.0.1 80]", "try again")):  # fmt: skip
         failing = f'sys.exit("E: Failed to fetch {place}  {why}")'
-        fakes.add("mmdebstrap", f'if any("--include" in a for a in sys.argv):\n    {failing}')
+        fakes.archive(*DEBS)
+        fakes.fail("--download-only", failing)
         with pytest.raises(ToolchainError) as caught:
             tree.make(tmp_path, said[1])
         reason = " ".join(why.partition(" [")[0].split())
@@ -117,20 +118,22 @@ def test_too_little_disk_is_said_before_the_download(
     assert fakes.calls("mmdebstrap") == []
 
 
-def test_only_the_main_archive_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of this machine's own archive if it has one; through its proxy."""
-    default = bootstrap.command(Path("/t"), None, ["?essential", "make"])
+def test_only_the_main_archive_is_asked(
+    tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this machine's own archive if it has one; through its proxy, also for the download."""
+    default = bootstrap.command(Path("/t"), None)
     assert default[-2:] == [recipe.SUITE, "/t"]
     assert any(part.startswith("--setup-hook=") for part in default)
     proxy = 'Acquire::http::Proxy "http://p";'
     monkeypatch.setattr(debian, "proxies_of_this_machine", lambda: (proxy,))
-    own = bootstrap.command(Path("/t"), "http://archive.test/debian", ["make=4.4"])
+    own = bootstrap.command(Path("/t"), "http://archive.test/debian")
     assert "--skip=update" not in own
-    again = bootstrap.command(Path("/t"), None, ["make=4.4"], Path("/a b/lists"))
-    assert "--setup-hook=cp --recursive '/a b/lists' \"$1/var/lib/apt/\"" in again
-    assert "--skip=update" in again
     assert own[-1] == f"deb http://archive.test/debian {recipe.SUITE} main"
     assert f"--aptopt={proxy}" in own
+    fakes.archive(*DEBS)
+    index.read(tmp_path / "index", None, os.open(tmp_path, os.O_RDONLY)).answer(["make"])
+    assert proxy in (tmp_path / "index/lab.conf").read_text().splitlines()
 
 
 def test_the_list_of_packages_is_names_alone() -> None:

@@ -11,7 +11,7 @@ import pytest
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
 
 from lab.rundir import RunDir
-from lab.trace import chrome, diff, perfetto, sheet, timeline, tracks
+from lab.trace import diff, export_chrome, export_csv, export_perfetto, timeline, tracks
 from lab.trace.timeline import Timeline
 from lab.trace.tracks import Tracks
 from tracing.synthetic import Simulation
@@ -38,7 +38,7 @@ def test_tracks_are_those_of_the_run(simulation: Simulation, drawn: Tracks) -> N
 def test_perfetto_reads_it_back(seen: Timeline, drawn: Tracks, tmp_path: Path) -> None:
     """Tracks, their parents, slices, marks and flows, by the package's own classes."""
     path = tmp_path / "t.pftrace"
-    perfetto.write(seen, drawn, path)
+    export_perfetto.write(seen, drawn, path)
     read = Trace()
     read.ParseFromString(path.read_bytes())
     names = {}
@@ -55,7 +55,7 @@ def test_perfetto_reads_it_back(seen: Timeline, drawn: Tracks, tmp_path: Path) -
             leaving |= set(event.flow_ids)
             coming |= set(event.terminating_flow_ids)
     for track in drawn.tracks:
-        uuid = perfetto.track_id(track.key)
+        uuid = export_perfetto.track_id(track.key)
         assert names[uuid] == track.name
         assert names[parents[uuid]] == track.group
         assert kinds[uuid, TrackEvent.TYPE_SLICE_BEGIN] == len(track.slices)
@@ -63,12 +63,12 @@ def test_perfetto_reads_it_back(seen: Timeline, drawn: Tracks, tmp_path: Path) -
         assert kinds[uuid, TrackEvent.TYPE_INSTANT] == len(track.marks)
     assert leaving == coming
     assert len(leaving) == sum(len(flow.source) for flow in drawn.flows)
-    assert kinds[perfetto.track_id("counter/waiting"), TrackEvent.TYPE_COUNTER] > 100
+    assert kinds[export_perfetto.track_id("counter/waiting"), TrackEvent.TYPE_COUNTER] > 100
 
 
 def test_chrome_json_is_json(seen: Timeline, drawn: Tracks, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    chrome.write(seen, drawn, path)
+    export_chrome.write(seen, drawn, path)
     kinds = Counter(event["ph"] for event in json.loads(path.read_text())["traceEvents"])
     assert kinds["X"] == sum(len(track.slices) for track in drawn.tracks)
     assert kinds["i"] == sum(len(track.marks) for track in drawn.tracks)
@@ -77,10 +77,10 @@ def test_chrome_json_is_json(seen: Timeline, drawn: Tracks, tmp_path: Path) -> N
 
 def test_csv_is_in_order(seen: Timeline, drawn: Tracks, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    sheet.write(seen, drawn, path)
+    export_csv.write(seen, drawn, path)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == sheet.HEADER
+    assert tuple(rows[0]) == export_csv.HEADER
     assert len(rows) == sum(len(t.slices) + len(t.marks) for t in drawn.tracks)
     times = [int(row["counter"]) for row in rows]
     assert times == sorted(times)
@@ -89,10 +89,10 @@ def test_csv_is_in_order(seen: Timeline, drawn: Tracks, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x"])
 def test_csv_has_no_formula(text: str) -> None:
     """No spreadsheet takes a guest's words for a formula."""
-    assert sheet._plain(text) == f"'{text}"
+    assert export_csv._plain(text) == f"'{text}"
 
 
-@pytest.mark.parametrize("writer", [perfetto.write, chrome.write, sheet.write])
+@pytest.mark.parametrize("writer", [export_perfetto.write, export_chrome.write, export_csv.write])
 def test_the_same_bytes_every_time(run, seen, writer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     again = timeline.load(run, seen.lines)
     writer(seen, tracks.build(seen), tmp_path / "one")

@@ -13,9 +13,9 @@ import pytest
 
 from lab.errors import LabError
 from lab.rundir import RunDir
-from lab.trace import align, delays, histogram, hypervisor, jobs, stats, timeline, xentrace
+from lab.trace import alignment, delays, histogram, hypervisor, jobs, stats, timeline, xentrace
 from lab.trace import guest as guests
-from lab.trace.events import Events, Reading, Runstate
+from lab.trace.events import Reading, Runstate, XenEvents
 from lab.trace.guest import RECORD
 from lab.trace.timeline import Timeline
 from tracing.encode import BLOCKED, LOST, RUNNABLE, RUNNING, XenTrace, guest_records
@@ -112,7 +112,7 @@ def test_percentiles_have_three_digits() -> None:
 def test_clocks_agree(seen: Timeline) -> None:
     """Every wake-up of the simulation is in order, and none is skipped."""
     assert seen.hypervisor is not None
-    found = align.check(seen.hypervisor, seen.guests["rt"], 1e-6)
+    found = alignment.check(seen.hypervisor, seen.guests["rt"], 1e-6)
     assert found.violations == ()
     assert found.compared > 100
 
@@ -124,7 +124,7 @@ def test_clocks_that_do_not_agree_are_found(seen: Timeline, shift: int) -> None:
     guest = seen.guests["rt"]
     records = guest.records.copy()
     records["counter"] += np.uint64(shift) if shift > 0 else np.uint64(2**64 + shift)
-    wrong = align.check(seen.hypervisor, dataclasses.replace(guest, records=records), 1e-4)
+    wrong = alignment.check(seen.hypervisor, dataclasses.replace(guest, records=records), 1e-4)
     assert len(wrong.violations) > 20
 
 
@@ -139,7 +139,7 @@ def test_nothing_is_known_of_what_was_lost() -> None:
     trace.change(1100, 0, idle, RUNNABLE, RUNNING)
     trace.change(1300, 0, idle, RUNNING, RUNNABLE)
     reading = Reading()
-    events = Events.join(list(xentrace.read_stream(io.BytesIO(trace.bytes()), reading)))
+    events = XenEvents.join(list(xentrace.read_stream(io.BytesIO(trace.bytes()), reading)))
     found = hypervisor.build(events, reading)
     vcpu = hypervisor.vcpu_id(*me)
     assert found.states.spans(vcpu, Runstate.RUNNING).tolist() == [[200, 400]]

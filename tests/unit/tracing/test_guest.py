@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from lab.trace import guest as guests
 from lab.trace import jobs, stats, tracks
-from lab.trace.guest import RECORD, Event, Guest
-from lab.trace.timeline import Clock, Timeline
+from lab.trace.guest import RECORD, GuestEvent, TracedGuest
+from lab.trace.timeline import CounterClock, Timeline
 from tracing.encode import guest_records, write_guest
 
 IN, OUT, READY, TICK, ENTER, EXIT = 1, 2, 3, 17, 18, 19
 LOST = 65535
 ROW = st.tuples(
     st.integers(0, 2**64 - 1),
-    st.sampled_from([*(event.value for event in Event), 0, 99]),
+    st.sampled_from([*(event.value for event in GuestEvent), 0, 99]),
     st.integers(0, 65535) | st.integers(0, 3),
     st.integers(0, 2**32 - 1),
 )
 
 
-def build(rows: list[tuple[int, int, int, int]], **described: Any) -> Guest:
+def build(rows: list[tuple[int, int, int, int]], **described: Any) -> TracedGuest:
     return guests.build("g", np.frombuffer(guest_records(rows), RECORD), described)
 
 
@@ -119,7 +119,7 @@ def test_no_records_hurt(some: list[Any], close: list[Any]) -> None:
         for spans in (guests.running(guest)[0], guests.interrupts(guest)[0], guests.known(guest)):
             assert (spans[1:, 0] >= spans[:-1, 1]).all()
             assert (spans[:, 1] > spans[:, 0]).all()
-        timeline = Timeline(Clock(), guests={"g": guest})
+        timeline = Timeline(CounterClock(), guests={"g": guest})
         json.dumps(stats.figures(timeline))
         tracks.build(timeline)
         for mine in jobs.find(guest).values():

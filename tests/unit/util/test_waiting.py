@@ -32,7 +32,7 @@ def test_too_many_instances_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) ->
     def refused() -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(waiting, "Inotify", refused)
+    monkeypatch.setattr("asyncinotify.Inotify", refused)
     with pytest.raises(MachineError, match="files cannot be watched") as caught:
         waiting.open_inotify()
     assert "max_user_instances" in (caught.value.hint or "")

@@ -1,0 +1,56 @@
+"""What the consoles of a lab said, now or in its newest run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import config, rundir
+from lab.api.context import Context, clean
+from lab.errors import UsageError
+from lab.machine import console_quota, qemu_process
+from lab.machine.console_text import follow, lines_of, merged
+from lab.machine.log_lines import tail
+from lab.run import claim, live
+from lab.rundir import RunDir
+from lab.toolchain import adopt
+
+
+def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
+    """The lines of the lab's newest run, escaped: of one console, or of all in time order.
+
+    ``following``: go on with lines as they come, until the machine ends.
+    """
+    clean(context)
+    folder = _run_of(context, name)
+    found = folder.consoles()
+    for loud, count in console_quota.lost(folder).items():
+        context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
+    if on is not None:
+        if on not in found:
+            known = ", ".join(found) or "none"
+            raise UsageError(f"run {folder.path} has no console {on}", hint=f"there are: {known}")
+        found = {on: found[on]}
+    if following:
+        if why := qemu_process.why_stopped(context.lab_dir(name).tag):
+            context.progress.say(f"{why.message}; {why.hint}")
+        lab = live.find(context.lab_dir(name))
+        return follow(found, adopt(lab.record) if lab and lab.record else None)
+    return lines_of(found[on]) if on else merged(found, folder.times_file)
+
+
+def tails(run: Path, lines: int = 25) -> dict[str, str]:
+    """The last lines of every console of a run folder, escaped, by the console's name."""
+    return {name: tail(log, lines) for name, log in RunDir(run).consoles().items()}
+
+
+def _run_of(context: Context, name: str) -> RunDir:
+    found = live.find(context.lab_dir(name))
+    folder = found.run if found else rundir.latest_run(context.runs, name)
+    if folder is None:
+        config.find_lab(context.labs(), name)
+        if command := claim.maker(context.lab_dir(name)):
+            raise UsageError(f"lab {name} is being prepared by {command}",
+                             hint="it has said nothing yet; wait for it to boot")  # fmt: skip
+        raise UsageError(f"lab {name} never ran", hint=f"start it: ./inv lab.up {name}")
+    return folder

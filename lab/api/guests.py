@@ -1,0 +1,77 @@
+"""Guests of labs.yaml: built alone, or built and created in a lab that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab import config
+from lab import plan as planning
+from lab.api import drift
+from lab.api.context import Context, attached, clean
+from lab.api.other_sessions import running
+from lab.api.results import Up
+from lab.machine.console_text import FIRST_LINES, first_lines
+from lab.model import GuestImage, GuestSpec
+from lab.run import guests, manifest
+from lab.run.session import Session
+from lab.util import signals
+from lab.util.deadline import Deadline
+
+
+def guest_build(context: Context, name: str) -> GuestImage:
+    """Build a guest of labs.yaml.
+
+    Raises:
+        GuestError: it does not compile.
+    """
+    clean(context)
+    spec = config.find_guest(context.labs(), name)
+    workshop = context.workshop()
+    built = workshop.guests([spec])[name]
+    drift.tell(context, workshop)
+    return built
+
+
+def inject(context: Context, name: str, guest: str) -> Up:
+    """Build a guest if needed, and create it in a running lab; a guest of its name is replaced.
+
+    Raises:
+        UsageError: there is no such guest or lab, or dom0 has no room. GuestError: it does not
+            build. ToolstackError: xl refuses it. Dom0Error: dom0 does not answer.
+    """
+    clock = Deadline(0)
+    found = running(context, name)
+    spec = config.find_guest(context.labs(), guest, into=name)
+    workshop = context.workshop(found.door)
+    image = workshop.guests([spec])[guest]
+    if lab := context.labs().labs.get(name):
+        guests.check_room(context.file.absolute(), lab, {guest: image})
+    manifest.keep_elf(found.run, image)
+
+    async def go() -> Up:
+        async with attached(found) as session:
+            with context.progress.stage(f"guest {guest}") as stage:
+                start = await create(session, spec, image, stage.note)
+            lines = await first_lines(found.run, {guest: start}, FIRST_LINES)
+            domains = await session.domains()
+            return Up(name, found.run.path, domains, lines, session.marks, clock.elapsed())
+
+    return signals.run(go())
+
+
+async def create(
+    session: Session,
+    spec: GuestSpec,
+    image: GuestImage,
+    seen: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Create a guest with its own console and trace; returns where in the log its lines begin.
+
+    ``seen`` hears what is being done.
+    """
+    await session.add_console(spec.name)
+    if spec.trace:
+        await session.add_trace(spec.name)
+    start = session.run.console(spec.name).stat().st_size
+    await session.inject(planning.guest_plan(spec), image, seen)
+    return start

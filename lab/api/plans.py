@@ -1,0 +1,55 @@
+"""From labs.yaml to everything that a start needs: the plan, what it is made of, the intent."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+from lab import config
+from lab import plan as planning
+from lab.api import drift
+from lab.api.context import Context
+from lab.model import Clock, Plan
+from lab.run import guests
+from lab.run.start import Intent
+from lab.workshop.prepare import Prepared
+
+
+def make_plan(
+    context: Context, name: str, clock: Clock = Clock.HOST, *, first: bool = False
+) -> Plan:
+    """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says.
+
+    Raises:
+        UsageError: there is no such lab. ConfigError: a file of its guests is not what it must be.
+    """
+    lab = config.find_startable(context.labs(), name)
+    return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
+
+
+def plan_json(context: Context, name: str) -> str:
+    """The plan of a lab as JSON text."""
+    return planning.to_json(make_plan(context, name))
+
+
+def prepare(context: Context, plan: Plan) -> Prepared:
+    """Make or find everything that a plan needs; say if packages are not the locked ones.
+
+    Raises:
+        LabError: something cannot be made; the layer says what.
+        UsageError: dom0 has no room for the guests' files.
+    """
+    workshop = context.workshop()
+    prepared = workshop.prepare(plan, force=context.force)
+    guests.check_room(context.file.absolute(), plan.lab, prepared.guests)
+    names = drift.names(context, plan, prepared.images, prepared.guests)
+    drift.tell(context, workshop, names)
+    return prepared
+
+
+def intent(context: Context, plan: Plan, owner: str, *, kept: bool) -> Intent:
+    """What :func:`lab.run.start.started` takes. ``kept``: the machine outlives its block."""
+    return Intent(
+        plan, context.lab_dir(plan.lab.name), context.runs, owner, kept,
+        functools.partial(prepare, context), context.progress,
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Runs that must be the same: run a lab again, compare, and show the first difference."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lab import rundir
+from lab.api.context import Context
+from lab.api.results import Run
+from lab.api.runs import run
+from lab.errors import UsageError
+from lab.explore.executor import here
+from lab.model import Clock, ExitStatus
+from lab.packages import lock
+from lab.run import digest, fingerprint
+from lab.run.digest import Difference
+from lab.rundir import RunDir
+from lab.util import files
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run compared with an earlier or published one.
+
+    Attributes:
+        wanted: the digest of the other run.
+        apart: the parts in which the fingerprints of the two runs differ.
+        difference: the first line in which the two runs differ.
+    """
+
+    run: Run
+    wanted: str
+    same: bool
+    apart: tuple[str, ...] = ()
+    difference: Difference | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """1 if the runs differ; else the run's own."""
+        return int(self.run.report.verdict.exit_status if self.same else ExitStatus.GUEST)
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return self.run.summary() | {
+            "wanted": self.wanted, "same": self.same, "apart": list(self.apart),
+            "difference": str(self.difference) if self.difference else None,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Several runs of one lab. ``difference``: where the last one differs from the first."""
+
+    runs: tuple[Run, ...]
+    difference: Difference | None = None
+
+    @property
+    def same(self) -> bool:
+        return len({one.digest for one in self.runs}) == 1
+
+    @property
+    def exit_status(self) -> int:
+        """That of the first run that did not pass; else 1 if the runs differ."""
+        statuses = [int(one.report.verdict.exit_status) for one in self.runs]
+        return next((one for one in statuses if one), 0 if self.same else int(ExitStatus.GUEST))
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {
+            "same": self.same,
+            "digests": [one.digest for one in self.runs],
+            "difference": str(self.difference) if self.difference else None,
+            "runs": [one.summary() for one in self.runs],
+        }
+
+
+def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Repeated:
+    """Run a lab several times under the virtual clock, until one differs from the first.
+
+    Raises:
+        UsageError: ``times`` is less than 1.
+    """
+    if times < 1:
+        raise UsageError(f"a lab cannot be run {times} times")
+    once = functools.partial(run, context, name, clock=Clock.VIRTUAL, cold=cold)
+    runs: list[Run] = []
+    for done in here.each([once] * times):
+        runs.append(done)
+        if runs[-1].digest != runs[0].digest:
+            parted = digest.difference(RunDir(runs[0].run), RunDir(runs[-1].run))
+            return Repeated(tuple(runs), parted)
+        if not runs[-1].digest:  # it did not come up: nothing to compare
+            break
+    return Repeated(tuple(runs))
+
+
+def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison:
+    """Run the lab of an earlier run again, and compare the two.
+
+    ``earlier``: the run's folder, or another name that :func:`lab.rundir.find_run` knows.
+
+    Raises:
+        UsageError: there is no such run, or it has no digest.
+    """
+    before = rundir.find_run(context.runs, str(earlier)) or RunDir(earlier.resolve())
+    manifest = before.manifest()
+    wanted = str(manifest.get("digest") or "")
+    if not wanted:
+        raise UsageError(
+            f"{earlier} is not a run with a digest",
+            hint="name a run under the virtual clock: its folder, its id, latest, or NAME/latest",
+        )
+    digest.parts(before)  # fails before a lab runs if part of the run cannot be read
+    again = run(context, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
+    after = RunDir(again.run)
+    apart = fingerprint.difference(_fingerprint(manifest), _fingerprint(after.manifest()))
+    same = again.digest == wanted
+    parted = None if same else digest.difference(before, after)
+    return Comparison(again, wanted, same, tuple(apart), parted)
+
+
+def compare_with_published(context: Context, made: Run) -> Comparison | None:
+    """Compare a run with the published one of its lab.
+
+    ``None``: none is published, or the run has no digest.
+    """
+    known = lock.load(lock.place(context.file)).runs.get(made.report.lab)
+    if known is None or not made.digest:
+        return None
+    here = _fingerprint(RunDir(made.run).manifest())
+    apart = fingerprint.difference(known["made of"], {n: v[:16] for n, v in here.items()})
+    same = made.digest == known["digest"]
+    reference = RunDir(_reference(lock.place(context.file), made.report.lab))
+    parted = None if same else digest.difference_from(reference, RunDir(made.run))
+    return Comparison(made, known["digest"], same, tuple(apart), parted)
+
+
+def publish(context: Context, made: Run) -> Path:
+    """Write a run's digest into the lock beside labs.yaml; returns the lock's file.
+
+    Its consoles are kept in ``published/LAB`` beside the lock, to show others where their runs
+    differ.
+
+    Raises:
+        UsageError: the run has no digest.
+    """
+    if not made.digest:
+        raise UsageError("only a run under the virtual clock can be published")
+    file = context.file.absolute().parent / lock.NAME
+    pins = lock.load(file)
+    here = {n: v[:16] for n, v in _fingerprint(RunDir(made.run).manifest()).items()}
+    entry = {"digest": made.digest, "made of": here}
+    after = replace(pins, runs={**pins.runs, made.report.lab: entry})
+    digest.keep(RunDir(made.run), _reference(file, made.report.lab))
+    files.write_atomic(file, lock.dump(after))
+    return file
+
+
+def _reference(lock_file: Path, lab: str) -> Path:
+    return lock_file.parent / "published" / lab
+
+
+def _fingerprint(manifest: Mapping[str, Any]) -> dict[str, str]:
+    return dict(manifest.get("fingerprint") or {})

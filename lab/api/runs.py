@@ -1,0 +1,164 @@
+"""One run of a lab: its scenario is played, and its verdict kept."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+from lab import rundir, scenario
+from lab.api.context import Context, clean
+from lab.api.plans import intent, make_plan
+from lab.api.results import Run
+from lab.api.traces import trace_stats
+from lab.errors import LabError, UsageError
+from lab.machine import console_quota, guest_ends, qemu_process
+from lab.model import Act, Clock, Lab, Layer, Plan
+from lab.run import collecting, digest, virtual_time
+from lab.run.boot import boot
+from lab.run.hands import Hands, refuse
+from lab.run.session import Session
+from lab.run.start import Start, started
+from lab.rundir import RunDir
+from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
+from lab.util import files, reading, signals
+
+
+def run(
+    context: Context,
+    name: str,
+    junit: Path | None = None,
+    *,
+    clock: Clock | None = None,
+    cold: bool = False,
+) -> Run:
+    """Boot a lab, wait for what it expects, collect, stop.
+
+    A failure below the guests is a verdict too; its layer says what failed. ``clock`` wins over
+    labs.yaml; if neither names one, it is virtual. ``junit``: also write the verdict there.
+
+    Raises:
+        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already;
+            ``junit`` cannot be written.
+    """
+    clean(context)
+    plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
+    refuse(plan)
+    if junit:
+        _make_way(junit)
+    marks: dict[str, float] = {}
+    try:
+        with started([intent(context, plan, "lab.run", kept=False)]) as start:
+            folder = start.run
+            report = signals.run(_played(start, context.file.name, marks, cold=cold))
+    except LabError as error:
+        if error.layer is None:
+            raise
+        # A failure before there was a run folder is a verdict too, and has one.
+        folder = RunDir(error.run) if error.run else rundir.new_run(context.runs, name)
+        report = Report(name, scenario.from_error(error))
+    report = _measured(context, plan, folder, report)
+    _conclude(folder, report, marks)
+    if junit:
+        files.write_atomic(junit, scenario.junit([report]))
+    return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
+
+
+async def _played(start: Start, file: str, marks: dict[str, float], *, cold: bool) -> Report:
+    """Boot and play the scenario. ``marks`` gets what was seen, even if this fails."""
+    plan, run = start.plan, start.run
+    async with Session(start.lab, run) as session:
+        try:
+            await boot(session, start, cold=cold)
+            with start.progress.stage("scenario"):
+                report = await _watched(session, start, file)
+            report = replace(report, notes=_ends(run, plan.lab))
+            if report.verdict.layer is Layer.GUEST:
+                if still := qemu_process.why_stopped(
+                    start.lab.tag
+                ):  # no guest can do anything then
+                    raise still
+                with contextlib.suppress(LabError):  # the verdict says more than that
+                    report = scenario.with_domains(report, await session.domains())
+            await collecting.collect(session, plan.lab, start.progress)
+            return report
+        finally:
+            marks.update(session.marks)
+            if plan.machine.clock is Clock.VIRTUAL:
+                digest.write_scenario(run, session.record.moments)
+
+
+def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
+    """How guests ended, in words. Guests that a step may have created again are left out."""
+    anew = {step.on for one in lab.steps for step in (one, *one.members)
+            if step.do in (Act.INJECT, Act.RESTART)}  # fmt: skip
+    began = guest_ends.began(run)
+    return {name: end.words(began) for name, end in guest_ends.of(run).items() if name not in anew}
+
+
+async def _watched(session: Session, start: Start, file: str) -> Report:
+    plan = start.plan
+    hands = Hands(session, plan, start.prepared)
+    still = plan.machine.clock is Clock.VIRTUAL
+
+    def note(step: StepResult) -> None:
+        words = {"number": step.number, "name": step.name, "ok": step.outcome is Outcome.PASSED,
+                 "after": round(step.began + step.seconds, 6), "reason": step.reason}  # fmt: skip
+        session.run.event("step", **words)
+        if still:
+            session.record.add_moment("step", **words)
+
+    if not still:
+        consoles = session.run.consoles()
+        script = scenario.Script(plan.lab, consoles, file)
+        watching = scenario.watch(script, stop=session.ended, hands=hands, note=note)
+        return await console_quota.guarded(watching, consoles)
+    report = await virtual_time.watch(session, plan.lab, hands, note, file)
+    for one in report.results:
+        item = one.expectation
+        session.record.add_moment("expected", on=item.on, text=item.text, seen=one.seen)
+    session.record.add_moment("decided", after=report.seconds)
+    return report
+
+
+def _make_way(file: Path) -> None:
+    """Remove an earlier report, so that nobody takes it for the one of this run.
+
+    Raises:
+        UsageError: no report can be written there. This is known before a lab boots.
+    """
+    try:
+        if what := file.exists() and reading.kind(file.stat().st_mode):
+            raise reading.Unfit(file, f"{what}, not a file")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.touch()
+        file.unlink()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}",
+                         hint="name a file in a folder of yours") from error  # fmt: skip
+
+
+def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Report:
+    """Add to the report: the place in labs.yaml, the consoles, the thresholds of its traces."""
+    file, line = context.file.absolute(), plan.lab.line or 1
+    report = replace(report, consoles=run.consoles(), file=file, line=line)
+    wanted = plan.lab.thresholds
+    if not wanted or not report.verdict.passed:
+        return thresholds.judged(report, tuple(ThresholdResult(item) for item in wanted))
+    try:
+        found = thresholds.check(wanted, trace_stats(context, str(run.path)))
+    except LabError as error:
+        found = thresholds.unread(wanted, error.message)
+    return thresholds.judged(report, found)
+
+
+def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
+    verdict = report.verdict
+    run.update_manifest(
+        life=rundir.FINISHED, verdict="pass" if verdict.passed else "fail",
+        layer=verdict.layer, reason=verdict.reason, phases=marks,
+    )  # fmt: skip
+    if (run.path / digest.SCENARIO).exists():
+        over = digest.parts(run)
+        run.update_manifest(digest=digest.of(over), digest_over=over)

@@ -1,0 +1,29 @@
+"""The templates: booted labs that are stored, so that labs come up at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.machine import template
+from lab.run import templates
+
+
+def template_list() -> list[dict[str, Any]]:
+    """All templates: key, lab, clock, whether with its guests, and bytes on the disk."""
+    return [
+        {
+            "key": one.key,
+            "lab": str(one.about.get("lab", "")),
+            "clock": str(one.about.get("clock", "")),
+            "guests": "paused" in one.about,
+            "size": template.occupied(one.path),
+            "path": one.path,
+            "made_of": one.about.get("made of", {}),
+        }
+        for one in template.everything(templates.root())
+    ]
+
+
+def template_clean() -> int:
+    """Remove all templates; returns how many bytes they had. Running labs keep what they use."""
+    return template.clean(templates.root())

@@ -1,0 +1,129 @@
+"""Tasks that build or check what a lab needs: guests, images, the toolchain, this machine."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from lab import api
+from lab.cli.command import command
+from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
+from lab.cli.output import print_json, say
+from lab.cli.results import short
+from lab.progress import Progress
+from lab.util.terminal import table
+
+
+def _context(labs: str, door: str = "", locked: bool = False) -> api.Context:
+    return api.Context(Path(labs), door or None, Progress(), locked=locked)
+
+
+@command("lab.new", words=("folder",), optional=("folder",), example="lab.new my-labs",
+         folder="the folder to write to (default: this one)")  # fmt: skip
+def lab_new(folder: str) -> None:
+    """Copy the labs that come with xenlab into a folder.
+
+    It writes a labs.yaml and the applications of its guests.
+    """
+    file = api.new(Path(folder))
+    where = "" if file.parent.resolve() == Path.cwd() else f" --labs {shlex.quote(short(file))}"
+    say(f"wrote {short(file)}; start one: ./inv lab.up{where}")
+
+
+@command("guest.build", words=("name",), example="guest.build hello",
+         name="name of the guest in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
+def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
+    """Build a guest and print where its files are."""
+    built = api.guest_build(_context(labs), name)
+    if json:
+        print_json(built)
+        return
+    for kind, image in built.parts().items():
+        print(f"{kind:8} {image.size:>9} bytes  {image.path}")
+
+
+@command("image.build", example="image.build --hypervisor debug", json=JSON, locked=LOCKED,
+         hypervisor="build only this hypervisor of labs.yaml", labs=LABS)  # fmt: skip
+def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml",
+                locked: bool = False) -> None:  # fmt: skip
+    """Build Xen, dom0's kernel and its initramfs.
+
+    Images that are stored already are not built again.
+    """
+    built = api.image_build(_context(labs, locked=locked), hypervisor or None)
+    if json:
+        print_json([image for _, image in built])
+        return
+    for what, image in built:
+        print(f"{what:16} {image.size:>9} bytes  {image.sha256[:16]}  {image.path}")
+
+
+@command("image.list", example="image.list", json=JSON)
+def image_list(json: bool = False) -> None:
+    """List the stored images."""
+    found = api.image_list()
+    if json:
+        print_json(found)
+        return
+    rows = [[one["kind"], one["key"][:12], one["size"], one["made_of"]] for one in found]
+    print(table(rows, header=["Kind", "Key", "Bytes", "Made of"]))
+
+
+@command("image.lock", example="image.lock", json=JSON, labs=LABS,
+         update="take the newest packages, build all images and write labs.lock")  # fmt: skip
+def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml") -> int:
+    """Compare packages and images with labs.lock.
+
+    It first builds every image of labs.yaml that is not stored. The first time takes minutes.
+    """
+    found = api.update_lock(_context(labs)) if update else api.check_lock(_context(labs))
+    if json:
+        print_json(found)
+    for line in () if json else found.changes:
+        print(line)
+    what = f"{short(found.file)} ({found.packages} packages, {found.images} images)"
+    if update:
+        say(f"{what} {'is written' if found.changes else 'did not change'}")
+        return 0
+    if not json:
+        print(f"{what} {'disagrees' if found.changes else 'agrees'}")
+    if found.changes:
+        say("./inv image.lock --update writes labs.lock anew")
+    return 3 if found.changes else 0
+
+
+@command("toolchain.build", example="toolchain.build", door=DOOR, json=JSON, locked=LOCKED)
+def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
+    """Make the toolchain if it is missing."""
+    info = api.toolchain_build(_context("labs.yaml", door, locked))
+    print_json(info) if json else print(f"toolchain {info.door}: {info.where}")
+
+
+@command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON)
+def toolchain_info(door: str = "", json: bool = False) -> None:
+    """Print where the toolchain is, its size and versions."""
+    info = api.toolchain_build(_context("labs.yaml", door))
+    if json:
+        print_json(info)
+        return
+    print(f"door      {info.door}\nwhere     {info.where}\nmade by   {info.origin}")
+    print(f"key       {info.key}\nsize      {info.size >> 20} MiB")
+    print(f"lock      {info.lock}")
+    for one in info.drift:
+        print(f"drifted   {one}")
+    for name, version in info.versions.items():
+        print(f"{name:24} {version}")
+
+
+@command("doctor", example="doctor", json=JSON)
+def doctor(json: bool = False) -> int:
+    """Show what this machine has and lacks."""
+    findings = api.doctor(_context("labs.yaml"))
+    if json:
+        print_json(findings)
+    else:
+        for one in findings:
+            print(f"{one.status:5} {one.name:20} {one.what}")
+            if one.hint:
+                print(f"      {'':20} → {one.hint}")
+    return 3 if any(one.status == "fail" for one in findings) else 0

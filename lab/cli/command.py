@@ -1,0 +1,74 @@
+"""The decorator of all tasks: it turns results and errors into exit statuses."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from invoke.exceptions import Exit
+
+from lab.cli.lab_task import About, LabTask
+from lab.cli.output import fail, nobody_reads
+from lab.errors import LabError, UsageError
+from lab.util import reading, signals
+
+#: Exit status of a command that was interrupted by a person, as shells count it.
+INTERRUPTED = 128 + 2
+
+
+def command(
+    task: str,
+    /,
+    *,
+    words: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
+    example: str = "",
+    **help_: str,
+) -> Callable[[Callable[..., int | None]], LabTask]:
+    """Make a task. ``words`` are its positional arguments, ``optional`` those that may be left out.
+
+    The function takes no Invoke context and returns an exit status (``None``: pass).
+    ``task`` is its full name: ``lab.up``. ``help_`` explains each word and option.
+    ``example`` is a whole command line, without ``./inv``.
+    """
+
+    def decorate(function: Callable[..., int | None]) -> LabTask:
+        @functools.wraps(function)
+        def body(_: object, **arguments: Any) -> None:
+            try:
+                raise Exit(code=_guarded(function, arguments))
+            finally:
+                signals.leaving()
+
+        signature = inspect.signature(function)
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = [context, *signature.parameters.values()]
+        body.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return LabTask(body, About(task, words, optional, example, help_))
+
+    return decorate
+
+
+def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> int:
+    """Call a task's function. Whatever happens, the user sees a message and no traceback."""
+    signals.one_way_to_stop()
+    try:
+        status = int(function(**arguments) or 0)
+        sys.stdout.flush()
+        return status
+    except LabError as error:
+        return fail(error, as_json=bool(arguments.get("json")))
+    except KeyboardInterrupt as interrupt:
+        how = interrupt.args[0] if interrupt.args else "interrupted"
+        print(f"{how}; what was started is stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return nobody_reads()
+    except reading.Unfit as error:
+        return fail(UsageError(str(error), hint=error.hint))
+    except OSError as error:
+        words = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        return fail(LabError(words, hint="free disk space or change permissions, then try again"))

@@ -1,0 +1,90 @@
+"""A task with what its help page shows: words, options and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from invoke.tasks import Task
+
+#: Short options: the same letter means the same everywhere. None of them changes labs.lock.
+SHORT = {
+    "all": "a", "clock": "k", "cold": "c", "count": "n", "door": "d", "follow": "f", "json": "j",
+    "labs": "l", "on": "o", "timeout": "t",
+}  # fmt: skip
+#: The value of an option, as help shows it.
+VALUES = {
+    "clock": "CLOCK", "count": "N", "door": "DOOR", "hours": "HOURS", "hypervisor": "HYPERVISOR",
+    "jobs": "N",
+    "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
+    "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
+}  # fmt: skip
+
+#: What completion offers for a word or an option. A task's name before it means: of that task only.
+KINDS = {
+    "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
+    "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
+    "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock",
+    "to": "format", "hypervisor": "hypervisor", "shell": "shell",
+}  # fmt: skip
+#: Help that several tasks share.
+LAB = "name of the lab in labs.yaml"
+LAB_OR_HELLO = f"{LAB} (default: hello)"
+RUN = "latest (the default), a run's id, a folder of runs/, or a lab's name for its latest run"
+LABS = "the file that describes the labs (default: labs.yaml)"
+JSON = "print the result as JSON"
+DOOR = "the toolchain to use: docker, rootfs or host (default: LAB_DOOR, else docker if it answers)"
+LOCKED = "fail if a package differs from labs.lock (LAB_LOCKED=1: for every command)"
+FORCE = "boot even if the hypervisor and the tools in dom0 have different versions"
+COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
+
+
+@dataclass(frozen=True)
+class About:
+    """What help says about a task.
+
+    ``words``: its words in order; ``optional``: those that may be left out; ``help``: each
+    word and option by its name; ``example``: a whole command line, without ``./inv``.
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    example: str = ""
+    help: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def typed(self) -> str:
+        """Its name as people type it: the task ``all`` of a group has the group's name."""
+        return self.name.removesuffix(".all")
+
+    @property
+    def usage(self) -> str:
+        """``lab.up [NAME]``."""
+        shown = (f"[{word.upper()}]" if word in self.optional else word.upper()
+                 for word in self.words)  # fmt: skip
+        return " ".join((self.typed, *shown))
+
+
+#: Every task by its name, as typed.
+TASKS: dict[str, About] = {}
+
+
+class LabTask(Task[Any]):
+    """A task whose short options come from :data:`SHORT`; Invoke takes the first free letter."""
+
+    def __init__(self, body: Any, about: About) -> None:
+        # "test.all" is "test" for whoever types it; in its group it is called "all".
+        short = about.name.rpartition(".")[2]
+        super().__init__(
+            body, name=short, positional=about.words, help=dict(about.help), auto_shortflags=False
+        )
+        self.about = about
+        TASKS[about.name] = about
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        opts: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name in SHORT and not opts["positional"]:
+            opts["names"] = [*opts["names"], SHORT[name]]
+        return opts

@@ -1,0 +1,172 @@
+"""Prints results for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import api
+from lab.cli.output import say
+from lab.model import Domain
+from lab.util import ci
+from lab.util.resources import as_called
+from lab.util.terminal import quote, table
+
+
+def show_domains(domains: Sequence[Domain]) -> None:
+    """Print the table of ``xl list`` on standard output."""
+    if domains:
+        rows = [
+            [one.name, one.id, one.memory >> 20, one.vcpus, one.state, f"{one.time:.1f}"]
+            for one in domains
+        ]
+        print(table(rows, header=["Name", "ID", "Mem", "VCPUs", "State", "Time(s)"]), flush=True)
+    noted = [one for one in domains if one.note]
+    for one in noted:
+        print(f"guest {one.name} {one.note}", flush=True)
+    if any(not set(one.state) & {"s", "c"} for one in noted):
+        print(f"  {api.SILENCE}", flush=True)
+
+
+def state_word(one: api.LabStatus) -> str:
+    """The state of a lab in a word: ``running``, ``starting``, ``off``.
+
+    Programs read the state itself (``--json``).
+    """
+    return "running" if one.running else "starting" if one.preparing else str(one.state)
+
+
+def show_statuses(found: Sequence[api.LabStatus]) -> None:
+    """Print the states of labs on standard output."""
+    for one in found:
+        words = [f"lab {one.name}: {state_word(one)}"]
+        words += [f"for {one.uptime:.0f} s"] if one.running else []
+        words += [f"by {one.preparing}"] if one.preparing else []
+        print(as_called(" ".join(words) + (f"; run {short(one.run)}" if one.run else "")))
+        if one.elsewhere:
+            print(f"  in another session of yours, whose labs live in {one.where}")
+        elif one.where:
+            print(f"  of the labs.yaml in {one.where}")
+        if one.reach:
+            print(as_called(f"  to reach it: {one.reach}"))
+        if one.problem:
+            print(as_called(f"  {one.problem}"))
+        show_domains(one.domains)
+    sys.stdout.flush()
+
+
+def show_stopped(found: Sequence[api.LabStatus]) -> None:
+    """Say which labs were stopped, and which commands that interrupted."""
+    for one in found:
+        if one.interrupted:
+            say(f"interrupted {one.interrupted}")
+        ran = f" (it was up for {one.uptime:.0f} s)" if one.uptime else ""
+        say(f"stopped lab {one.name}{ran}" + (f"; its logs: {short(one.run)}" if one.run else ""))
+
+
+def show_up(result: api.Up) -> None:
+    """Show the domains, the first lines of each guest, where the logs are, and what to try next."""
+    _show_started(result)
+    name = result.name
+    on = next(iter(result.lines), "dom0")
+    say(f"lab {name} is up after {result.seconds:.1f} s; logs: {short(result.run)}/console/")
+    say("try next:")
+    tries = [
+        (f"./inv lab.console {name} --on {on}", "type to the guest; Ctrl-] leaves"),
+        (f'./inv lab.exec {name} "xl list"', "a command in dom0"),
+        (f"./inv lab.down {name}", "stop it"),
+    ]
+    say("\n".join(f"  {line}" for line in table(tries).splitlines()))
+
+
+def _show_started(result: api.Up) -> None:
+    print(flush=True)
+    show_domains(result.domains)
+    for name, lines in result.lines.items():
+        print(f"\n{name} says:", flush=True)
+        print(
+            "\n".join(ci.shown(f"  | {line}") for line in lines.splitlines()) or "  (nothing yet)"
+        )
+    print(flush=True)
+
+
+def show_injected(result: api.Up, guest: str) -> None:
+    """Show the guest that was started, and its first lines."""
+    _show_started(result)
+    say(f"guest {guest} runs in lab {result.name}")
+    say("try next:")
+    say(f"  ./inv lab.console {result.name} --on {guest}    type to it; Ctrl-] leaves")
+
+
+def show_run(result: api.Run) -> None:
+    """Print a verdict: what was expected, what was seen, and which layer failed."""
+    for item in result.report.results:
+        seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
+        print(ci.shown(f"  {item.expectation.on}: {quote(item.expectation.text)}: {seen}"))
+    for step in result.report.steps:
+        when = f" after {step.began + step.seconds:.1f} s" if step.outcome != "skipped" else ""
+        print(ci.shown(f"  {step.name}: {step.outcome}{when}"))
+    for guest, note in result.report.notes.items():
+        print(ci.shown(f"  guest {guest} {note}"))
+    for limit in result.report.thresholds:
+        print(ci.shown(f"  threshold {limit.name}: {limit.outcome}"))
+    verdict = result.report.verdict
+    if verdict.passed:
+        print(f"PASS {result.report.lab}")
+    else:
+        print(ci.shown(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}"))
+        for line in verdict.tail.splitlines():
+            print(ci.shown(f"    {line}"))
+        if verdict.hint:
+            print(f"  what to do: {verdict.hint}")
+    if result.digest:
+        print(f"digest: {result.digest} (all times are virtual: they count instructions)")
+    print(f"run: {short(result.run)}", flush=True)
+
+
+def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:
+    """In a job of GitHub Actions, print annotations and add a summary to the page of the job.
+
+    With ``json``, annotations go to standard error; GitHub reads both.
+    """
+    if not ci.in_github():
+        return
+    for line in api.ci_annotations(results):
+        print(line, file=sys.stderr if json else sys.stdout, flush=True)
+    if problem := ci.add_summary(api.ci_summary(results)):
+        say(problem)
+
+
+def show_several(results: Sequence[api.Up]) -> None:
+    """Print the labs that were started together."""
+    for one in results:
+        print(f"{one.name:16} up after {one.seconds:.2f} s  {short(one.run)}")
+    like = results[0].name.rpartition("-")[0]
+    say(f"stop them all: ./inv lab.down '{like}-*'")
+
+
+def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:
+    """Print whether two runs are the same, and where they first differ."""
+    if one.same:
+        print(f"the same as {what}, bit for bit: {one.wanted}")
+        return
+    print(f"not the same as {what}: {one.run.digest}, not {one.wanted}")
+    if one.apart:
+        print(f"they cannot be compared, because they differ in: {', '.join(one.apart)}")
+    if one.difference:
+        print(f"they differ in {one.difference}")
+
+
+def show_compared(result: api.Compared) -> None:
+    """Print the short table of a matrix, and where the full one is."""
+    header, rows = result.brief()
+    print(table(rows, header=header), flush=True)
+    say(f"table and picture: {short(result.folder)}/table.md, picture.svg, picture.png")
+
+
+def short(path: Path) -> str:
+    """A path, relative to the current folder if that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)

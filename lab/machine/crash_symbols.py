@@ -1,0 +1,51 @@
+"""Adds names of functions to the lines of a crash dump in Xen's log.
+
+Xen names some addresses of a dump itself (``[<0026a1a8>] panic+0x138/0x1f0``), but not those in
+registers and on the stack. Their functions are looked up in ``xen-syms``, which the run folder
+has if Xen was built from source.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.model import ARM32
+from lab.rundir import RunDir
+from lab.util import symbols
+
+#: A bare address: all digits of a word, without a name behind it.
+_ADDRESS = re.compile(
+    rf"(?<![0-9A-Za-z])([0-9a-f]{{{2 * ARM32.word}}})(?![0-9A-Za-z])(?!(?:>\])? \S+\+0)"
+)
+
+
+def explainer(log: Path) -> Callable[[str], str]:
+    """The function that adds names to a line of this log; it changes only lines of Xen's log."""
+    if log.name != "xen.log":
+        return str
+    known = RunDir(log.parent.parent).symbols_file
+    if not known.is_file():
+        return str
+    return functools.partial(explain, _read(known))
+
+
+def explain(known: symbols.Symbols, line: str) -> str:
+    """A line of Xen's with the names of its bare addresses behind it; other lines stay.
+
+    >>> explain(symbols.Symbols((0x200000,), ("start",), ((0x200000, 0x200100),)),
+    ...         "(XEN) HYP: SP: 4002ff34 LR: 00200014")
+    '(XEN) HYP: SP: 4002ff34 LR: 00200014   # 00200014 start+0x14'
+    """
+    if not line.startswith("(XEN)"):
+        return line
+    named = {found: known.at(int(found, 16)) for found in _ADDRESS.findall(line)}
+    words = ", ".join(f"{address} {name}" for address, name in named.items() if name)
+    return f"{line}   # {words}" if words else line
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path) -> symbols.Symbols:
+    return symbols.read(path)

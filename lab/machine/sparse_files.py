@@ -1,0 +1,76 @@
+"""Sparse files, such as a machine's memory: their holes are neither read nor written."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.util import reading, waiting
+
+#: Files are read and copied in pieces of so many bytes.
+PIECE = 1 << 20
+_ZEROS = bytes(PIECE)
+#: So many pieces are hashed at once: hashlib lets other threads run meanwhile.
+THREADS = min(4, os.cpu_count() or 1)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file. Pieces of zeros become holes."""
+    with reading.binary(source) as reader, target.open("wb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        os.ftruncate(writer.fileno(), size)
+        for at in _pieces(reader.fileno(), size):
+            waiting.go_on()
+            data = os.pread(reader.fileno(), PIECE, at)
+            if data != _ZEROS[: len(data)]:
+                os.pwrite(writer.fileno(), data, at)
+
+
+def digest(path: Path) -> str:
+    """The identity of a file's bytes: the sha256 over its size and its pieces that hold data.
+
+    A piece of zeros is left out, whether it is a hole or was written.
+
+    Raises:
+        OSError: the file cannot be read, or is a symbolic link (``ELOOP``).
+    """
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link")
+    with reading.binary(path) as file:
+        handle = file.fileno()
+        size = os.fstat(handle).st_size
+
+        def piece(at: int) -> str:
+            data = os.pread(handle, PIECE, at)
+            if data == _ZEROS[: len(data)]:
+                return ""
+            return f"{at} {hashlib.sha256(data).hexdigest()}\n"
+
+        lines = []
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            try:
+                for line in pool.map(piece, _pieces(handle, size)):
+                    waiting.go_on()
+                    lines.append(line)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return hashlib.sha256((f"{size}\n" + "".join(lines)).encode()).hexdigest()
+
+
+def _pieces(handle: int, size: int) -> Iterator[int]:
+    """The offsets of the pieces that may hold data (lseek(2), ``SEEK_DATA``)."""
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(handle, at, os.SEEK_DATA) // PIECE * PIECE
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return
+        yield at
+        at += PIECE

@@ -1,0 +1,147 @@
+"""From off to guests that run: out of a template where there is one, else by really booting.
+
+Under the virtual clock a machine always goes on from a template, even from the one that its own
+boot has just stored: what QEMU loses when it stores a machine is then lost in every run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from lab.machine import sparse_files, template
+from lab.machine.qemu_command import Memory
+from lab.machine.template import Template
+from lab.model import Clock, Plan
+from lab.progress import Progress
+from lab.run import live, templates, traces
+from lab.run.session import Session
+from lab.run.start import Start
+from lab.util import waiting
+
+
+async def boot(
+    session: Session, start: Start, *, cold: bool = False, stored: Template | None = None
+) -> None:
+    """From off to guests that run. ``stored``: out of this template.
+
+    ``cold``: really boot; on the host's clock no template is used or stored then.
+    """
+    plan = start.plan
+    virtual = plan.machine.clock is Clock.VIRTUAL
+    key = templates.key_with_guests(plan, start.prepared) if virtual or not cold else ""
+    storing: list[asyncio.Task[None]] = []
+    try:
+        if key and not stored and not cold:
+            stored = await waiting.in_thread(templates.usable, key, start.progress.say)
+        if stored:
+            await _restore(session, start, stored)
+        else:
+            storing += await _to_dom0(session, start, cold=cold, own=bool(key))
+        if stored and stored.key == key:
+            traces.describe(session.run, plan.lab)
+        else:
+            await _create_guests(session, start, paused=bool(key))
+            if key and stored is None:
+                made = await templates.store_with_guests(session, start)
+                storing += await _go_on(session, start, made)
+        await _let_guests_run(session, plan, start.progress, paused=bool(key))
+    except asyncio.CancelledError:
+        for one in storing:
+            one.cancel()
+        raise
+    finally:
+        await asyncio.gather(*storing, return_exceptions=True)
+    session.run.update_manifest(phases=session.marks)
+
+
+async def _to_dom0(
+    session: Session, start: Start, *, cold: bool, own: bool
+) -> list[asyncio.Task[None]]:
+    """Have dom0 ready, the machine standing still; returns what is still being stored.
+
+    ``own``: with memory of the machine's own, so that it can be stored again with its guests.
+    """
+    plan, say = start.plan, start.progress
+    if not cold:
+        key = templates.key_of_dom0(plan, start.prepared)
+        with say.stage("template") as stage:
+            stored = await waiting.in_thread(templates.usable, key, say.say)
+            stage.note(f"{key[:12]}" if stored else "none yet")
+        if stored:
+            await _restore(session, start, stored, own=own)
+            return []
+    if cold and plan.machine.clock is Clock.HOST:
+        await _boot_dom0(session, start, Memory.ANONYMOUS)
+        return []
+    await _boot_dom0(session, start, Memory.OWN)
+    return await _go_on(session, start, await templates.store_dom0(session, start), own=own)
+
+
+async def _go_on(
+    session: Session, start: Start, made: Template | asyncio.Task[None], *, own: bool = False
+) -> list[asyncio.Task[None]]:
+    """After a template was made: the machine stands where it was; returns what is being stored."""
+    if isinstance(made, Template):
+        await _restore(session, start, made, own=own)
+        return []
+    return [made]
+
+
+async def _restore(session: Session, start: Start, stored: Template, *, own: bool = False) -> None:
+    """Have the machine stand where ``stored`` was stored, which must have been verified."""
+    with start.progress.stage("restore") as stage:
+        if own:
+            ram = live.ram_file(session.lab)
+            ram.parent.mkdir(parents=True, exist_ok=True)
+            await waiting.in_thread(sparse_files.copy, stored.ram, ram)
+        await session.power_on(start, stored, Memory.OWN if own else Memory.TEMPLATE)
+        template.used(stored)
+        stage.note(f"from template {stored.key[:12]}")
+    session.run.update_manifest(template=stored.key)
+
+
+async def _boot_dom0(session: Session, start: Start, memory: Memory) -> None:
+    say = start.progress
+    with say.stage("machine"):
+        await session.power_on(start, memory=memory)
+    with say.stage("Xen"):
+        await session.wait_xen()
+    with say.stage("dom0"):
+        await session.wait_dom0()
+
+
+async def _create_guests(session: Session, start: Start, *, paused: bool) -> None:
+    """From dom0 ready to guests that were created, and run unless ``paused``."""
+    plan, say = start.plan, start.progress
+    if plan.machine.clock is Clock.HOST and not paused:
+        await _let_dom0_run(session, plan, say)
+    if plan.dom0_scheduling:
+        await session.schedule_dom0(plan.dom0_scheduling)
+    if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
+        with say.stage("traces"):
+            await session.start_traces(plan.lab)
+    for guest in plan.guests:
+        with say.stage(f"guest {guest.name}") as stage:
+            image = start.prepared.guests[guest.name]
+            await session.inject(guest, image, stage.note, paused=paused)
+    if paused:
+        await session.remember_paused()
+
+
+async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused: bool) -> None:
+    if paused:
+        with say.stage("guests run"):
+            if plan.machine.clock is Clock.HOST:
+                await session.make_individual(plan.lab.name)
+            await session.unpause()
+            session.run.update_manifest(began=session.began)
+            if plan.machine.clock is Clock.HOST:
+                await session.let_run()
+    session.guests_run()
+
+
+async def _let_dom0_run(session: Session, plan: Plan, say: Progress) -> None:
+    with say.stage("dom0's agent"):
+        await session.make_individual(plan.lab.name)
+        # The agent answers soonest if the question waits in its port when dom0 begins to run.
+        await asyncio.gather(session.wait_agent(), session.let_run())

@@ -1,0 +1,62 @@
+"""What a run folder holds from its first moment: the manifest, and copies of debug symbols."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from lab import __version__
+from lab.model import GuestImage, Image, Images, Plan
+from lab.run import fingerprint
+from lab.rundir import RunDir
+from lab.util import files
+from lab.workshop.prepare import Prepared
+
+
+def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
+    """The manifest of a run whose machine has not started yet."""
+    images = prepared.images
+    info = prepared.toolchain.info()
+    return {
+        "format": 1,
+        "xenlab": __version__,
+        "lab": plan.lab.name,
+        "hypervisor": plan.lab.hypervisor.name,
+        "clock": plan.machine.clock,
+        "started": time.time(),
+        "verdict": None,
+        "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
+        "lock": asdict(prepared.lock),
+        "images": {
+            "hypervisor": _digest(images.hypervisor),
+            "kernel": _digest(images.kernel),
+            "initramfs": _digest(images.initramfs),
+            "devicetree": _digest(images.devicetree),
+            **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
+        },
+        "guests": {name: _guest(image) for name, image in prepared.guests.items()},
+        "fingerprint": fingerprint.of_run(plan, prepared),
+        "xen_args": plan.xen_args,
+        "dom0_args": plan.dom0_args,
+    }
+
+
+def keep_elf(run: RunDir, guest: GuestImage) -> None:
+    """Copy the guest's ELF file into the run folder, for debuggers. The store may lose it."""
+    if guest.elf:
+        files.copy_file(guest.elf.path, run.guest_dir / f"{guest.name}.elf")
+
+
+def keep_symbols(run: RunDir, images: Images) -> None:
+    """Copy Xen's symbols, if there are any, into the run folder: debuggers and logs use them."""
+    if images.symbols:
+        files.copy_file(images.symbols.path, run.symbols_file)
+
+
+def _digest(image: Image) -> dict[str, Any]:
+    return {"sha256": image.sha256, "size": image.size, "key": image.key}
+
+
+def _guest(guest: GuestImage) -> dict[str, Any]:
+    return {name: _digest(image) for name, image in guest.parts().items()}

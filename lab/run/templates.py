@@ -1,0 +1,151 @@
+"""The templates of a lab: under which key each is stored, and how a machine becomes one.
+
+A lab has up to two templates: one with dom0 ready, and one with all its guests created and
+paused. :mod:`lab.machine.template` has their files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.errors import MachineError
+from lab.machine import qemu_command, sparse_files, template
+from lab.machine.template import Damaged, Template
+from lab.model import Clock, Plan
+from lab.progress import Progress
+from lab.run import fingerprint, live
+from lab.run.session import Session
+from lab.run.start import Start
+from lab.store import cache_root
+from lab.util import files, waiting
+from lab.workshop.prepare import Prepared
+
+
+def root() -> Path:
+    """The folder of all templates."""
+    return cache_root() / "templates"
+
+
+def key_of_dom0(plan: Plan, prepared: Prepared) -> str:
+    """The key of the machine with dom0 ready and no guest."""
+    return fingerprint.key(fingerprint.of_machine(plan, prepared))
+
+
+def key_with_guests(plan: Plan, prepared: Prepared) -> str:
+    """The key of the machine with all its guests created; empty if that is not stored.
+
+    Its traces have begun by then, and what they recorded so far is stored too. A machine whose
+    dom0 is kept busy is not stored.
+    """
+    lab = plan.lab
+    if lab.dom0.busy or not plan.guests:
+        return ""
+    parts = fingerprint.of_run(plan, prepared)
+    shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in plan.guests)]
+    traced = [lab.trace.mask if lab.trace else None, *lab.traced]
+    return fingerprint.key(parts | {"labs.yaml": files.sha256_json([shares, traced])})
+
+
+def usable(key: str, say: Callable[[str], None]) -> Template | None:
+    """The template of this key, every byte of it compared; a damaged one is set aside."""
+    try:
+        found = template.find(root(), key)
+        if found:
+            template.verify(found)
+        return found
+    except Damaged as error:
+        aside = template.set_aside(root(), key)
+        say(f"{error.message}: set aside in {aside}; the lab boots cold")
+        return None
+
+
+def newest_stage(plan: Plan, prepared: Prepared, say: Callable[[str], None]) -> Template | None:
+    """The usable template that is furthest: with all guests, else with dom0 alone."""
+    keys = key_with_guests(plan, prepared), key_of_dom0(plan, prepared)
+    return next((one for key in keys if key and (one := usable(key, say))), None)
+
+
+async def store_dom0(session: Session, start: Start) -> Template | asyncio.Task[None]:
+    """Store the machine, whose dom0 is ready; see :func:`_store`."""
+    plan = start.plan
+    about = {
+        "made of": fingerprint.of_machine(plan, start.prepared),
+        "listening": plan.machine.clock is Clock.HOST,
+    }
+    async with session.listening():
+        frozen = await _freeze(session, plan)
+    return await _store(session, start, key_of_dom0(plan, start.prepared), frozen, about)
+
+
+async def store_with_guests(session: Session, start: Start) -> Template | asyncio.Task[None]:
+    """Store the machine, whose guests were created and are paused; see :func:`_store`."""
+    plan = start.plan
+    about = {
+        "made of": fingerprint.of_run(plan, start.prepared),
+        "paused": session.paused,
+    }
+    frozen = await _freeze(session, plan)
+    return await _store(session, start, key_with_guests(plan, start.prepared), frozen, about)
+
+
+async def _store(
+    session: Session, start: Start, key: str, frozen: dict[str, Path], about: Mapping[str, Any]
+) -> Template | asyncio.Task[None]:
+    """On the host's clock a task, which stores while the machine goes on.
+
+    Under the virtual clock the machine ends, and whoever wants it goes on from the template.
+    """
+    plan = start.plan
+    about = {"lab": plan.lab.name, "clock": plan.machine.clock, **about}
+    stops = session.at_stop.count
+    if plan.machine.clock is Clock.HOST:
+        return asyncio.create_task(_store_meanwhile(key, frozen, stops, about, start.progress))
+    await session.power_off()
+    with start.progress.stage("template") as stage:
+        try:
+            stored = await waiting.in_thread(template.store, root(), key, frozen, stops, about)
+        except OSError as error:
+            raise MachineError(
+                f"the template of the lab cannot be stored: {error.strerror}",
+                hint="make room; under the virtual clock every run goes on from a template",
+            ) from error
+        stage.note("stored")
+    return stored
+
+
+async def _store_meanwhile(
+    key: str, frozen: dict[str, Path], stops: int, about: Mapping[str, object], say: Progress
+) -> None:
+    try:
+        await waiting.in_thread(template.store, root(), key, frozen, stops, about)
+    except OSError as error:
+        say.say(f"no template is stored: {error.strerror}")
+    finally:
+        for path in frozen.values():
+            path.unlink(missing_ok=True)
+
+
+async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
+    """The parts of a template, as files of their own; the machine stands still meanwhile."""
+    folder = Path(tempfile.mkdtemp(prefix="frozen-", dir=session.lab.path))
+    state = await session.store_state()
+    parts = {template.STATE: state.rename(folder / state.name)}
+    said = [("console", path) for path in sorted(session.run.console_dir.iterdir())]
+    traces = sorted(file for _, file in qemu_command.trace_ports(plan.lab).values())
+    said += [("trace", session.run.trace_dir / file) for file in traces]
+    for what, path in said:
+        parts[f"{what}/{path.name}"] = folder / f"{what}-{path.name}"
+        shutil.copyfile(path, folder / f"{what}-{path.name}")
+    ram = live.ram_file(session.lab)
+    if plan.machine.clock is Clock.HOST:
+        copy = ram.with_name(f"{ram.name}.{folder.name}")
+        with contextlib.suppress(OSError):  # no room: then no template is stored
+            await waiting.in_thread(sparse_files.copy, ram, copy)
+        ram = copy
+    return parts | {template.RAM: ram}

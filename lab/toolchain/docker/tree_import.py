@@ -1,0 +1,120 @@
+"""The rootfs door's tree as a Docker image: the same files, sent to the engine as one tar.
+
+The tar depends on nothing but the tree: entries are sorted, belong to root and have no time. The
+tree is that of the cache. If it is not there yet, mmdebstrap makes it, as for the rootfs door.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import secrets
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.packages.lock import Pin
+from lab.progress import Amount, current
+from lab.toolchain.docker import sweep
+from lab.toolchain.docker.client import engine_errors, not_built
+from lab.toolchain.rootfs import LINKS
+from lab.toolchain.tree_cache import CachedTree
+
+if TYPE_CHECKING:
+    import docker
+
+#: Raised when the tar of a tree changes.
+VERSION = 1
+#: Where an image lists its packages, in apt's words (``apt-get --print-uris``).
+INSTALLED = "usr/share/xenlab/installed"
+
+#: What of a tree is in the image: what programs see of it through the rootfs door.
+_SHOWN = ("etc", "usr")
+#: Where every container has something mounted.
+_EMPTY = {"dev": 0o755, "proc": 0o755, "run": 0o755, "sys": 0o755, "tmp": 0o1777,
+          "var": 0o755, "var/tmp": 0o1777}  # fmt: skip
+#: Pieces of the tar are sent when they have so many bytes.
+_PIECE = 1 << 20
+
+
+def image(api: docker.APIClient, tree: CachedTree, name: str, labels: Mapping[str, str]) -> None:
+    """Make an image of a tree; ``name`` is its repository and tag.
+
+    Raises:
+        ToolchainError: the engine cannot take it; nothing is left there.
+    """
+    repository, _, tag = name.partition(":")
+    changes = [f"LABEL {label}={json.dumps(value)}" for label, value in labels.items()]
+    sent, amount = [0], Amount(tree.size)
+
+    def pieces() -> Iterator[bytes]:
+        for piece in tar(tree):
+            sent[0] += len(piece)
+            yield piece
+
+    with engine_errors(), current().looking(lambda: f"imported {amount.words(sent[0])}"):
+        said = api.import_image_from_stream(
+            pieces(), repository=repository, tag=tag, changes=changes
+        )
+    if '"error"' in said:
+        raise not_built("import of the toolchain's tree", [said])
+
+
+@contextlib.contextmanager
+def temporary(api: docker.APIClient, tree: CachedTree) -> Iterator[str]:
+    """The name of an image of a tree that is there while the block runs."""
+    name = f"{sweep.BASE_NAME}:{secrets.token_hex(4)}"
+    image(api, tree, name, sweep.labels())
+    try:
+        yield name
+    finally:
+        with engine_errors():
+            api.remove_image(name, force=True)
+
+
+def tar(tree: CachedTree) -> Iterator[bytes]:
+    """The image's files, in pieces."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for entry, data in _entries(archive, tree):
+            with data or contextlib.nullcontext() as stream:
+                archive.addfile(entry, stream)
+            if buffer.tell() >= _PIECE:
+                yield buffer.getvalue()
+                buffer.seek(0)
+                buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _entries(
+    archive: tarfile.TarFile, tree: CachedTree
+) -> Iterator[tuple[tarfile.TarInfo, io.BufferedIOBase | None]]:
+    for name, mode in _EMPTY.items():
+        yield _entry(name, tarfile.DIRTYPE, mode), None
+    for name in LINKS:
+        link = _entry(name, tarfile.SYMTYPE, 0o777)
+        link.linkname = f"usr/{name}"
+        yield link, None
+    for top in _SHOWN:
+        for path in (tree.path / top, *sorted((tree.path / top).rglob("*"))):
+            entry = archive.gettarinfo(path, str(path.relative_to(tree.path)))
+            entry.uid = entry.gid = entry.mtime = 0
+            entry.uname = entry.gname = ""
+            yield entry, path.open("rb") if entry.isreg() else None
+    yield _entry(str(Path(INSTALLED).parent), tarfile.DIRTYPE, 0o755), None
+    text = "".join(map(_line, tree.pins)).encode()
+    listing = _entry(INSTALLED, tarfile.REGTYPE, 0o644)
+    listing.size = len(text)
+    yield listing, io.BytesIO(text)
+
+
+def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = kind, mode
+    return entry
+
+
+def _line(pin: Pin) -> str:
+    return f"'{pin.file}' {pin.file} {pin.size} SHA256:{pin.sha256}\n"

@@ -1,0 +1,71 @@
+"""What /proc says of processes (proc(5)): who they are, since when, in which state."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.util.terminal import escape
+
+#: A task of ours as it is typed.
+_TASK = re.compile(r"[a-z]+\.(?!py$)[a-z]+")
+
+
+def boot_id() -> str:
+    """Identifies this boot of the host (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; ``None`` if there is no such one.
+
+    Field 22 of ``/proc/PID/stat``, proc_pid_stat(5); the second field may hold anything.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def state(pid: int) -> str:
+    """The state of a process, a letter of proc_pid_stat(5); empty if there is no such one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[0]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether it stands still because of a signal or a debugger."""
+    return state(pid) in ("T", "t")
+
+
+def title(pid: int) -> str:
+    """What a process is, in a few words that are harmless to print: a task, or a program."""
+    words = [word.decode(errors="replace") for word in arguments(pid)]
+    task = next((word for word in words[1:] if _TASK.fullmatch(word)), "")
+    script = next((word for word in words[1:] if word.endswith(".py")), "")
+    module = words[2] if words[1:2] == ["-m"] else ""
+    name = task or Path(script or module or (words[0] if words else "")).name
+    return escape(name or "unknown", limit=40)
+
+
+def arguments(pid: int) -> list[bytes]:
+    """The arguments of a process (proc_pid_cmdline(5)); none if it has ended or is ending."""
+    try:
+        text = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return text.split(b"\0") if text else []
+
+
+def running() -> Iterator[tuple[int, list[bytes]]]:
+    """Every process that may be seen: its pid and its arguments (proc_pid_cmdline(5))."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield int(path.parent.name), path.read_bytes().split(b"\0")

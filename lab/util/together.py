@@ -1,0 +1,151 @@
+"""Work that is done side by side, in threads: the first failure, or a signal, ends all of it.
+
+Whoever starts something that does not end by itself says how it is ended (:func:`ended_by`):
+a process is killed, a container removed. Threads know the caller's context, among it the stage
+of progress that they belong to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+
+#: Seconds that work has to end after it was called off. What is still there then is left alone.
+END_SECONDS = 15.0
+
+
+class CalledOff(Exception):
+    """Work beside this one failed, or a signal came: raised where this one would go on."""
+
+
+class _Group:
+    """Work that ends together."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._ends: dict[object, Callable[[], None]] = {}
+        self.over = False
+
+    def add(self, key: object, end: Callable[[], None]) -> None:
+        with self._guard:
+            self._ends[key] = end
+            over = self.over
+        if over:
+            end()
+
+    def remove(self, key: object) -> None:
+        with self._guard:
+            self._ends.pop(key, None)
+
+    def call_off(self) -> None:
+        with self._guard:
+            self.over = True
+            ends = list(self._ends.values())
+        for end in ends:
+            end()
+
+
+_group: ContextVar[_Group | None] = ContextVar("group", default=None)
+
+
+@contextlib.contextmanager
+def ended_by(end: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, ``end`` (called in another thread) ends it if it is called off.
+
+    Raises:
+        CalledOff: it was; also instead of what the block raises then.
+    """
+    group = _group.get()
+    if group is None:
+        yield
+        return
+    go_on()
+    key = object()
+    group.add(key, end)
+    try:
+        yield
+    except Exception:
+        go_on()
+        raise
+    finally:
+        group.remove(key)
+    go_on()
+
+
+def go_on() -> None:
+    """To be asked by work that does many small things.
+
+    Raises:
+        CalledOff: it is not wanted any more.
+    """
+    group = _group.get()
+    if group is not None and group.over:
+        raise CalledOff
+
+
+def all_of(works: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
+    """What each of ``works`` returns, in their order. ``at_once``: so many threads at most.
+
+    Raises:
+        Exception: of the work that failed first. The others have ended then.
+        KeyboardInterrupt: a signal came; the same holds.
+    """
+    group, count = _Group(), min(at_once or len(works), len(works))
+    waiting = iter(enumerate(works))
+    guard = threading.Lock()
+    done: queue.SimpleQueue[tuple[int, T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def worker() -> None:
+        _group.set(group)
+        while not group.over:
+            with guard:
+                number, work = next(waiting, (-1, None))
+            if work is None:
+                return
+            try:
+                done.put((number, work(), None))
+            except BaseException as error:
+                done.put((number, None, error))
+                group.call_off()
+
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(worker,), daemon=True)
+        for _ in range(count)
+    ]
+    found: dict[int, T | None] = {}
+
+    def end() -> None:
+        group.call_off()
+        done.put((-1, None, CalledOff()))
+
+    with ended_by(end):
+        try:
+            for thread in threads:
+                thread.start()
+            while len(found) < len(works):
+                number, result, error = done.get()
+                if error is not None:
+                    raise error
+                found[number] = result
+        finally:
+            group.call_off()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(END_SECONDS)
+    return [found[number] for number in range(len(works))]  # type: ignore[misc]
+
+
+def pair(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+    """What both of them return; otherwise as :func:`all_of`."""
+    works: list[Callable[[], A | B]] = [first, second]
+    found: list[Any] = all_of(works)
+    return found[0], found[1]
