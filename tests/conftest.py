@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Folders that are made, not written.
 MADE = {".git", ".venv", "runs", "build", "dist", "__pycache__"}
 
+#: The last words of a quick run.
+LEFT_OUT = (
+    "quick: left out all other tests in tests/system. ./inv test runs everything; "
+    "./inv test --only WORDS runs those whose names match."
+)
+
 # The machines that run this are shared and slow at times: no limit on one example's time.
 settings.register_profile("lab", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("lab")
@@ -63,6 +69,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     with side_by_side.turn(item):
         return (yield)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if "quick" in config.option.markexpr:
+        terminalreporter.write_line(LEFT_OUT)
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,7 @@ def _group(item: pytest.Item) -> str:
         return str(mark.args[0])
     if is_alone(item) or (SYSTEM in item.path.parents and not _shares(item)):
         return item.nodeid
-    return str(item.path.relative_to(TESTS))
+    return str(item.path)
 
 
 def _shares(item: pytest.Item) -> bool:
@@ -79,7 +79,7 @@ def is_alone(item: pytest.Item) -> bool:
 def room(config: pytest.Config) -> Path:
     """The folder that the workers of this run share; it is removed when the run ends."""
     if _FOLDER not in config.stash:
-        folder = tempfile.TemporaryDirectory(prefix="xl-tests-")
+        folder = tempfile.TemporaryDirectory(prefix="xl-tests-", ignore_cleanup_errors=True)
         config.stash[_FOLDER] = Path(folder.name)
         config.add_cleanup(folder.cleanup)
     return config.stash[_FOLDER]

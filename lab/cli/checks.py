@@ -22,8 +22,9 @@ from lab.util import process
 from lab.util.resources import resource
 from lab.util.terminal import table
 
-#: A worker of the tests needs so many bytes of memory: two labs, and the test itself.
-WORKER = 3 << 30
+#: A worker of the tests needs so many bytes of memory: two labs, and the test itself. With more
+#: workers than this, what remains is the longest group of tests.
+WORKER, MOST_WORKERS = 3 << 30, 8
 
 
 @command(
@@ -47,6 +48,8 @@ def run_tests(unit: bool = False, quick: bool = False, only: str = "", jobs: int
 
 def _side_by_side(jobs: int) -> list[str]:
     """Options of pytest-xdist; tests/side_by_side.py sorts and groups the tests."""
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: at least one test must run at a time")
     if jobs == 1:
         return []
     return ["--numprocesses", str(jobs), "--dist=loadgroup", "--no-loadscope-reorder"]
@@ -55,7 +58,7 @@ def _side_by_side(jobs: int) -> list[str]:
 def _workers() -> int:
     """One more than processors, because tests also wait; fewer if there is little memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(len(os.sched_getaffinity(0)) + 1, memory // WORKER))
+    return max(1, min(len(os.sched_getaffinity(0)) + 1, memory // WORKER, MOST_WORKERS))
 
 
 @command(

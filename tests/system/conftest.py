@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -48,6 +49,30 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             del os.environ["XDG_RUNTIME_DIR"]
         else:
             os.environ["XDG_RUNTIME_DIR"] = before
+
+
+@pytest.fixture(scope="session")
+def built_again(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of its own in which only tests of this session build, always through ``rootfs``.
+
+    Of the real one it has the toolchain and the packages.
+    """
+    folder = tmp_path_factory.mktemp("again")
+    copy_downloads(world.cache, folder)
+    (folder / "toolchain").symlink_to(world.cache / "toolchain")
+    return folder
+
+
+def copy_downloads(cache: Path, into: Path) -> None:
+    """The packages of a cache, and what it knows of archives, as hard links."""
+    for name in ("apt", "packages"):
+        shutil.copytree(cache / name, into / name, copy_function=link, symlinks=True)
+
+
+def link(source: str, target: str) -> None:
+    """Another test may remove what it downloaded half."""
+    with contextlib.suppress(FileNotFoundError):
+        os.link(source, target)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,8 +21,11 @@ from lab.toolchain.docker.door import DockerToolchain
 from lab.toolchain.docker.engine import Engine, address
 from system import engine as engines
 from system import locks
+from system.conftest import copy_downloads
 from system.engine import OwnEngine, check_confinement, containers, stored
 from system.world import ROOT, World, toolchain, until
+
+pytestmark = pytest.mark.xdist_group("docker")
 
 #: Moments of a lab's start, by what the command says when one is over.
 MOMENTS = ("guests", "machine", "Xen", "dom0")
@@ -89,18 +91,16 @@ def test_selftest_passes_through_both_doors(world: World) -> None:
     assert runs["docker"]["guests"] == runs["rootfs"]["guests"]
 
 
-def test_both_doors_build_the_same_bytes(world: World, tmp_path: Path) -> None:
+def test_both_doors_build_the_same_bytes(world: World, built_again: Path, tmp_path: Path) -> None:
     """Everything is built twice, in caches that share nothing but the downloaded packages."""
+    caches = {"docker": tmp_path, "rootfs": built_again}
+    copy_downloads(world.cache, tmp_path)
     built = {}
-    for door in ("docker", "rootfs"):
-        cache = tmp_path / door
-        for name in ("apt", "packages"):
-            shutil.copytree(world.cache / name, cache / name, copy_function=os.link, symlinks=True)
-        if door == "rootfs":
-            (cache / "toolchain").symlink_to(world.cache / "toolchain")
+    for door, cache in caches.items():
         env = {"LAB_DOOR": door, "LAB_CACHE": str(cache)}
         world.run("image.build", env=env)
-        world.run("guest.build", "selftest", env=env)
+        for guest in ("hello", "selftest"):
+            world.run("guest.build", guest, env=env)
         built[door] = stored(cache)
     assert len(built["docker"]) > 10
     assert built["docker"] == built["rootfs"]

@@ -117,6 +117,7 @@ def test_a_command_is_interrupted(
     assert "interrupted" in said.err
 
 
+@pytest.mark.quick
 def test_a_scenario_is_interrupted(world: World) -> None:
     """Ctrl-C while `lab.run` waits for a guest's line."""
     command = world.start("lab.run", "silent").when("guests run")

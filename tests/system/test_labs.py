@@ -18,6 +18,7 @@ def summary(world: World, name: str, status: int = 0) -> dict[str, object]:
     return found
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", ["selftest", "two-guests"])
 def test_the_labs_that_ship_pass(world: World, name: str) -> None:
     """`lab.run` of the labs that ship: verdict pass, and a run folder that says all."""
@@ -40,6 +41,7 @@ def test_linux_is_a_guest_too(world: World) -> None:
     assert b"Kernel panic" not in log
 
 
+@pytest.mark.quick
 def test_up_and_down_again(world: World) -> None:
     """`lab.up` ends with the domains, the guest's first lines and what to try; `lab.down`
     leaves nothing, and a second one says that there is nothing."""
@@ -84,6 +86,7 @@ def test_a_guest_that_never_speaks(world: World) -> None:
     assert suite.get("failures") == "1"
 
 
+@pytest.mark.quick
 def test_a_guest_that_crashes(world: World) -> None:
     """Exit 1, layer guest: the reason says that its domain crashed, the tail why."""
     said = summary(world, "crash", status=1)

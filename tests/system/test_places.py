@@ -107,9 +107,10 @@ def test_ctrl_c_while_images_are_built(world: World, tmp_path: Path) -> None:
     assert not list(store.glob("*/.new-*"))
 
 
-def test_images_are_the_same_bytes_when_built_again(world: World, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("docker")  # which has built it again
+def test_images_are_the_same_bytes_when_built_again(world: World, built_again: Path) -> None:
     """Two caches, two builds, one result: images and a guest, byte for byte."""
-    env = cache_with(world, tmp_path / "cache", "toolchain", "apt", "packages")
+    env = {"LAB_CACHE": str(built_again)}
 
     def built(env: dict[str, str]) -> dict[str, str]:
         images = json.loads(world.run("image.build", "--json", env=env).out)

@@ -63,6 +63,7 @@ def test_alike_on_a_busy_host_and_four_at_once(world: World, busy_host: None) ->
     assert {json.loads(each.out)["digest"] for each in ended} == {idle}
 
 
+@pytest.mark.quick
 def test_a_cold_run_is_the_same_as_one_out_of_a_template(world: World) -> None:
     assert summary(world, "hello", "--cold")["digest"] == summary(world, "hello")["digest"]
 

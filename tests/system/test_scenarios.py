@@ -51,6 +51,7 @@ def test_a_scenario_is_alike_to_the_last_byte(world: World) -> None:
     assert [step["after"] for step in steps] == sorted(step["after"] for step in steps)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_a_wrong_expectation_is_one_failure(world: World, clock: str, tmp_path: Path) -> None:
     """Its text has the layer and the last lines. The guest prints everything that could be taken

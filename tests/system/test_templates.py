@@ -127,6 +127,7 @@ def test_qemu_is_killed_under_the_virtual_clock(world: World, stage: str) -> Non
     assert "[qemu]" in command.end().expect(3).out
 
 
+@pytest.mark.quick
 def test_a_restored_guest_hears(world: World, stored: None) -> None:
     """What is typed reaches a guest that was created before its machine was stored."""
     del stored

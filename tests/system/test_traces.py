@@ -195,6 +195,7 @@ def test_a_guest_that_lies_hurts_nobody(world: World) -> None:
     assert marks[-1] == 149_999
 
 
+@pytest.mark.quick
 def test_a_crashed_guest_is_read_to_the_end(world: World) -> None:
     """Its domain and memory stay, so the records up to the crash are there."""
     said = json.loads(world.run("lab.run", "crash-traced", "--json", status=1).out)

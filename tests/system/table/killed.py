@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab import rundir
 from lab.rundir import RunDir
-from system.world import Said, World, until
+from system.world import Said, World, processes, until
 
 COLD, WARM = {"LAB_COLD": "1"}, {"LAB_COLD": "0"}
 
@@ -102,8 +102,14 @@ def _logs_are_kept(world: World, before: RunDir | None) -> None:
         assert run.console("xen").exists()
 
 
+def _work_in(folder: Path) -> list[int]:
+    """Programs of a killed command die after it: on a busy machine, seconds later."""
+    return [pid for pid, words in processes() if any(str(folder) in word for word in words)]
+
+
 def _nothing_half_made(folder: Path, world: World, env: Mapping[str, str]) -> None:
     """The next command that makes something of that kind removes what was half made."""
+    until("nobody works in it", lambda: not _work_in(folder), 60)
     world.run("image.build", env=env)
     if (folder / "templates").is_dir() and not (folder / "templates").is_symlink():
         world.run("lab.up", "silent", env={**env, "LAB_COLD": "0"})

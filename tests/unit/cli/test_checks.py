@@ -52,3 +52,35 @@ def test_the_fault_table_is_counted(
     assert run_faults(full=True, only="fault", json=True) == status
     assert json.loads(capsys.readouterr().out) == rows
     assert needed == ["dev", "dev"]
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted", "unwanted"),
+    [
+        ({"jobs": 3}, ["--numprocesses 3", "--dist=loadgroup"], ["-m ", "-k "]),
+        ({"jobs": 1, "only": "some"}, ["-k some"], ["--numprocesses", "--dist"]),
+        ({"quick": True}, ["-m not system or quick"], []),
+        ({"unit": True, "quick": True}, ["-m not system"], ["or quick"]),
+    ],
+)
+def test_what_pytest_is_asked(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wanted: list[str], unwanted: list[str]
+) -> None:
+    """Options of `./inv test` become options of pytest, which takes the place of this process."""
+    asked: list[str] = []
+    monkeypatch.setattr(install, "ensure", lambda *_: None)
+    monkeypatch.setattr(os, "execv", lambda _, argv: asked.extend(argv))
+    monkeypatch.setattr(os, "chdir", lambda _: None)
+    inspect.unwrap(checks.run_tests.body)(**options)
+    line = " ".join(asked[3:])  # after: python -m pytest
+    assert [words for words in wanted if words not in line] == []
+    assert [words for words in unwanted if words in line] == []
+
+
+def test_as_many_tests_as_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than processors, three gigabytes for each; one, whatever there is."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    for gigabytes, workers in ((64, 3), (7, 2), (1, 1)):
+        sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gigabytes << 18}
+        monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
+        assert checks._workers() == workers
