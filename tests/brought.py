@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.model import Completed, Mount
+from lab.model import Command, Completed, Mount
 from lab.store import cache_root
 from lab.toolchain import index, provide, recipe
 from lab.toolchain.rootfs import TO_ENTER, TO_MAKE, RootfsToolchain
@@ -44,7 +44,7 @@ def run(
 ) -> Completed:  # fmt: skip
     """Run a program of packages in their tree; it sees ``folder`` at its own path."""
     mounts = [Mount(folder, str(folder), writable=True)]
-    return tree(packages).run(argv, mounts=mounts, env=env, timeout=timeout, check=False)
+    return tree(packages).run(Command(argv, mounts=mounts, env=env, timeout=timeout), check=False)
 
 
 def tree(packages: Sequence[str]) -> RootfsToolchain:

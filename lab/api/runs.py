@@ -85,7 +85,7 @@ async def _played(start: Start, file: str, marks: dict[str, float], *, cold: boo
         finally:
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
-                digest.write_scenario(run, session.moments)
+                digest.write_scenario(run, session.record.moments)
 
 
 def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
@@ -106,7 +106,7 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
                  "after": round(step.began + step.seconds, 6), "reason": step.reason}  # fmt: skip
         session.run.event("step", **words)
         if still:
-            session.add_moment("step", **words)
+            session.record.add_moment("step", **words)
 
     if not still:
         consoles = session.run.consoles()
@@ -116,8 +116,8 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
     report = await virtual_time.watch(session, plan.lab, hands, note, file)
     for one in report.results:
         item = one.expectation
-        session.add_moment("expected", on=item.on, text=item.text, seen=one.seen)
-    session.add_moment("decided", after=report.seconds)
+        session.record.add_moment("expected", on=item.on, text=item.text, seen=one.seen)
+    session.record.add_moment("decided", after=report.seconds)
     return report
 
 

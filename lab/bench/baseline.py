@@ -21,6 +21,7 @@ from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     TIMES_PORT,
+    Command,
     Image,
     Mount,
     Program,
@@ -91,7 +92,9 @@ def _folder() -> Iterator[Path]:
 @contextmanager
 def _started(toolchain: Toolchain, mounts: list[Mount], live: Path) -> Iterator[Program]:
     with (live / "qemu.log").open("wb") as log:
-        program = toolchain.start(command(), mounts=mounts, tag=f"bench-{os.getpid()}", log=log)
+        program = toolchain.start(
+            Command(command(), mounts=mounts), tag=f"bench-{os.getpid()}", log=log
+        )
     try:
         yield program
     finally:

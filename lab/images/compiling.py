@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import LabError, ToolchainError
-from lab.model import Completed, Mount, Toolchain
+from lab.model import Command, Completed, Mount, Toolchain
 from lab.progress import current
 
 
@@ -34,7 +34,7 @@ def run(
     try:
         with current().looking(lambda: _compiled(folders)):
             done = toolchain.run(
-                list(argv), mounts=mounts, cwd=cwd, env=env, timeout=within, check=False
+                Command(list(argv), mounts=mounts, cwd=cwd, env=env, timeout=within), check=False
             )
     except ToolchainError as error:
         error.message = f"{what} could not be built: {error.message}"

@@ -21,6 +21,7 @@ from lab.model import (
     KERNEL_ADDRESS,
     RAM_BASE,
     WINDOW_SIZE,
+    Command,
     Image,
     MachinePlan,
     Mount,
@@ -151,7 +152,7 @@ def _dump(toolchain: Toolchain, machine: MachinePlan, folder: Path) -> bytes:
     board = list(board_arguments(machine))
     board[board.index("-machine") + 1] += f",dumpdtb={WORK}/virt.dtb"
     argv = ["qemu-system-arm", *board, *_serials()]
-    toolchain.run(argv, mounts=[Mount(folder, WORK, writable=True)], timeout=60)
+    toolchain.run(Command(argv, mounts=[Mount(folder, WORK, writable=True)], timeout=60))
     dumped = folder / "virt.dtb"
     try:
         return dumped.read_bytes()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.errors import ImageError
 from lab.images import initrd, recipes, zimage
-from lab.model import Image, Mount, Package, Toolchain
+from lab.model import Command, Image, Mount, Package, Toolchain
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
@@ -92,12 +92,11 @@ def kernel_package(packages: Sequence[Package]) -> Package:
 
 
 def vmlinuz(package: Package) -> bytes:
-    """The zImage that a kernel's package holds."""
-    tree = deb.tree([package], lambda path: path.startswith("/boot/vmlinuz-"))
-    found = [tree.find(path) for path in tree.paths()]
-    if len(found) != 1 or found[0] is None:
-        raise ImageError(f"{package.name} {package.version} has {len(found)} kernels, not 1")
-    return found[0].data
+    """The zImage that a kernel's package holds, near its beginning."""
+    found = deb.first(package, lambda path: path.startswith("/boot/vmlinuz-"))
+    if found is None:
+        raise ImageError(f"{package.name} {package.version} has no kernel")
+    return found.data
 
 
 def _assembled(
@@ -109,13 +108,10 @@ def _assembled(
     defines = (f"-DTEXT_OFFSET={text_offset:#x}", f"-DIMAGE_SIZE={size:#x}")
     link = ("-nostdlib", "-static", "-Wl,-Ttext=0,--build-id=none")
     mounts = [Mount(folder, WORK, writable=True)]
-    toolchain.run(
-        [f"{PREFIX}gcc", *defines, *link, "stub.S", "-o", "stub.elf"], mounts=mounts, cwd=WORK
-    )
-    toolchain.run(
-        [f"{PREFIX}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"],
-        mounts=mounts, cwd=WORK,
-    )  # fmt: skip
+    compiling = [f"{PREFIX}gcc", *defines, *link, "stub.S", "-o", "stub.elf"]
+    cutting = [f"{PREFIX}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"]
+    for argv in (compiling, cutting):
+        toolchain.run(Command(argv, mounts, cwd=WORK))
     made = reading.data(raw, reading.IMAGE)
     for path in (source, linked, raw):
         path.unlink()

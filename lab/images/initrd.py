@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.images import contents, elf, lz4, modules, newc, programs
-from lab.model import STEPS_ADDRESS, Mount, Package, Toolchain
+from lab.model import STEPS_ADDRESS, Command, Mount, Package, Toolchain
 from lab.packages import deb
 
 PREFIX = "arm-linux-gnueabihf-"
@@ -117,13 +117,13 @@ def _compiled_and_stripped(
         (work / "ours.c").write_bytes((here / source).read_bytes())
         (work / target).parent.mkdir(parents=True, exist_ok=True)
         argv = [*COMPILE, "ours.c", *LINK, *options, "-o", target]
-        toolchain.run(argv, mounts=mounts, cwd=WORK)
+        toolchain.run(Command(argv, mounts=mounts, cwd=WORK))
     strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
-    toolchain.run([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK)
-    toolchain.run([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK)
+    toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
+    toolchain.run(Command([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK))
     paths = [*files, *(target for target, _ in ours.values())]
     return {path: (work / path).read_bytes() for path in paths}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import ImageError
-from lab.model import Mount, Package, Toolchain
+from lab.model import Command, Mount, Package, Toolchain
 from lab.store import Entry, Store, entry_key
 
 #: Debian carries a FreeRTOS kernel (V9.0.0) inside this source package, in this folder.
@@ -41,7 +41,7 @@ def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Packa
                   r"--transform=s,^[^/]*/ports/cc3200/FreeRTOS/\(Source/\)\?,,",
                   *(f"{top}/{name}" for name in FREERTOS_FILES)]  # fmt: skip
         mounts = [Mount(tarball.path, "/in/source"), Mount(into, "/out", writable=True)]
-        toolchain.run(unpack, mounts=mounts)
+        toolchain.run(Command(unpack, mounts=mounts))
         if not (into / "tasks.c").is_file():
             raise ImageError(f"{tarball.path.name} holds no FreeRTOS kernel")
 
@@ -59,7 +59,7 @@ def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package])
 
     def build(into: Path) -> None:
         mounts = [Mount(package.path, "/in/package"), Mount(into, "/out", writable=True)]
-        toolchain.run(["dpkg-deb", "--extract", "/in/package", "/out"], mounts=mounts)
+        toolchain.run(Command(["dpkg-deb", "--extract", "/in/package", "/out"], mounts=mounts))
 
     return store.make(HEADERS_KIND, _inputs(package), build)
 

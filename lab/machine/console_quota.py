@@ -1,4 +1,4 @@
-"""Limits how much a console may say, so that a guest that prints for ever fills no disk.
+"""Limits how much a console may say, so that a guest that prints without end cannot fill the disk.
 
 If a console says more than :func:`limit`, the run fails, and the layer is that console's. QEMU
 cannot write more than :data:`ROOM` times as much to one file, even when none of our commands

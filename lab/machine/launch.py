@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.machine import console_files, console_quota, qemu_command
 from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
-from lab.model import Images, Plan, Program, Toolchain
+from lab.model import Command, Images, Plan, Program, Toolchain
 from lab.rundir import LabDir, RunDir
 
 
@@ -46,5 +46,7 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int
     argv = qemu_command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
     run.update_manifest(command=argv)
     with run.qemu_log.open("ab") as log:
-        return toolchain.start(argv, mounts=mounts, tag=lab.tag, log=log, keep_fds=[lock],
-                               largest_file=console_quota.largest_file())  # fmt: skip
+        return toolchain.start(
+            Command(argv, mounts), tag=lab.tag, log=log, keep_fds=[lock],
+            largest_file=console_quota.largest_file(),
+        )  # fmt: skip

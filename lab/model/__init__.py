@@ -1,7 +1,7 @@
-"""The words of the lab as frozen data: what is wanted, planned, built and seen.
+"""The lab as frozen data: what labs.yaml asks for, what is planned, built, and observed.
 
-A leaf: imports nothing of the project. Sizes are bytes, times are seconds, unless a name
-says otherwise. Paths are absolute.
+This room imports nothing else of the project. Sizes are bytes and times are seconds, unless a
+name says otherwise. Paths are absolute.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lab.model.place import Place, Refusal
     from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
     from lab.model.programs import (
+        Command,
         Completed,
         Mount,
         Program,
@@ -70,7 +71,7 @@ _HOMES = {
     "lab.model.place": ("Place", "Refusal"),
     "lab.model.planned": ("GuestPlan", "MachinePlan", "Plan", "board_arguments"),
     "lab.model.programs": (
-        "Completed", "Mount", "Program", "ProgramRecord", "Toolchain", "ToolchainInfo",
+        "Command", "Completed", "Mount", "Program", "ProgramRecord", "Toolchain", "ToolchainInfo",
     ),
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
@@ -99,6 +100,7 @@ __all__ = [
     "Act",
     "Architecture",
     "Clock",
+    "Command",
     "Completed",
     "Dom0Spec",
     "Domain",

@@ -1,4 +1,4 @@
-"""A place in labs.yaml, and why a guest is refused."""
+"""Places in labs.yaml, and what is wrong with the files that are named there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Place:
 
 @dataclass(frozen=True, order=True)
 class Refusal:
-    """Why a guest cannot be started although labs.yaml is right, and the place in labs.yaml."""
+    """Why a guest cannot be started although labs.yaml is valid, and the place in labs.yaml."""
 
     place: Place
     text: str

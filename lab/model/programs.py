@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -17,6 +17,23 @@ class Mount:
     source: Path
     target: str
     writable: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program and what it needs of the toolchain. ``env`` is added to a fixed environment.
+
+    Only where it runs to its end: ``network``, ``input`` (its standard input), and ``timeout`` in
+    seconds.
+    """
+
+    argv: Sequence[str]
+    mounts: Sequence[Mount] = ()
+    cwd: str = "/"
+    env: Mapping[str, str] = field(default_factory=dict)
+    network: bool = False
+    timeout: float = 300.0
+    input: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -99,31 +116,19 @@ class Toolchain(Protocol):
         """A hash of its content. Two toolchains with the same key build the same bytes."""
         ...
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        mounts: Sequence[Mount] = (),
-        cwd: str = "/",
-        env: Mapping[str, str] | None = None,
-        network: bool = False,
-        timeout: float = 300.0,
-        check: bool = True,
-        stdin: bytes = b"",
-    ) -> Completed:
+    def run(self, command: Command, *, check: bool = True) -> Completed:
         """Run a program to its end.
 
         Raises:
-            ToolchainError: the door is broken; or the program took longer than ``timeout``; or
+            ToolchainError: the door is broken; or the program took longer than it may; or
                 ``check`` is set and its status is not 0 (with the command and its last lines).
         """
         ...
 
     def start(
         self,
-        argv: Sequence[str],
+        command: Command,
         *,
-        mounts: Sequence[Mount],
         tag: str,
         log: IO[bytes],
         keep_fds: Sequence[int] = (),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import ImageError, ToolchainError
-from lab.model import Completed, Mount, Toolchain
+from lab.model import Command, Completed, Mount, Toolchain
 from lab.util import debian, files
 from lab.util.terminal import escape, escape_lines
 
@@ -98,12 +98,14 @@ class Apt:
         argv = ["apt-get", "--yes", "--quiet=2", *self._options, verb, *arguments]
         try:
             return self._toolchain.run(
-                argv,
-                mounts=mounts,
-                cwd=DOWNLOADS if into else "/",
-                env={"APT_CONFIG": f"{INSIDE}/apt.conf"},
-                network=network,
-                timeout=APT_SECONDS,
+                Command(
+                    argv,
+                    mounts=mounts,
+                    cwd=DOWNLOADS if into else "/",
+                    env={"APT_CONFIG": f"{INSIDE}/apt.conf"},
+                    network=network,
+                    timeout=APT_SECONDS,
+                )
             )
         except ToolchainError as error:
             raise _error(what, error) from error
@@ -127,7 +129,7 @@ class Apt:
         if found := debian.archive_of_this_machine():
             return found
         listing = ["sh", "-c", "cat /etc/apt/sources.list /etc/apt/sources.list.d/* || :"]
-        text = self._toolchain.run(listing).stdout.decode(errors="replace")
+        text = self._toolchain.run(Command(listing)).stdout.decode(errors="replace")
         if found := debian.archive_of_sources(text):
             return found
         raise ImageError(

@@ -87,6 +87,15 @@ def tree(packages: Sequence[Package], wanted: Callable[[str], bool]) -> Tree:
     return whole
 
 
+def first(package: Package, wanted: Callable[[str], bool]) -> Member | None:
+    """The first file of a package whose absolute path is ``wanted``; what follows is not read.
+
+    Raises:
+        ImageError: the package cannot be read.
+    """
+    return next(_members(package.path, wanted), None)
+
+
 def _members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
     try:
         with reading.binary(path) as stream:

@@ -13,11 +13,11 @@ import functools
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
@@ -31,10 +31,10 @@ from lab.machine.watcher import Watcher
 from lab.model import Clock, Domain, GuestImage, GuestPlan, Lab, Program, State
 from lab.run import guests, live, traces
 from lab.run.channel import AtStop, ByAgent, Channel
+from lab.run.marks import Marks
 from lab.run.sockets import Sockets
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
-from lab.util.deadline import Deadline
 
 if TYPE_CHECKING:
     from lab.machine import qmp
@@ -49,7 +49,7 @@ class Session:
 
     Attributes:
         state: how far it has come.
-        marks: seconds since QEMU was started at which each thing was seen.
+        record: when it saw what; ``marks`` are its seconds since QEMU was started.
         paused: the domains that were created paused and wait to be let run, by id.
         began: when those were let run, in seconds of dom0's counter; ``None``: not yet.
     """
@@ -58,12 +58,11 @@ class Session:
         self.lab = lab
         self.run = run
         self.state = state
-        self.marks: dict[str, float] = {}
+        self.record = Marks(run)
+        self.marks = self.record.seen
         self.paused: Sequence[int] = ()
         self.began: float | None = None
-        self._moments: list[Mapping[str, Any]] = []
         self._virtual = False
-        self._clock = Deadline(0)
         self._watcher = Watcher(run, lambda: self.mark("init"), lab.tag)
         self.guarded = self._watcher.guarded
         self._program: Program | None = None
@@ -104,7 +103,7 @@ class Session:
         console_files.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
         if stored:
             template.lay(stored, self.run.console_dir, self.run.trace_dir)
-        self._clock = Deadline(XEN)
+        self.record.begin()
         self._virtual = plan.machine.clock is Clock.VIRTUAL
         machine = launch.Start(plan, start.prepared.images, memory, ram, stored)
         toolchain = start.prepared.toolchain
@@ -167,7 +166,8 @@ class Session:
         for socket in (self.lab.qmp_socket, self.lab.gdb_socket, self.lab.agent_socket):
             socket.unlink(missing_ok=True)
         self.state, self._arriving = State.OFF, None
-        self._channel, self._moments = self._by_agent, []
+        self._channel = self._by_agent
+        self.record.forget_moments()
 
     async def let_run(self) -> None:
         """Let the machine run by itself; from now on dom0's agent is asked."""
@@ -274,21 +274,11 @@ class Session:
             yield agent
 
     def mark(self, what: str) -> None:
-        """Remember when something was seen, in ``marks`` and in the run's events."""
-        self.marks[what] = self._clock.elapsed()
-        self.run.event("mark", what=what, after=round(self.marks[what], 4))
+        """Remember that something was seen now, in ``marks`` and in the run's events."""
+        self.record.add(what)
         counter = self._channel.counter
         if self._virtual and counter is not None and what != "init":
-            self.add_moment(what, counter=counter)
-
-    def add_moment(self, what: str, **data: Any) -> None:
-        """Note an event of a run under the virtual clock, with its virtual time."""
-        self._moments.append({"what": what, **data})
-
-    @property
-    def moments(self) -> Sequence[Mapping[str, Any]]:
-        """The events noted so far. The run's digest covers them."""
-        return tuple(self._moments)
+            self.record.add_moment(what, counter=counter)
 
     def _enter(self, state: State) -> None:
         self.state = state

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lab.model import Mount
+from lab.model import Command
 
 #: The environment inside, before the caller's own additions.
 ENVIRONMENT = {
@@ -24,21 +24,18 @@ KERNEL_FOLDERS = ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpf
                   "--dir", "/run")  # fmt: skip
 
 
-def command(
-    root: Sequence[str],
-    argv: Sequence[str],
-    *,
-    mounts: Sequence[Mount] = (),
-    cwd: str = "/",
-    env: Mapping[str, str],
-    options: Sequence[str] = (),
+def command_line(
+    root: Sequence[str], command: Command, env: Mapping[str, str], options: Sequence[str] = ()
 ) -> list[str]:
-    """``bwrap …`` that runs ``argv``; ``root`` are the options that make the root folder."""
+    """``bwrap …`` that runs a command; ``root`` are the options that make the root folder.
+
+    ``env`` is all of its environment, in place of what the command adds to the usual one.
+    """
     line = ["bwrap", *ISOLATION, *options, *root, *KERNEL_FOLDERS]
-    for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):
+    for mount in sorted(command.mounts, key=lambda mount: mount.target.count("/")):
         how = "--bind" if mount.writable else "--ro-bind"
         line += [how, str(mount.source), mount.target]
     line += ["--remount-ro", "/"]
     for name, value in env.items():
         line += ["--setenv", name, value]
-    return [*line, "--chdir", cwd, "--", *argv]
+    return [*line, "--chdir", command.cwd, "--", *command.argv]

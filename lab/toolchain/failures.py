@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.errors import ToolchainError
-from lab.model import Completed, Mount
+from lab.model import Command, Completed, Mount
 from lab.util import process
 from lab.util.terminal import escape_lines
 
@@ -45,10 +45,11 @@ def failed(done: Completed) -> ToolchainError:
     )
 
 
-def late(argv: Sequence[str], timeout: float, done: Completed) -> ToolchainError:
+def late(command: Command, done: Completed) -> ToolchainError:
+    name, seconds = Path(command.argv[0]).name, command.timeout
     return ToolchainError(
-        f"{Path(argv[0]).name} took longer than {timeout:g} s in the toolchain and was ended",
-        command=shlex.join(argv),
+        f"{name} took longer than {seconds:g} s in the toolchain and was ended",
+        command=shlex.join(command.argv),
         tail=escape_lines(done.stdout + done.stderr, last=20),
     )
 

@@ -7,11 +7,12 @@ import os
 import select
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from lab.errors import ToolchainError
-from lab.model import Completed, Door, Mount, Program, ProgramRecord
+from lab.model import Command, Completed, Door, Program, ProgramRecord
 from lab.toolchain import bwrap, failures
 from lab.toolchain.program import HostProgram
 from lab.util import process
@@ -34,35 +35,23 @@ class Sandbox:
     def door(self) -> Door:
         return self._door
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        mounts: Sequence[Mount] = (),
-        cwd: str = "/",
-        env: Mapping[str, str] | None = None,
-        network: bool = False,
-        timeout: float = 300.0,
-        check: bool = True,
-        stdin: bytes = b"",
-    ) -> Completed:
-        failures.check_mounts(mounts)
-        extra = failures.proxy_variables() if network else {}
-        line = bwrap.command(
-            [*self._root, *(_network_files() if network else ())],
-            argv,
-            mounts=mounts,
-            cwd=cwd,
-            env=self._env | extra | dict(env or {}),
-            options=["--die-with-parent", *(["--share-net"] if network else [])],
+    def run(self, command: Command, *, check: bool = True) -> Completed:
+        failures.check_mounts(command.mounts)
+        extra = failures.proxy_variables() if command.network else {}
+        line = bwrap.command_line(
+            [*self._root, *(_network_files() if command.network else ())],
+            command,
+            self._env | extra | dict(command.env),
+            ["--die-with-parent", *(["--share-net"] if command.network else [])],
         )
         try:
-            done = process.run(line, timeout=timeout, options=process.Options(stdin=stdin))
+            options = process.Options(stdin=command.input)
+            done = process.run(line, timeout=command.timeout, options=options)
         except process.TimedOut as late:
-            raise failures.late(argv, timeout, late.completed) from None
+            raise failures.late(command, late.completed) from None
         except FileNotFoundError:
             raise no_bwrap() from None
-        done = Completed(tuple(argv), done.returncode, done.stdout, done.stderr, done.seconds)
+        done = replace(done, argv=tuple(command.argv))
         _not_entered(done)
         if check and done.returncode:
             raise failures.failed(done)
@@ -70,32 +59,33 @@ class Sandbox:
 
     def start(
         self,
-        argv: Sequence[str],
+        command: Command,
         *,
-        mounts: Sequence[Mount],
         tag: str,
         log: IO[bytes],
         keep_fds: Sequence[int] = (),
         largest_file: int | None = None,
     ) -> Program:
         """Start a program; it has ended when everything that it started has ended too."""
-        failures.check_mounts(mounts)
+        failures.check_mounts(command.mounts)
         told, tell = os.pipe()
         hold, go = os.pipe()
         try:
-            line = bwrap.command(
-                self._root,
-                argv,
-                mounts=mounts,
-                env=self._env | {failures.TAG: tag},
-                options=["--info-fd", str(tell), "--block-fd", str(hold)],
-            )
+            env = self._env | dict(command.env) | {failures.TAG: tag}
+            options = ["--info-fd", str(tell), "--block-fd", str(hold)]
+            line = bwrap.command_line(self._root, command, env, options)
             starter = _spawn(line, log, [*keep_fds, tell, hold])
             os.close(tell)
             tell = -1
-            record = _record(self._door, tag, _child(told), starter, argv, log)
+            pid = _child(told)
+            started = process.start_time(pid) if pid else None
+            if pid is None or started is None:
+                starter.kill()
+                starter.wait()
+                raise _not_started(command, log)
             if largest_file is not None:
-                process.limit_files(int(record.id), largest_file)
+                process.limit_files(pid, largest_file)
+            record = ProgramRecord(self._door, str(pid), process.boot_id(), started, tag)
             return HostProgram(record, starter)
         finally:
             # The program waits for ``go`` to close: it is known before it does anything.
@@ -140,25 +130,13 @@ def _child(told: int) -> int | None:
         return None
 
 
-def _record(
-    door: Door,
-    tag: str,
-    pid: int | None,
-    starter: process.Child,
-    argv: Sequence[str],
-    log: IO[bytes],
-) -> ProgramRecord:
-    started = process.start_time(pid) if pid else None
-    if pid is None or started is None:
-        starter.kill()
-        starter.wait()
-        raise ToolchainError(
-            "the toolchain could not be entered",
-            command=shlex.join(argv),
-            tail=failures.tail_of(log),
-            hint=ENTER_HINT,
-        )
-    return ProgramRecord(door, str(pid), process.boot_id(), started, tag)
+def _not_started(command: Command, log: IO[bytes]) -> ToolchainError:
+    return ToolchainError(
+        "the toolchain could not be entered",
+        command=shlex.join(command.argv),
+        tail=failures.tail_of(log),
+        hint=ENTER_HINT,
+    )
 
 
 ENTER_HINT = (

@@ -59,8 +59,24 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     Raises:
         KeyboardInterrupt: a signal came.
     """
-    with _stopping() as stop, asyncio.Runner() as runner:
-        return _run(stop, runner, main)
+    try:
+        runner = new_runner()
+        with _stopping() as stop, runner:
+            return _run(stop, runner, main)
+    finally:
+        _forget(main)
+
+
+def new_runner() -> asyncio.Runner:
+    """A runner whose event loop is made. Signals wait meanwhile: half a loop cannot be closed."""
+    runner = asyncio.Runner()
+    try:
+        with held_back():
+            runner.get_loop()
+    except BaseException:
+        runner.close()
+        raise
+    return runner
 
 
 def run_in(runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
@@ -102,11 +118,16 @@ def _run(stop: _Stop | None, runner: asyncio.Runner, main: Coroutine[Any, Any, T
             raise KeyboardInterrupt from error
         raise
     finally:
-        if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
-            main.close()  # it has not started, and nobody else would close it
+        _forget(main)
     if stop.times:
         raise KeyboardInterrupt
     return found
+
+
+def _forget(main: Coroutine[Any, Any, T]) -> None:
+    """Close a coroutine that has not begun, as nobody else knows of it."""
+    if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
+        main.close()
 
 
 class _Stop:

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from lab.errors import ToolchainError
+from lab.model import Command
 from lab.toolchain.docker import sweep
 from lab.toolchain.docker.door import DockerToolchain
 from lab.toolchain.docker.engine import Engine, address
-from lab.util import files
 from system import engine as engines
 from system import locks
-from system.engine import OwnEngine, containers
+from system.engine import OwnEngine, check_confinement, containers, stored
 from system.world import ROOT, World, toolchain, until
 
 #: Moments of a lab's start, by what the command says when one is over.
@@ -60,11 +60,6 @@ def no_container_is_left(engine: OwnEngine | None) -> Iterator[None]:
 def manifest(said: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(Path(json.loads(said)["run"], "manifest.json").read_text())
     return found
-
-
-def stored(cache: Path) -> dict[str, str]:
-    """Every file of a store, by kind, key and name, with its hash."""
-    return files.tree_hashes(cache / "store", skip=frozenset({"locks"}))
 
 
 # ---------------------------------------------------------------- the same through both doors
@@ -159,22 +154,6 @@ def test_a_lab_in_its_container(world: World) -> None:
     assert {path.stat().st_uid for path in run.iterdir()} == {os.getuid()}
 
 
-def check_confinement(look: dict[str, Any]) -> None:
-    host = look["HostConfig"]
-    assert [one["Name"] for one in host["Ulimits"]] == ["fsize"]
-    assert look["Config"]["User"] == f"{os.getuid()}:{os.getgid()}"
-    assert (host["Privileged"], host["CapDrop"], host["CapAdd"]) == (False, ["ALL"], None)
-    assert (host["NetworkMode"], host["ReadonlyRootfs"]) == ("none", True)
-    assert "no-new-privileges" in host["SecurityOpt"]
-    status = Path(f"/proc/{look['State']['Pid']}/status").read_text()
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
-    assert fields["NoNewPrivs"] == "1"
-    assert int(fields["SigIgn"], 16) >> signal.SIGXFSZ - 1 & 1, "a full file would end it"
-    # The engine's filter, and QEMU's own (-sandbox on).
-    assert int(fields.get("Seccomp_filters", "2")) >= 2
-
-
 # ---------------------------------------------------------------- commands that end
 
 
@@ -199,9 +178,9 @@ def test_a_machine_that_was_never_recorded_is_swept(world: World, tmp_path: Path
     """Its maker was killed between starting it and writing that down."""
     script = """
 import os, signal, sys; from pathlib import Path
-from system.world import toolchain
+from lab.model import Command; from system.world import toolchain
 with Path(sys.argv[2], "log").open("ab") as log:
-    toolchain("docker").start(["sleep", "1000"], mounts=[], tag=sys.argv[1], log=log)
+    toolchain("docker").start(Command(["sleep", "1000"]), tag=sys.argv[1], log=log)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     tag = f"xenlab-{world.id_of('hello')}"
@@ -215,7 +194,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_program_that_is_late_is_ended() -> None:
     """What it said until then is shown."""
     with pytest.raises(ToolchainError, match="took longer than 1 s") as error:
-        toolchain("docker").run(["sh", "-c", "echo begun; sleep 100"], timeout=1)
+        toolchain("docker").run(Command(["sh", "-c", "echo begun; sleep 100"], timeout=1))
     assert error.value.tail == "begun"
     assert containers() == []
 
@@ -249,7 +228,7 @@ def test_an_image_that_was_removed() -> None:
     assert isinstance(whole, DockerToolchain)
     whole.image = dataclasses.replace(whole.image, id=f"sha256:{'0' * 64}")
     with pytest.raises(ToolchainError) as error:
-        whole.run(["true"])
+        whole.run(Command(["true"]))
     assert "the image was removed" in error.value.hint
 
 

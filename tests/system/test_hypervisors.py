@@ -15,7 +15,7 @@ import pytest
 
 from lab.api import Context
 from lab.images import xen
-from lab.model import HypervisorSpec, Mount
+from lab.model import Command, HypervisorSpec, Mount
 from lab.store import Store
 from system.world import ROOT, World
 
@@ -63,8 +63,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     mounts = [Mount(package.path, f"/in/{package.path.name}") for package in packages]
     workshop.toolchain.run(
-        ["dpkg-source", "--no-check", "--extract", f"/in/{dsc}", "/out/tree"],
-        mounts=[*mounts, Mount(folder, "/out", writable=True)],
+        Command(
+            ["dpkg-source", "--no-check", "--extract", f"/in/{dsc}", "/out/tree"],
+            mounts=[*mounts, Mount(folder, "/out", writable=True)],
+        )
     )
     return folder / "tree"
 

@@ -9,10 +9,11 @@ for byte even when the engine dies.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.model import Mount
+from lab.model import Command, Mount
 from lab.toolchain.bwrap import ENVIRONMENT
 
 #: Where the files of a program's input and output are.
@@ -27,16 +28,35 @@ _READ_OUTPUT = f'exec <{IO}/stdin >{IO}/stdout 2>{IO}/stderr; exec "$@"'
 _SCRATCH = "rw,exec,nosuid,nodev,mode=1777"
 
 
-def to_the_end(argv: Sequence[str], folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Confined:
+    """A command as a container runs it: through a shell (``entry``) that sees to its files."""
+
+    command: Command
+    entry: Sequence[str]
+    files: Sequence[Mount]
+
+
+@dataclass(frozen=True)
+class Who:
+    """The image (its id), and the user (``uid:gid``) inside.
+
+    ``remapped`` says that the engine gives containers other user ids than the host's unless
+    told not to: files would not be the user's.
+    """
+
+    image: str
+    user: str
+    remapped: bool = False
+
+
+def to_the_end(command: Command, folder: Path) -> Confined:
     """A program whose standard files are in ``folder``."""
-    return {
-        "Entrypoint": ["/bin/sh", "-c", _READ_OUTPUT, "lab"],
-        "Cmd": list(argv),
-        "mounts": [Mount(folder, IO, writable=True)],
-    }
+    entry = ["/bin/sh", "-c", _READ_OUTPUT, "lab"]
+    return Confined(command, entry, [Mount(folder, IO, writable=True)])
 
 
-def on_its_own(argv: Sequence[str], log: Path, locks: Sequence[Path]) -> dict[str, Any]:
+def on_its_own(command: Command, log: Path, locks: Sequence[Path]) -> Confined:
     """A program that goes on by itself: its output appended to ``log``, holding ``locks``.
 
     A container cannot inherit a descriptor; the program takes flock(2) on the files itself and
@@ -50,45 +70,31 @@ def on_its_own(argv: Sequence[str], log: Path, locks: Sequence[Path]) -> dict[st
         lines.append(f"exec {handle}<>{inside}")
         lines.append(f"flock --nonblock {handle} || exit {LOCK_IS_TAKEN}")
     script = "; ".join([*lines, 'exec "$@"'])
-    return {
-        "Entrypoint": ["/bin/sh", "-c", script, "lab"],
-        "Cmd": list(argv),
-        "mounts": mounts,
-    }
+    return Confined(command, ["/bin/sh", "-c", script, "lab"], mounts)
 
 
 def spec(
-    image: str,
-    program: Mapping[str, Any],
-    *,
-    user: str,
-    labels: Mapping[str, str],
-    mounts: Sequence[Mount] = (),
-    cwd: str = "/",
-    env: Mapping[str, str] | None = None,
-    network: bool = False,
-    remapped: bool = False,
-    largest_file: int | None = None,
+    who: Who, program: Confined, labels: Mapping[str, str], largest_file: int | None = None
 ) -> dict[str, Any]:
     """The body of ``POST /containers/create`` (Docker Engine API).
 
-    ``remapped`` says that the engine gives containers other user ids than the host's unless
-    told not to: files would not be the user's. ``largest_file``: bytes that one file may have.
+    ``largest_file``: bytes that one file may have.
     """
+    command = program.command
     return {
-        "Image": image,
-        "Entrypoint": program["Entrypoint"],
-        "Cmd": program["Cmd"],
-        "User": user,
-        "WorkingDir": cwd,
-        "Env": [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()],
+        "Image": who.image,
+        "Entrypoint": list(program.entry),
+        "Cmd": list(command.argv),
+        "User": who.user,
+        "WorkingDir": command.cwd,
+        "Env": [f"{name}={value}" for name, value in {**ENVIRONMENT, **command.env}.items()],
         "Labels": dict(labels),
-        "HostConfig": _confinement(network) | {
-            "Mounts": [_bind(mount) for mount in (*mounts, *program["mounts"])],
-            "UsernsMode": "host" if remapped else "",
+        "HostConfig": _confinement(command.network) | {
+            "Mounts": [_bind(mount) for mount in (*command.mounts, *program.files)],
+            "UsernsMode": "host" if who.remapped else "",
             "Ulimits": _limits(largest_file),
         },
-    } | ({} if network else {"Hostname": "lab"})  # fmt: skip
+    } | ({} if command.network else {"Hostname": "lab"})  # fmt: skip
 
 
 def _confinement(network: bool) -> dict[str, Any]:

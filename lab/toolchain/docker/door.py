@@ -8,20 +8,23 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from lab.errors import ToolchainError
-from lab.model import Completed, Door, Mount, Program, ProgramRecord, ToolchainInfo
+from lab.model import Command, Completed, Door, Mount, Program, ProgramRecord, ToolchainInfo
 from lab.toolchain import failures
 from lab.toolchain.docker import container, sweep, toolchain_image, used
+from lab.toolchain.docker.container import Confined
 from lab.toolchain.docker.engine import Engine, address
 from lab.toolchain.docker.program import DockerProgram, record_of, wait
 from lab.toolchain.docker.toolchain_image import DockerImage
 from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.rootfs import NOTABLE
 from lab.toolchain.tree_cache import CachedTree
-from lab.util import files, reading
+from lab.util import files, reading, together
 from lab.util.deadline import Deadline
 
 #: No program that runs to its end takes this long: what is older was left by who was killed.
@@ -45,40 +48,26 @@ class DockerToolchain:
     def key(self) -> str:
         return self.image.key
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        mounts: Sequence[Mount] = (),
-        cwd: str = "/",
-        env: Mapping[str, str] | None = None,
-        network: bool = False,
-        timeout: float = 300.0,
-        check: bool = True,
-        stdin: bytes = b"",
-    ) -> Completed:
-        failures.check_mounts(mounts)
-        clock = Deadline(timeout)
-        extra = failures.proxy_variables() if network else {}
-        with self._folder(stdin) as folder:
-            body = self._spec(
-                container.to_the_end(argv, folder),
-                labels=sweep.labels(),
-                mounts=[*mounts, *(_certificates() if network else ())],
-                cwd=cwd,
-                env=extra | dict(env or {}),
-                network=network,
+    def run(self, command: Command, *, check: bool = True) -> Completed:
+        failures.check_mounts(command.mounts)
+        clock = Deadline(command.timeout)
+        with self._folder(command.input) as folder:
+            asked = replace(
+                command,
+                mounts=[*command.mounts, *(_certificates() if command.network else ())],
+                env=(failures.proxy_variables() if command.network else {}) | dict(command.env),
             )
-            with self._launched(body, "xenlab-run", argv) as made:
+            body = self._spec(container.to_the_end(asked, folder), labels=sweep.labels())
+            with self._launched(body, "xenlab-run", command) as made:
                 try:
                     status = wait(self._engine, made, clock.left() + 0.001)
                     late = False
                 except TimeoutError:
                     status, late = -9, True
             out, err = (reading.data(folder / name, reading.IMAGE) for name in ("stdout", "stderr"))
-        done = Completed(tuple(argv), status, out, err, clock.elapsed())
+        done = Completed(tuple(command.argv), status, out, err, clock.elapsed())
         if late:
-            raise failures.late(argv, timeout, done)
+            raise failures.late(command, done)
         _check_program(done)
         if check and done.returncode:
             raise failures.failed(done)
@@ -86,29 +75,23 @@ class DockerToolchain:
 
     def start(
         self,
-        argv: Sequence[str],
+        command: Command,
         *,
-        mounts: Sequence[Mount],
         tag: str,
         log: IO[bytes],
         keep_fds: Sequence[int] = (),
         largest_file: int | None = None,
     ) -> Program:
         """Start a program in a container of its own; nothing of it needs us or the engine."""
-        failures.check_mounts(mounts)
+        failures.check_mounts(command.mounts)
         path = Path(log.name).absolute()
+        tagged = replace(command, env={**command.env, failures.TAG: tag})
         body = self._spec(
-            container.on_its_own(argv, path, [_twin_of(handle) for handle in keep_fds]),
-            labels={
-                **sweep.labels(),
-                **sweep.machine_labels(tag),
-                sweep.RUN: str(path.parent),
-            },
-            mounts=mounts,
-            env={failures.TAG: tag},
+            container.on_its_own(tagged, path, [_twin_of(handle) for handle in keep_fds]),
+            labels={**sweep.labels(), **sweep.machine_labels(tag), sweep.RUN: str(path.parent)},
             largest_file=largest_file,
         )
-        with self._launched(body, tag, argv, keep=True) as made:
+        with self._launched(body, tag, command, keep=True) as made:
             return DockerProgram(record_of(self._engine, made, tag))
 
     def adopt(self, record: ProgramRecord) -> Program:
@@ -126,12 +109,14 @@ class DockerToolchain:
             packages=image.packages,
         )
 
-    def _spec(self, program: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    def _spec(
+        self, program: Confined, *, labels: Mapping[str, str], largest_file: int | None = None
+    ) -> dict[str, Any]:
         """A container as the calling user. An engine without root calls its own user 0."""
         ways = " ".join(self.image.security)
         user = "0:0" if "name=rootless" in ways else f"{os.getuid()}:{os.getgid()}"
-        remapped = "name=userns" in ways
-        return container.spec(self.image.id, program, user=user, remapped=remapped, **more)
+        who = container.Who(self.image.id, user, remapped="name=userns" in ways)
+        return container.spec(who, program, labels, largest_file)
 
     @contextlib.contextmanager
     def _folder(self, stdin: bytes) -> Iterator[Path]:
@@ -151,7 +136,7 @@ class DockerToolchain:
 
     @contextlib.contextmanager
     def _launched(
-        self, body: dict[str, Any], tag: str, argv: Sequence[str], *, keep: bool = False
+        self, body: dict[str, Any], tag: str, command: Command, *, keep: bool = False
     ) -> Iterator[str]:
         """A started container, removed when the block ends; with ``keep`` only if it fails."""
         engine, name = self._engine, f"{tag}-{secrets.token_hex(4)}"
@@ -162,14 +147,14 @@ class DockerToolchain:
                 "POST", "/containers/create", what="make a container", query={"name": name},
                 body=body,
             )["Id"]  # fmt: skip
-            start = f"start {Path(argv[0]).name}"
+            start = f"start {Path(command.argv[0]).name}"
             engine.call("POST", f"/containers/{made}/start", what=start)
-            yield made
+            with together.ended_by(partial(_remove, engine, made)):
+                yield made
             kept = keep
         finally:
             if not kept:
-                with contextlib.suppress(ToolchainError):
-                    sweep.remove_container(engine, name)
+                _remove(engine, name)
 
 
 def open_docker(
@@ -193,6 +178,11 @@ def open_docker(
     image = toolchain_image.find(engine, cache, wanted)
     image = image or toolchain_image.make(engine, cache, progress, wanted, older)
     return DockerToolchain(engine, image, folder)
+
+
+def _remove(engine: Engine, container: str) -> None:
+    with contextlib.suppress(ToolchainError):
+        sweep.remove_container(engine, container)
 
 
 def _twin_of(handle: int) -> Path:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import fdt
 import pytest
 
 from lab.images import devicetree
-from lab.model import Clock, Image, MachinePlan, Toolchain
+from lab.model import Clock, Command, Image, MachinePlan, Toolchain
 from lab.store import Store
 
 
@@ -86,9 +85,8 @@ class Qemu:
         self.key = key
         self._tree = tree
 
-    def run(self, argv: Any, *, mounts: Any, timeout: float) -> None:
-        del argv, timeout
-        (mounts[0].source / "virt.dtb").write_bytes(self._tree.to_dtb(version=17))
+    def run(self, command: Command) -> None:
+        (command.mounts[0].source / "virt.dtb").write_bytes(self._tree.to_dtb(version=17))
 
 
 def built(store: Path, toolchain: Qemu, kernel: str = "k") -> bytes:

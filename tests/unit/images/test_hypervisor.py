@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from lab.errors import ImageError
 from lab.images import hypervisor, xen
-from lab.model import Completed, HypervisorSpec, Image, Package
+from lab.model import Command, Completed, HypervisorSpec, Image, Package
 from lab.store import Store
 from lab.util import kconfig
 from lab.util.files import sha256_file
@@ -53,9 +52,11 @@ class Make:
         self.fails = fails
         self.calls: list[list[str]] = []
 
-    def run(self, argv: Sequence[str], **more: Any) -> Completed:
+    def run(self, command: Command, *, check: bool = True) -> Completed:
+        del check
+        argv = command.argv
         self.calls.append([*argv])
-        tree = more["mounts"][0].source / "tree/xen"
+        tree = command.mounts[0].source / "tree/xen"
         if argv[0] == "dpkg-source":
             tree.mkdir(parents=True)
         elif argv[-1] == "olddefconfig":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from lab.errors import ImageError, ToolchainError
-from lab.model import Completed, Toolchain
+from lab.model import Command, Completed, Toolchain
 from lab.packages import archive
 from lab.packages.archive import Resolution
 from lab.packages.lock import Pin
@@ -32,11 +31,12 @@ class FakeArchive:
     def add(self, file: str, content: bytes = b"content") -> None:
         self.files[file] = content
 
-    def run(self, argv: Sequence[str], **more: Any) -> Completed:
+    def run(self, command: Command) -> Completed:
+        argv = command.argv
         assert argv[0] == "apt-get"
         self.calls.append([word for word in argv[1:] if not word.startswith("--")])
-        self.online.append(more["network"])
-        if self.broken and more["network"]:
+        self.online.append(command.network)
+        if self.broken and command.network:
             raise ToolchainError("apt-get failed", command="apt-get …", tail=self.broken)
         verb = self.calls[-1][0]
         if verb == "update":
@@ -46,7 +46,7 @@ class FakeArchive:
         if "--print-uris" in argv:
             return Completed(tuple(argv), 0, self._uris().encode(), b"", 0.0)
         if verb in ("download", "source"):
-            self._download(more["mounts"][-1].source)
+            self._download(command.mounts[-1].source)
         return Completed(tuple(argv), 0, b"", b"", 0.0)
 
     def _uris(self) -> str:

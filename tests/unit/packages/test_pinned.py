@@ -11,7 +11,7 @@ import pytest
 from test_archive import FakeArchive
 
 from lab.errors import ImageError, LockError, ToolchainError
-from lab.model import Toolchain
+from lab.model import Command, Completed, Toolchain
 from lab.packages import pinned
 from lab.packages.archive import Resolution
 from lab.packages.lock import Drift, Pin
@@ -28,15 +28,15 @@ class Archive(FakeArchive):
         super().__init__()
         self.snapshot: dict[str, bytes] = {}
 
-    def run(self, argv: Any, **more: Any) -> Any:
-        if not any(word.startswith("--snapshot") for word in argv):
-            return super().run(argv, **more)
+    def run(self, command: Command) -> Completed:
+        if not any(word.startswith("--snapshot") for word in command.argv):
+            return super().run(command)
         if not self.snapshot:
             raise ToolchainError("apt-get failed", tail="Could not resolve")
         newest, self.files = self.files, self.snapshot
         try:
-            plain = [word for word in argv if not word.startswith(("-o", "Acquire"))]
-            return super().run(plain, **more)
+            plain = [word for word in command.argv if not word.startswith(("-o", "Acquire"))]
+            return super().run(dataclasses.replace(command, argv=plain))
         finally:
             self.files = newest
 

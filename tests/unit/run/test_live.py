@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import signal
@@ -261,20 +260,6 @@ def test_a_damaged_record_is_no_lab(lab: LabDir, text: str) -> None:
     assert live.find(lab) is None
     live.sweep()
     assert not lab.path.exists()
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1, "boot_id": ""}'])
-def test_a_damaged_lock_has_no_maker(lab: LabDir, text: str) -> None:
-    """What cannot be read in a lock's file is nobody."""
-    rundir.claim_file(lab).write_text(text)
-    assert claim.maker(lab) is None
-
-
-def test_a_strangers_pid_is_not_the_maker(lab: LabDir) -> None:
-    """A process that has the pid now but started at another time is somebody else."""
-    who = {"pid": os.getpid(), "boot_id": process.boot_id(), "start_time": 1, "command": "x"}
-    rundir.claim_file(lab).write_text(json.dumps(who))
-    assert claim.maker(lab) is None
 
 
 def test_a_lab_is_used_only_when_it_runs(lab: LabDir, run: RunDir) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +13,7 @@ import pytest
 from lab import plan as planning
 from lab import rundir
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
-from lab.model import Door, HypervisorSpec, Image, Images, Lab, Plan, ProgramRecord, State
+from lab.model import Command, Door, HypervisorSpec, Image, Images, Lab, Plan, ProgramRecord, State
 from lab.packages.lock import MadeUnder
 from lab.progress import Progress
 from lab.run import session
@@ -34,7 +34,7 @@ class FakeToolchain:
         self.argv = ["sh", "-c", script, "sh", str(consoles)]
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, _: Sequence[str], *, log: IO[bytes], **__: Any) -> HostProgram:
+    def start(self, _: Command, *, log: IO[bytes], **__: Any) -> HostProgram:
         child = process.spawn(self.argv, log_to=log)
         self.started.append(child)
         began = process.start_time(child.pid) or 0

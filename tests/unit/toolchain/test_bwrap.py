@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.model import Mount
+from lab.model import Command, Mount
 from lab.toolchain import bwrap
 
 
 def line(*mounts: Mount, cwd: str = "/") -> list[str]:
     root = ["--ro-bind", "/tree/usr", "/usr"]
-    return bwrap.command(root, ["true"], mounts=mounts, cwd=cwd, env={})
+    return bwrap.command_line(root, Command(["true"], mounts=mounts, cwd=cwd), {})
 
 
 def test_everything_is_unshared_and_no_capability_is_kept() -> None:

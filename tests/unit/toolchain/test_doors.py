@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import ToolchainError, UsageError
-from lab.model import Door, Mount
+from lab.model import Command, Door, Mount
 from lab.toolchain import bwrap, open_toolchain
 from lab.toolchain.sandbox import Sandbox
 from toolchain.conftest import Fakes
@@ -50,10 +50,10 @@ def test_a_failed_program_is_reported_with_its_last_lines(sandbox: Sandbox, fake
     """Its own command line, not bubblewrap's."""
     fakes.add("bwrap", 'sys.exit("hello.c:1: error: no")')
     with pytest.raises(ToolchainError) as caught:
-        sandbox.run(["gcc", "hello.c"])
+        sandbox.run(Command(["gcc", "hello.c"]))
     assert caught.value.command == "gcc hello.c"
     assert "hello.c:1: error: no" in caught.value.tail
-    assert sandbox.run(["gcc"], check=False).returncode == 1
+    assert sandbox.run(Command(["gcc"]), check=False).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_broken_door_is_not_a_failed_program(
     """Raised even without ``check``: the program never ran."""
     fakes.add("bwrap", f"sys.exit({said!r})")
     with pytest.raises(ToolchainError, match=message):
-        sandbox.run(["gcc"], check=False)
+        sandbox.run(Command(["gcc"]), check=False)
 
 
 def test_network_is_only_there_when_asked_for(
@@ -79,8 +79,8 @@ def test_network_is_only_there_when_asked_for(
     fakes.add("bwrap")
     monkeypatch.setenv("https_proxy", "http://p")
     monkeypatch.setenv("SECRET", "x")
-    sandbox.run(["true"])
-    sandbox.run(["true"], network=True)
+    sandbox.run(Command(["true"]))
+    sandbox.run(Command(["true"], network=True))
     without, with_it = fakes.calls("bwrap")
     assert "--share-net" not in without
     assert "http://p" not in without
@@ -92,14 +92,14 @@ def test_network_is_only_there_when_asked_for(
 def test_a_missing_folder_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     """Before anything is started."""
     with pytest.raises(ToolchainError, match="gone"):
-        sandbox.run(["true"], mounts=[Mount(tmp_path / "gone", "/x")])
+        sandbox.run(Command(["true"], mounts=[Mount(tmp_path / "gone", "/x")]))
 
 
 def test_a_slow_program_is_ended(sandbox: Sandbox, fakes: Fakes) -> None:
     """After its time, with what it had said."""
     fakes.add("bwrap", 'print("half", flush=True); import time; time.sleep(60)')
     with pytest.raises(ToolchainError, match="longer than") as caught:
-        sandbox.run(["gcc"], timeout=3)
+        sandbox.run(Command(["gcc"], timeout=3))
     assert "half" in caught.value.tail
 
 
@@ -107,5 +107,5 @@ def test_no_bubblewrap_is_said_plainly(sandbox: Sandbox, fakes: Fakes) -> None:
     """With the package's name."""
     assert fakes.folder.is_dir()
     with pytest.raises(ToolchainError) as caught:
-        sandbox.run(["true"])
+        sandbox.run(Command(["true"]))
     assert "bubblewrap" in caught.value.hint

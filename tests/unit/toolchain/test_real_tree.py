@@ -16,7 +16,7 @@ from system.world import ROOT
 from system.world import toolchain as locked_toolchain
 
 from lab.images import sources
-from lab.model import Door, Mount, ProgramRecord, Toolchain
+from lab.model import Command, Door, Mount, ProgramRecord, Toolchain
 from lab.packages import archive
 from lab.store import Store, cache_root
 from lab.util import process
@@ -66,14 +66,14 @@ def test_every_kind_of_bare_metal_program_links(
         options.append("-mfpu=vfpv3")
     for specs in (["--specs=nosys.specs"], ["--specs=nano.specs", "--specs=nosys.specs"]):
         line = ["arm-none-eabi-gcc", *options, *specs, "p.c", "-lm", "-o", "p.elf"]
-        toolchain.run(line, mounts=[work], cwd="/work")
+        toolchain.run(Command(line, mounts=[work], cwd="/work"))
 
 
 def test_programs_for_dom0_link(toolchain: Toolchain, work: Mount) -> None:
     """Static and dynamic."""
     for link in ("-static", "-pie"):
         line = ["arm-linux-gnueabihf-gcc", link, "p.c", "-lm", "-o", "p"]
-        toolchain.run(line, mounts=[work], cwd="/work")
+        toolchain.run(Command(line, mounts=[work], cwd="/work"))
 
 
 @pytest.mark.parametrize(
@@ -94,33 +94,33 @@ def test_programs_for_dom0_link(toolchain: Toolchain, work: Mount) -> None:
 )
 def test_the_other_programs_work(toolchain: Toolchain, work: Mount, line: list[str]) -> None:
     """Though no maintainer script was run."""
-    toolchain.run(line, mounts=[work], cwd="/work")
+    toolchain.run(Command(line, mounts=[work], cwd="/work"))
 
 
 def test_qemu_is_ten(toolchain: Toolchain) -> None:
     """Two CPUs under the virtual clock need it."""
-    assert b"version 10." in toolchain.run(["qemu-system-arm", "--version"]).stdout
+    assert b"version 10." in toolchain.run(Command(["qemu-system-arm", "--version"])).stdout
     assert toolchain.info().versions["qemu"].startswith("1:10.")
 
 
 def test_inside_there_is_nobody_else(toolchain: Toolchain) -> None:
     """No network, no capability, no environment, no process of the host, nothing writable."""
     show = "grep -E 'CapEff|NoNewPrivs' /proc/self/status; ls /proc | grep -c '^[0-9]'; env"
-    text = toolchain.run(["sh", "-c", show], env={"X": "1"}).stdout.decode()
+    text = toolchain.run(Command(["sh", "-c", show], env={"X": "1"})).stdout.decode()
     assert "CapEff:\t0000000000000000" in text
     assert "NoNewPrivs:\t1" in text
     assert int(text.split("\n")[2]) < 8
     names = {line.partition("=")[0] for line in text.splitlines()[3:]}
     assert names <= {"HOME", "PATH", "LC_ALL", "TZ", "PWD", "X", "OLDPWD", "SHLVL", "_"}
     for path in ("/x", "/usr/x", "/etc/x"):
-        assert toolchain.run(["touch", path], check=False).returncode != 0
-    interfaces = toolchain.run(["cat", "/proc/net/dev"]).stdout.decode().splitlines()[2:]
+        assert toolchain.run(Command(["touch", path]), check=False).returncode != 0
+    interfaces = toolchain.run(Command(["cat", "/proc/net/dev"])).stdout.decode().splitlines()[2:]
     assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
 
 
 def test_files_come_out_as_the_callers(toolchain: Toolchain, work: Mount, tmp_path: Path) -> None:
     """Whoever calls."""
-    toolchain.run(["touch", "/work/made"], mounts=[work])
+    toolchain.run(Command(["touch", "/work/made"], mounts=[work]))
     assert (tmp_path / "made").stat().st_uid == os.getuid()
 
 
@@ -132,7 +132,7 @@ def test_a_started_program_is_found_again_and_ended_with_all_its_own(
     log = tmp_path / "log"
     line = ["sh", "-c", "echo up; setsid sleep 600 & setsid sleep 600 & exec sleep 600"]
     with log.open("wb") as stream:
-        started = toolchain.start(line, mounts=[], tag="my-tag", log=stream, keep_fds=[writer])
+        started = toolchain.start(Command(line), tag="my-tag", log=stream, keep_fds=[writer])
     os.close(writer)
     assert started.record.door is Door.ROOTFS
     command = Path("/proc", started.record.id, "cmdline").read_bytes()
@@ -152,9 +152,10 @@ def test_a_program_outlives_its_starter(toolchain: Toolchain, tmp_path: Path) ->
     script = tmp_path / "start.py"
     script.write_text(
         "import dataclasses, json, os, signal, sys\n"
+        "from lab.model import Command\n"
         "from system.world import toolchain\n"
         "log = open(sys.argv[1], 'wb')\n"
-        "made = toolchain('rootfs').start(['sleep', '600'], mounts=[], tag='t', log=log)\n"
+        "made = toolchain('rootfs').start(Command(['sleep', '600']), tag='t', log=log)\n"
         "print(json.dumps(dataclasses.asdict(made.record)), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -172,6 +173,7 @@ def test_what_is_run_to_its_end_dies_with_the_caller(toolchain: Toolchain, tmp_p
     """A killed command leaves no compiler behind; every holder of the pipe's end is gone."""
     script = tmp_path / "run.py"
     script.write_text(
+        "from lab.model import Command\n"
         "from system.world import toolchain\n"
         "tree = toolchain('rootfs')\n"
         "print('up', flush=True)\n"
@@ -219,7 +221,7 @@ def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: P
     log = tmp_path / "log"
     with log.open("wb") as stream:
         line = ["qemu-system-arm", "-M", "nonesuch"]
-        started = toolchain.start(line, mounts=[], tag="t", log=stream)
+        started = toolchain.start(Command(line), tag="t", log=stream)
     assert started.wait(20)
     assert started.returncode() == 1
     assert "nonesuch" in log.read_text()
