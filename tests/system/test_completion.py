@@ -154,7 +154,7 @@ def test_two_tabs_show_what_there_is(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [
-        ("./inv lab.stat", "lab.status\tShow the labs"),
+        ("./inv lab.stat", "lab.status\tShow the running labs"),
         ("./inv lab.up he", "hello\tone guest"),
         ("./inv lab.up --cou", "--count\t"),
         ("./inv lab.up --door=root", "--door=rootfs\t"),
