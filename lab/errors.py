@@ -1,6 +1,6 @@
-"""Every error that a user may see: what happened, the command, the last lines, what to do.
+"""All errors that a user can see: what happened, the command, the last lines, what to do.
 
-One root, :class:`LabError`; one class per layer. Only ``tasks.py`` prints them.
+The root is :class:`LabError`; each layer has a class of its own. Only ``lab.cli`` prints them.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from lab.model import ExitStatus, Layer
 
-#: So many characters of a command line are shown.
+#: The most characters of a command line that are shown.
 COMMAND_SHOWN = 400
 
 
 class LabError(Exception):
-    """Something that the user must be told, in their words.
+    """An error to show to the user, in words of the user's world.
 
     Attributes:
         message: what happened, in one sentence.
@@ -23,8 +23,7 @@ class LabError(Exception):
         tail: the last lines of its output or of the console concerned, already harmless
             to print (see :func:`lab.util.terminal.escape`).
         hint: what to do about it.
-        run: the run folder, where one was made and whoever catches the error has no other way
-            to know it.
+        run: the run folder, if there is one and the caller cannot know it otherwise.
     """
 
     layer: Layer | None = None
@@ -51,7 +50,8 @@ class LabError(Exception):
 
 
 def _shortened(command: str) -> str:
-    """A long command line would hide what matters: some have hundreds of package names."""
+    """Cut a long command line: some have hundreds of package names, which would hide what
+    matters."""
     rest = len(command) - COMMAND_SHOWN
     return command if rest <= 20 else f"{command[:COMMAND_SHOWN]} … [{rest} more characters]"
 
@@ -67,12 +67,12 @@ class ConfigError(UsageError):
 
 
 class BusyError(UsageError):
-    """Somebody else holds the lab; the message names the holder."""
+    """Another command has the lab; the message names it."""
 
 
 class LockError(UsageError):
-    """The packages that are locked are not to be had, or have other bytes: trying again does not
-    help, another ``labs.lock`` does."""
+    """Locked packages cannot be had or have other bytes. Only another ``labs.lock`` helps, not
+    another try."""
 
 
 class ToolchainError(LabError):
@@ -122,8 +122,8 @@ class GuestError(LabError):
 
 
 class GuestCrashed(GuestError, AssertionError):
-    """A guest's domain crashed, which labs.yaml does not say it may."""
+    """A guest's domain crashed, and labs.yaml does not allow it."""
 
 
 class NotSeen(GuestError, AssertionError):
-    """A console did not say what it was expected to say."""
+    """A console did not print the expected text."""

@@ -24,31 +24,30 @@ MIB = 1 << 20
 
 #: The console of Xen: the board's first UART (hw/arm/virt.c).
 XEN_CONSOLE = "console=dtuart dtuart=/pl011@9000000"
-#: The console of dom0: a UART of its own, so that Xen's lines and Linux's never mix.
+#: The console of dom0: the board's second UART, so that Xen's lines and Linux's never mix.
 DOM0_CONSOLE = "ttyAMA1"
-#: What costs Linux, as dom0 and as a guest, time and gives it nothing here: the self-tests of its
-#: crypto algorithms (most of its boot), zeroing memory that the emulator hands out zeroed,
-#: statistics of who waits for what (psi), security modules without a policy, detours around what
-#: real processors betray; and memory of the kernel that cannot be written, because each module
-#: that is inserted then flushes some 50,000 translations one by one (do_free_init in
-#: kernel/module/main.c).
+#: Switches off what costs Linux time, in dom0 and in guests, and is of no use here: self-tests of
+#: crypto algorithms (most of the boot), zeroing memory that the emulator hands out zeroed, pressure
+#: statistics (psi), security modules without a policy, and mitigations for real processors. Also
+#: read-only kernel memory (rodata), because with it each inserted module flushes some 50,000
+#: translations one by one (do_free_init in kernel/module/main.c).
 LINUX_QUICK = (
     "cryptomgr.notests initcall_blacklist=crypto_kdf108_init init_on_alloc=0 psi=0 lsm= "
     "mitigations=off rodata=off"
 )
-#: A Linux guest's command line, before its own words.
+#: The beginning of a Linux guest's command line.
 LINUX_ARGS = f"console=hvc0 {LINUX_QUICK}"
-#: dom0's CPUs unless told otherwise. A second one doubles its boot (the two wait for each other
-#: through the emulator) and leaves the guests less of the machine.
+#: dom0's vCPUs by default. A second one doubles the time of its boot, as the two wait for each
+#: other through the emulator, and leaves the guests less of the machine.
 DOM0_VCPUS = 1
-#: What a guest's description says of labs.yaml, not of the guest.
+#: Fields of a guest that are about labs.yaml, not about the guest; a plan leaves them out.
 NOT_PLANNED = ("cpus_of_all", "refused", "places")
-#: Where the session puts a guest's files in dom0.
+#: The folder in dom0 for guests' files.
 GUEST_FOLDER = "/lab/guests"
 
 
 def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
-    """The plan of a lab. ``clock`` is what the command prefers; labs.yaml has the last word."""
+    """The plan of a lab. ``clock`` counts only if labs.yaml does not say one."""
     return Plan(
         lab=lab,
         machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
@@ -62,14 +61,14 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
 
 
 def guest_plan(guest: GuestSpec) -> GuestPlan:
-    """A guest alone, for injection into a lab that runs already."""
+    """The plan of a single guest, which may be injected into a running lab."""
     return GuestPlan(guest.name, guest, xl_config(guest), scheduling(guest.scheduler))
 
 
 def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
-    """``xl sched-…`` for a domain, up to ``-d``; empty if there is nothing to say.
+    """The words of ``xl sched-…`` for a domain, up to ``-d``; empty if nothing is to be set.
 
-    A guest's configuration file cannot say it all: xl.cfg(5) of Xen 4.17 has no ``budget``.
+    A guest's configuration file cannot set everything: xl.cfg(5) of Xen 4.17 has no ``budget``.
     """
     if wanted is None:
         return ()
@@ -84,7 +83,7 @@ def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
 
 
 def xen_args(lab: Lab) -> str:
-    """Xen's command line. What the hypervisor's ``args`` say comes last and wins."""
+    """Xen's command line. The hypervisor's ``args`` come last, so they win."""
     words = [XEN_CONSOLE, f"dom0_mem={lab.dom0.memory // MIB}M"]
     words += ["bootscrub=0", "console_timestamps=boot"]
     words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
@@ -93,16 +92,16 @@ def xen_args(lab: Lab) -> str:
     if lab.scheduler:
         words.append(f"sched={lab.scheduler}")
     if lab.hypervisor.origin == "source":
-        # What guests print on Xen's console: all of it, also in a build without DEBUG, and
-        # kept until dom0 has read it.
+        # Show everything that guests print on Xen's console, even in a build without DEBUG, and
+        # keep it until dom0 has read it.
         words += ["guest_loglvl=all", "conring_size=1M"]
     return " ".join([*words, lab.hypervisor.args]).strip()
 
 
 def dom0_args(lab: Lab) -> str:
-    """dom0's kernel command line. A panic ends the machine once its last line is written.
+    """dom0's kernel command line. After a panic the machine ends once its last line is written.
 
-    A Xen from source may show what guests print on its console.
+    If Xen is built from source, dom0 is told to log Xen's console: guests may print there.
     """
     words = ["hypervisor_log=1"] if lab.hypervisor.origin == "source" else []
     return " ".join([f"console={DOM0_CONSOLE}", "rdinit=/init panic=-1", LINUX_QUICK, *words])
@@ -111,8 +110,8 @@ def dom0_args(lab: Lab) -> str:
 def xl_config(guest: GuestSpec) -> str:
     """The guest's configuration as xl.cfg(5) reads it.
 
-    A domain that ended, however it did, stays until it is replaced or destroyed: only so
-    can its end be named.
+    However a domain ends, it stays until it is replaced or destroyed. Otherwise nobody could say
+    how it ended.
     """
     base = f"{GUEST_FOLDER}/{guest.name}"
     lines = [

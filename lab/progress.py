@@ -1,8 +1,7 @@
-"""What the lab is doing, for people, on standard error: one line for each stage.
+"""Shows people what the lab is doing, on standard error: one line for each stage.
 
-On a terminal the line of the running stage is alive. Elsewhere it is written again every few
-seconds, so that whoever reads along sees that the lab is at work, and at what.
-A program that reads standard output never sees any of it.
+On a terminal the line of the running stage is updated in place. Elsewhere it is written again every
+few seconds, so that a reader can see what the lab is working on. Standard output has none of it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from lab.util.live_line import DRAW, LiveLine, LiveLines, Motion, Repeated, is_t
 from lab.util.terminal import escape
 from lab.util.together import CalledOff
 
-#: Seconds without a line after which the running stage's line is written again.
+#: Seconds without output after which the line of the running stage is written again.
 BEAT = 3.0
 #: Seconds between two looks at how far a stage is.
 LOOK = 1.0
@@ -40,14 +39,16 @@ class Stage:
         self._start = time.monotonic()
 
     def note(self, text: str) -> None:
-        """A few words about what it is at, or found; the last ones stay in the final line."""
+        """Set the words in brackets: what the stage is doing or has found. The last ones stay in
+        its final line."""
         self.detail = escape(text, limit=120)
 
     @contextlib.contextmanager
     def looking(self, look: Callable[[], str]) -> Iterator[None]:
-        """While the block runs, the line ends with what ``look`` says, asked once a second.
+        """While the block runs, the line ends with the words of ``look``, which is called once a
+        second.
 
-        ``look`` is called in another thread. When it fails, the words before stay.
+        ``look`` runs in another thread. If it fails, its last words stay.
         """
         self._look, self._looked, self._seen = look, 0.0, ""
         try:
@@ -56,7 +57,7 @@ class Stage:
             self._look, self._seen = None, ""
 
     def elapsed(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the stage began."""
         return time.monotonic() - self._start
 
     def line(self, ending: str = "") -> str:
@@ -65,7 +66,8 @@ class Stage:
         return " ".join([self._begin(), *filter(None, words)])
 
     def moving(self) -> str:
-        """``boot Xen … 1 s so far (note: what the look saw)``: not to be taken for its end."""
+        """``boot Xen … 1 s so far (note: the words of look)``: cannot be mistaken for the final
+        line."""
         look, now = self._look, time.monotonic()
         if look and now - self._looked >= LOOK:
             self._looked = now
@@ -83,17 +85,17 @@ _innermost: ContextVar[Stage | None] = ContextVar("stage", default=None)
 
 
 def current() -> Stage:
-    """The innermost stage that runs here; outside of all, one that nobody sees.
+    """The innermost running stage; if there is none, one that nobody sees.
 
-    So who does the work can say how far it is, and need not be handed a stage for that.
+    So code can report its progress without a stage as a parameter.
     """
     return _innermost.get() or Stage("")
 
 
 class Amount:
-    """How far something is: ``120 of 377 MB, about 8 s left``.
+    """Progress in numbers: ``120 of 377 MB, about 8 s left``.
 
-    ``total`` is 0 if it is not known; then neither is the time left.
+    ``total`` is 0 if it is unknown; then the time left is unknown, too.
     """
 
     def __init__(self, total: int, unit: str = "MB", scale: int = 1_000_000) -> None:
@@ -103,7 +105,7 @@ class Amount:
         self._first: tuple[float, int] | None = None
 
     def words(self, done: int) -> str:
-        """``done`` of it is done now."""
+        """The words for the amount ``done``."""
         self._first = self._first or (time.monotonic(), done)
         if not self._total:
             return f"{done / self._scale:.0f} {self._unit}"
@@ -138,7 +140,7 @@ class Progress:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
-        """A stage as long as the block runs. One inside another is indented."""
+        """A stage for the block. A stage inside another one is indented."""
         outer = _innermost.get()
         stage = Stage(escape(name, limit=80), outer if outer in self._stages else None)
         _innermost.set(stage)
@@ -151,7 +153,7 @@ class Progress:
             ending = "interrupted after"
             raise
         finally:
-            # Not reset(token): who leaves the block may be in another context than who entered.
+            # Not reset(token): the block may be left in another context than it was entered.
             _innermost.set(outer)
             self._end(stage)
             self.say(stage.line(ending))
@@ -174,7 +176,7 @@ class Progress:
 
     @contextlib.contextmanager
     def followed(self, told: Callable[[str], None]) -> Iterator[None]:
-        """While the block is executed, ``told`` hears the name of each stage that is at work."""
+        """While the block runs, ``told`` gets the name of each stage that becomes current."""
         self._followers.append(told)
         self._tell_followers()
         try:
@@ -187,7 +189,7 @@ class Progress:
             told(self._stages[-1].name)
 
     def say(self, text: str) -> None:
-        """One line for people, above the live one."""
+        """Print one line for people, above the live line."""
         if self._motion:
             self._motion.say(text)
         elif not self._quiet:
@@ -202,7 +204,7 @@ class Progress:
             return LiveLine(self._stream, self._moving, DRAW)
 
     def _moving(self) -> str:
-        # Another thread asks, perhaps in the moment between two stages.
+        # Another thread calls this, perhaps between two stages.
         stages = list(self._stages)
         busy = {stage.outer for stage in stages}
         return "\n".join(stage.moving() for stage in stages if stage not in busy)

@@ -1,8 +1,8 @@
-"""Every path of one run, its manifest and its events; and where live labs keep their sockets.
+"""The folder of a run, and the folder of a live lab.
 
-A run folder is ``runs/<lab>/<id>/`` beside labs.yaml and stays. A lab folder holds what a
-running lab needs and nobody keeps: sockets and FIFOs, in a private folder with a short path
-(a unix socket's path has at most 107 bytes, unix(7)).
+A run folder, ``runs/<lab>/<id>/`` beside labs.yaml, stays. A live lab's folder holds only what
+the lab needs while it runs: sockets and FIFOs. It is private, and its path is short, because the
+path of a unix socket has at most 107 bytes (unix(7)).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ID = re.compile(r"[0-9a-f]{12}")
 
 
 class RunDir:
-    """One run's folder: where everything of it lies."""
+    """One run's folder, and the paths of everything in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class RunDir:
         self.events_file = path / "events.jsonl"
         self.times_file = self.console_dir / "times"
         self.qemu_log = path / "qemu.log"
-        #: The hypervisor's ELF file; only of one that was built from source.
+        #: The hypervisor's ELF file. Only a hypervisor built from source has one.
         self.symbols_file = path / "xen-syms"
 
     @property
@@ -55,13 +55,13 @@ class RunDir:
         return self.console_dir / f"{name}.log"
 
     def consoles(self) -> dict[str, Path]:
-        """The consoles that have a log, by name: Xen, dom0, then the guests."""
+        """The logs by the console's name: Xen, dom0, then the guests. Only those that exist."""
         found = {path.stem: path for path in sorted(self.console_dir.glob("*.log"))}
         first = {name: found.pop(name) for name in ("xen", "dom0") if name in found}
         return first | found
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest; empty if there is none (yet) or it is damaged."""
+        """The manifest; empty if there is none yet, or it is damaged."""
         with contextlib.suppress(OSError, ValueError):
             data = reading.json_file(self.manifest_file)
             if isinstance(data, dict):
@@ -69,7 +69,7 @@ class RunDir:
         return {}
 
     def update_manifest(self, **changes: Any) -> None:
-        """Set fields of the manifest. That a run is over is waited for on the disk."""
+        """Set fields of the manifest. Once the run is over, wait until that is on the disk."""
         manifest = self.manifest() | changes
         text = json.dumps(manifest, indent=1, default=str)
         over = manifest.get("life", RUNNING) != RUNNING
@@ -92,10 +92,10 @@ def new_run(runs: Path, lab: str) -> RunDir:
 
 
 def new_folder(parent: Path) -> Path:
-    """The same for what is no run of one lab: an empty folder.
+    """Make a new empty folder for something else than a run, with ``latest`` as above.
 
     Raises:
-        LabError: as above.
+        LabError: the folder cannot be made (read-only, full).
     """
     folder = _fresh(parent)
     return _make(folder, (folder,))
@@ -120,7 +120,7 @@ def _make(path: Path, folders: Iterable[Path]) -> Path:
 
 
 def forget(run: RunDir) -> None:
-    """Remove the folder of a run that never began; ``latest`` is the one before again."""
+    """Remove the folder of a run that never began; ``latest`` points at the one before again."""
     files.remove_tree(run.path)
     link = run.path.parent / "latest"
     others = [path.name for path in run.path.parent.iterdir() if path.is_dir() and path != link]
@@ -128,7 +128,7 @@ def forget(run: RunDir) -> None:
         _point(link, max(others))
         return
     link.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # somebody begins one
+    with contextlib.suppress(OSError):  # not empty: another run begins
         run.path.parent.rmdir()
 
 
@@ -163,7 +163,7 @@ def _point(link: Path, target: str) -> None:
 
 
 class LabDir:
-    """What a running lab needs and nobody keeps: sockets, FIFOs, its state."""
+    """The folder of a live lab: sockets, FIFOs and its state. It goes when the lab ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -178,7 +178,7 @@ class LabDir:
 
     @property
     def tag(self) -> str:
-        """Marks the lab's machine: in its command line, whatever was recorded of it."""
+        """Names the lab in QEMU's command line, so that its machine is found without a record."""
         return f"xenlab-{self.id}"
 
     def state(self) -> dict[str, Any] | None:
@@ -190,7 +190,7 @@ class LabDir:
         return None
 
     def record(self, **changes: Any) -> None:
-        """Record intent or state; survives us, and ends with the host, as all that it is about."""
+        """Record intent or state. The record need not outlive the host: no machine does."""
         text = json.dumps((self.state() or {}) | changes, indent=1)
         files.write_atomic(self.state_file, text, durable=False)
 
@@ -207,11 +207,11 @@ class LabDir:
 def runtime_root() -> Path:
     """The private folder of live labs: ``$XDG_RUNTIME_DIR/xenlab`` or ``/tmp/xenlab-<uid>``.
 
-    A runtime folder of somebody else is not used: ``sudo`` may keep the variable, and root would
-    make a folder there that its owner cannot use any more.
+    Another user's runtime folder is not used: ``sudo`` may keep the variable, and then root would
+    make a folder there that its owner could not use.
 
     Raises:
-        LabError: the folder is not ours alone, so that its sockets could not be trusted.
+        LabError: it is not private to this user, so its sockets cannot be trusted.
     """
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     root = Path(base) / "xenlab" if _is_ours(base) else Path(f"/tmp/xenlab-{os.getuid()}")
@@ -233,17 +233,17 @@ def _whose(root: Path, seen: os.stat_result) -> str:
 
 
 def _is_ours(base: str) -> bool:
-    """Whether a runtime folder can be used: short, there, this user's and writable."""
+    """Whether a runtime folder can be used: a short path, it exists, ours, writable."""
     if not base.startswith("/") or len(base) >= 40 or not os.access(base, os.W_OK | os.X_OK):
         return False
     return Path(base).is_dir() and Path(base).stat().st_uid == os.getuid()
 
 
 def lab_dir(runs: Path, lab: str) -> LabDir:
-    """The folder of the lab ``lab`` whose runs lie in ``runs``: the same in every command.
+    """The folder of a live lab, by its name and the folder of its runs: the same in every command.
 
-    Its id depends on the very folder of live labs, too: the machine of a lab that another
-    session of this user (or ``sudo``, or cron) started from the same labs.yaml has another one.
+    The id also depends on the folder of live labs. So if another session of this user (``sudo``,
+    cron) starts a lab from the same labs.yaml, that lab has another id.
     """
     root = runtime_root()
     place = root.stat()
@@ -252,31 +252,31 @@ def lab_dir(runs: Path, lab: str) -> LabDir:
 
 
 def all_lab_dirs(root: Path | None = None) -> Iterator[LabDir]:
-    """Every lab folder of this session, whichever project it belongs to; or of another root."""
+    """Every live lab's folder in this session, or below ``root``, of whatever labs.yaml."""
     for path in sorted((root or runtime_root()).iterdir()):
         if path.is_dir() and path.name != "locks":
             yield LabDir(path)
 
 
-def locked_labs() -> Iterator[LabDir]:
-    """Every lab of this session that was ever locked, whether it has a folder now or not."""
+def claimed_labs() -> Iterator[LabDir]:
+    """Every lab of this session that was ever claimed, whether it has a folder now or not."""
     for path in sorted(lock_folder().iterdir()):
         if _ID.fullmatch(path.name):
             yield LabDir(runtime_root() / path.name)
 
 
 def lost_lab_dirs() -> Iterator[LabDir]:
-    """Labs that were locked once and whose folder is gone: somebody may have cleaned ``/tmp``."""
-    yield from (lab for lab in locked_labs() if not lab.path.exists())
+    """Labs that were claimed once and have no folder: they ended, or somebody cleaned ``/tmp``."""
+    yield from (lab for lab in claimed_labs() if not lab.path.exists())
 
 
-def lock_file(lab: LabDir) -> Path:
-    """The lock that a lab holds while it lives; outside its folder, which comes and goes."""
+def claim_file(lab: LabDir) -> Path:
+    """The file whose flock(2) is the claim on a lab. It outlives the lab's folder."""
     return lock_folder(lab.path.parent) / lab.id
 
 
 def lock_folder(root: Path | None = None) -> Path:
-    """The folder of the locks of all labs of this session, or of another folder of live labs."""
+    """The folder of all locks, claims among them: of this session, or of other live labs."""
     folder = (root or runtime_root()) / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder

@@ -21,7 +21,7 @@ from typing import Any
 from lab.errors import ImageError
 from lab.model import Image
 from lab.util import files, reading
-from lab.util.place import cache_root
+from lab.util.cache_folder import cache_root
 
 __all__ = ["Entry", "Store", "cache_root", "describe", "entry_key"]
 

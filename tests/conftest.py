@@ -30,6 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     side_by_side.arrange(items)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    side_by_side.tell(session)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> side_by_side.Scheduling | None:
+    groups = config.getoption("dist") == "loadgroup"
+    return side_by_side.Scheduling(config, log) if groups else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """pytest-xdist starts a worker."""

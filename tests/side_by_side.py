@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import tempfile
@@ -18,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from lab.util import files
 
@@ -41,9 +44,6 @@ def arrange(items: list[pytest.Item]) -> None:
 
     The result is the same in each worker.
     """
-    for item in items:
-        if not any(item.iter_markers("xdist_group")) and (group := _group(item)):
-            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_rank)
 
 
@@ -55,9 +55,11 @@ def _rank(item: pytest.Item) -> tuple[bool, bool, int]:
 
 def _group(item: pytest.Item) -> str:
     """Unit tests of one file stay together, and system tests that share what their file made."""
+    if mark := item.get_closest_marker("xdist_group"):
+        return str(mark.args[0])
     if is_alone(item) or (SYSTEM in item.path.parents and not _shares(item)):
-        return ""
-    return str(item.path.relative_to(TESTS).with_suffix(""))
+        return item.nodeid
+    return str(item.path.relative_to(TESTS))
 
 
 def _shares(item: pytest.Item) -> bool:
@@ -103,6 +105,35 @@ def turn(item: pytest.Item) -> Iterator[None]:
         with files.locked(folder / "door"):  # nobody overtakes a test that waits to be alone
             fcntl.lockf(handle, fcntl.LOCK_EX if is_alone(item) else fcntl.LOCK_SH)
         yield
+
+
+# ---------------------------------------------------------------- who takes which tests
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """A worker takes a whole group. The workers have told which tests belong to which.
+
+    pytest-xdist has the same (``--dist=loadgroup``), but takes the groups from the names of tests,
+    which its version 3.8 cannot change under pytest 9.2.
+    """
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)
+        self._groups: dict[str, str] = {}
+
+    def schedule(self) -> None:
+        self._groups = json.loads((room(self.config) / "groups").read_text())
+        super().schedule()
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._groups[nodeid]
+
+
+def tell(session: pytest.Session) -> None:
+    """Write down the groups, for :class:`Scheduling`; it reads them when all workers have."""
+    if folder := _room_of(session.config):
+        groups = {item.nodeid: _group(item) for item in session.items}
+        files.write_atomic(folder / "groups", json.dumps(groups))
 
 
 # ---------------------------------------------------------------- Ctrl-C

@@ -1,20 +1,20 @@
-"""What can be done with labs. Synchronous; every function raises only :class:`LabError`.
+"""Everything that can be done with labs. All functions are synchronous and raise only LabError.
 
-A :class:`Context` says which labs.yaml, which toolchain, and who is told what goes on.
+A :class:`Context` says which labs.yaml and which toolchain to use, and who hears of progress.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.util import lazy
+from lab import lazy
 
 if TYPE_CHECKING:
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
     from lab.api.console_logs import logs, tails
     from lab.api.consoles import Answer, Console, Dom0, Seen
-    from lab.api.context import Context, LabStatus, Run, Status, Up, clean
+    from lab.api.context import Context, clean
     from lab.api.copies import up_several
     from lab.api.dom0 import execute
     from lab.api.guests import guest_build, inject
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         repeat,
         verify,
     )
+    from lab.api.results import LabStatus, Run, Status, Up
     from lab.api.running_lab import RunningLab, Traces
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
@@ -63,10 +64,6 @@ _HOMES = {
     ),
     "lab.api.context": (
         "Context",
-        "LabStatus",
-        "Run",
-        "Status",
-        "Up",
         "clean",
     ),
     "lab.api.copies": ("up_several",),
@@ -113,6 +110,12 @@ _HOMES = {
         "publish",
         "repeat",
         "verify",
+    ),
+    "lab.api.results": (
+        "LabStatus",
+        "Run",
+        "Status",
+        "Up",
     ),
     "lab.api.running_lab": (
         "RunningLab",

@@ -1,4 +1,4 @@
-"""Runs as continuous integration shows them."""
+"""Runs as a CI service shows them: annotations and a summary."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.api.context import Run
+from lab.api.results import Run
 from lab.rundir import RunDir
 from lab.scenario import github
 from lab.util.resources import as_called
 
 
 def ci_annotations(runs: Sequence[Run]) -> list[str]:
-    """GitHub's annotations of what failed, each a line to print; files from the checkout on."""
+    """GitHub's annotations of what failed: lines to print, with paths relative to the checkout."""
     return [line for run in runs for line in github.annotate(run.report, _base())]
 
 
 def ci_summary(runs: Sequence[Run]) -> str:
-    """Markdown for the page of a job."""
+    """Markdown for the page of a CI job."""
     return github.summary([_ran(run) for run in runs])
 
 
@@ -28,7 +28,7 @@ def _base() -> Path:
 
 
 def _ran(run: Run) -> github.Ran:
-    """Where the run is, and the commands that repeat it, to be given where labs.yaml is."""
+    """Where the run is, and the commands that repeat it in the folder of labs.yaml."""
     name, clock = run.report.lab, RunDir(run.run).manifest().get("clock")
     labs = run.report.file.name if run.report.file else "labs.yaml"
     common = ["lab.run", name] + (["--labs", labs] if labs != "labs.yaml" else [])

@@ -1,4 +1,4 @@
-"""For the doctor: whether the lock, what is cached and labs.yaml fit together."""
+"""For the doctor: whether the lock, the cached packages and labs.yaml fit together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.workshop import provision
 
 
 def lock_finding(context: Context) -> Finding:
-    """Whether the lock, what is cached and labs.yaml fit together; nothing is built."""
+    """Whether the lock, the cached packages and labs.yaml fit together. Nothing is built."""
     cache = cache_root()
     try:
         file = lock.place(context.file)
@@ -25,15 +25,15 @@ def lock_finding(context: Context) -> Finding:
     except LabError as error:
         return Finding("lock", Grade.FAIL, error.message, error.hint)
     if drift:
-        what = f"not the locked versions are cached: {'; '.join(map(str, drift[:4]))}"
+        what = f"the cache has other versions than the lock: {'; '.join(map(str, drift[:4]))}"
         more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
-        hint = "images are compared with the lock; ./inv image.lock names all, --update moves it"
+        hint = "./inv image.lock names all and compares the images; --update moves the lock"
         return Finding("lock", Grade.WARN, what + more, hint)
     hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
     known = {"/".join(name.split("/")[:2]) for name in pins.images}
     own, names = lock.beside(file, context.file), _names(context)
     if own and names is not None and (unknown := sorted(names ^ known)):
-        what = f"{file} and {context.file} differ about: {', '.join(unknown[:6])}"
+        what = f"only one of {file} and {context.file} has: {', '.join(unknown[:6])}"
         return Finding("lock", Grade.WARN, what, hint)
     made = {sha for entry in Store(cache).entries() for sha in entry.outputs.values()}
     there = sum(sha in made for sha in pins.images.values())
@@ -43,10 +43,10 @@ def lock_finding(context: Context) -> Finding:
 
 
 def _drift(cache: Path, pins: Lock) -> list[Drift]:
-    """What is cached instead of locked packages.
+    """The packages that are cached in other versions than the locked ones.
 
     Raises:
-        LabError: something is cached under a locked version that has other bytes.
+        LabError: a cached package has a locked version, but other bytes.
     """
     found: list[Drift] = []
     if tree := tree_cache.find(cache, pins.toolchain):
@@ -64,9 +64,9 @@ def _drift(cache: Path, pins: Lock) -> list[Drift]:
 
 
 def _names(context: Context) -> set[str] | None:
-    """The images that labs.yaml is about; of guests only the names are known beforehand.
+    """The images of labs.yaml, by name; the parts of a guest's image are not known beforehand.
 
-    ``None``: it cannot be read, which every other command says better.
+    ``None``: labs.yaml cannot be read. Every other command says better why.
     """
     try:
         labs = context.labs()

@@ -17,7 +17,10 @@ from lab.toolchain import adopt
 
 
 def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
-    """The consoles of the lab's newest run, escaped: one, or all in time order."""
+    """The lines of the lab's newest run, escaped: of one console, or of all in time order.
+
+    ``following``: go on with lines as they come, until the machine ends.
+    """
     clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
@@ -48,6 +51,6 @@ def _run_of(context: Context, name: str) -> RunDir:
         config.find_lab(context.labs(), name)
         if command := claim.maker(context.lab_dir(name)):
             raise UsageError(f"lab {name} is being prepared by {command}",
-                             hint="it says nothing yet; wait for it to boot")  # fmt: skip
+                             hint="it has said nothing yet; wait for it to boot")  # fmt: skip
         raise UsageError(f"lab {name} never ran", hint=f"start it: ./inv lab.up {name}")
     return folder

@@ -1,4 +1,4 @@
-"""One console of a running lab: what it says, and what is typed into it."""
+"""A console of a running lab: what it says, and what is typed on it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Owner(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command in dom0 said. ``status`` is negative for a signal."""
+    """The result of a command in dom0. ``status`` is negative if a signal ended it."""
 
     argv: tuple[str, ...]
     status: int
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Seen:
-    """A line that was expected. ``match``: what of it; ``seconds``: how long it took to come."""
+    """A line that was expected. ``match``: the part that matched; ``seconds``: the wait for it."""
 
     line: str
     match: patterns.Match
@@ -55,8 +55,10 @@ class Seen:
 
 
 class Console:
-    """A console of a running lab. What is expected of it is looked for from where the last
-    expectation ended, or from its first line on: nothing is missed, nothing counts twice.
+    """A console of a running lab.
+
+    An expectation is looked for from where the last one ended; the first, from the first line
+    on. So no line is missed, and none counts twice.
     """
 
     def __init__(self, lab: Owner, found: Live, name: str) -> None:
@@ -69,16 +71,16 @@ class Console:
     def expect(
         self, text: str | re.Pattern[str], within: float = 10.0, *, regex: bool = False
     ) -> Seen:
-        """Wait until the console says this, at most ``within`` seconds.
+        """Wait until the console says this, for at most ``within`` seconds.
 
-        ``text`` stands in one line, as it is or, with ``regex``, as a pattern. If it does not
+        ``text`` must be in one line: literally or, with ``regex``, as a pattern. If it does not
         come, the next expectation looks at the same lines again.
 
         Raises:
             NotSeen: it did not come; an ``AssertionError``, with the last lines.
             GuestCrashed: a guest's domain crashed meanwhile; an ``AssertionError``, too.
             GuestError: a console says more than it may.
-            UsageError: it is no regular expression, or one that takes too long.
+            UsageError: it is not a regular expression, or it takes too long to match.
             MachineError, HypervisorError, Dom0Error: the machine, Xen or dom0 is lost.
         """
         __tracebackhide__ = True
@@ -95,7 +97,7 @@ class Console:
         return Seen(found.line.text, found.match, clock.elapsed())
 
     def send(self, text: str) -> None:
-        r"""Type this, and nothing else: a person's Enter is ``\r``.
+        r"""Type exactly this; Enter is ``\r``.
 
         Raises:
             GuestCrashed: its domain crashed. MachineError: the machine is gone.
@@ -107,19 +109,19 @@ class Console:
         self.lab.do(conversation.type_into(fifo, text.encode()), what, self.name)
 
     def skip(self) -> None:
-        """Do not look any more at what it said until now."""
+        """Ignore what it said until now."""
         self._at = conversation.end_of(self.log)
 
     def begin(self, offset: int) -> None:
-        """Look from this byte of its log on."""
+        """Look for the next expectation from this byte of its log on."""
         self._at = conversation.Position(offset)
 
     def lines(self) -> list[str]:
-        """All that it said from the lab's start on, escaped, a text for each line."""
+        """All lines that it said since the lab's start, escaped."""
         return list(lines_of(self.log))
 
     def _not_seen(self, item: Expectation) -> NotSeen:
-        """Why: the domain's state belongs to it, and dom0 must live to tell."""
+        """The error, with the domain's state; an error of dom0 if that cannot tell."""
         reason, hint = scenario.not_seen(item), ""
         if self.name not in ("xen", "dom0"):
             domains = self.lab.domains()
@@ -131,16 +133,16 @@ class Console:
 
 
 class Dom0(Console):
-    """dom0's console, and commands in it."""
+    """dom0's console, and commands in dom0."""
 
     def run(self, command: str | Sequence[str], within: float = 60.0) -> Answer:
-        """Run a command in dom0 to its end; whatever its status, that is no error.
+        """Run a command in dom0 to its end. No exit status is an error.
 
-        A text is split into words as a shell does, without a shell. ``within``: seconds.
+        A text is split into words as a shell splits it, but no shell runs. ``within``: seconds.
 
         Raises:
             UsageError: it is empty, or dom0 has no such program.
-            GuestCrashed: a guest crashed meanwhile; it is said once.
+            GuestCrashed: a guest crashed meanwhile; each crash is raised once.
             Dom0Error: it did not end in time, or dom0 does not answer.
         """
         __tracebackhide__ = True
@@ -185,7 +187,7 @@ def _require_seconds(within: object) -> None:
 
 
 def _require(good: bool, what: str, given: object) -> None:
-    """Raise a usage error that names what was given instead."""
+    """Raise a usage error that shows what was given instead."""
     __tracebackhide__ = True
     if not good:
         raise UsageError(f"{what}, not {quote(repr(given))}")

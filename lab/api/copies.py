@@ -9,9 +9,10 @@ from dataclasses import replace
 from types import TracebackType
 
 from lab import rundir
-from lab.api.context import Context, Up, clean
+from lab.api.context import Context, clean
 from lab.api.labs import boot_up, up
 from lab.api.plans import intent, make_plan, prepare
+from lab.api.results import Up
 from lab.errors import UsageError
 from lab.explore.executor import Here
 from lab.machine.template import Template

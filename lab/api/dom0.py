@@ -12,7 +12,14 @@ from lab.util import signals
 
 
 def execute(context: Context, name: str, line: str, within: float = 60.0) -> ProgramResult:
-    """Run a command line in dom0; it is split into words as a shell does, without a shell."""
+    """Run a command in dom0. It is split into words as a shell splits it, but no shell runs.
+
+    ``within``: seconds that it has, the wait for its turn included.
+
+    Raises:
+        UsageError: it is empty, or dom0 has no such program, or the lab does not run.
+        Dom0Error: it did not end in time, or dom0 does not answer.
+    """
     try:
         argv = shlex.split(line)
     except ValueError as error:

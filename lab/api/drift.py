@@ -1,4 +1,4 @@
-"""What to tell of packages that are not the locked ones: one line, and whether it matters."""
+"""Drift: packages that are not the locked ones, in one line, and whether images differ by it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lab.packages.lock import Lock
 from lab.util.resources import as_called
 from lab.workshop.prepare import Workshop
 
-#: So many images that differ are named.
+#: At most so many images that differ are named.
 FEW = 6
 
 
 def tell(context: Context, workshop: Workshop, images: Mapping[str, str] | None = None) -> None:
-    """Say in a line that packages are not the locked ones, if so.
+    """If packages are not the locked ones, say so in one line.
 
-    ``images`` are sha256s by name, as the lock has them: they are compared with it.
+    ``images``: sha256s by name, to be compared with those in the lock.
     """
     pins = workshop.supplies.lock
     drift = workshop.supplies.state.drift
@@ -30,7 +30,7 @@ def tell(context: Context, workshop: Workshop, images: Mapping[str, str] | None 
 
 
 def beside(pins: Lock, images: Mapping[str, str]) -> str:
-    """Whether images are those in the lock, in words; those that it does not have do not count."""
+    """Say whether images are those in the lock. Images that the lock does not have are left out."""
     known = {name: sha for name, sha in images.items() if name in pins.images}
     if not known:
         return "none of the images is in the lock"
@@ -44,8 +44,10 @@ def beside(pins: Lock, images: Mapping[str, str]) -> str:
 def names(
     context: Context, plan: Plan, images: Images, guests: Mapping[str, GuestImage]
 ) -> dict[str, str]:
-    """The images of a lab as the lock names them. If it is not the lock of this labs.yaml, of
-    dom0 alone: a lab of the same name may be another one."""
+    """The sha256s of a lab's images, under their names in the lock.
+
+    If the lock does not belong to this labs.yaml, only dom0's: its lab of that name may be another.
+    """
     found = {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
     if not lock.beside(lock.place(context.file), context.file):
         return found

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from lab import config
 from lab import plan as planning
 from lab.api import drift
-from lab.api.context import Context, Up, attached, clean
+from lab.api.context import Context, attached, clean
 from lab.api.other_sessions import running
+from lab.api.results import Up
 from lab.machine.console_text import FIRST_LINES, first_lines
 from lab.model import GuestImage, GuestSpec
 from lab.run import guests, manifest
@@ -32,7 +33,12 @@ def guest_build(context: Context, name: str) -> GuestImage:
 
 
 def inject(context: Context, name: str, guest: str) -> Up:
-    """Build a guest if needed and create it in a running lab; one of its name is replaced."""
+    """Build a guest if needed, and create it in a running lab; a guest of its name is replaced.
+
+    Raises:
+        UsageError: there is no such guest or lab, or dom0 has no room. GuestError: it does not
+            build. ToolstackError: xl refuses it. Dom0Error: dom0 does not answer.
+    """
     clock = Deadline(0)
     found = running(context, name)
     spec = config.find_guest(context.labs(), guest, into=name)
@@ -59,7 +65,10 @@ async def create(
     image: GuestImage,
     seen: Callable[[str], None] = lambda _: None,
 ) -> int:
-    """Create a guest, with a console and a trace of its own; where in the log its lines begin."""
+    """Create a guest with its own console and trace; returns where in the log its lines begin.
+
+    ``seen`` hears what is being done.
+    """
     await session.add_console(spec.name)
     if spec.trace:
         await session.add_trace(spec.name)

@@ -13,13 +13,13 @@ from lab.store import Store, describe
 
 
 def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[str, Image]]:
-    """Build or find images, by what they are.
+    """Build or find images; returns each with its kind.
 
-    With ``hypervisor``, a name of labs.yaml: that one's files. Else the packaged Xen, dom0's
-    kernel and the initramfs.
+    ``hypervisor``: the name of one in labs.yaml, for its files. Without it: the packaged Xen,
+    dom0's kernel and the initramfs.
 
     Raises:
-        ImageError: it does not compile; the compiler's words are the tail.
+        ImageError: it does not compile; the tail has the compiler's last lines.
     """
     clean(context)
     workshop = context.workshop()
@@ -35,7 +35,7 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
 
 
 def image_list() -> list[dict[str, Any]]:
-    """What is stored: kind, key, size in bytes, and what it was made of."""
+    """All stored images: kind, key, size in bytes, and what each was made of."""
     return [describe(entry) for entry in Store().entries()]
 
 
@@ -43,8 +43,8 @@ def toolchain_build(context: Context) -> ToolchainInfo:
     """Make or find the toolchain.
 
     Raises:
-        ToolchainError: it cannot be had.
-        LockError: it is not the locked one and must be.
+        ToolchainError: it cannot be made.
+        LockError: it is not the locked one, and must be.
     """
     clean(context)
     workshop = context.workshop()

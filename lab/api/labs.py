@@ -6,9 +6,10 @@ import fnmatch
 
 from lab import config, rundir
 from lab.api import other_sessions
-from lab.api.context import Context, LabStatus, Up, clean
+from lab.api.context import Context, clean
 from lab.api.listing import is_of, name_order
 from lab.api.plans import intent, make_plan
+from lab.api.results import LabStatus, Up
 from lab.errors import UsageError
 from lab.machine.console_text import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
@@ -89,7 +90,7 @@ def down_matching(context: Context, pattern: str) -> list[LabStatus]:
     chosen = {name: lab for name, lab in found.items() if fnmatch.fnmatchcase(name, pattern)}
     if not chosen:
         there = ", ".join(sorted(found, key=name_order)) or "none"
-        raise UsageError(f"no lab that runs is named {pattern}", hint=f"labs that run: {there}")
+        raise UsageError(f"no running lab is named {pattern}", hint=f"labs that run: {there}")
     return _stop(context, chosen)
 
 

@@ -1,4 +1,4 @@
-"""Which labs there are, and what they do now: all are asked at once."""
+"""The status of labs: which there are, and what they do now. All are asked at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lab import config, rundir
 from lab.api import other_sessions
-from lab.api.context import Context, LabStatus, attached, clean
+from lab.api.context import Context, attached, clean
+from lab.api.results import LabStatus
 from lab.errors import LabError, MachineError
 from lab.machine import qemu_process
 from lab.model import Domain, Lab, State
@@ -18,16 +19,16 @@ from lab.rundir import LabDir
 from lab.toolchain import adopt
 from lab.util import refusals, signals, waiting
 
-#: Seconds that a machine which was killed a moment ago may take to be gone.
+#: Seconds that a machine may take to end after it was killed.
 DYING = 1.0
 
 
 def status(context: Context, name: str | None = None) -> list[LabStatus]:
     """The lab ``name``, or all labs of this user that run or are being prepared.
 
-    First come those of this labs.yaml, then those of others, then those of other sessions; each
-    in the order of their names. All are asked at once; one whose dom0 does not answer has a
-    ``problem``. Those of other sessions are not asked.
+    First come the labs of this labs.yaml, then those of others, then those of other sessions;
+    each group in the order of names. If a dom0 does not answer, its lab has a ``problem``. Labs of
+    other sessions are not asked.
 
     Raises:
         LabError: dom0 of the lab ``name`` does not answer.
@@ -53,7 +54,7 @@ def is_of(context: Context, lab: LabDir, name: str, run: Path | None) -> bool:
 
 
 def name_order(name: str) -> list[tuple[int, str]]:
-    """``hello-2`` comes before ``hello-10``."""
+    """A key for sorting names, by which ``hello-2`` comes before ``hello-10``."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 

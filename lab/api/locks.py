@@ -1,4 +1,4 @@
-"""``labs.lock``: checked against what is built here, or moved to what the archive has now."""
+"""``labs.lock``: checked against what is built here, or moved to the archive's newest packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.workshop.prepare import Workshop
 
 @dataclass(frozen=True)
 class Locked:
-    """How a lock and what is built compare. ``changes``: a line each; none: they agree."""
+    """A lock compared with what is built here. ``changes``: a line for each; empty: they agree."""
 
     file: Path
     digest: str
@@ -31,7 +31,7 @@ class Locked:
 def check_lock(context: Context) -> Locked:
     """Build every image of labs.yaml and compare it, and all packages, with the lock.
 
-    If the lock is not of this labs.yaml, only dom0's images are compared.
+    If the lock does not belong to this labs.yaml, only dom0's images are compared.
 
     Raises:
         ImageError, ToolchainError: the lock cannot be read, or a package is not the locked one.
@@ -50,7 +50,7 @@ def check_lock(context: Context) -> Locked:
 
 
 def update_lock(context: Context) -> Locked:
-    """Move the lock beside labs.yaml to the newest packages, and to what they build.
+    """Move the lock beside labs.yaml to the newest packages, and to the images built from them.
 
     Raises:
         ImageError: the archive is out of reach, or an image cannot be built.
@@ -62,7 +62,7 @@ def update_lock(context: Context) -> Locked:
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     pins = replace(pins, snapshot=before.snapshot if same else now)
     images = built(context, Workshop(context.door, context.progress, pins, strict=True))
-    # Published runs stay until they are published anew: they may have come to the same.
+    # Published runs stay until they are published again: their digests may still be right.
     known = context.labs().labs
     runs = {name: found for name, found in before.runs.items() if name in known}
     after = replace(pins, images=images, runs=runs)
@@ -72,14 +72,15 @@ def update_lock(context: Context) -> Locked:
 
 
 def built(context: Context, workshop: Workshop) -> dict[str, str]:
-    """The sha256 of every image of labs.yaml, by name; built now if need be."""
+    """The sha256 of every image of labs.yaml, by name; each is built if it is not stored."""
     labs = context.labs()
     found: dict[str, str] = {}
     guests: dict[str, GuestSpec] = {}
     for spec in labs.hypervisors.values():
         found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
     for name, lab in labs.labs.items():
-        images = workshop.platform(make_plan(context, name), force=True)
+        with context.progress.stage(f"lab {name}"):
+            images = workshop.platform(make_plan(context, name), force=True)
         found[f"devicetree/{name}"] = images.devicetree.sha256
         found |= {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
         guests |= {guest.name: guest for guest in lab.guests}
@@ -89,12 +90,12 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
 
 
 def _common(images: Mapping[str, str]) -> dict[str, str]:
-    """Those that are the same for every labs.yaml."""
+    """The images that are the same for every labs.yaml."""
     return {name: sha for name, sha in images.items() if name.startswith("dom0/")}
 
 
 def _before(context: Context) -> Lock:
-    """The present lock; an empty one if it cannot be read: it is made anew then."""
+    """The present lock. If it cannot be read, an empty one: then the lock is written anew."""
     try:
         return lock.load(lock.place(context.file))
     except ImageError as error:
@@ -103,7 +104,7 @@ def _before(context: Context) -> Lock:
 
 
 def _any(context: Context, before: Lock) -> Workshop:
-    """A workshop with whichever toolchain can be had, to ask the archive with."""
+    """A workshop with any toolchain that can be made: it only has to ask the archive."""
     workshop = Workshop(context.door, context.progress, before)
     try:
         _ = workshop.toolchain

@@ -1,4 +1,4 @@
-"""Experiments: many labs, one table and one picture."""
+"""Matrices: many labs are run and compared in one table and one picture."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from lab.util.terminal import quote
 
 @dataclass(frozen=True)
 class Compared:
-    """The outcome of a matrix, and where its table and picture lie."""
+    """The results of a matrix, and the folder with its table and picture."""
 
     outcome: MatrixResult
     folder: Path
 
     def brief(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of the table, in short."""
+        """The header and the rows of the short table."""
         return matrix.brief(self.outcome)
 
 
 def compare(context: Context, name: str, clock: str = Clock.VIRTUAL) -> Compared:
     """Run every lab of a matrix, one after the other, and compare their traces.
 
-    A lab that fails is a cell without figures; the others go on.
+    If a lab fails, its cell has no figures, and the others still run.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; a lab runs already.
@@ -72,7 +72,7 @@ def _cell(context: Context, clock: Clock, row: str, column: str, lab: str) -> Ce
 
 
 def _tasks(folder: Path) -> tuple[matrix.Task, ...]:
-    # Only here: reading traces needs numpy, which other commands do not wait for.
+    # Imported here, because reading traces needs numpy, whose import takes long.
     from lab.trace import stats, timeline
 
     return matrix.tasks_of(stats.figures(timeline.load(RunDir(folder))))

@@ -1,4 +1,4 @@
-"""A place for labs outside a checkout: the labs that ship, as files of the user's own."""
+"""A folder for labs outside a checkout: a copy of the labs that ship, for the user to edit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.errors import UsageError
 from lab.util.resources import resource
 
-#: What labs.yaml names: the applications, and what a hypervisor is built with.
+#: The folders that the shipped labs.yaml names: guests' sources, and settings of hypervisors.
 NAMED = ("images/freertos/apps", "images/hypervisor", "images/linux")
 
 
@@ -16,12 +16,12 @@ def new(folder: Path) -> Path:
     """Copy the labs that ship, and what they are made of, into a folder; returns its labs.yaml.
 
     Raises:
-        UsageError: something of that name is there already; nothing was written then.
+        UsageError: a file of that name exists already; then nothing was written.
     """
     wanted = ("labs.yaml", *NAMED)
     if there := [name for name in wanted if (folder / name).exists()]:
         raise UsageError(
-            f"{folder / there[0]} is there already",
+            f"{folder / there[0]} exists already",
             hint="go to another folder, or name one: lab.new FOLDER",
         )
     folder.mkdir(parents=True, exist_ok=True)

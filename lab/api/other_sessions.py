@@ -1,7 +1,7 @@
-"""Labs of this user in other sessions: they have another folder of live labs.
+"""Labs of this user in other sessions, which have another folder of live labs.
 
-``$XDG_RUNTIME_DIR`` says which folder a session has: cron, ``su`` and a second terminal may have
-another one. The machines of labs say in their command lines where theirs is.
+``$XDG_RUNTIME_DIR`` decides which folder a session has, so cron, ``su`` or a second terminal may
+have another one. The command line of each machine says which folder it belongs to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import stat
 from pathlib import Path
 
 from lab import config, rundir
-from lab.api.context import Context, LabStatus, clean
+from lab.api.context import Context, clean
+from lab.api.results import LabStatus
 from lab.errors import UsageError
 from lab.machine import qemu_process
 from lab.machine.qemu_command import LIVE
@@ -24,7 +25,7 @@ from lab.toolchain import adopt, homes_of_machines
 
 
 def roots() -> list[Path]:
-    """The folders of live labs that this user's other sessions have, as far as they are seen."""
+    """The folders of live labs of this user's other sessions, as far as they can be found."""
     here = rundir.runtime_root()
     user = os.getuid()
     usual = [Path(f"/run/user/{user}/xenlab"), Path(f"/tmp/xenlab-{user}")]
@@ -36,22 +37,22 @@ def roots() -> list[Path]:
 
 
 def labs() -> list[tuple[LabDir, Live]]:
-    """The labs of other sessions that live."""
+    """The live labs of other sessions."""
     dirs = [lab for root in roots() for lab in rundir.all_lab_dirs(root)]
     found = [(lab, live.find(lab)) for lab in dirs]
     return [(lab, one) for lab, one in found if one and _lives(one)]
 
 
 def statuses(context: Context) -> list[LabStatus]:
-    """What is known of them without asking them anything."""
+    """The labs of other sessions, as far as they are known without asking their dom0."""
     return [_status(context, one) for _, one in labs()]
 
 
 def running(context: Context, name: str) -> Live:
-    """The lab, which must run in this session.
+    """The lab of this name, which must run in this session.
 
     Raises:
-        UsageError: it does not, there is no such lab, or it must not be disturbed.
+        UsageError: there is no such lab, it does not run here, or it must not be disturbed.
         MachineError: its QEMU is stopped.
     """
     clean(context)
@@ -69,7 +70,7 @@ def running(context: Context, name: str) -> Live:
 
 
 def where_else(context: Context, name: str) -> str:
-    """Where else this lab of labs.yaml runs, and what to type; empty: nowhere."""
+    """Where else this lab of labs.yaml runs, and the command that reaches it; empty: nowhere."""
     ours = context.runs.resolve() / name
     for one in statuses(context):
         if one.run and one.run.parent == ours:
@@ -78,7 +79,7 @@ def where_else(context: Context, name: str) -> str:
 
 
 def command(context: Context, found: Live) -> str:
-    """What to type, here, to reach a lab of another session or another labs.yaml."""
+    """The command that reaches, from here, a lab of another session or another labs.yaml."""
     words = ["./inv", "lab.status", found.name]
     file = found.run.path.parent.parent.parent / "labs.yaml"
     if file != context.file.resolve() and file.is_file():
@@ -87,7 +88,7 @@ def command(context: Context, found: Live) -> str:
 
 
 def session(root: Path) -> str:
-    """What to type before a command so that it has this folder of live labs."""
+    """The words before a command that give it this folder of live labs."""
     if root.resolve() == rundir.runtime_root().resolve():
         return ""
     if root == Path(f"/tmp/xenlab-{os.getuid()}"):

@@ -41,9 +41,9 @@ def prepare(context: Context, plan: Plan) -> Prepared:
     """
     workshop = context.workshop()
     prepared = workshop.prepare(plan, force=context.force)
-    images, built = prepared.images, prepared.guests
-    guests.check_room(context.file.absolute(), plan.lab, built)
-    drift.tell(context, workshop, drift.names(context, plan, images, built))
+    guests.check_room(context.file.absolute(), plan.lab, prepared.guests)
+    names = drift.names(context, plan, prepared.images, prepared.guests)
+    drift.tell(context, workshop, names)
     return prepared
 
 

@@ -1,4 +1,4 @@
-"""The same run every time: run again, compare, say where two runs part."""
+"""Runs that must be the same: run a lab again, compare, and show the first difference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lab import rundir
-from lab.api.context import Context, Run
+from lab.api.context import Context
+from lab.api.results import Run
 from lab.api.runs import run
 from lab.errors import UsageError
 from lab.explore.executor import here
@@ -23,7 +24,13 @@ from lab.util import files
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run beside an earlier or published one. ``apart``: what they were not made of alike."""
+    """A run compared with an earlier or published one.
+
+    Attributes:
+        wanted: the digest of the other run.
+        apart: the parts in which the fingerprints of the two runs differ.
+        difference: the first line in which the two runs differ.
+    """
 
     run: Run
     wanted: str
@@ -33,7 +40,7 @@ class Comparison:
 
     @property
     def exit_status(self) -> int:
-        """The run's own if it failed and so did what it is compared with; else 1 if it differs."""
+        """1 if the runs differ; else the run's own."""
         return int(self.run.report.verdict.exit_status if self.same else ExitStatus.GUEST)
 
     def summary(self) -> dict[str, Any]:
@@ -46,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Repeated:
-    """Several runs of one lab. ``difference``: where the last one parts from the first."""
+    """Several runs of one lab. ``difference``: where the last one differs from the first."""
 
     runs: tuple[Run, ...]
     difference: Difference | None = None
@@ -57,7 +64,7 @@ class Repeated:
 
     @property
     def exit_status(self) -> int:
-        """1 if the runs differ, else that of the first which did not pass."""
+        """That of the first run that did not pass; else 1 if the runs differ."""
         statuses = [int(one.report.verdict.exit_status) for one in self.runs]
         return next((one for one in statuses if one), 0 if self.same else int(ExitStatus.GUEST))
 
@@ -75,7 +82,7 @@ def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Re
     """Run a lab several times under the virtual clock, until one differs from the first.
 
     Raises:
-        UsageError: it is to be repeated less than once.
+        UsageError: ``times`` is less than 1.
     """
     if times < 1:
         raise UsageError(f"a lab cannot be run {times} times")
@@ -92,9 +99,9 @@ def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Re
 
 
 def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison:
-    """Run the lab of an earlier run again, and compare.
+    """Run the lab of an earlier run again, and compare the two.
 
-    ``earlier``: its folder, or how else :func:`lab.rundir.find_run` finds it.
+    ``earlier``: the run's folder, or another name that :func:`lab.rundir.find_run` knows.
 
     Raises:
         UsageError: there is no such run, or it has no digest.
@@ -107,7 +114,7 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
             f"{earlier} is not a run with a digest",
             hint="name a run under the virtual clock: its folder, its id, latest, or NAME/latest",
         )
-    digest.parts(before)  # known before a lab runs: whether all of it can be read
+    digest.parts(before)  # fails before a lab runs if part of the run cannot be read
     again = run(context, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)
     apart = fingerprint.difference(_fingerprint(manifest), _fingerprint(after.manifest()))
@@ -117,7 +124,10 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
 
 
 def compare_with_published(context: Context, made: Run) -> Comparison | None:
-    """A run beside the published one of its lab; ``None`` if none is, or it has no digest."""
+    """Compare a run with the published one of its lab.
+
+    ``None``: none is published, or the run has no digest.
+    """
     known = lock.load(lock.place(context.file)).runs.get(made.report.lab)
     if known is None or not made.digest:
         return None
@@ -130,9 +140,10 @@ def compare_with_published(context: Context, made: Run) -> Comparison | None:
 
 
 def publish(context: Context, made: Run) -> Path:
-    """Write a run's digest into the lock beside labs.yaml; the lock's file.
+    """Write a run's digest into the lock beside labs.yaml; returns the lock's file.
 
-    What its consoles said is kept in ``published/LAB`` beside it, to show where others part.
+    Its consoles are kept in ``published/LAB`` beside the lock, to show others where their runs
+    differ.
 
     Raises:
         UsageError: the run has no digest.

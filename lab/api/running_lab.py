@@ -1,4 +1,4 @@
-"""A lab of one's own: booted, talked to and taken down from Python."""
+"""A running lab in Python: its consoles, its guests, its traces, and its end."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from lab.util import signals
 
 T = TypeVar("T")
 
-#: Seconds in which the watcher of a machine that is lost knows it, at most.
+#: Seconds in which the watcher of a lost machine notices that it is lost, at most.
 LOST = 5.0
 
 
 class RunningLab:
     """A lab that this process started (:func:`lab.api.lab`).
 
-    It ends with :meth:`close`, or with the process. Its methods are synchronous, and not for
-    several threads at once.
+    It ends with :meth:`close`, or with the process. Its methods are synchronous. Only one thread
+    at a time may call them.
 
     Attributes:
-        name: under which commands find it (``lab.logs NAME``).
+        name: the name under which commands find it (``lab.logs NAME``).
         run_dir: its run folder, which stays.
         phases: seconds from the machine's start to each step of the boot.
         xen: Xen's console.
-        dom0: dom0's console, and commands in it.
+        dom0: dom0's console, and commands in dom0.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RunningLab:
         self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Collect its traces and stop it; harmless when it is stopped already.
+        """Collect its traces and stop it. Does nothing if it is stopped already.
 
         Raises:
             OSError: its run folder cannot be written.
@@ -98,7 +98,7 @@ class RunningLab:
         return self._console(name)
 
     def inject(self, guest: str) -> Console:
-        """Build a guest of labs.yaml, if needed, and create it; one of its name is replaced.
+        """Build a guest of labs.yaml, if needed, and create it; a guest of its name is replaced.
 
         Its console is read from the new guest's first line on.
 
@@ -151,7 +151,7 @@ class RunningLab:
         return self.alive and self._health.well
 
     def check(self) -> None:
-        """Raise what happened meanwhile and ended no wait, as there was none.
+        """Raise the error of something that happened while nothing was waited for.
 
         Raises:
             GuestCrashed, GuestError: a guest crashed; a console said more than it may.
@@ -162,16 +162,16 @@ class RunningLab:
             self.do(self._settled(), "the end of a test")
 
     def skip(self) -> None:
-        """Do not look any more at what its consoles said until now."""
+        """Ignore what its consoles said until now."""
         for name in self._found.run.consoles():
             self._console(name).skip()
 
     # ------------------------------------------------------------ inside
 
     def do(self, step: Coroutine[Any, Any, T], what: str, on: str = "") -> T:
-        """Run a step to its end, unless the lab fails first: that error is raised then.
+        """Run a step to its end. If the lab fails first, that error is raised.
 
-        ``on``: the guest that it is about, if any.
+        ``what``: the step, in words for an error. ``on``: the guest that it is about, if any.
 
         Raises:
             UsageError: the lab is stopped, or this is asynchronous code.
@@ -212,7 +212,7 @@ class RunningLab:
         return self._consoles[name]
 
     async def _settled(self) -> None:
-        """Nothing; but where the machine is lost, until the watcher has said of what."""
+        """Return at once; if the machine is lost, wait for the watcher, which says why."""
         if self._health.shaken or not self.alive:
             await asyncio.sleep(LOST)
 
@@ -226,11 +226,11 @@ class Traces:
 
     def __init__(self, lab: RunningLab) -> None:
         self._lab = lab
-        #: Where they lie, as far as they are collected.
+        #: The folder of their files, as far as they are collected.
         self.path: Path = lab.run_dir / "trace"
 
     def collect(self) -> Path:
-        """End the traces; their last records are in the folder then, which is returned."""
+        """End the traces and return their folder, which then has their last records."""
         __tracebackhide__ = True
         found = self._lab._found
 
@@ -244,9 +244,9 @@ class Traces:
         return self.path
 
     def stats(self) -> dict[str, Any]:
-        """Collect the traces and work out the figures of tasks, vCPUs, PCPUs and delays.
+        """Collect the traces and compute the figures of tasks, vCPUs, PCPUs and delays.
 
-        Times are seconds; the keys are those of ``trace.stats --json``.
+        Times are in seconds; the keys are those of ``trace.stats --json``.
 
         Raises:
             LabError: the lab keeps no traces.

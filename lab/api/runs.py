@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import rundir, scenario
-from lab.api.context import Context, Run, clean
+from lab.api.context import Context, clean
 from lab.api.plans import intent, make_plan
+from lab.api.results import Run
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process
@@ -33,8 +34,8 @@ def run(
 ) -> Run:
     """Boot a lab, wait for what it expects, collect, stop.
 
-    A failure below the guests is a verdict too: its layer says which. ``clock``: before what
-    labs.yaml says; without either, virtual.
+    A failure below the guests is a verdict too; its layer says what failed. ``clock`` wins over
+    labs.yaml; if neither names one, it is virtual. ``junit``: also write the verdict there.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already;
@@ -84,11 +85,11 @@ async def _played(start: Start, file: str, marks: dict[str, float], *, cold: boo
         finally:
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
-                digest.write_scenario(run, session.moments)
+                digest.write_scenario(run, session.record.moments)
 
 
 def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
-    """How guests ended, in words; not of those that a step may have created anew."""
+    """How guests ended, in words. Guests that a step may have created again are left out."""
     anew = {step.on for one in lab.steps for step in (one, *one.members)
             if step.do in (Act.INJECT, Act.RESTART)}  # fmt: skip
     began = guest_ends.began(run)
@@ -105,7 +106,7 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
                  "after": round(step.began + step.seconds, 6), "reason": step.reason}  # fmt: skip
         session.run.event("step", **words)
         if still:
-            session.add_moment("step", **words)
+            session.record.add_moment("step", **words)
 
     if not still:
         consoles = session.run.consoles()
@@ -115,8 +116,8 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
     report = await virtual_time.watch(session, plan.lab, hands, note, file)
     for one in report.results:
         item = one.expectation
-        session.add_moment("expected", on=item.on, text=item.text, seen=one.seen)
-    session.add_moment("decided", after=report.seconds)
+        session.record.add_moment("expected", on=item.on, text=item.text, seen=one.seen)
+    session.record.add_moment("decided", after=report.seconds)
     return report
 
 
@@ -139,7 +140,7 @@ def _make_way(file: Path) -> None:
 
 
 def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Report:
-    """The report with what it lacks: labs.yaml, the consoles, thresholds of its traces."""
+    """Add to the report: the place in labs.yaml, the consoles, the thresholds of its traces."""
     file, line = context.file.absolute(), plan.lab.line or 1
     report = replace(report, consoles=run.consoles(), file=file, line=line)
     wanted = plan.lab.thresholds

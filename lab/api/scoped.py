@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,7 +111,7 @@ def start_lab(name: str, context: Context, **options: Unpack[LabOptions]) -> Run
         first = intent(context, plan, wanted.owner, kept=False)
         intents = _numbered(context, first) if wanted.numbered else [first]
         start = stack.enter_context(started(intents))
-        runner = stack.enter_context(asyncio.Runner())
+        runner = stack.enter_context(signals.new_runner())
         signals.run_in(runner, _boot(start, cold=wanted.cold))
         found = live.running(start.lab, start.plan.lab.name)
         return RunningLab(context, found, runner, stack, scenario.tolerated(start.plan.lab))

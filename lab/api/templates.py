@@ -9,7 +9,7 @@ from lab.run import templates
 
 
 def template_list() -> list[dict[str, Any]]:
-    """The templates: key, of which lab and clock, with its guests or not, bytes on the disk."""
+    """All templates: key, lab, clock, whether with its guests, and bytes on the disk."""
     return [
         {
             "key": one.key,
@@ -25,5 +25,5 @@ def template_list() -> list[dict[str, Any]]:
 
 
 def template_clean() -> int:
-    """Remove all templates; how many bytes they had. Labs that run keep what they use."""
+    """Remove all templates; returns how many bytes they had. Running labs keep what they use."""
     return template.clean(templates.root())

@@ -1,4 +1,4 @@
-"""A person's terminal on a console of a lab that runs."""
+"""Connects a person's terminal to a console of a running lab."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
 
-#: dom0's console by its name in /dev: the last one that Linux has (see lab-init.c). Its driver
-#: knows no window, so that programs are told the size as stty does.
+#: Sets the size of dom0's console: the last console that Linux lists (see lab-init.c). Its driver
+#: cannot learn the size from a terminal, so stty sets it.
 _FIT = 'exec stty -F "/dev/$(sed "s/.* //" /sys/class/tty/console/active)" rows "$1" cols "$2"'
-#: Seconds that dom0 has for it.
+#: Seconds that dom0 may take for that.
 _FITS = 10.0
 
 
 def console(context: Context, name: str, on: str | None) -> None:
-    """A person's terminal on a console, until they leave.
+    """Connect a person's terminal to a console, until they leave.
 
-    A run under the virtual clock hears nothing but what is typed: it must not depend on who
-    looks.
+    Under the virtual clock only what is typed reaches the lab. Otherwise the run would depend on
+    who looks at it.
+
+    Raises:
+        UsageError: the lab does not run, or has no such console.
     """
     found = running(context, name)
     known = list(found.run.consoles())
@@ -35,7 +38,7 @@ def console(context: Context, name: str, on: str | None) -> None:
     if chosen not in known:
         raise UsageError(f"lab {name} has no console {chosen}", hint=f"one of: {', '.join(known)}")
     if found.record is None:
-        raise UsageError(f"nothing is recorded of the machine of lab {name}")
+        raise UsageError(f"lab {name} has no record of its machine")
     log = found.run.console(chosen)
     with contextlib.closing(EndWatch(found.run, chosen, _ended(found, chosen))) as ends:
         behind = _behind(found, chosen, ends)
@@ -43,7 +46,7 @@ def console(context: Context, name: str, on: str | None) -> None:
 
 
 def _ended(found: Live, chosen: str) -> str:
-    """How a guest ended; empty: it did not, or another one took its place, or nobody knows."""
+    """How a guest ended; empty: it did not, another took its place, or nobody knows."""
 
     async def note() -> str:
         async with attached(found) as session:

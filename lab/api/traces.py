@@ -1,6 +1,6 @@
-"""What can be seen of a run's traces: figures, exports, the report, the difference of two runs.
+"""The traces of a run: figures, exports, the report, and the difference between two runs.
 
-What decodes and draws is imported where it is used: it is large, and nothing else needs it.
+The modules that decode and draw are imported where they are used, because they are large.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from lab.util import files as plain
 if TYPE_CHECKING:
     from lab.trace.timeline import ConsoleLine, Timeline
 
-#: Export format → the file's name in the run's folder, if no other is asked for.
+#: Export format → default name of its file in the run's folder.
 FORMATS = {"perfetto": "timeline.pftrace", "chrome": "timeline.json", "csv": "timeline.csv"}
 REPORT = "report.html"
 
 
 def trace_timeline(context: Context, run: str) -> Timeline:
-    """Everything that a run left, on one clock. ``run``: see :func:`lab.rundir.find_run`.
+    """All traces and consoles of a run on one clock. ``run``: see :func:`lab.rundir.find_run`.
 
     Raises:
         UsageError: there is no such run, or it has no trace.
@@ -38,7 +38,7 @@ def trace_timeline(context: Context, run: str) -> Timeline:
 
 
 def trace_stats(context: Context, run: str) -> dict[str, Any]:
-    """The figures of tasks, vCPUs, PCPUs and delays, in seconds."""
+    """The figures of tasks, vCPUs, PCPUs and delays. Times are in seconds."""
     from lab.trace import stats
 
     return stats.figures(trace_timeline(context, run))
@@ -73,7 +73,7 @@ def trace_report(context: Context, run: str, out: Path | None = None) -> Path:
 
 
 def trace_diff(context: Context, one: str, other: str) -> dict[str, Any]:
-    """Where two runs part, and how their figures differ; see :func:`lab.trace.diff.compare`."""
+    """Where two runs first differ, and how their figures do; see :func:`lab.trace.diff.compare`."""
     from lab.trace import diff
 
     return diff.compare(trace_timeline(context, one), trace_timeline(context, other))
@@ -83,14 +83,14 @@ def _run(context: Context, word: str) -> RunDir:
     found = rundir.find_run(context.runs, word or "latest")
     if found is None:
         hint = "a folder, a run's id, latest, a lab's name, or NAME/latest"
-        with contextlib.suppress(LabError):  # who looks at a run may have no labs.yaml
+        with contextlib.suppress(LabError):  # there may be no labs.yaml here
             hint = f"make one: ./inv lab.run {config.find_lab(context.labs(), word).name}"
         raise UsageError(f"there is no run {word or 'latest'} in {context.runs}", hint=hint)
     return found
 
 
 def _lines(folder: RunDir) -> Iterator[ConsoleLine]:
-    """The consoles' lines; dom0's counter is related to Xen's as the trace says, if it does."""
+    """The consoles' lines. If the trace relates dom0's counter to Xen's, that is used."""
     from lab.trace import timeline
 
     files = folder.consoles()
@@ -126,4 +126,4 @@ def _writable(path: Path) -> None:
     except OSError:
         fits = False
     if not fits:
-        raise LabError(f"{path} is no file that can be written", hint="choose another: --out FILE")
+        raise LabError(f"{path} cannot be written", hint="choose another file: --out FILE")

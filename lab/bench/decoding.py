@@ -78,10 +78,10 @@ def enlarge(sample: Path, path: Path, size: int) -> None:
     """Write copies of a trace, each later than the one before, until there are ``size`` bytes."""
     import numpy as np
 
-    from lab.trace.record_headers import Finder
+    from lab.trace.record_headers import RecordFinder
 
     words = np.fromfile(sample, "<u4")
-    places, _ = Finder().find(words, [])
+    places, _ = RecordFinder().find(words, [])
     headers = words[places]
     timed = places[headers >= 1 << 31] + 1
     times = words[timed].astype(np.int64) | words[timed + 1].astype(np.int64) << 32

@@ -35,6 +35,11 @@ def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
     return Figure(name, value, unit, f"< {limit:g}", value < limit)
 
 
+def no_more(name: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure that must not exceed a limit."""
+    return Figure(name, value, unit, f"≤ {limit:g}", value <= limit)
+
+
 def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
     """A figure that must reach a value."""
     return Figure(name, value, unit, f"≥ {limit:g}", value >= limit)
@@ -47,7 +52,9 @@ def said(context: Context, *words: str) -> Any:
         LabError: it failed.
     """
     argv = [sys.executable, "-m", "lab", *words, "--labs", str(context.file), "--json"]
-    done = process.run(argv, env=dict(os.environ), timeout=LONGEST, more=process.More(grace=GRACE))
+    done = process.run(
+        argv, env=dict(os.environ), timeout=LONGEST, options=process.Options(grace=GRACE)
+    )
     if done.returncode:
         raise LabError(f"{' '.join(words)} failed", tail=done.stderr.decode(errors="replace"))
     return json.loads(done.stdout)

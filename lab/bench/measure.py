@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, crowd, decoding, instant, trace_cost, transfer
+from lab.bench import baseline, crowd, decoding, house, instant, trace_cost, transfer
 from lab.bench.decoding import Decoding
 from lab.bench.figure import Figure, at_least, at_most, command
 from lab.errors import UsageError
@@ -128,6 +128,10 @@ def _tracing(session: Session) -> list[Figure]:
     return trace_cost.measure(session.context, session.rounds, session.say)
 
 
+def _house(session: Session) -> list[Figure]:
+    return house.measure(session.rounds, session.say)
+
+
 def _crowd(session: Session) -> list[Figure]:
     with instant.bare(session.context.door) as context:
         return crowd.labs(context, instant.BARE_NAME, session.say)
@@ -146,6 +150,7 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "transfer": _transfer,
     "decoding": _decoding,
     "tracing": _tracing,
+    "house": _house,
 }
 LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {"crowd": _crowd, "digests": _digests}
 

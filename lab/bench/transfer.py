@@ -23,8 +23,8 @@ from lab.util.deadline import Deadline
 
 #: A kernel of 64 bits is as large; so much goes through the messages, which take 1.4 MB a second.
 LARGE, SMALL = 33 << 20, 1 << 20
-#: So many times as fast as the messages: 30 MB a second where those make 1.4. How fast the host
-#: is changes from minute to minute, and all three with it.
+#: The window must be so many times as fast as the messages: 30 MB/s to 1.4 MB/s. The speed of the
+#: host changes from minute to minute, and all rates with it.
 WANTED = 21.5
 FILE = "/tmp/bench"
 

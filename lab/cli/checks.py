@@ -1,4 +1,4 @@
-"""Tasks of the project itself: tests and measurements. They need a checkout."""
+"""Tasks for work on the project itself: tests and measurements."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-from lab import api, install
-from lab.cli.glue import command, print_json, say
-from lab.cli.task import DOOR, JSON, LABS
+from lab import api
+from lab.cli.command import command
+from lab.cli.lab_task import DOOR, JSON, LABS
+from lab.cli.output import print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
 from lab.util import process
@@ -30,8 +31,8 @@ WORKER = 3 << 30
     example="test --unit",
     unit="only the tests that need no QEMU",
     quick="only unit tests, linters and a few labs: two minutes",
-    only="only tests whose names match, as pytest's -k takes it",
-    jobs="so many tests side by side (default: one more than there are processors)",
+    only="only tests whose names match, as in pytest -k",
+    jobs="run N tests at a time (default: the number of processors and one)",
 )
 def run_tests(unit: bool = False, quick: bool = False, only: str = "", jobs: int = 0) -> int:
     """Run all tests: unit tests, linters, real labs."""
@@ -60,12 +61,12 @@ def _workers() -> int:
 @command(
     "test.faults",
     example="test.faults --only disk",
-    full="inject each fault as often as the full table asks for; that takes hours",
-    only="only rows whose names match, as pytest's -k takes it",
+    full="inject each fault as often as the full table says; takes hours",
+    only="only faults whose names match, as in pytest -k",
     json=JSON,
 )
 def run_faults(full: bool = False, only: str = "", json: bool = False) -> int:
-    """Inject faults into real labs, and count what held."""
+    """Inject faults into real labs and count what failed."""
     table_ = _tests_to_run() / "system" / "test_fault_table.py"
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "LAB_FAULT_RESULTS": folder}
@@ -82,7 +83,7 @@ def run_faults(full: bool = False, only: str = "", json: bool = False) -> int:
 
 
 def _counts(rows: list[dict[str, Any]]) -> str:
-    """The table: a row each, and the first failure's words."""
+    """The table: one row for each fault, with the words of its first failure."""
     cells = [
         [one["row"], one["wanted"], one["done"], one["held"], len(one["failed"]),
          f"{one['seconds']:.0f}", (one["failed"][0] if one["failed"] else one["skipped"])[:200]]
@@ -93,11 +94,15 @@ def _counts(rows: list[dict[str, Any]]) -> str:
 
 
 def _tests_to_run() -> Path:
-    """The folder of the tests, and what they need to run."""
+    """The folder of the tests; what they need is installed."""
     try:
         folder = resource("tests")
     except FileNotFoundError:
-        raise UsageError("the tests are in the project's checkout, not in the package") from None
+        raise UsageError(
+            "the tests are only in a checkout of the project, not in the installed package"
+        ) from None
+    from lab import install
+
     install.ensure("dev", Progress())
     if importlib.util.find_spec("pytest") is None:
         raise UsageError(
@@ -113,9 +118,10 @@ def _tests_to_run() -> Path:
     labs=LABS,
     json=JSON,
     door=DOOR,
-    rounds="how often each boot is repeated (default: 3)",
-    only="measure only these parts, by name, with commas between them",
-    full="also measure 64 labs at once, and ten runs of each lab; that takes 15 minutes more",
+    rounds="measure everything N times (default: 3)",
+    only="only these parts: boots, restored, guests, clocks, transfer, decoding, tracing, house, "
+    "with commas between them",
+    full="also measure 64 labs at once and ten runs of each lab; takes 15 minutes more",
 )
 def run_bench(
     labs: str = "labs.yaml", door: str = "", rounds: int = 3, only: str = "", full: bool = False,
@@ -123,7 +129,7 @@ def run_bench(
 ) -> int:  # fmt: skip
     """Measure boots, restores, traces and sizes.
 
-    All is measured in one session, and told as ratios to the naive way.
+    Everything is measured in one session, so that figures can be compared with a baseline.
     """
     from lab.bench.measure import measure
 
@@ -134,7 +140,7 @@ def run_bench(
         print_json({one.name: asdict(one) for one in figures})
     else:
         rows = [
-            [one.name, f"{one.value:.2f} {one.unit}", one.target, _word(one.reached)]
+            [one.name, _amount(one.value, one.unit), one.target, _word(one.reached)]
             for one in figures
         ]
         print(table(rows, header=["Figure", "Value", "To reach", ""]))
@@ -147,16 +153,16 @@ def run_bench(
     labs=LABS,
     door=DOOR,
     count="start N labs (default: 20)",
-    hours="go on for so many hours, and for N labs at least",
+    hours="go on for this long, and for at least N labs",
     json=JSON,
 )
 def run_soak(
     labs: str = "labs.yaml", door: str = "", count: int = 20, hours: float = 0.0, json: bool = False
 ) -> int:
-    """Start and stop labs until something grows.
+    """Start and stop labs many times; nothing may grow.
 
-    The labs are used and faults are injected. Descriptors, memory, disk and processes must
-    stay flat.
+    It uses the labs in several ways and injects faults. Descriptors, memory, disk space and
+    processes must not grow.
     """
     from lab.bench.soak import soak
 
@@ -169,6 +175,11 @@ def run_soak(
         for words in result.failed[:20]:
             print(words)
     return int(not result.flat)
+
+
+def _amount(value: float, unit: str) -> str:
+    """``2.50 s``; what has no unit is counted: ``3``."""
+    return f"{value:.2f} {unit}" if unit else f"{value:g}"
 
 
 def _word(reached: bool | None) -> str:

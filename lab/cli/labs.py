@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import command, print_json, say
-from lab.cli.show import (
+from lab.cli.command import command
+from lab.cli.lab_task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.output import print_json, say
+from lab.cli.results import (
     show_compared,
     show_injected,
     show_several,
@@ -16,7 +18,6 @@ from lab.cli.show import (
     show_up,
     state_word,
 )
-from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
@@ -26,26 +27,26 @@ DEFAULT = "hello"
 
 
 def context_of(labs: str, door: str = "", force: bool = False, locked: bool = False) -> api.Context:
-    """What the common options say."""
+    """The context that the common options describe."""
     return api.Context(Path(labs), door or None, Progress(), force, locked)
 
 
 def is_cold(option: bool) -> bool:
-    """Whether templates stay out of it; ``LAB_COLD=1`` has every command really boot."""
+    """Whether to boot even if there is a template; ``LAB_COLD=1`` says so for all commands."""
     return option or switched_on("LAB_COLD")
 
 
 @command("lab.up", words=("name",), optional=("name",), example="lab.up hello",
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
-         count="start N labs alike, named NAME-1 to NAME-N",
-         plan="print what would be started, as JSON, and start nothing")  # fmt: skip
+         count="start N copies of the lab, named NAME-1 to NAME-N",
+         plan="print the plan as JSON and start nothing")  # fmt: skip
 def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = False,
            json: bool = False, force: bool = False, locked: bool = False, cold: bool = False,
            count: int = 0) -> None:  # fmt: skip
     """Start a lab and its guests.
 
-    What the lab needs is made first. Then it is booted, or restored if a template of it is
-    stored. The command returns when the guests run; the lab runs on until lab.down.
+    It builds what is missing. Then it restores the lab from its template, or boots it if it has
+    none. It returns when the guests run. The lab runs until lab.down.
     """
     context = context_of(labs, door, force, locked)
     if plan:
@@ -62,11 +63,11 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
 @command("lab.down", words=("name",), optional=("name",), example="lab.down hello",
          name=f"{LAB_OR_HELLO}; a pattern such as 'hello-*' stops all that match",
          labs=LABS, json=JSON,
-         all="every lab of this labs.yaml in this session",
-         everywhere="every lab of yours, of other labs.yaml and other sessions too")  # fmt: skip
+         all="all labs of this labs.yaml in this session",
+         everywhere="all your labs, also those of other labs.yaml files and sessions")  # fmt: skip
 def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: bool = False,
              json: bool = False) -> None:  # fmt: skip
-    """Stop a lab, or a group of labs. Run folders stay."""
+    """Stop one lab or several. Their run folders stay."""
     context = context_of(labs)
     if all or everywhere:
         stopped = api.down_all(context, everywhere=everywhere)
@@ -89,9 +90,9 @@ def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: 
 
 
 @command("lab.status", words=("name",), optional=("name",), example="lab.status",
-         name=f"{LAB} (default: all that run)", labs=LABS, json=JSON)  # fmt: skip
+         name=f"{LAB} (default: all running labs)", labs=LABS, json=JSON)  # fmt: skip
 def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """Show the labs that run: state, domains, run folder."""
+    """Show the running labs: state, domains, run folder."""
     found = api.status(context_of(labs), name or None)
     if json:
         print_json(found[0] if name else found)
@@ -103,7 +104,7 @@ def lab_status(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
 
 @command("lab.list", example="lab.list", labs=LABS, json=JSON)
 def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
-    """List the labs of labs.yaml, and which of them run."""
+    """List the labs of labs.yaml and their states."""
     found = api.list_labs(context_of(labs))
     if json:
         print_json(found)
@@ -112,14 +113,21 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
     print(table(rows))
     problems = dict.fromkeys(line for one in found for line in one.problem.splitlines())
     if problems:
-        say("\n".join(["not to be started, for a file of their guests is wrong:", *problems]))
+        say(
+            "\n".join(
+                [
+                    "these labs cannot be started, because a file of a guest is missing or wrong:",
+                    *problems,
+                ]
+            )
+        )
 
 
 @command("lab.logs", words=("name",), optional=("name",), example="lab.logs hello --on dom0",
-         name=LAB_OR_HELLO, labs=LABS, follow="go on, and print lines as they come",
+         name=LAB_OR_HELLO, labs=LABS, follow="keep printing lines as they come",
          on="only this console: xen, dom0 or a guest (default: all)")  # fmt: skip
 def lab_logs(name: str, labs: str = "labs.yaml", on: str = "", follow: bool = False) -> None:
-    """Print what the consoles said, in time order."""
+    """Print the output of the consoles, in time order."""
     for line in api.logs(context_of(labs), name or DEFAULT, on or None, follow):
         print(ci.shown(line), flush=follow)
 
@@ -133,13 +141,13 @@ def lab_console(name: str, labs: str = "labs.yaml", on: str = "") -> None:
 
 
 @command("lab.exec", words=("name", "line"), example='lab.exec hello "xl list"',
-         name=LAB, line="the command, in quotes if it has blanks", labs=LABS, json=JSON,
-         timeout="how long it may take (default: 60)")  # fmt: skip
+         name=LAB, line="the command; quote it if it contains spaces", labs=LABS, json=JSON,
+         timeout="time limit for the command (default: 60)")  # fmt: skip
 def lab_exec(name: str, line: str, labs: str = "labs.yaml", timeout: float = 60.0,
              json: bool = False) -> int:  # fmt: skip
     """Run a command in dom0.
 
-    Its output and its exit status become those of lab.exec.
+    lab.exec prints what the command prints, and ends with its exit status.
     """
     result = api.execute(context_of(labs), name, line, timeout)
     if json:
@@ -155,24 +163,24 @@ def lab_exec(name: str, line: str, labs: str = "labs.yaml", timeout: float = 60.
 
 
 @command("lab.inject", words=("name", "guest"), example="lab.inject hello selftest",
-         name=LAB, guest="the guest, by its name in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
+         name=LAB, guest="name of the guest in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
 def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """Build a guest and start it in a lab that runs.
+    """Build a guest and start it in a running lab.
 
-    If the guest runs there already, the new one takes its place.
+    If the guest already runs there, the new one replaces it.
     """
     result = api.inject(context_of(labs), name, guest)
     print_json(result) if json else show_injected(result, guest)
 
 
 @command("lab.matrix", words=("name",), example="lab.matrix scheduling",
-         name="the matrix, by its name in labs.yaml", labs=LABS, door=DOOR, json=JSON,
+         name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON,
          clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
                json: bool = False) -> int:  # fmt: skip
     """Run all labs of a matrix and compare them.
 
-    Their traces become one table and one picture.
+    It makes one table and one picture from their traces.
     """
     result = api.compare(context_of(labs, door), name, clock)
     print_json(result) if json else show_compared(result)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from lab.cli import checks, completion, labs, parsing, parts, runs, traces
+from lab.cli import building, checks, completion_scripts, labs, parsing, runs, traces
 
 
 def namespace() -> Collection:
     """The tasks, in the order in which they are shown."""
     parsing.improve()
-    top = Collection(parts.doctor, completion.print_completion, checks.run_bench, checks.run_soak)
+    top = Collection(
+        building.doctor, completion_scripts.print_completion, checks.run_bench, checks.run_soak
+    )
     groups = {
         "lab": (labs.lab_up, labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_logs,
                 labs.lab_status, labs.lab_list, labs.lab_down, runs.lab_run, labs.lab_matrix,
-                parts.lab_new),
-        "guest": (parts.guest_build,),
-        "image": (parts.image_build, parts.image_list, parts.image_lock),
+                building.lab_new),
+        "guest": (building.guest_build,),
+        "image": (building.image_build, building.image_list, building.image_lock),
         "template": (runs.template_list, runs.template_clean),
-        "toolchain": (parts.toolchain_build, parts.toolchain_info),
+        "toolchain": (building.toolchain_build, building.toolchain_info),
         "trace": (traces.trace_export, traces.trace_stats, traces.trace_report, traces.trace_diff),
     }  # fmt: skip
     for name, tasks in groups.items():

@@ -1,4 +1,4 @@
-"""The pages that the command line shows of itself: all tasks, and one task."""
+"""The help pages: all tasks, and one task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.parser.context import ParserContext
 
 from lab import __version__
-from lab.cli.task import TASKS, VALUES, About
+from lab.cli.lab_task import TASKS, VALUES, About
 from lab.util.resources import in_checkout
 
 #: Groups of tasks in the order in which a newcomer meets them. ``""``: tasks without a group.
@@ -20,7 +20,7 @@ GROUPS = {
     "guest": "Guests",
     "trace": "Timing",
     "image": "Images",
-    "template": "Templates: booted labs, stored so that the next start is instant",
+    "template": "Templates (booted labs, stored for instant restore)",
     "toolchain": "Toolchain",
     "": "This machine",
     "test": "The project's own tests",
@@ -30,7 +30,7 @@ _FIRST = (
     ("lab.console", "type to the guest; Ctrl-] leaves"),
     ("lab.down", "stop it"),
 )
-#: No narrower and no wider than this, whatever the terminal.
+#: The least and the largest width of a page, in columns, whatever the terminal.
 _NARROW, _WIDE = 40, 100
 
 
@@ -51,9 +51,9 @@ def all_tasks(tasks: Collection, only: str = "") -> Iterator[str]:
     if not only:
         yield ""
         yield from _columns([
-            ("./inv TASK --help", "every word and option of a task, with an example"),
-            ("./inv --version", "which xenlab this is"),
-            *([("README.md, docs/", "how to go on")] if in_checkout() else []),
+            ("./inv TASK --help", "the arguments and options of a task, with an example"),
+            ("./inv --version", "the version of xenlab"),
+            *([("README.md, docs/", "where to read more")] if in_checkout() else []),
         ], least=26)  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def one_task(name: str, context: ParserContext, docstring: str) -> Iterator[str]
     words = [(word.upper(), about.help.get(word, "")) for word in about.words]
     least = max((len(left) for left, _ in (*words, *options)), default=0)
     if words:
-        yield "Words:"
+        yield "Arguments:"
         yield from _columns(words, least=least)
         yield ""
     if options:
@@ -99,7 +99,7 @@ def _options(context: ParserContext, about: About) -> Iterator[tuple[str, str]]:
 
 
 def _columns(rows: Sequence[tuple[str, str]], least: int = 0) -> Iterable[str]:
-    """Two columns, the right one wrapped; below each other where the terminal is narrow."""
+    """Two columns, the right one wrapped. In a narrow terminal it goes below the left one."""
     left = max(least, *(len(one) for one, _ in rows))
     room = _width() - left - 4
     for one, words in rows:

@@ -1,7 +1,7 @@
-"""What Invoke's parser lacks for our command line: optional words, and errors that help.
+"""Adds to Invoke's parser: words that may be left out, and errors that help.
 
-Invoke makes its parse machine itself and has no hook for another one; so the few methods that
-have to do something else are replaced here.
+Invoke makes its parse machine itself and takes no other. So the few methods that must behave
+differently are replaced here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from invoke.exceptions import Exit
 from invoke.parser.context import ParserContext
 from invoke.parser.parser import ParseMachine
 
-from lab.cli.task import TASKS, VALUES
+from lab.cli.lab_task import TASKS, VALUES
 from lab.model import ExitStatus
 from lab.util.resources import as_called
 from lab.util.terminal import quote
@@ -26,12 +26,12 @@ _see_value = ParseMachine.see_value
 
 
 def refuse(words: str, hint: str) -> NoReturn:
-    """A wrong command line ends with the design's status for usage, not Invoke's 1."""
+    """End with the exit status for a wrong command line; Invoke's is 1."""
     raise Exit(as_called(f"error: {words}\n  what to do: {hint}"), ExitStatus.USAGE)
 
 
 def unknown_task(word: str, names: Iterable[str], after: str = "") -> NoReturn:
-    """``after``: the word behind it, as in ``lab up``."""
+    """Refuse a task that does not exist. ``after`` is the word behind it, as in ``lab up``."""
     known = sorted(names)
     group = [name for name in known if name.startswith(f"{word}.")]
     near = _near(f"{word}.{after}" if group else word, known)
@@ -43,7 +43,7 @@ def unknown_task(word: str, names: Iterable[str], after: str = "") -> NoReturn:
 
 
 def unknown_option(option: str, context: ParserContext | None) -> NoReturn:
-    """An option that a task does not have, or that stands before the task."""
+    """Refuse an option that the task does not have, or that stands before the task."""
     flag = option.partition("=")[0]
     known = [name for name in (context.flags if context else {}) if name.startswith("--")]
     if context is None or context.name is None:
@@ -56,7 +56,7 @@ def unknown_option(option: str, context: ParserContext | None) -> NoReturn:
 
 
 def usage_of(name: str) -> str:
-    """How a task is called, as ``./inv lab.exec NAME LINE``."""
+    """How to call a task: ``./inv lab.exec NAME LINE``."""
     return f"./inv {TASKS[name].usage}" if name in TASKS else f"./inv {name}"
 
 
@@ -80,13 +80,13 @@ def _complete(machine: ParseMachine) -> None:
                 argument.value = ""
         if missing := context.missing_positional_args:
             names = " and ".join(str(one.name).upper() for one in missing)
-            refuse(f"{context.name} lacks {names}", f"write: {usage_of(context.name)}")
+            refuse(f"{context.name} needs {names}", f"write: {usage_of(context.name)}")
     _complete_context(machine)
 
 
 def _see(machine: ParseMachine, word: str) -> None:
-    """``TASK --help`` asks for help, also where the task's next word is still missing; any
-    other word that looks like an option is none of its words."""
+    """``TASK --help`` asks for help even if a word of the task is still missing. Any other word
+    that looks like an option is not taken for a word of the task."""
     known = machine.initial.flags if machine.initial else {}
     if word in known and known[word].name == "help":
         known[word].value = machine.context.name
@@ -103,11 +103,11 @@ def _value(machine: ParseMachine, value: Any) -> None:
         flag = machine.flag
         kind = "a whole number" if flag and flag.kind is int else "a number"
         name = f"--{flag.name}" if flag else "the option"
-        refuse(f"{name} wants {kind}, not {quote(str(value))}", _hint(machine))
+        refuse(f"{name} needs {kind}, not {quote(str(value))}", _hint(machine))
 
 
 def _error(machine: ParseMachine, message: str) -> NoReturn:
-    """Whatever else Invoke's parser does not like."""
+    """All other errors of Invoke's parser, in our words."""
     context: ParserContext | None = machine.context
     if unknown := re.fullmatch(r"No idea what '(.*)' is!", message, re.DOTALL):
         word = unknown[1]
@@ -115,11 +115,11 @@ def _error(machine: ParseMachine, message: str) -> NoReturn:
             unknown_option(word, context)
         if context is None or context.name is None:
             unknown_task(word, machine.contexts)
-        refuse(f"{context.name} takes no further word {quote(word)}",
+        refuse(f"{context.name} takes no argument {quote(word)}",
                f"write: {usage_of(context.name)}")  # fmt: skip
     if message.startswith("Flag ") and machine.flag:
         name = machine.flag.name
-        refuse(f"--{name} lacks its value: --{name}={VALUES.get(name, 'VALUE')}", _hint(machine))
+        refuse(f"--{name} needs a value: --{name}={VALUES.get(name, 'VALUE')}", _hint(machine))
     refuse(message, _hint(machine))
 
 
@@ -129,7 +129,7 @@ def _hint(machine: ParseMachine) -> str:
 
 
 def improve() -> None:
-    """Have Invoke parse as described above, whoever runs our tasks: ``invoke`` does, too."""
+    """Replace the methods, also for ``invoke`` itself, which can run our tasks, too."""
     ParseMachine.complete_context = _complete  # type: ignore[method-assign, assignment]
     ParseMachine.see_positional_arg = _see  # type: ignore[method-assign, assignment]
     ParseMachine.see_value = _value  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-"""The program behind ``./inv`` and ``xenlab``: Invoke's, with our pages and our words."""
+"""The program behind ``./inv`` and ``xenlab``: Invoke's, with help pages and errors of our own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import NoReturn
 from invoke.collection import Collection
 from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
+from invoke.parser.parser import Parser
 from invoke.program import Program
 
 from lab import __version__
 from lab.cli import pages, parsing
-from lab.cli.glue import nobody_reads
 from lab.cli.namespace import namespace
+from lab.cli.output import nobody_reads
 from lab.util.resources import as_called
 
-#: What may stand before a task, and its help. Invoke's other options are of no use here: they
-#: are about shell commands in tasks, of which there are none.
+#: The options that may stand before a task, with their short forms. Invoke's other options
+#: concern shell commands in tasks, and our tasks have none.
 _OPTIONS = {"help": "h", "version": "V", "list": ""}
 
 
@@ -32,7 +33,7 @@ class LabProgram(Program):
 
     @property
     def initial_context(self) -> ParserContext:
-        """Invoke asks for the values of all its options, but nobody can give any but ours."""
+        """Invoke reads the values of all its options, but only ours can be given."""
         ours = []
         others: list[Argument] = []
         for argument in self.core_args():
@@ -60,8 +61,21 @@ class LabProgram(Program):
 
     def parse_core(self, argv: list[str] | None) -> None:
         super().parse_core(argv)
-        # Invoke forbids it, and then every command would compile all of us anew.
+        # Invoke forbids it. Then every command would compile all our modules again.
         sys.dont_write_bytecode = False
+
+    def _make_parser(self) -> Parser:
+        """A parser that knows the tasks which the command line names, and no others.
+
+        Invoke copies everything that its parser knows, twice, which takes longer than ``lab.list``.
+        """
+        named = {*self.core.unparsed, self.args.help.value}
+        contexts = [
+            ParserContext(name=name, aliases=aliases, args=self.collection[name].get_arguments())
+            for name, aliases in self.collection.task_names.items()
+            if not named.isdisjoint((name, *aliases))
+        ]
+        return Parser(initial=self.initial_context, contexts=contexts)
 
     def parse_tasks(self) -> None:
         words = self.core.unparsed
@@ -81,7 +95,7 @@ class LabProgram(Program):
         super().parse_tasks()
         if len(self.tasks) > 1:
             first, second = (one.name for one in self.tasks[:2])
-            parsing.refuse(f"one task at a time: {first} and {second} are two",
+            parsing.refuse(f"only one task at a time, not {first} and {second}",
                            f"./inv {first} … && ./inv {second} …")  # fmt: skip
 
 
@@ -97,7 +111,7 @@ def main() -> NoReturn:
 
 
 def _flush() -> None:
-    """Write what is still to be written: at exit, Python would complain about a closed pipe."""
+    """Flush now: at exit, Python would complain about a closed pipe."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Tasks that run scenarios, once or again, and those on templates."""
+"""Tasks that run scenarios once or several times, and tasks on templates."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import command, print_json, say
+from lab.cli.command import command
+from lab.cli.lab_task import COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
-from lab.cli.show import short, show_comparison, show_run, tell_ci
-from lab.cli.task import COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.output import print_json, say
+from lab.cli.results import short, show_comparison, show_run, tell_ci
 from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table
@@ -19,11 +20,11 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 
 @command("lab.run", words=("name",), optional=("name",), example="lab.run selftest --repeat 3",
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
-         junit="also write the verdict as JUnit XML to this file", clock=_CLOCK,
-         repeat="run it N times; all runs must be the same, to the last byte",
-         verify="run the lab of an earlier run again; both must be the same. RUN is latest, an id, "
+         junit="also write the verdict to this file, as JUnit XML", clock=_CLOCK,
+         repeat="run the lab N times; fail unless all runs are the same to the last byte",
+         verify="repeat an earlier run; fail unless both are the same. RUN is latest, an id, "
                 "or a folder of runs/",
-         published="the run must be the same as the one published in labs.lock",
+         published="fail unless the run is the same as the one published in labs.lock",
          publish="write the run's digest into labs.lock")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
@@ -31,8 +32,8 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             publish: bool = False) -> int:  # fmt: skip
     """Run a lab as a test; the exit status is the verdict.
 
-    The lab is started, what labs.yaml expects of it is waited for, and it is stopped. All that
-    it said stays in its run folder.
+    It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
+    consoles said stays in the run folder.
     """
     context = context_of(labs, door, force, locked)
     cold = is_cold(cold)
@@ -81,7 +82,7 @@ def template_list(json: bool = False) -> None:
 def template_clean() -> None:
     """Remove all templates.
 
-    The next start of each lab boots it, and stores a template again.
+    The next start of a lab boots it and stores a new template.
     """
     say(f"removed {api.template_clean() / 1e6:.0f} MB of templates")
 
@@ -118,9 +119,9 @@ def _said(context: api.Context, result: api.Run, json: bool, published: bool) ->
 
 
 def _refuse(what: str, others: Mapping[str, object]) -> None:
-    """What runs that are compared with each other cannot do as well."""
+    """Refuse the options that make no sense when runs are compared."""
     for other in (name for name, given in others.items() if given):
-        raise UsageError(f"{what} and {other} do not go together", hint="leave one of them away")
+        raise UsageError(f"{what} and {other} do not go together", hint="leave one of them out")
 
 
 def _clock(word: str) -> Clock | None:

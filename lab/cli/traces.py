@@ -1,4 +1,4 @@
-"""Tasks on traces: figures, exports, the report, the difference of two runs."""
+"""Tasks on traces: figures, exports, the report, the difference between two runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
-from lab.cli.glue import command, print_json, say
-from lab.cli.task import JSON, LABS, RUN
+from lab.cli.command import command
+from lab.cli.lab_task import JSON, LABS, RUN
+from lab.cli.output import print_json, say
 from lab.model import ExitStatus
 from lab.progress import Progress
 from lab.util.terminal import escape, table
@@ -16,7 +17,7 @@ from lab.util.terminal import escape, table
 _OUT = "the file to write (default: in the run's folder)"
 Row = Mapping[str, Any]
 _COUNTS = ("jobs", "misses", "unfinished")
-#: Of the figures that differ between two runs, those that a person is shown.
+#: The figures that are shown if they differ between two runs; --json has all.
 _TOLD = (*_COUNTS, "mean", "p99", "max", "running", "runnable", "blocked")
 
 
@@ -40,9 +41,9 @@ def trace_export(run: str, to: str = "perfetto", out: str = "", labs: str = "lab
 @command("trace.report", words=("run",), optional=("run",), run=RUN, labs=LABS, out=_OUT,
          example="trace.report periodic")  # fmt: skip
 def trace_report(run: str, out: str = "", labs: str = "labs.yaml") -> None:
-    """Write a run's report: one HTML page.
+    """Write the report of a run, one HTML page.
 
-    It has the timeline, the figures and the consoles.
+    It shows the timeline, the figures and the consoles.
     """
     context = _context(labs)
     with context.progress.stage("report"):
@@ -53,9 +54,9 @@ def trace_report(run: str, out: str = "", labs: str = "labs.yaml") -> None:
 @command("trace.stats", words=("run",), optional=("run",), run=RUN, labs=LABS, json=JSON,
          example="trace.stats periodic")  # fmt: skip
 def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
-    """Print when a run's tasks really ran.
+    """Print when a run's tasks ran and what delayed them.
 
-    It also tells what kept them waiting. Times are milliseconds; with --json they are seconds.
+    Times are in milliseconds; with --json they are in seconds.
     """
     context = _context(labs)
     with context.progress.stage("figures"):
@@ -73,9 +74,9 @@ def trace_stats(run: str, labs: str = "labs.yaml", json: bool = False) -> None:
 @command("trace.diff", words=("one", "other"), example="trace.diff periodic latest",
          one=RUN, other="the run to compare it with", labs=LABS, json=JSON)  # fmt: skip
 def trace_diff(one: str, other: str, labs: str = "labs.yaml", json: bool = False) -> int:
-    """Show where two runs part.
+    """Show where two runs first differ.
 
-    It also tells how their figures differ. The exit status is 1 if the runs are not the same.
+    It also shows how their figures differ. The exit status is 1 if the runs differ.
     """
     context = _context(labs)
     with context.progress.stage("comparison"):

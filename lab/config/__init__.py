@@ -6,28 +6,28 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from lab.config import remembered, sched
-from lab.config.units import nearest
+from lab.config import remembered
 from lab.errors import ConfigError, UsageError
 from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
 from lab.util import reading, refusals
+from lab.util.suggest import nearest
 from lab.util.terminal import escape, quote
 
 MAX_BYTES = 256 << 10
 
 
 def load(path: Path) -> Labs:
-    """Read and check a labs file; what came of it is remembered in the cache. Builds nothing.
+    """Read and check a labs file. The result is kept in the cache. Nothing is built.
 
     Raises:
-        ConfigError: one line for each problem found, each with its place in the file.
+        ConfigError: the file has problems; one line for each, with its place in the file.
     """
     raw = _bytes(path)
     if known := remembered.recall(path, raw):
         return known
-    from lab.config import resolve, schema, source  # they are slow to load
+    from lab.config import resolve, schema, yaml_source  # slow to load, and seldom needed
 
-    read = source.read(path, raw)
+    read = yaml_source.read(path, raw)
     found = resolve.labs(read, schema.validate(read))
     read.check()
     remembered.remember(path, raw, read.looked, found)
@@ -52,19 +52,19 @@ def _bytes(file: Path) -> bytes:
 
 
 def _looked(file: Path) -> str:
-    """Where a relative path was looked for, which the shell does not show."""
+    """The folder in which a relative path was looked for; the shell does not show it."""
     try:
         return "" if file.is_absolute() else f" in {escape(str(Path.cwd()))}"
     except OSError:  # somebody removed it
         return ""
 
 
-#: What makes a name that of one of several labs alike.
+#: The end of the name of a copy: ``NAME-1``, ``NAME-2``, …
 COUNTED = re.compile(r"[1-9][0-9]{0,3}")
 
 
 def find_lab(labs: Labs, name: str) -> Lab:
-    """The lab of that name; ``NAME-1``, ``NAME-2``, … are further ones like ``NAME``.
+    """The lab of that name. ``NAME-1``, ``NAME-2``, … are copies of ``NAME``.
 
     Raises:
         UsageError: there is none; the message has the nearest name.
@@ -78,10 +78,10 @@ def find_lab(labs: Labs, name: str) -> Lab:
 
 
 def find_startable(labs: Labs, name: str) -> Lab:
-    """The same, of a lab that is to be started.
+    """The same for a lab that is about to be started.
 
     Raises:
-        UsageError: there is none. ConfigError: a file of its guests is not what it must be.
+        UsageError: there is none. ConfigError: a file of one of its guests is missing or wrong.
     """
     lab = find_lab(labs, name)
     guests = (*lab.guests, *lab.later)
@@ -91,17 +91,19 @@ def find_startable(labs: Labs, name: str) -> Lab:
 
 
 def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
-    """The guest of that name, as it will be in the lab ``into``.
+    """The guest of that name, with the settings that it has in the lab ``into``.
 
     Raises:
-        UsageError: there is none (the message has the nearest name), or it does not fit there.
-        ConfigError: a file of it is not what it must be.
+        UsageError: there is none (the message has the nearest name), or it does not fit into the
+        lab. ConfigError: one of its files is missing or wrong.
     """
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
     guest = labs.guests[name]
     if guest.refused:
         raise refusals.refusal(guest.refused)
+    from lab.config import sched
+
     lab = find_lab(labs, into) if into else None
     return sched.for_guest(lab, guest).on(lab.cpus) if lab else guest
 

@@ -10,15 +10,15 @@ from pydantic import BeforeValidator
 
 from lab.util.terminal import quote
 
-#: A machine has no more.
+#: The most CPUs that a machine has.
 MOST = 8
 _PART = re.compile(r"(\^?)(?:(all|any)|([0-7])(?:-([0-7]))?)")
 
 
 @dataclass(frozen=True)
 class CpuSet:
-    """``numbers``: none means any. ``of_all``: they began with ``all``, so that those which a
-    machine has not are no mistake. ``given``: the items of the list that it was, if it was one."""
+    """A set of CPUs. ``numbers``: empty means any. ``of_all``: the text began with ``all``, so CPUs
+    that the machine lacks are left out without an error. ``given``: the items, if it was a list."""
 
     numbers: tuple[int, ...] = ()
     of_all: bool = False
@@ -29,7 +29,7 @@ def read(value: Any) -> CpuSet:
     """``1``, ``[0, 2]``, ``0-3,^1``, ``all,^0``.
 
     Raises:
-        ValueError: with words that say what would be right.
+        ValueError: the text is wrong; the message says what would be right.
     """
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in items):

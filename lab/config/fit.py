@@ -1,16 +1,16 @@
-"""Does a lab fit into its machine: memory, CPUs, pinning."""
+"""Checks that a lab fits into its machine: memory, CPUs, pinning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.config.source import Loc, Source
 from lab.config.units import show_size
+from lab.config.yaml_source import Loc, Source
 from lab.model import WINDOW_SIZE, Lab
 from lab.util.terminal import quote
 
 MIB = 1 << 20
-#: What Xen keeps for itself: its heap (1/32 of the RAM, at least 32 MiB) and its tables.
+#: The memory that Xen keeps for itself: its heap (1/32 of the RAM, at least 32 MiB) and its tables.
 XEN_RESERVE = 64 * MIB
 #: Kernel and initramfs are placed up to here (lab.model), so less cannot boot.
 LEAST_MEMORY = 256 * MIB
@@ -20,7 +20,7 @@ LEAST_DOM0 = 128 * MIB
 
 
 def check(source: Source, at: Loc, lab: Lab) -> None:
-    """Add what does not fit to ``source``."""
+    """Add a problem to ``source`` for everything that does not fit."""
     whole_mebibytes(source, (*at, "memory"), lab.memory)
     whole_mebibytes(source, (*at, "dom0", "memory"), lab.dom0.memory)
     _memory(source, at, lab)
@@ -60,7 +60,7 @@ def _memory(source: Source, at: Loc, lab: Lab) -> None:
 
 
 def _biggest(at: Loc, lab: Lab) -> Loc:
-    """Where the memory is written down that takes the most."""
+    """The place of the largest memory size in labs.yaml."""
     biggest = max(lab.guests, key=lambda guest: guest.memory, default=None)
     if biggest is None or lab.dom0.memory > biggest.memory:
         return (*at, "dom0", "memory")
@@ -87,7 +87,7 @@ def _guest_cpus(source: Source, lab: Lab) -> None:
         if missing and guest.cpus_of_all:
             text = f"'cpus' leaves guest '{guest.name}' none of the CPUs of lab '{lab.name}'"
             source.add(at, f"{text}: its 'cpus' is {lab.cpus}, counted from 0")
-        elif missing:  # the first of them says enough
+        elif missing:  # naming the first one is enough
             i, cpu = missing[0]
             source.add((*at, i), f"{_no_cpu(lab, cpu)} (guest '{guest.name}')")
 

@@ -1,13 +1,13 @@
-"""What is wrong with the files of a guest that is ready: known before the boot.
+"""Checks the files of a guest before anything boots.
 
-labs.yaml itself may be right all the same. So only the guest concerned is refused, and the labs
-that have it; all others go on.
+labs.yaml can be right even if such a file is missing or wrong. So only this guest is refused, and
+the labs that have it. All other labs can be used.
 """
 
 from __future__ import annotations
 
 from lab.config import remembered, schema
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.images import guest_memory, kernel_file
 from lab.images.kernel_file import Kernel
 from lab.model import Place, Refusal
@@ -15,7 +15,7 @@ from lab.util.terminal import quote
 
 
 def refusals(source: Source, at: Loc, shape: schema.Guest) -> tuple[Refusal, ...]:
-    """Why the guest at ``at`` cannot be started, if anything."""
+    """Why the guest at ``at`` cannot be started; empty if it can."""
     found: dict[str, str] = {}
     kernel = ramdisk = None
     ready = shape.kernel and not (shape.freertos or shape.project)
@@ -35,7 +35,7 @@ def refusals(source: Source, at: Loc, shape: schema.Guest) -> tuple[Refusal, ...
 
 
 def places(source: Source, at: Loc, shape: schema.Guest) -> dict[str, Place]:
-    """Where a guest's keys stand."""
+    """The places of a guest's keys in labs.yaml."""
     return {key: source.place((*at, key)) for key in sorted(shape.model_fields_set)} | {
         "": source.place(at)
     }
@@ -57,7 +57,7 @@ def _kernel(source: Source, text: str, found: dict[str, str]) -> Kernel | None:
 
 
 def _ramdisk(source: Source, text: str, kernel: Kernel | None, found: dict[str, str]) -> int | None:
-    """Its size in bytes, if it can be looked at."""
+    """The size of a ramdisk in bytes; ``None`` if the file cannot be used."""
     path, wrong = remembered.look(source.file.absolute().parent, text, folder=False)
     size = None
     if not wrong:

@@ -1,4 +1,4 @@
-"""What of labs.yaml is an experiment: labs by rows and columns."""
+"""Reads ``matrices:`` of labs.yaml: labs by rows and columns."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 from lab import model
 from lab.config import fit, schema
-from lab.config.source import Source
-from lab.config.units import nearest
+from lab.config.yaml_source import Source
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
 
 def read(
     source: Source, name: str, shape: schema.Matrix, labs: Mapping[str, model.Lab]
 ) -> model.Matrix:
-    """A matrix, each of whose cells is a lab."""
+    """A matrix. Each of its cells must name a lab."""
     at = ("matrices", name)
     fit.no_twice(source, (*at, "columns"), shape.columns)
     for row, cells in shape.rows.items():

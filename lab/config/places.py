@@ -1,6 +1,6 @@
-"""Whether what labs.yaml names is there and can be used; if not, what there is instead.
+"""Checks the files and folders that labs.yaml names, and says what is there instead.
 
-Nothing is opened: a FIFO or a device is known by what stat(2) says of it.
+Nothing is opened: stat(2) shows whether a file is a FIFO or a device.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from pathlib import Path
 from lab.util import reading
 from lab.util.terminal import escape, quote
 
-#: So many names of a folder are compared with one that it does not have.
+#: The most names of a folder that are compared with a missing one.
 NAMES = 1000
 
 
 def find(base: Path, text: str) -> Path:
-    """A path of labs.yaml, relative to its folder ``base``, absolute and without links.
+    """The absolute path, without links, of a path in labs.yaml, which is relative to ``base``.
 
     Raises:
-        OSError: there is no way to it.
+        OSError: the path leads nowhere.
     """
     try:
         return (base / Path(text).expanduser()).resolve()
-    except RuntimeError as error:  # links that end nowhere, or a home that nobody has
+    except RuntimeError as error:  # a loop of links, or the home of an unknown user
         if "loop" in str(error):
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), text) from None
         raise OSError(errno.ENOENT, str(error), text) from None
 
 
 def wrong(base: Path, text: str, path: Path, *, folder: bool, most: int) -> str:
-    """What is wrong with it, in words; empty if it is the file or folder that is wanted.
+    """What is wrong with a path, in words; empty if it is the expected file or folder.
 
-    ``most``: how many bytes a file may have.
+    ``most``: the largest size of a file in bytes.
     """
     wanted = "folder" if folder else "file"
     try:
@@ -56,7 +56,7 @@ def wrong(base: Path, text: str, path: Path, *, folder: bool, most: int) -> str:
 
 
 def _instead(base: Path, text: str) -> str:
-    """Which folder was looked in, and what in it has nearly that name."""
+    """The folder that lacks the name, and the nearest name that it has."""
     path = base / Path(text).expanduser()
     while not path.parent.is_dir():
         path = path.parent

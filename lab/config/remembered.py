@@ -1,10 +1,10 @@
-"""The labs of a labs.yaml that was checked before: who starts a lab again does not check it again.
+"""Keeps the result of checking a labs.yaml, so that the next command need not check it again.
 
-Reading and checking costs a fifth of a second, nearly all of it for loading what checks. What
-came of it is kept in the cache, one file for each labs.yaml, and counts only while nothing that
-it came from has changed: the file's bytes and place, the files and folders that it names, and
-the modules that checked it. Anything else that is in the cache, also a damaged file, means that
-labs.yaml is read as ever. Only files without a problem are remembered.
+Reading and checking takes a fifth of a second, nearly all of it to load the checker. The result is
+kept in the cache, one file for each labs.yaml. It is valid only while nothing has changed on which
+it depends: the bytes and the path of labs.yaml, the files and folders that it names, and the
+modules that checked it. If the stored file is damaged or out of date, labs.yaml is checked again.
+The result of a labs.yaml with problems is not kept.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from lab import model
 from lab.config import places
 from lab.errors import LabError
 from lab.model import Labs
-from lab.store import cache_root
 from lab.util import files, reading
+from lab.util.cache_folder import cache_root
 from lab.util.terminal import quote
 
-#: So many files are remembered: the latest.
+#: The most results that are kept; the oldest go first.
 MOST = 100
-#: So many bytes of checksum come first.
+#: The length in bytes of the checksum with which a stored file begins.
 _SUM = hashlib.sha256().digest_size
 _HERE = Path(__file__).parent
-#: The modules outside this room that decide what comes of a file. They are only looked at here,
-#: for loading them takes longer than all else that a remembered file needs.
+#: The modules outside this room on which a result depends. Only their times are read here, because
+#: loading them takes longer than everything else that a stored result needs.
 CHECKERS = (
     *(f"images/{name}.py" for name in ("elf", "guest_memory", "kernel_file", "kernel_kinds",
                                        "kernel_tree", "zimage")),
@@ -45,7 +45,8 @@ CHECKERS = (
 
 @dataclass(frozen=True)
 class Named:
-    """A file or folder as labs.yaml names it, where that was, and what state it was in."""
+    """A file or folder that labs.yaml names: its text there, its path, and the state that it was
+    in."""
 
     text: str
     folder: bool
@@ -54,7 +55,7 @@ class Named:
 
 
 def look(base: Path, text: str, *, folder: bool, most: int = reading.IMAGE) -> tuple[Path, str]:
-    """A path of labs.yaml, relative to ``base``, absolute; and what is wrong with it, or ``""``."""
+    """The absolute path of a path in labs.yaml, and what is wrong with it, or ``""``."""
     try:
         path = places.find(base, text)
     except OSError as error:
@@ -63,7 +64,7 @@ def look(base: Path, text: str, *, folder: bool, most: int = reading.IMAGE) -> t
 
 
 def named(base: Path, text: str, *, folder: bool) -> Named:
-    """What labs.yaml names, as it is now."""
+    """A file or folder that labs.yaml names, in its state now."""
     try:
         path = places.find(base, text)
     except OSError:
@@ -72,7 +73,7 @@ def named(base: Path, text: str, *, folder: bool) -> Named:
 
 
 def recall(file: Path, raw: bytes) -> Labs | None:
-    """The labs of a file with these bytes, if it was checked before and nothing has changed."""
+    """The labs of a file with these bytes, if they were checked before and nothing has changed."""
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError,
                              EOFError, ImportError, pickle.UnpicklingError):  # fmt: skip
         kept = reading.data(_place(file))
@@ -88,12 +89,13 @@ def recall(file: Path, raw: bytes) -> Labs | None:
 
 
 def remember(file: Path, raw: bytes, looked: Iterable[tuple[str, bool]], labs: Labs) -> None:
-    """Keep what came of a file. ``looked``: what it names, and whether each is a folder."""
+    """Store the labs of a file. ``looked``: the paths that it names, and whether each is a
+    folder."""
     base = file.absolute().parent
     found = tuple(named(base, text, folder=folder) for text, folder in looked)
     data = pickle.dumps((_origin(file, raw), found, labs), pickle.HIGHEST_PROTOCOL)
     place = _place(file)
-    with contextlib.suppress(OSError, LabError):  # a cache that cannot be written is none
+    with contextlib.suppress(OSError, LabError):  # no harm if the cache cannot be written
         files.write_atomic(place, hashlib.sha256(data).digest() + data, durable=False)
         others = sorted(place.parent.iterdir(), key=lambda one: one.stat().st_mtime_ns)
         for one in others[:-MOST]:
@@ -120,7 +122,7 @@ def _place(file: Path) -> Path:
 
 
 def _origin(file: Path, raw: bytes) -> str:
-    """A digest of all that decides what comes of a file, but for the files that it names."""
+    """A digest of everything on which a result depends, except the files that labs.yaml names."""
     others = [_HERE.parent / name for name in CHECKERS]
     modules = sorted([*_HERE.glob("*.py"), *(_HERE.parent / "model").glob("*.py"), *others])
     code = [(path.name, _state(path, folder=False)) for path in modules]
@@ -129,7 +131,7 @@ def _origin(file: Path, raw: bytes) -> str:
 
 
 def _state(path: Path, *, folder: bool) -> tuple[int, ...]:
-    """What changes when a file does; of a folder only that it is there, and is one."""
+    """Values that change when a file does; for a folder, only that it exists and is a folder."""
     try:
         found = path.stat()
     except OSError:

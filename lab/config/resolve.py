@@ -1,7 +1,7 @@
-"""From the shape of labs.yaml to the model: names become what they name, paths are looked at.
+"""Turns the shape of labs.yaml into the model: looks up names and checks paths.
 
-Every function adds what is wrong to the :class:`Source` and goes on, so that the user sees
-all problems at once.
+Every function adds problems to the :class:`Source` and goes on, so the user sees all problems at
+once.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from pathlib import Path
 
 from lab import model
 from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
-from lab.config.source import Loc, Source
-from lab.config.units import nearest
+from lab.config.yaml_source import Loc, Source
 from lab.errors import UsageError
 from lab.images import kernel_tree
 from lab.util import reading
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
 Program = model.FreeRtosApp | model.LinuxGuest | model.Project | model.Prebuilt
-#: The memory of a Linux guest that says nothing of it.
+#: The memory of a Linux guest if labs.yaml does not say.
 LINUX_MEMORY = 96 << 20
 
 
 def labs(source: Source, file: schema.File) -> model.Labs:
-    """The whole file. Its problems are in ``source`` afterwards."""
+    """All labs of the file. Problems are added to ``source``."""
     paths = _Paths(source)
     hypervisors = {"stock": model.HypervisorSpec("stock")}
     for name, shape in file.hypervisors.items():
         hypervisors[name] = _hypervisor(source, paths, name, shape)
-    guests = {name: _guest(source, paths, name, shape) for name, shape in file.guests.items()}
+    guests = {name: _guest(source, name, shape) for name, shape in file.guests.items()}
     found = {
         name: _lab(source, name, shape, hypervisors, guests) for name, shape in file.labs.items()
     }
@@ -41,14 +41,19 @@ def labs(source: Source, file: schema.File) -> model.Labs:
 
 
 class _Paths:
-    """Paths of labs.yaml: relative to its folder, absolute and there afterwards."""
+    """Checks paths of labs.yaml, which are relative to its folder, and makes them absolute.
 
-    def __init__(self, source: Source) -> None:
+    With ``refused``, a file or folder that is missing or wrong is no problem of labs.yaml: it is
+    added there, and refuses one guest.
+    """
+
+    def __init__(self, source: Source, refused: list[model.Refusal] | None = None) -> None:
         self._source = source
+        self._refused = refused
         self._base = source.file.absolute().parent
 
     def named(self, text: str) -> Path:
-        """A file that need not be there: only the guest concerned is refused then."""
+        """The path of a file that may be missing; then only its guest is refused."""
         self._source.looked.append((text, False))
         return remembered.look(self._base, text, folder=False)[0]
 
@@ -72,11 +77,17 @@ class _Paths:
             wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
         if wrong:
             key = next(word for word in reversed(loc) if isinstance(word, str))
-            self._source.add(loc, f"{quote(key)}: {wrong}")
+            self._problem(loc, f"{quote(key)}: {wrong}")
         return path
 
+    def _problem(self, loc: Loc, text: str) -> None:
+        if self._refused is None:
+            self._source.add(loc, text)
+        else:
+            self._refused.append(model.Refusal(self._source.place(loc), text))
+
     def below(self, loc: Loc, folder: Path, text: str) -> Path:
-        """A file that a build will leave somewhere in ``folder``; it need not be there yet."""
+        """The path of a file that a build will make in ``folder``; it need not exist yet."""
         relative = Path(text)
         if relative.is_absolute() or ".." in relative.parts:
             what = quote(str(loc[-1]))
@@ -85,7 +96,7 @@ class _Paths:
 
 
 def _share(shape: schema.Scheduling | None) -> model.Scheduling | None:
-    """A share of the CPU as it stands in the file."""
+    """A share of the CPU, as written in the file."""
     if shape is None:
         return None
     found = shape.model_dump()
@@ -111,15 +122,17 @@ def _hypervisor(
     )
 
 
-def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> model.GuestSpec:
+def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     at = ("guests", name)
+    refused: list[model.Refusal] = []
+    program = _program(source, _Paths(source, refused), at, shape)
     said = "memory" in shape.model_fields_set or not shape.linux
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
     fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
     return model.GuestSpec(
         name=name,
-        program=_program(source, paths, at, shape),
+        program=program,
         memory=memory,
         vcpus=shape.vcpus,
         cpus=shape.cpus.numbers,
@@ -128,7 +141,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         scheduler=_share(shape.scheduler),
         trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
-        refused=guest_files.refusals(source, at, shape),
+        refused=(*refused, *guest_files.refusals(source, at, shape)),
         places=guest_files.places(source, at, shape),
     )
 
@@ -247,7 +260,7 @@ def _lab(
 
 
 def _later(source: Source, at: Loc, lab: model.Lab) -> tuple[model.GuestSpec, ...]:
-    """The guests that steps inject, with their shares as this lab's scheduler has them."""
+    """The guests that steps inject, with their shares under this lab's scheduler."""
     found = []
     for guest in lab.later:
         try:

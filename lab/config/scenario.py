@@ -1,4 +1,4 @@
-"""What of labs.yaml is a scenario: expectations, steps, what must never be, thresholds."""
+"""Reads the scenario of a lab in labs.yaml: expectations, steps, forbidden lines, thresholds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lab import model
 from lab.config import schema, units
-from lab.config.source import Loc, Source
-from lab.config.units import nearest
+from lab.config.yaml_source import Loc, Source
 from lab.model import Act
 from lab.util import noshell, patterns
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
-#: What a step does → the keys that may go with it. ``regex`` alone is a wait, too.
+#: Each action of a step → the keys that may go with it. ``regex`` alone is also a wait.
 ACTIONS: dict[str, tuple[str, ...]] = {
     "wait": ("on", "within"),
     "regex": ("on", "within"),
@@ -29,14 +29,14 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "silent": ("for",),
     "parallel": (),
 }
-#: Figures that are times or counts.
+#: The figures: times, and counts.
 FIGURES = (
     "release_jitter", "response_time", "execution", "interrupts", "own", "hypervisor", "blocked",
     "backlog", "wakeup_latency",
 )  # fmt: skip
 STATISTICS = ("min", "mean", "p50", "p99", "p999", "max")
 COUNTS = ("misses", "unfinished")
-#: How long a wait or a command may take, and a silence lasts, that does not say; in seconds.
+#: Default seconds for a wait, for a command, and for a silence.
 WITHIN, SILENCE = 30.0, 1.0
 
 
@@ -47,7 +47,7 @@ def read(
     lab: model.Lab,
     guests: Mapping[str, model.GuestSpec],
 ) -> model.Lab:
-    """The lab with its scenario, and the guests that its steps inject."""
+    """The lab with its scenario and the guests that its steps inject."""
     injected = list(dict.fromkeys(_injected(shape.steps)))
     later = tuple(guests[name] for name in injected if name in guests and name not in shape.guests)
     reader = _Reader(source, [*shape.guests, *injected], guests)
@@ -75,7 +75,7 @@ def _injected(steps: Sequence[schema.Step]) -> Iterable[str]:
 
 
 class _Reader:
-    """Reads what names consoles and guests of one lab."""
+    """Reads entries that name consoles and guests of one lab."""
 
     def __init__(
         self, source: Source, mine: Sequence[str], known: Mapping[str, model.GuestSpec]
@@ -115,7 +115,7 @@ class _Reader:
     def _action(self, at: Loc, given: Mapping[str, object]) -> str | None:
         found = [key for key in ACTIONS if key in given]
         if len(found) > 1 and "regex" in found:
-            found.remove("regex")  # of an exec; or it has no place there
+            found.remove("regex")  # it belongs to an exec, or is an error
         if len(found) == 1:
             return found[0]
         known = ", ".join(key for key in ACTIONS)
@@ -223,7 +223,7 @@ def check_regex(source: Source, at: Loc, pattern: str) -> None:
 
 
 def _where(key: str) -> str:
-    """The actions that a key goes with."""
+    """The actions that a key can go with."""
     found = [f"'{action}'" for action, keys in ACTIONS.items() if key in keys]
     return f", but with {' or '.join(found)}" if found else ""
 
@@ -235,7 +235,7 @@ def _thresholds(
     lab: model.Lab,
     later: Sequence[model.GuestSpec],
 ) -> list[model.Threshold]:
-    """The limits in one entry: one for each statistic or count that is given."""
+    """The limits in one entry, one for each statistic or count."""
     traced = [guest.name for guest in (*lab.guests, *later) if guest.trace]
     if not traced:
         source.add(at, "no guest of this lab keeps a trace; give one 'trace: true'")

@@ -1,4 +1,5 @@
-"""Schedulers: what a hypervisor has, which one a lab runs, whether the shares make sense."""
+"""Schedulers: which ones a hypervisor has, which one a lab runs, and whether the shares are
+valid."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from lab.util import kconfig, reading
 from lab.util.terminal import quote
 
 if TYPE_CHECKING:
-    from lab.config.source import Loc, Source
+    from lab.config.yaml_source import Loc, Source
 
-#: What a Xen runs that is not told otherwise (xen/common/sched/Kconfig).
+#: Xen's default scheduler (xen/common/sched/Kconfig).
 DEFAULT = "credit2"
 ALWAYS = ("credit", "credit2")
 #: Xen's schedulers by the names of its option ``sched=`` (docs/misc/xen-command-line), and
@@ -29,19 +30,19 @@ PARAMETERS = {
     "null": (),
     "arinc653": (),
 }
-#: RTDS's own share of a vCPU that is not given one, in seconds (xen/common/sched/rt.c).
+#: RTDS's default share of a vCPU, in seconds (xen/common/sched/rt.c).
 RTDS_PERIOD, RTDS_BUDGET = 0.010, 0.004
-#: RTDS does not take less, in seconds (RTDS_MIN_PERIOD, RTDS_MIN_BUDGET, likewise).
+#: The least period and budget of RTDS, in seconds (RTDS_MIN_PERIOD, RTDS_MIN_BUDGET there).
 RTDS_LEAST = 10e-6
 
 
 def settle(
     source: Source, at: Loc, lab: Lab, given: Scheduling | None, known: Iterable[HypervisorSpec]
 ) -> Lab:
-    """The lab with its scheduler chosen and everybody's share complete; checks all of it.
+    """The lab with its scheduler chosen and all shares complete. Everything is checked.
 
-    ``given`` is the lab's own ``scheduler:``; its parameters are those of every guest that
-    has none of its own.
+    ``given`` is the lab's own ``scheduler:``. Its parameters hold for every guest without
+    parameters of its own.
     """
     name = (given.name if given else "") or scheduler_of(lab)
     if name not in PARAMETERS:
@@ -62,7 +63,7 @@ def settle(
         guests=guests,
         dom0=dataclasses.replace(lab.dom0, scheduler=dom0),
     )
-    _check_has(source, at, lab, given, name, known)
+    _check_has(source, _place_of_name(at, lab, given), lab, name, known)
     _check_fits(source, at, lab, name)
     _check_emergency(source, lab, known)
     return lab
@@ -74,10 +75,10 @@ def scheduler_of(lab: Lab) -> str:
 
 
 def for_guest(lab: Lab, guest: GuestSpec) -> GuestSpec:
-    """A guest that is to be injected into the lab, with its share as this lab's scheduler has it.
+    """A guest to inject into the lab, with its share under the lab's scheduler.
 
     Raises:
-        UsageError: its share is one for another scheduler.
+        UsageError: its share is for another scheduler.
     """
     if listed := next((one for one in lab.guests if one.name == guest.name), None):
         return dataclasses.replace(guest, scheduler=listed.scheduler)
@@ -96,7 +97,8 @@ def for_guest(lab: Lab, guest: GuestSpec) -> GuestSpec:
 
 
 def _from_args(lab: Lab) -> str:
-    """What the hypervisor's own arguments choose; they come last, and the last one wins."""
+    """The scheduler that the hypervisor's own arguments choose. They come last, and the last one
+    wins."""
     return "".join(re.findall(r"(?:^|\s)sched=(\w+)", lab.hypervisor.args)[-1:])
 
 
@@ -140,37 +142,36 @@ def _check_rtds(source: Source, at: Loc, share: Scheduling) -> None:
         source.add((*at, "budget"), "'budget': rtds takes at least 0.01ms")
 
 
+def _place_of_name(at: Loc, lab: Lab, given: Scheduling | None) -> Loc:
+    """Where the scheduler's name stands: in the lab, in a guest, or in Xen's command line."""
+    if given and given.name:
+        return (*at, "scheduler")
+    guest = next((guest.name for guest in lab.guests if guest.scheduler), None)
+    return ("guests", guest, "scheduler") if guest else ("hypervisors", lab.hypervisor.name, "args")
+
+
 def _check_has(
-    source: Source,
-    at: Loc,
-    lab: Lab,
-    given: Scheduling | None,
-    name: str,
-    known: Iterable[HypervisorSpec],
+    source: Source, at: Loc, lab: Lab, name: str, known: Iterable[HypervisorSpec]
 ) -> None:
+    """Does the lab's hypervisor have the scheduler whose name stands at ``at``?"""
     if name in schedulers(lab.hypervisor):
         return
     able = [quote(spec.name) for spec in known if name in schedulers(spec)]
     have = f"these hypervisors have it: {', '.join(able)}" if able else (
         f"no hypervisor here has it; one from source with CONFIG_SCHED_{name.upper()}=y would"
     )  # fmt: skip
-    where: Loc = ("hypervisors", lab.hypervisor.name, "args")
-    if given and given.name:
-        where = (*at, "scheduler")
-    elif guest := next((g.name for g in lab.guests if g.scheduler), None):
-        where = ("guests", guest, "scheduler")
     there = ", ".join(schedulers(lab.hypervisor))
     source.add(
-        where,
+        at,
         f"lab '{lab.name}': hypervisor '{lab.hypervisor.name}' has no scheduler {name}, "
         f"only {there}; {have}",
     )
 
 
 def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
-    """null has one CPU for each vCPU; rtds cannot promise more than there is.
-
-    Under arinc653 a guest runs only in a schedule that a program in dom0 sets.
+    """Check what a scheduler needs. null needs one CPU for each vCPU. rtds cannot reserve more CPU
+    time than the machine has. Under arinc653 a guest runs only in a schedule that a program in dom0
+    sets.
     """
     if name == "arinc653" and lab.guests:
         text = (
@@ -221,7 +222,8 @@ def _check_emergency(source: Source, lab: Lab, known: Iterable[HypervisorSpec]) 
 
 
 def schedulers(spec: HypervisorSpec) -> list[str]:
-    """The schedulers that this hypervisor has. Of one from source, its fragments decide."""
+    """The schedulers that this hypervisor has. If it is built from source, its kconfig fragments
+    decide."""
     if spec.origin == "package":
         return list(ALWAYS)
     config = _config(spec.kconfig)
@@ -232,7 +234,7 @@ def schedulers(spec: HypervisorSpec) -> list[str]:
 
 
 def shows_emergency_console(spec: HypervisorSpec) -> bool:
-    """Whether it takes CONSOLEIO_write from a guest (xen/include/xsm/dummy.h, xsm_console_io)."""
+    """Whether it accepts CONSOLEIO_write from a guest (xen/include/xsm/dummy.h, xsm_console_io)."""
     if spec.origin == "package":
         return False
     config = _config(spec.kconfig)
@@ -240,7 +242,7 @@ def shows_emergency_console(spec: HypervisorSpec) -> bool:
 
 
 def _config(fragments: Iterable[Path]) -> dict[str, str]:
-    """What kconfig fragments set. One that cannot be read was complained of already."""
+    """The settings of kconfig fragments. Unreadable ones have been reported already."""
     found: dict[str, str] = {}
     for path in fragments:
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """The shape of labs.yaml: its keys, and how each value is read.
 
-What depends on other values or on the world (does the file exist, does the memory suffice)
-is asked in :mod:`lab.config.resolve`.
+Checks that depend on other values or on the machine (does the file exist, is the memory enough) are
+in :mod:`lab.config.resolve`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lab.config import units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
 from lab.config.sched import PARAMETERS
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.util import noshell
 from lab.util.terminal import quote
 
@@ -42,7 +42,7 @@ def _kind(value: Any) -> str:
     return "mapping" if isinstance(value, dict) else "list"
 
 
-#: A guest's trace: its size in bytes if none is given, and what it may be.
+#: A guest's trace: its default size in bytes, and its least and largest size.
 TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
 Name = Annotated[str, _scalar(units.name, "a name")]
 GuestName = Annotated[str, _scalar(units.guest_name, "a name")]
@@ -65,7 +65,7 @@ class Shape(BaseModel):
 
 
 class Hypervisor(Shape):
-    """``from: package`` is Debian's; ``from: source`` builds one."""
+    """``from: package`` takes Debian's hypervisor; ``from: source`` builds one."""
 
     origin: Annotated[str, _scalar(units.one_of("package", "source"), "a word")] = Field(
         default="package", alias="from"
@@ -76,7 +76,7 @@ class Hypervisor(Shape):
 
 
 class Scheduling(Shape):
-    """A domain's share, for the scheduler ``name`` (a lab's own if it is left out)."""
+    """A domain's share under the scheduler ``name`` (default: the lab's)."""
 
     name: Annotated[str, _scalar(units.one_of(*PARAMETERS), "a word")] | None = None
     period: Seconds | None = None
@@ -95,7 +95,7 @@ Scheduler = Annotated[Scheduling, BeforeValidator(_named)]
 
 
 def _trace(text: str) -> int:
-    """``true`` is 1M of records; a size is a power of two, for the ring's indices wrap."""
+    """``true`` means 1M of records. A size is a power of two, because the ring's indices wrap."""
     if text in ("true", "false"):
         return TRACE_SIZE if text == "true" else 0
     size = units.size(text)
@@ -146,7 +146,7 @@ class Expect(Shape):
 
 
 class Step(Shape):
-    """Exactly one of the keys in :data:`lab.config.steps.ACTIONS`, and what goes with it."""
+    """Exactly one of the keys in :data:`lab.config.scenario.ACTIONS`, with its other keys."""
 
     wait: Text | None = None
     regex: Text | None = None
@@ -221,7 +221,7 @@ class File(Shape):
     matrices: dict[Name, Matrix] = {}
 
 
-#: Which shape stands where; ``*`` is any one key or index.
+#: The shape at each place; ``*`` is any one key or index.
 _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     (): File,
     ("hypervisors", "*"): Hypervisor,
@@ -242,10 +242,10 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
 
 
 def validate(source: Source) -> File:
-    """The file's content in its shape.
+    """The content of the file, in its shape.
 
     Raises:
-        ConfigError: with every problem found, each at its place.
+        ConfigError: the content has problems; all of them, each at its place.
     """
     xl_words.understand(source)
     try:
@@ -278,7 +278,7 @@ def _report(source: Source, loc: Loc, kind: str, context: dict[str, Any]) -> Non
 
 
 def keys(loc: Loc) -> list[str]:
-    """The keys that may stand in the mapping at ``loc``."""
+    """The keys that the mapping at ``loc`` can have."""
     for pattern, shape in _SHAPES.items():
         if len(pattern) == len(loc) and all(
             want in ("*", have) for want, have in zip(pattern, loc, strict=True)

@@ -1,4 +1,4 @@
-"""What of labs.yaml is about timing traces."""
+"""Reads the keys of labs.yaml that concern timing traces."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 
 from lab import model
 from lab.config import schema
-from lab.config.source import Loc, Source
-from lab.config.units import nearest, show_size
+from lab.config.units import show_size
+from lab.config.yaml_source import Loc, Source
+from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
-#: Groups of Xen's events, as xen/include/public/trace.h numbers them. On ARM only these have
-#: any; ``sched-states`` is just who runs, waits or sleeps.
+#: Groups of Xen's events, with their numbers in xen/include/public/trace.h. On ARM no others have
+#: events. ``sched-states`` has only who runs, waits or sleeps.
 GROUPS = {
     "all": 0x0FFFF000,
     "sched": 0x0002F000,
@@ -23,12 +24,12 @@ GROUPS = {
     "hw": 0x0080F000,
 }
 MOST_MASK = 0x0FFFFFFF
-#: Of dom0's 31 virtio-serial ports the first is no port for us (virtio specification, 5.3.4).
+#: dom0 has 31 virtio-serial ports, but the first is reserved (virtio specification, 5.3.4).
 MOST_PORTS = 30
 
 
 def xen(source: Source, at: Loc, shape: schema.Trace | None) -> model.XenTrace | None:
-    """Xen's own trace, if it is asked for."""
+    """Xen's own trace; ``None`` if there is none."""
     if shape is None:
         return None
     mask = 0
@@ -40,7 +41,7 @@ def xen(source: Source, at: Loc, shape: schema.Trace | None) -> model.XenTrace |
 
 
 def ring(source: Source, at: Loc, shape: schema.Guest) -> int:
-    """Bytes of a guest's trace."""
+    """The size of a guest's trace in bytes."""
     if not shape.trace:
         return 0
     if not shape.freertos and not (shape.project and shape.elf):
@@ -53,7 +54,7 @@ def ring(source: Source, at: Loc, shape: schema.Guest) -> int:
 
 
 def fits(source: Source, at: Loc, lab: model.Lab) -> None:
-    """Whether dom0 has a port for everything."""
+    """Check that dom0 has enough ports."""
     ports = 3  # the agent, the domains, when which byte came
     ports += len(lab.guests) + len(lab.later)  # the consoles
     ports += 1 + len(lab.traced) if lab.trace or lab.traced else 0

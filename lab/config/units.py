@@ -1,39 +1,29 @@
 """The scalars of labs.yaml: sizes, times, counts, names, texts.
 
-Each function reads the text as it stands in the file and raises ``ValueError`` with words
-that say what would be right. YAML's own guesses (``no``, ``12:30``, ``010``) play no part.
+Each function reads the text as it is in the file. It raises ``ValueError`` with words that say what
+would be right. YAML's own interpretation (``no``, ``12:30``, ``010``) is not used.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from lab.util import noshell
+from lab.util.suggest import nearest as nearest
 from lab.util.terminal import quote
 
 SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 TIMES = {"us": 0.000001, "ms": 0.001, "s": 1.0, "m": 60.0}
 
-#: Names that a console or a part of Xen has already.
+#: Names that belong to a console or a part of Xen.
 RESERVED_GUESTS = frozenset({"xen", "dom0", "domain-0", "times", "all", "qemu"})
 
 #: A threshold as a sentence: statistic and figure, or what is counted; task; limit.
 _SENTENCE = re.compile(r"(?:(?:(min|mean|p50|p99|p999|max) )?([a-z][a-z_ ]*?)) of (\S+) < (\S+)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _DAY = 86400.0
-
-
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` if a choice is near, else the choices; ready to append."""
-    known = sorted(choices)
-    near = difflib.get_close_matches(word[:100].lower(), known, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
-    return f"; there is: {shown}" if known else ""
 
 
 def size(text: str) -> int:
@@ -45,7 +35,7 @@ def size(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """``10s``, ``500ms``, ``500us``, ``2m`` → seconds; more than nothing, at most a day."""
+    """``10s``, ``500ms``, ``500us``, ``2m`` → seconds; more than zero, at most a day."""
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m)", text)
     if not match:
         raise ValueError(f"{quote(text)} is not a time; {_time_hint(text)}")
@@ -73,7 +63,7 @@ def boolean(text: str) -> bool:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """A reader of one word out of a few."""
+    """A reader of one of a few words."""
 
     def read(text: str) -> str:
         if text not in choices:
@@ -84,7 +74,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def name(text: str) -> str:
-    """A name of a lab, guest or hypervisor; it becomes a file's name and QEMU's and xl's."""
+    """A name of a lab, guest or hypervisor. It is also used as a file name, by QEMU and by xl."""
     if not _NAME.fullmatch(text):
         raise ValueError(
             f"{quote(text)} is not a usable name; begin with a small letter or digit, go on with "
@@ -100,19 +90,19 @@ def guest_name(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Any text on one line; used for what is to be seen and for descriptions."""
+    """Any text on one line: an expected text or a description."""
     if not text or len(text) > 1000 or not text.replace("\t", " ").isprintable():
         raise ValueError(f"{quote(text)} is not 1 to 1000 visible characters on one line")
     return text
 
 
 def typed(text: str) -> str:
-    """What is typed on a console; it may be nothing, for Enter alone."""
+    """A text to type on a console; empty means only Enter."""
     return printable(text) if text else text
 
 
 def file_name(text: str) -> str:
-    """A name of a file in a run's folder: never hidden, never a way out of it."""
+    """A file name in a run's folder: never hidden, and never a path out of the folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
         raise ValueError(
             f"{quote(text)} is not a usable name of a file; begin with a letter or digit, go on "
@@ -129,12 +119,12 @@ def ascii_line(text: str) -> str:
 
 
 def argv(text: str) -> list[str]:
-    """A command line as arguments, by the shell's rules for quotes; no shell ever sees it."""
+    """A command line as arguments, split by the shell's rules for quotes. No shell runs it."""
     return noshell.split(text)
 
 
 def path(text: str) -> str:
-    """A path as text; whether it is there is asked later."""
+    """A path as text; whether it exists is checked later."""
     if not text or len(text) > 1000 or not text.isprintable():
         raise ValueError(f"{quote(text)} is not a usable path")
     return text
@@ -167,7 +157,7 @@ def show_size(value: int) -> str:
 
 
 def _size_hint(text: str) -> str:
-    """What was probably meant. A bare number is one of xl's, in mebibytes."""
+    """A hint for a wrong size. A bare number is in mebibytes, as in xl."""
     if re.fullmatch(r"[0-9]{1,9}", text):
         return f"write {text}M for mebibytes"
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([kmgt])(?:i?b)?", text.strip().lower())
@@ -179,7 +169,7 @@ def _size_hint(text: str) -> str:
     return "write 512K, 16M or 1G"
 
 
-#: Other words for the units of time.
+#: Other names of the units of time.
 _UNITS = {
     **dict.fromkeys(("ns", "nsec"), 1e-9), **dict.fromkeys(("us", "usec", "µs", "μs"), 1e-6),
     **dict.fromkeys(("ms", "msec", "millis"), 1e-3),
@@ -190,7 +180,7 @@ _UNITS = {
 
 
 def _time_hint(text: str) -> str:
-    """What was probably meant, in the largest unit that makes it a whole number."""
+    """A hint for a wrong time, in the largest unit that gives a whole number."""
     match = re.fullmatch(r"([0-9]{0,9}(?:\.[0-9]{1,9})?)\s*([a-zµμ]*)", text.strip().lower())
     if match and match[1] and match[2] in _UNITS:
         value = float(match[1]) * _UNITS[match[2]]

@@ -1,8 +1,8 @@
 """The words of xl's configuration files (xl.cfg(5) of Xen 4.17) in the ``guests:`` of labs.yaml.
 
-Who has such a file writes its words here. Those that ask for what a guest has anyway, or that
-labs.yaml has under another name, are understood; of the others the error says what there is
-instead. A guess at a similar key of ours would be wrong.
+Users who have such a file write its keys here. Keys that ask for what a guest has anyway, and keys
+that labs.yaml has under another name, are accepted. For all others the error says what to write
+instead. The nearest key of labs.yaml would be a wrong guess.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.config import units
-from lab.config.source import Loc, Source
+from lab.config.yaml_source import Loc, Source
 from lab.util.terminal import quote
 
-#: What a guest has anyway, whatever it is told: the values that ask for nothing else.
+#: Keys for what a guest has anyway, with the values that ask for nothing else.
 _ANYWAY = {
     "type": (("pvh",), "every guest on ARM is a PVH one"),
     "gic_version": (("default", "v2"), "the machine has a GICv2, and guests have what it has"),
@@ -34,7 +34,7 @@ _NO_DEVICES = "guests have no devices but their console"
 _SHARE = "write scheduler: {{{key}: …}}"
 _NONE_HERE = "xl has it for other machines, and on this one it does nothing: leave it out"
 
-#: What there is instead of a word that we have not.
+#: What to use instead of a key that labs.yaml does not have.
 _INSTEAD = {
     "disk": f"{_NO_DEVICES}: give a root file system as 'ramdisk'",
     "vif": f"{_NO_DEVICES}: there is no network",
@@ -70,7 +70,7 @@ _INSTEAD = {
     "nomigrate": "there is one machine, nothing migrates: leave it out",
     "claim_mode": "it is an option of xl.conf: leave it out",
 }
-#: The rest of xl's words: for x86, for devices, or of no use on one machine.
+#: All other keys of xl: for x86, for devices, or useless on a single machine.
 _OTHERS = """
     acpi acpi_firmware acpi_laptop_slate acpi_s3 acpi_s4 altp2m altp2mhvm apic autoballoon bios
     bios_path_override blkdev_start boot cpuid device_model_args device_model_args_hvm
@@ -88,14 +88,14 @@ _OTHERS = """
 
 
 def instead(word: str) -> str:
-    """What to write instead of a word of xl's; empty if it is none, or is understood."""
+    """What to write instead of a key of xl; empty if it is not a key of xl, or is accepted."""
     if word in _INSTEAD:
         return f"{quote(word)} is a word of xl's: {_INSTEAD[word]}"
     return f"{quote(word)} is a word of xl's: {_NONE_HERE}" if word in _OTHERS.split() else ""
 
 
 def understand(source: Source) -> None:
-    """Take the words of xl's that are understood out of ``guests:``; ours stand there then."""
+    """Replace the accepted keys of xl in ``guests:`` by those of labs.yaml."""
     guests = source.data.get("guests")
     for name, guest in guests.items() if isinstance(guests, dict) else ():
         if isinstance(guest, dict):
@@ -107,7 +107,8 @@ def understand(source: Source) -> None:
 
 
 def _command_line(source: Source, at: Loc, guest: dict[str, Any]) -> None:
-    """xl makes it of ``root`` and ``extra``, and ignores both beside ``cmdline``."""
+    """xl makes the command line from ``root`` and ``extra``, and ignores both if there is
+    ``cmdline``."""
     given = [word for word in ("root", "extra") if word in guest]
     found = {word: guest.pop(word) for word in given}
     for word in given:
@@ -131,7 +132,7 @@ def _name(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
 
 
 def _maxmem(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
-    """Without ``memory`` it is that (libxl__domain_build_info_setdefault)."""
+    """Without ``memory``, ``maxmem`` is the memory (libxl__domain_build_info_setdefault)."""
     try:
         size = units.size(value)
     except (TypeError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""What this machine has and lacks."""
+"""Checks whether this machine has what labs need."""

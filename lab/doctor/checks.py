@@ -1,6 +1,6 @@
-"""What this machine has and lacks: one finding a line, each tried rather than guessed.
+"""Checks this machine. Each finding is one line, and comes from a try rather than a guess.
 
-Nothing is installed, built or changed, and no check may raise: a doctor who faints is of no use.
+Nothing is installed, built or changed. No check raises: a failed check is a finding as well.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lab.toolchain.docker import engine
 from lab.toolchain.rootfs import RootfsToolchain
 from lab.util import debian, process
 
-#: Disk that a first `lab.up` needs: the tree while it is unpacked, packages, images.
+#: Disk space for the first `lab.up`: the toolchain while it is unpacked, packages, images.
 CACHE_BYTES = 3 << 30
-#: Disk for one run: the file that is the machine's memory, and its logs.
+#: Disk space for one run: the file with the machine's memory, and logs.
 RUN_BYTES = 1 << 30
-#: Memory for the default lab (1 GB, of which it touches about 200 MB) and for compilers.
+#: Memory for the default lab (1 GB, of which it uses about 200 MB) and for compilers.
 MEMORY_BYTES = 1 << 30
 ANSWER_SECONDS = 5.0
 
@@ -40,7 +40,8 @@ _OUT_OF_REACH = "check the network, or the proxy in the environment or in apt's 
 
 
 class Grade(StrEnum):
-    """``WARN``: works, or will when asked; ``FAIL``: a lab cannot come up like this."""
+    """``WARN``: a lab works, or will work when something has been installed. ``FAIL``: it does
+    not."""
 
     OK = "ok"
     WARN = "warn"
@@ -49,7 +50,7 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. ``items`` are its parts, if it has any."""
+    """The result of one check. ``items`` are its parts, if it has any."""
 
     name: str
     status: Grade
@@ -62,7 +63,7 @@ class Finding:
 
 
 def check(cache: Path, runs: Path) -> list[Finding]:
-    """Look at everything; ``cache`` and ``runs`` are the folders that labs will use."""
+    """Make all checks. ``cache`` and ``runs`` are the folders that labs will use."""
     looks: list[Callable[[], Finding]] = [
         _python,
         lambda: _program("bwrap", "bubblewrap"),
@@ -84,7 +85,7 @@ def check(cache: Path, runs: Path) -> list[Finding]:
 def _looked(look: Callable[[], Finding]) -> Finding:
     try:
         return look()
-    except Exception as error:  # whatever it is, the other findings matter too
+    except Exception as error:  # the other findings matter, whatever this error is
         return Finding("doctor", Grade.WARN, f"a check could not be made: {error}")
 
 
@@ -100,10 +101,10 @@ def _program(name: str, package: str, needed: bool = True) -> Finding:
         version = process.run([name, "--version"], timeout=20).stdout.decode().split("\n")[0]
         return Finding(name, Grade.OK, f"{version} ({path})")
     if not needed:
-        return Finding(name, Grade.OK, "not installed; not needed, the toolchain is made")
+        return Finding(name, Grade.OK, "not installed; not needed, because the toolchain exists")
     install = f"apt-get install {package}"
     if provide.root_prefix() is not None:
-        return Finding(name, Grade.WARN, f"not installed; will be, by {install}")
+        return Finding(name, Grade.WARN, f"not installed; `{install}` will run when it is needed")
     return Finding(name, Grade.FAIL, "not installed", f"sudo {install}")
 
 
@@ -112,7 +113,7 @@ def _bootstrapper(cache: Path) -> Finding:
 
 
 def _namespaces() -> Finding:
-    """Really enter an empty set of namespaces, as every program of a lab does."""
+    """Try to enter new namespaces, as every program of a lab does."""
     name = "namespaces"
     if not shutil.which("bwrap"):
         return Finding(name, Grade.WARN, "not tried: bubblewrap is not installed", _obstacle())
@@ -127,7 +128,7 @@ def _namespaces() -> Finding:
 
 
 def _obstacle() -> str:
-    """The kernel's switch that forbids user namespaces, and how to turn it."""
+    """The setting of the kernel that forbids user namespaces, and how to change it."""
     switches = (
         ("kernel/apparmor_restrict_unprivileged_userns", "1",
          "AppArmor restricts user namespaces: give bwrap a profile that allows `userns`, or run "
@@ -154,11 +155,11 @@ def _keyring(cache: Path) -> Finding:
     if Path(provide.KEYRING).is_file():
         return Finding(name, Grade.OK, f"Debian's archive keys are in {provide.KEYRING}")
     if tree_cache.find(cache):
-        return Finding(name, Grade.OK, "not installed; not needed, the toolchain is made")
+        return Finding(name, Grade.OK, "not installed; not needed, because the toolchain exists")
     install = "apt-get install debian-archive-keyring"
     may = provide.root_prefix() is not None
     if may:
-        return Finding(name, Grade.WARN, f"not installed; will be, by {install}")
+        return Finding(name, Grade.WARN, f"not installed; `{install}` will run when it is needed")
     return Finding(name, Grade.FAIL, "Debian's archive keys are missing", f"sudo {install}")
 
 
@@ -225,7 +226,7 @@ def _proxies() -> Iterator[tuple[str, str]]:
 def _toolchain(cache: Path) -> Finding:
     made = tree_cache.find(cache)
     if made is None:
-        what = "not made yet: the first command that needs it does, in about a minute"
+        what = "not made yet: the first command that needs it makes it, in about a minute"
         return Finding("toolchain", Grade.OK, what)
     info = RootfsToolchain(made).info()
     what = f"rootfs door, {_mb(info.size)}, QEMU {info.versions['qemu']}, in {info.where}"
@@ -245,13 +246,13 @@ def _images(cache: Path) -> Finding:
 
 
 def _engine() -> Finding:
-    """Whether the docker door can be used; nothing needs it."""
+    """Whether the docker door can be used; labs do not need it."""
     where = engine.address()
     try:
         engine.Engine(where).ping()
     except ToolchainError as error:
         return Finding("docker", Grade.OK, f"{error.message}; not needed")
-    return Finding("docker", Grade.OK, f"an engine answers at {where}: `auto` is that door")
+    return Finding("docker", Grade.OK, f"an engine answers at {where}, so `auto` uses it")
 
 
 def _mb(size: int) -> str:

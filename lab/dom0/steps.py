@@ -57,7 +57,7 @@ class Machine(Protocol):
     async def leave(self) -> None: ...
 
 
-class Guard(Protocol):
+class StepGuard(Protocol):
     """Runs ``step``, and ends it with an error if the machine fails or ``within`` seconds pass.
 
     ``what``: what the lab waits for, in words.
@@ -93,7 +93,7 @@ class Steps:
     """
 
     def __init__(
-        self, machine: Machine, guard: Guard, window: Window, *, hold: bool = False
+        self, machine: Machine, guard: StepGuard, window: Window, *, hold: bool = False
     ) -> None:
         self._machine = machine
         self._guard = guard

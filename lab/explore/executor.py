@@ -1,6 +1,6 @@
-"""Who runs many labs: an executor takes jobs and returns their results, in the jobs' order.
+"""Many labs: an executor runs a job for each and returns the results, in the order of the jobs.
 
-There is one so far, :data:`here`: this process.
+So far there is one executor: this process (:class:`Here`).
 """
 
 from __future__ import annotations
@@ -14,41 +14,42 @@ from lab.util import signals
 
 T = TypeVar("T")
 
-#: One lab's part of the work: a call that returns when its run is over.
+#: What is to be done with one lab; the call returns when it is done.
 Job: TypeAlias = Callable[[], T]
-#: The same as a coroutine, so that one thread can have many under way.
-Start: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
+#: The same as a coroutine: many of them can be under way in one thread.
+AsyncJob: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
 
 
 class Executor(Protocol):
-    """Runs jobs. An error of a job is raised in place of its result, and no further one begins."""
+    """Runs jobs. If a job fails, its error is raised, and no further job begins."""
 
     def each(self, jobs: Iterable[Job[T]]) -> Iterator[T]:
         """The results, one after the other. A job begins when its result is asked for."""
 
-    def together(self, jobs: Sequence[Start[T]], done: Callable[[int], None]) -> list[T]:
-        """All results at once. ``done`` is told how many jobs have ended.
+    def together(self, jobs: Sequence[AsyncJob[T]], done: Callable[[int], None]) -> list[T]:
+        """Run all jobs and return all results. ``done`` hears how many jobs have ended.
 
-        An error, or an interrupt, ends the other jobs too; it is raised when they have ended.
+        If a job fails or an interrupt comes, the other jobs are cancelled. The error is raised
+        when they have ended.
         """
 
 
 @dataclass(frozen=True)
 class Here:
-    """Runs jobs in this process. ``at_once``: how many of those that run together."""
+    """Runs jobs in this process. ``at_once``: how many run at a time in :meth:`together`."""
 
     at_once: int = 1
 
     def each(self, jobs: Iterable[Job[T]]) -> Iterator[T]:
         return (job() for job in jobs)
 
-    def together(self, jobs: Sequence[Start[T]], done: Callable[[int], None]) -> list[T]:
+    def together(self, jobs: Sequence[AsyncJob[T]], done: Callable[[int], None]) -> list[T]:
         return signals.run(self._gathered(jobs, done))
 
-    async def _gathered(self, jobs: Sequence[Start[T]], done: Callable[[int], None]) -> list[T]:
+    async def _gathered(self, jobs: Sequence[AsyncJob[T]], done: Callable[[int], None]) -> list[T]:
         gate = asyncio.Semaphore(self.at_once)
 
-        async def in_turn(job: Start[T]) -> T:
+        async def in_turn(job: AsyncJob[T]) -> T:
             async with gate:
                 return await job()
 

@@ -1,4 +1,4 @@
-"""The results of a matrix of labs, as a table: the figures of each cell.
+"""The results of a matrix of labs as a table: figures for each cell.
 
 The figures come from :mod:`lab.trace.stats`. Times are seconds.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """A periodic task in one cell: how late its jobs began, and how many missed their deadline."""
+    """A periodic task in one cell: its release jitter (s), and how many deadlines it missed."""
 
     name: str
     jobs: int
@@ -30,7 +30,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Cell:
-    """One lab of the matrix. ``problem``: why it has no figures; empty if it has."""
+    """One lab of the matrix. ``problem`` says why it has no figures; it is empty if it has."""
 
     row: str
     column: str
@@ -83,7 +83,7 @@ def rows(outcome: MatrixResult) -> tuple[list[str], list[list[str]]]:
 
 
 def brief(outcome: MatrixResult) -> tuple[list[str], list[list[str]]]:
-    """A shorter table for a terminal: how late 99 % of the jobs begin, and missed deadlines."""
+    """A shorter table for a terminal: the 99th percentile of release jitter, missed deadlines."""
     header, body = rows(outcome)
     keep = [0, 1, *(n for n in range(2, len(header)) if n % 4 in (3, 1))]
     for name, n in zip(outcome.tasks, range(2, len(header), 4), strict=True):

@@ -1,6 +1,6 @@
-"""The outcome of a matrix as a picture: how late jobs start, and how many deadlines are missed.
+"""The results of a matrix as a picture: how late jobs start, and how many miss their deadline.
 
-The same outcome gives the same bytes, with one version of matplotlib.
+The same results give the same bytes if the version of matplotlib is the same.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Any
 
 from lab.explore.matrix import Cell, MatrixResult, Task
 
-#: Of columns, in turn: the tasks' of the report, which everybody can tell apart. None is red.
+#: The columns' colours, in turn, as the report has them for tasks. Everybody can tell them apart,
+#: and none of them is red.
 COLOURS = (
     "#332288", "#1ea0c9", "#167b30", "#a47e00", "#882255", "#2f9e8c", "#aa4499", "#57350b",
 )  # fmt: skip
-#: What was late, and what is not there.
+#: The colour of missed deadlines, and of cells without figures.
 LATE, SOFT = "#cc3b33", "#5b6470"
-#: Shorter bars cannot be seen; a logarithm needs more than nothing.
+#: The shortest bar, in seconds: the axis is logarithmic, so 0 has no place on it.
 LEAST = 1e-6
 
 
@@ -48,7 +49,7 @@ def draw(outcome: MatrixResult, svg: Path, png: Path) -> None:
 
 
 def _lateness(axes: Any, outcome: MatrixResult, name: str) -> None:
-    """A bar to the 99th percentile, a line on to the worst."""
+    """A bar up to the 99th percentile, then a line up to the worst."""
     for number, column in enumerate(outcome.columns):
         colour = COLOURS[number % len(COLOURS)]
         places, tasks = _of(outcome, column, number, name)
@@ -84,7 +85,7 @@ def _misses(axes: Any, outcome: MatrixResult, name: str) -> None:
 
 
 def _absent(axes: Any, outcome: MatrixResult, column: str, number: int, name: str) -> None:
-    """A cell without figures says so: it is not one in which nothing was late."""
+    """Mark cells without figures, or one would think that nothing was late in them."""
     there, _ = _of(outcome, column, number, name)
     for place in set(_places(outcome, column, number)) - set(there):
         axes.annotate(
@@ -105,14 +106,14 @@ def _rows(axes: Any, outcome: MatrixResult) -> None:
 def _of(
     outcome: MatrixResult, column: str, number: int, name: str
 ) -> tuple[list[float], Sequence[Task]]:
-    """Where the bars of a column lie, and the task in each of its cells that has it."""
+    """Where the bars of a column lie, and the task in each of its cells, if the cell has it."""
     found = zip(_places(outcome, column, number), _cells(outcome, column), strict=True)
     pairs = [(place, task) for place, cell in found for task in cell.tasks if task.name == name]
     return [place for place, _ in pairs], [task for _, task in pairs]
 
 
 def _places(outcome: MatrixResult, column: str, number: int) -> list[float]:
-    """Where the bars of a column lie, one for each of its cells."""
+    """Where the bars of a column lie, one bar for each cell."""
     names = list(dict.fromkeys(cell.row for cell in outcome.cells))
     shift = (number - (len(outcome.columns) - 1) / 2) * _height(outcome)
     return [names.index(cell.row) + shift for cell in _cells(outcome, column)]

@@ -18,8 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from asyncinotify import Mask
-
 from lab.machine.guest_ends import CRASHED, end_in
 from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Layer
@@ -148,6 +146,8 @@ class Follower:
         self._inotify = waiting.open_inotify()
 
     def __enter__(self) -> Self:
+        from asyncinotify import Mask  # slow to load, and most commands follow no console
+
         try:
             for folder in {reader.path.parent for reader in self._readers}:
                 self._inotify.add_watch(folder, Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO)

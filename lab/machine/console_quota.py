@@ -1,4 +1,4 @@
-"""Limits how much a console may say, so that a guest that prints for ever fills no disk.
+"""Limits how much a console may say, so that a guest that prints without end cannot fill the disk.
 
 If a console says more than :func:`limit`, the run fails, and the layer is that console's. QEMU
 cannot write more than :data:`ROOM` times as much to one file, even when none of our commands
@@ -48,7 +48,8 @@ def limit() -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"{VARIABLE} is {quote(text)}, which is not a size", hint="for example: 64M"
+            f"{VARIABLE} is {quote(text)}, which is not a size",
+            hint="write a whole number and K, M or G as a capital letter, for example 64M",
         )
     return int(match[1]) << _SHIFT[match[2]]
 

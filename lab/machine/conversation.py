@@ -21,11 +21,11 @@ from lab.util.patterns import Match, Pattern
 #: A line without an end counts when nothing has come for this many seconds: then it is a prompt,
 #: not the beginning of a longer line.
 QUIET = 0.1
-#: Seconds within which a console must take what is typed.
+#: Seconds within which a console must take typed input.
 TYPED = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Position:
     """A place in a log: behind ``used`` characters of the line that begins at byte ``offset``."""
 
@@ -121,7 +121,7 @@ async def _type(fifo: Path, data: bytes) -> None:
                 except BlockingIOError:
                     await _writable(handle)
     except (TimeoutError, BrokenPipeError) as error:
-        raise MachineError(f"{name} does not take what is typed within {TYPED:g} s") from error
+        raise MachineError(f"{name} did not take the typed input within {TYPED:g} s") from error
     finally:
         os.close(handle)
 

@@ -19,10 +19,13 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import MachineError
-from lab.machine.qmp import Qmp
 from lab.util import sockets, turns
+
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
 
 #: Seconds within which the stub answers.
 ANSWER = 10.0
@@ -33,7 +36,7 @@ OVERHEAD = 64
 
 
 #: Waits for an answer. If the machine fails meanwhile, it raises an error that says why.
-Guard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
+AnswerGuard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
 
 
 class Stub:
@@ -43,7 +46,7 @@ class Stub:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        guard: Guard,
+        guard: AnswerGuard,
         control: Qmp,
     ) -> None:
         self._reader = reader
@@ -139,7 +142,7 @@ class Stub:
 
 
 @contextlib.asynccontextmanager
-async def connected(socket: Path, control: Qmp, guard: Guard) -> AsyncIterator[Stub]:
+async def connected(socket: Path, control: Qmp, guard: AnswerGuard) -> AsyncIterator[Stub]:
     """A connection to the gdbstub that listens on ``socket``. It makes the machine stand still.
 
     ``guard`` waits for each answer. ``control`` is a connection to the same QEMU.

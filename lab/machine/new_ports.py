@@ -7,15 +7,17 @@ makes it. If a killed command left a port half made, the next one completes it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lab.errors import MachineError
 from lab.machine import console_files, qemu_command
-from lab.machine.qmp import Qmp
 from lab.rundir import LabDir, RunDir
 
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
+
 #: Adds to a machine the ports that one guest needs.
-Plug: TypeAlias = Callable[[Qmp, LabDir, RunDir, str], Awaitable[None]]
+Plug: TypeAlias = "Callable[[Qmp, LabDir, RunDir, str], Awaitable[None]]"
 #: QEMU's words if a chardev already has a port (chardev/char-fe.c).
 TAKEN = "in use"
 

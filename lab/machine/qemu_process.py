@@ -29,7 +29,7 @@ _NAME = re.compile(rb"guest=(xenlab-[0-9a-f]{12}),")
 
 
 @dataclass(frozen=True)
-class Sample:
+class ProcessSample:
     """How long a process had a CPU and waited for one until the time ``at``; all in seconds.
 
     ``state`` is the letter of proc_pid_stat(5).
@@ -98,7 +98,7 @@ async def why_silent(tag: str) -> MachineError | None:
     return judged(pid, before, after) if before and after else None
 
 
-def judged(pid: int, before: Sample, after: Sample) -> MachineError | None:
+def judged(pid: int, before: ProcessSample, after: ProcessSample) -> MachineError | None:
     """The error if two samples show that a process is swapped out or starved."""
     seconds = max(after.at - before.at, 0.001)
     got, waited = (after.cpu - before.cpu) / seconds, (after.waited - before.waited) / seconds
@@ -125,7 +125,7 @@ def _names(argv: list[bytes]) -> Iterator[re.Match[bytes]]:
     return (found for word in argv if (found := _NAME.match(word)))
 
 
-def _sample(pid: int) -> Sample | None:
+def _sample(pid: int) -> ProcessSample | None:
     """From proc_pid_stat(5) and each thread's schedstat: nanoseconds on a CPU, waiting for one."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -133,7 +133,7 @@ def _sample(pid: int) -> Sample | None:
         waits = [0.0]
         for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
             waits.append(int(path.read_text().split()[1]) / 1e9)
-        return Sample(time.monotonic(), cpu, sum(waits), fields[0])
+        return ProcessSample(time.monotonic(), cpu, sum(waits), fields[0])
     except (OSError, IndexError, ValueError):
         return None
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import MachineError
 from lab.machine.qemu_command import LIVE, STATE
-from lab.machine.qmp import Qmp
 from lab.util.deadline import Deadline
+
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
 
 #: Seconds that a busy machine may take to save or load some hundred kilobytes.
 WITHIN = 30.0

@@ -1,56 +1,86 @@
-"""The words of the lab as frozen data: what is wanted, planned, built and seen.
+"""The lab as frozen data: what labs.yaml asks for, what is planned, built, and observed.
 
-A leaf: imports nothing of the project. Sizes are bytes, times are seconds, unless a name
-says otherwise. Paths are absolute.
+This room imports nothing else of the project. Sizes are bytes and times are seconds, unless a
+name says otherwise. Paths are absolute.
 """
 
 from __future__ import annotations
 
-from lab.model.architecture import ARM32, Architecture
-from lab.model.board import (
-    AGENT_PORT,
-    CONSOLE_PORT,
-    DOMAINS_PORT,
-    INITRAMFS_ADDRESS,
-    KERNEL_ADDRESS,
-    RAM_BASE,
-    STEPS_ADDRESS,
-    STEPS_APART,
-    TIMES_PORT,
-    TRACE_LOG_PORT,
-    TRACE_PORT,
-    WINDOW_SIZE,
-    XEN_TRACE_PORT,
-)
-from lab.model.built import GuestImage, Image, Images, Package
-from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
-from lab.model.observed import Domain, Verdict
-from lab.model.place import Place, Refusal
-from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
-from lab.model.programs import (
-    Command,
-    Completed,
-    Mount,
-    Program,
-    ProgramRecord,
-    Toolchain,
-    ToolchainInfo,
-)
-from lab.model.scenario import Expectation, Never, Step, Threshold
-from lab.model.spec import (
-    Dom0Spec,
-    FreeRtosApp,
-    GuestSpec,
-    HypervisorSpec,
-    Lab,
-    Labs,
-    LinuxGuest,
-    Matrix,
-    Prebuilt,
-    Project,
-    Scheduling,
-    XenTrace,
-)
+from typing import TYPE_CHECKING
+
+from lab import lazy
+
+if TYPE_CHECKING:
+    from lab.model.architecture import ARM32, Architecture
+    from lab.model.board import (
+        AGENT_PORT,
+        CONSOLE_PORT,
+        DOMAINS_PORT,
+        INITRAMFS_ADDRESS,
+        KERNEL_ADDRESS,
+        RAM_BASE,
+        STEPS_ADDRESS,
+        STEPS_APART,
+        TIMES_PORT,
+        TRACE_LOG_PORT,
+        TRACE_PORT,
+        WINDOW_SIZE,
+        XEN_TRACE_PORT,
+    )
+    from lab.model.built import GuestImage, Image, Images, Package
+    from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
+    from lab.model.observed import Domain, Verdict
+    from lab.model.place import Place, Refusal
+    from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
+    from lab.model.programs import (
+        Command,
+        Completed,
+        Mount,
+        Program,
+        ProgramRecord,
+        Toolchain,
+        ToolchainInfo,
+    )
+    from lab.model.scenario import Expectation, Never, Step, Threshold
+    from lab.model.spec import (
+        Dom0Spec,
+        FreeRtosApp,
+        GuestSpec,
+        HypervisorSpec,
+        Lab,
+        Labs,
+        LinuxGuest,
+        Matrix,
+        Prebuilt,
+        Project,
+        Scheduling,
+        XenTrace,
+    )
+
+#: The module of each name. It is imported when the name is used for the first time.
+_HOMES = {
+    "lab.model.architecture": ("ARM32", "Architecture"),
+    "lab.model.board": (
+        "AGENT_PORT", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS", "KERNEL_ADDRESS",
+        "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT", "TRACE_LOG_PORT",
+        "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
+    ),
+    "lab.model.built": ("GuestImage", "Image", "Images", "Package"),
+    "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
+    "lab.model.observed": ("Domain", "Verdict"),
+    "lab.model.place": ("Place", "Refusal"),
+    "lab.model.planned": ("GuestPlan", "MachinePlan", "Plan", "board_arguments"),
+    "lab.model.programs": (
+        "Command", "Completed", "Mount", "Program", "ProgramRecord", "Toolchain", "ToolchainInfo",
+    ),
+    "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
+    "lab.model.spec": (
+        "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs", "LinuxGuest",
+        "Matrix", "Prebuilt", "Project", "Scheduling", "XenTrace",
+    ),
+}  # fmt: skip
+if not TYPE_CHECKING:  # a checker would take every name for one of ours
+    __getattr__ = lazy.exports(__name__, _HOMES)
 
 __all__ = [
     "AGENT_PORT",

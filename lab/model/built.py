@@ -54,7 +54,7 @@ class GuestImage:
     library: Image | None = None
 
     def parts(self) -> dict[str, Image]:
-        """The files that it has, by kind."""
+        """Its files, by kind."""
         found = {
             "kernel": self.kernel,
             "ramdisk": self.ramdisk,

@@ -1,4 +1,4 @@
-"""The fixed words: layers, exit statuses, clocks, doors, acts of a scenario, states."""
+"""Fixed sets of words: layers, exit statuses, clocks, doors, acts of a scenario, states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class Layer(StrEnum):
-    """The part that failed, from the bottom up."""
+    """The part of a lab that failed, from the bottom up."""
 
     TOOLCHAIN = "toolchain"
     IMAGE = "image"
@@ -36,7 +36,7 @@ class Clock(StrEnum):
 
 
 class Door(StrEnum):
-    """The ways to the toolchain's programs."""
+    """A way to the toolchain's programs."""
 
     ROOTFS = "rootfs"
     DOCKER = "docker"

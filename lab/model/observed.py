@@ -11,7 +11,7 @@ from lab.model.enums import ExitStatus, Layer
 class Domain:
     """A line of ``xl list``. ``time`` is used CPU time in seconds; ``memory`` is in bytes.
 
-    ``note``: what there is to say of it: how it ended, or that it has said nothing.
+    ``note``: how it ended, or that it has printed nothing; empty if there is nothing to say.
     """
 
     name: str
@@ -27,8 +27,8 @@ class Domain:
 class Verdict:
     """Pass, or the layer that failed, and why.
 
-    ``tail`` has the last lines of the console concerned, harmless to print. ``hint``: what to look
-    at.
+    ``tail`` has the last lines of the console that shows the failure, escaped. ``hint``: what to
+    look at.
     """
 
     passed: bool

@@ -1,4 +1,4 @@
-"""Where in labs.yaml something stands, and what is wrong with what it names."""
+"""Places in labs.yaml, and what is wrong with the files that are named there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Place:
 
 @dataclass(frozen=True, order=True)
 class Refusal:
-    """Why a guest cannot be started, although labs.yaml itself is right; and its place there."""
+    """Why a guest cannot be started although labs.yaml is valid, and the place in labs.yaml."""
 
     place: Place
     text: str

@@ -23,8 +23,8 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     """QEMU's arguments for the board itself. They decide its device tree.
 
     Xen's device tree was dumped from exactly this board with two ``-serial``, so the machine must
-    be started with the same. Without ``ioeventfd`` a device answers dom0 at once. With it, it
-    would answer when QEMU's main loop gets to it, which under the virtual clock would be chance.
+    be started with the same. Without ``ioeventfd`` a device answers dom0 at once. With it, a device
+    answers when QEMU's main loop gets to it. Under the virtual clock that would depend on chance.
     """
     return (
         "-machine", ARM32.machine,
@@ -66,5 +66,5 @@ class Plan:
 
     @property
     def all_guests(self) -> tuple[GuestPlan, ...]:
-        """Those that the lab begins with, and those that its steps inject."""
+        """The guests with which the lab starts, and the guests that its steps inject."""
         return (*self.guests, *self.later)

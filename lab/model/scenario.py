@@ -9,7 +9,7 @@ from lab.model.enums import Act
 
 @dataclass(frozen=True)
 class Expectation:
-    """What must be seen: ``text`` (literal or, if ``regex``, a pattern) on console ``on``.
+    """What must be printed: ``text`` (literal or, if ``regex``, a pattern) on console ``on``.
 
     ``on`` is ``xen``, ``dom0`` or a guest's name. ``within`` is seconds from the moment when
     the guests begin to run. ``line`` is its line in labs.yaml, from 1.
@@ -34,7 +34,7 @@ class Step:
         status: the status with which an exec must end.
         within: seconds from the step's start; for a silence, how long it must last.
         name: the name of the file that a collect makes.
-        enter: whether Enter is pressed after what is typed.
+        enter: whether Enter is typed at the end.
         members: the steps of a parallel group.
         line: its line in labs.yaml, from 1.
     """
@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Never:
-    """A text that no line of the whole run may have. ``on`` is empty for every console."""
+    """A text that no line of the whole run may have. An empty ``on`` means every console."""
 
     text: str
     on: str = ""

@@ -79,13 +79,15 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """A guest of labs.yaml. ``cpus`` are the PCPUs it is pinned to; empty: any. ``cpus_of_all``:
-    those that the machine has not are left out.
+    """A guest of labs.yaml.
 
-    ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
-    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
-    right. ``places``: the places of the guest's keys in labs.yaml; for a missing key, the
-    guest's own.
+    Attributes:
+        trace: bytes of its memory for its timing trace; 0 if it has none.
+        cpus: the PCPUs to which it is pinned; empty: any.
+        cpus_of_all: leave out those of ``cpus`` that the machine does not have.
+        may_crash: its crash does not fail a run.
+        refused: why it cannot be started although labs.yaml is valid.
+        places: the places of the guest's keys in labs.yaml; for a missing key, the guest's own.
     """
 
     name: str
@@ -102,7 +104,7 @@ class GuestSpec:
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
     def on(self, cpus: int) -> GuestSpec:
-        """The same on a machine of so many PCPUs."""
+        """The same guest on a machine with this number of PCPUs."""
         there = tuple(cpu for cpu in self.cpus if cpu < cpus)
         return replace(self, cpus=there) if self.cpus_of_all and there else self
 
@@ -111,7 +113,7 @@ class GuestSpec:
 class Dom0Spec:
     """dom0's share of the machine. ``cpus``: PCPUs to which its vCPUs are pinned; empty: any.
 
-    ``busy``: it computes without end besides all else.
+    ``busy``: a program in dom0 computes without end.
     """
 
     memory: int = 256 << 20
@@ -131,12 +133,15 @@ class XenTrace:
 
 @dataclass(frozen=True)
 class Lab:
-    """One virtual machine with Xen, dom0 and guests, as asked for in labs.yaml.
+    """One virtual machine with Xen, dom0 and guests, as labs.yaml describes it.
 
-    ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's default. ``trace`` is
-    Xen's own trace; ``None``: there is none. All of ``expect`` is watched for at once; ``steps``
-    are taken in order. ``later`` are the guests that only its steps inject. ``line`` is the line
-    in labs.yaml where it begins, from 1.
+    Attributes:
+        scheduler: the name of Xen's scheduler; empty: the hypervisor's default.
+        trace: Xen's own trace; ``None`` if there is none.
+        expect: the expectations, all of which are watched for at once.
+        steps: the steps, which are taken in order.
+        later: the guests that only steps inject.
+        line: the line of labs.yaml at which the lab begins, from 1.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""One life of a lab: claimed, started, booted, driven to its end, and recorded in a run folder."""
+"""One life of a lab: it is claimed, started, driven to its end, and recorded in a run folder."""

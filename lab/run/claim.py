@@ -1,8 +1,8 @@
-"""Which command is at work on a lab: what it is, since when, what it is at; and who stopped it.
+"""What a claim says: which command is at work on a lab, since when, and at which stage.
 
-A lab's lock keeps others out (see :mod:`lab.run.live`); its file says who holds it, for as long as
-that command is at it. Two files beside it say more: what it is at now (``ID.at``), and which
-command interrupted it (``ID.by``).
+:mod:`lab.run.live` takes and gives back claims. While a command is at work on a lab, the claim's
+file names it. Two files beside it say which stage it is at (``ID.at``), and which other command
+interrupted it (``ID.by``).
 """
 
 from __future__ import annotations
@@ -24,15 +24,21 @@ from lab.toolchain.program import HostProgram
 from lab.util import files, process, reading
 from lab.util.terminal import escape
 
-#: Seconds that a command may take to stop when it is asked to, its machine included.
+#: Seconds that a command has to stop, with its machine, when it is interrupted.
 STOPPED = 30.0
-#: In place of a command that was there a moment ago.
+#: Said instead of a command that was there a moment ago.
 ENDED = "a command that has just ended"
 
 
 @dataclass(frozen=True)
 class Maker:
-    """A command that is at work on a lab. ``since``: seconds of the monotonic clock."""
+    """A command that is at work on a lab.
+
+    Attributes:
+        since: when it began, in seconds of the monotonic clock.
+        name: the lab's name.
+        at: the stage that it is at; empty if it said none.
+    """
 
     program: HostProgram
     command: str
@@ -52,7 +58,7 @@ class Maker:
 
 
 def say(lab: LabDir, handle: int, name: str, command: str) -> None:
-    """Write into the lock's file that this process is at work on the lab."""
+    """Write into the claim's file, of descriptor ``handle``, that this process has the lab."""
     pid = os.getpid()
     who = {
         "command": command, "name": name, "pid": pid, "boot_id": process.boot_id(),
@@ -60,13 +66,13 @@ def say(lab: LabDir, handle: int, name: str, command: str) -> None:
     }  # fmt: skip
     for file in (_at(lab), _by(lab)):
         file.unlink(missing_ok=True)
-    with files.naming(rundir.lock_file(lab)):
+    with files.naming(rundir.claim_file(lab)):
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(who).encode(), 0)
 
 
 def done(lab: LabDir, handle: int) -> None:
-    """The command is at it no more."""
+    """Note that the command is done with the lab."""
     with contextlib.suppress(OSError):
         os.ftruncate(handle, 0)
     for file in (_at(lab), _by(lab)):
@@ -75,16 +81,16 @@ def done(lab: LabDir, handle: int) -> None:
 
 
 def said(lab: LabDir) -> dict[str, Any]:
-    """What the lock's file says, if anything."""
+    """The contents of the claim's file; empty if nobody is at work, or it is damaged."""
     with contextlib.suppress(OSError, ValueError):
-        found = reading.json_file(rundir.lock_file(lab))
+        found = reading.json_file(rundir.claim_file(lab))
         if isinstance(found, dict):
             return found
     return {}
 
 
 def maker(lab: LabDir) -> Maker | None:
-    """The command that is at work on the lab now, if there is one."""
+    """The command that is at work on the lab now; ``None`` if none is."""
     who = said(lab)
     with contextlib.suppress(ValueError, KeyError, TypeError):
         found = HostProgram(
@@ -99,10 +105,10 @@ def maker(lab: LabDir) -> Maker | None:
 
 @contextlib.contextmanager
 def told(lab: LabDir, progress: Progress | None) -> Iterator[None]:
-    """While the block is executed, others can see which stage ``progress`` is at."""
+    """While the block runs, others can see which stage ``progress`` is at."""
 
     def note(stage: str) -> None:
-        with contextlib.suppress(OSError):  # words for others must not end the work
+        with contextlib.suppress(OSError):  # a note for others must not end the work
             files.write_private(_at(lab), stage)
 
     with progress.followed(note) if progress else contextlib.nullcontext():
@@ -110,10 +116,10 @@ def told(lab: LabDir, progress: Progress | None) -> Iterator[None]:
 
 
 def interrupt(lab: LabDir, why: str) -> Maker | None:
-    """Have the command that is at work on the lab stop, as Ctrl-C does; which one it was.
+    """Interrupt the command that is at work on the lab, as Ctrl-C does; returns which one it was.
 
-    It cleans up by itself; should it hang, it is left to whoever ends the machine. ``why``: our
-    command, for its words.
+    It cleans up by itself. If it has not ended after :data:`STOPPED` seconds, the caller goes on
+    and ends the machine. ``why``: our command, for the message of the other one.
     """
     found = maker(lab)
     if found is None or found.pid == os.getpid():
@@ -126,13 +132,13 @@ def interrupt(lab: LabDir, why: str) -> Maker | None:
 
 
 def interrupter(lab: LabDir) -> str:
-    """Which command interrupted ours, in words; empty: a person or a system did."""
+    """Which command interrupted ours, in words; empty if a person or the system did."""
     return _text(_by(lab))
 
 
 @contextlib.contextmanager
 def named_interrupts(lab: LabDir) -> Iterator[None]:
-    """An interrupt of the block says which command it came from, if it came from one."""
+    """If another command interrupts the block, the ``KeyboardInterrupt`` says which one."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -157,5 +163,5 @@ def _by(lab: LabDir) -> Path:
 
 
 def _beside(lab: LabDir, end: str) -> Path:
-    lock = rundir.lock_file(lab)
+    lock = rundir.claim_file(lab)
     return lock.with_name(f"{lock.name}.{end}")

@@ -1,8 +1,8 @@
 """The digest of a run under the virtual clock, and the first difference between two runs.
 
 The digest covers the bytes of the consoles, the times at which they came, the scenario's events
-with their virtual times, the traces, and what was collected from dom0. Nothing of the host is in
-it.
+with their virtual times, the traces, and the files collected from dom0. Nothing in it depends on
+the host.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lab.util.terminal import escape
 SCENARIO = "scenario.json"
 #: Traces: the records of guests and Xen, and what dom0's programs said about them.
 TRACES = ("xen.bin", "log", "*.records")
-#: How many bytes of a file that is no text make one line.
+#: A binary file is compared in rows of so many bytes.
 ROW = 16
 
 
@@ -46,7 +46,7 @@ def write_scenario(run: RunDir, events: Sequence[Mapping[str, Any]]) -> None:
 
 
 def parts(run: RunDir) -> dict[str, str]:
-    """What the digest covers: the sha256 of each file, by its path in the run's folder."""
+    """The sha256 of each file that the digest covers, by its path in the run's folder."""
     return {
         str(path.relative_to(run.path)): files.sha256_file(path)
         for path in sorted(_covered(run), key=str)
@@ -64,12 +64,12 @@ def difference(one: RunDir, other: RunDir) -> Difference | None:
 
 
 def difference_from(reference: RunDir, run: RunDir) -> Difference | None:
-    """The same, for a reference that has only some of the files."""
+    """The same, but only files that the reference has are compared."""
     return _difference(reference, run, parts(reference).keys())
 
 
 def keep(run: RunDir, reference: Path) -> None:
-    """Copy the files of a run that people can read (no traces) into a folder, as a reference."""
+    """Copy a run's readable files (all but the traces) into a folder, as a reference."""
     files.remove_tree(reference)
     for name in parts(run):
         path = run.path / name
@@ -95,7 +95,7 @@ def _covered(run: RunDir) -> Iterator[Path]:
 
 
 def _rank(name: str) -> int:
-    """Files in the order in which they help most: guests' consoles, Xen's and dom0's, the rest."""
+    """The most helpful files first: guests' consoles, then Xen's and dom0's, then the rest."""
     if name.startswith("console/") and name.endswith(".log"):
         return 1 if name in ("console/xen.log", "console/dom0.log") else 0
     return 2 if name == SCENARIO else 3
@@ -110,7 +110,7 @@ def _first(name: str, one: Path, other: Path) -> Difference:
 
 
 def _lines(path: Path) -> list[str]:
-    """A file's lines, harmless to show. If it is no text, rows of bytes."""
+    """A file's lines, escaped. A binary file has rows of bytes."""
     if not path.exists():
         return []
     raw = reading.data(path, reading.IMAGE)

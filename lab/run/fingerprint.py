@@ -1,4 +1,8 @@
-"""What makes runs comparable, and booted labs interchangeable: one name for all of it."""
+"""The fingerprint of a machine, or of a run: a hash for each part that it depends on.
+
+Two runs can be compared if their fingerprints are equal. A template fits a lab if its key, the
+hash over the machine's fingerprint, does.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from lab.model import Expectation, GuestImage, Never, Plan, Step
 from lab.util import files
 from lab.workshop.prepare import Prepared
 
-#: The words of the command line that name a machine or say how it begins, with their values.
+#: Options of QEMU, each with one value, that differ between machines that are otherwise equal.
 _OWN = ("-name", "-incoming")
 
 
 def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
-    """What a plan's booted machine follows from, before it has guests. By part; all are hashes."""
+    """The hashes that a plan's booted machine depends on, before it has guests, by part."""
     images = prepared.images
     return {
         "toolchain": prepared.toolchain.key,
@@ -29,7 +33,7 @@ def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
 
 
 def of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
-    """What a plan's run follows from. By part; all are hashes."""
+    """The hashes that a plan's run depends on, by part."""
     guests = prepared.guests
     return of_machine(plan, prepared) | {
         **{f"guest {one.name}": _guest(one.config, guests[one.name]) for one in plan.all_guests},
@@ -38,13 +42,13 @@ def of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
 
 
 def key(parts: Mapping[str, str]) -> str:
-    """One name for all parts."""
+    """One hash over all parts."""
     return files.sha256_json(dict(parts))
 
 
 def difference(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """The parts that differ: first what people change, labs.yaml and guests; last the toolchain,
-    of which most others follow."""
+    """The parts that differ: labs.yaml and guests first, as people change them most often. The
+    toolchain comes last: if it differs, most other parts do, too."""
     names = sorted(one.keys() | other.keys(), key=lambda name: (_rank(name), name))
     return [name for name in names if one.get(name) != other.get(name)]
 
@@ -69,7 +73,7 @@ def _guest(config: str, image: GuestImage) -> str:
 
 
 def _wanted(plan: Plan) -> list[Any]:
-    """What labs.yaml asks for that is in none of the other parts."""
+    """The part of labs.yaml that no other hash covers."""
     lab = plan.lab
     shares = [plan.dom0_scheduling, *(guest.scheduling for guest in plan.guests)]
     traced = [lab.trace.mask if lab.trace else 0, list(lab.traced), lab.dom0.busy]
@@ -81,7 +85,7 @@ def _wanted(plan: Plan) -> list[Any]:
 
 
 def _placeless(item: Expectation | Step | Never) -> dict[str, Any]:
-    """What is asked for, wherever in labs.yaml it stands."""
+    """An item's fields without its line: it may move in labs.yaml."""
     found = {name: value for name, value in asdict(item).items() if name != "line"}
     if isinstance(item, Step):
         found["members"] = [_placeless(member) for member in item.members]

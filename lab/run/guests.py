@@ -1,4 +1,4 @@
-"""A guest in dom0: its files are placed, and its domain is created."""
+"""A guest in dom0: its files are put there, and its domain is created from them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from lab.model import GuestImage, GuestPlan, Lab, Place
 from lab.rundir import LabDir
 from lab.util import reading, refusals, turns
 
-#: What dom0 is told of a guest's ELF file: where these variables lie in its memory.
+#: Variables of a guest whose addresses dom0 needs; they are read from the guest's ELF file.
 TRACE, DOORBELL = "lab_trace", "lab_doorbell"
 MIB = 1 << 20
-#: What dom0 needs for itself when ``xl`` creates a guest, and what its files leave of one half of
-#: its memory, which is the most that files may take (tmpfs(5)): both as tried, and some more.
+#: Bytes that dom0 needs for itself while ``xl`` creates a guest, and bytes of its other files.
+#: All files together may take one half of its memory (tmpfs(5)). Both were found by trial, with
+#: a margin.
 OWN, OTHER_FILES = 92 * MIB, 28 * MIB
-#: Xen finds memory for dom0 below 2 GiB in pieces of this size; smaller ones it seldom does
+#: Xen allocates dom0's memory below 2 GiB in pieces of this size; smaller ones seldom succeed
 #: (allocate_memory_11 in xen/arch/arm/domain_build.c).
 DOM0_PIECE = 128 * MIB
 
 
 def check_room(file: Path, lab: Lab, images: Mapping[str, GuestImage]) -> None:
-    """Say before a boot that dom0 cannot hold the files of these guests. ``file``: labs.yaml.
+    """Check before a boot that dom0 can hold the files of these guests. ``file``: labs.yaml.
 
-    They lie in dom0's memory, and ``xl`` needs as much again for the guest that it creates.
+    The files lie in dom0's memory, and ``xl`` needs as much again for the guest that it creates.
 
     Raises:
-        UsageError: it cannot; with what it needs.
+        UsageError: dom0 cannot hold them; the hint says how much memory it needs.
     """
     sizes = {name: _size(image) for name, image in images.items()}
     together, largest = sum(sizes.values()), max(sizes.values(), default=0)
@@ -54,12 +55,12 @@ def _size(image: GuestImage) -> int:
 
 @contextlib.asynccontextmanager
 async def alone(lab: LabDir, guest: str) -> AsyncIterator[None]:
-    """While the block is executed nobody else replaces the domain of this guest.
+    """While the block runs, nobody else replaces the domain of this guest.
 
-    Whoever needs dom0's agent too takes this turn first, so that no two wait for each other.
+    Whoever needs dom0's agent too takes this turn first, so no two wait for each other.
 
     Raises:
-        BusyError: others replaced it for a long time; names who does.
+        BusyError: another command did not finish replacing it; the message names that command.
     """
     turn = await turns.take(lab.path / f"create-{guest}.lock", f"guest {guest}", TURN)
     try:
@@ -76,7 +77,7 @@ async def replace(
     *,
     paused: bool = False,
 ) -> None:
-    """Create the domain of a guest; one of its name is destroyed first."""
+    """Create the domain of a guest; a domain of its name is destroyed first."""
     if any(domain.name == guest.name for domain in await xl.domains(agent)):
         seen("destroying the old one")
         await xl.destroy(agent, guest.name)
@@ -96,12 +97,12 @@ def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:
 
 
 def _symbols(guest: GuestPlan, image: GuestImage) -> str:
-    """Where dom0 finds what it must know of in the guest's memory; empty if there is nothing."""
+    """A line for each variable in the guest's memory that dom0 needs: name, address, size."""
     if image.elf is None:
         return ""
     wanted = [TRACE, DOORBELL] if guest.spec.trace else [DOORBELL]
     try:
         found = elf.objects(reading.data(image.elf.path, reading.IMAGE), wanted)
     except ValueError:
-        found = {}  # no program of ours; it runs without
+        found = {}  # not built with our port: it runs without them
     return "".join(f"{name} {address:#x} {size}\n" for name, (address, size) in found.items())

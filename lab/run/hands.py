@@ -1,7 +1,7 @@
-"""Does what the steps of a scenario ask for: type, execute, inject, destroy, collect, …
+"""Carries out the steps of a scenario: type, execute, inject, destroy, collect, …
 
-The same commands in dom0 do it on either clock. Under the virtual clock dom0 gets them at stops
-of the machine, so they happen at the same instruction in every run.
+Both clocks use the same commands in dom0. Under the virtual clock dom0 gets them at stops of the
+machine, so they happen at the same instruction in every run.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SOON = 60.0
 #: Seconds of the host for a command under the virtual clock; dom0 itself ends it earlier.
 PATIENCE = 600.0
 
-#: Types on a domain's console: writes to xenconsoled's terminal for it. Arguments: name, text.
-#: The terminal appears some moments after the domain, hence the loop.
+#: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments: name,
+#: text. The terminal appears some moments after the domain, hence the loop.
 _TYPE = """\
 id=$(xl domid "$1") || exit 3
 for try in 1 2 3 4 5 6 7 8 9 10; do
@@ -44,7 +44,7 @@ _ENTER = "\r"
 
 
 class Hands:
-    """Does what steps ask for, in one lab. A step that fails raises."""
+    """Carries out steps in one lab. A step that fails raises."""
 
     def __init__(self, session: Session, plan: Plan, prepared: Prepared) -> None:
         self._session = session
@@ -54,11 +54,11 @@ class Hands:
         self._soon = PATIENCE if self._still else SOON
 
     async def __call__(self, step: Step) -> str:
-        """Do what a step asks for. Returns what a command said, harmless to show.
+        """Carry out a step. Returns what its command said, escaped; empty for other steps.
 
         Raises:
             GuestError: the result is not what the step asks for.
-            ToolstackError: ``xl`` refused. Other LabError: the layer that failed.
+            ToolstackError: ``xl`` refused. Other LabError: of the layer that failed.
         """
         if step.do is Act.EXEC:
             return await self._exec(step)
@@ -90,7 +90,7 @@ class Hands:
         return words
 
     async def _timed(self, argv: Sequence[str], step: Step) -> ProgramResult:
-        """Run a command. It may take ``within`` seconds of the lab's own clock."""
+        """Run a command for at most the step's ``within``, in seconds of the lab's clock."""
         late = f"no end of {quote(argv[0])} within {step.within:g}s"
         try:
             if self._still:
@@ -146,7 +146,7 @@ class Hands:
         files.write_atomic(folder / step.name, data)
 
     async def _create(self, step: Step) -> None:
-        """Create a guest from its files, and replace a domain of that name."""
+        """Create a guest from its files; a domain of that name is replaced."""
         if step.do is Act.RESTART:
             domains = await self._session.domains()
             if not any(one.name == step.on for one in domains):
@@ -164,16 +164,17 @@ class Hands:
 
 
 def refuse(plan: Plan) -> None:
-    """Refuse, before anything is started, a scenario that its clock does not allow.
+    """Refuse a scenario that its clock does not allow, before anything is started.
 
     Raises:
-        UsageError: it types on a serial line, whose bytes would come at moments of the host.
+        UsageError: under the virtual clock it types on a serial line; when the bytes arrive there
+            depends on the host.
     """
     steps = [one for step in plan.lab.steps for one in (step, *step.members)]
     for step in steps if plan.machine.clock is Clock.VIRTUAL else ():
         if step.do is Act.TYPE and step.on in ("xen", "dom0"):
             raise UsageError(
                 f"a step types on {step.on} (labs.yaml:{step.line}), which the virtual clock "
-                "does not allow: it would come at a moment of the host",
+                "does not allow: when it arrives would depend on the host",
                 hint="use 'exec' for a command in dom0, or --clock host",
             )

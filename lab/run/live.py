@@ -1,9 +1,9 @@
-"""Labs that run: who holds one, what an earlier command left behind.
+"""Live labs: who holds one, and what earlier commands left behind.
 
-A lab's lock is an flock(2) that QEMU inherits, so it is held exactly as long as somebody
-prepares the lab or its machine lives, however they end. A machine in a container cannot
-inherit: it locks the lock's twin. What is recorded of a lab without a lock is left over, and
-the next command of the same user cleans it up.
+The claim on a lab is an flock(2) that QEMU inherits. So it is held exactly as long as a command
+prepares the lab or its machine lives, however they end. A machine in a container cannot inherit
+it, and locks a second file, the claim's twin. If a lab is recorded and nobody has its claim, the
+record is left over, and the next command of the same user cleans up.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import rundir
 from lab.errors import BusyError, UsageError
-from lab.model import Clock, Door, Plan, ProgramRecord, State
+from lab.model import Clock, Door, ProgramRecord, State
 from lab.progress import Progress
 from lab.run import claim
 from lab.rundir import LabDir, RunDir
-from lab.store import cache_root
 from lab.toolchain import programs_of
 from lab.util import files, turns
+from lab.util.cache_folder import cache_root
 
-#: Seconds that a killed machine may take to be gone.
+if TYPE_CHECKING:
+    from lab.model import Plan
+
+#: Seconds that a machine may take to end after it was killed.
 GONE = 10.0
-#: Seconds that others may take to clean up.
+#: Seconds to wait while another command cleans up.
 SWEPT = 60.0
 
 
@@ -36,9 +39,11 @@ SWEPT = 60.0
 class Live:
     """A lab that is being started or runs.
 
-    ``kept`` says whether its machine outlives the command that started it; ``still``, whether
-    it runs under the virtual clock, so that nothing from outside may disturb it. ``guests``: the
-    ones that it was started with.
+    Attributes:
+        kept: whether its machine outlives the command that started it.
+        still: whether it runs under the virtual clock, so that nothing from outside may disturb
+            it.
+        guests: the guests that it was started with.
     """
 
     name: str
@@ -65,12 +70,12 @@ class Live:
 
     @property
     def abandoned(self) -> bool:
-        """Whether its machine is nobody's: the command that should see to it is gone."""
+        """Whether nobody looks after its machine any more: the command that should is gone."""
         return not (self.running and self.kept) and claim.maker(self.lab) is None
 
 
 def ram_file(lab: LabDir) -> Path:
-    """The machine's memory, as a file. Where it was put stays true with another cache."""
+    """The file that is the machine's memory. The record wins, as the cache may be another now."""
     recorded = (lab.state() or {}).get("ram")
     return Path(recorded) if isinstance(recorded, str) else cache_root() / "ram" / lab.id
 
@@ -79,12 +84,12 @@ def ram_file(lab: LabDir) -> Path:
 def claimed(
     lab: LabDir, name: str, command: str, progress: Progress | None = None
 ) -> Iterator[int]:
-    """Hold a lab's lock; yields its descriptor, for QEMU to inherit.
+    """Claim a lab while the block runs; yields the claim's descriptor, for QEMU to inherit.
 
-    Others can see what ``progress`` is at meanwhile.
+    ``command``: who we are, in words for others. They can also see which stage ``progress`` is at.
 
     Raises:
-        BusyError: somebody else prepares or runs it; names them.
+        BusyError: somebody else prepares or runs it; the message names them.
     """
     with _sweeping():
         handle = _lock(lab)
@@ -101,13 +106,13 @@ def claimed(
 
 
 def prepared_now() -> list[LabDir]:
-    """The labs of this session that commands are at work on, and that have no folder yet."""
+    """The labs of this session that a command prepares and that have no folder yet."""
     known = {lab.id for lab in rundir.all_lab_dirs()}
-    return [lab for lab in rundir.locked_labs() if lab.id not in known and claim.maker(lab)]
+    return [lab for lab in rundir.claimed_labs() if lab.id not in known and claim.maker(lab)]
 
 
 def record_intent(lab: LabDir, plan: Plan, run: RunDir, door: Door, *, kept: bool) -> None:
-    """Say what is about to be started, before it is: a later command can then clean up."""
+    """Record what is about to start, before it does, so that a later command can clean up."""
     lab.record(
         name=plan.lab.name, run=str(run.path), state=State.OFF, door=door, ram=str(ram_file(lab)),
         kept=kept, clock=plan.machine.clock, description=plan.lab.description,
@@ -116,7 +121,7 @@ def record_intent(lab: LabDir, plan: Plan, run: RunDir, door: Door, *, kept: boo
 
 
 def find(lab: LabDir) -> Live | None:
-    """The live lab of this folder, if anything (whole) is recorded there."""
+    """The live lab of this folder; ``None`` if there is no record, or a damaged one."""
     state = lab.state() or {}
     try:
         program = state.get("program")
@@ -161,9 +166,9 @@ def running(lab: LabDir, name: str) -> Live:
 
 
 def _lock(lab: LabDir) -> int | None:
-    """Take the lock if it and its twin are free. The twin stays free: its machine's to take."""
-    handle = files.try_lock(rundir.lock_file(lab))
-    twin = None if handle is None else files.try_lock(files.twin(rundir.lock_file(lab)))
+    """Take the claim if it and its twin are free. The twin is left to the machine."""
+    handle = files.try_lock(rundir.claim_file(lab))
+    twin = None if handle is None else files.try_lock(files.twin(rundir.claim_file(lab)))
     if twin is not None:
         os.close(twin)
     elif handle is not None:
@@ -175,7 +180,7 @@ def _lock(lab: LabDir) -> int | None:
 def end(live: Live, how: str, **manifest: Any) -> None:
     """End a lab's machine, if it still runs, and remove what only a live lab needs.
 
-    A full disk, or a run folder that is gone, does not keep the machine.
+    The machine ends even if the disk is full or the run folder is gone.
     """
     _kill(live.lab, live.record)
     forget(live.lab)
@@ -187,7 +192,7 @@ def end(live: Live, how: str, **manifest: Any) -> None:
 def forget(lab: LabDir) -> None:
     """Remove a lab's sockets, FIFOs and memory."""
     ram = ram_file(lab)
-    for path in (ram, *ram.parent.glob(f"{ram.name}.*")):  # and copies that a template is made of
+    for path in (ram, *ram.parent.glob(f"{ram.name}.*")):  # .*: copies for templates
         path.unlink(missing_ok=True)
     lab.remove()
 
@@ -195,8 +200,8 @@ def forget(lab: LabDir) -> None:
 def sweep() -> list[str]:
     """Clean up after commands and machines that died; returns what was done, in words.
 
-    A machine whose maker died before it was up is killed; then whatever no longer holds its
-    lock is left over, and removed while we hold that lock.
+    A machine is killed if the command that made it died before it was up. Then every lab whose
+    claim is free is left over: it is removed while we hold its claim.
     """
     done = []
     with _sweeping():
@@ -217,7 +222,7 @@ def sweep() -> list[str]:
 
 
 def _end_lost(lab: LabDir) -> list[str]:
-    """End a machine whose folder is gone: nobody can reach it any more."""
+    """End a machine whose folder is gone, because nobody can reach it any more."""
     handle = _lock(lab)
     if handle is not None:
         os.close(handle)
@@ -230,7 +235,7 @@ def _end_lost(lab: LabDir) -> list[str]:
 
 
 def _clean(lab: LabDir, live: Live | None, abandoned: bool) -> list[str]:
-    """Remove what is left of a lab, whose lock we hold."""
+    """Remove what is left of a lab whose claim we hold."""
     if live is None:
         forget(lab)
         return []
@@ -240,14 +245,14 @@ def _clean(lab: LabDir, live: Live | None, abandoned: bool) -> list[str]:
 
 
 def _kill(lab: LabDir, record: ProgramRecord | None) -> None:
-    """End the lab's machine, also one that was started but could not be recorded any more."""
+    """End the lab's machine, even one that started and could not be recorded any more."""
     for program in programs_of(record, lab.tag):
         program.kill()
         program.wait(GONE)
 
 
 def _sweeping() -> contextlib.AbstractContextManager[None]:
-    """Held while locks of labs are tried, so that nobody takes a sweeper for a lab's holder."""
+    """Held while claims are tried, so that a sweeper is not taken for the holder of a lab."""
     file = rundir.lock_folder() / "sweep"
     return turns.taken(file, "cleaning up after commands that died", SWEPT)
 

@@ -13,11 +13,11 @@ import functools
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0 import xl
@@ -25,28 +25,22 @@ from lab.dom0.early_connection import EarlyConnection
 from lab.dom0.steps import ENTROPY, Steps
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, MachineError, UsageError
-from lab.machine import (
-    console_files,
-    guest_ends,
-    launch,
-    new_ports,
-    postmortem,
-    qmp,
-    snapshot,
-    template,
-)
+from lab.machine import console_files, guest_ends, launch, new_ports, postmortem, snapshot, template
 from lab.machine.qemu_command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import Clock, Domain, GuestImage, GuestPlan, Lab, Program, State
 from lab.run import guests, live, traces
 from lab.run.channel import AtStop, ByAgent, Channel
+from lab.run.marks import Marks
 from lab.run.sockets import Sockets
-from lab.run.start import Start
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
-from lab.util.deadline import Deadline
 
-#: Seconds that each step may take on a slow, busy machine; a step that fails ends sooner.
+if TYPE_CHECKING:
+    from lab.machine import qmp
+    from lab.run.start import Start
+
+#: Seconds that each step may take on a slow, busy machine. A step that fails ends sooner.
 START, XEN, DOM0 = 30.0, 60.0, 180.0
 
 
@@ -55,7 +49,7 @@ class Session:
 
     Attributes:
         state: how far it has come.
-        marks: seconds since QEMU was started at which each thing was seen.
+        record: when it saw what; ``marks`` are its seconds since QEMU was started.
         paused: the domains that were created paused and wait to be let run, by id.
         began: when those were let run, in seconds of dom0's counter; ``None``: not yet.
     """
@@ -64,12 +58,11 @@ class Session:
         self.lab = lab
         self.run = run
         self.state = state
-        self.marks: dict[str, float] = {}
+        self.record = Marks(run)
+        self.marks = self.record.seen
         self.paused: Sequence[int] = ()
         self.began: float | None = None
-        self._moments: list[Mapping[str, Any]] = []
         self._virtual = False
-        self._clock = Deadline(0)
         self._watcher = Watcher(run, lambda: self.mark("init"), lab.tag)
         self.guarded = self._watcher.guarded
         self._program: Program | None = None
@@ -110,7 +103,7 @@ class Session:
         console_files.lay(self.lab.path, self.run.console_dir, self.run.trace_dir, plan)
         if stored:
             template.lay(stored, self.run.console_dir, self.run.trace_dir)
-        self._clock = Deadline(XEN)
+        self.record.begin()
         self._virtual = plan.machine.clock is Clock.VIRTUAL
         machine = launch.Start(plan, start.prepared.images, memory, ram, stored)
         toolchain = start.prepared.toolchain
@@ -155,7 +148,7 @@ class Session:
         self._enter(State.DOM0)
 
     async def store_state(self) -> Path:
-        """The machine's device state as a file; the machine stands still before and after."""
+        """Store the device state of the machine, which stands still; returns the file."""
         async with self._sockets.control() as control:
             return await self.guarded(snapshot.save(control, self.lab.path))
 
@@ -173,7 +166,8 @@ class Session:
         for socket in (self.lab.qmp_socket, self.lab.gdb_socket, self.lab.agent_socket):
             socket.unlink(missing_ok=True)
         self.state, self._arriving = State.OFF, None
-        self._channel, self._moments = self._by_agent, []
+        self._channel = self._by_agent
+        self.record.forget_moments()
 
     async def let_run(self) -> None:
         """Let the machine run by itself; from now on dom0's agent is asked."""
@@ -222,23 +216,23 @@ class Session:
             await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     async def start_traces(self, lab: Lab) -> None:
-        """Start what is traced, and dom0's load, before there are guests."""
+        """Start the traces and dom0's load, before there are guests."""
         traces.describe(self.run, lab)
         async with self.dom0() as agent:
             await self.guarded(traces.start(agent, lab))
 
     async def stop_traces(self) -> None:
-        """End all traces; their last records are in the run's folder then."""
+        """End all traces. When this returns, the run's folder has their last records."""
         async with self.dom0() as agent:
             await self.guarded(traces.stop(agent))
 
     def guests_run(self) -> None:
-        """All guests of the lab were created."""
+        """Note that all guests of the lab were created: the lab is up."""
         self._watcher.step = "what its guests say"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
-        """Give dom0 a port for the console of a guest that was not there at the start."""
+        """Give dom0 a port for the console of a guest that the lab did not start with."""
         await self.guarded(self._sockets.plug(new_ports.console, self.run, guest))
 
     async def add_trace(self, guest: str) -> None:
@@ -280,21 +274,11 @@ class Session:
             yield agent
 
     def mark(self, what: str) -> None:
-        """Remember when something was seen, in ``marks`` and in the run's events."""
-        self.marks[what] = self._clock.elapsed()
-        self.run.event("mark", what=what, after=round(self.marks[what], 4))
+        """Remember that something was seen now, in ``marks`` and in the run's events."""
+        self.record.add(what)
         counter = self._channel.counter
         if self._virtual and counter is not None and what != "init":
-            self.add_moment(what, counter=counter)
-
-    def add_moment(self, what: str, **data: Any) -> None:
-        """Note an event of a run under the virtual clock, with its virtual time."""
-        self._moments.append({"what": what, **data})
-
-    @property
-    def moments(self) -> Sequence[Mapping[str, Any]]:
-        """The events noted so far. The run's digest covers them."""
-        return tuple(self._moments)
+            self.record.add_moment(what, counter=counter)
 
     def _enter(self, state: State) -> None:
         self.state = state

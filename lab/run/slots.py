@@ -1,8 +1,8 @@
-"""How many labs may run at once: all commands share this machine's processors and memory.
+"""How many labs may run at once: they share this machine's processors and memory.
 
-A command takes a slot before it starts a lab. A slot is a file in the private folder of live
-labs. It says how much room is taken, and by which process. It counts only while that process
-lives. Slots are given out under one lock, so two commands never take the same room.
+Whoever starts a lab with a limit takes a slot first. A slot is a file in the private folder of
+live labs. It says how much room is taken, and by which process, and counts only while that
+process lives. Slots are given out under one lock, so no room is given out twice.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from asyncinotify import Mask
 
 from lab import rundir
 from lab.errors import BusyError
@@ -43,7 +41,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Slot:
-    """Room that a process has, or waits for. ``what``: which lab, and for whom."""
+    """Room that a process has, or (``waits``) waits for. ``what``: which lab, and for whom."""
 
     path: Path
     room: Room
@@ -66,7 +64,7 @@ def machine() -> Room:
     return Room(len(os.sched_getaffinity(0)), int(memory * SHARE))
 
 
-#: What is entered while one waits for room, with who has it, in words.
+#: A context that is entered while a lab waits for room; it is told who has the room.
 Waits = Callable[[str], contextlib.AbstractContextManager[object]]
 
 
@@ -76,11 +74,12 @@ def taken(
 ) -> Iterator[None]:
     """Wait for room for a lab, and hold it while the block runs.
 
-    A lab that wants more than there is may run alone. ``waits``: entered while there is none.
+    A lab that wants more than ``limit`` may run alone. ``waits`` is entered while there is no
+    room.
 
     Raises:
-        BusyError: there was no room within ``within`` seconds, or every process that has some
-            waits for more itself. The message says who has the room.
+        BusyError: there was no room within ``within`` seconds, or each process that has room
+            itself waits for more. The message says who has the room.
     """
     path = _wait(wanted, limit, what, Deadline(within), waits)
     try:
@@ -106,6 +105,8 @@ def _slots() -> list[Slot]:
 
 
 def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits) -> Path:
+    from asyncinotify import Mask
+
     with waiting.watching() as news, contextlib.ExitStack() as stack:
         news.add_watch(_folder(), Mask.DELETE)
         me, queued = os.getpid(), False
@@ -121,7 +122,9 @@ def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits
                 stuck = {one.pid for one in others} <= {one.pid for one in _slots() if one.waits}
             if stuck or deadline.passed():
                 ours = all(one.pid == me for one in others)
-                when = f"for {deadline.seconds:g} s" if not stuck else _OURS if ours else _ALL
+                when = (
+                    f"waited for {deadline.seconds:g} s" if not stuck else _OURS if ours else _ALL
+                )
                 raise _no_room(wanted, limit, what, others, when)
             _until_one_is_free(news.fd, others, deadline.left())
 
@@ -150,7 +153,7 @@ def _read(path: Path) -> Slot | None:
 
 
 def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
-    """Wait until a slot's file is removed, or a process that has one ends."""
+    """Wait until a slot's file is removed, or the process that has it ends."""
     poll = select.poll()
     poll.register(news, select.POLLIN)
     with contextlib.ExitStack() as stack:
@@ -165,14 +168,14 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
             os.read(news, 64 << 10)
 
 
-_OURS = "this process itself has all that is taken"
-_ALL = "all processes that have some wait for more themselves"
+_OURS = "this process itself has all the room that is taken"
+_ALL = "every process that has room waits for more"
 
 
-def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], when: str) -> BusyError:
+def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], why: str) -> BusyError:
     holders = "; ".join(f"{_who(one)}: {one.room}" for one in others)
     return BusyError(
-        f"no room for {what}, which wants {wanted} of {limit}: {when}; taken by {holders}",
+        f"no room for {what}: it needs {wanted} of {limit}; {why}; taken by {holders}",
         hint="stop one, use labs with a narrower scope, or raise the limit",
     )
 

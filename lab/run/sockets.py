@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab.machine import gdbstub, new_ports, qmp
 from lab.rundir import LabDir, RunDir
+
+if TYPE_CHECKING:  # most commands on a lab that runs need no socket of QEMU
+    from lab.machine import gdbstub, new_ports, qmp
 
 
 class Sockets:
@@ -24,6 +26,8 @@ class Sockets:
 
     async def connect(self) -> tuple[qmp.Qmp, gdbstub.Stub]:
         """Connect to both, and stay connected until :meth:`close`."""
+        from lab.machine import gdbstub, qmp
+
         opened = self._stack.enter_async_context(qmp.connected(self._lab.qmp_socket))
         control: qmp.Qmp = await self._guarded(opened)
         self._qmp = control
@@ -37,6 +41,8 @@ class Sockets:
         if self._qmp:
             yield self._qmp
             return
+        from lab.machine import qmp
+
         async with qmp.connected(self._lab.qmp_socket) as control:
             yield control
 

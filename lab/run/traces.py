@@ -1,11 +1,11 @@
 """A run's timing traces, from their start to the files that they leave.
 
-QEMU itself writes the raw files while the lab runs, so they survive when our process is killed:
-``trace/xen.bin`` (what xentrace wrote), ``trace/<guest>.records`` (16-byte records;
+While the lab runs, QEMU itself writes the raw files, so they survive if our process is killed:
+``trace/xen.bin`` (from xentrace), ``trace/<guest>.records`` (16-byte records;
 ``images/freertos/port/trace.h`` has the events) and ``trace/log`` (text, see
-:mod:`lab.dom0.trace_daemons`). At the end, or when a command first reads them, JSON files are
-written beside them. They say how much was lost, whether the trace has its end, the tasks' names,
-and how the clocks relate.
+:mod:`lab.dom0.trace_daemons`). At the end JSON files are written beside them. They say how many
+records were lost, whether the trace is complete, what the tasks are called, and how the clocks
+relate.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from lab.rundir import RunDir
 from lab.util import files, reading
 
 RECORD = 16
-#: TRC_LOST_RECORDS.
+#: TRC_LOST_RECORDS (xen/include/public/trace.h).
 LOST_RECORDS = 0x1F001
-#: At most so many bytes of the log are read.
+#: At most so many bytes of ``trace/log`` are read.
 LARGEST_LOG = 128 << 20
 
 
 async def start(agent: Dom0, lab: Lab) -> None:
-    """Start the traces, and dom0's load. The guests must not exist yet."""
+    """Start the traces and dom0's load. This must come before the guests are created."""
     if lab.trace or lab.traced:
         await trace_daemons.relate_clocks(agent)
     if lab.trace:
@@ -42,7 +42,7 @@ async def start(agent: Dom0, lab: Lab) -> None:
 
 
 async def stop(agent: Dom0) -> None:
-    """End all traces. When this returns, their last records are in the run's folder."""
+    """End all traces. When this returns, the run's folder has their last records."""
     await trace_daemons.stop(agent)
 
 
@@ -64,12 +64,12 @@ def conclude(run: RunDir) -> None:
 
 
 def note_start(run: RunDir, before: float, after: float) -> None:
-    """Note the host's times (seconds) right before and after the counter of the machine was 0."""
+    """Note the host's times right before and after the machine's counter was 0, in seconds."""
     _write(run, "start", {"host_at_counter_0": [before, after]})
 
 
 def describe(run: RunDir, lab: Lab) -> None:
-    """Write down which events labs.yaml asks for."""
+    """Note which of Xen's events labs.yaml asks for."""
     if lab.trace:
         wanted = {"masks": list(lab.trace.groups), "mask": f"{lab.trace.mask:#x}"}
         _write(run, "xen", wanted | {"lost": None, "complete": False})
@@ -114,8 +114,8 @@ def _clock(run: RunDir, log: trace_daemons.Log) -> dict[str, Any]:
 def _xen_zero(log: Path, low: int, high: int, frequency: int) -> dict[str, Any]:
     """The physical counter when Xen's printed time was 0, if Xen's log tells.
 
-    dom0's counter began between ``low`` and ``high``, and between two lines of Xen's log. Xen
-    prints the later line right after, so the value is taken from that line.
+    dom0's counter began at a value between ``low`` and ``high``, and between two lines of Xen's
+    log. Xen prints the second line right afterwards, so the estimate uses that line.
     """
     began = dom0_began(log)
     if began is None:
@@ -136,7 +136,7 @@ def _xen(run: RunDir, log: trace_daemons.Log) -> dict[str, Any]:
 
 
 def _lost_of(path: Path) -> int:
-    if not path.stat().st_size:  # it has nothing that could be mapped
+    if not path.stat().st_size:  # mmap(2) refuses an empty file
         return 0
     with reading.binary(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return count_lost(data)
@@ -145,9 +145,9 @@ def _lost_of(path: Path) -> int:
 def count_lost(data: bytes | mmap.mmap) -> int:
     """How many records Xen had no room for: the sum of the counts in TRC_LOST_RECORDS.
 
-    Most traces do not have the number of that event at all, which a quick search shows. A record
-    begins with a word: the event (28 bits), the count of extra words (3 bits), and whether a
-    stamp of two words follows (1 bit), see xen/include/public/trace.h.
+    Most traces have no such record, which a quick search for its number shows. A record begins
+    with a word: the event (28 bits), the number of extra words (3 bits), and whether a time stamp
+    of two words follows (1 bit); see xen/include/public/trace.h.
     """
     lost, at = 0, 0
     if data.find(LOST_RECORDS.to_bytes(3, "little")) < 0:

@@ -1,8 +1,8 @@
-"""A scenario under the virtual clock: judged at moments of virtual time, while the machine stands.
+"""A scenario under the virtual clock: it is judged while the machine stands still.
 
-The machine runs from one such moment to the next, and stands still while its logs are read. The
-moments, and the one at which the run ends, follow from the run itself. So it does not matter how
-fast the host is, or when it looks.
+The machine runs from one moment of virtual time to the next, and its logs are read between.
+These moments, and the one at which the run ends, follow from the run itself. So it does not
+matter how fast the host is, or when it looks.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from lab.scenario.report import ExpectationResult, Report, StepResult
 from lab.util.patterns import pattern
 
 #: The machine is stopped 0.05, 0.11, 0.19, … virtual seconds after the start of a step, or of a
-#: scenario without steps: often at first, then less.
+#: scenario without steps: often at first, then less and less often.
 FIRST, GROWTH = 0.05, 1.25
-#: Seconds of the host from one stop to the next: a busy machine with three CPUs is slow.
+#: Seconds of the host from one stop to the next, at most: a busy lab with three CPUs is slow.
 PATIENCE = 600.0
-#: Virtual seconds within which the last lines of a crashed guest arrive.
+#: Virtual seconds in which the last lines of a crashed guest still arrive.
 AFTERMATH = 0.1
 
 
@@ -103,7 +103,7 @@ async def watch(
 def _dated(
     run: RunDir, results: Sequence[ExpectationResult], start: float
 ) -> Iterator[ExpectationResult]:
-    """Results with the exact times of their lines (0: before the guests ran)."""
+    """Results with the exact times of their lines (0: from before the guests ran)."""
     start += find_zeros(run.console("xen")).counter
     wanted = [one.expectation for one in results]
     open_ = {

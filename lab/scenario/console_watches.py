@@ -7,10 +7,10 @@ keeps nothing in memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lab.machine.conversation import Position
 from lab.machine.log_lines import LogReader, RawLine
 from lab.model import Step
 from lab.scenario.phrases import not_seen
@@ -20,14 +20,6 @@ from lab.util.terminal import escape
 
 #: For so many seconds after its deadline a wait still reads the lines that are already there.
 GRACE = 4.0
-
-
-@dataclass(frozen=True, order=True)
-class Cursor:
-    """A place on a console: a number of characters into the line that begins at ``offset``."""
-
-    offset: int = 0
-    characters: int = 0
 
 
 class Watch(Protocol):
@@ -52,15 +44,15 @@ class Watch(Protocol):
 
 
 class Wait:
-    """Waits for a text on a console, from its cursor on. Moves the cursor behind the match."""
+    """Waits for a text on a console, from the last position on. Moves that behind its match."""
 
-    def __init__(self, step: Step, path: Path, cursors: dict[str, Cursor], now: float) -> None:
+    def __init__(self, step: Step, path: Path, positions: dict[str, Position], now: float) -> None:
         self.step = step
         self.deadline = now + step.within
         self.passed: bool | None = None
         self.reason = ""
-        self._cursors = cursors
-        self._start = cursors.get(step.on, Cursor())
+        self._positions = positions
+        self._start = positions.get(step.on, Position())
         self._pattern = pattern(step.text, regex=step.regex, line=step.line)
         self._reader = LogReader(step.on, path, self._start.offset)
 
@@ -75,12 +67,12 @@ class Wait:
         return bool(found) and self.passed is None
 
     def _match(self, line: RawLine) -> bool:
-        start = self._start.characters if line.offset == self._start.offset else 0
+        start = self._start.used if line.offset == self._start.offset else 0
         match = self._pattern.search(line.text, start)
         if match:
             self.passed = True
-            before = self._cursors.get(self.step.on, Cursor())
-            self._cursors[self.step.on] = max(before, Cursor(line.offset, match.end()))
+            before = self._positions.get(self.step.on, Position())
+            self._positions[self.step.on] = max(before, Position(line.offset, match.end()))
         return bool(match)
 
     def close(self) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import ConfigError, LabError
+from lab.machine.conversation import Position
 from lab.machine.log_lines import RawLine
 from lab.model import Act, Lab, Layer, Step, Verdict
-from lab.scenario.console_watches import Cursor, Silence, Wait, Watch
+from lab.scenario.console_watches import Silence, Wait, Watch
 from lab.scenario.judge import Judge, judge_of
 from lab.scenario.phrases import step_name
 from lab.scenario.report import Outcome, Report, StepResult
@@ -27,7 +28,7 @@ from lab.util.patterns import TooSlow
 Hands = Callable[[Step], Awaitable[str]]
 
 
-class Stage(Protocol):
+class ScenarioStage(Protocol):
     """The time and the consoles of a run. Times are seconds since the guests run."""
 
     def now(self) -> float: ...
@@ -81,7 +82,7 @@ class Player:
     def __init__(
         self,
         script: Script,
-        stage: Stage,
+        stage: ScenarioStage,
         hands: Hands | None = None,
         note: Callable[[StepResult], None] = lambda _: None,
     ) -> None:
@@ -92,7 +93,7 @@ class Player:
         self._hands = hands
         self._note = note
         self._judge: Judge = judge_of(lab, self._file)
-        self._cursors: dict[str, Cursor] = {}
+        self._positions: dict[str, Position] = {}
         self._results = [StepResult(number, step) for number, step in numbered(lab.steps)]
 
     async def play(self) -> Report:
@@ -138,7 +139,7 @@ class Player:
         path = self._files[step.on]
         if step.do is Act.SILENT:
             return Silence(step, path, now)
-        return Wait(step, path, self._cursors, now)
+        return Wait(step, path, self._positions, now)
 
     async def _act(
         self, label: str, step: Step, watches: Mapping[str, Watch], watched: float

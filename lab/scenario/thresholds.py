@@ -83,4 +83,4 @@ def _no_task(item: Threshold, rows: Sequence[Mapping[str, Any]]) -> str:
     if near:
         return f"the trace has no such task; is it '{escape(near[0], limit=40)}'?"
     known = ", ".join(escape(name, limit=40) for name in names[:12])
-    return f"the trace has no such task; there is: {known or 'none that is periodic'}"
+    return f"the trace has no such task; its periodic tasks: {known or 'none'}"

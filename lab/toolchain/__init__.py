@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.util import lazy
+from lab import lazy
 
 if TYPE_CHECKING:
     from lab.toolchain.host import this_machine
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ToolchainRequest", "adopt", "homes_of_machines", "open_toolchain", "programs_of",
-    "sweep_engines",
-    "this_machine",
+    "sweep_engines", "this_machine",
 ]  # fmt: skip
 
 #: The module of each name. It is imported when the name is used for the first time.

@@ -81,9 +81,8 @@ def attempt(
 ) -> Completed:
     """A program that downloads, whatever its end; one that is late has failed."""
     try:
-        return process.run(
-            line, env=env, timeout=MAKE_SECONDS, more=process.More(keep_fds=keep_fds)
-        )
+        options = process.Options(keep_fds=keep_fds)
+        return process.run(line, env=env, timeout=MAKE_SECONDS, options=options)
     except process.TimedOut as late:
         return late.completed
 

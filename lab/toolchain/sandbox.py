@@ -45,8 +45,8 @@ class Sandbox:
             ["--die-with-parent", *(["--share-net"] if command.network else [])],
         )
         try:
-            given = process.More(input=command.input)
-            done = process.run(line, timeout=command.timeout, more=given)
+            options = process.Options(stdin=command.input)
+            done = process.run(line, timeout=command.timeout, options=options)
         except process.TimedOut as late:
             raise failures.late(command, late.completed) from None
         except FileNotFoundError:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from lab.trace import guest as guests
 from lab.trace.events import Runstate
-from lab.trace.guest import Guest, GuestEvent
-from lab.trace.hypervisor import Hypervisor, vcpu_id
+from lab.trace.guest import GuestEvent, TracedGuest
+from lab.trace.hypervisor import SchedulerTrace, vcpu_id
 from lab.trace.spans import Spans, Times, intersect, overlap, spans, subtract
 
 
@@ -43,7 +43,7 @@ class Alignment:
 SHOWN = 100
 
 
-def check(hypervisor: Hypervisor, guest: Guest, bound: float) -> Alignment:
+def check(hypervisor: SchedulerTrace, guest: TracedGuest, bound: float) -> Alignment:
     """Compare every wake-up of a guest's first vCPU with the guest's records.
 
     For each: Xen's wake ≤ Xen's switch to the vCPU ≤ the guest's first record after the wake
@@ -74,7 +74,7 @@ def check(hypervisor: Hypervisor, guest: Guest, bound: float) -> Alignment:
     return Alignment(len(wakes), int(late.max()) if len(late) else 0, tuple(wrong))
 
 
-def _seen(hypervisor: Hypervisor) -> Spans:
+def _seen(hypervisor: SchedulerTrace) -> Spans:
     return spans([hypervisor.first], [hypervisor.last])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lab.trace.guest import Guest
+from lab.trace.guest import TracedGuest
 from lab.trace.timeline import Timeline
 
 #: The number of colours: ``d0`` to ``d7`` for domains, ``t0`` to ``t7`` for tasks.
@@ -32,19 +32,19 @@ def colour(timeline: Timeline, domain: int) -> str:
     return f"d{known.index(domain) % (COLOURS - 1) + 1}" if domain in known else "none"
 
 
-def in_order(guest: Guest) -> list[int]:
+def in_order(guest: TracedGuest) -> list[int]:
     """The numbers of a guest's tasks, the highest priority first."""
     tasks = sorted(guest.tasks.values(), key=lambda task: (-task.priority, task.number))
     return [task.number for task in tasks]
 
 
-def task_colour(guest: Guest, number: int) -> str:
+def task_colour(guest: TracedGuest, number: int) -> str:
     """A task's colour. Tasks have them in turn, so a program always looks the same."""
     known = [one for one in in_order(guest) if guest.task_name(one) != IDLE]
     return f"t{known.index(number) % COLOURS}" if number in known else "none"
 
 
-def task_title(guest: Guest, number: int) -> str:
+def task_title(guest: TracedGuest, number: int) -> str:
     """A task's name, with its number if it has none or if another task has the same name."""
     names = Counter(guest.task_name(one) for one in guest.tasks)
     name = guest.task_name(number)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.trace.events import Runstate
-from lab.trace.guest import Guest
-from lab.trace.hypervisor import IDLE, Hypervisor
+from lab.trace.guest import TracedGuest
+from lab.trace.hypervisor import IDLE, SchedulerTrace
 from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import Spans, intersect, length, spans, subtract, union
 from lab.trace.timeline import Timeline
@@ -49,7 +49,7 @@ def of_vcpus(timeline: Timeline) -> list[Delay]:
 
 
 def of_tasks(
-    timeline: Timeline, guest: Guest, jobs: dict[int, Jobs], life: Lives, vcpu: int
+    timeline: Timeline, guest: TracedGuest, jobs: dict[int, Jobs], life: Lives, vcpu: int
 ) -> list[Delay]:
     """Delays of a guest's periodic tasks, while each had a job to do."""
     hypervisor = timeline.hypervisor
@@ -72,7 +72,7 @@ def of_tasks(
     return found
 
 
-def instead(hypervisor: Hypervisor, vcpu: int) -> dict[int, Spans]:
+def instead(hypervisor: SchedulerTrace, vcpu: int) -> dict[int, Spans]:
     """Who ran, while a vCPU was runnable, on the PCPU that it then got. -1: records lost."""
     states = hypervisor.states
     mine = np.flatnonzero(states.vcpu == vcpu)
@@ -88,7 +88,7 @@ def instead(hypervisor: Hypervisor, vcpu: int) -> dict[int, Spans]:
     return found | {other: union(*several) for other, several in parts.items()}
 
 
-def _by_vcpu(hypervisor: Hypervisor, pcpu: int) -> Iterator[tuple[int, Spans]]:
+def _by_vcpu(hypervisor: SchedulerTrace, pcpu: int) -> Iterator[tuple[int, Spans]]:
     ran, who = hypervisor.ran(pcpu)
     for other in np.unique(who).tolist():
         yield int(other), ran[who == other]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lab.trace.events import Kind, Runstate, XenEvents
-from lab.trace.guest import Guest, GuestEvent
+from lab.trace.events import Runstate, XenEventKind, XenEvents
+from lab.trace.guest import GuestEvent, TracedGuest
 from lab.trace.stats import MEASURES, figures
 from lab.trace.timeline import Timeline
 
@@ -68,7 +68,7 @@ def _of_xen(events: XenEvents) -> Rows:
     )  # fmt: skip
 
 
-def _of_guest(guest: Guest, number: int) -> Rows:
+def _of_guest(guest: TracedGuest, number: int) -> Rows:
     records = guest.records[guest.records["event"] != GuestEvent.RELEASE]
     columns = [records[name].astype(np.int64) for name in ("event", "task", "argument")]
     source = np.full(len(records), number, np.int64)
@@ -102,10 +102,10 @@ def _words(row: npt.NDArray[np.int64], timeline: Timeline, names: list[str]) -> 
         name = GuestEvent(kind).name if kind in GuestEvent._value2member_map_ else f"event {kind}"
         return f"{when} {guest.name}: {name} {guest.task_name(who)} {detail}"
     vcpu = timeline.vcpu_name(who & 0xFFFFFFFF)
-    what = f"{Kind(kind).name} {vcpu}"
-    if kind == Kind.RUNSTATE:
+    what = f"{XenEventKind(kind).name} {vcpu}"
+    if kind == XenEventKind.RUNSTATE:
         what += f" {_STATES[detail >> 4]} → {_STATES[detail & 15]}"
-    elif kind == Kind.SWITCH:
+    elif kind == XenEventKind.SWITCH:
         what += f" after {timeline.vcpu_name(detail)}"
     return f"{when} CPU {who >> 32}: {what}"
 

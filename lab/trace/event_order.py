@@ -14,7 +14,7 @@ import numpy as np
 from lab.trace.events import EMPTY, Reading, XenEvents
 
 
-class Order:
+class EventOrder:
     """Puts events in order, and counts in ``reading`` those that come too late for that."""
 
     def __init__(self, reading: Reading) -> None:

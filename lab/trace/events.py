@@ -1,4 +1,4 @@
-"""Scheduling events of Xen as columns, and what is known of the file that they come from."""
+"""Scheduling events of Xen as columns, and what is known about their file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 MAX_COUNTER = 1 << 62
 
 
-class Kind(IntEnum):
+class XenEventKind(IntEnum):
     """What happened to a vCPU."""
 
     RUNSTATE = 1
@@ -76,7 +76,7 @@ EMPTY = XenEvents(*(np.zeros(0, kind) for kind in ("i8", "u1", "u2", "u4", "u4")
 
 @dataclass
 class Reading:
-    """What is known of a file after it was read so far.
+    """What is known about a file, as far as it has been read.
 
     Attributes:
         records: how many whole records of any kind it had.

@@ -66,7 +66,7 @@ class GuestEvent(IntEnum):
 
 
 @dataclass(frozen=True)
-class Task:
+class TracedTask:
     """A task: its number in records, its name (escaped), and its priority if known."""
 
     number: int
@@ -75,7 +75,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Guest:
+class TracedGuest:
     """One guest's records, in the order of their counters except RELEASE.
 
     Attributes:
@@ -88,7 +88,7 @@ class Guest:
 
     name: str
     records: npt.NDArray[Any]
-    tasks: dict[int, Task]
+    tasks: dict[int, TracedTask]
     frequency: int
     domain: int = -1
     tick_hz: int = 0
@@ -104,7 +104,7 @@ class Guest:
         return self.tasks[number].name if number in self.tasks else f"task {number}"
 
 
-def load(records: Path, meta: Path, name: str) -> Guest:
+def load(records: Path, meta: Path, name: str) -> TracedGuest:
     """Read a guest's records and their description, which may be missing.
 
     Raises:
@@ -120,12 +120,14 @@ def load(records: Path, meta: Path, name: str) -> Guest:
     return build(name, raw, described, damage)
 
 
-def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: str = "") -> Guest:
+def build(
+    name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: str = ""
+) -> TracedGuest:
     """A guest from records in memory. Records that cannot be right are dropped."""
     records = _in_order(raw)
     tasks = _tasks(described.get("tasks"), records)
     overrun = records[records["event"] == GuestEvent.LOST]["argument"]
-    return Guest(
+    return TracedGuest(
         name, records, tasks, _whole(described, "frequency", ARM32.counter_hz, 1),
         domain=_whole(described, "domain", -1), tick_hz=_whole(described, "tick_hz", 0),
         lost=max(int(overrun.sum(dtype=np.int64)), _whole(described, "lost", 0)),
@@ -133,7 +135,7 @@ def build(name: str, raw: npt.NDArray[Any], described: dict[str, Any], damage: s
     )  # fmt: skip
 
 
-def running(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
+def running(guest: TracedGuest) -> tuple[Spans, npt.NDArray[np.int64]]:
     """Which task the guest's kernel had switched in: spans in order, and the task of each.
 
     A span ends with the task's SWITCH_OUT, the next SWITCH_IN, or where records were lost.
@@ -144,7 +146,7 @@ def running(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
     return spans(when[chosen], ends[chosen]), switches["task"][chosen].astype(np.int64)
 
 
-def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
+def interrupts(guest: TracedGuest) -> tuple[Spans, npt.NDArray[np.int64]]:
     """Interrupt handlers: spans in order, and their numbers. A nested one is part of the outer."""
     records, when = _timed(guest, GuestEvent.IRQ_ENTER, GuestEvent.IRQ_EXIT)
     step = np.full(len(records), -(1 << 30), np.int64)
@@ -161,24 +163,26 @@ def interrupts(guest: Guest) -> tuple[Spans, npt.NDArray[np.int64]]:
     return spans(when[begun], when[ended]), records["argument"][begun].astype(np.int64)
 
 
-def _timed(guest: Guest, *events: GuestEvent) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def _timed(
+    guest: TracedGuest, *events: GuestEvent
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """The records of some events, with those about lost records; and the counters of all."""
     chosen = guest.of(*events, GuestEvent.LOST)
     return chosen, chosen["counter"].astype(np.int64)
 
 
-def first(guest: Guest) -> int:
+def first(guest: TracedGuest) -> int:
     """The counter of the first record that is stamped with its time of writing; 0 without one."""
     stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[0]) if len(stamped) else 0
 
 
-def last(guest: Guest) -> int:
+def last(guest: TracedGuest) -> int:
     stamped = guest.records["counter"][_stamped(guest.records)]
     return int(stamped[-1]) if len(stamped) else 0
 
 
-def known(guest: Guest) -> Spans:
+def known(guest: TracedGuest) -> Spans:
     """When records are complete: from the first to the last, except where some were lost."""
     when = guest.records["counter"].astype(np.int64)
     far = np.where(_stamped(guest.records), when, MAX_COUNTER)
@@ -188,7 +192,7 @@ def known(guest: Guest) -> Spans:
     return subtract(spans([first(guest)], [last(guest) + 1]), union(gaps))
 
 
-def lost(guest: Guest) -> Spans:
+def lost(guest: TracedGuest) -> Spans:
     """Where records are missing."""
     return subtract(spans([first(guest)], [last(guest)]), known(guest))
 
@@ -220,13 +224,13 @@ def _in_order(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return raw
 
 
-def _tasks(table: Any, records: npt.NDArray[Any]) -> dict[int, Task]:
+def _tasks(table: Any, records: npt.NDArray[Any]) -> dict[int, TracedTask]:
     found = {}
     for number in np.unique(records["task"])[:MAX_TASKS].tolist():
         entry = table.get(str(number)) if isinstance(table, dict) else None
         entry = entry if isinstance(entry, dict) else {}
         name = escape(str(entry.get("name") or ""), limit=MAX_NAME).strip()
-        found[number] = Task(number, name or f"task {number}", _whole(entry, "priority", 0))
+        found[number] = TracedTask(number, name or f"task {number}", _whole(entry, "priority", 0))
     found.pop(0, None)
     return found
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.trace import xentrace
-from lab.trace.events import Kind, Reading, Runstate, XenEvents
+from lab.trace.events import Reading, Runstate, XenEventKind, XenEvents
 from lab.trace.spans import Spans, spans, union
 
 #: The domain of the vCPUs that run when nobody else does (DOMID_IDLE of Xen's xen.h).
@@ -52,7 +52,7 @@ class States:
 
 
 @dataclass(frozen=True)
-class Hypervisor:
+class SchedulerTrace:
     """One trace of Xen. ``gaps``: int64[n, 4], see :class:`lab.trace.events.Reading`."""
 
     events: XenEvents
@@ -101,7 +101,7 @@ class Hypervisor:
         return np.asarray(states.start[after], np.int64)
 
 
-def load(path: Path) -> Hypervisor:
+def load(path: Path) -> SchedulerTrace:
     """Read a raw trace of Xen.
 
     Raises:
@@ -110,20 +110,22 @@ def load(path: Path) -> Hypervisor:
     return build(*xentrace.load(path))
 
 
-def build(events: XenEvents, reading: Reading) -> Hypervisor:
+def build(events: XenEvents, reading: Reading) -> SchedulerTrace:
     """Make states from events, which are in time order."""
     gaps = np.concatenate([np.zeros((0, 4), np.int64), *reading.gaps])
-    return Hypervisor(events, _cut(_states(events), gaps), gaps, reading)
+    return SchedulerTrace(events, _cut(_states(events), gaps), gaps, reading)
 
 
 def _states(events: XenEvents) -> States:
     """Chain each vCPU's changes; the state before the first one holds from the beginning."""
-    changes = np.flatnonzero((events.kind == Kind.RUNSTATE) | (events.kind == Kind.CONTINUE))
+    changes = np.flatnonzero(
+        (events.kind == XenEventKind.RUNSTATE) | (events.kind == XenEventKind.CONTINUE)
+    )
     changes = changes[np.argsort(events.vcpu[changes], kind="stable")]
     if not len(changes):
         return States(*(np.zeros(0, t) for t in ("u4", "u1", "i8", "i8", "u2")))
     vcpu, when = events.vcpu[changes], events.counter[changes]
-    detail = np.where(events.kind[changes] == Kind.RUNSTATE, events.detail[changes], 0)
+    detail = np.where(events.kind[changes] == XenEventKind.RUNSTATE, events.detail[changes], 0)
     first = np.concatenate([[True], vcpu[1:] != vcpu[:-1]])
     last = np.concatenate([first[1:], [True]])
     began, ended = int(events.counter[0]), int(events.counter[-1])

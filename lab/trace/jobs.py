@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from lab.trace import guest as guests
 from lab.trace.events import Runstate
-from lab.trace.guest import Guest, GuestEvent
-from lab.trace.hypervisor import Hypervisor, vcpu_id
+from lab.trace.guest import GuestEvent, TracedGuest
+from lab.trace.hypervisor import SchedulerTrace, vcpu_id
 from lab.trace.spans import NONE, Spans, Times, intersect, overlap, spans, subtract
 
 #: The parts of a response time.
@@ -84,7 +84,7 @@ class Jobs:
         return np.asarray(np.where(self.done, self.ended > due, due < self.observed), bool)
 
 
-def lives(guest: Guest, hypervisor: Hypervisor | None) -> Lives:
+def lives(guest: TracedGuest, hypervisor: SchedulerTrace | None) -> Lives:
     """Put a guest's own view and Xen's view of its first vCPU side by side."""
     tasks, who = guests.running(guest)
     handlers, _ = guests.interrupts(guest)
@@ -98,7 +98,7 @@ def lives(guest: Guest, hypervisor: Hypervisor | None) -> Lives:
     return Lives(ran, waited, tasks, who, handlers)
 
 
-def find(guest: Guest, hypervisor: Hypervisor | None = None) -> dict[int, Jobs]:
+def find(guest: TracedGuest, hypervisor: SchedulerTrace | None = None) -> dict[int, Jobs]:
     """The jobs of every periodic task, by task number."""
     life = lives(guest, hypervisor)
     found = {}
@@ -111,7 +111,9 @@ def find(guest: Guest, hypervisor: Hypervisor | None = None) -> dict[int, Jobs]:
     return found
 
 
-def _jobs(guest: Guest, task: int, mine: npt.NDArray[np.void], rows: Times, life: Lives) -> Jobs:
+def _jobs(
+    guest: TracedGuest, task: int, mine: npt.NDArray[np.void], rows: Times, life: Lives
+) -> Jobs:
     rows = rows[np.argsort(rows[:, 1], kind="stable")]
     number, released, began, ended = rows[_told(guest, rows)].T
     per_us = guest.frequency / 1e6
@@ -123,7 +125,7 @@ def _jobs(guest: Guest, task: int, mine: npt.NDArray[np.void], rows: Times, life
     )  # fmt: skip
 
 
-def _told(guest: Guest, rows: Times) -> npt.NDArray[np.bool_]:
+def _told(guest: TracedGuest, rows: Times) -> npt.NDArray[np.bool_]:
     """Jobs whose end the trace shows, or would show: no record was lost after they began."""
     observed = np.full(len(rows), guests.last(guest), np.int64)
     missing = overlap(guests.lost(guest), np.minimum(rows[:, 2], observed), observed)
@@ -163,7 +165,7 @@ def _by_number(mine: npt.NDArray[np.void], event: GuestEvent) -> dict[int, int]:
     return dict(zip(chosen["argument"].tolist(), chosen["counter"].tolist(), strict=True))
 
 
-def _guessed(guest: Guest, mine: npt.NDArray[np.void], switched_in: Spans) -> Times | None:
+def _guessed(guest: TracedGuest, mine: npt.NDArray[np.void], switched_in: Spans) -> Times | None:
     """Rows as :func:`_said`, from the ticks up to which the task delayed itself."""
     delays = mine[mine["event"] == GuestEvent.DELAY_UNTIL]
     zero = _tick_zero(guest)
@@ -180,7 +182,7 @@ def _guessed(guest: Guest, mine: npt.NDArray[np.void], switched_in: Spans) -> Ti
     return np.asarray(rows[right], np.int64)
 
 
-def _tick_zero(guest: Guest) -> float | None:
+def _tick_zero(guest: TracedGuest) -> float | None:
     """The counter at tick 0, computed from the tick that came with the least delay."""
     ticks = guest.of(GuestEvent.TICK)
     if not len(ticks) or not guest.tick_hz:

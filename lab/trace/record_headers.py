@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 Words = npt.NDArray[np.uint32]
-Index = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 
 #: The largest number of words in a record.
 LONGEST = 10
@@ -28,14 +28,14 @@ _SCHED = 0x80020000
 _OFTEN = 16
 
 
-class Finder:
+class RecordFinder:
     """Finds the records of one file, portion by portion, and learns which classes occur."""
 
     def __init__(self) -> None:
         self._looks: list[int] = [_SCHED]
         self._met: dict[int, int] = {}
 
-    def find(self, words: Words, known: list[int]) -> tuple[Index, int]:
+    def find(self, words: Words, known: list[int]) -> tuple[Positions, int]:
         """The records that begin in ``words`` and are whole.
 
         Args:
@@ -54,7 +54,7 @@ class Finder:
             return self._join([seen], [], int(targets[-1]))
         return self._follow(words, seen, targets, breaks)
 
-    def _candidates(self, words: Words, known: list[int]) -> Index:
+    def _candidates(self, words: Words, known: list[int]) -> Positions:
         look = words & _LOOK
         mask = look == np.uint32(self._looks[0])
         for more in self._looks[1:]:
@@ -64,11 +64,11 @@ class Finder:
         return np.flatnonzero(mask)
 
     def _follow(
-        self, words: Words, seen: Index, targets: Index, breaks: Index
-    ) -> tuple[Index, int]:
+        self, words: Words, seen: Positions, targets: Positions, breaks: Positions
+    ) -> tuple[Positions, int]:
         """Follow the chain from the first record: along runs of candidates, and over the breaks."""
         ends = [*breaks.tolist(), len(seen) - 1]
-        runs: list[Index] = []
+        runs: list[Positions] = []
         strays: list[int] = []
         start = number = 0
         while True:
@@ -84,7 +84,7 @@ class Finder:
                 return self._join(runs, strays, end)
 
     def _step(
-        self, words: Words, seen: Index, here: int, strays: list[int], after: int
+        self, words: Words, seen: Positions, here: int, strays: list[int], after: int
     ) -> tuple[int, int]:
         """Go record by record from word ``here`` to the next candidate: its index, or -1."""
         while here < len(words):
@@ -110,7 +110,7 @@ class Finder:
                 self._looks.append(look)
 
     @staticmethod
-    def _join(runs: list[Index], strays: list[int], end: int) -> tuple[Index, int]:
+    def _join(runs: list[Positions], strays: list[int], end: int) -> tuple[Positions, int]:
         found = runs[0] if len(runs) == 1 else np.concatenate(runs)
         if strays:
             found = np.insert(found, np.searchsorted(found, strays), strays)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from lab.trace import delays, jobs
 from lab.trace.events import Runstate
-from lab.trace.guest import Guest, GuestEvent
+from lab.trace.guest import GuestEvent, TracedGuest
 from lab.trace.histogram import summary
-from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
+from lab.trace.hypervisor import IDLE, SchedulerTrace, vcpu_id
 from lab.trace.jobs import PARTS, Jobs
 from lab.trace.spans import Times, length
 from lab.trace.timeline import Timeline
@@ -43,7 +43,7 @@ def figures(timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def values(guest: Guest, mine: Jobs) -> dict[str, npt.NDArray[np.float64]]:
+def values(guest: TracedGuest, mine: Jobs) -> dict[str, npt.NDArray[np.float64]]:
     """All measures of all jobs that ended, in seconds."""
     done, hertz = mine.done, guest.frequency
     found = {
@@ -70,7 +70,7 @@ def _trace(timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def _task(guest: Guest, mine: Jobs) -> dict[str, Any]:
+def _task(guest: TracedGuest, mine: Jobs) -> dict[str, Any]:
     task = guest.tasks[mine.task]
     row: dict[str, Any] = {
         "guest": guest.name,
@@ -86,7 +86,7 @@ def _task(guest: Guest, mine: Jobs) -> dict[str, Any]:
     return row | {name: summary(each) for name, each in values(guest, mine).items()}
 
 
-def _wakeups(guest: Guest) -> list[dict[str, Any]]:
+def _wakeups(guest: TracedGuest) -> list[dict[str, Any]]:
     """How long tasks took from READY to SWITCH_IN, whenever they were not running."""
     rows = []
     for number, task in guest.tasks.items():
@@ -114,11 +114,11 @@ def ready_to_run(mine: npt.NDArray[Any]) -> Times:
     return np.asarray((when[after] - when[begun])[chosen], np.int64)
 
 
-def _vcpus(timeline: Timeline, hypervisor: Hypervisor) -> list[dict[str, Any]]:
+def _vcpus(timeline: Timeline, hypervisor: SchedulerTrace) -> list[dict[str, Any]]:
     return [_vcpu(timeline, hypervisor, vcpu) for vcpu in hypervisor.vcpus if vcpu >> 16 != IDLE]
 
 
-def _vcpu(timeline: Timeline, hypervisor: Hypervisor, vcpu: int) -> dict[str, Any]:
+def _vcpu(timeline: Timeline, hypervisor: SchedulerTrace, vcpu: int) -> dict[str, Any]:
     whole = max(1, hypervisor.last - hypervisor.first)
     hertz = timeline.clock.frequency
     row: dict[str, Any] = {
@@ -137,7 +137,7 @@ def _vcpu(timeline: Timeline, hypervisor: Hypervisor, vcpu: int) -> dict[str, An
     return row
 
 
-def _pcpus(timeline: Timeline, hypervisor: Hypervisor) -> list[dict[str, Any]]:
+def _pcpus(timeline: Timeline, hypervisor: SchedulerTrace) -> list[dict[str, Any]]:
     rows = []
     whole = max(1, hypervisor.last - hypervisor.first)
     for pcpu in hypervisor.pcpus:

@@ -29,8 +29,8 @@ from lab.rundir import RunDir
 from lab.trace import guest as guests
 from lab.trace import hypervisor as hypervisors
 from lab.trace.events import MAX_COUNTER
-from lab.trace.guest import Guest
-from lab.trace.hypervisor import IDLE, Hypervisor
+from lab.trace.guest import TracedGuest
+from lab.trace.hypervisor import IDLE, SchedulerTrace
 from lab.util import reading
 from lab.util.terminal import escape
 
@@ -70,7 +70,7 @@ class ConsoleLine:
 
 
 @dataclass(frozen=True)
-class Happening:
+class SessionEvent:
     """An event of the session or of QEMU. ``time`` is in seconds, exact to some hundredths."""
 
     time: float | None
@@ -83,10 +83,10 @@ class Timeline:
     """Everything of a run. ``notes``: what is missing or damaged."""
 
     clock: CounterClock
-    hypervisor: Hypervisor | None = None
-    guests: Mapping[str, Guest] = field(default_factory=dict)
+    hypervisor: SchedulerTrace | None = None
+    guests: Mapping[str, TracedGuest] = field(default_factory=dict)
     lines: tuple[ConsoleLine, ...] = ()
-    happenings: tuple[Happening, ...] = ()
+    happenings: tuple[SessionEvent, ...] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     run: str = ""
@@ -160,7 +160,7 @@ def describe(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _guests(folder: Path, notes: list[str]) -> dict[str, Guest]:
+def _guests(folder: Path, notes: list[str]) -> dict[str, TracedGuest]:
     found = {}
     for path in sorted(folder.glob("*.records")):
         name = escape(path.stem, limit=64)
@@ -173,7 +173,7 @@ def _guests(folder: Path, notes: list[str]) -> dict[str, Guest]:
     return found
 
 
-def _hypervisor(path: Path, notes: list[str]) -> Hypervisor | None:
+def _hypervisor(path: Path, notes: list[str]) -> SchedulerTrace | None:
     if not path.exists():
         notes.append("there is no trace of Xen: guests count as running all the time")
         return None
@@ -191,7 +191,7 @@ def _note(notes: list[str], when: object, words: str) -> None:
         notes.append(words)
 
 
-def _clock(folder: Path, found: Mapping[str, Guest]) -> CounterClock:
+def _clock(folder: Path, found: Mapping[str, TracedGuest]) -> CounterClock:
     about, xen = describe(folder / "clock.json"), describe(folder / "xen.json")
     given = _number(xen.get("frequency"), 0)
     frequency = int(given) or next((g.frequency for g in found.values()), ARM32.counter_hz)
@@ -207,7 +207,7 @@ def _number(value: Any, default: float) -> float:
     return value if right and 0 <= value < MAX_COUNTER else default
 
 
-def _happenings(path: Path, clock: CounterClock) -> Iterable[Happening]:
+def _happenings(path: Path, clock: CounterClock) -> Iterable[SessionEvent]:
     """Events of the session, with times of the host's clock.
 
     Under the virtual clock they have no time: nothing relates the host's time to the counter.
@@ -226,9 +226,9 @@ def _happenings(path: Path, clock: CounterClock) -> Iterable[Happening]:
             yield _happening(data, clock)
 
 
-def _happening(data: dict[str, Any], clock: CounterClock) -> Happening:
+def _happening(data: dict[str, Any], clock: CounterClock) -> SessionEvent:
     host = _number(data.pop("time", None), -1)
     name = escape(str(data.pop("event", "event")), limit=LINE)
     time = host - clock.host_zero if host >= 0 and clock.host_zero is not None else None
     detail = " ".join(f"{key}={value}" for key, value in data.items() if key != "after")
-    return Happening(time, name, escape(detail, limit=LINE))
+    return SessionEvent(time, name, escape(detail, limit=LINE))

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from lab.trace import guest as guests
 from lab.trace import jobs
 from lab.trace.events import Runstate
-from lab.trace.guest import Guest, GuestEvent
-from lab.trace.hypervisor import IDLE, Hypervisor, vcpu_id
+from lab.trace.guest import GuestEvent, TracedGuest
+from lab.trace.hypervisor import IDLE, SchedulerTrace, vcpu_id
 from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
@@ -91,7 +91,7 @@ def _track(key: str, kind: str, group: str, name: str, parts: list[tuple[str, Sp
     return Track(key, kind, group, name, words, slices[order], labels[order])
 
 
-def _pcpus(timeline: Timeline, xen: Hypervisor) -> Iterator[Track]:
+def _pcpus(timeline: Timeline, xen: SchedulerTrace) -> Iterator[Track]:
     for pcpu in xen.pcpus:
         ran, who = xen.ran(pcpu)
         parts = [
@@ -104,14 +104,14 @@ def _pcpus(timeline: Timeline, xen: Hypervisor) -> Iterator[Track]:
         yield _track(f"pcpu/{pcpu}", "pcpu", "CPUs", f"CPU {pcpu}", parts)
 
 
-def _vcpu(timeline: Timeline, xen: Hypervisor, vcpu: int) -> Track:
+def _vcpu(timeline: Timeline, xen: SchedulerTrace, vcpu: int) -> Track:
     name = timeline.vcpu_name(vcpu)
     shown = [state for state in Runstate if state is not Runstate.BLOCKED]
     parts = [(state.name.lower(), xen.states.spans(vcpu, state)) for state in shown]
     return _track(vcpu_key(vcpu), "vcpu", "vCPUs", name, parts)
 
 
-def of_guest(guest: Guest) -> str:
+def of_guest(guest: TracedGuest) -> str:
     """The group of a guest's own tracks."""
     return f"guest {guest.name}"
 
@@ -120,7 +120,7 @@ def vcpu_key(vcpu: int) -> str:
     return f"vcpu/{vcpu >> 16}.{vcpu & 0xFFFF}"
 
 
-def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
+def _guest(guest: TracedGuest, xen: SchedulerTrace | None) -> Iterator[Track]:
     life = jobs.lives(guest, xen)
     periodic = jobs.find(guest, xen)
     for task in sorted(guest.tasks.values(), key=lambda task: (-task.priority, task.number)):
@@ -140,7 +140,7 @@ def _guest(guest: Guest, xen: Hypervisor | None) -> Iterator[Track]:
                 marks=ticks, mark_labels=labels)  # fmt: skip
 
 
-def _task(guest: Guest, number: int, life: Lives) -> Track:
+def _task(guest: TracedGuest, number: int, life: Lives) -> Track:
     """A task's track. While the vCPU did not run, no task did, whatever the guest's trace says."""
     mine = life.of(number)
     parts = [("running", intersect(mine, life.ran)), ("held up", intersect(mine, life.waited))]
@@ -157,11 +157,11 @@ def _task(guest: Guest, number: int, life: Lives) -> Track:
     )  # fmt: skip
 
 
-def task_key(guest: Guest, number: int) -> str:
+def task_key(guest: TracedGuest, number: int) -> str:
     return f"task/{guest.name}/{number}"
 
 
-def _jobs_track(guest: Guest, mine: Jobs) -> Track:
+def _jobs_track(guest: TracedGuest, mine: Jobs) -> Track:
     """Jobs from release to end. A job that waited for an earlier one begins at the end of that."""
     done = mine.done
     ended, late = mine.ended[done], mine.missed[done]
@@ -175,7 +175,7 @@ def _jobs_track(guest: Guest, mine: Jobs) -> Track:
     return _track(f"jobs/{guest.name}/{mine.task}", "jobs", of_guest(guest), name, parts)
 
 
-def _flows(guest: Guest, xen: Hypervisor, tracks: list[Track]) -> Iterator[Flow]:
+def _flows(guest: TracedGuest, xen: SchedulerTrace, tracks: list[Track]) -> Iterator[Flow]:
     """Arrows from each "runnable" that a wake-up began to the task that ran because of it.
 
     That is the task of the first SWITCH_IN after the wake-up, before the vCPU blocked again.
@@ -233,7 +233,7 @@ def _lines(timeline: Timeline) -> Iterator[Track]:
                     marks=marks, mark_labels=labels)  # fmt: skip
 
 
-def _waiting(xen: Hypervisor) -> tuple[Times, Times]:
+def _waiting(xen: SchedulerTrace) -> tuple[Times, Times]:
     """How many vCPUs were runnable, at each time when that changed."""
     states = xen.states
     chosen = (states.state == Runstate.RUNNABLE) & (states.vcpu >> 16 != IDLE)

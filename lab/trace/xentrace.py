@@ -24,9 +24,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lab.trace.event_order import Order
-from lab.trace.events import EMPTY, MAX_COUNTER, Kind, Reading, XenEvents
-from lab.trace.record_headers import LONGEST, Finder, Index, Words
+from lab.trace.event_order import EventOrder
+from lab.trace.events import EMPTY, MAX_COUNTER, Reading, XenEventKind, XenEvents
+from lab.trace.record_headers import LONGEST, Positions, RecordFinder, Words
 from lab.util.reading import binary
 
 #: The file is read in portions of so many words.
@@ -40,13 +40,19 @@ MAX_WINDOW = 1 << 30
 def _kinds() -> npt.NDArray[np.uint8]:
     """The kind for each value of a header's low 16 bits: TRC_SCHED_* and TRC_LOST_RECORDS."""
     table = np.zeros(1 << 16, np.uint8)
-    table[0xF001] = Kind.LOST
+    table[0xF001] = XenEventKind.LOST
     for old in range(4):
         for new in range(4):
-            table[0x1001 | old << 8 | new << 4] = Kind.RUNSTATE
-    table[0x1002] = Kind.CONTINUE
-    for low, kind in ((0x8003, Kind.SLEEP), (0x8004, Kind.WAKE), (0x8005, Kind.YIELD),
-                      (0x8006, Kind.BLOCK), (0x800A, Kind.SWITCH)):  # fmt: skip
+            table[0x1001 | old << 8 | new << 4] = XenEventKind.RUNSTATE
+    table[0x1002] = XenEventKind.CONTINUE
+    others = {
+        0x8003: XenEventKind.SLEEP,
+        0x8004: XenEventKind.WAKE,
+        0x8005: XenEventKind.YIELD,
+        0x8006: XenEventKind.BLOCK,
+        0x800A: XenEventKind.SWITCH,
+    }
+    for low, kind in others.items():
         table[low] = kind
     return table
 
@@ -57,7 +63,7 @@ _NEEDED = np.array([9, 1, 1, 4, 2, 2, 2, 2, 4], np.uint32)
 _GENERAL, _SCHEDULER = np.uint32(1), np.uint32(2)
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """What can be read from: a file that was opened unbuffered."""
 
     def readinto(self, buffer: memoryview, /) -> int | None: ...
@@ -84,9 +90,9 @@ def load(path: Path) -> tuple[XenEvents, Reading]:
     return events, reading
 
 
-def read_stream(file: Source, reading: Reading) -> Iterator[XenEvents]:
+def read_stream(file: ByteSource, reading: Reading) -> Iterator[XenEvents]:
     """All scheduling events of an open file; see :func:`read`."""
-    walker, order = _Walker(reading), Order(reading)
+    walker, order = _Walker(reading), EventOrder(reading)
     room = np.empty(PORTION + LONGEST, "<u4")
     kept = 0
     while not reading.damage and (got := _fill(file, room, kept)):
@@ -102,7 +108,7 @@ def read_stream(file: Source, reading: Reading) -> Iterator[XenEvents]:
     yield from order.rest()
 
 
-def _fill(file: Source, room: Words, kept: int) -> int:
+def _fill(file: ByteSource, room: Words, kept: int) -> int:
     """Read one portion to behind the ``kept`` words. Returns how many bytes were read."""
     view = memoryview(room.data).cast("B")[kept * 4 : PORTION * 4]
     total = 0
@@ -122,7 +128,7 @@ class _Walker:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._finder = Finder()
+        self._finder = RecordFinder()
         self._pcpu = 0
         self.left = 0
         self.found: tuple[XenEvents, list[int], list[int]] = (EMPTY, [], [])
@@ -136,8 +142,8 @@ class _Walker:
         pcpus = [self._pcpu, *pcpus]
         bounds = np.searchsorted(at, np.array([0, *starts, len(words)]))
         events.pcpu[:] = np.repeat(np.array(pcpus, np.uint16), np.diff(bounds))
-        if (events.kind == Kind.LOST).any():
-            kept = np.flatnonzero(events.kind != Kind.LOST)
+        if (events.kind == XenEventKind.LOST).any():
+            kept = np.flatnonzero(events.kind != XenEventKind.LOST)
             self._reading.gaps.append(_gaps(words, at, events))
             at, events = at[kept], events.take(kept)
             bounds = np.searchsorted(at, np.array([0, *starts, len(words)]))
@@ -163,7 +169,9 @@ class _Walker:
             here += 3 + size // 4
         return starts, pcpus, min(here, len(words)), here
 
-    def _check(self, places: Index, end: int, starts: list[int], close: int) -> tuple[Index, int]:
+    def _check(
+        self, places: Positions, end: int, starts: list[int], close: int
+    ) -> tuple[Positions, int]:
         """The records before the first one that reaches over the end of its window."""
         inside = np.array([start for start in starts if start < end], np.int64)
         index = np.searchsorted(places, inside)
@@ -177,7 +185,7 @@ class _Walker:
         return places, end
 
 
-def _events(words: Words, places: Index) -> tuple[Index, XenEvents]:
+def _events(words: Words, places: Positions) -> tuple[Positions, XenEvents]:
     """The scheduling events among records, and their places; ``pcpu`` is not yet set."""
     headers = words[places]
     kind = _KINDS[headers & np.uint32(0xFFFF)]
@@ -192,11 +200,11 @@ def _events(words: Words, places: Index) -> tuple[Index, XenEvents]:
     counter <<= 32
     counter |= low
     vcpu = words.take(at + 3, mode="clip")
-    pairs = np.flatnonzero(kind > Kind.CONTINUE)
+    pairs = np.flatnonzero(kind > XenEventKind.CONTINUE)
     vcpu[pairs] = _pair(words, at[pairs] + 3)
     detail = headers >> np.uint32(4) & np.uint32(0x33)
-    detail[kind != Kind.RUNSTATE] = 0
-    switches = np.flatnonzero(kind == Kind.SWITCH)
+    detail[kind != XenEventKind.RUNSTATE] = 0
+    switches = np.flatnonzero(kind == XenEventKind.SWITCH)
     detail[switches] = vcpu[switches]
     vcpu[switches] = _pair(words, at[switches] + 5)
     return at, XenEvents(counter, kind, np.zeros(len(at), np.uint16), vcpu, detail)
@@ -206,22 +214,24 @@ def _right(headers: Words, kind: npt.NDArray[np.uint8], high: Words) -> npt.NDAr
     """Which headers have the right class, time and length for the kind that they look like."""
     family = headers >> np.uint32(16) & np.uint32(0xFFF)
     extra = headers >> np.uint32(28) & np.uint32(7)
-    right: npt.NDArray[np.bool_] = family == np.where(kind == Kind.LOST, _GENERAL, _SCHEDULER)
+    right: npt.NDArray[np.bool_] = family == np.where(
+        kind == XenEventKind.LOST, _GENERAL, _SCHEDULER
+    )
     right &= headers >= np.uint32(1 << 31)
     right &= extra >= _NEEDED[kind]
     right &= high < np.uint32(MAX_COUNTER >> 32)
     return right
 
 
-def _pair(words: Words, at: Index) -> Words:
+def _pair(words: Words, at: Positions) -> Words:
     """Domain and vCPU, one word each, as domain << 16 | vCPU."""
     domain = words.take(at, mode="clip") << np.uint32(16)
     return domain | words.take(at + 1, mode="clip") & np.uint32(0xFFFF)
 
 
-def _gaps(words: Words, at: Index, events: XenEvents) -> npt.NDArray[np.int64]:
+def _gaps(words: Words, at: Positions, events: XenEvents) -> npt.NDArray[np.int64]:
     """Gaps from TRC_LOST_RECORDS: how many were lost, who ran, the first one's time (2 words)."""
-    here = np.flatnonzero(events.kind == Kind.LOST)
+    here = np.flatnonzero(events.kind == XenEventKind.LOST)
     at = at[here]
     until = events.counter[here]
     first = words.take(at + 6, mode="clip").astype(np.int64) << 32

@@ -1,7 +1,7 @@
-"""Continuous integration: what its systems read out of what is printed.
+"""Continuous integration: annotations, summaries, and output that CI systems must not obey.
 
-The formats are those of "Workflow commands for GitHub Actions". GitHub, Azure and TeamCity
-take lines of a job's output for commands; a guest's console must never be able to give one.
+The formats are those of "Workflow commands for GitHub Actions". GitHub, Azure and TeamCity treat
+certain lines of a job's output as commands. A guest's console must never be able to give one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from lab.util import files
 
-#: What CI systems set for the jobs that they run.
+#: Variables that CI systems set for their jobs.
 _MARKS = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
-#: What is taken for a command: two colons where a line begins (blanks do not count), or
-#: ``##[`` and the like anywhere.
+#: Texts that a CI system takes for a command: two colons at the start of a line, after any blanks,
+#: or ``##[`` and the like anywhere.
 _COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\w*\[)")
 
 
@@ -26,19 +26,19 @@ def in_github(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def harmless(text: str) -> str:
-    """Text in which a CI system finds no command, whoever wrote it; lines stay lines."""
+    """A text in which a CI system finds no command, whoever wrote it. Line ends stay."""
     return _COMMAND.sub(
         lambda found: r"\x23" if found[1] is None else found[1] + r"\x3a", text
     )  # fmt: skip
 
 
 def shown(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Text as it may be printed here: :func:`harmless` in a CI job, else as it is."""
+    """A text to print: :func:`harmless` in a CI job, else unchanged."""
     return harmless(text) if any(environ.get(mark) for mark in _MARKS) else text
 
 
 def error(message: str, *, title: str, file: str = "", line: int = 0) -> str:
-    """An annotation of GitHub's, at a line of a file of the checkout if that is known."""
+    """An annotation for GitHub, at a line of a file of the checkout if that is known."""
     words = {"file": file, "line": str(line)} if file and line else {}
     properties = ",".join(f"{name}={_property(text)}" for name, text in
                           (words | {"title": title}).items())  # fmt: skip
@@ -46,7 +46,8 @@ def error(message: str, *, title: str, file: str = "", line: int = 0) -> str:
 
 
 def errors_of(message: str) -> list[str]:
-    """The annotations of an error's message: of lines ``file:line:column: what`` at the place."""
+    """The annotations for an error's message. A line ``file:line:column: what`` becomes one at its
+    place."""
     found = []
     for text in message.splitlines():
         match = re.match(r"(.{1,400}?):(\d{1,7}):\d{1,7}: (.*)", text)
@@ -57,7 +58,7 @@ def errors_of(message: str) -> list[str]:
 
 
 def add_summary(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Add Markdown to the page of a job of GitHub's; why that was not possible, or nothing."""
+    """Add Markdown to the page of a GitHub job. Returns why that failed, or an empty text."""
     path = environ.get("GITHUB_STEP_SUMMARY", "")
     if not path:
         return ""

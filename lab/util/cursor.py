@@ -1,6 +1,6 @@
-"""Where a terminal's cursor is, as far as what was written says it (ECMA-48, DEC's VT102).
+"""Keeps track of a terminal's cursor from what is written (ECMA-48, DEC's VT102).
 
-Whoever answers a program's question for the cursor without asking the terminal needs it.
+It is needed to answer a program that asks for the cursor without asking the terminal.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _RUNS = re.compile("[^\x00-\x1f]+|[\x00-\x1f]")
 
 @dataclass
 class Cursor:
-    """A cursor on a screen of ``rows`` and ``columns``; all of it counts from 1.
+    """A cursor on a screen of ``rows`` and ``columns``, counted from 1.
 
-    It begins at the bottom, where the terminal of somebody who typed a while has it. ``wraps``:
-    a character behind the last column goes to the next row.
+    It begins at the bottom, as on a terminal that has been used for a while. ``wraps``: a character
+    behind the last column goes to the next row.
     """
 
     rows: int = 24
@@ -29,24 +29,24 @@ class Cursor:
 
     def __post_init__(self) -> None:
         self.row, self.column = self.rows, 1
-        self._over = False  # a character stands in the last column, and the next one wraps
+        self._over = False  # there is a character in the last column, and the next one wraps
         self._saved = (self.row, self.column)
         self.region()
 
     def resize(self, rows: int, columns: int) -> None:
-        """The window has another size; a cursor outside of it is moved to its edge."""
+        """Change the size of the screen. A cursor outside of it moves to its edge."""
         self.rows, self.columns = max(1, rows), max(1, columns)
         self.top, self.bottom = 1, self.rows
         self.to(self.row, self.column)
 
     def to(self, row: int, column: int) -> None:
-        """Move there, or as far as the screen goes."""
+        """Move to a place, at most to the edge of the screen."""
         self.row = min(max(1, row), self.rows)
         self.column = min(max(1, column), self.columns)
         self._over = False
 
     def write(self, text: str) -> None:
-        """Text with the controls CR, LF, BS, TAB; BEL does not move."""
+        """Write text with the controls CR, LF, BS, TAB; BEL does not move the cursor."""
         for char in _RUNS.findall(text):
             if char >= " ":
                 self._run(char)
@@ -60,7 +60,7 @@ class Cursor:
                 self.to(self.row, (self.column - 1) // TAB * TAB + TAB + 1)
 
     def _run(self, text: str) -> None:
-        """Text without controls; most of it is ASCII that fits into its row."""
+        """Write text without controls; most of it is ASCII that fits into its row."""
         if text.isascii() and not self._over and self.column + len(text) <= self.columns:
             self.column += len(text)
             return
@@ -77,17 +77,17 @@ class Cursor:
         self.column = min(self.column + width, self.columns)
 
     def below(self, count: int) -> int:
-        """The row so many rows down, at most the last of the region: there the text moves."""
+        """A number of rows down, at most the last row of the region, where the text scrolls."""
         last = self.bottom if self.row <= self.bottom else self.rows
         return min(self.row + count, last)
 
     def above(self, count: int) -> int:
-        """The row so many rows up, at most the first of the region."""
+        """A number of rows up, at most the first row of the region."""
         first = self.top if self.row >= self.top else 1
         return max(self.row - count, first)
 
     def region(self, top: int = 1, bottom: int = 0) -> None:
-        """What scrolls are these rows; nothing changes if they are none (DECSTBM)."""
+        """Set the rows that scroll (DECSTBM); ignored if they are not a region."""
         bottom = min(bottom or self.rows, self.rows)
         if top < bottom:
             self.top, self.bottom = top, bottom
@@ -99,7 +99,7 @@ class Cursor:
         self.to(*self._saved)
 
 
-#: What moves the cursor, by the final byte of CSI: with its first and its second number.
+#: The movements of the cursor by the final byte of CSI, with its first and second number.
 MOVES: dict[str, Callable[[Cursor, int, int], None]] = {
     "A": lambda at, n, _: at.to(at.above(n), at.column),
     "B": lambda at, n, _: at.to(at.below(n), at.column),

@@ -1,4 +1,4 @@
-"""A moment on the monotonic clock by which something must have happened."""
+"""A point in time on the monotonic clock by which something must have happened."""
 
 from __future__ import annotations
 

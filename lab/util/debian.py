@@ -1,7 +1,7 @@
-"""What this machine's own apt is set up with: where its archive is, and through which proxy.
+"""The settings of this machine's apt: the address of its archive, and its proxy.
 
-No address of an archive is written down in the project: it comes from here, or from the
-default of the tool that is used.
+The project contains no address of an archive. It comes from here, or from the default of the tool
+that is used.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from urllib.parse import unquote
 
 from lab.util import process, reading
 
-#: Transports that also work from inside the toolchain (not ``file:`` and ``cdrom:``).
+#: Transports that also work inside the toolchain (not ``file:`` and ``cdrom:``).
 _TRANSPORTS = ("http://", "https://")
-#: Of the machine: where etc/ is.
+#: The folder that contains etc/ of this machine.
 ROOT = Path("/")
 
 #: A line of apt's --print-uris: address (not kept), file name, size, hash.
 _URI_LINE = re.compile(r"^'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
-#: apt's words for a file that its index has and the archive has not (any more); a pattern.
+#: apt's words for a file that is in its index but not, or no longer, in the archive; a pattern.
 GONE_FILE = r"Failed to fetch \S+ +404\b"
 #: apt's words for a file that it could not download: address, reason.
 _NOT_FETCHED = re.compile(r"^E: Failed to fetch (\S+) +(.+?)(?: \[IP: .*)?$", re.MULTILINE)
@@ -34,8 +34,8 @@ _Source = tuple[str, list[str], list[str]]
 def archive_of_this_machine() -> str | None:
     """The address of the Debian archive that this machine uses; ``None`` if it has none.
 
-    A machine of another distribution has an archive too, but not of Debian's packages. apt
-    knows an archive's origin only when it has read its index; before, the sources must do.
+    A machine of another distribution also has an archive, but not with Debian's packages. apt knows
+    the origin of an archive only after it has read the index. Before, the sources must do.
     """
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
     only = ["Origin: Debian", "Label: Debian", "Created-By: Packages"]
@@ -47,17 +47,17 @@ def archive_of_this_machine() -> str | None:
 
 
 def proxies_of_this_machine() -> tuple[str, ...]:
-    """The proxy lines of ``apt-config dump``, as they may stand in an apt configuration."""
+    """The proxy lines of ``apt-config dump``, in the format of an apt configuration."""
     return tuple(line for line in _lines(["apt-config", "dump"]) if _PROXY.match(line))
 
 
 def uris(text: str) -> list[tuple[str, int, str]]:
-    """What ``apt-get --print-uris`` says of each file: its name, size in bytes, sha256."""
+    """Each file in the output of ``apt-get --print-uris``: its name, size in bytes, sha256."""
     return [(file, int(size), sha) for file, size, sha in _URI_LINE.findall(text)]
 
 
 def not_fetched(text: str) -> str:
-    """The first file that apt could not download and why, as it says at its end; else empty.
+    """The first file that apt could not download, and why; empty if there is none.
 
     ``make_4.4.1-2_amd64.deb: 404  Not Found``.
     """
@@ -69,7 +69,8 @@ def not_fetched(text: str) -> str:
 def archive_of_sources(text: str, suite: str | None = None) -> str | None:
     """The address in the text of a sources.list or .sources file (sources.list(5)).
 
-    Only of ``main``, and of ``suite``, or of any that is no update or security suite.
+    Only an entry with ``main`` counts, for ``suite`` or, without it, for any suite except updates
+    and security.
     """
     for address, suites, components in (*_one_lines(text), *_stanzas(text)):
         right = suite in suites if suite else any("-" not in name for name in suites)
@@ -79,7 +80,7 @@ def archive_of_sources(text: str, suite: str | None = None) -> str | None:
 
 
 def _archive_in_sources(root: Path) -> str | None:
-    """What the sources of a Debian machine say; ``None`` on any other machine."""
+    """The archive in the sources of a Debian machine; ``None`` on any other machine."""
     try:
         release = reading.text(root / "etc/os-release")
     except OSError:

@@ -6,5 +6,5 @@ import os
 
 
 def switched_on(name: str) -> bool:
-    """Whether a variable is set, and to something else than nothing or 0."""
+    """Whether a variable is set to anything except an empty text or 0."""
     return os.environ.get(name, "0") not in ("", "0")

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what they hash to."""
+"""Files: written whole or not at all, hashed, copied, locked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from lab.util import reading
 
-#: What a tree of sources has at most: that of Linux has 80,000 files and 2 GiB.
+#: The largest tree of sources that is accepted; Linux has 80,000 files and 2 GiB.
 MOST_FILES, LARGEST_TREE = 200_000, 8 << 30
 
 
@@ -24,7 +24,7 @@ def sha256_file(path: Path) -> str:
     """The sha256 of a plain file's bytes, in hexadecimal.
 
     Raises:
-        OSError: as :func:`lab.util.reading.binary`, or it grows while it is read.
+        OSError: as for :func:`lab.util.reading.binary`, or the file grows while it is read.
     """
     found = hashlib.sha256()
     with reading.binary(path) as stream:
@@ -34,10 +34,10 @@ def sha256_file(path: Path) -> str:
 
 
 def copy_file(source: Path, target: Path, most: int = reading.IMAGE) -> None:
-    """Copy the bytes of a plain file of at most ``most`` of them; ``target`` is written anew.
+    """Copy a plain file of at most ``most`` bytes; ``target`` is overwritten.
 
     Raises:
-        OSError: as :func:`sha256_file`, or ``target`` cannot be written.
+        OSError: as for :func:`sha256_file`, or ``target`` cannot be written.
     """
     with reading.binary(source, most) as stream, target.open("wb") as to:
         for piece in reading.pieces(source, stream):
@@ -45,7 +45,8 @@ def copy_file(source: Path, target: Path, most: int = reading.IMAGE) -> None:
 
 
 def canonical_json(value: Any) -> str:
-    """The one text of a JSON value: keys sorted, no white space. Used for keys."""
+    """The canonical text of a JSON value: keys sorted, no white space. Store keys are made from
+    it."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -55,10 +56,10 @@ def sha256_json(value: Any) -> str:
 
 
 def tree_hashes(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> dict[str, str]:
-    """Every file below a folder, by its path there, with its sha256; links by their target.
+    """The sha256 of every file below a folder, by its path there. For a link, its target counts.
 
     Raises:
-        OSError: as :func:`tree`, or something cannot be read.
+        OSError: as for :func:`tree`, or a file cannot be read.
     """
     return {
         str(path.relative_to(folder)): f"-> {path.readlink()}" if is_link else sha256_file(path)
@@ -69,11 +70,11 @@ def tree_hashes(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> dic
 def tree(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> list[tuple[Path, bool]]:
     """The files below a folder, in order, and whether each is a link; links are not followed.
 
-    Sockets are left out: editors and daemons leave some, and nothing can read them.
+    Sockets are left out: editors and daemons leave some behind, and nobody can read them.
 
     Raises:
-        Unfit: there is a FIFO or a device, which whoever opens it may wait for, or there is
-            more than a tree of sources has.
+        Unfit: there is a FIFO or a device, which open(2) might wait for, or the folder is larger
+        than any tree of sources.
         OSError: a folder cannot be read.
     """
     found: list[tuple[Path, bool]] = []
@@ -108,7 +109,7 @@ def copy_tree(folder: Path, target: Path, skip: frozenset[str] = frozenset({".gi
     """Copy the files below a folder, with their modes; links stay links.
 
     Raises:
-        OSError: as :func:`tree`, or something cannot be read or written.
+        OSError: as for :func:`tree`, or a file cannot be read or written.
     """
     tree(folder, skip)
 
@@ -120,7 +121,7 @@ def copy_tree(folder: Path, target: Path, skip: frozenset[str] = frozenset({".gi
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """An OSError of the block says which file it is about: that of a write(2) does not."""
+    """An OSError of the block names the file; the one of a write(2) does not by itself."""
     try:
         yield
     except OSError as error:
@@ -129,16 +130,17 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def append(path: Path, text: str) -> None:
-    """Add to the end of a file."""
+    """Append to a file."""
     with naming(path), path.open("a") as stream:
         stream.write(text)
 
 
 def writable(path: Path) -> None:
-    """Look whether a file may be written, if it is there at all, before open(2) waits for it.
+    """Check that a file can be written, before open(2) could wait for it. A missing file is fine.
 
     Raises:
-        Unfit: it is no plain file. What the shell opens for us may be anything: ``/dev/stdout``.
+        Unfit: it is not a plain file. A file that the shell has opened can be anything:
+        ``/dev/stdout``.
     """
     with contextlib.suppress(FileNotFoundError):
         what = reading.kind(path.stat().st_mode)
@@ -147,7 +149,7 @@ def writable(path: Path) -> None:
 
 
 def is_full(path: Path) -> bool:
-    """Whether the disk that holds this has no room left (less than 1 MiB)."""
+    """Whether the disk of this path is full (less than 1 MiB free)."""
     try:
         disk = os.statvfs(path)
     except OSError:
@@ -158,17 +160,17 @@ def is_full(path: Path) -> bool:
 def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None:
     """Write a file so that readers see the old bytes or the new ones, never a part.
 
-    Its mode is what the umask allows, as for any new file (mkstemp(3) would keep it private).
-    One that is not ``durable`` is not waited for: it is lost if the host's power is.
+    Its mode is what the umask allows, as for any new file (mkstemp(3) would make it private). With
+    ``durable``, this waits until the file is on the disk. Otherwise a power failure can lose it.
     """
     with naming(path):
         _write_atomic(path, data.encode() if isinstance(data, str) else data, durable=durable)
 
 
 def write_private(path: Path, text: str) -> None:
-    """The same for a file that only this user may read and that has one writer at a time.
+    """The same for a file that only this user may read, with one writer at a time.
 
-    It is not waited for, and a writer that is killed leaves at most one file beside it.
+    It does not wait for the disk. A writer that is killed leaves at most one file beside it.
 
     Raises:
         OSError: it cannot be written.
@@ -197,15 +199,15 @@ def _write_atomic(path: Path, raw: bytes, *, durable: bool) -> None:
 
 
 def twin(lock: Path) -> Path:
-    """The file beside a lock that is locked in its place by who cannot inherit the descriptor.
+    """The file beside a lock. A program that cannot inherit the lock's descriptor locks this one.
 
-    Whoever claims the lock must find its twin free too.
+    A lock is free only if its twin is also free.
     """
     return lock.with_name(f"{lock.name}.twin")
 
 
 def _umask() -> int:
-    """This process's umask (proc_pid_status(5)); umask(2) can only be read by setting it."""
+    """This process's umask (proc_pid_status(5)). umask(2) would have to set it to read it."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("Umask:"):
             return int(line.split()[1], 8)
@@ -213,7 +215,7 @@ def _umask() -> int:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder whatever the modes inside it; nothing happens if it is not there."""
+    """Remove a folder, whatever the modes of its contents. A missing folder is fine."""
     if not path.exists():
         return
     with contextlib.suppress(PermissionError):
@@ -228,8 +230,8 @@ def remove_tree(path: Path) -> None:
 def try_lock(path: Path) -> int | None:
     """Take an exclusive lock on ``path`` (a folder, or a file that is made if missing).
 
-    ``None`` if somebody holds it. The descriptor is the caller's to close; the lock lives as
-    long as any copy of it.
+    Returns ``None`` if somebody else holds it. The caller must close the descriptor. The lock lasts
+    as long as any copy of the descriptor.
     """
     how = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     handle = os.open(path, how | os.O_CLOEXEC, 0o600)
@@ -245,8 +247,8 @@ def try_lock(path: Path) -> int | None:
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
     """Hold an exclusive lock on ``path`` (made if missing); yields the descriptor.
 
-    Waits for as long as the holder lives: the holder's work is bounded by its own deadlines.
-    ``waiting`` is called first if there is a holder.
+    If somebody else holds it, this calls ``waiting`` and waits, without a limit: the holder's work
+    has deadlines of its own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""Fragments of kconfig: what they set (Documentation/kbuild/kconfig-language of Linux)."""
+"""The settings in kconfig fragments (Documentation/kbuild/kconfig-language of Linux)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 
 def parse(text: str) -> dict[str, str]:
-    """``CONFIG_X`` → ``y``, ``n`` or a value, as a fragment or a whole .config sets it.
+    """``CONFIG_X`` → ``y``, ``n`` or a value, from a fragment or a whole .config.
 
-    The last setting wins, as it does when fragments are put together.
+    The last setting wins, as when kconfig merges fragments.
     """
     found: dict[str, str] = {}
     for line in text.splitlines():

@@ -1,8 +1,8 @@
-"""Command lines that no shell ever sees: split into words, refused if they ask for a shell.
+"""Splits command lines into words without a shell, and refuses lines that need one.
 
-Who writes ``make && make install`` means two commands; without a shell ``make`` would be told to
-make ``&&``. What a shell reads as more than a plain word is refused, with what to write instead
-(dash(1), "Lexical Structure" and after).
+``make && make install`` means two commands; without a shell, ``make`` would try to make ``&&``.
+Everything that means more to a shell than a plain word is refused, and the error says what to write
+instead (dash(1), "Lexical Structure" and after).
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from collections.abc import Iterator, Sequence
 
 from lab.util.terminal import quote
 
-#: What a shell finds outside quotation marks, the longest first.
+#: The special characters of a shell outside quotation marks, the longest first.
 _OPERATORS = re.compile(
     r"&&|\|\||>>|<<|[0-9]?[<>]&[0-9-]?|[0-9]?[<>]|[;&|()`]"
     r"|\$[({]|\$[A-Za-z_0-9?!@*#$-]+|[*?]|\[[^\]\s]+\]"
     r"|(?:^|(?<=\s))#.*|(?:^|(?<=\s))~[A-Za-z0-9_-]*(?=[/\s]|$)|\n"
 )
-#: The same between double quotation marks.
+#: The same inside double quotation marks.
 _INSIDE = re.compile(r"`|\$[({]|\$[A-Za-z_0-9?!@*#$-]+")
-#: A variable for one command, and commands that only a shell has.
+#: A variable for one command, and commands that exist only in a shell.
 _ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _BUILTINS = frozenset([
     ".", "alias", "bg", "case", "cd", "eval", "exec", "exit", "export", "fg", "for", "function",
     "if", "local", "read", "readonly", "return", "set", "shift", "source", "trap", "type", "ulimit",
     "umask", "unalias", "unset", "until", "while", "!", "{", "}",
 ])  # fmt: skip
-#: Operators that nobody gives a program as a word.
+#: Operators that are never meant as an argument of a program.
 _ALONE = frozenset(["&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1"])
 _PLAIN = re.compile(r"[^'\"\\\n]+")
 
@@ -38,7 +38,7 @@ def split(text: str) -> list[str]:
     """A command line as arguments, by the shell's rules for quotation marks.
 
     Raises:
-        ValueError: a quotation mark does not end, or the line asks for a shell; with words.
+        ValueError: a quotation mark is not closed, or the line needs a shell; the message says so.
     """
     text = text.strip()
     try:
@@ -51,10 +51,10 @@ def split(text: str) -> list[str]:
 
 
 def check(argv: Sequence[str]) -> None:
-    """Refuse words of which one is a shell's operator and nothing else.
+    """Refuse a list of words if one of them is just an operator of a shell.
 
     Raises:
-        ValueError: there is one; with words.
+        ValueError: there is one; the message says what to write.
     """
     if found := next((word for word in argv if word in _ALONE), ""):
         better = instead(" ".join(argv))
@@ -62,14 +62,14 @@ def check(argv: Sequence[str]) -> None:
 
 
 def instead(text: str) -> str:
-    """What to write in labs.yaml so that a shell reads the line."""
+    """What to write in labs.yaml so that a shell runs the line."""
     if _PLAIN.fullmatch(text):
         return f"\"sh -c '{text}'\""
     return f"[sh, -c, {json.dumps(text, ensure_ascii=False)}]"
 
 
 def _wishes(text: str, argv: list[str]) -> Iterator[str]:
-    """What a shell would do more with it than split it into words."""
+    """The first thing in a line that only a shell can do; empty if there is none."""
     for piece in _bare(text):
         yield "a second line" if piece == "\n" else quote(piece, limit=30)
     first = argv[0] if argv else ""
@@ -78,7 +78,7 @@ def _wishes(text: str, argv: list[str]) -> Iterator[str]:
 
 
 def _bare(text: str) -> Iterator[str]:
-    """The operators that no quotation mark or backslash hides, in their order."""
+    """The operators that are not quoted, in their order."""
     at = 0
     while at < len(text):
         here = text[at]
@@ -98,7 +98,7 @@ def _bare(text: str) -> Iterator[str]:
 
 
 def _closing(text: str, at: int) -> int:
-    """Behind the double quotation mark that ends what the one at ``at`` begins."""
+    """The position after the double quotation mark that closes the one at ``at``."""
     at += 1
     while text[at] != '"':
         at += 2 if text[at] == "\\" else 1

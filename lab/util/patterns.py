@@ -1,8 +1,8 @@
-"""What a line must match: a text as it is, or a regular expression that may not take for ever.
+"""Texts and regular expressions to search for in lines, in bounded time.
 
-Expressions are Python's, read by the package ``regex``, which can be told to give up: some take
-exponential time on some lines, and what lines there are a guest decides. Compiling one is bounded,
-too (:mod:`lab.util.repeats`).
+Expressions are Python's, read by the package ``regex``, because it has a timeout: some expressions
+take exponential time on some lines, and the guest decides about the lines. Compiling is bounded as
+well (:mod:`lab.util.regex_size`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lab.errors import UsageError
-from lab.util import repeats
+from lab.util import regex_size
 from lab.util.terminal import quote
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 Match: TypeAlias = "re.Match[str] | regex_package.Match[str]"
 
-#: Processor seconds that an expression has in all for the lines of a wait: some to begin with,
-#: and some more for each line and character of it.
+#: CPU seconds that an expression may take for all lines of a wait: a first amount, and more for
+#: each line and each character.
 FIRST, EACH_LINE, EACH_CHARACTER = 1.0, 20e-6, 1e-6
 
 
 class TooSlow(UsageError):
-    """A regular expression that does not come to an end. ``line``: where it is in labs.yaml."""
+    """A regular expression takes too long. ``line``: its line in labs.yaml."""
 
     def __init__(self, text: str, line: int, length: int) -> None:
         super().__init__(
@@ -39,31 +39,31 @@ class TooSlow(UsageError):
 
 
 class Pattern(Protocol):
-    """What is searched for in lines."""
+    """Something to search for in lines."""
 
     def search(self, text: str, start: int = 0) -> Match | None:
         """The first match from a character on.
 
         Raises:
-            TooSlow: it cannot be said in time.
+            TooSlow: the search takes too long.
         """
         ...
 
 
 def pattern(text: str, *, regex: bool, line: int = 0) -> Pattern:
-    """A text, or a regular expression, to be searched for. ``line``: where it is written.
+    """A pattern from a text or a regular expression. ``line``: its line in labs.yaml.
 
     Raises:
-        ValueError: it is no regular expression; says why.
+        ValueError: it is not a regular expression; the message says why.
     """
     return _Expression(text, 0, line) if regex else _Text(text)
 
 
 def compiled(found: re.Pattern[str]) -> Pattern:
-    """The same for an expression that somebody compiled already.
+    """The same for a compiled expression.
 
     Raises:
-        ValueError: it is one of bytes.
+        ValueError: it is an expression for bytes.
     """
     if not isinstance(found.pattern, str):
         raise ValueError("it is a pattern of bytes")
@@ -80,9 +80,9 @@ class _Text:
 
 class _Expression:
     def __init__(self, text: str, flags: int, line: int) -> None:
-        if why := repeats.too_large(text):
+        if why := regex_size.too_large(text):
             raise ValueError(why)
-        import regex  # a lab without one does not wait for it
+        import regex  # slow to load, and most labs have no expression
 
         self._text, self._line = text, line
         self._left = FIRST

@@ -1,7 +1,7 @@
 """The one door to subprocesses.
 
-Argument lists only, never a shell; standard input closed; a small environment; one log line
-that can be pasted; the whole process group ended on any exception.
+It takes lists of arguments and never uses a shell. Standard input is closed and the environment is
+small. Each call logs a line that can be pasted. Any exception ends the whole process group.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "state", "title",
 ]  # fmt: skip
 
-#: A started program that is our child.
+#: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
@@ -43,12 +43,35 @@ KEPT_ENVIRONMENT = (
     "HOME", "PATH", "TMPDIR", "USER", "LOGNAME",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
-#: For the rest of what a program wrote, when it has ended: what it left running may write on.
+
+
+#: Seconds to read the rest of the output when a program has ended: what it left running may still
+#: write.
 REST_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
+class Options:
+    """What only few programs need.
+
+    Attributes:
+        stdin: what the program reads; without it, standard input is empty.
+        stdout: a file that takes the output instead of memory.
+        keep_fds: descriptors that the program inherits.
+        grace: seconds that it has to end by itself when we are interrupted, before it is killed.
+    """
+
+    stdin: bytes = b""
+    stdout: IO[bytes] | None = None
+    keep_fds: Sequence[int] = ()
+    grace: float = 0.0
+
+
+USUAL = Options()
+
+
 class TimedOut(Exception):
-    """A program took longer than it may; ``completed`` holds what it wrote until then."""
+    """A program took too long. ``completed`` has what it wrote until then."""
 
     def __init__(self, completed: Completed) -> None:
         super().__init__(f"{completed.argv[0]} took longer than allowed")
@@ -69,7 +92,8 @@ NOTHING = More()
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The small environment of every program: C locale, kept names, and ``extra``."""
+    """The small environment of every program: the C locale, some of our variables, and
+    ``extra``."""
     env = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     return env | {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | dict(extra or {})
 
@@ -80,7 +104,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = 300.0,
-    more: More = NOTHING,
+    options: Options = USUAL,
 ) -> Completed:
     """Run a program to its end and return what it wrote, whatever its exit status.
 
@@ -92,19 +116,19 @@ def run(
     clock = Deadline(timeout)
     process: Child | None = None
     try:
-        with signals.held_back():  # else it might run, and nobody would know of it
+        with signals.held_back():  # an interrupt in between would leave it running
             process = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
                 env=environment(env),
-                stdin=subprocess.PIPE if more.input else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdin=subprocess.PIPE if options.stdin else subprocess.DEVNULL,
+                stdout=options.stdout or subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=tuple(more.keep_fds),
+                pass_fds=tuple(options.keep_fds),
                 start_new_session=True,
             )
         with together.ended_by(partial(end_group, process.pid)):
-            out, err = process.communicate(more.input or None, timeout=timeout)
+            out, err = process.communicate(options.stdin or None, timeout=timeout)
     except subprocess.TimeoutExpired:
         assert process
         _end_group(process)
@@ -113,9 +137,9 @@ def run(
     except BaseException:
         if process:
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                if more.grace:
+                if options.grace:
                     os.killpg(process.pid, signal.SIGTERM)
-                    process.wait(more.grace)
+                    process.wait(options.grace)
             _end_group(process)
             process.wait()
         raise
@@ -179,7 +203,7 @@ def follow(
     timeout: float = 300.0,
     keep_fds: Sequence[int] = (),
 ) -> Completed:
-    """Run a program to its end; ``line`` is called, in another thread, with each line it writes.
+    """Run a program to its end. Another thread calls ``line`` with each line that it writes.
 
     Its standard error is part of its output.
 
@@ -234,7 +258,7 @@ def spawn(
 ) -> Child:
     """Start a program that goes on when this process ends. Its output goes to ``log_to``.
 
-    A file that may not grow is no end for it: SIGXFSZ is ignored, as it is in Python.
+    SIGXFSZ stays ignored, as in Python, so a file that may not grow does not end it.
     """
     log.debug("spawn: %s", shlex.join(argv))
     return subprocess.Popen(
@@ -250,9 +274,10 @@ def spawn(
 
 
 def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a program whose words are for people: they go to our standard error as they come.
+    """Run a program whose output is for people. The output goes to our standard error at once.
 
-    It has our whole environment, and no limit of time: a person is watching. Its exit status.
+    The program gets our whole environment. There is no timeout, because a person is watching.
+    Returns the exit status.
     """
     log.debug("attend: %s", shlex.join(argv))
     with subprocess.Popen(
@@ -275,12 +300,13 @@ def reap(child: Child, seconds: float) -> int | None:
 
 
 def limit_files(pid: int, largest: int) -> None:
-    """Let a process, and what it starts, write no file beyond ``largest`` bytes (prlimit(2))."""
+    """Limit the size of files that a process and its children write to ``largest`` bytes
+    (prlimit(2))."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
 
 
 def end_group(pid: int) -> None:
-    """Kill a process group, if it is there."""
+    """Kill a process group, if it exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 

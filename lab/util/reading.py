@@ -1,8 +1,9 @@
-"""Files that others named or made: opened only if they are plain files, read only within a size.
+"""Opens files that others named or made: only plain files, and only up to a size.
 
-open(2) of a FIFO waits for a writer, that of a device may do anything, and neither ends. So
-whatever labs.yaml, the command line, the environment, a run folder or the cache names is opened
-here. What is no plain file, or is too large, is an ``OSError`` whose ``strerror`` says so.
+open(2) of a FIFO waits for a writer, a device may do anything, and reading either may never end. So
+every file that labs.yaml, the command line, the environment, a run folder or the cache names is
+opened here. If it is not a plain file or is too large, that is an ``OSError`` whose ``strerror``
+says so.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-#: Bytes that a text or a JSON file may have, if its reader does not say otherwise.
+#: The default limit for a text or a JSON file, in bytes.
 TEXT = 4 << 20
-#: Bytes of a file that a guest or a lab boots from, or that is kept of one.
+#: The limit for a file from which a guest or a lab boots, or that is kept of one, in bytes.
 IMAGE = 1 << 30
-#: Bytes that are read at a time.
+#: The bytes of one read.
 PIECE = 1 << 18
 
 _KINDS = {
@@ -34,7 +35,7 @@ _KINDS = {
 
 
 class Unfit(OSError):
-    """It is no plain file, or it is larger than it may be; ``strerror`` has the words."""
+    """The file is not a plain file, or it is too large; ``strerror`` says which."""
 
     hint = "name another, or move away what is there"
 
@@ -51,19 +52,20 @@ def size(most: int) -> str:
 
 
 def kind(mode: int) -> str:
-    """What a file is that is no plain one (``st_mode`` of stat(2)): ``a FIFO``; else empty."""
+    """The kind of a file that is not plain, such as ``a FIFO``; empty for a plain file (``st_mode``
+    of stat(2))."""
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def binary(path: Path, most: int | None = None) -> io.BufferedReader:
     """A plain file, open for reading.
 
-    It is looked at first, for opening a device may already do something; and again when it is
-    open, for it may have become another meanwhile. Neither can wait.
+    Its kind is checked before it is opened, because opening a device may already do something. It
+    is checked again afterwards, because it may have been replaced meanwhile. Neither can block.
 
     Raises:
-        Unfit: it is no plain file, or has more than ``most`` bytes.
-        OSError: it is not there, or cannot be opened.
+        Unfit: it is not a plain file, or has more than ``most`` bytes.
+        OSError: it does not exist, or cannot be opened.
     """
     _fit(path, path.stat(), most)
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -76,7 +78,7 @@ def binary(path: Path, most: int | None = None) -> io.BufferedReader:
 
 
 def data(path: Path, most: int = TEXT) -> bytes:
-    """The bytes of a plain file, also of one that grows meanwhile.
+    """The bytes of a plain file, even if it grows meanwhile.
 
     Raises:
         OSError: as :func:`binary`.
@@ -98,7 +100,7 @@ def text(path: Path, most: int = TEXT, errors: str = "strict") -> str:
 
 
 def pieces(path: Path, stream: io.BufferedReader) -> Iterator[bytes]:
-    """The bytes of a file that :func:`binary` opened, as many as it had then.
+    """The bytes of a file that :func:`binary` opened. Its size must not change.
 
     Raises:
         Unfit: it grows meanwhile.
@@ -124,11 +126,11 @@ def json_file(path: Path, most: int = TEXT) -> Any:
 
 
 def parse_json(raw: bytes | str) -> Any:
-    """The value of a JSON text, whoever wrote it. What RFC 8259 does not have is an error, and
-    so is a name that stands twice: readers do not agree on which one counts.
+    """The value of a JSON text, whoever wrote it. Anything that RFC 8259 does not have is an error.
+    So is a name that occurs twice, because readers do not agree on which one counts.
 
     Raises:
-        ValueError: it is none, is nested too deep, or has a number that is out of range.
+        ValueError: it is not JSON, is nested too deep, or has a number that is out of range.
     """
     try:
         return json.loads(raw, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)

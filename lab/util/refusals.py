@@ -1,4 +1,4 @@
-"""Why guests are refused, with the places in labs.yaml, for people."""
+"""The error for guests that are refused, with their places in labs.yaml."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lab.util.terminal import escape
 
 
 def shown(place: Place) -> str:
-    """``labs.yaml:3:14``; the file as it is shortest from here."""
+    """``labs.yaml:3:14``; the path is relative if that is shorter."""
     path = str(place.file)
     try:
         relative = os.path.relpath(path)
-    except OSError:  # the folder that we are in is gone
+    except OSError:  # the current folder was removed
         relative = path
     return f"{escape(min(path, relative, key=len))}:{place.line}:{place.column}"
 
 
 def refusal(refused: Iterable[Refusal]) -> ConfigError:
-    """The error that says so, a line for each, in the file's order."""
+    """The error that says why, one line for each, in the file's order."""
     lines = dict.fromkeys(f"{shown(one.place)}: {one.text}" for one in sorted(refused))
     return ConfigError("\n".join(lines))

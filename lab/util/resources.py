@@ -1,6 +1,7 @@
-"""Where the files that ship with the lab lie: ``images/``, ``dockerfiles/``, ``labs.yaml``.
+"""Finds the files that ship with the lab: ``images/``, ``dockerfiles/``, ``labs.yaml``.
 
-In a checkout they are beside the package; in an installed package, inside it (``setup.py``).
+In a checkout they are beside the package. In an installed package they are inside it
+(``setup.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ def resource(*parts: str) -> Path:
     """A file or folder that ships with the lab: in a checkout, or inside the installed package.
 
     Raises:
-        FileNotFoundError: the installation is not whole.
+        FileNotFoundError: the installation is incomplete.
     """
     root = _PACKAGE.parent if in_checkout() else _INSTALLED
     path = root.joinpath(*parts)
@@ -30,5 +31,6 @@ def in_checkout() -> bool:
 
 
 def as_called(text: str) -> str:
-    """Words for people, with the name under which the tasks are called here."""
+    """A text for people with the right command: ``xenlab`` instead of ``./inv`` outside a
+    checkout."""
     return text if in_checkout() else text.replace("./inv ", "xenlab ")

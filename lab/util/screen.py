@@ -1,18 +1,18 @@
-"""What a guest may do to a person's terminal: text, and the harmless sequences.
+"""Filters what a guest sends to a person's terminal: text and harmless sequences pass.
 
-A state machine over a stream in any portions, bounded in what it holds back. What passes is
-written anew from numbers that were read; nothing is handed on as it came. So whatever a guest
-says, a terminal only ever sees:
+It is a state machine over a stream that may come in any pieces, and it holds back a bounded part.
+Sequences that pass are written anew from the numbers that were read; nothing is copied. So whatever
+a guest sends, a terminal only sees:
 
 - text, with CR, LF, BS, TAB and BEL;
 - colours and other attributes (SGR); cursor movement, erasing, inserting, deleting, scrolling;
 - the region that scrolls, insert mode, and the private modes in ``_MODES``: the other screen,
   a cursor that is hidden, keys as full-screen programs want them.
 
-What asks the terminal for something never reaches it. :meth:`ScreenFilter.answers` has the
-answers, for whoever can give them to the guest. Character sets are not switched in the terminal
-either: DEC's line drawing becomes Unicode here. Everything else is shown as text: titles and
-other strings (OSC, DCS, APC, PM, SOS), reports and changes of windows, C1 controls of 8 bits.
+Questions never reach the terminal. :meth:`ScreenFilter.answers` has the answers for the guest.
+Character sets are not switched in the terminal either: DEC's line drawing becomes Unicode here.
+Everything else is shown as text: titles and other strings (OSC, DCS, APC, PM, SOS), reports and
+changes of windows, C1 controls of 8 bits.
 
 Numbers and letters of sequences: ECMA-48, and ``ctlseqs`` of xterm.
 """
@@ -25,7 +25,7 @@ import re
 from lab.util.cursor import MOVES, Cursor
 from lab.util.terminal import INVISIBLE, escape_char
 
-#: More characters of numbers are no sequence; larger numbers are cut to ``_LARGEST``.
+#: A sequence with more characters of numbers is text; larger numbers become ``_LARGEST``.
 _LONGEST, _LARGEST = 80, 9999
 _CSI = rf"\[(?P<private>[<=>?]?)(?P<numbers>[0-9:;]{{0,{_LONGEST}}})(?P<between>[ -/]{{0,2}})"
 _SEQUENCE = re.compile(
@@ -34,33 +34,33 @@ _SEQUENCE = re.compile(
 _BEGUN = re.compile(rf"\x1b(?:{_CSI}|[()*+%#])?$")
 _PIECES = re.compile("([\x0e\x0f])")
 
-#: Private modes that pass (DECSET, DECRST), with the state in which a terminal begins.
+#: Private modes that pass (DECSET, DECRST), with their first state in a terminal.
 _MODES = {1: False, 7: True, 25: True, 1049: False, 2004: False}
-#: The other screen has had several numbers.
+#: The numbers of the alternate screen; it has had several.
 _SCREEN, _SCREENS = 1049, (47, 1047, 1049)
 _INSERT = 4
 _WRAP = 7
-#: Sequences that move nothing but text; those whose number may be this at most.
+#: Sequences that only move text; and sequences whose number is limited, with the limit.
 _QUIET = "@PXST"
 _ERASE = {"J": 2, "K": 2}
-#: How many numbers a sequence has, if it may be more than one.
+#: How many numbers a sequence can have, if more than one.
 _COUNTS = {"m": 32, "H": 2, "f": 2, "r": 2}
-#: Titles are stored and brought back (of windows, final byte t): full-screen programs do it.
+#: Full-screen programs store and restore the window's title (final byte t); both are dropped.
 _TITLES = (22, 23)
-#: Private ones that ask, or set what a console does not need: they are left out.
+#: Private sequences that ask, or set what a console does not need; they are dropped.
 _LEFT_OUT = "JKScfhlmnpqrsuxt"
 #: Controls that pass.
 _CONTROLS = dict.fromkeys(map(ord, "\r\n\b\t\a"))
 #: DEC's special graphics, from ``_`` to ``~``.
 _GRAPHICS = str.maketrans("_`abcdefghijklmnopqrstuvwxyz{|}~", " ◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·")
-#: More answers than this are not kept.
+#: The most answers that are kept.
 _MOST_ANSWERS = 16
-#: What we are, to those who ask: a VT102.
+#: Our answer to the question which terminal this is: a VT102.
 _ATTRIBUTES, _FINE = b"\x1b[?6c", b"\x1b[0n"
 
 
 class ScreenFilter:
-    """A stream of a guest's bytes → what a terminal of this size may see."""
+    """Turns the bytes of a guest into output for a terminal of this size."""
 
     def __init__(self, rows: int = 24, columns: int = 80) -> None:
         self.cursor = Cursor(max(1, rows), max(1, columns))
@@ -72,32 +72,32 @@ class ScreenFilter:
         self._forget()
 
     def _forget(self) -> None:
-        """Character sets are as in the beginning."""
+        """Reset the character sets."""
         self._sets = {"(": "B", ")": "B"}
         self._shift = "("
         self._last = " "
 
     def feed(self, data: bytes) -> str:
-        """What may be shown of these bytes; a sequence that is cut off waits for its rest."""
+        """The harmless output for these bytes. An incomplete sequence waits for its rest."""
         text = self._rest + self._decoder.decode(data)
         begun = _BEGUN.search(text)
         self._rest = begun.group() if begun else ""
         return self._shown(text[: begun.start()] if begun else text)
 
     def flush(self) -> str:
-        """What was held back for its rest, as text: the rest does not come."""
+        """The incomplete sequence that was held back, as text, because its rest does not come."""
         text = self._rest + self._decoder.decode(b"", final=True)
         self._rest = ""
         return self._text(text)
 
     def answers(self) -> bytes:
-        """What the guest is to be told, for it asked; each answer is given once."""
+        """The answers to the guest's questions; each is returned once."""
         found = b"".join(self._answers)
         self._answers.clear()
         return found
 
     def restore(self) -> str:
-        """What makes the terminal as it was, and what is below the cursor empty."""
+        """The sequences that restore the terminal and clear everything below the cursor."""
         self._forget()
         ends = [self._mode(mode, _MODES[mode]) for mode in sorted(self._modes, reverse=True)]
         if "insert" in self._touched:
@@ -153,7 +153,7 @@ class ScreenFilter:
     def _single(self, what: str) -> str:
         """ESC and one character."""
         cursor = self.cursor
-        if what == "c":  # all as in the beginning, and an empty screen
+        if what == "c":  # a reset and an empty screen
             cursor.region()
             cursor.to(1, 1)
             whole = self.restore() + "\x1b[H\x1b[2J"
@@ -161,7 +161,7 @@ class ScreenFilter:
             return whole
         if what == "Z":
             self._answer(_ATTRIBUTES)
-        if what in "ZH":  # H: stops of tabs would stay behind
+        if what in "ZH":  # not H: tab stops would stay behind
             return ""
         if what in "=>":
             self._touched.add("keypad")
@@ -182,7 +182,7 @@ class ScreenFilter:
             self.cursor.restore()
 
     def _csi(self, match: re.Match[str]) -> str | None:
-        """What passes; ``None``: it does not, and is to be seen."""
+        """The sequence to pass on; ``None``: show it as text."""
         private, final = match["private"], match["final"]
         if ":" in match["numbers"]:
             return "" if final == "m" else None
@@ -237,7 +237,7 @@ class ScreenFilter:
             return None
         if final in _ERASE:
             if (numbers[0] or 0) > _ERASE[final]:
-                return ""  # what the terminal remembers of before is the person's
+                return ""  # the terminal's scrollback belongs to the person
             self._touched.add("moved")
         elif final == "m":
             self._touched.add("attributes")

@@ -1,8 +1,8 @@
-"""Signals that ask a command to stop: one way in, and moments in which they must wait.
+"""Signals that ask a command to stop: they all act alike, and can be held back for a while.
 
-A person's Ctrl-C, a supervisor's SIGTERM and a closed terminal's SIGHUP all become SIGINT, which
-is an orderly end: ``KeyboardInterrupt``, or the main task's cancellation while an event loop runs.
-An event loop that does not come to it is not waited for: whatever it is at is interrupted.
+A person's Ctrl-C, a supervisor's SIGTERM and a closed terminal's SIGHUP all become SIGINT. It ends
+the command in order: by ``KeyboardInterrupt``, or by cancelling the main task while an event loop
+runs. If the event loop does not react in time, it is interrupted, whatever it does.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: What asks us to stop.
+#: The signals that ask us to stop.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Seconds that an event loop has for an orderly end, and then for each other step of it.
+#: Seconds that an event loop has for an orderly end, and then for each further step.
 PATIENCE, IMPATIENCE = 1.2, 0.4
 
 
 def one_way_to_stop() -> None:
-    """Have every one of them end the command in order.
+    """Make each of these signals end the command in order.
 
     A shell starts background jobs with SIGINT ignored; SIGTERM must stop those as well, so
     the handler of SIGINT is always set. SIGHUP stays ignored where nohup(1) wants it.
@@ -36,8 +36,9 @@ def one_way_to_stop() -> None:
 
 
 def like_ctrl_c() -> None:
-    """Have SIGTERM and SIGHUP end a program of somebody else's as Ctrl-C does, if it leaves them
-    to the system: that would end it at once, and its labs' machines would go on."""
+    """Make SIGTERM and SIGHUP act like Ctrl-C in somebody else's program, unless it handles them.
+
+    The system would end the program at once, and the machines of its labs would go on."""
     if threading.current_thread() is not threading.main_thread():
         return
     for each in (signal.SIGTERM, signal.SIGHUP):
@@ -46,27 +47,43 @@ def like_ctrl_c() -> None:
 
 
 def leaving() -> None:
-    """The command is over but for the end of Python itself, which is not told in words."""
+    """Signals now end the process silently: the command is over, and only Python has to end."""
     for each in STOPPING:
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, signal.SIG_DFL)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """``asyncio.run``, which the first signal ends, whatever it is at.
+    """Like ``asyncio.run``, but the first signal ends it, whatever it is doing.
 
     Raises:
         KeyboardInterrupt: a signal came.
     """
-    with _stopping() as stop, asyncio.Runner() as runner:
-        return _run(stop, runner, main)
+    try:
+        runner = new_runner()
+        with _stopping() as stop, runner:
+            return _run(stop, runner, main)
+    finally:
+        _forget(main)
+
+
+def new_runner() -> asyncio.Runner:
+    """A runner whose event loop is made. Signals wait meanwhile: half a loop cannot be closed."""
+    runner = asyncio.Runner()
+    try:
+        with held_back():
+            runner.get_loop()
+    except BaseException:
+        runner.close()
+        raise
+    return runner
 
 
 def run_in(runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
-    """``runner.run(main)``, which the first signal ends, whatever it is at.
+    """Like ``runner.run(main)``, but the first signal ends it, whatever it is doing.
 
-    asyncio itself waits for the next turn of its loop, which does not come while something
-    blocks it, and for tasks that do not end when they are cancelled.
+    asyncio itself waits for the next turn of its loop, which does not come while something blocks,
+    and for tasks that do not end when they are cancelled.
 
     Raises:
         KeyboardInterrupt: a signal came.
@@ -77,7 +94,7 @@ def run_in(runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[_Stop | None]:
-    """Signals are ours for a while; ``None`` if somebody else sees to them."""
+    """Handle signals for a while; yields ``None`` if somebody else handles them."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield None
@@ -101,16 +118,21 @@ def _run(stop: _Stop | None, runner: asyncio.Runner, main: Coroutine[Any, Any, T
             raise KeyboardInterrupt from error
         raise
     finally:
-        if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
-            main.close()  # it has not begun, and nobody else knows of it
+        _forget(main)
     if stop.times:
         raise KeyboardInterrupt
     return found
 
 
+def _forget(main: Coroutine[Any, Any, T]) -> None:
+    """Close a coroutine that has not begun, as nobody else knows of it."""
+    if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
+        main.close()
+
+
 class _Stop:
-    """What a signal does to an event loop: first it cancels the main task; then it interrupts,
-    again and again until all is over."""
+    """What a signal does to an event loop. The first cancels the main task. Then the loop is
+    interrupted again and again until it ends."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -135,23 +157,24 @@ class _Stop:
         self._task.get_loop().call_soon_threadsafe(lambda: None)  # wakes it up
 
     def over(self) -> None:
-        """No signal comes from here any more when this returns."""
+        """After this, no more signals are sent from here."""
         with self._lock:
             self._over = True
 
     def _again(self) -> None:
         with self._lock:
             if not self._over:
-                # To that thread itself: nothing else interrupts a system call that it waits in.
+                # To that very thread: nothing else interrupts a system call in which it waits.
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """They wait until the block is done: for cleaning up, which must be bounded in time.
+    """Hold the signals back until the block is done. It is for cleaning up, and must take a bounded
+    time.
 
-    Their handlers are swapped rather than masked: a mask holds for one thread, and the system
-    may hand the signal to another.
+    Their handlers are replaced, because a mask holds for one thread only, and the system may give
+    the signal to another.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python runs signal handlers in the main thread alone

@@ -1,4 +1,4 @@
-"""Connections to unix sockets whose other end may be slow to take them."""
+"""Connections to unix sockets whose server may be slow to accept them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lab.util import waiting
 
 
 async def connect(path: Path, within: float) -> socket.socket:
-    """A connection to the socket at ``path``; waits, if its backlog is full, for its turn there.
+    """A connection to the socket at ``path``. If its backlog is full, this waits for a place.
 
-    connect(2) of a unix socket says EAGAIN then, which asyncio takes for a connection that is
-    being made (it calls an unconnected one connected).
+    Then connect(2) of a unix socket says EAGAIN. asyncio takes that for a connection in progress,
+    and calls an unconnected socket connected.
 
     Raises:
         TimeoutError: the backlog was full for ``within`` seconds.
@@ -32,7 +32,7 @@ async def connect(path: Path, within: float) -> socket.socket:
 
 
 def _patient(found: socket.socket, path: Path, within: float) -> socket.socket:
-    """Blocks: a unix socket's connect(2) waits for SO_SNDTIMEO (unix(7), socket(7))."""
+    """This blocks: connect(2) of a unix socket waits for SO_SNDTIMEO (unix(7), socket(7))."""
     try:
         found.setblocking(True)
         seconds = max(within, 0.001)

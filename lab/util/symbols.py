@@ -1,6 +1,6 @@
 """Names for addresses: the functions of a 32-bit little-endian ELF file.
 
-Layout: the ELF specification (elf(5)). A damaged file has no names; it is never an error, for
+Layout: the ELF specification (elf(5)). A damaged file has no names. That is never an error, because
 names only make a log easier to read.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.model import ARM32
 from lab.util import reading
 
-#: Bytes of a file whose names are read.
+#: The largest file whose names are read, in bytes.
 LARGEST = 256 << 20
 SHT_SYMTAB = 2
 STT_NOTYPE, STT_FUNC = 0, 2
@@ -23,9 +23,9 @@ SHF_EXECINSTR = 4
 
 @dataclass(frozen=True)
 class Symbols:
-    """Functions by address: ``starts`` is sorted, ``names`` belong to them.
+    """Functions by address: ``starts`` is sorted, and each has its name in ``names``.
 
-    ``code``: where there is code at all, as (first address, address after the last one).
+    ``code``: the ranges of code, as (first address, address after the last one).
     """
 
     starts: tuple[int, ...] = ()
@@ -41,7 +41,7 @@ class Symbols:
 
 
 def read(path: Path) -> Symbols:
-    """The functions of an ELF file; none if it is not there or damaged."""
+    """The functions of an ELF file; none if it is missing or damaged."""
     try:
         return _functions(reading.data(path, LARGEST))
     except (OSError, struct.error, IndexError, ValueError):
@@ -68,7 +68,7 @@ def _functions(data: bytes) -> Symbols:
 
 
 def _take(found: dict[int, str], data: bytes, place: int, strings: bytes, code: list[bool]) -> None:
-    """One symbol, if it names code. Of several at one address a function's name wins."""
+    """One symbol, if it names code. If an address has several, the name of a function wins."""
     name_at, address, _, info, _, section = struct.unpack_from("<3I2BH", data, place)
     kind = info & 0xF
     if section >= len(code) or not code[section] or kind not in (STT_NOTYPE, STT_FUNC):

@@ -1,8 +1,8 @@
-"""What strangers wrote, made harmless for a terminal; and plain tables.
+"""Makes untrusted text harmless for a terminal, and formats plain tables.
 
-A guest's output may hold anything: escape sequences that retype a command, characters that
-reorder or hide text, megabytes without a line end. :func:`escape` shows all of it as text. What a
-person's own terminal may see of a console is :mod:`lab.util.screen`'s.
+A guest's output can contain anything: escape sequences that type a command, characters that reorder
+or hide text, megabytes without a line end. :func:`escape` shows all of it as text.
+:mod:`lab.util.screen` filters a console for a person's own terminal.
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-#: The most characters (of text) or bytes (of raw output) that one line shows.
+#: The most characters (of text) or bytes (of raw output) of a line that are shown.
 LINE_LIMIT = 2000
 
-#: Printable by Unicode's tables, yet invisible: fillers, joiners and variation selectors.
+#: Characters that Unicode calls printable but that are invisible: fillers, joiners and variation
+#: selectors.
 INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 
 def escape(value: bytes | str, *, limit: int = LINE_LIMIT) -> str:
-    """One line as harmless text: what is not plainly visible becomes ``\\xNN`` or ``\\uNNNN``.
+    """One line as harmless text.
 
-    Tabs stay, line ends are escaped too. Bytes that are not UTF-8 become ``\\xNN``. What is
-    longer than ``limit`` (bytes or characters of the input) is cut, and how much was cut is
-    said. A backslash that was there stays as it is: the raw bytes are in the run folder.
+    Characters that are not plainly visible become ``\\xNN`` or ``\\uNNNN``. Tabs stay. Line ends
+    are escaped as well. Bytes that are not UTF-8 become ``\\xNN``. A line longer than ``limit``
+    (bytes or characters of the input) is cut, and the text says by how much. Backslashes of the
+    input are not changed: the raw bytes are in the run folder.
     """
     cut = len(value) - limit
     if cut > 0:
@@ -45,12 +47,12 @@ def escape_lines(value: bytes | str, *, last: int | None = None) -> str:
 
 
 def quote(value: str, *, limit: int = 60) -> str:
-    """A user's word inside a sentence: escaped, short, in quotation marks."""
+    """A user's text inside a sentence: escaped, short, in quotation marks."""
     return f"'{escape(value, limit=limit)}'"
 
 
 def table(rows: Iterable[Sequence[object]], *, header: Sequence[str] = ()) -> str:
-    """Aligned columns for standard output; numbers to the right, no trailing blanks."""
+    """Aligned columns for standard output: numbers to the right, no trailing blanks."""
     cells = [[str(cell) for cell in row] for row in ([header] if header else [])]
     numeric: list[Sequence[object]] = list(rows)
     cells += [[str(cell) for cell in row] for row in numeric]
@@ -76,7 +78,8 @@ def _all_numbers(rows: Sequence[Sequence[object]], column: int) -> bool:
 
 
 def _cut(value: bytes | str, limit: int) -> tuple[bytes | str, int]:
-    """The first ``limit`` bytes or characters, never half a UTF-8 character, and the rest's."""
+    """The first ``limit`` bytes or characters, never half a UTF-8 character; and the length of the
+    rest."""
     if isinstance(value, bytes):
         while limit > 0 and value[limit] & 0xC0 == 0x80:
             limit -= 1

@@ -1,11 +1,11 @@
-"""One at a time: whoever wants what only one can have waits for its turn.
+"""Turns: for things that only one process can use at a time.
 
-A turn is an flock(2) on a file, so it ends with its process, however that ends. Whoever waits
-first takes the file beside it, the *next* place: so nobody who had a turn just now gets another
-one before those who wait. The file says which process has the turn, and since when; it has no
-meaning unless the lock is held.
+A turn is an flock(2) on a file, so it ends with its process, however that ends. A process that
+waits first locks the file beside it, the *next* place. So nobody gets a second turn before those
+who already wait. The file says which process has the turn, and since when. That counts only while
+the lock is held.
 
-Who waits does so in a thread that may be left alone: Ctrl-C and deadlines end the wait at once.
+The wait is in a thread that can be abandoned, so Ctrl-C and deadlines end it at once.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lab.errors import BusyError, MachineError
 from lab.util import process, reading, waiting
 from lab.util.deadline import Deadline
 
-#: What a file says of its holder has so many bytes, blanks included: written at once.
+#: The size in bytes of the record of the holder, padded with blanks: one write.
 _RECORD = 256
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has a turn: a process, and for how many seconds."""
+    """The process that has a turn, and for how many seconds."""
 
     pid: int
     seconds: float
@@ -49,7 +49,7 @@ class Turn:
         self._handle: int | None = handle
 
     def is_on(self, path: Path) -> bool:
-        """Whether it is of the file that is at ``path`` now."""
+        """Whether the turn is for the file that is at ``path`` now."""
         if self._handle is None:
             return False
         with contextlib.suppress(OSError):
@@ -57,7 +57,7 @@ class Turn:
         return False
 
     def end(self) -> None:
-        """Let the next one have it."""
+        """Give the turn to the next process."""
         handle, self._handle = self._handle, None
         if handle is not None:
             with contextlib.suppress(OSError):
@@ -66,12 +66,12 @@ class Turn:
 
 
 def of(socket: Path) -> Path:
-    """The file of the turns on a socket or FIFO: beside it."""
+    """The file for the turns on a socket or FIFO, beside it."""
     return socket.with_suffix(".lock")
 
 
 async def take(path: Path, what: str, within: float) -> Turn:
-    """A turn on ``path``, a file that is made if missing. ``what`` it is, in words.
+    """A turn on ``path``, a file that is made if missing. ``what`` names the thing in messages.
 
     Raises:
         BusyError: there was none within ``within`` seconds; names who has it.
@@ -103,7 +103,8 @@ def taken(path: Path, what: str, within: float) -> Iterator[None]:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who has the turn on ``path``, or the next one if nobody has; ``None``: nobody says so."""
+    """The process that has the turn on ``path``, or else the next one; ``None`` if none is
+    recorded."""
     for file in (path, _next(path)):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             said = reading.parse_json(_record(file))
@@ -141,7 +142,8 @@ def _lock(file: Path, path: Path, what: str, deadline: Deadline) -> int:
 
 
 def _open(file: Path, how: int) -> int:
-    """A regular file and no link: QEMU, which a guest may have taken over, sees the folder too."""
+    """Open a regular file and no link: a QEMU that a guest has taken over can see the folder
+    too."""
     handle = os.open(file, how | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -158,7 +160,7 @@ def _record(file: Path) -> bytes:
 
 
 def _try(file: Path) -> tuple[int, bool]:
-    """The file, and whether its lock was free and is ours now."""
+    """The file, and whether its lock was free and is now ours."""
     handle = _open(file, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,7 +170,7 @@ def _try(file: Path) -> tuple[int, bool]:
 
 
 def _wait(handle: int) -> int:
-    """In a thread, whose own the descriptor is until it has the lock."""
+    """Runs in a thread, which owns the descriptor until it has the lock."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError:
@@ -180,12 +182,13 @@ def _wait(handle: int) -> int:
 def _say_who(handle: int) -> None:
     pid = os.getpid()
     who = {"pid": pid, "start_time": process.start_time(pid), "since": time.monotonic()}
-    with contextlib.suppress(OSError):  # a full disk must not keep anybody from the lab
+    with contextlib.suppress(OSError):  # a full disk must not make the lab unusable
         os.pwrite(handle, json.dumps(who).encode().ljust(_RECORD), 0)
 
 
 def _still_there(turn: Turn, path: Path, what: str) -> Turn:
-    """A file that was removed meanwhile locks nobody out: who comes now makes another."""
+    """Check that the file still exists: one that was removed keeps nobody out, because the next
+    process makes a new one."""
     if turn.is_on(path):
         return turn
     turn.end()

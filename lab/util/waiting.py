@@ -1,4 +1,4 @@
-"""Events of the host as asyncio knows them: a path that appears, a program that ends."""
+"""Waits for events of the host in asyncio: a path appears, a program ends, a thread is done."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: As long as poll(2) can wait (its milliseconds are 32 bits), in seconds.
+#: The longest wait of poll(2), whose milliseconds have 32 bits, in seconds.
 FOREVER = 20 * 86400.0
 
 
 def open_inotify() -> Inotify:
-    """An inotify(7) instance, to be given to :func:`let_go`; a user may have 128 of them, usually.
+    """An inotify(7) instance. Give it to :func:`let_go` afterwards: a user can usually have 128.
 
     Raises:
         MachineError: there are too many.
@@ -41,14 +41,14 @@ def open_inotify() -> Inotify:
 
 
 def let_go(inotify: Inotify) -> None:
-    """Close it, but not here: close(2) waits some milliseconds for the kernel's other readers
-    (fsnotify_destroy_group, fs/notify/group.c of Linux), and much is waiting for us."""
+    """Close an inotify instance in another thread, because close(2) waits some milliseconds for the
+    kernel's other readers (fsnotify_destroy_group, fs/notify/group.c of Linux)."""
     threading.Thread(target=inotify.close, daemon=True, name="close-inotify").start()
 
 
 @contextlib.contextmanager
 def watching() -> Iterator[Inotify]:
-    """An inotify(7) instance for a while.
+    """An inotify(7) instance for the block.
 
     Raises:
         MachineError: there are too many.
@@ -61,7 +61,7 @@ def watching() -> Iterator[Inotify]:
 
 
 async def appears(path: Path) -> None:
-    """Until something is at ``path``; its folder must exist. Bound it with a timeout.
+    """Wait until ``path`` exists. Its folder must exist. This has no timeout of its own.
 
     Raises:
         MachineError: files cannot be watched.
@@ -74,19 +74,19 @@ async def appears(path: Path) -> None:
             await inotify.get()
 
 
-#: Set when whoever waits for this thread's work does not want it any more.
+#: Set when nobody wants the result of this thread's work any more.
 _unwanted: ContextVar[threading.Event | None] = ContextVar("unwanted", default=None)
 
 
 class Unwanted(Exception):
-    """Nobody waits for this work any more: raised in its thread."""
+    """Raised in a thread when nobody wants its result any more."""
 
 
 async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Have a thread do what would keep the event loop. When this is cancelled, the work is told
-    (see :func:`go_on`), and has ended when this returns.
+    """Do work in a thread, because it would block the event loop. When this is cancelled,
+    :func:`go_on` raises in the thread, and this returns when the work has ended.
 
-    The thread is a daemon: work that does not ask does not keep our process alive.
+    The thread is a daemon, so work that never calls :func:`go_on` does not keep our process alive.
     """
     unwanted, loop = threading.Event(), asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -118,10 +118,10 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
 
 
 def go_on() -> None:
-    """To be asked by work in a thread whenever it has done a piece.
+    """Work in a thread calls this after each piece.
 
     Raises:
-        Unwanted: its result is not wanted any more.
+        Unwanted: nobody wants the result any more.
     """
     unwanted = _unwanted.get()
     if unwanted and unwanted.is_set():
@@ -131,7 +131,7 @@ def go_on() -> None:
 def end_of(program: Program) -> asyncio.Event:
     """An event that is set when the program has ended.
 
-    The wait is a daemon thread's: it costs nothing and does not keep our process alive.
+    A daemon thread waits. It costs nothing and does not keep our process alive.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -147,10 +147,10 @@ def end_of(program: Program) -> asyncio.Event:
 
 
 class Job(Generic[T]):
-    """A call that may block without end, in a daemon thread that can be left alone.
+    """A call that may block for ever, in a daemon thread that can be abandoned.
 
-    ``undo`` is given the result if nobody takes it, as soon as there is one. ``told`` is called
-    in the thread at the end.
+    If nobody takes the result, ``undo`` gets it as soon as it exists. ``told`` is called in the
+    thread at the end.
     """
 
     def __init__(
@@ -168,17 +168,17 @@ class Job(Generic[T]):
         threading.Thread(target=self._run, daemon=True, name="job").start()
 
     def ended(self, seconds: float) -> bool:
-        """Wait for its end, at most so long; a signal's handler may raise meanwhile."""
+        """Wait for the end, at most ``seconds``. A signal handler may raise meanwhile."""
         return self._ended.wait(seconds)
 
     def take(self) -> T:
-        """The result of a job that has ended, once; or what it raised."""
+        """The result of a job that has ended, only once; or its exception is raised."""
         if self._error is not None:
             raise self._error
         return self._results.pop()
 
     def leave(self) -> None:
-        """Nobody waits for it any more."""
+        """Abandon the job."""
         with self._guard:
             self._left = True
             results, self._results = self._results, []
@@ -202,9 +202,9 @@ class Job(Generic[T]):
 
 
 async def in_job(work: Callable[[], T], undo: Callable[[T], None]) -> T:
-    """The result of a call that may block without end: cancelling this ends the wait at once.
+    """The result of a call that may block for ever. Cancelling this ends the wait at once.
 
-    asyncio's own threads do not allow that: it waits for them before it ends.
+    asyncio's own threads do not allow that: asyncio waits for them before it ends.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from lab.rundir import runtime_root
 from lab.toolchain import provide
 from lab.toolchain.docker import sweep
 from lab.toolchain.docker.engine import Engine, address
-from lab.util import process
+from lab.util import files, process
 from system.world import until
 
 #: Labs have no network and builds use the host's: this engine needs none of its own.
@@ -129,3 +130,25 @@ def _is_of_tests(labels: dict[str, str], home: str, me: str) -> bool:
         return labels[sweep.HOME] == home
     maker = labels[sweep.MAKER]
     return maker == me or sweep.is_dead(maker)
+
+
+def check_confinement(look: dict[str, Any]) -> None:
+    """A container of a lab may do nothing but what its program needs."""
+    host = look["HostConfig"]
+    assert [one["Name"] for one in host["Ulimits"]] == ["fsize"]
+    assert look["Config"]["User"] == f"{os.getuid()}:{os.getgid()}"
+    assert (host["Privileged"], host["CapDrop"], host["CapAdd"]) == (False, ["ALL"], None)
+    assert (host["NetworkMode"], host["ReadonlyRootfs"]) == ("none", True)
+    assert "no-new-privileges" in host["SecurityOpt"]
+    status = Path(f"/proc/{look['State']['Pid']}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert int(fields["SigIgn"], 16) >> signal.SIGXFSZ - 1 & 1, "a full file would end it"
+    # The engine's filter, and QEMU's own (-sandbox on).
+    assert int(fields.get("Seccomp_filters", "2")) >= 2
+
+
+def stored(cache: Path) -> dict[str, str]:
+    """Every file of a store, by kind, key and name, with its hash."""
+    return files.tree_hashes(cache / "store", skip=frozenset({"locks"}))

@@ -23,6 +23,7 @@ import brought
 from lab.packages.lock import Pin
 from lab.toolchain import provide
 from lab.util import process
+from system.world import Said, World
 
 KEYRING = provide.KEYRING
 
@@ -220,3 +221,32 @@ def _built(work: Path, deb: Path) -> Path:
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(work)
     return deb
+
+
+@dataclass
+class Machine:
+    """A lab with its toolchain, whose dom0 comes out of the archive: ``old`` is what is locked."""
+
+    world: World
+    folder: Path
+    archive: Archive
+    tree: Path
+    old: list[Listed]
+
+    def build(self, *words: str, status: int = 0) -> Said:
+        """``image.build`` after the archive's packages and what was decided were forgotten."""
+        cache = self.folder / "cache"
+        for name in ("apt", "packages"):
+            shutil.rmtree(cache / name, ignore_errors=True)
+        keyring = self.tree / KEYRING.lstrip("/")
+        before = self.archive.machine(keyrings=(keyring,))
+        env = self.archive.environment(cache)
+        return self.world.run(
+            "image.build", *words, cwd=self.folder, env=env, before=before, status=status
+        )
+
+    def move(self, name: str, changed: tuple[str, bytes, bytes] | None = None) -> None:
+        """The archive has a newer version of a package, and no longer the old one."""
+        one = next(one for one in self.old if one.pin.name == name)
+        others = [other for other in self.old if other is not one]
+        self.archive.has(*others, newer(one, self.folder, changed))

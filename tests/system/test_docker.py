@@ -20,10 +20,9 @@ from lab.model import Command
 from lab.toolchain.docker import sweep
 from lab.toolchain.docker.door import DockerToolchain
 from lab.toolchain.docker.engine import Engine, address
-from lab.util import files
 from system import engine as engines
 from system import locks
-from system.engine import OwnEngine, containers
+from system.engine import OwnEngine, check_confinement, containers, stored
 from system.world import ROOT, World, toolchain, until
 
 #: Moments of a lab's start, by what the command says when one is over.
@@ -61,11 +60,6 @@ def no_container_is_left(engine: OwnEngine | None) -> Iterator[None]:
 def manifest(said: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(Path(json.loads(said)["run"], "manifest.json").read_text())
     return found
-
-
-def stored(cache: Path) -> dict[str, str]:
-    """Every file of a store, by kind, key and name, with its hash."""
-    return files.tree_hashes(cache / "store", skip=frozenset({"locks"}))
 
 
 # ---------------------------------------------------------------- the same through both doors
@@ -158,22 +152,6 @@ def test_a_lab_in_its_container(world: World) -> None:
     world.run("lab.down", "hello")
     run = world.folder / "runs/hello/latest/console"
     assert {path.stat().st_uid for path in run.iterdir()} == {os.getuid()}
-
-
-def check_confinement(look: dict[str, Any]) -> None:
-    host = look["HostConfig"]
-    assert [one["Name"] for one in host["Ulimits"]] == ["fsize"]
-    assert look["Config"]["User"] == f"{os.getuid()}:{os.getgid()}"
-    assert (host["Privileged"], host["CapDrop"], host["CapAdd"]) == (False, ["ALL"], None)
-    assert (host["NetworkMode"], host["ReadonlyRootfs"]) == ("none", True)
-    assert "no-new-privileges" in host["SecurityOpt"]
-    status = Path(f"/proc/{look['State']['Pid']}/status").read_text()
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
-    assert fields["NoNewPrivs"] == "1"
-    assert int(fields["SigIgn"], 16) >> signal.SIGXFSZ - 1 & 1, "a full file would end it"
-    # The engine's filter, and QEMU's own (-sandbox on).
-    assert int(fields.get("Seccomp_filters", "2")) >= 2
 
 
 # ---------------------------------------------------------------- commands that end

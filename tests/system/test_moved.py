@@ -22,7 +22,7 @@ from lab.toolchain import recipe, tree_cache
 from lab.util import process
 from lab.workshop.provision import PLATFORM
 from system import locks
-from system.moved import KEYRING, Archive, Listed, newer, packed, pin_of
+from system.moved import Archive, Listed, Machine, packed, pin_of
 from system.world import LONGEST, ROOT, Said, World
 
 #: What the lab asks a snapshot with. Here they are empty: nothing in them can be started.
@@ -192,35 +192,6 @@ def test_an_archive_that_nobody_signed_for(small: Small, tmp_path: Path) -> None
 
 
 # ---------------------------------------------------------------- images
-
-
-@dataclass
-class Machine:
-    """A lab with its toolchain, whose dom0 comes out of the archive: ``old`` is what is locked."""
-
-    world: World
-    folder: Path
-    archive: Archive
-    tree: Path
-    old: list[Listed]
-
-    def build(self, *words: str, status: int = 0) -> Said:
-        """``image.build`` after the archive's packages and what was decided were forgotten."""
-        cache = self.folder / "cache"
-        for name in ("apt", "packages"):
-            shutil.rmtree(cache / name, ignore_errors=True)
-        keyring = self.tree / KEYRING.lstrip("/")
-        before = self.archive.machine(keyrings=(keyring,))
-        env = self.archive.environment(cache)
-        return self.world.run(
-            "image.build", *words, cwd=self.folder, env=env, before=before, status=status
-        )
-
-    def move(self, name: str, changed: tuple[str, bytes, bytes] | None = None) -> None:
-        """The archive has a newer version of a package, and no longer the old one."""
-        one = next(one for one in self.old if one.pin.name == name)
-        others = [other for other in self.old if other is not one]
-        self.archive.has(*others, newer(one, self.folder, changed))
 
 
 @pytest.fixture(scope="module")

@@ -144,7 +144,7 @@ def test_labs_are_listed_without_the_locks(base: Path) -> None:
     """Every lab's folder, and nothing else that lies there."""
     lab = rundir.lab_dir(base / "runs", "one")
     lab.make()
-    rundir.lock_file(lab).touch()
+    rundir.claim_file(lab).touch()
     assert [one.id for one in rundir.all_lab_dirs()] == [lab.id]
 
 

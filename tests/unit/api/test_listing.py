@@ -48,7 +48,7 @@ def lab_that_runs(runs: Path, name: str, stack: contextlib.ExitStack) -> LabDir:
     run = rundir.new_run(runs, name)
     live.record_intent(lab, wanted, run, Door.ROOTFS, kept=True)
     lab.record(state=State.GUESTS)
-    held = files.try_lock(rundir.lock_file(lab))
+    held = files.try_lock(rundir.claim_file(lab))
     assert held is not None
     stack.callback(os.close, held)
     return lab
@@ -147,7 +147,7 @@ def test_a_pattern_takes_a_group(tmp_path: Path, stack: contextlib.ExitStack) ->
     context = api.Context(tmp_path / "a" / "labs.yaml")
     for folder, name in (("a", "hello-10"), ("a", "hello-2"), ("a", "other"), ("b", "hello-3")):
         lab_that_runs(tmp_path / folder / "runs", name, stack)
-    with pytest.raises(UsageError, match=r"no lab that runs is named nix-\*") as caught:
+    with pytest.raises(UsageError, match=r"no running lab is named nix-\*") as caught:
         api.down_matching(context, "nix-*")
     assert "hello-2, hello-10, other" in caught.value.hint
     assert [one.name for one in api.down_matching(context, "hello-*")] == ["hello-2", "hello-10"]

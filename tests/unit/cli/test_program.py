@@ -12,9 +12,9 @@ import pytest
 from invoke.collection import Collection
 
 from lab import __version__
+from lab.cli.lab_task import SHORT, TASKS, VALUES
 from lab.cli.namespace import namespace
 from lab.cli.program import LabProgram
-from lab.cli.task import SHORT, TASKS, VALUES
 from lab.util.resources import in_checkout
 
 NAMESPACE: Collection = namespace()
@@ -132,13 +132,13 @@ def test_a_group_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None
         ("lab.up -p", "lab.up has no option '-p'\n"),
         ("lab.up --dry", "lab.up has no option '--dry'"),
         ("--json lab.list", "'--json' stands before a task"),
-        ("lab.exec", "lab.exec lacks NAME and LINE\n  what to do: write: ./inv lab.exec NAME LINE"),
-        ("lab.exec hello", "lab.exec lacks LINE"),
-        ("lab.down hello periodic", "lab.down takes no further word 'periodic'"),
-        ("lab.up hello lab.status", "one task at a time: lab.up and lab.status are two"),
-        ("lab.up --count many", "--count wants a whole number, not 'many'"),
-        ("lab.exec a b --timeout soon", "--timeout wants a number, not 'soon'"),
-        ("lab.up --labs", "--labs lacks its value: --labs=FILE"),
+        ("lab.exec", "lab.exec needs NAME and LINE\n  what to do: write: ./inv lab.exec NAME LINE"),
+        ("lab.exec hello", "lab.exec needs LINE"),
+        ("lab.down hello periodic", "lab.down takes no argument 'periodic'"),
+        ("lab.up hello lab.status", "only one task at a time, not lab.up and lab.status"),
+        ("lab.up --count many", "--count needs a whole number, not 'many'"),
+        ("lab.exec a b --timeout soon", "--timeout needs a number, not 'soon'"),
+        ("lab.up --labs", "--labs needs a value: --labs=FILE"),
         ("lab.list \x1b[2J", "'\\x1b[2J'"),
     ],
 )

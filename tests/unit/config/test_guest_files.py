@@ -1,4 +1,4 @@
-"""Files that are no kernels: the guest concerned is refused at its place, all else goes on."""
+"""A file or folder of a guest that is missing or wrong refuses that guest only, at its place."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ guests:
   tiny: {freertos: app, memory: 1M}
   linux: {kernel: linux.bin, ramdisk: empty, cmdline: console=hvc0}
   large: {kernel: linux.bin}
+  app: {freertos: nowhere}
+  tree: {freertos: app, kernel: app}
+  built: {project: nowhere, build: make, kernel: k.bin}
+  busybox: {linux: app}
 labs:
   one: {guests: [good]}
   two: {guests: [good, wrapped, gone]}
@@ -36,6 +40,10 @@ PLACES = {
     "small": "labs.yaml:7:37: 'memory': 2M is too little: its kernel has 1K, for which",
     "tiny": "labs.yaml:8:33: 'memory': 1M is too little: xl keeps 2M for any kernel;",
     "linux": "labs.yaml:9:39: 'ramdisk': 'empty' is empty",
+    "app": "labs.yaml:11:19: 'freertos': no such folder: 'nowhere'",
+    "tree": "labs.yaml:12:33: 'kernel': not a FreeRTOS kernel: 'app': no tasks.c in it",
+    "built": "labs.yaml:13:20: 'project': no such folder: 'nowhere'",
+    "busybox": "labs.yaml:14:20: 'linux': no such file: 'app/init'",
     "large": "labs.yaml:10:10: 'memory': 16M is too little: its kernel unpacks itself to 20M,",
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from kernel_files import zimage
 
 from lab import config
 from lab.config import remembered, resolve, schema
-from lab.config.source import Source
+from lab.config.yaml_source import Source
 from lab.errors import ConfigError
 from lab.images import kernel_tree
 from lab.model import Labs
@@ -102,7 +104,7 @@ def test_a_kernel_that_is_none_any_more_is_missed(file: Path) -> None:
     assert remembered.recall(file, file.read_bytes()) is not None
     (tree / "include/FreeRTOS.h").unlink()
     with pytest.raises(ConfigError, match=r"'tree': no include/FreeRTOS\.h in it"):
-        config.load(file)
+        config.find_startable(config.load(file), "one")
 
 
 def test_what_stands_in_a_file_that_is_named_counts(file: Path) -> None:
@@ -167,3 +169,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     monkeypatch.setenv("LAB_CACHE", str(file / "below a file"))
     assert config.load(file) == config.load(file)
+
+
+def test_every_checker_of_images_counts() -> None:
+    """They are named by their files, because to load them is what remembering saves."""
+    code = "import sys, lab.config.resolve; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    used = {one.removeprefix("lab.").replace(".", "/") + ".py" for one in done.stdout.split()
+            if one.startswith("lab.images.")}  # fmt: skip
+    assert used <= set(remembered.CHECKERS)
+    assert all((remembered._HERE.parent / name).is_file() for name in remembered.CHECKERS)

@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from lab.explore.executor import Executor, Here, Start, here
+from lab.explore.executor import AsyncJob, Executor, Here, here
 
 
 def test_a_job_begins_when_its_result_is_asked_for() -> None:
@@ -58,7 +58,7 @@ def test_a_job_that_fails_ends_the_others_before_its_error_is_raised() -> None:
         await asyncio.sleep(0)
         raise ValueError("no lab")
 
-    jobs: list[Start[None]] = [functools.partial(waits, 1), fails, functools.partial(waits, 2)]
+    jobs: list[AsyncJob[None]] = [functools.partial(waits, 1), fails, functools.partial(waits, 2)]
     with pytest.raises(ValueError, match="no lab"):
         Here(at_once=3).together(jobs, lambda _: None)
     assert ended == [1, 2]

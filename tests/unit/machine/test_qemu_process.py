@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.machine import qemu_process
-from lab.machine.qemu_process import Sample
+from lab.machine.qemu_process import ProcessSample
 
 TAG = f"xenlab-{os.getpid():012x}"
 
@@ -74,7 +74,7 @@ def test_a_starved_machine_is_named(machine: subprocess.Popen[bytes]) -> None:
     """It wants a CPU and gets none. One that sleeps, or shares its CPU, is not starved."""
 
     def said(cpu: float, waited: float, state: str) -> str:
-        before, after = Sample(0.0, 0.0, 0.0, state), Sample(1.0, cpu, waited, state)
+        before, after = ProcessSample(0.0, 0.0, 0.0, state), ProcessSample(1.0, cpu, waited, state)
         found = qemu_process.judged(machine.pid, before, after)
         return found.message if found else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from lab.errors import BusyError, UsageError
 from lab.progress import Progress
 from lab.run import claim, live
 from lab.rundir import LabDir
+from lab.util import process
 
 #: Prepares the lab ``one`` in the stage ``images`` until it is interrupted.
 MAKER = """
@@ -94,8 +96,22 @@ def test_both_sides_know_who_interrupted(tmp_path: Path, lab: LabDir, by_command
 
 def test_what_a_lock_says_is_harmless(lab: LabDir) -> None:
     """Escapes of whoever wrote it do not reach a terminal."""
-    rundir.lock_file(lab).touch()
-    with rundir.lock_file(lab).open("r+b") as lock:
+    rundir.claim_file(lab).touch()
+    with rundir.claim_file(lab).open("r+b") as lock:
         claim.say(lab, lock.fileno(), "one", "\x1b[2J")
     (rundir.lock_folder() / f"{lab.id}.at").write_text("\x1b]0;x\x07")
     assert "\x1b" not in str(claim.maker(lab))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1, "boot_id": ""}'])
+def test_a_damaged_lock_has_no_maker(lab: LabDir, text: str) -> None:
+    """What cannot be read in a lock's file is nobody."""
+    rundir.claim_file(lab).write_text(text)
+    assert claim.maker(lab) is None
+
+
+def test_a_strangers_pid_is_not_the_maker(lab: LabDir) -> None:
+    """A process that has the pid now but started at another time is somebody else."""
+    who = {"pid": os.getpid(), "boot_id": process.boot_id(), "start_time": 1, "command": "x"}
+    rundir.claim_file(lab).write_text(json.dumps(who))
+    assert claim.maker(lab) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import signal
@@ -82,7 +81,7 @@ def machine(lab: LabDir) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
 
     def start() -> subprocess.Popen[bytes]:
         words = ["bwrap", "-c", "import time; time.sleep(100)", "--setenv", "LAB_TAG", lab.tag]
-        with rundir.lock_file(lab).open("w") as lock:
+        with rundir.claim_file(lab).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = subprocess.Popen(words, executable=sys.executable, pass_fds=[lock.fileno()])
         started.append(found)
@@ -124,7 +123,7 @@ def test_a_machine_in_a_container_holds_the_twin(lab: LabDir, run: RunDir) -> No
         lab.make()
         live.record_intent(lab, PLAN, run, Door.DOCKER, kept=True)
         lab.record(state=State.GUESTS)
-    handle = files.try_lock(files.twin(rundir.lock_file(lab)))
+    handle = files.try_lock(files.twin(rundir.claim_file(lab)))
     assert handle is not None
     assert live.sweep() == []
     with pytest.raises(BusyError), live.claimed(lab, "one", "lab.up"):
@@ -261,20 +260,6 @@ def test_a_damaged_record_is_no_lab(lab: LabDir, text: str) -> None:
     assert live.find(lab) is None
     live.sweep()
     assert not lab.path.exists()
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1, "boot_id": ""}'])
-def test_a_damaged_lock_has_no_maker(lab: LabDir, text: str) -> None:
-    """What cannot be read in a lock's file is nobody."""
-    rundir.lock_file(lab).write_text(text)
-    assert claim.maker(lab) is None
-
-
-def test_a_strangers_pid_is_not_the_maker(lab: LabDir) -> None:
-    """A process that has the pid now but started at another time is somebody else."""
-    who = {"pid": os.getpid(), "boot_id": process.boot_id(), "start_time": 1, "command": "x"}
-    rundir.lock_file(lab).write_text(json.dumps(who))
-    assert claim.maker(lab) is None
 
 
 def test_a_lab_is_used_only_when_it_runs(lab: LabDir, run: RunDir) -> None:

@@ -146,7 +146,7 @@ def test_who_waits_for_each_other_is_told_at_once() -> None:
         child.stdin.flush()
     said = sorted(child.communicate()[0].strip() for child in children)
     assert "had another" in said
-    assert any("all processes that have some wait for more themselves" in one for one in said)
+    assert any("every process that has room waits for more" in one for one in said)
     assert time.monotonic() - start < 40
     assert list(slots._folder().iterdir()) == []
 

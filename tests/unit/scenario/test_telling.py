@@ -254,7 +254,7 @@ def test_a_threshold_that_holds() -> None:
         (LIMIT, "threshold (labs.yaml:9), p99 release jitter of fast < 200us: it was 201us"),
         (Threshold("fast", "misses", 0), "misses of fast at most 0: it was 3"),
         (Threshold("fats", "misses", 0), "no such task; is it 'fast'?"),
-        (Threshold("fast", "misses", 0, "", "h"), "no such task; there is: none"),
+        (Threshold("fast", "misses", 0, "", "h"), "no such task; its periodic tasks: none"),
         (Threshold("idle", "release_jitter", 1.0, "max"), "nothing was measured"),
     ],
 )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from toolchain.engines import FakeEngine
 
 _FAKE = """#!{python}
 import json, os, sys
@@ -116,3 +120,23 @@ def said() -> tuple[list[str], Callable[[str], None]]:
 @pytest.fixture
 def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short private folder: for sockets, and as the place of live labs."""
+    folder = Path(tempfile.mkdtemp(prefix="xl-"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder / "config"))
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "LAB_DOOR"):
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def engine(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    fake = FakeEngine(place / "docker.sock")
+    monkeypatch.setenv("DOCKER_HOST", fake.where)
+    yield fake
+    fake.close()

@@ -226,6 +226,17 @@ def test_it_is_one_screenful_of_plain_sh(root: Path) -> None:
     subprocess.run(["sh", "-n", str(root / "inv")], check=True)
 
 
+def test_a_link_to_it_finds_its_folder(checkout: Checkout, tmp_path: Path) -> None:
+    """Also through the PATH, and a link to a link."""
+    (tmp_path / "one").symlink_to(checkout.folder / "inv")
+    (tmp_path / "two").symlink_to("one")
+    assert checkout.run("--version")[0] == 0
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    argv = ["two", "--version"]
+    done = subprocess.run(argv, env=path, cwd="/", capture_output=True, check=True, text=True)
+    assert done.stdout == "/|--version\n"
+
+
 def test_python_alone_can_make_it(root: Path) -> None:
     """Nothing is imported that has to be installed first."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); from lab import install; print(install)"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lab.trace import guest as guests
 from lab.trace import jobs, stats, tracks
-from lab.trace.guest import RECORD, Guest, GuestEvent
+from lab.trace.guest import RECORD, GuestEvent, TracedGuest
 from lab.trace.timeline import CounterClock, Timeline
 from tracing.encode import guest_records, write_guest
 
@@ -26,7 +26,7 @@ ROW = st.tuples(
 )
 
 
-def build(rows: list[tuple[int, int, int, int]], **described: Any) -> Guest:
+def build(rows: list[tuple[int, int, int, int]], **described: Any) -> TracedGuest:
     return guests.build("g", np.frombuffer(guest_records(rows), RECORD), described)
 
 

@@ -12,7 +12,7 @@ from lab.bench import decoding, xenalyze
 from lab.packages.lock import Lock
 from lab.progress import Progress
 from lab.trace import xentrace
-from lab.trace.events import Kind
+from lab.trace.events import XenEventKind
 from lab.workshop.prepare import Workshop
 
 SAMPLE = Path(__file__).parents[2] / "data" / "xen.bin"
@@ -22,7 +22,7 @@ def switches(path: Path) -> dict[int, int]:
     """How often a vCPU of each domain was switched to, by our decoder."""
     events, reading = xentrace.load(path)
     assert reading.damage == ""
-    domains = events.vcpu[events.kind == Kind.SWITCH] >> 16
+    domains = events.vcpu[events.kind == XenEventKind.SWITCH] >> 16
     found, counts = np.unique(domains, return_counts=True)
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.trace import record_headers, xentrace
-from lab.trace.events import Kind, Reading, XenEvents
+from lab.trace.events import Reading, XenEventKind, XenEvents
 from tracing.encode import (
     BLOCKED,
     LOST,
@@ -57,9 +57,9 @@ def test_the_sample_is_whole() -> None:
     counts: Counter[int] = Counter()
     for start in plain_starts(raw):
         counts[struct.unpack_from("<I", raw, 4 * start)[0] & 0x0FFFFFFF] += 1
-    assert (events.kind == Kind.SWITCH).sum() == counts[0x2800A]
-    assert (events.kind == Kind.WAKE).sum() == counts[0x28004]
-    assert (events.kind == Kind.RUNSTATE).sum() == sum(
+    assert (events.kind == XenEventKind.SWITCH).sum() == counts[0x2800A]
+    assert (events.kind == XenEventKind.WAKE).sum() == counts[0x28004]
+    assert (events.kind == XenEventKind.RUNSTATE).sum() == sum(
         number for event, number in counts.items() if event & ~0x330 == 0x21001
     )
 
@@ -73,7 +73,7 @@ def test_events_of_all_pcpus_are_in_order() -> None:
 @given(st.binary(max_size=4000))
 def test_any_words_are_parted_as_a_plain_reader_does(raw: bytes) -> None:
     raw = raw[: len(raw) // 4 * 4]
-    found, end = record_headers.Finder().find(np.frombuffer(raw, "<u4"), [])
+    found, end = record_headers.RecordFinder().find(np.frombuffer(raw, "<u4"), [])
     assert found.tolist() == plain_starts(raw)
     assert end * 4 <= len(raw)
 
@@ -91,14 +91,14 @@ def test_payload_that_looks_like_headers_deceives_nobody(seed: int, some: list[i
     """The same words are headers in one place and payload in another."""
     rest = random.Random(seed)
     raw = b"".join(struct.pack("<I", rest.choice([word, rest.getrandbits(32)])) for word in some)
-    found, _ = record_headers.Finder().find(np.frombuffer(raw, "<u4"), [])
+    found, _ = record_headers.RecordFinder().find(np.frombuffer(raw, "<u4"), [])
     assert found.tolist() == plain_starts(raw)
 
 
 def test_classes_that_are_met_often_are_learnt() -> None:
     """Records of other classes than the scheduler's give the same result, and later faster."""
     raw = b"".join(record(0x10F004, n, 0x8002800A, time=n) for n in range(500))
-    finder = record_headers.Finder()
+    finder = record_headers.RecordFinder()
     array = np.frombuffer(raw, "<u4")
     for _ in range(2):
         assert finder.find(array, [])[0].tolist() == plain_starts(raw)
@@ -115,14 +115,14 @@ def test_what_an_event_says() -> None:
                     events.detail.tolist(), strict=True))  # fmt: skip
     me, idle = 5 << 16 | 1, 0x7FFF << 16 | 3
     assert rows == [
-        (100, Kind.WAKE, me, 0),
-        (100, Kind.RUNSTATE, me, BLOCKED << 4 | RUNNABLE),
-        (130, Kind.SWITCH, me, idle),
-        (130, Kind.RUNSTATE, idle, RUNNING << 4 | RUNNABLE),
-        (130, Kind.RUNSTATE, me, RUNNABLE << 4 | RUNNING),
-        (150, Kind.SWITCH, idle, me),
-        (150, Kind.RUNSTATE, me, RUNNING << 4 | BLOCKED),
-        (150, Kind.RUNSTATE, idle, RUNNABLE << 4 | RUNNING),
+        (100, XenEventKind.WAKE, me, 0),
+        (100, XenEventKind.RUNSTATE, me, BLOCKED << 4 | RUNNABLE),
+        (130, XenEventKind.SWITCH, me, idle),
+        (130, XenEventKind.RUNSTATE, idle, RUNNING << 4 | RUNNABLE),
+        (130, XenEventKind.RUNSTATE, me, RUNNABLE << 4 | RUNNING),
+        (150, XenEventKind.SWITCH, idle, me),
+        (150, XenEventKind.RUNSTATE, me, RUNNING << 4 | BLOCKED),
+        (150, XenEventKind.RUNSTATE, idle, RUNNABLE << 4 | RUNNING),
     ]
     assert set(events.pcpu.tolist()) == {3}
 

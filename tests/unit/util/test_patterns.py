@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.util import repeats
+from lab.util import regex_size
 from lab.util.patterns import FIRST, TooSlow, compiled, pattern
 
 #: Expressions with exponential time, and lines that bring it out.
@@ -102,7 +102,7 @@ def test_an_expression_may_not_become_too_large(text: str) -> None:
     ],
 )  # fmt: skip
 def test_the_size_of_an_expression(text: str, pieces: int) -> None:
-    assert repeats.size(text) == pieces
+    assert regex_size.size(text) == pieces
 
 
 @given(st.text("a({[])},\\*+?|^10 ", max_size=30))

@@ -23,7 +23,7 @@ def test_output_and_status_come_back() -> None:
 def test_standard_input_is_closed_or_given() -> None:
     """A program never waits for a person."""
     assert process.run(["cat"]).stdout == b""
-    assert process.run(["cat"], more=process.More(input=b"given")).stdout == b"given"
+    assert process.run(["cat"], options=process.Options(stdin=b"given")).stdout == b"given"
 
 
 def test_the_environment_is_small(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,31 @@ def test_the_first_signal_ends_it(tmp_path: Path, what: str, number: signal.Sign
     assert (tmp_path / "cleaned").exists() == cleans
 
 
+#: An event loop of which half is made when the signal comes.
+HALF = """
+class Half(asyncio.SelectorEventLoop):
+    def _make_self_pipe(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        super()._make_self_pipe()
+
+import signal
+asyncio.DefaultEventLoopPolicy._loop_factory = Half
+signals.run(stubborn())
+"""
+
+
+def test_a_signal_while_a_loop_is_made(tmp_path: Path) -> None:
+    """It waits until the loop is whole: nothing complains about half of one, or about what was to
+    run in it."""
+    argv = [sys.executable, "-c", HEAD + HALF, str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt"), done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert "never awaited" not in done.stderr
+    assert done.stdout == ""
+
+
 def somebodys(path: Path) -> int:
     """A lock that somebody else holds."""
     handle = files.try_lock(path)

@@ -1,4 +1,4 @@
-"""Completion for shells: the scripts. :mod:`lab.cli.completing` says what they offer."""
+"""The scripts with which shells complete; :mod:`lab.cli.completion_answers` gives the words."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from lab.cli.glue import command
+from lab.cli.command import command
 from lab.errors import UsageError
 from lab.util.resources import in_checkout, resource
 from lab.util.terminal import quote
 
-#: Each shell's script is here; ``PROGRAMS`` in one is what completion is for.
+#: The folder of the scripts. ``PROGRAMS`` in a script stands for the commands to complete.
 _ASSETS = Path(__file__).parent / "assets"
 SHELLS = ("bash", "zsh", "fish")
 
 
-#: Not a keyword "shell", which would look like a program that a shell starts.
+#: Not the keyword "shell": to a linter it would look as if a shell ran a program.
 _HELP: Any = {"shell": "bash, zsh or fish"}
 
 
 @command("completion", words=("shell",), example="completion bash", **_HELP)
 def print_completion(shell: str) -> None:
-    """Have a shell complete tasks, labs and guests.
+    """Print a script that completes tasks, labs and guests.
 
-    It prints a script for the shell to read when it starts. Write one of these lines, with the
-    whole path of ./inv in it:
+    The shell must read the script when it starts. Add the line of your shell to its file, with
+    the full path of ./inv:
 
       ~/.bashrc                   source <(./inv completion bash)
       ~/.zshrc                    source <(./inv completion zsh)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import completable, completing, completion
-from lab.cli.completing import FILES, complete
-from lab.cli.task import TASKS
-from lab.util import names
+from lab.cli import completion_answers, completion_scripts, completion_table
+from lab.cli.completion_answers import FILES, complete
+from lab.cli.lab_task import TASKS
+from lab.util import yaml_names
 
-TABLE = completable.table()
+TABLE = completion_table.table()
 LABS = """
 labs:
   hello: {description: "one guest", guests: [hello]}
@@ -80,32 +80,32 @@ def test_what_may_come_next(words: list[str], found: list[str]) -> None:
 def test_a_file_that_is_wrong_offers_nothing(here: Path, text: str) -> None:
     """It is said to whoever runs the command, not to who is typing it."""
     (here / "labs.yaml").write_text(text)
-    assert list(names.defined(here / "labs.yaml", "labs")) in ([], ["a"])
+    assert list(yaml_names.defined(here / "labs.yaml", "labs")) in ([], ["a"])
 
 
 def test_names_are_as_they_are_written(here: Path) -> None:
     """Not as YAML takes some words: nothing, true, a number."""
     file = here / "labs.yaml"
     file.write_text("labs: {null: {description: 1e3}, on: {}, 007: {}, ~: {}}")
-    assert names.defined(file, "labs") == {"null": "1e3", "on": "", "007": "", "~": ""}
+    assert yaml_names.defined(file, "labs") == {"null": "1e3", "on": "", "007": "", "~": ""}
 
 
 def test_what_is_no_file_is_not_opened(here: Path) -> None:
     os.mkfifo(here / "fifo")
-    assert names.defined(here / "fifo", "labs") == {}
-    assert names.defined(here / "none", "labs") == {}
+    assert yaml_names.defined(here / "fifo", "labs") == {}
+    assert yaml_names.defined(here / "none", "labs") == {}
 
 
 def test_bash_takes_words_apart(capsys: pytest.CaptureFixture[str]) -> None:
     """At each "=", and it replaces only what is behind it."""
-    completing.main(["bash", "lab.up", "--door", "=", "ro"])
-    completing.main(["bash", "lab.up", "--door", "="])
+    completion_answers.main(["bash", "lab.up", "--door", "=", "ro"])
+    completion_answers.main(["bash", "lab.up", "--door", "="])
     assert capsys.readouterr().out == "rootfs\nauto\ndocker\nrootfs\nhost\n"
 
 
 def test_every_shell_gets_it_its_own_way(capsys: pytest.CaptureFixture[str]) -> None:
-    for shell in completion.SHELLS:
-        completing.main([shell, "lab.up", "h"])
+    for shell in completion_scripts.SHELLS:
+        completion_answers.main([shell, "lab.up", "h"])
     assert capsys.readouterr().out == "hello\nhello:one guest\nhello\tone guest\n"
 
 
@@ -133,7 +133,7 @@ def test_no_room_for_the_cache_is_no_error(
 ) -> None:
     (here / "file").touch()
     monkeypatch.setenv("LAB_CACHE", str(here / "file"))
-    completing.main(["fish", "lab.stat"])
+    completion_answers.main(["fish", "lab.stat"])
     assert capsys.readouterr().out.startswith("lab.status\t")
 
 
@@ -142,7 +142,8 @@ def test_every_word_has_a_kind_or_none(root: Path) -> None:
     for name, task in TABLE.items():
         for kind in (*task["words"], *(one["kind"] for one in task["options"].values())):
             assert kind in {
-                "", "value", "file", "console", "run", *completing._FIXED, *completing._SECTIONS
+                "", "value", "file", "console", "run", *completion_answers._FIXED,
+                *completion_answers._SECTIONS,
             }, name  # fmt: skip
     assert (root / "inv").read_text().index("--complete") < (root / "inv").read_text().index(
         "python=$(find_python)"

@@ -1,4 +1,4 @@
-"""The names that a labs.yaml gives, read quickly and without judging: for completion."""
+"""The names in a labs.yaml, read quickly and without checks, for completion."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from lab.util import reading
 
-#: A larger file is no labs.yaml.
+#: The largest file that is read, in bytes.
 LARGEST = 4 << 20
 
 
 def defined(file: Path, section: str) -> dict[str, str]:
-    """Each name below ``labs``, ``guests``, ``matrices`` or ``hypervisors``, and its description.
+    """Each name below ``labs``, ``guests``, ``matrices`` or ``hypervisors``, with its description.
 
-    Nothing, if the file cannot be read or is not one of ours.
+    Empty if the file cannot be read or is not a labs.yaml.
     """
     import yaml
 
     try:
-        # Every word as it is written: to other loaders a lab `null` is None, and `on` is True.
+        # Words as they are written: other loaders turn a lab `null` into None and `on` into True.
         loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
         found = yaml.load(reading.data(file, LARGEST), loader)[section]
         return {str(name): _description(value) for name, value in found.items()}

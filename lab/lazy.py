@@ -1,7 +1,6 @@
 """Packages whose names are imported only when somebody uses them.
 
-A command uses few of the names that a room offers, and Python's start is most of what a short
-command takes.
+A short command spends most of its time on imports, and uses few of the names that a package offers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Where everything that can be made again is kept. Quick to import: a shell may be waiting."""
+"""The cache folder: everything in it can be made again. Quick to import, because completion uses
+it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""labs.yaml as plain text in dicts and lists, and where in the file each of them stands.
+"""labs.yaml as text in dicts and lists, and the place of each value in the file.
 
-Scalars stay text: our own rules read them, not YAML's. What could be used to exhaust the
-machine is bounded: bytes, depth, number of values (aliases count each time they are used).
+Scalars stay text: our own rules read them, not YAML's. Bytes, depth and the number of values are
+bounded, so that no file can exhaust the machine (an alias counts each time it is used).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ Loc = tuple[str | int, ...]
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """A place in the file, both counted from 1."""
+    """A place in the file; line and column count from 1."""
 
     line: int = 1
     column: int = 1
 
 
 class Source:
-    """A file being read: where its values stand, and the problems found so far."""
+    """A file that is being read: its values, their places, and the problems found so far."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.data: dict[str, Any] = {}
-        #: The files and (True) folders that it names, as it names them.
+        #: The paths that the file names, as written there, and whether each is a folder.
         self.looked: list[tuple[str, bool]] = []
         self._values: dict[Loc, Mark] = {}
         self._keys: dict[Loc, Mark] = {}
@@ -57,23 +57,23 @@ class Source:
         self._problems.add((mark, text))
 
     def copy_mark(self, given: Loc, to: Loc) -> None:
-        """What stands at ``given`` counts as standing at ``to`` too."""
+        """Give the place of ``given`` to ``to`` as well."""
         self._values[to] = self._values[given]
         self._keys[to] = self._keys[given]
 
     def line(self, loc: Loc) -> int:
-        """The line in which the value at ``loc`` begins; that of the nearest place above."""
+        """The line of the value at ``loc``, or of the nearest place above."""
         return self.place(loc).line
 
     def place(self, loc: Loc) -> Place:
-        """Where the value at ``loc`` begins; that of the nearest place above."""
+        """The place of the value at ``loc``, or the nearest place above."""
         while loc and loc not in self._values:
             loc = loc[:-1]
         mark = self._values.get(loc, Mark())
         return Place(self.file.absolute(), mark.line, mark.column)
 
     def check(self) -> None:
-        """Raise all problems found so far, in the file's order, as one error."""
+        """Raise one error with all problems found so far, in the file's order."""
         if not self._problems:
             return
         found = sorted(self._problems)
@@ -84,7 +84,7 @@ class Source:
         raise ConfigError("\n".join(lines))
 
     def fail(self, mark: Mark, text: str) -> NoReturn:
-        """Stop here: nothing after this can be understood."""
+        """Add a problem and stop: the rest of the file cannot be understood."""
         self.add_at(mark, text)
         self.check()
         raise AssertionError("unreachable")
@@ -120,14 +120,14 @@ class Source:
                 self.add_at(_mark(key), f"key {quote(name)} twice; first on line {first}")
                 continue
             self._keys[below] = _mark(key)
-            # A section whose every line is commented out is an empty one.
+            # If every line of a section is commented out, the section is empty.
             empty = not loc and isinstance(value, yaml.ScalarNode) and not value.value
             found[name] = {} if empty else self.convert(value, below)
         return found
 
 
 class _Composer(yaml.SafeLoader):
-    """Nodes only, bounded, and without tags: nothing is ever constructed."""
+    """Makes nodes only, within bounds and without tags. It constructs no objects."""
 
     depth = 0
     count = 0
@@ -156,7 +156,7 @@ def read(file: Path, raw: bytes) -> Source:
     """Read a labs file with these bytes; its top must be a mapping.
 
     Raises:
-        ConfigError: not UTF-8, not YAML, or keys are twice.
+        ConfigError: the file is not UTF-8 or not YAML, or a key is there twice.
     """
     source = Source(file)
     node = _compose(source, _text(source, raw))
@@ -179,8 +179,8 @@ def _text(source: Source, raw: bytes) -> str:
 
 
 def _compose(source: Source, text: str) -> yaml.Node | None:
-    """The nodes of a text. libyaml is ten times as fast; what it does not like, or is out of
-    bounds, is read again in the slow way, which says why and where."""
+    """The nodes of a text. libyaml is ten times as fast. If it refuses a text, or the text is out
+    of bounds, PyYAML reads it again and says why and where."""
     if yaml.__with_libyaml__:
         with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError):
             if _is_plain(text):
@@ -215,7 +215,7 @@ def _compose_slowly(source: Source, text: str) -> yaml.Node | None:
         words = ", ".join(part for part in (error.context, error.problem) if part)
         source.fail(Mark(mark.line + 1, mark.column + 1) if mark else Mark(), escape(words))
     except (ValueError, OverflowError):
-        # PyYAML reads "\U7fffffff" and "%YAML 1.<5000 digits>" without looking.
+        # PyYAML does not check "\U7fffffff" and "%YAML 1.<5000 digits>".
         mark = loader.get_mark()
         source.fail(Mark(mark.line + 1, mark.column + 1), "a number or character out of range")
     finally:

@@ -1,4 +1,4 @@
-"""All that may be completed: the tasks with their words and options, as a table."""
+"""The table of tasks, words and options from which a shell completes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lab.cli.lab_task import KINDS, SHORT, TASKS
 from lab.cli.namespace import namespace
-from lab.cli.task import KINDS, SHORT, TASKS
 from lab.util import files
 
 
 def table() -> dict[str, Any]:
-    """All tasks, as completion wants them."""
+    """All tasks, as completion needs them."""
     tasks = namespace()
     found = {}
     for name, about in TASKS.items():
@@ -33,7 +33,7 @@ def table() -> dict[str, Any]:
                 }
                 for one in arguments
             }
-            | {"--help": {"help": "what all this means", "kind": ""}},
+            | {"--help": {"help": "explain the task", "kind": ""}},
             "short": {
                 f"-{SHORT[one.name]}": f"--{one.name}" for one in arguments if one.name in SHORT
             },
@@ -46,6 +46,6 @@ def _kind(task: str, word: str) -> str:
 
 
 def keep(file: Path, value: dict[str, Any]) -> None:
-    """Write the table down for the next time; where that cannot be done, it is made again."""
+    """Store the table for the next time. If that fails, it is made again."""
     with contextlib.suppress(OSError):
         files.write_atomic(file, json.dumps(value), durable=False)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from invoke.collection import Collection
 
-from lab.cli import glue
-from lab.cli.glue import command, fail, plain
+from lab.cli import command as task_command
+from lab.cli.command import command
+from lab.cli.output import fail, plain
 from lab.cli.program import LabProgram
 from lab.errors import Dom0Error, LabError, UsageError
 from lab.model import Layer
@@ -145,4 +146,4 @@ def test_values_as_json() -> None:
     assert plain(Path("/a")) == "/a"
     assert plain(Layer.XEN) == "xen"
     assert sorted(plain({1, 2})) == [1, 2]
-    assert glue.INTERRUPTED == 130
+    assert task_command.INTERRUPTED == 130

@@ -1,4 +1,4 @@
-"""Tasks on the parts: guests, images, the toolchain."""
+"""Tasks that build or check what a lab needs: guests, images, the toolchain, this machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import shlex
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import command, print_json, say
-from lab.cli.show import short
-from lab.cli.task import DOOR, JSON, LABS, LOCKED
+from lab.cli.command import command
+from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
+from lab.cli.output import print_json, say
+from lab.cli.results import short
 from lab.progress import Progress
 from lab.util.terminal import table
 
@@ -18,11 +19,11 @@ def _context(labs: str, door: str = "", locked: bool = False) -> api.Context:
 
 
 @command("lab.new", words=("folder",), optional=("folder",), example="lab.new my-labs",
-         folder="where to (default: this folder)")  # fmt: skip
+         folder="the folder to write to (default: this one)")  # fmt: skip
 def lab_new(folder: str) -> None:
-    """Write the labs that ship into a folder of yours.
+    """Copy the labs that come with xenlab into a folder.
 
-    That is a labs.yaml, and the applications of its guests.
+    It writes a labs.yaml and the applications of its guests.
     """
     file = api.new(Path(folder))
     where = "" if file.parent.resolve() == Path.cwd() else f" --labs {shlex.quote(short(file))}"
@@ -30,7 +31,7 @@ def lab_new(folder: str) -> None:
 
 
 @command("guest.build", words=("name",), example="guest.build hello",
-         name="the guest, by its name in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
+         name="name of the guest in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
 def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
     """Build a guest and print where its files are."""
     built = api.guest_build(_context(labs), name)
@@ -47,7 +48,7 @@ def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml
                 locked: bool = False) -> None:  # fmt: skip
     """Build Xen, dom0's kernel and its initramfs.
 
-    What is stored already is not built again.
+    Images that are stored already are not built again.
     """
     built = api.image_build(_context(labs, locked=locked), hypervisor or None)
     if json:
@@ -59,7 +60,7 @@ def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml
 
 @command("image.list", example="image.list", json=JSON)
 def image_list(json: bool = False) -> None:
-    """List the images that are stored."""
+    """List the stored images."""
     found = api.image_list()
     if json:
         print_json(found)
@@ -69,11 +70,11 @@ def image_list(json: bool = False) -> None:
 
 
 @command("image.lock", example="image.lock", json=JSON, labs=LABS,
-         update="take the newest packages, build all images, and write labs.lock")  # fmt: skip
+         update="take the newest packages, build all images and write labs.lock")  # fmt: skip
 def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml") -> int:
     """Compare packages and images with labs.lock.
 
-    Every image of labs.yaml is built first, if it is not stored: the first time takes minutes.
+    It first builds every image of labs.yaml that is not stored. The first time takes minutes.
     """
     found = api.update_lock(_context(labs)) if update else api.check_lock(_context(labs))
     if json:
@@ -93,14 +94,14 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
 
 @command("toolchain.build", example="toolchain.build", door=DOOR, json=JSON, locked=LOCKED)
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
-    """Make the toolchain, if it is not there."""
+    """Make the toolchain if it is missing."""
     info = api.toolchain_build(_context("labs.yaml", door, locked))
     print_json(info) if json else print(f"toolchain {info.door}: {info.where}")
 
 
 @command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON)
 def toolchain_info(door: str = "", json: bool = False) -> None:
-    """Print the toolchain's place, size and versions."""
+    """Print where the toolchain is, its size and versions."""
     info = api.toolchain_build(_context("labs.yaml", door))
     if json:
         print_json(info)

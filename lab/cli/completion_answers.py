@@ -1,11 +1,11 @@
-"""What may come next on a command line, for a shell that waits for it.
+"""The words with which a shell can complete a command line.
 
-A shell's script (:mod:`lab.cli.completion`) calls ``xenlab --complete SHELL WORD…``, the last
-word being the one that is typed. Each answer is a line: a word, a tab, what it means. The one
-line ``:files`` asks the shell for its own names of files.
+A shell's script (:mod:`lab.cli.completion_scripts`) calls ``xenlab --complete SHELL WORD…``. The
+last word is the one that is being typed. Each line of the answer is a word, a tab and its meaning.
+The line ``:files`` asks the shell to offer file names.
 
-It must be quick: of our program only this is imported. What tasks there are is kept in the
-cache, and remade when the program has changed.
+A person is waiting, so this module imports almost nothing of ours. The table of tasks is kept in
+the cache. It is made again when the program has changed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.util import names, reading
-from lab.util.place import cache_root
+from lab.util import reading, yaml_names
+from lab.util.cache_folder import cache_root
 
 FILES = ":files"
-#: Word or option by its kind; kinds that are not here need labs.yaml.
+#: The words of each kind; kinds that are missing here depend on labs.yaml.
 _FIXED = {
     "door": {"auto": "Docker if there is an engine, else rootfs", "docker": "a container",
              "rootfs": "a Debian tree, entered with bubblewrap", "host": "this machine's programs"},
@@ -27,13 +27,13 @@ _FIXED = {
     "shell": {"bash": "", "zsh": "", "fish": ""},
 }  # fmt: skip
 _SECTIONS = {"lab": "labs", "guest": "guests", "matrix": "matrices", "hypervisor": "hypervisors"}
-_CORE = {"--help": "all tasks", "--list": "all tasks", "--version": "which xenlab this is"}
+_CORE = {"--help": "all tasks", "--list": "all tasks", "--version": "the version of xenlab"}
 Answer = Mapping[str, str]
 Table = Mapping[str, Any]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Answer a shell. Whatever goes wrong, it gets no words rather than an error."""
+    """Answer a shell. If anything goes wrong, the answer is empty, never an error."""
     shell, *words = arguments or ["bash"]
     try:
         found = complete(_joined(words or [""]), tasks())
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def complete(words: Sequence[str], table: Table) -> Answer:
-    """Each word that may stand in the place of the last one, with its meaning."""
+    """Each word that can replace the last one, with its meaning."""
     *before, current = words
     if not before:
         known = _CORE if current.startswith("-") else {n: one["help"] for n, one in table.items()}
@@ -91,11 +91,11 @@ def _kind(kind: str, file: str) -> Answer:
         return {FILES: ""}
     where = Path(file).expanduser()
     if kind == "console":
-        return names.defined(where, "guests") | {"dom0": "Linux", "xen": "the hypervisor"}
+        return yaml_names.defined(where, "guests") | {"dom0": "Linux", "xen": "the hypervisor"}
     if kind == "run":
-        there = names.with_runs(where.parent / "runs")
+        there = yaml_names.with_runs(where.parent / "runs")
         return {"latest": "the newest of all"} | dict.fromkeys(there, "its newest run")
-    return names.defined(where, _SECTIONS[kind]) if kind in _SECTIONS else {}
+    return yaml_names.defined(where, _SECTIONS[kind]) if kind in _SECTIONS else {}
 
 
 def _beginning(known: Answer, current: str) -> Answer:
@@ -107,7 +107,7 @@ def _beginning(known: Answer, current: str) -> Answer:
 
 
 def _joined(words: Sequence[str]) -> list[str]:
-    """bash takes ``--door=rootfs`` apart, in three words."""
+    """The words as typed: bash splits ``--door=rootfs`` into three words."""
     found: list[str] = []
     for word in words:
         if found and (word == "=" or found[-1].endswith("=")) and found[-1].startswith("--"):
@@ -140,14 +140,14 @@ def tasks() -> Table:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    from lab.cli import completable
+    from lab.cli import completion_table
 
-    made = completable.table()
-    completable.keep(file, {"key": key, "tasks": made})
+    made = completion_table.table()
+    completion_table.keep(file, {"key": key, "tasks": made})
     return made
 
 
 def _key() -> str:
-    """Which program the tasks are of: its files and their times."""
+    """Changes whenever the program does: its files and their times."""
     here = Path(__file__).parent
     return f"{here} {sorted((one.name, one.stat().st_mtime_ns) for one in here.glob('*.py'))}"

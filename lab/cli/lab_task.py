@@ -1,4 +1,4 @@
-"""A task as our command line knows it: its words, options, example; what they are called."""
+"""A task with what its help page shows: words, options and an example."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ SHORT = {
     "all": "a", "clock": "k", "cold": "c", "count": "n", "door": "d", "follow": "f", "json": "j",
     "labs": "l", "on": "o", "timeout": "t",
 }  # fmt: skip
-#: What an option that takes a value takes, as help shows it.
+#: The value of an option, as help shows it.
 VALUES = {
     "clock": "CLOCK", "count": "N", "door": "DOOR", "hours": "HOURS", "hypervisor": "HYPERVISOR",
+    "jobs": "N",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
     "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
-#: What completion offers for a word or an option; of one task alone, where its name is before.
+#: What completion offers for a word or an option. A task's name before it means: of that task only.
 KINDS = {
     "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
     "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
@@ -28,20 +29,20 @@ KINDS = {
     "to": "format", "hypervisor": "hypervisor", "shell": "shell",
 }  # fmt: skip
 #: Help that several tasks share.
-LAB = "the lab, by its name in labs.yaml"
+LAB = "name of the lab in labs.yaml"
 LAB_OR_HELLO = f"{LAB} (default: hello)"
-RUN = "which run: latest (the default), an id, a folder of runs/, or a lab's name for its latest"
+RUN = "latest (the default), a run's id, a folder of runs/, or a lab's name for its latest run"
 LABS = "the file that describes the labs (default: labs.yaml)"
-JSON = "print the result as JSON, for programs"
-DOOR = "where the toolchain is: docker, rootfs or host (default: LAB_DOOR, else whichever is there)"
-LOCKED = "fail if a package is not the one in labs.lock (LAB_LOCKED=1 does so for every command)"
-FORCE = "boot a hypervisor even if the tools in dom0 are of another version"
-COLD = "boot it even if a template is stored (LAB_COLD=1 does so for every command)"
+JSON = "print the result as JSON"
+DOOR = "the toolchain to use: docker, rootfs or host (default: LAB_DOOR, else docker if it answers)"
+LOCKED = "fail if a package differs from labs.lock (LAB_LOCKED=1: for every command)"
+FORCE = "boot even if the hypervisor and the tools in dom0 have different versions"
+COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 
 
 @dataclass(frozen=True)
 class About:
-    """What a person is told about a task.
+    """What help says about a task.
 
     ``words``: its words in order; ``optional``: those that may be left out; ``help``: each
     word and option by its name; ``example``: a whole command line, without ``./inv``.
@@ -71,7 +72,7 @@ TASKS: dict[str, About] = {}
 
 
 class LabTask(Task[Any]):
-    """Has the short options of the house, not the first letter that happens to be free."""
+    """A task whose short options come from :data:`SHORT`; Invoke takes the first free letter."""
 
     def __init__(self, body: Any, about: About) -> None:
         # "test.all" is "test" for whoever types it; in its group it is called "all".

@@ -1,4 +1,4 @@
-"""Results as people read them."""
+"""Prints results for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import api
-from lab.cli.glue import say
+from lab.cli.output import say
 from lab.model import Domain
 from lab.util import ci
 from lab.util.resources import as_called
@@ -16,7 +16,7 @@ from lab.util.terminal import quote, table
 
 
 def show_domains(domains: Sequence[Domain]) -> None:
-    """The table of ``xl list``, on standard output."""
+    """Print the table of ``xl list`` on standard output."""
     if domains:
         rows = [
             [one.name, one.id, one.memory >> 20, one.vcpus, one.state, f"{one.time:.1f}"]
@@ -31,7 +31,7 @@ def show_domains(domains: Sequence[Domain]) -> None:
 
 
 def state_word(one: api.LabStatus) -> str:
-    """How far a lab is, in a word: ``running``, ``starting``, ``off``.
+    """The state of a lab in a word: ``running``, ``starting``, ``off``.
 
     Programs read the state itself (``--json``).
     """
@@ -39,7 +39,7 @@ def state_word(one: api.LabStatus) -> str:
 
 
 def show_statuses(found: Sequence[api.LabStatus]) -> None:
-    """What labs do now, on standard output."""
+    """Print the states of labs on standard output."""
     for one in found:
         words = [f"lab {one.name}: {state_word(one)}"]
         words += [f"for {one.uptime:.0f} s"] if one.running else []
@@ -58,7 +58,7 @@ def show_statuses(found: Sequence[api.LabStatus]) -> None:
 
 
 def show_stopped(found: Sequence[api.LabStatus]) -> None:
-    """The labs that were stopped, and whom that interrupted."""
+    """Say which labs were stopped, and which commands that interrupted."""
     for one in found:
         if one.interrupted:
             say(f"interrupted {one.interrupted}")
@@ -67,7 +67,7 @@ def show_stopped(found: Sequence[api.LabStatus]) -> None:
 
 
 def show_up(result: api.Up) -> None:
-    """What came up, what it said first, where the logs are, what to try next."""
+    """Show the domains, the first lines of each guest, where the logs are, and what to try next."""
     _show_started(result)
     name = result.name
     on = next(iter(result.lines), "dom0")
@@ -93,7 +93,7 @@ def _show_started(result: api.Up) -> None:
 
 
 def show_injected(result: api.Up, guest: str) -> None:
-    """The guest that was started, and what it said first."""
+    """Show the guest that was started, and its first lines."""
     _show_started(result)
     say(f"guest {guest} runs in lab {result.name}")
     say("try next:")
@@ -101,7 +101,7 @@ def show_injected(result: api.Up, guest: str) -> None:
 
 
 def show_run(result: api.Run) -> None:
-    """A verdict: what was expected, what was seen, which layer failed."""
+    """Print a verdict: what was expected, what was seen, and which layer failed."""
     for item in result.report.results:
         seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
         print(ci.shown(f"  {item.expectation.on}: {quote(item.expectation.text)}: {seen}"))
@@ -127,9 +127,9 @@ def show_run(result: api.Run) -> None:
 
 
 def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:
-    """In a job of GitHub's: annotations where labs.yaml failed, and the job's page.
+    """In a job of GitHub Actions, print annotations and add a summary to the page of the job.
 
-    Standard output is for JSON alone if that is asked for; GitHub reads both.
+    With ``json``, annotations go to standard error; GitHub reads both.
     """
     if not ci.in_github():
         return
@@ -140,7 +140,7 @@ def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:
 
 
 def show_several(results: Sequence[api.Up]) -> None:
-    """Several labs that came up."""
+    """Print the labs that were started together."""
     for one in results:
         print(f"{one.name:16} up after {one.seconds:.2f} s  {short(one.run)}")
     like = results[0].name.rpartition("-")[0]
@@ -148,25 +148,25 @@ def show_several(results: Sequence[api.Up]) -> None:
 
 
 def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:
-    """Whether a run came to the same as another, and where they part."""
+    """Print whether two runs are the same, and where they first differ."""
     if one.same:
         print(f"the same as {what}, bit for bit: {one.wanted}")
         return
     print(f"not the same as {what}: {one.run.digest}, not {one.wanted}")
     if one.apart:
-        print(f"they cannot be compared: they were not made of the same {', '.join(one.apart)}")
+        print(f"they cannot be compared, because they differ in: {', '.join(one.apart)}")
     if one.difference:
-        print(f"they part in {one.difference}")
+        print(f"they differ in {one.difference}")
 
 
 def show_compared(result: api.Compared) -> None:
-    """The table of a matrix in short, and where all of it lies."""
+    """Print the short table of a matrix, and where the full one is."""
     header, rows = result.brief()
     print(table(rows, header=header), flush=True)
     say(f"table and picture: {short(result.folder)}/table.md, picture.svg, picture.png")
 
 
 def short(path: Path) -> str:
-    """A path as it is shortest from here."""
+    """A path, relative to the current folder if that is shorter."""
     relative = os.path.relpath(path)
     return relative if len(relative) < len(str(path)) else str(path)

@@ -1,25 +1,26 @@
-"""How large a regular expression becomes when it is compiled, known before it is.
+"""Estimates how large a regular expression becomes when it is compiled.
 
-A counted repetition is compiled as so many copies: ``a{1000000000}`` takes all memory, and
-nothing can interrupt it. What stands in the text is counted here, as often as it is repeated at
-least; no more is understood of it, and too much rather than too little.
+A counted repetition is compiled as that many copies: ``a{1000000000}`` takes all memory, and
+nothing can interrupt it. The estimate counts the pieces of the text, each as often as it is
+repeated at least. It understands nothing else of the expression, and is too high rather than too
+low.
 """
 
 from __future__ import annotations
 
 import re
 
-#: Characters that an expression may have, and what it may become.
+#: The most characters of an expression, and the most pieces that it may become.
 LONGEST, LARGEST = 10_000, 50_000
 
-#: A character that is escaped, a class of characters, a count, or any other character.
+#: An escaped character, a character class, a count, or any other character.
 _TOKEN = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\s*(?P<least>[\d\s]*)(?:,[\d\s]*)?\}|.", re.DOTALL
 )
 
 
 def too_large(text: str) -> str:
-    """Why an expression may not be compiled, in words; empty if it may."""
+    """Why an expression is too large, in words; empty if it is not."""
     if len(text) > LONGEST:
         return f"it has more than {LONGEST} characters"
     if size(text) > LARGEST:
@@ -28,9 +29,9 @@ def too_large(text: str) -> str:
 
 
 def size(text: str) -> int:
-    """How many pieces are compiled at least; :data:`LARGEST` and one if there are more."""
-    groups = [0]  # the sizes of the groups that are open
-    last = 0  # that of what a count is about
+    """The number of pieces that are compiled at least, and at most :data:`LARGEST` + 1."""
+    groups = [0]  # the sizes of the open groups
+    last = 0  # the size of the piece that a count would repeat
     for token in _TOKEN.finditer(text):
         if token[0] == "(":
             groups.append(0)

@@ -1,0 +1,63 @@
+"""Runs that come to nothing: what is wrong is said early, and what fails early has a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kernel_files import zimage
+
+from lab import api
+from lab.api import plans
+from lab.errors import ImageError, UsageError
+from lab.model import Layer, Plan
+from lab.rundir import RunDir
+from lab.workshop.prepare import Prepared
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "k.bin").write_bytes(zimage())
+    labs = tmp_path / "labs.yaml"
+    labs.write_text("guests: {g: {kernel: k.bin}}\nlabs: {hello: {guests: [g]}}\n")
+    return labs
+
+
+def test_a_report_that_cannot_be_written(file: Path, tmp_path: Path) -> None:
+    """Not after minutes; and an earlier one that is in the way goes at once."""
+    for wrong in (tmp_path, file / "results.xml"):
+        with pytest.raises(UsageError, match="cannot be written"):
+            api.run(api.Context(file), "hello", junit=wrong)
+    assert not (tmp_path / "runs").exists()
+
+
+def fails_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(_: api.Context, __: Plan) -> Prepared:
+        raise error
+
+    monkeypatch.setattr(plans, "prepare", prepare)
+
+
+def test_a_lab_that_cannot_be_prepared_has_a_verdict(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a run folder and in the report, although no machine was started."""
+    fails_with(ImageError("Xen does not compile"), monkeypatch)
+    run = api.run(api.Context(file), "hello", junit=tmp_path / "results.xml")
+    assert run.report.verdict.layer is Layer.IMAGE
+    manifest = RunDir(run.run).manifest()
+    assert (manifest["verdict"], manifest["layer"]) == ("fail", "image")
+    assert manifest["reason"] == "Xen does not compile"
+    assert "Xen does not compile" in (tmp_path / "results.xml").read_text()
+
+
+def test_a_mistake_of_the_user_leaves_no_run(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_with(UsageError("dom0 has no room"), monkeypatch)
+    with pytest.raises(UsageError):
+        api.run(api.Context(file), "hello")
+    with pytest.raises(UsageError):
+        api.up(api.Context(file), "hello")
+    assert not (tmp_path / "runs").exists()
