@@ -1,9 +1,10 @@
-"""What /proc says of processes (proc(5)): who they are, since when, in which state."""
+"""Other processes: who they are, since when and in which state (proc(5)); and their limits."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +70,9 @@ def running() -> Iterator[tuple[int, list[bytes]]]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield int(path.parent.name), path.read_bytes().split(b"\0")
+
+
+def limit_files(pid: int, largest: int) -> None:
+    """Limit the size of files that a process and its children write to ``largest`` bytes
+    (prlimit(2))."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))

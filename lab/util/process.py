@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import shlex
 import signal
 import subprocess
@@ -25,10 +24,19 @@ from typing import IO
 from lab.model import Completed
 from lab.util import signals, together
 from lab.util.deadline import Deadline
-from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
+from lab.util.proc import (
+    arguments,
+    boot_id,
+    is_stopped,
+    limit_files,
+    running,
+    start_time,
+    state,
+    title,
+)  # fmt: skip
 
 __all__ = [
-    "Child", "More", "TimedOut", "arguments", "attend", "boot_id", "end_group", "environment",
+    "Child", "Options", "TimedOut", "arguments", "attend", "boot_id", "end_group", "environment",
     "follow", "is_stopped", "limit_files", "piped", "reap", "run", "running", "spawn", "start_time",
     "state", "title",
 ]  # fmt: skip
@@ -56,13 +64,11 @@ class Options:
 
     Attributes:
         stdin: what the program reads; without it, standard input is empty.
-        stdout: a file that takes the output instead of memory.
         keep_fds: descriptors that the program inherits.
         grace: seconds that it has to end by itself when we are interrupted, before it is killed.
     """
 
     stdin: bytes = b""
-    stdout: IO[bytes] | None = None
     keep_fds: Sequence[int] = ()
     grace: float = 0.0
 
@@ -76,19 +82,6 @@ class TimedOut(Exception):
     def __init__(self, completed: Completed) -> None:
         super().__init__(f"{completed.argv[0]} took longer than allowed")
         self.completed = completed
-
-
-@dataclass(frozen=True)
-class More:
-    """What few programs need: standard input, descriptors that they inherit, and the seconds
-    that they have to end by themselves when we are interrupted, before they are killed."""
-
-    input: bytes = b""
-    keep_fds: Sequence[int] = ()
-    grace: float = 0.0
-
-
-NOTHING = More()
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -122,7 +115,7 @@ def run(
                 cwd=cwd,
                 env=environment(env),
                 stdin=subprocess.PIPE if options.stdin else subprocess.DEVNULL,
-                stdout=options.stdout or subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=tuple(options.keep_fds),
                 start_new_session=True,
@@ -299,12 +292,6 @@ def reap(child: Child, seconds: float) -> int | None:
         return None
 
 
-def limit_files(pid: int, largest: int) -> None:
-    """Limit the size of files that a process and its children write to ``largest`` bytes
-    (prlimit(2))."""
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
-
-
 def end_group(pid: int) -> None:
     """Kill a process group, if it exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -316,10 +303,6 @@ def _end_group(process: Child) -> None:
 
 
 def _completed(
-    argv: Sequence[str],
-    process: Child,
-    out: bytes | None,
-    err: bytes | None,
-    clock: Deadline,
+    argv: Sequence[str], process: Child, out: bytes | None, err: bytes | None, clock: Deadline
 ) -> Completed:
     return Completed(tuple(argv), process.returncode, out or b"", err or b"", clock.elapsed())
