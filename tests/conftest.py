@@ -71,11 +71,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if "quick" in config.option.markexpr:
-        terminalreporter.write_line(LEFT_OUT)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if "quick" in config.option.markexpr and not hasattr(config, "workerinput"):
+        print(LEFT_OUT)
 
 
 @pytest.fixture(autouse=True)
