@@ -66,8 +66,9 @@ def test_labs_yaml_says_it_in_one_word(folder: Path) -> None:
 def test_a_folder_without_init_is_refused(folder: Path) -> None:
     """At its line, with the file that is missing."""
     (folder / "files/init").unlink()
+    labs = config.load(folder / "labs.yaml")
     with pytest.raises(ConfigError, match=r"labs.yaml:2:18: 'linux': no such file: 'files/init'"):
-        config.load(folder / "labs.yaml")
+        config.find_startable(labs, "both")
 
 
 def test_what_does_not_go_with_it(folder: Path) -> None:
