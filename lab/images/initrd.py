@@ -62,9 +62,8 @@ def may_hold(package: str) -> bool:
 
 def recipe() -> list[Path]:
     """The files of ours, beside images/dom0, that decide what is built."""
-    here = Path(__file__)
-    names = ("contents", "deb", "elf", "lz4", "modules", "newc", "programs")
-    return [here, *(here.with_name(f"{name}.py") for name in names)]
+    rooms = (contents, deb, elf, lz4, modules, newc, programs)
+    return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
 
 
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:

@@ -22,9 +22,14 @@ def folder(name: str) -> Path:
 
 
 def hashes(*paths: Path) -> dict[str, str]:
-    """The sha256 of every file at or under ``paths``, by its path below the named one."""
+    """The sha256 of every file at or under ``paths``, by its path below the named one.
+
+    Raises:
+        FileNotFoundError: one of ``paths`` does not exist: the key would not depend on it.
+    """
     found: dict[str, str] = {}
     for top in paths:
+        top.stat()
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
             if path.is_file():
                 found[str(path.relative_to(top.parent))] = files.sha256_file(path)
