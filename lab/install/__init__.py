@@ -13,23 +13,27 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from lab.errors import LabError, ToolchainError
 from lab.install.installer import Installer
 from lab.progress import Progress, Stage
 from lab.toolchain import provide
-from lab.util import files, process, signals
+from lab.util import files, process, signals, together
 from lab.util.terminal import escape_lines
 
 #: For the interpreter's part of the work: on a busy machine a venv takes a while.
 VENV_SECONDS = 600.0
 #: Imported once, so that the first command need not compile them in silence.
 _FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"
+
+#: Makes what a task, given by its words, will need; ``progress`` hears of it.
+Beside: TypeAlias = Callable[[Sequence[str], Progress], None]
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,20 @@ class Environment:
         return self.folder / (f".stamp-{group}" if group else ".stamp")
 
 
-def main() -> NoReturn:
-    """``FOLDER PYTHON STAMP WORD…``: make the environment, then run a task by the words."""
+def main(beside: Beside = lambda _words, _progress: None) -> NoReturn:
+    """``FOLDER PYTHON STAMP WORD…``: make the environment, then run a task by the words.
+
+    If there was none before, ``beside`` makes at the same time what the task will need.
+    """
     folder, python, stamp, *words = sys.argv[1:]
     environment = Environment(Path(folder), stamp)
     signals.one_way_to_stop()
     try:
-        make(environment, python, Progress())
+        progress = Progress()
+        works = [partial(make, environment, python, progress)]
+        if not environment.folder.exists():
+            works.append(partial(beside, words, progress))
+        together.all_of(works)
     except KeyboardInterrupt:
         _end("interrupted; the next ./inv goes on", 130)
     except LabError as error:

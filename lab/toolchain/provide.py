@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from lab.errors import ToolchainError
@@ -14,6 +15,8 @@ from lab.util import process
 from lab.util.terminal import escape_lines
 
 INSTALL_SECONDS = 600.0
+#: dpkg lets one process install at a time.
+_INSTALLING = threading.Lock()
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -41,8 +44,9 @@ def install(packages: Sequence[str], progress: Callable[[str], None]) -> None:
             f"missing on this machine: {', '.join(packages)}",
             hint=f"run: sudo {shlex.join(line)}",
         )
-    progress(f"installing with apt: {' '.join(packages)}")
-    _install(prefix, line)
+    with _INSTALLING:
+        progress(f"installing with apt: {' '.join(packages)}")
+        _install(prefix, line)
 
 
 def root_prefix() -> list[str] | None:

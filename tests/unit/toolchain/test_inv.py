@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.api import first_start as ahead
+from lab.cli import first_start
+from lab.progress import Progress
+
 #: A Python that "installs" by writing a xenlab that prints how it was called, and a uv that
 #: does the same. ``lab.install`` itself is run by a real one.
 _PYTHON = """#!/bin/sh
@@ -239,6 +243,32 @@ def test_a_link_to_it_finds_its_folder(checkout: Checkout, tmp_path: Path) -> No
 
 def test_python_alone_can_make_it(root: Path) -> None:
     """Nothing is imported that has to be installed first."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from lab import install; print(install)"
+    code = """import sys
+sys.path.insert(0, sys.argv[1])
+from lab.api import first_start as ahead
+from lab.cli import first_start
+print(first_start, ahead)"""
     line = [sys.executable, "-I", "-S", "-c", code, str(root)]
     subprocess.run(line, check=True, cwd="/", env={"PATH": ""})
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("lab.up", True),
+        ("lab.run selftest --json", True),
+        ("", False),
+        ("lab.list", False),
+        ("lab.up hello --labs=mine.yaml", False),
+        ("lab.up -d docker", False),
+        ("lab.up --plan", False),
+    ],
+)
+def test_what_is_made_beside_the_environment(words: str, needed: bool) -> None:
+    assert first_start.needs_toolchain(words.split()) is needed
+
+
+def test_nothing_that_goes_wrong_beside_it_is_an_error(tmp_path: Path) -> None:
+    """The task that comes next meets it again, and says so."""
+    (tmp_path / "labs.lock").write_text("no lock")
+    ahead.make_toolchain(tmp_path / "labs.yaml", Progress(quiet=True))
