@@ -95,7 +95,7 @@ class Apt:
         """Run ``apt-get verb``. ``into`` is the folder for downloads.
 
         Raises:
-            ImageError: apt failed. ``what`` names in the message what was wanted.
+            ImageError: apt failed. The message says ``what`` was wanted.
         """
         mounts = [Mount(self._folder, INSIDE, writable=True)]
         if into:

@@ -110,7 +110,7 @@ def place(labs: Path) -> Path:
         ImageError: there is neither.
     """
     beside = labs.absolute().parent / NAME
-    if os.path.lexists(beside):  # of any kind: load() reports one that is no file
+    if os.path.lexists(beside):  # load() reports it if it is not a plain file
         return beside
     try:
         return resource(NAME)
@@ -170,7 +170,7 @@ def dump(lock: Lock) -> str:
 def drift(locked: Sequence[Pin], found: Sequence[Pin]) -> list[Drift]:
     """The packages that were added, removed, or have another version.
 
-    Other bytes under the same version are no drift but an error (:func:`contradiction`).
+    Other bytes under the same version are not drift but an error (:func:`contradiction`).
     """
     before = {(pin.name, pin.arch): pin.version for pin in locked}
     now = {(pin.name, pin.arch): pin.version for pin in found}
@@ -192,7 +192,10 @@ def drift_of_versions(locked: Sequence[Pin], found: Mapping[str, str], arch: str
 
 
 def contradiction(locked: Sequence[Pin], found: Sequence[Pin]) -> tuple[Pin, Pin] | None:
-    """The locked and the found pin of the first package with the same version but other bytes."""
+    """The first package whose name and version are locked but whose bytes differ.
+
+    Returns its locked pin and its found pin, or ``None`` if there is no such package.
+    """
     known = {(pin.name, pin.version, pin.arch, pin.file): pin for pin in locked}
     for pin in found:
         other = known.get((pin.name, pin.version, pin.arch, pin.file))

@@ -23,7 +23,7 @@ from lab.progress import Progress
 from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
 from lab.util import files, together
 
-#: The platform's packages: Xen, dom0's kernel and tools. Asked for by suite and architecture.
+#: The platform's packages (Xen, dom0's kernel and tools): where they come from, and their names.
 PLATFORM = Question(
     "bookworm", "armhf",
     wanted=(
@@ -111,7 +111,7 @@ class Supplies:
         together.all_of(works)
 
     def _fetch_ahead(self, helper: Toolchain, question: Question) -> None:
-        """Fetch what can be had early. A failure is no error: the toolchain asks again later."""
+        """Fetch what can be had early. If this fails, the toolchain asks again later."""
         what = f"{question.suite} {question.arch}"
         with self._progress.stage(f"fetch {what} packages") as stage:
             try:
