@@ -1,4 +1,4 @@
-"""Lab → Plan: everything that follows from what was asked, without looking at the world."""
+"""Turns a Lab into a Plan: all settings that follow from the lab alone, without reading a file."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ MIB = 1 << 20
 XEN_CONSOLE = "console=dtuart dtuart=/pl011@9000000"
 #: The console of dom0: the board's second UART, so that Xen's lines and Linux's never mix.
 DOM0_CONSOLE = "ttyAMA1"
-#: Switches off what costs Linux time, in dom0 and in guests, and is of no use here: self-tests of
-#: crypto algorithms (most of the boot), zeroing memory that the emulator hands out zeroed, pressure
-#: statistics (psi), security modules without a policy, and mitigations for real processors. Also
-#: read-only kernel memory (rodata), because with it each inserted module flushes some 50,000
-#: translations one by one (do_free_init in kernel/module/main.c).
+#: Switches off what slows Linux down, in dom0 and in guests, and is of no use here: self-tests of
+#: crypto algorithms (most of the boot), zeroing memory that the emulator already hands out zeroed,
+#: pressure statistics (psi), security modules without a policy, and mitigations for real
+#: processors. Read-only kernel memory (rodata) is off too: with it, each inserted module flushes
+#: some 50,000 translations one by one (do_free_init in kernel/module/main.c).
 LINUX_QUICK = (
     "cryptomgr.notests initcall_blacklist=crypto_kdf108_init init_on_alloc=0 psi=0 lsm= "
     "mitigations=off rodata=off"
 )
 #: The beginning of a Linux guest's command line.
 LINUX_ARGS = f"console=hvc0 {LINUX_QUICK}"
-#: dom0's vCPUs by default. A second one doubles the time of its boot, as the two wait for each
-#: other through the emulator, and leaves the guests less of the machine.
+#: How many vCPUs dom0 has by default. A second vCPU doubles dom0's boot time, because the two wait
+#: for each other through the emulator. It also leaves less of the machine to the guests.
 DOM0_VCPUS = 1
-#: Fields of a guest that are about labs.yaml, not about the guest; a plan leaves them out.
+#: Fields of a guest that describe its text in labs.yaml, not the guest. A plan leaves them out.
 NOT_PLANNED = ("cpus_of_all", "refused", "places")
-#: The folder in dom0 for guests' files.
+#: The folder in dom0 that holds the guests' files.
 GUEST_FOLDER = "/lab/guests"
 
 
 def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
-    """The plan of a lab. ``clock`` counts only if labs.yaml does not say one."""
+    """The plan of a lab. ``clock`` is used only if labs.yaml does not set one."""
     return Plan(
         lab=lab,
         machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
@@ -61,14 +61,14 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
 
 
 def guest_plan(guest: GuestSpec) -> GuestPlan:
-    """The plan of a single guest, which may be injected into a running lab."""
+    """The plan of one guest. It may be a guest that is injected into a running lab."""
     return GuestPlan(guest.name, guest, xl_config(guest), scheduling(guest.scheduler))
 
 
 def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
-    """The words of ``xl sched-…`` for a domain, up to ``-d``; empty if nothing is to be set.
+    """The words of the ``xl sched-…`` command for a domain, up to ``-d``; empty: nothing to set.
 
-    A guest's configuration file cannot set everything: xl.cfg(5) of Xen 4.17 has no ``budget``.
+    The command is needed because xl.cfg(5) of Xen 4.17 cannot set everything: it has no ``budget``.
     """
     if wanted is None:
         return ()
@@ -83,7 +83,7 @@ def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
 
 
 def xen_args(lab: Lab) -> str:
-    """Xen's command line. The hypervisor's ``args`` come last, so they win."""
+    """Xen's command line. The hypervisor's own ``args`` come last, so they win."""
     words = [XEN_CONSOLE, f"dom0_mem={lab.dom0.memory // MIB}M"]
     words += ["bootscrub=0", "console_timestamps=boot"]
     words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
@@ -99,9 +99,9 @@ def xen_args(lab: Lab) -> str:
 
 
 def dom0_args(lab: Lab) -> str:
-    """dom0's kernel command line. After a panic the machine ends once its last line is written.
+    """dom0's kernel command line. After a panic, the machine ends as soon as the last line is out.
 
-    If Xen is built from source, dom0 is told to log Xen's console: guests may print there.
+    If Xen is built from source, dom0 is told to log Xen's console, because guests may print there.
     """
     words = ["hypervisor_log=1"] if lab.hypervisor.origin == "source" else []
     return " ".join([f"console={DOM0_CONSOLE}", "rdinit=/init panic=-1", LINUX_QUICK, *words])
@@ -110,8 +110,8 @@ def dom0_args(lab: Lab) -> str:
 def xl_config(guest: GuestSpec) -> str:
     """The guest's configuration as xl.cfg(5) reads it.
 
-    However a domain ends, it stays until it is replaced or destroyed. Otherwise nobody could say
-    how it ended.
+    Once a domain has ended, it stays until it is replaced or destroyed. Otherwise nothing would
+    show how it ended.
     """
     base = f"{GUEST_FOLDER}/{guest.name}"
     lines = [
@@ -138,7 +138,7 @@ def to_json(value: Plan) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of xl's configuration language; its escapes are those of C."""
+    """A string in xl's configuration language, with escapes as in C."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -2,8 +2,8 @@
 
 An entry's key is the sha256 of its kind and all its inputs. An entry is a folder
 ``store/<kind>/<key>/`` with the built files under ``files/`` and ``manifest.json``, which is
-written last. A build works in a temporary folder beside it, which is renamed when it is whole.
-So an entry is complete or not there at all. Files are hashed when they are read.
+written last. A build works in a temporary folder beside it, which is renamed once it is complete.
+So an entry is either complete or absent. Files are hashed when they are read.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from lab.util.cache_folder import cache_root
 
 __all__ = ["Entry", "Store", "cache_root", "describe", "entry_key"]
 
-#: Raised when the layout of entries changes, so that old ones are not read.
+#: Increased when the layout of entries changes, so that old entries are not read.
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored build: its folder of files, and what it was made from."""
+    """A stored build: the folder ``path`` with its files, and the inputs that it was made from.
+
+    ``outputs``: name of a file → sha256. ``verified``: the files were checked against them.
+    """
 
     kind: str
     key: str
@@ -41,14 +44,14 @@ class Entry:
     verified: bool = False
 
     def image(self, name: str) -> Image:
-        """One file of the entry as an :class:`Image`, verified.
+        """One file of the entry as an :class:`Image`, its hash checked.
 
         Raises:
-            ImageError: the file is missing or its bytes are not the ones that were built.
+            ImageError: the file is missing, or its bytes have changed since the build.
         """
         path = self.path / name
         wanted = self.outputs[name]
-        if not self.verified and not _is(path, wanted):
+        if not self.verified and not _has_sha256(path, wanted):
             raise ImageError(
                 f"stored image {self.kind}/{name} is damaged: {path}",
                 hint=f"remove {path.parent.parent} and run the command again: it is rebuilt",
@@ -59,8 +62,8 @@ class Entry:
 class Store:
     """Entries under one root folder. Several processes may use it at once.
 
-    ``before_build`` is called before anything is built. It fetches what only a build needs
-    (packages). So when everything is stored, nothing is fetched.
+    ``before_build`` is called with the kind of an entry before it is built. It fetches what only
+    a build needs (packages). So if everything is stored, nothing is fetched.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Store:
         self._before_build = before_build
 
     def get(self, kind: str, inputs: Mapping[str, Any]) -> Entry | None:
-        """The entry with these inputs, or ``None``. A damaged entry is set aside."""
+        """The entry with these inputs, or ``None``. If its manifest is damaged, it is removed."""
         key = entry_key(kind, inputs)
         folder = self.root / kind / key
         try:
@@ -92,7 +95,7 @@ class Store:
         key = entry_key(kind, inputs)
         with self._held(kind, key):
             entry = self.get(kind, inputs)
-            if entry is None or not _whole(entry):
+            if entry is None or not _intact(entry):
                 self.discard(kind, key)
                 self._before_build(kind)
                 self._build(kind, key, inputs, build)
@@ -109,7 +112,7 @@ class Store:
             _remove(gone)
 
     def entries(self) -> Iterator[Entry]:
-        """Every entry, by kind and key."""
+        """Every entry, sorted by kind and key."""
         for manifest in sorted(self.root.glob("*/[0-9a-f]*/manifest.json")):
             with contextlib.suppress(ValueError, KeyError, OSError):
                 data = reading.json_file(manifest)
@@ -138,26 +141,26 @@ class Store:
             raise
 
     def _sweep(self, kind: str, ours: str) -> None:
-        """Remove what killed builds left: folders of entries whose lock nobody holds."""
+        """Remove the temporary folders that killed builds left: no process claims their entries."""
         for gone in (self.root / kind).glob(".gone-*"):
             _remove(gone)
         for left in (self.root / kind).glob(".new-*"):
             key = left.name.split("-")[1]
-            handle = None if key == ours[:16] else files.try_lock(self._lock(kind, key))
+            handle = None if key == ours[:16] else files.try_lock(self._claim(kind, key))
             if handle is not None or key == ours[:16]:
                 files.remove_tree(left)
             if handle is not None:
                 os.close(handle)
 
     def _held(self, kind: str, key: str) -> contextlib.AbstractContextManager[int]:
-        return files.locked(self._lock(kind, key))
+        return files.locked(self._claim(kind, key))
 
-    def _lock(self, kind: str, key: str) -> Path:
+    def _claim(self, kind: str, key: str) -> Path:
         return self.root / "locks" / f"{kind}-{key[:16]}"
 
 
 def entry_key(kind: str, inputs: Mapping[str, Any]) -> str:
-    """The key of an entry: sha256 over the format, its kind and its inputs."""
+    """The key of an entry: the sha256 of the store's format, the kind and the inputs."""
     return files.sha256_json({"format": FORMAT, "kind": kind, "inputs": dict(inputs)})
 
 
@@ -169,17 +172,17 @@ def _hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def _is(path: Path, wanted: str) -> bool:
+def _has_sha256(path: Path, wanted: str) -> bool:
     return path.is_file() and files.sha256_file(path) == wanted
 
 
 def _remove(gone: Path) -> None:
-    """Remove a folder that nobody uses. Other processes may remove it at the same time."""
+    """Remove a discarded folder. Another process may be removing it at the same time."""
     with contextlib.suppress(FileNotFoundError):
         files.remove_tree(gone)
 
 
-def _whole(entry: Entry) -> bool:
+def _intact(entry: Entry) -> bool:
     try:
         return _hashes(entry.path) == dict(entry.outputs)
     except OSError:
@@ -187,7 +190,7 @@ def _whole(entry: Entry) -> bool:
 
 
 def describe(entry: Entry) -> dict[str, Any]:
-    """An entry for people and programs: size in bytes, and in a few words what it is made from."""
+    """An entry for people and programs. ``size`` is in bytes; ``made_of`` is a few words."""
     size = sum((entry.path / name).stat().st_size for name in entry.outputs)
     words = entry.inputs.get("version") or entry.inputs.get("app", {}).get("name") or ""
     return {

@@ -1,1 +1,1 @@
-"""What goes into the machine, built from packages and from our own sources."""
+"""Builds what goes into the machine, from packages and from the lab's own sources."""

@@ -1,4 +1,4 @@
-"""Runs a compilation in the toolchain; what fails is the user's code, and says why."""
+"""Runs a compilation in the toolchain. If it fails, the error shows the compiler's words."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def run(
 ) -> None:
     """Compile ``what``, such as ``guest hello``.
 
-    ``words`` picks the lines that say why it cannot be compiled.
+    ``words`` picks the lines of the output that say why it cannot be compiled.
 
     Raises:
         ToolchainError: the toolchain itself failed.
-        LabError: ``refused``, if the command ended with another status than 0.
+        LabError: the class ``refused``; the command ended with a status other than 0.
     """
     folders = [mount.source for mount in command.mounts if mount.writable and mount.source.is_dir()]
     try:
@@ -42,6 +42,6 @@ def run(
 
 
 def _compiled(folders: Sequence[Path]) -> str:
-    """How much there is already. How much there will be, only make knows."""
+    """How many files are compiled so far. The total is unknown: only make knows it."""
     count = sum(1 for folder in folders for _ in folder.rglob("*.o"))
     return f"{count} files compiled" if count else ""

@@ -1,4 +1,4 @@
-"""Reads the list of what an initramfs is made of (``images/dom0/contents``)."""
+"""Reads the list of what goes into dom0's initramfs (``images/dom0/contents``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from lab.errors import ImageError
 
 @dataclass(frozen=True)
 class Contents:
-    """``programs``: path in dom0 → path in a package. ``links``: path in dom0 → target."""
+    """The parsed list. ``programs``: path in dom0 → path in a package.
+
+    ``links``: path in dom0 → target.
+    """
 
     programs: dict[str, str]
     libraries: tuple[str, ...]
@@ -21,10 +24,10 @@ class Contents:
 
 
 def parse(text: str) -> Contents:
-    """The list that ``text`` holds; its own first lines explain the format.
+    """Parse the list. The first lines of ``images/dom0/contents`` explain the format.
 
     Raises:
-        ImageError: a line is not understood; the message has its number.
+        ImageError: a line is not understood. The message has the line's number.
     """
     entries = list(_entries(text))
 

@@ -1,9 +1,9 @@
-"""The device tree that Xen is given: QEMU's own, cut down to what is used.
+"""The device tree that Xen gets: QEMU's own tree, reduced to the devices that are used.
 
-QEMU describes the machine itself (``dumpdtb``), so that addresses and interrupts are never
-guessed. Everything that neither Xen nor dom0 needs is left out: Xen maps and dom0 probes
-every device, and both take time in an emulated machine. What dom0 boots is named in
-``/chosen`` as Xen's docs/misc/arm/device-tree/booting.txt says.
+QEMU describes the machine itself (``dumpdtb``), so no address or interrupt is guessed. Devices that
+neither Xen nor dom0 needs are left out: Xen maps and dom0 probes every device, and both take time
+in an emulated machine. ``/chosen`` names what dom0 boots, in the format of Xen's
+docs/misc/arm/device-tree/booting.txt.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from lab.model import (
 from lab.store import Store
 from lab.util import files
 
-#: What stays, by the name of the node without its address; the rest goes.
+#: The nodes that are kept, by name without address. All others are removed.
 KEPT = ("psci", "memory", "cpus", "timer", "intc", "pl011", "apb-pclk", "aliases", "chosen")
 
-#: The only virtio transport that stays, ``virtio-mmio-bus.0``: the serial device's.
+#: The only virtio transport that is kept, ``virtio-mmio-bus.0``: the serial device uses it.
 KEPT_VIRTIO = "virtio_mmio@a000000"
 
 WORK = "/mnt"
@@ -43,7 +43,7 @@ WORK = "/mnt"
 
 @dataclass(frozen=True)
 class Boot:
-    """What is booted: the command lines of Xen and of dom0, dom0's kernel and initramfs."""
+    """What the machine boots: command lines of Xen and dom0, dom0's kernel and initramfs."""
 
     xen_args: str
     dom0_args: str
@@ -52,7 +52,11 @@ class Boot:
 
 
 def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) -> Image:
-    """The packed tree of a machine that boots this."""
+    """The packed device tree of a machine that boots ``boot``.
+
+    Raises:
+        ImageError: QEMU's tree cannot be read.
+    """
     kernel, initramfs = boot.kernel, boot.initramfs
     booted = {
         "board": list(board_arguments(machine)),
@@ -74,15 +78,15 @@ def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) 
 
 
 def seed_of(booted: Mapping[str, Any]) -> bytes:
-    """The 32 bytes of ``rng-seed``: they follow from what is booted, not from who made the tree.
+    """The 32 bytes of ``rng-seed``: they depend only on what is booted, not on the toolchain.
 
-    So two toolchains whose QEMU describes the machine alike make the same tree.
+    So two toolchains whose QEMU describes the machine in the same way make the same tree.
     """
     return hashlib.sha256(files.canonical_json(dict(booted)).encode()).digest()
 
 
 def trim(tree: fdt.FDT) -> None:
-    """Take out every node that Xen and dom0 do without."""
+    """Remove every node that neither Xen nor dom0 needs."""
     for node in list(tree.root.nodes):
         if node.name.partition("@")[0] not in KEPT and node.name != KEPT_VIRTIO:
             tree.root.remove_subnode(node.name)
@@ -93,9 +97,9 @@ def trim(tree: fdt.FDT) -> None:
 
 
 def reserve(tree: fdt.FDT, address: int, size: int) -> None:
-    """Say of the window that it is no ordinary memory.
+    """Mark the window (``size`` bytes at ``address``) as reserved, not ordinary memory.
 
-    Xen takes none of it for guests and gives it to dom0, whose Linux leaves it alone.
+    Xen gives none of it to guests. It maps the window into dom0, where Linux leaves it alone.
     """
     reserved = fdt.Node("reserved-memory")
     reserved.set_property("#address-cells", 2)
@@ -109,10 +113,10 @@ def reserve(tree: fdt.FDT, address: int, size: int) -> None:
 
 
 def choose(tree: fdt.FDT, boot: Boot, seed: bytes) -> None:
-    """Write ``/chosen``: command lines, where the files lie and how long they are, the seed.
+    """Write ``/chosen``: the command lines, the files' addresses and sizes, and the seed.
 
-    dom0's random numbers start from ``seed``. QEMU's own differs at every start; without
-    one dom0 waits for entropy.
+    dom0's random numbers start from ``seed``. QEMU's own seed differs at every start. Without a
+    seed dom0 waits for entropy.
     """
     chosen = tree.get_node("/chosen")
     for name in ("kaslr-seed", "rng-seed"):
@@ -138,7 +142,7 @@ def _module(chosen: fdt.Node, kind: str, place: tuple[int, int]) -> fdt.Node:
 
 
 def _dump(toolchain: Toolchain, machine: MachinePlan, folder: Path) -> bytes:
-    """QEMU's own tree. Two serial ports are asked for, so that it has both PL011."""
+    """QEMU's own tree. QEMU is given two serial ports, so that the tree has both PL011."""
     board = list(board_arguments(machine))
     board[board.index("-machine") + 1] += f",dumpdtb={WORK}/virt.dtb"
     argv = ["qemu-system-arm", *board, *_serials()]

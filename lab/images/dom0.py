@@ -1,4 +1,4 @@
-"""What dom0 boots: its kernel, unpacked beforehand, and an initramfs of our own."""
+"""What dom0 boots: its kernel, already unpacked, and the lab's own initramfs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
 
-#: ``linux-image-armmp-lpae`` is empty and names the real one, whose name has the version.
+#: The package that holds the kernel. Its name contains the version. ``linux-image-armmp-lpae`` is
+#: empty and only depends on it.
 KERNEL_PACKAGE = re.compile(r"linux-image-[0-9].*-armmp-lpae")
 
 PREFIX = "arm-linux-gnueabihf-"
@@ -21,9 +22,9 @@ WORK = "/mnt"
 
 
 def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Image:
-    """The packaged kernel behind a stub that only moves it to its place.
+    """The packaged kernel, unpacked, after a stub that only moves it to its place.
 
-    A kernel that does not look as expected is used as it is packaged; then a file ``note``
+    A kernel that does not look as expected is used as it is packaged. Then a file ``note``
     beside it says why.
     """
     package = kernel_package(packages)
@@ -51,7 +52,7 @@ def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> I
 
 
 def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
-    """The kernel exactly as it is packaged: the slow way, for comparison."""
+    """The kernel exactly as it is packaged. It boots slowly, and serves for comparison."""
     package = kernel_package(packages)
     inputs = {"package": package.sha256, "version": package.version}
 
@@ -62,10 +63,10 @@ def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
 
 
 def initramfs(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Image:
-    """Toolstack, agent and our own programs with what they need, and nothing else.
+    """The toolstack, the agent and the lab's own programs with what they need, and nothing else.
 
     Raises:
-        ImageError: a program, library or module is in none of the packages.
+        ImageError: no package has one of the programs, libraries or modules.
     """
     here = recipes.folder("dom0")
     used = [package for package in packages if initrd.may_hold(package.name)]
@@ -83,16 +84,24 @@ def initramfs(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -
 
 
 def kernel_package(packages: Sequence[Package]) -> Package:
-    """The one package that holds dom0's kernel and its modules."""
+    """The package that holds dom0's kernel and its modules.
+
+    Raises:
+        ImageError: there is no such package, or more than one.
+    """
     found = [package for package in packages if KERNEL_PACKAGE.fullmatch(package.name)]
     if len(found) != 1:
         names = ", ".join(package.name for package in found) or "none"
-        raise ImageError(f"one kernel package is needed, there is: {names}")
+        raise ImageError(f"exactly one kernel package is needed, but found: {names}")
     return found[0]
 
 
 def vmlinuz(package: Package) -> bytes:
-    """The zImage that a kernel's package holds, near its beginning."""
+    """The zImage in a kernel's package. It is near the beginning, so little is read.
+
+    Raises:
+        ImageError: the package has no kernel, or cannot be read.
+    """
     found = deb.first(package, lambda path: path.startswith("/boot/vmlinuz-"))
     if found is None:
         raise ImageError(f"{package.name} {package.version} has no kernel")
@@ -102,7 +111,7 @@ def vmlinuz(package: Package) -> bytes:
 def _assembled(
     toolchain: Toolchain, folder: Path, stub: Path, text_offset: int, size: int
 ) -> bytes:
-    """The stub's bytes, made for a kernel of this size (bytes) that lies at this offset."""
+    """The stub's bytes for a kernel of ``size`` bytes at ``text_offset`` bytes into RAM."""
     source, linked, raw = folder / "stub.S", folder / "stub.elf", folder / "stub.bin"
     source.write_bytes(stub.read_bytes())
     defines = (f"-DTEXT_OFFSET={text_offset:#x}", f"-DIMAGE_SIZE={size:#x}")

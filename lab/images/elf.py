@@ -1,6 +1,6 @@
-"""Reads from 32-bit little-endian ELF files what an image builder must know.
+"""Reads from 32-bit little-endian ELF files what the image builders need.
 
-Layout: the ELF specification (elf(5)); ``.modinfo``: the kernel's include/linux/module.h.
+Sources: elf(5) for the layout, the kernel's include/linux/module.h for ``.modinfo``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHF_ALLOC = 2
 
 @dataclass(frozen=True)
 class Dynamic:
-    """What the dynamic linker is asked for: itself, and libraries by file name."""
+    """What a file needs at run time: its dynamic linker, and libraries by file name."""
 
     interpreter: str
     needed: tuple[str, ...]
@@ -33,7 +33,7 @@ class _Segment:
 
 
 def is_elf(data: bytes) -> bool:
-    """Whether these are the bytes of an ELF file of the kind that this module reads."""
+    """Whether these are the bytes of a 32-bit little-endian ELF file."""
     return data.startswith(MAGIC) and len(data) >= 52
 
 
@@ -41,7 +41,7 @@ def dynamic(data: bytes) -> Dynamic:
     """The interpreter and the needed libraries of a program or library.
 
     Raises:
-        ValueError: this is no ELF file, or a damaged one.
+        ValueError: not an ELF file, or a damaged one.
     """
     try:
         return _dynamic(data)
@@ -53,7 +53,7 @@ def modinfo(data: bytes) -> dict[str, str]:
     """The ``.modinfo`` section of a kernel module: ``name``, ``depends`` and so on.
 
     Raises:
-        ValueError: this is no ELF file, a damaged one, or one without the section.
+        ValueError: not an ELF file, a damaged one, or one without the section.
     """
     try:
         section = _section(data, ".modinfo")
@@ -66,10 +66,12 @@ def modinfo(data: bytes) -> dict[str, str]:
 
 
 def objects(data: bytes, names: Collection[str]) -> dict[str, tuple[int, int]]:
-    """Address and size of those variables of a program that there are, by name, in this order.
+    """Address and size (bytes) of a program's variables ``names``, in this order.
+
+    Variables that the program does not have are left out.
 
     Raises:
-        ValueError: this is no ELF file, or a damaged one.
+        ValueError: not an ELF file, or a damaged one.
     """
     try:
         table, strings = _section(data, ".symtab") or b"", _section(data, ".strtab") or b""
@@ -85,12 +87,12 @@ def objects(data: bytes, names: Collection[str]) -> dict[str, tuple[int, int]]:
 
 
 def end_of_memory(data: bytes, start: int) -> int:
-    """The address behind all that a program has in memory from ``start`` on; 0: nothing.
+    """The address after the last byte that a program has in memory from ``start`` on; 0: none.
 
-    Sections that the linker was told not to load count too (their segments leave them out).
+    Sections that are not loaded count too, although no segment includes them.
 
     Raises:
-        ValueError: this is no ELF file, or a damaged one.
+        ValueError: not an ELF file, or a damaged one.
     """
     try:
         ends = [section[3] + section[5] for section in _sections(data) if section[2] & SHF_ALLOC]
@@ -142,7 +144,7 @@ def _file_offset(segments: list[_Segment], address: int) -> int:
 
 
 def _sections(data: bytes) -> list[tuple[int, ...]]:
-    """Of each section: name, type, flags, address, offset, size."""
+    """Name, type, flags, address, offset and size of each section."""
     if not is_elf(data):
         raise ValueError("not a 32-bit little-endian ELF file")
     table, size, count = _header(data, 32), _half(data, 46), _half(data, 48)

@@ -1,6 +1,7 @@
-"""Guests: FreeRTOS applications on our port, projects of the user's own, ready kernels.
+"""Guests: FreeRTOS applications on the lab's port, the user's own projects, prebuilt kernels.
 
-Everything is compiled in the toolchain, from copies: what the user owns is only read.
+Everything is compiled in the toolchain. The user's files are only read: a project is built in a
+copy.
 """
 
 from __future__ import annotations
@@ -32,22 +33,24 @@ from lab.util.reading import Unfit
 from lab.util.resources import resource
 from lab.util.terminal import escape, quote
 
-#: Where things lie while a guest is compiled. Fixed, so that the bytes do not depend on the host.
+#: Paths inside the toolchain while a guest is compiled. They are fixed, so that the bytes do not
+#: depend on the host.
 PORT, APP, KERNEL, HEADERS, OUT, SOURCE = (
     "/build/freertos", "/build/app", "/build/kernel", "/build/xen", "/build/out", "/build/project",
 )  # fmt: skip
 CROSS_COMPILE = "arm-none-eabi-"
 #: Seconds that a guest's build may take.
 BUILD = 600.0
-#: Bytes of one record of a guest's trace (images/freertos/port/trace.c).
+#: Size in bytes of one record of a guest's trace (images/freertos/port/trace.c).
 RECORD = 16
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What guests are compiled against: the keys that name it, and its folders.
+    """The FreeRTOS kernel and Xen's headers that guests are compiled against.
 
-    The folders are made, or looked at, when something is really compiled.
+    ``keys``: ``kernel`` and ``headers`` → key in the store. The other two return the folders. They
+    are called only if something is compiled.
     """
 
     keys: Mapping[str, str]
@@ -59,9 +62,9 @@ def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources
     """A guest's files, from the store or built now.
 
     Raises:
-        GuestError: it does not compile; the compiler's words are the tail.
-        UsageError: the environment's ``FREERTOS_KERNEL`` names no FreeRTOS kernel, or there is
-            something among the sources that is no source.
+        GuestError: it does not compile. The tail has the compiler's words.
+        UsageError: ``FREERTOS_KERNEL`` in the environment names a folder that is not a FreeRTOS
+            kernel, or the sources are too large or contain a FIFO or a device.
     """
     try:
         match guest.program:
@@ -151,7 +154,7 @@ def _project(
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
         words = [f"CROSS_COMPILE={CROSS_COMPILE}", f"XEN_PREFIX={HEADERS}/usr"]
         words += _trace_options(guest)
-        # make takes them as if they stood on its command line: they win over the Makefile's own.
+        # make reads MAKEFLAGS as its command line, so these override the Makefile's own values.
         env = dict(word.split("=") for word in words) | {"MAKEFLAGS": " ".join(words)}
         _compile(toolchain, guest.name, Command(list(project.build), mounts, SOURCE, env))
         _pick(guest.name, copy, kernel, out / "kernel")
@@ -164,7 +167,7 @@ def _project(
 
 
 def _trace_options(guest: GuestSpec) -> list[str]:
-    """Variables of ``make`` for a guest that keeps a timing trace."""
+    """Variables for ``make`` if the guest keeps a timing trace."""
     return ["LAB_TRACE=1", f"TRACE_RECORDS={guest.trace // RECORD}"] if guest.trace else []
 
 
@@ -189,11 +192,11 @@ def _compile(toolchain: Toolchain, name: str, command: Command) -> None:
 
 
 def advice(said: str) -> str:
-    """What to do about what a linker said; empty: its own words are enough."""
+    """The hint for a linker's error; empty if the linker's words are enough."""
     if not re.search(r"undefined reference to `_(sbrk|write|read|close)'", said):
         return ""
     return (
-        "newlib's printf and malloc have no system below them: a FreeRTOS guest has printk "
+        "newlib's printf and malloc need an operating system: in a FreeRTOS guest use printk "
         "and pvPortMalloc instead (docs/freertos.md)"
     )
 
@@ -215,7 +218,7 @@ def _pick(name: str, tree: Path, wanted: Path, to: Path) -> None:
     found = (tree / wanted).resolve()
     if not found.is_relative_to(tree.resolve()) or not found.is_file():
         raise GuestError(
-            f"guest {name}: the build ended well but left no {wanted}",
-            hint="kernel: and elf: of a project are paths below project:",
+            f"guest {name}: the build succeeded but made no {wanted}",
+            hint="kernel: and elf: of a project are paths inside the folder of project:",
         )
     copy_file(found, to)

@@ -1,4 +1,4 @@
-"""Can a guest be started with the files that it has? Looked at once they are there."""
+"""Checks, once a guest's files are built, that the guest can be started with them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lab.util.terminal import quote
 
 
 def check(guest: GuestSpec, image: GuestImage) -> None:
-    """Nothing, if it can.
+    """Check that a guest can be started with the files of ``image``.
 
     Raises:
-        UsageError: its kernel is none, its ELF file is none, or its memory is too little; with
-            the place in labs.yaml.
+        UsageError: the kernel is not one that ``xl`` boots, the ELF file is not one for 32-bit
+            ARM, or the guest has too little memory. The message names the place in labs.yaml.
     """
     kernel = kernel_file.look(image.kernel.path)
     if kernel.wrong:
@@ -24,8 +24,10 @@ def check(guest: GuestSpec, image: GuestImage) -> None:
         data = reading.data(image.elf.path, reading.IMAGE)
         if not elf.is_elf(data) or kernel_kinds.machine_of(data) != kernel_kinds.ARM:
             kind = kernel_kinds.kind_of(data)
-            what = kind.name if kind else "no ELF file"
-            wrong = f"is {what}, not the ELF program for 32-bit ARM that the kernel was made of"
+            what = kind.name if kind else "not an ELF file"
+            wrong = (
+                f"is {what}; it must be the ELF file for 32-bit ARM that the kernel is made from"
+            )
             raise _wrong(guest, "elf", f"{_name(guest, 'elf', image)} {wrong}")
         end = guest_memory.linked_end(data)
     needed = guest_memory.need(kernel, image.ramdisk.size if image.ramdisk else 0, end)
@@ -34,11 +36,11 @@ def check(guest: GuestSpec, image: GuestImage) -> None:
 
 
 def _name(guest: GuestSpec, key: str, image: GuestImage) -> str:
-    """A file, and whose it is."""
+    """The name of a guest's file for a message, and whether the build made it."""
     match guest.program:
         case Project() as project:
             path = project.elf if key == "elf" and project.elf else project.kernel
-            return f"{quote(path.name)}, which the build left,"
+            return f"{quote(path.name)}, which the build made,"
         case Prebuilt() as ready:
             return quote(ready.kernel.name)
         case _:

@@ -1,8 +1,7 @@
-"""How much memory a guest takes before it has done anything: what ``xl`` places there, and what its
-kernel adds.
+"""How much memory a guest needs to start: for what ``xl`` places there, and what its kernel adds.
 
-libxenguest loads a kernel 32 KiB into the guest's RAM and keeps whole pieces of 2 MiB for it; the
-ramdisk and the device tree lie behind, at 128 MiB or at the end of RAM
+libxenguest loads a kernel 32 KiB into the guest's RAM and reserves whole blocks of 2 MiB for it.
+The ramdisk and the device tree follow, at 128 MiB or at the end of RAM
 (tools/libs/guest/xg_dom_arm.c, meminit).
 """
 
@@ -14,31 +13,31 @@ from lab.images import elf
 from lab.images.kernel_file import LOAD_OFFSET, RAM_BASE, Kernel, Linux
 
 MIB, PIECE, PAGE = 1 << 20, 2 << 20, 4 << 10
-#: A guest's device tree has less, in bytes.
+#: Upper bound for the size of a guest's device tree, in bytes.
 DEVICE_TREE = 8 << 10
-#: Linux's decompressor adds so much to itself: its stack and its heap, and what it copies itself by
-#: (arch/arm/boot/compressed/head.S).
+#: Bytes that Linux's decompressor needs in addition to its own size: its stack, its heap, and the
+#: distance by which it copies itself (arch/arm/boot/compressed/head.S).
 DECOMPRESSOR = 128 << 10
 
 
 @dataclass(frozen=True)
 class Need:
-    """The least memory in bytes, a whole number of MiB, and what takes it, in words."""
+    """The least memory in bytes, a whole number of MiB, and in words what needs it."""
 
     least: int
     why: str
 
 
 def need(kernel: Kernel, ramdisk: int = 0, linked_end: int = 0) -> Need:
-    """What a guest needs at least.
+    """The least memory that a guest needs.
 
-    ``ramdisk``: its bytes. ``linked_end``: where a program ends with all its variables, counted
-    from the start of RAM; 0: not known.
+    ``ramdisk``: its size in bytes. ``linked_end``: where a program with all its variables ends, in
+    bytes from the start of RAM; 0: not known.
     """
     modules = _up(ramdisk, PAGE) + DEVICE_TREE
     placed = _up(LOAD_OFFSET + kernel.placed, PIECE)
-    parts = [f"its kernel has {shown(kernel.placed)}, for which xl keeps {shown(placed)}"
-             if kernel.placed else f"xl keeps {shown(placed)} for any kernel"]  # fmt: skip
+    parts = [f"its kernel has {shown(kernel.placed)}, for which xl reserves {shown(placed)}"
+             if kernel.placed else f"xl reserves {shown(placed)} for any kernel"]  # fmt: skip
     end = placed
     if linked_end > end:
         end, parts = linked_end, [f"its program has {shown(linked_end)} with variables and heap"]
@@ -51,16 +50,16 @@ def need(kernel: Kernel, ramdisk: int = 0, linked_end: int = 0) -> Need:
 
 
 def too_little(memory: int, needed: Need, *, linux: bool) -> str:
-    """Why a guest cannot have so little memory, in bytes; empty if it can."""
+    """Why ``memory`` bytes are too little for a guest; empty if they are enough."""
     if memory >= needed.least:
         return ""
-    more = ", and Linux wants more to work in (try 64M or 128M)" if linux else ""
-    least = f"with its device tree that is at least {shown(needed.least)}"
+    more = ", and Linux needs more than that to run (try 64M or 128M)" if linux else ""
+    least = f"with its device tree it needs at least {shown(needed.least)}"
     return f"{shown(memory)} is too little: {needed.why}; {least}{more}"
 
 
 def linked_end(data: bytes) -> int:
-    """Where the program of an ELF file ends, counted from the start of RAM; 0: it does not say."""
+    """Where an ELF file's program ends, in bytes from the start of RAM; 0: it does not say."""
     try:
         end = elf.end_of_memory(data, RAM_BASE)
     except ValueError:
@@ -69,15 +68,18 @@ def linked_end(data: bytes) -> int:
 
 
 def shown(size: int) -> str:
-    """A size for people: whole KiB below 1 MiB, else MiB."""
+    """A size (bytes) for people: in whole KiB below 1 MiB, else in MiB with one decimal."""
     if size < MIB:
         return f"{_up(size, 1024) >> 10}K"
     return f"{size / MIB:.1f}".removesuffix(".0") + "M"
 
 
 def _unpacked(linux: Linux, packed: int) -> int:
-    """Where in RAM nothing else may lie while Linux unpacks itself. The packed kernel is moved
-    behind the place of the unpacked one, unless it lies before it."""
+    """The end of the RAM that Linux uses while it unpacks itself, in bytes from the start of RAM.
+
+    The packed kernel moves itself behind the place of the unpacked kernel, unless all of it lies
+    before that place.
+    """
     bare = linux.text_offset + linux.size
     moved = 0 if LOAD_OFFSET + packed <= linux.text_offset else packed + DECOMPRESSOR
     return bare + max(linux.bss, moved)

@@ -1,4 +1,7 @@
-"""The hypervisor that the machine boots: packaged, or built from source (lab.images.xen)."""
+"""The packaged hypervisor, and the check that it fits the tools in dom0.
+
+:mod:`lab.images.xen` builds a hypervisor from source.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,18 @@ from lab.store import Store
 from lab.util import reading
 
 PACKAGE = "xen-hypervisor-4.17-armhf"
-#: The tools in dom0. They speak to the hypervisor of the same major and minor version only:
-#: the interface of sysctl and domctl may change with each (xen/include/public/domctl.h).
+#: The tools in dom0. They work only with a hypervisor of the same major and minor version: the
+#: sysctl and domctl interfaces may change with every version (xen/include/public/domctl.h).
 TOOLS = "xen-utils-4.17"
 RECIPE = 1
 
-#: What every Xen on ARM names itself to dom0, in the device tree that it makes for it
+#: The name that every Xen on ARM writes into the device tree that it makes for dom0
 #: (xen/arch/arm/domain_build.c, make_hypervisor_node).
 _COMPATIBLE = re.compile(rb"xen,xen-(\d{1,3}\.\d{1,3})\0")
 
 
 def packaged(store: Store, packages: Sequence[Package]) -> Image:
-    """Debian's release build of Xen, as it lies in the package's ``/boot``.
+    """Debian's release build of Xen, from ``/boot`` in the package.
 
     ``inputs["version"]`` is the package's version, which begins with Xen's.
     """
@@ -40,16 +43,16 @@ def packaged(store: Store, packages: Sequence[Package]) -> Image:
 
 
 def version(image: Image) -> str:
-    """Xen's major and minor version, ``4.17``, read out of its image; empty if it has none."""
+    """Xen's major and minor version, such as ``4.17``, read from its image; empty if not found."""
     found = _COMPATIBLE.search(reading.data(image.path, reading.IMAGE))
     return found[1].decode() if found else ""
 
 
 def check_tools(name: str, image: Image, packages: Sequence[Package]) -> None:
-    """Refuse a hypervisor that the tools in dom0 cannot speak to.
+    """Refuse a hypervisor that the tools in dom0 may not work with.
 
     Raises:
-        ImageError: its version is not theirs; both are named.
+        ImageError: its version is not that of the tools. The message names both.
     """
     tools = deb.named(packages, TOOLS).version
     found = version(image)
@@ -58,7 +61,7 @@ def check_tools(name: str, image: Image, packages: Sequence[Package]) -> None:
             f"hypervisor {name} is Xen {found or 'of an unknown version'}, "
             f"the tools in dom0 ({TOOLS}) are of Xen {tools}: they may not understand each other; "
             "--force boots it anyway",
-            hint="use a Xen of the tools' version, or see how far it gets: --force",
+            hint="use a Xen of the tools' version, or try it with --force",
         )
 
 

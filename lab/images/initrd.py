@@ -1,4 +1,4 @@
-"""Puts dom0's initramfs together: takes files from packages, compiles ours, strips, packs."""
+"""Builds dom0's initramfs: takes files from packages, compiles the lab's own, strips and packs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lab.packages import deb
 PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"
 
-#: The packages, beside the libraries, from which files are taken.
+#: The packages from which files are taken, in addition to the libraries' packages.
 PACKAGES = ("busybox-static", "qemu-guest-agent", "xen-utils-4.17", "xenstore-utils")
 
-#: Our own files: path below images/dom0 → path in dom0, permissions.
+#: The lab's own files: path below images/dom0 → path in dom0, permissions.
 OWN = {
     "lab-guest": ("usr/sbin/lab-guest", 0o755),
     "xl.conf": ("etc/xen/xl.conf", 0o644),
 }
 
-#: Our own programs in C: source below images/dom0 → path in dom0. Linked with the packaged
-#: C library, which must be old enough to lack nothing that the toolchain's headers promise.
+#: The lab's own programs in C: source below images/dom0 → path in dom0. They are linked with the
+#: packaged C library. It must have everything that the toolchain's headers declare.
 COMPILED = {
     "src/lab-init.c": "init",
     **{
@@ -35,8 +35,8 @@ COMPILED = {
         )
     },
 }  # fmt: skip
-#: Those of which the linker is told more. lab-steps lies at a fixed address: lab.dom0.steps stops
-#: there.
+#: Own programs with additional linker options. lab-steps is linked to a fixed address, because
+#: lab.dom0.steps stops there.
 FIXED = {
     "src/lab-fate.c": ("usr/sbin/lab-fate", ("-l:libxenctrl.so.4.17",)),
     "src/lab-steps.c": (
@@ -56,18 +56,18 @@ LINK = ("-nodefaultlibs", "-Llib", LINK_OPTIONS, *LIBRARIES)
 
 
 def may_hold(package: str) -> bool:
-    """Whether files of this package may go into the initramfs."""
+    """Whether files from this package may go into the initramfs."""
     return package in PACKAGES or package.startswith(("lib", "zlib"))
 
 
 def recipe() -> list[Path]:
-    """The files of ours, beside images/dom0, that decide what is built."""
+    """The lab's modules that decide what is built. The folder images/dom0 decides too."""
     rooms = (contents, deb, elf, lz4, modules, newc, programs)
     return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
 
 
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
-    """The archive, compressed. ``here`` is images/dom0; ``scratch`` is for temporary files."""
+    """The compressed initramfs. ``here``: images/dom0; ``scratch``: for temporary files."""
     wanted = contents.parse((here / "contents").read_text())
     tree = deb.tree([package for package in packages if may_hold(package.name)], _may_be_used)
     taken = programs.take(tree, wanted.programs)
@@ -103,7 +103,7 @@ def _own(here: Path) -> list[newc.Item]:
 def _compiled_and_stripped(
     toolchain: Toolchain, work: Path, files: dict[str, bytes], here: Path
 ) -> dict[str, bytes]:
-    """``files`` and our own programs, without symbols. Works in the empty folder ``work``."""
+    """``files`` and the lab's own programs, without symbols. Works in the empty folder ``work``."""
     for path, data in files.items():
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_bytes(data)
@@ -134,8 +134,11 @@ def _may_be_used(path: str) -> bool:
 
 
 def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[tuple[str, bytes]]:
-    """The kernel modules in order. The kernel's package holds thousands: only those that
-    are named are read, and again with those that turn out to be needed too."""
+    """The wanted kernel modules and those that they need, in the order in which they are loaded.
+
+    The kernel's package holds thousands of modules, so only the named ones are read. If these need
+    more modules, the package is read again.
+    """
     names = {modules.canonical(name) for name in wanted.modules}
     while True:
         tree = deb.tree(packages, lambda path: path.endswith(".ko") and _module(path) in names)

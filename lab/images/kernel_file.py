@@ -1,9 +1,9 @@
-"""Is a file a kernel that ``xl`` boots here, and how much memory does it take?
+"""Checks whether ``xl`` boots a file as a kernel here, and how much memory the kernel takes.
 
 libxenguest of Xen 4.17 has loaders for ELF, for the zImage of 32-bit ARM, for arm64's Image, and
 for a flat binary with a table of x86 (tools/libs/guest/xg_dom_{elfloader,armzimageloader,
-binloader}.c). Of these a 32-bit ARM takes the zImage alone: the types of the others are ones that
-it has no machine for. Whatever it is may be packed with gzip (xc_dom_try_gunzip).
+binloader}.c). On a 32-bit ARM only the zImage works, because the others belong to guest types that
+this machine does not have. Each may be packed with gzip (xc_dom_try_gunzip).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lab.images.zimage import TABLE_MAGIC, TAG_KERNEL_SIZE, is_zimage
 from lab.util import reading
 from lab.util.terminal import quote
 
-#: No kernel and no ramdisk has more, in bytes, packed or not.
+#: The largest kernel or ramdisk in bytes, packed or unpacked.
 LARGEST = 256 << 20
-#: Where libxenguest loads a zImage: so far from the start of the guest's RAM, which is here
-#: (xg_dom_armzimageloader.c; GUEST_RAM0_BASE in public/arch-arm.h).
+#: Where libxenguest loads a zImage, in bytes from the start of the guest's RAM, and the address
+#: where that RAM starts (xg_dom_armzimageloader.c; GUEST_RAM0_BASE in public/arch-arm.h).
 LOAD_OFFSET, RAM_BASE = 0x8000, 0x4000_0000
-#: What gunzip leaves behind the bytes that it unpacked (xc_dom_check_gzip).
+#: Bytes that libxenguest adds to the size of a file that it unpacks (xc_dom_check_gzip).
 GUNZIP_SLACK = 16
 _GZIP = b"\x1f\x8b"
 _LEAST = 0x30
@@ -34,7 +34,11 @@ _WANTED = "xl boots an ARM zImage, plain or packed with gzip"
 
 @dataclass(frozen=True)
 class Linux:
-    """What a Linux zImage says of the kernel in it: bytes, and where it wants to lie in RAM."""
+    """What a Linux zImage says about its kernel.
+
+    ``text_offset``: where it must lie, in bytes from the start of RAM. ``size``: of the unpacked
+    kernel, ``bss``: of its uninitialised data, both in bytes.
+    """
 
     text_offset: int
     size: int
@@ -43,10 +47,10 @@ class Linux:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A file that is given as a kernel.
+    """What was found in a file that is given as a kernel.
 
-    ``wrong``: why ``xl`` does not boot it and what to do, to be read behind its name; empty if it
-    does. ``placed``: so many bytes are placed in the guest's memory.
+    ``wrong``: why ``xl`` does not boot it and what to do, to be printed after the file's name;
+    empty: ``xl`` boots it. ``placed``: how many bytes of it ``xl`` places in the guest's memory.
     """
 
     wrong: str = ""
@@ -56,7 +60,7 @@ class Kernel:
 
 
 def look(path: Path) -> Kernel:
-    """What there is to know of a regular file before it boots.
+    """Look at a regular file that is given as a kernel.
 
     Raises:
         OSError: it cannot be read.
@@ -72,9 +76,9 @@ def look(path: Path) -> Kernel:
 
 
 def look_at_ramdisk(path: Path, kernel: Kernel) -> str:
-    """Why a regular file is no ramdisk for that kernel, to be read behind its name; else empty.
+    """Why a regular file is not a ramdisk for ``kernel``, to be printed after its name; else empty.
 
-    Any file is one for a kernel that is no Linux.
+    For a kernel other than Linux, any file that is neither empty nor too large is a ramdisk.
 
     Raises:
         OSError: it cannot be read.
@@ -91,15 +95,15 @@ def look_at_ramdisk(path: Path, kernel: Kernel) -> str:
     if kind is kernel_kinds.UIMAGE:
         return f"is {kind.name}; {wanted}: {_strip(path.name, 'ramdisk')}"
     if is_zimage(data):
-        return f"is an ARM zImage; it is no ramdisk; {wanted}"
+        return f"is an ARM zImage, not a ramdisk; {wanted}"
     if kind is None or not kind.ramdisk:
-        named = "no known kind of file" if kind is None else kind.name
+        named = "not a known kind of file" if kind is None else kind.name
         return f"is {named}; {wanted}"
     return ""
 
 
 def _read(path: Path) -> bytes | None:
-    """The bytes of a file; ``None``: too many, of which none is read."""
+    """The bytes of a file, or ``None`` if it is too large. Then nothing is read."""
     with reading.binary(path) as stream:
         if os.fstat(stream.fileno()).st_size > LARGEST:
             return None
@@ -107,26 +111,26 @@ def _read(path: Path) -> bytes | None:
 
 
 def _too_large() -> str:
-    return f"is larger than {LARGEST >> 20}M, unpacked or not; is it the right file?"
+    return f"is larger than {LARGEST >> 20}M, packed or unpacked; is it the right file?"
 
 
 def _what(data: bytes, name: str) -> str:
-    """What a file is that is no kernel, and what to do."""
+    """What a file is that ``xl`` does not boot, and what to do."""
     kind = kernel_kinds.kind_of(data)
     if kind is kernel_kinds.UIMAGE:
         return _uimage(kind, data, name)
     if kind:
         return f"{kind.name}; {kind.advice}"
     return (
-        f"no known kind of kernel; {_WANTED}: a binary of your own must begin with a zImage header "
-        "(0x016f2818 at byte 0x24; images/freertos/port/head.S has one)"
+        f"not a known kind of kernel; {_WANTED}: a binary of your own must begin with a zImage "
+        "header (0x016f2818 at byte 0x24; images/freertos/port/head.S has one)"
     )
 
 
 def _uimage(kind: kernel_kinds.Kind, data: bytes, name: str) -> str:
     inside = data[kernel_kinds.UIMAGE_HEADER :]
     if is_zimage(inside) or inside.startswith(_GZIP):
-        return f"{kind.name}; xl knows no U-Boot header: {_strip(name, 'zImage')}"
+        return f"{kind.name}; xl does not read its U-Boot header: {_strip(name, 'zImage')}"
     what = kernel_kinds.kind_of(inside)
     holds = f" that holds {what.name}" if what else ""
     return f"{kind.name}{holds}; {_WANTED}: give the zImage that it was made from"
@@ -134,7 +138,7 @@ def _uimage(kind: kernel_kinds.Kind, data: bytes, name: str) -> str:
 
 def _strip(name: str, to: str) -> str:
     start = kernel_kinds.UIMAGE_HEADER + 1
-    return f"take the 64 bytes of its header off (tail -c +{start} {quote(name)} > {to})"
+    return f"remove the 64 bytes of its header (tail -c +{start} {quote(name)} > {to})"
 
 
 def _gzip(data: bytes) -> Kernel:
@@ -147,13 +151,13 @@ def _gzip(data: bytes) -> Kernel:
         return Kernel(_too_large())
     if not unzip.eof:
         return Kernel("is gzip that was cut off; copy or pack it again")
-    if unzip.unused_data:  # libxenguest reads from the file's end how large it unpacks
-        return Kernel("is gzip with something else behind it; pack it again")
+    if unzip.unused_data:  # libxenguest reads the unpacked size from the end of the file
+        return Kernel("is gzip with other data after it; pack it again")
     if found := _plain(inside, GUNZIP_SLACK):
         return found
     kind = kernel_kinds.kind_of(inside)
     what = f"{kind.name}; {_WANTED}" if kind is kernel_kinds.UIMAGE else _what(inside, "")
-    return Kernel(f"is gzip, and what it holds is {what if inside else 'empty'}")
+    return Kernel(f"is gzip, and its content is {what if inside else 'empty'}")
 
 
 def _plain(data: bytes, slack: int) -> Kernel | None:
@@ -162,7 +166,7 @@ def _plain(data: bytes, slack: int) -> Kernel | None:
 
 
 def _zimage(data: bytes, slack: int) -> Kernel:
-    """The header's words: magic, start, end (Documentation/arch/arm/booting.rst)."""
+    """Reads the header: magic, start, end (Documentation/arch/arm/booting.rst)."""
     if len(data) < _LEAST:
         return Kernel("is an ARM zImage that was cut off in its header; copy or build it again")
     start, end = struct.unpack_from("<2I", data, 0x28)
@@ -174,16 +178,18 @@ def _zimage(data: bytes, slack: int) -> Kernel:
     first = RAM_BASE + LOAD_OFFSET
     if start and not first <= start < first + len(data):
         return Kernel(
-            f"is an ARM zImage whose header says that it begins at {start:#x}, and xl loads it at "
-            f"{first:#x}; link it for there, or leave the header's start 0"
+            f"is an ARM zImage whose header says that it starts at {start:#x}, but xl loads it at "
+            f"{first:#x}; link it for that address, or set the start in its header to 0"
         )
     is_linux = struct.unpack_from("<I", data.ljust(0x38, b"\0"), 0x34)[0] == TABLE_MAGIC
     return Kernel("", len(data) + slack, _linux(data) if is_linux else None, is_linux)
 
 
 def _linux(data: bytes) -> Linux | None:
-    """The table of sizes (arch/arm/boot/compressed/vmlinux.lds.S); the size of the unpacked kernel
-    stands at the end of the packed one."""
+    """Reads the table of sizes (arch/arm/boot/compressed/vmlinux.lds.S).
+
+    The size of the unpacked kernel is stored at the end of the packed kernel.
+    """
     try:
         (table,) = struct.unpack_from("<I", data, 0x38)
         _, tag, at, bss, text_offset = struct.unpack_from("<5I", data, table)
@@ -195,11 +201,15 @@ def _linux(data: bytes) -> Linux | None:
 
 @dataclass(frozen=True)
 class Loader:
-    """A kind of kernel that ``xl`` boots; ``read`` also gets the bytes to add to ``placed``."""
+    """A kind of kernel that ``xl`` boots.
+
+    ``takes``: whether a file is of this kind. ``read``: gets the file and the bytes to add to
+    ``placed``.
+    """
 
     takes: Callable[[bytes], bool]
     read: Callable[[bytes, int], Kernel]
 
 
-#: The kernels of a 32-bit ARM.
+#: The kinds of kernel that ``xl`` boots on a 32-bit ARM.
 LOADERS = (Loader(is_zimage, _zimage),)

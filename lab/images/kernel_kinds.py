@@ -1,7 +1,7 @@
-"""What files may be that are given as a guest's kernel or ramdisk, by their first bytes.
+"""Recognises by its first bytes a file that is given as a guest's kernel or ramdisk.
 
-A kind is a row of :data:`KINDS`; the first row that fits counts. What ``xl`` boots is decided in
-:mod:`lab.images.kernel_file`.
+Each kind is a row of :data:`KINDS`, and the first row that fits is used.
+:mod:`lab.images.kernel_file` decides which of them ``xl`` boots.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import struct
 from dataclasses import dataclass
 
 ELF_MAGIC = b"\x7fELF"
-#: Machines of ELF files (elf.h, EM_…).
+#: The machine of an ELF file (elf.h, EM_…).
 MACHINES = {
     3: "32-bit x86", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "S/390", 40: "32-bit ARM",
     62: "64-bit x86", 183: "64-bit ARM", 243: "RISC-V",
 }  # fmt: skip
-#: What kind of ELF file (elf.h, ET_…).
+#: The type of an ELF file (elf.h, ET_…).
 ELF_TYPES = {1: "object file", 2: "program", 3: "program or library", 4: "core dump"}
 ARM = 40
 
 _OTHER_CPU = "the machine is a 32-bit ARM: give a kernel that was built for it"
-_UNPACK = "xl unpacks gzip alone: unpack it first"
+_UNPACK = "xl unpacks only gzip: unpack it first"
 _FLAT = (
     "xl takes no ELF file on ARM: make a flat binary of it (arm-none-eabi-objcopy -O binary) and "
-    "give that; it must begin with a zImage header"
+    "give that binary; it must begin with a zImage header"
 )
 _LINUX = "give the kernel's arch/arm/boot/zImage (Debian's /boot/vmlinuz)"
 _TEXT = "is the path right?"
@@ -31,8 +31,11 @@ _TEXT = "is the path right?"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: what it is called, its marks (offset, bytes), what to do if it is given
-    as a kernel, and whether Linux takes it as a ramdisk."""
+    """A kind of file.
+
+    ``name``: what messages call it. ``marks``: (offset, bytes) that it has. ``advice``: what to do
+    if it is given as a kernel. ``ramdisk``: whether Linux takes it as a ramdisk.
+    """
 
     name: str
     marks: tuple[tuple[int, bytes], ...]
@@ -40,11 +43,11 @@ class Kind:
     ramdisk: bool = False
 
 
-#: U-Boot's header (include/image.h), before whatever it holds.
+#: U-Boot's header (include/image.h), followed by its content. The header has 64 bytes.
 UIMAGE = Kind("a U-Boot image (uImage)", ((0, b"\x27\x05\x19\x56"),), "")
 UIMAGE_HEADER = 64
 
-_INITRAMFS = "it is no kernel: give it as 'ramdisk'"
+_INITRAMFS = "it is not a kernel: give it as 'ramdisk'"
 
 KINDS = (
     Kind("an arm64 Linux kernel (Image)", ((56, b"ARMd"),), _OTHER_CPU),
@@ -52,7 +55,7 @@ KINDS = (
     Kind("a RISC-V Linux kernel (Image)", ((56, b"RSC\x05"),), _OTHER_CPU),
     Kind("an x86 Linux kernel (bzImage)", ((0x202, b"HdrS"),), _OTHER_CPU),
     Kind("a big-endian ARM zImage", ((0x24, b"\x01\x6f\x28\x18"),),
-         "xl boots little-endian kernels alone"),
+         "xl boots only little-endian kernels"),
     UIMAGE,
     Kind("a device tree or a U-Boot FIT image", ((0, b"\xd0\x0d\xfe\xed"),),
          "give the zImage that it holds (dumpimage -T flat_dt -p 0 -o zImage FILE)"),
@@ -61,13 +64,13 @@ KINDS = (
     Kind("an initramfs (cpio)", ((0, b"070701"),), _INITRAMFS, ramdisk=True),
     Kind("an initramfs (cpio)", ((0, b"070702"),), _INITRAMFS, ramdisk=True),
     Kind("a cpio archive in the old format", ((0, b"070707"),),
-         "Linux takes the new one alone: cpio -o -H newc"),
+         "Linux takes only the new format: cpio -o -H newc"),
     Kind("gzip", ((0, b"\x1f\x8b"),), _UNPACK, ramdisk=True),
     Kind("xz", ((0, b"\xfd7zXZ\x00"),), f"{_UNPACK} (xz -d)", ramdisk=True),
     Kind("zstd", ((0, b"\x28\xb5\x2f\xfd"),), f"{_UNPACK} (zstd -d)", ramdisk=True),
     Kind("lz4", ((0, b"\x02\x21\x4c\x18"),), f"{_UNPACK} (lz4 -d)", ramdisk=True),
     Kind("lz4 in the frame format", ((0, b"\x04\x22\x4d\x18"),),
-         "Linux unpacks lz4's old format alone (lz4 -l)"),
+         "Linux unpacks only lz4's old format (lz4 -l)"),
     Kind("bzip2", ((0, b"BZh"),), f"{_UNPACK} (bzip2 -d)", ramdisk=True),
     Kind("lzop", ((0, b"\x89LZO"),), f"{_UNPACK} (lzop -d)", ramdisk=True),
     Kind("lzma", ((0, b"\x5d\0\0"),), f"{_UNPACK} (xz -d --format=lzma)", ramdisk=True),
@@ -84,14 +87,14 @@ KINDS = (
     Kind("a CD image", ((0x8001, b"CD001"),), "give the kernel that is on it"),
     Kind("a pointer of Git LFS", ((0, b"version https://git-lfs"),), "fetch it: git lfs pull"),
     Kind("a script", ((0, b"#!"),), _TEXT),
-    Kind("a web page", ((0, b"<!DOCTYPE"),), "it was not what was to be downloaded"),
-    Kind("a web page", ((0, b"<html"),), "it was not what was to be downloaded"),
+    Kind("a web page", ((0, b"<!DOCTYPE"),), "the file itself was not downloaded"),
+    Kind("a web page", ((0, b"<html"),), "the file itself was not downloaded"),
 )  # fmt: skip
 _TEXT_BYTES = frozenset(b"\t\n\r\f\x1b") | frozenset(range(0x20, 0x7F))
 
 
 def kind_of(data: bytes) -> Kind | None:
-    """The kind of a file with these first bytes, if it is a known one."""
+    """The kind of a file with these first bytes, or ``None`` if it is not known."""
     if data.startswith(ELF_MAGIC):
         return _elf(data)
     for kind in KINDS:
@@ -109,7 +112,7 @@ def machine_of(data: bytes) -> int:
 
 
 def _type_and_machine(data: bytes) -> tuple[int, int]:
-    """Whatever its class and byte order (elf(5)), they stand at the same place."""
+    """Both are at the same offset for every class and byte order (elf(5))."""
     order = ">" if data[5:6] == b"\x02" else "<"
     kind, machine = struct.unpack_from(f"{order}2H", data.ljust(20, b"\0"), 16)
     return kind, machine

@@ -1,18 +1,18 @@
-"""A FreeRTOS kernel of the user's own: is a folder one?"""
+"""Checks whether a folder is a FreeRTOS kernel of the user's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-#: Of the kernel, what is compiled or included whatever its version (V9, V10, V11).
+#: Files of the kernel that are compiled or included in every version (V9, V10, V11).
 FILES = ("tasks.c", "include/FreeRTOS.h", "portable/MemMang/heap_4.c")
 
-#: Where the kernel lies in a download of FreeRTOS with all its demos.
+#: Where the kernel is in a download of FreeRTOS with all its demos.
 INSIDE = ("Source", "FreeRTOS/Source")
 
 
 def lacks(tree: Path) -> str:
-    """Why a folder is no FreeRTOS kernel, in words; empty if it is one."""
+    """Why a folder is not a FreeRTOS kernel, in words; empty if it is one."""
     try:
         missing = _missing(tree)
         found = missing and next((name for name in INSIDE if not _missing(tree / name)), "")

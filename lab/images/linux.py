@@ -1,7 +1,7 @@
-"""Linux as a guest: the packaged kernel, and an initramfs of busybox and a folder of the user's.
+"""Linux as a guest: the packaged kernel, and an initramfs of busybox and the user's folder.
 
-The kernel is the one that dom0 has. Its XZ stream is unpacked here, which would cost the
-emulated machine seconds; what does not look as expected is used as it is packaged.
+The kernel is the same as dom0's. Its XZ stream is unpacked here, because that would take the
+emulated machine seconds. A kernel that does not look as expected is used as it is packaged.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lab.store import Store
 from lab.util import reading
 from lab.util.files import tree_hashes
 
-#: ``xl`` loads a guest's zImage so many bytes above the start of its RAM, whatever its header
-#: asks for (tools/libs/guest/xg_dom_armzimageloader.c of Xen).
+#: Where ``xl`` loads a guest's zImage, in bytes from the start of its RAM, whatever the header asks
+#: for (tools/libs/guest/xg_dom_armzimageloader.c of Xen).
 LOADED_AT = 0x8000
-#: ARM's ``mov r0, r0`` and ``b``, and from where a branch counts.
+#: ARM's ``mov r0, r0`` and ``b``. A branch counts from 8 bytes after itself.
 NOTHING, BRANCH, AHEAD = 0xE1A0_0000, 0xEA00_0000, 8
 BRANCH_AT = 0x20
-#: The header's word behind its end: the byte order (Documentation/arch/arm/booting.rst).
+#: The header's word after the kernel's end: the byte order (Documentation/arch/arm/booting.rst).
 LITTLE_ENDIAN = 0x0403_0201
 BUSYBOX = "busybox-static"
 
@@ -36,7 +36,7 @@ def build(
     """The guest's files, from the store or made now.
 
     Raises:
-        ImageError: a package does not hold what it should.
+        ImageError: a package is missing, or does not hold the kernel or busybox.
         UsageError: the folder cannot be read.
     """
     return GuestImage(
@@ -45,7 +45,7 @@ def build(
 
 
 def kernel(store: Store, packages: Sequence[Package]) -> Image:
-    """The packaged kernel, unpacked, so that it lies where it was linked to lie."""
+    """The packaged kernel, unpacked, and padded so that it lies at its link address."""
     package = dom0.kernel_package(packages)
     inputs = {
         "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__)),
@@ -66,10 +66,10 @@ def kernel(store: Store, packages: Sequence[Package]) -> Image:
 
 
 def placed(unwrapped: zimage.Unwrapped) -> bytes:
-    """A zImage whose header is followed by nothing up to the kernel's place, and then by it.
+    """A zImage: a header, zeros up to the kernel's place, and the unpacked kernel.
 
     Raises:
-        ValueError: its place lies before the header's end.
+        ValueError: the kernel's place is before the header's end, or is not a multiple of 4.
     """
     before = unwrapped.text_offset - LOADED_AT
     if before < BRANCH_AT + 32 or before % 4:
@@ -81,7 +81,7 @@ def placed(unwrapped: zimage.Unwrapped) -> bytes:
 
 
 def initramfs(store: Store, folder: Path, packages: Sequence[Package]) -> Image:
-    """busybox and the files of ``folder``, of which ``init`` is started first."""
+    """An initramfs of busybox and the files in ``folder``. Linux starts ``init`` first."""
     package = deb.named(packages, BUSYBOX)
     inputs = {
         "recipe": recipes.hashes(
@@ -121,7 +121,7 @@ def _items(folder: Path) -> Iterator[newc.Item]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """What :func:`lab.util.files.tree_hashes` looks at, too."""
+    """The files that :func:`lab.util.files.tree_hashes` hashes."""
     names = (folder / name for name in sorted(tree_hashes(folder)))
     return [path for path in names if path.is_symlink() or path.is_file()]
 

@@ -1,7 +1,7 @@
-"""Writes LZ4 in the old framing, which Linux takes for an initramfs.
+"""Writes LZ4 in the legacy frame format, which Linux accepts for an initramfs.
 
-Of the formats that the kernel unpacks this one costs an emulated machine least. Written
-here so that the bytes do not depend on anybody's version of a compressor.
+Of the formats that the kernel unpacks, this one takes an emulated machine the least time. The lab
+has its own compressor, so that the bytes do not depend on the version of another one.
 Format: lz4_Block_format.md and lz4_Frame_format.md ("legacy frame") of the LZ4 project.
 """
 
@@ -11,14 +11,16 @@ import struct
 
 MAGIC = 0x184C_2102
 
-#: The unpacker takes pieces of up to this many bytes (lib/decompress_unlz4.c).
+#: The most bytes that one block may unpack to (lib/decompress_unlz4.c).
 PIECE = 8 << 20
 
-#: Matches are at least 4 bytes, reach back at most 65535, and end 5 before the end.
+#: In bytes: a match has at least 4, reaches back at most 65535, ends at least 5 before the end, and
+#: starts more than 12 before the end.
 SHORTEST, REACH, LITERAL_END, LAST_MATCH = 4, 65535, 5, 12
 
-#: After each of so many bytes without a match steps grow by one, up to ``STRIDE``. Smaller
-#: and larger make it faster and its result larger: 64 and 16 save 6 % more in twice the time.
+#: After every ``PATIENCE`` bytes without a match, the search step grows by one byte, up to
+#: ``STRIDE``. A smaller ``PATIENCE`` or a larger ``STRIDE`` is faster, but the result is larger. 64
+#: and 16 save 6 % more in twice the time.
 PATIENCE, STRIDE = 8, 16
 
 
@@ -48,7 +50,7 @@ def _block(data: bytes) -> bytes:
 
 
 def _match(data: bytes, before: int, at: int) -> int:
-    """How many bytes at both places are the same; the first four are."""
+    """How many bytes are the same at both places. The first four are known to be."""
     most = len(data) - LITERAL_END - at
     length, step = SHORTEST, 32
     while step:
@@ -61,7 +63,7 @@ def _match(data: bytes, before: int, at: int) -> int:
 
 
 def _emit(out: bytearray, literals: bytes, offset: int, length: int) -> None:
-    """One sequence: literals, then a match; offset 0 is the last, which has no match."""
+    """Write one sequence: literals, then a match. Offset 0: the last sequence, without a match."""
     extra = length - SHORTEST
     out.append(min(len(literals), 15) << 4 | min(extra, 15))
     _emit_length(out, len(literals))

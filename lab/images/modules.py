@@ -1,4 +1,4 @@
-"""Finds kernel modules with all that they need, in the order in which they go in."""
+"""Finds kernel modules and all modules that they need, in the order in which they are loaded."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 from lab.errors import ImageError
 from lab.images import elf
 
-#: A module's file by the module's name, or ``None`` if there is no such module.
+#: Returns a module's file for its name, or ``None`` if there is no such module.
 Finder = Callable[[str], bytes | None]
 
 
 def canonical(name: str) -> str:
-    """A module's one name: the kernel takes ``-`` and ``_`` for the same."""
+    """A module's name with ``_`` only: to the kernel ``-`` and ``_`` are the same."""
     return name.replace("-", "_")
 
 
 def ordered(wanted: Iterable[str], find: Finder) -> list[tuple[str, bytes]]:
-    """``wanted`` and everything they depend on, each after what it depends on.
+    """The modules ``wanted`` and their dependencies (name, file), each after its dependencies.
 
     Raises:
-        ImageError: a module is missing, is no module, or depends on itself.
+        ImageError: a module is missing, is not a module, or depends on itself.
     """
     done: dict[str, bytes] = {}
     for name in wanted:

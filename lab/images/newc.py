@@ -1,7 +1,7 @@
 """Writes cpio archives in the "newc" format, the one that Linux unpacks as an initramfs.
 
 Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. The same
-entries always give the same bytes: sorted by path, all times 0, all owners root.
+entries always give the same bytes: they are sorted by path, all times are 0, all owners root.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Unpackers read archives in blocks of this many bytes (the kernel does not mind).
+#: Archives are padded to a multiple of this many bytes, because unpackers read them in such blocks
+#: (the kernel does not).
 BLOCK = 512
 
 #: The name that ends an archive.
@@ -19,7 +20,8 @@ TRAILER = "TRAILER!!!"
 
 @dataclass(frozen=True)
 class Item:
-    """One entry: ``mode`` holds type and permissions, ``data`` content or link target."""
+    """One entry. ``mode``: type and permissions; ``data``: the content or a link's target;
+    ``device``: major and minor number."""
 
     path: str
     mode: int
@@ -45,15 +47,15 @@ def character_device(path: str, major: int, minor: int, permissions: int = 0o600
 
 
 def archive(items: Iterable[Item]) -> bytes:
-    """The archive of ``items`` and of the folders that they lie in.
+    """The archive of ``items`` and of the folders that hold them.
 
     Raises:
-        ValueError: two items have one path, or a path is not plain and relative.
+        ValueError: two items have the same path, or a path is not plain and relative.
     """
     wanted: dict[str, Item] = {}
     for item in items:
         if item.path in wanted or item.path in (TRAILER, "") or item.path != _plain(item.path):
-            raise ValueError(f"not a plain path, or there twice: {item.path!r}")
+            raise ValueError(f"not a plain path, or given twice: {item.path!r}")
         wanted[item.path] = item
     for path in list(wanted):
         for parent in _parents(path):

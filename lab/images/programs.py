@@ -8,7 +8,7 @@ from lab.errors import ImageError
 from lab.images import elf
 from lab.packages import deb
 
-#: Where libraries lie in the packages.
+#: The folders that hold libraries in the packages.
 FOLDERS = ("/lib/arm-linux-gnueabihf", "/usr/lib/arm-linux-gnueabihf", "/lib", "/usr/lib")
 
 
@@ -16,7 +16,7 @@ def take(tree: deb.Tree, programs: Mapping[str, str]) -> dict[str, bytes]:
     """The programs' files by their path in dom0 (``programs``: that path → path in a package).
 
     Raises:
-        ImageError: no package has one of them.
+        ImageError: no package has one of the programs.
     """
     taken: dict[str, bytes] = {}
     for target, source in programs.items():
@@ -33,12 +33,12 @@ def libraries(
     extra: Sequence[str] = (),
     folders: Sequence[str] = FOLDERS,
 ) -> dict[str, bytes]:
-    """Every library that ``programs`` (path → bytes) need, by file name, and their loaders.
+    """The libraries and dynamic linkers that ``programs`` (path → bytes) need, by file name.
 
-    ``extra``: file names of libraries that are only opened while a program runs.
+    ``extra``: file names of libraries that a program opens only while it runs.
 
     Raises:
-        ImageError: none of the packages has one of them; the message says who needs it.
+        ImageError: no package has one of them. The message says which file needs it.
     """
     found: dict[str, bytes] = {}
     waiting = [("the list of contents", name) for name in extra]
@@ -64,7 +64,7 @@ def _library(tree: deb.Tree, name: str, who: str, folders: Sequence[str]) -> byt
 
 
 def _needs(path: str, data: bytes) -> list[str]:
-    """File names of what the dynamic linker will want, itself included. Scripts need none."""
+    """File names of the dynamic linker and of the libraries it will load. Scripts need none."""
     if not elf.is_elf(data):
         return []
     try:

@@ -1,4 +1,4 @@
-"""Finds the sources and recipes of images."""
+"""Finds the sources and the recipes that images are built from."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ def folder(name: str) -> Path:
     """The folder ``images/<name>``.
 
     Raises:
-        ImageError: this installation lacks it.
+        ImageError: this installation has no such folder.
     """
     try:
         return resource("images", name)
     except FileNotFoundError as error:
-        raise ImageError(str(error), hint="install the lab anew") from None
+        raise ImageError(str(error), hint="install the lab again") from None
 
 
 def hashes(*paths: Path) -> dict[str, str]:
-    """The sha256 of every file at or under ``paths``, by its path below the named one.
+    """The sha256 of every file at or below ``paths``.
+
+    The key of a file is its path, relative to the parent of the one in ``paths`` that has it.
 
     Raises:
-        FileNotFoundError: one of ``paths`` does not exist: the key would not depend on it.
+        FileNotFoundError: one of ``paths`` does not exist: the result would not depend on it.
     """
     found: dict[str, str] = {}
     for top in paths:

@@ -1,4 +1,4 @@
-"""What guests are built from, out of packages: the FreeRTOS kernel and Xen's headers."""
+"""Unpacks what guests are built from: the FreeRTOS kernel and Xen's headers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lab.errors import ImageError
 from lab.model import Command, Mount, Package, Toolchain
 from lab.store import Entry, Store, entry_key
 
-#: Debian carries a FreeRTOS kernel (V9.0.0) inside this source package, in this folder.
+#: Debian ships a FreeRTOS kernel (V9.0.0) in this folder of this source package.
 FREERTOS_PACKAGE = "micropython"
 FREERTOS_FOLDER = "ports/cc3200/FreeRTOS"
 
-#: Of the kernel: what a port of our own needs. The rest are ports to other machines.
+#: The parts of the kernel that the lab's own port needs. The rest is ports to other machines.
 FREERTOS_FILES = ("License", "Source/*.c", "Source/include", "Source/portable/MemMang/heap_4.c")
 
 XEN_HEADERS_PACKAGE = "libxen-dev"
@@ -29,7 +29,7 @@ def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Packa
     ``packages`` are the files of the source package ``micropython``.
 
     Raises:
-        ImageError: they hold no FreeRTOS kernel where it is expected.
+        ImageError: the expected folder does not hold a FreeRTOS kernel.
     """
     tarball = _one(packages, ".orig.tar")
     top = f"*/{FREERTOS_FOLDER}"
@@ -49,12 +49,12 @@ def freertos_kernel(store: Store, toolchain: Toolchain, packages: Sequence[Packa
 
 
 def freertos_kernel_key(packages: Sequence[Package]) -> str:
-    """The key of what :func:`freertos_kernel` makes of them."""
+    """The key of the entry that :func:`freertos_kernel` makes from these packages."""
     return entry_key(KERNEL_KIND, _inputs(_one(packages, ".orig.tar"), FREERTOS_FILES))
 
 
 def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
-    """An entry with ``usr/include/xen``, out of the package ``libxen-dev``."""
+    """An entry with ``usr/include/xen`` from the package ``libxen-dev``."""
     package = _headers_package(packages)
 
     def build(into: Path) -> None:
@@ -65,7 +65,7 @@ def xen_headers(store: Store, toolchain: Toolchain, packages: Sequence[Package])
 
 
 def xen_headers_key(packages: Sequence[Package]) -> str:
-    """The key of what :func:`xen_headers` makes of them."""
+    """The key of the entry that :func:`xen_headers` makes from these packages."""
     return entry_key(HEADERS_KIND, _inputs(_headers_package(packages)))
 
 
@@ -77,7 +77,7 @@ def _one(packages: Sequence[Package], part: str) -> Package:
     found = [package for package in packages if part in package.path.name]
     if len(found) != 1:
         names = ", ".join(package.path.name for package in packages) or "nothing"
-        raise ImageError(f"expected one file *{part}* among the packages, there is: {names}")
+        raise ImageError(f"expected one file *{part}* among the packages, but found: {names}")
     return found[0]
 
 

@@ -1,8 +1,8 @@
-"""Builds Xen's hypervisor for ARM32 from source: Debian's source package, or a tree of one's own.
+"""Builds the Xen hypervisor for ARM32 from source: Debian's source package or the user's own tree.
 
 Only the hypervisor is built, with Xen's own makefiles and the toolchain's cross compiler, from
-a copy at a fixed path. Its bytes depend on the source, the kconfig fragments and the compiler
-alone: Xen's makefiles would put time, host and user into it, so they are told what to put.
+a copy at a fixed path. Its bytes depend only on the source, the kconfig fragments and the compiler.
+Xen's makefiles would write time, host and user into it, so they get fixed values for these.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from lab.util.terminal import escape
 
 KIND = "xen"
 PREFIX = "arm-linux-gnueabihf-"
-#: Where things lie while Xen is compiled. Fixed: debug information holds these paths.
+#: Paths inside the toolchain while Xen is compiled. Fixed: debug information contains them.
 WORK, TREE, PACKAGES = "/build/xen", "/build/xen/tree", "/build/packages"
-#: Of a tree of the user's: what building the hypervisor reads.
+#: The parts of a user's tree that the build of the hypervisor reads.
 PARTS = ("Config.mk", "config", "version.sh", "xen")
-#: Seconds that a build may take: it takes 20 on two idle processors.
+#: Seconds that a build may take. On two idle processors it takes 20.
 BUILD = 1200.0
 #: How many lines of a failed build are shown.
 SHOWN = 25
 
-#: The time that a build says it was made at (seconds since 1970), and the words for it.
+#: The build time that is given to Xen (seconds since 1970), and the values that it prints.
 EPOCH = "0"
 IDENTITY = {
     "XEN_BUILD_DATE": "1970-01-01",
@@ -44,8 +44,8 @@ IDENTITY = {
     "XEN_DOMAIN": "lab",
 }
 
-#: gcc 14 takes per-CPU variables for accesses out of bounds (arch/arm/irq.c of 4.17). The
-#: warning stays, but does not end the build.
+#: gcc 14 mistakes the use of per-CPU variables for accesses out of bounds (arch/arm/irq.c of
+#: 4.17). It still warns, but the warning does not end the build.
 COMPILER = "EXTRA_CFLAGS_XEN_CORE=-Wno-error=array-bounds"
 
 
@@ -54,15 +54,15 @@ def build(
 ) -> dict[str, Image]:
     """The hypervisor of ``spec``, from the store or built now.
 
-    ``xen`` is what boots, ``xen-syms`` the ELF file for debuggers, ``config`` what kconfig
-    made of the fragments.
+    ``xen`` is what boots, ``xen-syms`` the ELF file for debuggers, and ``config`` the complete
+    configuration that kconfig made from the fragments.
 
-    ``packages`` are the files of the source package; they are not used with a tree of one's own.
+    ``packages`` are the files of the source package. They are not used with a user's own tree.
 
     Raises:
-        ImageError: it does not compile (the compiler's words are the tail), a fragment asks
-            for what this Xen does not have, or the tree is none of Xen.
-        UsageError: there is something in the tree that is no source.
+        ImageError: it does not compile (the tail has the compiler's words), a fragment sets an
+            option that this Xen does not accept, or the tree is not a Xen source tree.
+        UsageError: the tree is too large, or contains a FIFO or a device.
     """
     try:
         inputs = _inputs(toolchain, spec, packages)
@@ -89,7 +89,7 @@ def build(
 def _inputs(
     toolchain: Toolchain, spec: HypervisorSpec, packages: Sequence[Package]
 ) -> dict[str, Any]:
-    """What decides the bytes. A fragment counts by its content, not by its name."""
+    """The inputs that decide the bytes. A fragment's content counts, its name does not."""
     source: dict[str, str] = {package.path.name: package.sha256 for package in packages}
     if spec.source:
         source = _own_hashes(spec.source)
@@ -112,8 +112,8 @@ def _own_hashes(tree: Path) -> dict[str, str]:
             found[name] = sha256_file(part)
     if "Config.mk" not in found or "xen/Makefile" not in found:
         raise ImageError(
-            f"{tree} is no source tree of Xen: it has no Config.mk or no xen/Makefile",
-            hint="source: is the top folder, the one with xen/ and tools/ in it",
+            f"{tree} is not a Xen source tree: it has no Config.mk or no xen/Makefile",
+            hint="source: names the top folder, which has xen/ and tools/ in it",
         )
     return found
 
@@ -121,7 +121,7 @@ def _own_hashes(tree: Path) -> dict[str, str]:
 def _unpack(
     toolchain: Toolchain, spec: HypervisorSpec, packages: Sequence[Package], work: Path
 ) -> None:
-    """The source, patched as Debian does, in ``work/tree``; of a user's tree a clean copy."""
+    """Put the source into ``work/tree``: Debian's patched source, or a clean copy of the user's."""
     if spec.source:
         (work / "tree").mkdir()
         for name in PARTS:
@@ -143,7 +143,11 @@ def _copy(source: Path, to: Path) -> None:
 
 
 def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
-    """Xen's defaults with the fragments on top, the last one winning."""
+    """Configure Xen: its defaults, overridden by the fragments. The last fragment wins.
+
+    Raises:
+        ImageError: an option of a fragment is not in the result.
+    """
     fragments = [reading.text(path, errors="replace") for path in spec.kconfig]
     (work / "tree/xen/.config").write_text("\n".join(fragments))
     _run(toolchain, spec, work, _make("olddefconfig"))
@@ -154,7 +158,7 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
     if missing:
         raise ImageError(
             f"hypervisor {spec.name}: this Xen does not take {', '.join(missing)}",
-            hint="no such option, or one that it depends on (EXPERT, UNSUPPORTED) is not set",
+            hint="no such option, or an option that it depends on (EXPERT, UNSUPPORTED) is not set",
         )
 
 
@@ -189,7 +193,7 @@ def _run(
 
 
 def _words(done: Completed) -> str:
-    """The lines from the first error on: make goes on for a while after it."""
+    """The lines from shortly before the first error on: make goes on for a while after an error."""
     lines = (done.stderr or done.stdout).decode(errors="replace").splitlines()
     errors = [i for i, line in enumerate(lines) if re.search(r"error:|\*\*\* |undefined ref", line)]
     start = max(0, errors[0] - 2) if errors else max(0, len(lines) - SHOWN)

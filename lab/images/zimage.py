@@ -1,6 +1,6 @@
-"""Takes an ARM zImage apart and puts an uncompressed one together.
+"""Unpacks the kernel of an ARM zImage and builds an uncompressed zImage.
 
-A stock zImage carries an XZ stream that the emulated machine would need seconds to unpack.
+A stock zImage contains an XZ stream that the emulated machine would need seconds to unpack.
 The header is described in the kernel's Documentation/arch/arm/booting.rst and
 arch/arm/boot/compressed/head.S; its table (tag ``KLSZ``), made for kexec by
 arch/arm/boot/compressed/vmlinux.lds.S, says where the compressed kernel ends, how much
@@ -46,7 +46,7 @@ def unwrap(zimage: bytes) -> Unwrapped:
     """Unpack the kernel of an XZ-compressed zImage.
 
     Raises:
-        ValueError: it does not look as expected; the message says in what.
+        ValueError: the zImage does not look as expected. The message says why.
     """
     if not is_zimage(zimage):
         raise ValueError("no zImage header")
@@ -65,7 +65,7 @@ def unwrap(zimage: bytes) -> Unwrapped:
 
 
 def wrap(stub: bytes, image: bytes) -> bytes:
-    """Put the uncompressed kernel behind our stub (images/dom0/stub.S).
+    """Put the uncompressed kernel after the lab's stub (images/dom0/stub.S).
 
     Raises:
         ValueError: the stub is not a zImage header, or its length is not a multiple of 32.
@@ -76,12 +76,12 @@ def wrap(stub: bytes, image: bytes) -> bytes:
 
 
 def padded(image: bytes, block: int = 32) -> bytes:
-    """``image``, its length made a multiple of what the stub copies at a time."""
+    """``image``, padded with zeros to a multiple of the bytes that the stub copies at once."""
     return image + b"\0" * (-len(image) % block)
 
 
 def _unpack(zimage: bytes, end: int) -> bytes:
-    """The XZ stream that ends at ``end``. The magic also occurs in code: try each place."""
+    """Unpack the XZ stream that ends at ``end``. Code can contain the magic too: try each place."""
     for match in re.finditer(re.escape(XZ_MAGIC), zimage[:end]):
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
         try:
@@ -94,7 +94,7 @@ def _unpack(zimage: bytes, end: int) -> bytes:
 
 
 def _check_fits(size: int, text_offset: int, bss_size: int) -> None:
-    """The loaded file and the place it copies itself to must not overlap."""
+    """Check that the loaded file and the place that it copies itself to do not overlap."""
     if text_offset % 32 or text_offset >= WINDOW:
         raise ValueError(f"strange text offset {text_offset:#x}")
     if text_offset + 2 * size + bss_size + 2 * ALIGNMENT > WINDOW:

@@ -1,6 +1,6 @@
-"""Which files answered a question about packages: remembered in the cache.
+"""Remembers in the cache which package files answered a question.
 
-``<cache>/apt/resolutions/`` has one JSON file for each question, named after it.
+``<cache>/apt/resolutions/`` has one JSON file for each question, named by the question's sha256.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from lab.util import files, reading
 
 @dataclass(frozen=True)
 class Resolution:
-    """Exactly these files of a suite.
+    """The answer to a question: exactly these files of a suite.
 
-    ``arch`` is ``source`` for source packages, whose pins are their ``.dsc`` and tarballs.
+    For source packages ``arch`` is ``source``, and the pins are the ``.dsc`` file and the tarballs.
     """
 
     suite: str
@@ -35,7 +35,7 @@ class Resolution:
 
 
 def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
-    """What was remembered for a question, if anything."""
+    """The remembered answer to a question, or ``None``."""
     try:
         return Resolution.from_json(reading.json_file(_answer(cache, question))["answer"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -43,14 +43,14 @@ def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
 
 
 def remember(cache: Path, question: Mapping[str, Any], answer: Resolution) -> Resolution:
-    """Keep an answer for a question; returns it."""
+    """Remember the answer to a question, and return the answer."""
     text = json.dumps({"question": question, "answer": answer.to_json()}, indent=1)
     files.write_atomic(_answer(cache, question), text)
     return answer
 
 
 def forget(cache: Path, question: Mapping[str, Any]) -> None:
-    """Remember nothing for a question."""
+    """Remove the remembered answer to a question, if there is one."""
     _answer(cache, question).unlink(missing_ok=True)
 
 

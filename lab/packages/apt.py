@@ -1,7 +1,7 @@
 """A private apt for packages of another suite and architecture, run inside the toolchain.
 
-It has its own sources, state and cache, and trusts Debian's archive keys alone: nothing of the
-host's apt is read or changed, but for the archive's address and the proxy.
+It has its own sources, state and cache, and trusts only Debian's archive keys. It never changes the
+host's apt, and reads only the archive's address and the proxy from it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from lab.model import Command, Completed, Mount, Toolchain
 from lab.util import debian, files
 from lab.util.terminal import escape, escape_lines
 
-#: In place of an architecture's name: source packages.
+#: Used in place of an architecture's name: source packages.
 SOURCE = "source"
 
-#: Where the private root is seen inside, and where downloads go.
+#: Paths inside the toolchain: apt's private root, and the folder for downloads.
 INSIDE = "/apt"
 DOWNLOADS = "/downloads"
+#: Seconds that one apt command may take.
 APT_SECONDS = 900.0
 
-#: For what may well not be there: it is asked once.
+#: For files that the archive may well not have: apt asks only once.
 _ONE_TRY = ("-o", "Acquire::Retries=0")
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-#: Without a hash of its own choice apt prints MD5 sums of binary packages.
+#: Without ``ForceHash`` apt prints MD5 sums for binary packages.
 _CONFIGURATION = f"""\
 Dir "{INSIDE}";
 Dir::State "{INSIDE}";
@@ -55,8 +56,8 @@ Acquire::https::Timeout "20";
 class Apt:
     """apt for one suite and architecture (or ``SOURCE``); its state is in ``folder``.
 
-    ``snapshot`` is a moment (``20261122T120000Z``): the archive as it was then. apt itself
-    knows where an archive's snapshots are, or is told by the archive's own index.
+    ``snapshot`` is a time in UTC (``20261122T120000Z``): apt uses the archive as it was then. apt
+    itself knows where an archive's snapshots are, or learns it from the archive's own index.
     """
 
     def __init__(
@@ -70,11 +71,15 @@ class Apt:
 
     @property
     def updated(self) -> bool:
-        """Whether there are lists to work with."""
+        """Whether the suite's index was fetched before. With a snapshot this is always false."""
         return not self._options and (self._folder / "updated").is_file()
 
     def update(self) -> None:
-        """Fetch the suite's index, and check its signature."""
+        """Fetch the suite's index and check its signature.
+
+        Raises:
+            ImageError: the archive is out of reach, or the signature is wrong.
+        """
         self._prepare()
         self("update", what=f"the package index of {self._suite} ({self._arch})", network=True)
         files.write_atomic(self._folder / "updated", "")
@@ -87,10 +92,10 @@ class Apt:
         network: bool = False,
         into: Path | None = None,
     ) -> Completed:
-        """Run ``apt-get verb``; ``into`` is where it downloads to.
+        """Run ``apt-get verb``. ``into`` is the folder for downloads.
 
         Raises:
-            ImageError: it failed; ``what`` says what was wanted.
+            ImageError: apt failed. The message says ``what`` was wanted.
         """
         mounts = [Mount(self._folder, INSIDE, writable=True)]
         if into:
@@ -125,7 +130,7 @@ class Apt:
         return f"{kind} [{only}signed-by={_KEYRING}] {self._address()} {self._suite} main\n"
 
     def _address(self) -> str:
-        """This machine's archive; else the one that the toolchain itself was made from."""
+        """The archive of this machine's apt, or else the one that the toolchain was made from."""
         if found := debian.archive_of_this_machine():
             return found
         listing = ["sh", "-c", "cat /etc/apt/sources.list /etc/apt/sources.list.d/* || :"]
@@ -142,14 +147,14 @@ def _error(what: str, cause: ToolchainError) -> ImageError:
     hint = cause.hint
     if re.search("resolv|onnect|Failed to fetch|timed out|took longer", cause.tail + cause.message):
         hint = (
-            "the Debian archive is out of reach or does not have it: check the network, or the "
+            "the Debian archive is out of reach or does not have it: check the network, and the "
             "proxy in the environment or in apt's configuration"
         )
     if re.search(debian.GONE_FILE, cause.tail):
         hint = "the archive's index is older than its files: try again in an hour"
     if re.search("Unable to locate|no installation candidate|Unable to find", cause.tail):
         hint = (
-            "the archive does not have it any more: use a cache (LAB_CACHE) that has the locked "
+            "the archive no longer has it: use a cache (LAB_CACHE) that has the locked "
             "packages, or a mirror that keeps old ones"
         )
     file = escape(debian.not_fetched(cause.tail), limit=160)
@@ -162,6 +167,6 @@ def _error(what: str, cause: ToolchainError) -> ImageError:
 
 
 def names_of(packages: Sequence[str]) -> str:
-    """Some names, for a sentence."""
+    """The names for a sentence: the first four, and how many more there are."""
     some = ", ".join(packages[:4])
     return some if len(packages) <= 4 else f"{some} and {len(packages) - 4} more"

@@ -1,11 +1,11 @@
-"""Packages of another suite and architecture: which ones, and their files.
+"""Packages of another suite and architecture: decides on versions and fetches the files.
 
-:func:`resolve` decides on versions and is remembered, so that it is asked once and then holds
-until ``refresh``; :func:`fetch` has the files of a resolution, wherever that came from. With
-everything in the cache neither touches the network.
+:func:`resolve` decides which versions are used. The answer is remembered and stays valid until
+``refresh``. :func:`fetch` returns the files of any resolution. If the cache has everything, neither
+uses the network.
 
-``<cache>/apt/<suite>-<arch>/`` is apt's state, ``<cache>/apt/resolutions/`` what was decided,
-``<cache>/packages/<sha256>/<file>`` the files, checked against their sha256 whenever used.
+``<cache>/apt/<suite>-<arch>/`` holds apt's state, ``<cache>/apt/resolutions/`` the answers, and
+``<cache>/packages/<sha256>/<file>`` the files, which are checked against their sha256 at every use.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from lab.util import debian, files
 
 @dataclass(frozen=True)
 class Question:
-    """Packages to have, and all that they depend on, as far as a pattern in ``keep`` matches.
+    """The wanted packages and all their dependencies, limited to names that ``keep`` matches.
 
-    ``arch`` may be ``source``: then ``wanted`` is one name, and ``version`` may be given. It must
-    have no epoch: a ``.dsc`` file's name does not tell it.
+    ``arch`` may be ``source``. Then ``wanted`` is one name, and ``version`` may be given, without
+    an epoch: the name of a ``.dsc`` file does not contain the epoch.
     """
 
     suite: str
@@ -47,13 +47,13 @@ class Question:
         """What the archive answers now.
 
         Raises:
-            ImageError: it cannot be reached, or has no such package, or has a source package
-                in another version only, which is named then.
+            ImageError: the archive is out of reach, has no such package, or has the source
+                package only in another version (the message names that version).
         """
         return resolve(toolchain, cache, self, refresh=True)
 
     def identity(self) -> dict[str, Any]:
-        """What its answer is remembered under."""
+        """The parts of the question that the remembered answer is named by."""
         if self.arch == SOURCE:
             version = {"version": self.version} if self.version else {}
             return {"suite": self.suite, "source": self.wanted[0]} | version
@@ -64,7 +64,7 @@ class Question:
 def resolve(
     toolchain: Toolchain, cache: Path, question: Question, *, refresh: bool = False
 ) -> Resolution:
-    """What was answered before, unless ``refresh``; else what the archive answers now.
+    """The remembered answer. If there is none, or with ``refresh``, what the archive answers now.
 
     Raises:
         ImageError: as :meth:`Question.newest`.
@@ -73,7 +73,7 @@ def resolve(
         return known
     suite, arch = question.suite, question.arch
     apt = _apt(toolchain, cache, Resolution(suite, arch, ()))
-    with _held(cache, suite, arch):
+    with _claimed(cache, suite, arch):
         apt.update()
         if arch == SOURCE:
             pins = _source_pins(apt, suite, question.wanted[0], question.version or None)
@@ -100,8 +100,8 @@ def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[P
             raise
         there = ", ".join(sorted({pin.version for pin in _source_pins(apt, suite, name, None)}))
         raise ImageError(
-            f"the archive's source package {name} of {suite} is version {there}, wanted is "
-            f"{version}, the one of the packages that are installed",
+            f"the archive has the source package {name} of {suite} in version {there}, but "
+            f"{version} is needed: it is the version of the binary packages",
             hint="image.lock --update takes newer packages",
         ) from error
     uris = debian.uris(done.stdout.decode(errors="replace"))
@@ -110,7 +110,7 @@ def _source_pins(apt: Apt, suite: str, name: str, version: str | None) -> list[P
 
 
 def expected(cache: Path, resolution: Resolution) -> list[Package]:
-    """The files of a resolution as they will be once :func:`fetch` was called."""
+    """The files of a resolution. They exist only after :func:`fetch` was called."""
     return [
         Package(pin.name, pin.version, pin.arch, pin.sha256, pin.size, _kept(cache, pin))
         for pin in resolution.pins
@@ -120,25 +120,26 @@ def expected(cache: Path, resolution: Resolution) -> list[Package]:
 def fetch(
     toolchain: Toolchain, cache: Path, resolution: Resolution, snapshot: str = ""
 ) -> list[Package]:
-    """The files of a resolution, in its order; the missing ones are downloaded, with
-    ``snapshot`` out of apt's snapshot of that moment.
+    """The files of a resolution, in its order. Missing files are downloaded.
+
+    With ``snapshot`` they come from the archive's snapshot of that time.
 
     Raises:
-        ImageError: one cannot be had, or its bytes are not the ones that the pin names.
+        ImageError: a file cannot be downloaded, or its bytes are not those of its pin.
     """
     if needed := missing(cache, resolution.pins):
-        with _held(cache, resolution.suite, resolution.arch):
+        with _claimed(cache, resolution.suite, resolution.arch):
             _download(_apt(toolchain, cache, resolution, snapshot), cache, resolution, needed)
     return expected(cache, resolution)
 
 
 def missing(cache: Path, pins: Sequence[Pin]) -> list[Pin]:
-    """Those whose files are not in the cache, or not whole."""
-    return [pin for pin in pins if not _is_whole(_kept(cache, pin), pin)]
+    """The pins whose files are not in the cache, or are damaged there."""
+    return [pin for pin in pins if not _is_intact(_kept(cache, pin), pin)]
 
 
 def others(cache: Path, pins: Sequence[Pin]) -> list[Pin]:
-    """What the cache has, under the same file names, in place of those that it does not have."""
+    """The files that the cache has under the same name with other content, for missing pins."""
     found = (
         (pin, other)
         for pin in pins
@@ -153,16 +154,16 @@ def others(cache: Path, pins: Sequence[Pin]) -> list[Pin]:
 
 
 def source(toolchain: Toolchain, cache: Path, *, suite: str, name: str) -> list[Package]:
-    """The ``.dsc`` and tarballs of a source package: resolved, then fetched."""
+    """Resolve and fetch a source package: its ``.dsc`` file and tarballs."""
     return fetch(toolchain, cache, resolve(toolchain, cache, Question(suite, SOURCE, (name,))))
 
 
 def _download(apt: Apt, cache: Path, resolution: Resolution, missing: Sequence[Pin]) -> None:
-    """Have apt download into a temporary folder; keep only what is exactly right."""
+    """Download with apt into a temporary folder. Keep only files with the right sha256."""
     parent = cache / "packages"
     parent.mkdir(parents=True, exist_ok=True)
     mark = f".new-{resolution.suite}-{resolution.arch}-"
-    for left in parent.glob(f"{mark}*"):  # of a killed command: we hold the lock
+    for left in parent.glob(f"{mark}*"):  # from a killed command: this one holds the claim
         files.remove_tree(left)
     with tempfile.TemporaryDirectory(dir=parent, prefix=mark) as name:
         into = Path(name)
@@ -173,7 +174,7 @@ def _download(apt: Apt, cache: Path, resolution: Resolution, missing: Sequence[P
 
 
 def _growth(into: Path, missing: Sequence[Pin]) -> Callable[[], str]:
-    """Says how much of the files has come."""
+    """A function that says, for the progress line, how much has been downloaded."""
     amount = Amount(sum(pin.size for pin in missing))
 
     def look() -> str:
@@ -204,8 +205,10 @@ def _ask(apt: Apt, resolution: Resolution, missing: Sequence[Pin], into: Path) -
 
 
 def _update_after(apt: Apt, failure: ImageError) -> None:
-    """The archive may have moved on since its index was read. If it is out of reach, the
-    first failure says more: it names what was wanted."""
+    """Update the index: the archive may have changed since the index was read.
+
+    If that fails too, ``failure`` is raised: it names what was wanted, so it says more.
+    """
     try:
         apt.update()
     except ImageError:
@@ -213,17 +216,17 @@ def _update_after(apt: Apt, failure: ImageError) -> None:
 
 
 def _found(into: Path, pin: Pin) -> Path:
-    """The downloaded file: apt writes the colon of an epoch as %3a, pins keep apt's names."""
+    """The downloaded file. apt writes an epoch's colon as %3a, and pins use apt's file names."""
     return into / pin.file
 
 
 def _keep(cache: Path, pin: Pin, downloaded: Path) -> None:
-    if not _is_whole(downloaded, pin):
-        got = files.sha256_file(downloaded) if downloaded.is_file() else "nothing"
+    if not _is_intact(downloaded, pin):
+        got = files.sha256_file(downloaded) if downloaded.is_file() else "none"
         raise ImageError(
-            f"package {pin.name} {pin.version} ({pin.arch}) is not the one that is pinned: "
-            f"{pin.file} should be sha256 {pin.sha256}, came as {got}",
-            hint="the archive or a proxy serves something else; nothing of it was kept",
+            f"package {pin.name} {pin.version} ({pin.arch}) is not the pinned one: "
+            f"{pin.file} should have sha256 {pin.sha256}, but has {got}",
+            hint="the archive or a proxy serves another file; it was not kept",
         )
     kept = _kept(cache, pin)
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -231,7 +234,7 @@ def _keep(cache: Path, pin: Pin, downloaded: Path) -> None:
     downloaded.rename(kept)
 
 
-def _is_whole(path: Path, pin: Pin) -> bool:
+def _is_intact(path: Path, pin: Pin) -> bool:
     try:
         return path.stat().st_size == pin.size and files.sha256_file(path) == pin.sha256
     except OSError:
@@ -247,7 +250,7 @@ def _apt(toolchain: Toolchain, cache: Path, what: Resolution, snapshot: str = ""
     return Apt(toolchain, folder, what.suite, what.arch, snapshot)
 
 
-def _held(cache: Path, suite: str, arch: str) -> Any:
+def _claimed(cache: Path, suite: str, arch: str) -> Any:
     return files.locked(cache / "apt" / f"{suite}-{arch}.lock")
 
 
@@ -256,7 +259,7 @@ def _version(dsc: str) -> str:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a name is one of these patterns'."""
+    """Whether a name matches one of the patterns, as the shell matches file names."""
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 

@@ -1,6 +1,6 @@
 """Reads files out of Debian binary packages, without installing them.
 
-A package is an ``ar`` archive with a compressed tar archive in it, deb(5).
+A package is an ``ar`` archive that holds a compressed tar archive of the files; see deb(5).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Member:
 
 
 class Tree:
-    """The files of some packages, laid over each other, addressed by absolute path."""
+    """The files of several packages by absolute path. The last package that has a file wins."""
 
     def __init__(self, members: Sequence[Member] = ()) -> None:
         self._members = {member.path: member for member in members}
@@ -39,7 +39,7 @@ class Tree:
         self._members[member.path] = member
 
     def find(self, path: str) -> Member | None:
-        """The file at ``path``, through symbolic links; ``None`` if there is none."""
+        """The file at ``path``, or ``None``. Follows up to eight symbolic links."""
         for _ in range(8):
             member = self._members.get(path) or self._through_folder(path)
             if member is None or not member.target:
@@ -48,7 +48,7 @@ class Tree:
         return None
 
     def data(self, path: str) -> bytes:
-        """The content of the file at ``path``, which is there."""
+        """The content of the file at ``path``; empty if there is no such file."""
         member = self.find(path)
         return member.data if member else b""
 
@@ -57,7 +57,7 @@ class Tree:
         return sorted(self._members)
 
     def _through_folder(self, path: str) -> Member | None:
-        """``/usr/lib`` is ``/lib`` in one package and the other way round in the next."""
+        """The file at ``path`` with ``/usr`` added or removed: packages differ in this."""
         other = path.removeprefix("/usr") if path.startswith("/usr/") else f"/usr{path}"
         return self._members.get(other)
 
@@ -66,7 +66,7 @@ def named(packages: Sequence[Package], name: str) -> Package:
     """The package with this name.
 
     Raises:
-        ImageError: it is not among them.
+        ImageError: there is no such package.
     """
     for package in packages:
         if package.name == name:
@@ -88,7 +88,7 @@ def tree(packages: Sequence[Package], wanted: Callable[[str], bool]) -> Tree:
 
 
 def first(package: Package, wanted: Callable[[str], bool]) -> Member | None:
-    """The first file of a package whose absolute path is ``wanted``; what follows is not read.
+    """The first file of a package whose absolute path is ``wanted``. Reading stops there.
 
     Raises:
         ImageError: the package cannot be read.

@@ -8,8 +8,8 @@ JSON, sorted, one package a line, so that a change reads well in version control
      "images": {"dom0/kernel": "<sha256>", …},
      "runs": {"hello": {"digest": "<sha256>", "made of": {part: "<sha256, its beginning>"}}, …}}
 
-It ships with the lab; one beside a labs.yaml of the user's own wins there. It names no archive:
-where packages come from is the machine's business, what they are is the lock's.
+A lock ships with the lab. A lock beside the user's own labs.yaml is used in its place. A lock names
+no archive: it says what the packages are, and each machine decides where they come from.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ NAME = "labs.lock"
 
 @dataclass(frozen=True)
 class Pin:
-    """One package file by content. ``file`` is its name in the archive; ``size`` in bytes."""
+    """One package file, identified by its content.
+
+    ``file`` is its name in the archive, ``size`` is in bytes.
+    """
 
     name: str
     version: str
@@ -46,7 +49,10 @@ class Pin:
 
 @dataclass(frozen=True)
 class Drift:
-    """A package that is not the locked one any more; empty: it was added or went away."""
+    """A package whose version differs from the lock.
+
+    ``locked`` is empty if the package was added, ``found`` if it was removed.
+    """
 
     name: str
     arch: str
@@ -59,22 +65,22 @@ class Drift:
 
 @dataclass(frozen=True)
 class Lock:
-    """What is pinned. ``archives`` is by ``suite/arch``; ``images`` by name, sha256.
+    """What is pinned. ``archives``: ``suite/arch`` → pins; ``images``: name → sha256.
 
-    ``snapshot`` is the moment (UTC) at which an archive had exactly these, as apt's snapshots
-    are named. An empty lock pins nothing.
+    ``snapshot`` is a time in UTC at which an archive had exactly these packages, written as apt
+    names snapshots (``20261122T120000Z``). An empty lock pins nothing.
     """
 
     toolchain: tuple[Pin, ...] = ()
     archives: Mapping[str, tuple[Pin, ...]] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     snapshot: str = ""
-    #: What the shipped labs' runs come to, by lab (lab.digest), and what they were made of.
+    #: Name of a shipped lab → the digest of its run (lab.digest), and what the run was made of.
     runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the pins (not of the images, which follow from them)."""
+        """The sha256 of all pins. The images are left out, because they follow from the pins."""
         archives = {name: digest_of(pins) for name, pins in self.archives.items()}
         return files.sha256_json([digest_of(self.toolchain), archives])
 
@@ -84,37 +90,37 @@ class Lock:
         return len(self.toolchain) + sum(map(len, self.archives.values()))
 
     def of(self, suite: str, arch: str, names: Collection[str] = ()) -> tuple[Pin, ...]:
-        """The pins of an archive; with ``names`` only those."""
+        """The pins of an archive: all of them, or only those in ``names``."""
         pins = self.archives.get(f"{suite}/{arch}", ())
         return tuple(pin for pin in pins if not names or pin.name in names)
 
 
 @dataclass(frozen=True)
 class MadeUnder:
-    """What a run was made under: the lock, and what is not as it says."""
+    """The lock that a run was made under (its digest), and the drift from it."""
 
     digest: str
     drift: tuple[Drift, ...] = ()
 
 
 def place(labs: Path) -> Path:
-    """The lock that holds for a labs file: the one beside it, else the one that ships.
+    """The lock that is used for a labs file: the one beside it, else the one that ships.
 
     Raises:
-        ImageError: there is none at all.
+        ImageError: there is neither.
     """
     beside = labs.absolute().parent / NAME
-    if os.path.lexists(beside):  # whatever it is: its reader says so
+    if os.path.lexists(beside):  # load() reports it if it is not a plain file
         return beside
     try:
         return resource(NAME)
     except FileNotFoundError as error:
-        hint = "install the lab anew, or make one: ./inv image.lock --update"
+        hint = "install the lab again, or make a lock: ./inv image.lock --update"
         raise ImageError(str(error), hint=hint) from None
 
 
 def beside(file: Path, labs: Path) -> bool:
-    """Whether a lock is a labs file's own: then its images are those of that file."""
+    """Whether a lock lies beside a labs file. Then its images are those of that file."""
     return file.resolve().parent == labs.resolve().parent
 
 
@@ -122,7 +128,7 @@ def load(path: Path) -> Lock:
     """Read a lock.
 
     Raises:
-        ImageError: it is not there or not a lock.
+        ImageError: the file is missing, or is not a lock.
     """
     try:
         data = reading.json_file(path)
@@ -135,7 +141,7 @@ def load(path: Path) -> Lock:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(
             f"{path} cannot be read as a lock: {getattr(error, 'strerror', None) or error}",
-            hint="restore it from version control, or make it anew: ./inv image.lock --update",
+            hint="restore it from version control, or make a new one: ./inv image.lock --update",
         ) from error
 
 
@@ -162,7 +168,10 @@ def dump(lock: Lock) -> str:
 
 
 def drift(locked: Sequence[Pin], found: Sequence[Pin]) -> list[Drift]:
-    """What differs in name and version; a hash that differs alone is no drift but an error."""
+    """The packages that were added, removed, or have another version.
+
+    Other bytes under the same version are not drift but an error (:func:`contradiction`).
+    """
     before = {(pin.name, pin.arch): pin.version for pin in locked}
     now = {(pin.name, pin.arch): pin.version for pin in found}
     return [
@@ -173,14 +182,20 @@ def drift(locked: Sequence[Pin], found: Sequence[Pin]) -> list[Drift]:
 
 
 def drift_of_versions(locked: Sequence[Pin], found: Mapping[str, str], arch: str) -> list[Drift]:
-    """The same, where only names and versions are known; ``arch`` is of what was added."""
+    """As :func:`drift`, if only names and versions (``found``) are known.
+
+    ``arch`` is the architecture of packages that are not locked.
+    """
     archs = {pin.name: pin.arch for pin in locked}
     pins = [Pin(name, version, archs.get(name, arch), "", 0, "") for name, version in found.items()]
     return drift(locked, pins)
 
 
 def contradiction(locked: Sequence[Pin], found: Sequence[Pin]) -> tuple[Pin, Pin] | None:
-    """A package of one name and version whose bytes differ: locked and found."""
+    """The first package whose name and version are locked but whose bytes differ.
+
+    Returns its locked pin and its found pin, or ``None`` if there is no such package.
+    """
     known = {(pin.name, pin.version, pin.arch, pin.file): pin for pin in locked}
     for pin in found:
         other = known.get((pin.name, pin.version, pin.arch, pin.file))
@@ -190,40 +205,40 @@ def contradiction(locked: Sequence[Pin], found: Sequence[Pin]) -> tuple[Pin, Pin
 
 
 def contradicted(locked: Pin, found: str) -> str:
-    """The words about a package whose bytes are not the locked ones; ``found`` is a sha256."""
+    """The error text for a package whose bytes are not the locked ones. ``found`` is a sha256."""
     return (
         f"package {locked.name} {locked.version} ({locked.arch}) is not the one in {NAME}: "
-        f"{locked.file} is locked as sha256 {locked.sha256}, but is {found}"
+        f"{locked.file} is locked with sha256 {locked.sha256}, but has {found}"
     )
 
 
-#: What to do about it.
+#: What to do about :func:`contradicted`.
 CONTRADICTED_HINT = (
     f"restore {NAME} from version control; if it was not changed, the archive or a proxy "
-    "serves something else"
+    "serves another file"
 )
 
 
-#: So many packages that drifted are named in an error.
+#: How many drifted packages an error names.
 FEW = 4
 
 
 def refused(drifts: Sequence[Drift]) -> str:
-    """The words of an error about drift where none is allowed."""
+    """The error text for drift where none is allowed."""
     some = "; ".join(map(str, drifts[:FEW]))
     more = f"; and {len(drifts) - FEW} more" if len(drifts) > FEW else ""
     return f"the archive has other versions than the lock: {some}{more}"
 
 
-#: What to do about that.
+#: What to do about :func:`refused`.
 REFUSED_HINT = (
-    "move the lock and commit it: ./inv image.lock --update; or use a cache (LAB_CACHE) that has "
-    "the locked packages; or run without --locked (LAB_LOCKED), then the images are compared"
+    "update the lock and commit it: ./inv image.lock --update; or use a cache (LAB_CACHE) that has "
+    "the locked packages; or run without --locked (LAB_LOCKED): then the images are compared"
 )
 
 
 def changes(before: Lock, after: Lock) -> Iterator[str]:
-    """What a new lock changes, a line each."""
+    """One line for each change from one lock to the next."""
     yield from _changes("toolchain", before.toolchain, after.toolchain)
     for name in sorted(before.archives.keys() | after.archives.keys()):
         yield from _changes(name, before.archives.get(name, ()), after.archives.get(name, ()))
@@ -234,13 +249,13 @@ def changes(before: Lock, after: Lock) -> Iterator[str]:
 
 
 def digest_of(pins: Sequence[Pin]) -> str:
-    """Identity of some pins, in whatever order."""
+    """The sha256 of some pins. Their order does not matter."""
     lines = sorted("\t".join(map(str, vars(pin).values())) for pin in pins)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def pins_of_uris(text: str) -> list[Pin]:
-    """The packages in what ``apt-get --print-uris`` printed, under ``Acquire::ForceHash``."""
+    """The packages that ``apt-get --print-uris`` printed, with ``Acquire::ForceHash "SHA256"``."""
     found = []
     for file, size, sha in debian.uris(text):
         name, version, arch = unquote(file).removesuffix(".deb").split("_")
@@ -249,7 +264,7 @@ def pins_of_uris(text: str) -> list[Pin]:
 
 
 def toolchain_key(pins: Sequence[Pin]) -> str:
-    """The key of a toolchain that has these packages, whichever door leads to it."""
+    """The key of a toolchain with these packages. It is the same for every door."""
     return files.sha256_json({pin.name: pin.sha256 for pin in pins})
 
 

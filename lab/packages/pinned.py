@@ -1,9 +1,9 @@
-"""Which packages are used under a lock: the locked ones, or where the archive has moved on, newer.
+"""Decides which packages are used under a lock: the locked ones, or newer ones after an update.
 
-The locked ones are taken from the cache, else from the archive, else from apt's own snapshots.
-Only an archive that says it has other versions lets a lab drift; one that does not answer, or
-that has other bytes under a locked version, is an error. What was decided is remembered for
-these very pins, so that it holds without network until the lock is another.
+The locked packages come from the cache, else from the archive, else from the archive's snapshots.
+A lab drifts only if the archive answers that it has other versions. It is an error if the archive
+does not answer, or has other bytes under a locked version. The decision is remembered for exactly
+these pins. So it stays valid without network until the lock changes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab.packages.lock import Drift, Pin
 
 @dataclass(frozen=True)
 class Rules:
-    """What a lock allows. ``strict``: no drift; ``snapshot``: a moment that had the pins."""
+    """What a lock allows. ``strict``: no drift; ``snapshot``: when an archive had the pins."""
 
     snapshot: str = ""
     strict: bool = False
@@ -31,7 +31,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Settled:
-    """What is used, and how that is not what the lock says."""
+    """The packages that are used, and their drift from the lock."""
 
     resolution: Resolution
     drift: tuple[Drift, ...] = ()
@@ -42,13 +42,13 @@ def settle(
 ) -> Settled:
     """Decide which packages answer ``question`` under a lock with the pins ``locked``.
 
-    No pins: nothing is locked, the newest are taken. When this returns for the first time,
-    the files are in the cache.
+    Without pins nothing is locked, and the newest packages are used. When a question is settled
+    for the first time, the files are in the cache afterwards.
 
     Raises:
         ImageError: the archive is out of reach.
-        LockError: a package's bytes are not the locked ones, or they drifted and may not; the
-            packages are named.
+        LockError: a package's bytes are not the locked ones, or packages drifted and drift is not
+            allowed. The message names the packages.
     """
     known = remembered(cache, question, locked)
     if known and not (rules.strict and known.drift):
@@ -70,9 +70,10 @@ def settle(
 def fetch_ahead(
     toolchain: Toolchain, cache: Path, question: Question, locked: Sequence[Pin]
 ) -> bool:
-    """Have the locked files if the archive still has just these; decides nothing.
+    """Fetch the locked files, if the archive's newest packages are still exactly the locked ones.
 
-    ``toolchain`` needs nothing but an apt: the lab's own may not be there yet.
+    Returns whether they were. Nothing is settled here. ``toolchain`` needs only apt, because the
+    lab's own toolchain may not be there yet.
 
     Raises:
         ImageError: the archive is out of reach, or serves other files.
@@ -85,16 +86,16 @@ def fetch_ahead(
 
 
 def remembered(cache: Path, question: Question, locked: Sequence[Pin]) -> Settled | None:
-    """What was settled before for these pins, if anything."""
+    """What was settled before for these pins, or ``None``."""
     found = answers.recall(cache, _key(question, locked))
     return Settled(found, _drift(locked, found)) if found else None
 
 
 def check(cache: Path, locked: Sequence[Pin]) -> None:
-    """What the cache has under the names of these files are these files.
+    """Check that no file in the cache has the name of a locked file but other content.
 
     Raises:
-        LockError: one is another; the package is named.
+        LockError: a file has other content. The message names its package.
     """
     _check(locked, archive.others(cache, locked))
 
@@ -102,10 +103,10 @@ def check(cache: Path, locked: Sequence[Pin]) -> None:
 def fetch_again(
     toolchain: Toolchain, cache: Path, question: Question, locked: Sequence[Pin], rules: Rules
 ) -> None:
-    """Have the files of what was settled, though they went from the cache.
+    """Fetch the files of a settled question again, after they were removed from the cache.
 
     Raises:
-        ImageError: they are not to be had any more; the next command settles anew.
+        ImageError: they can no longer be fetched. The next command settles the question again.
     """
     try:
         if settled := remembered(cache, question, locked):
@@ -116,7 +117,7 @@ def fetch_again(
 
 
 def from_snapshot(toolchain: Toolchain, cache: Path, resolution: Resolution, snapshot: str) -> bool:
-    """Have the files of a resolution from apt's snapshots; ``False`` if they are not there."""
+    """Fetch the files of a resolution from the archive's snapshots. Returns whether this worked."""
     if not snapshot:
         return False
     try:
@@ -132,7 +133,7 @@ def _ask(
     pinned = Resolution(question.suite, question.arch, tuple(locked))
     try:
         newest = question.newest(toolchain, cache)
-    except ImageError:  # out of reach, or a package is not there at all any more
+    except ImageError:  # the archive is out of reach, or no longer has a package
         if _wanted(question, locked) and from_snapshot(toolchain, cache, pinned, rules.snapshot):
             return pinned
         raise
@@ -150,7 +151,10 @@ def _ask(
 
 
 def _fetch(toolchain: Toolchain, cache: Path, newest: Resolution, rules: Rules) -> None:
-    """What the archive lists it may still not have: old source packages, now and then."""
+    """Fetch from the archive, else from its snapshot.
+
+    An archive sometimes lists old source packages that it no longer has.
+    """
     try:
         archive.fetch(toolchain, cache, newest)
     except ImageError:
@@ -163,7 +167,7 @@ def _key(question: Question, locked: Sequence[Pin]) -> dict[str, Any]:
 
 
 def _wanted(question: Question, locked: Sequence[Pin]) -> bool:
-    """Whether the pins answer the question at all: the lock may be older than the recipe."""
+    """Whether the pins answer the whole question: the lock may be older than the question."""
     names = {pin.name for pin in locked}
     kept = {name for name in question.wanted if archive.matches(name, question.keep)}
     return kept <= names and all(question.version in ("", pin.version) for pin in locked)

@@ -1,6 +1,6 @@
 """Everything that must be there before a machine starts: toolchain, images, guests.
 
-With everything stored, nothing here touches the network or the packages.
+If everything is stored already, nothing here uses the network or the packages.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lab.workshop.provision import KERNEL, PLATFORM, Supplies
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that a machine needs."""
+    """Everything that a machine needs."""
 
     toolchain: Toolchain
     images: Images
@@ -43,7 +43,7 @@ class Prepared:
 
 
 class Workshop:
-    """The toolchain and what is made in it. Packages are fetched when something is built."""
+    """The toolchain and what is built with it. Packages are fetched only if something is built."""
 
     def __init__(
         self, door: str | None, progress: Progress, lock: Lock, *, strict: bool = False
@@ -60,10 +60,10 @@ class Workshop:
         return self.supplies.toolchain
 
     def prepare(self, plan: Plan, *, force: bool = False) -> Prepared:
-        """Everything that a plan needs. What does not depend on each other is made side by side.
+        """Everything that a plan needs. Parts that are independent are made in parallel.
 
         Raises:
-            LabError: the first failure; ``force``: see :meth:`platform`.
+            LabError: the first failure. For ``force`` see :meth:`platform`.
         """
         specs = [guest.spec for guest in plan.all_guests]
         compiled = [one for one in specs if not isinstance(one.program, LinuxGuest | Prebuilt)]
@@ -78,8 +78,8 @@ class Workshop:
         """Xen, dom0 and the device tree of a plan.
 
         Raises:
-            ImageError: among others, Xen is not of the version of the tools in dom0; ``force``
-                takes it all the same.
+            ImageError: an image cannot be made, or Xen's version is not that of the tools in
+                dom0. With ``force`` the versions are not compared.
         """
         files, (kernel, initramfs) = together.pair(
             partial(self._checked_hypervisor, plan.lab.hypervisor, force=force), self._dom0_images
@@ -108,10 +108,10 @@ class Workshop:
         return files
 
     def hypervisor(self, spec: HypervisorSpec) -> dict[str, Image]:
-        """A hypervisor's files: ``xen``, and of one built from source ``xen-syms``, ``config``.
+        """A hypervisor's files: ``xen``; built from source, also ``xen-syms`` and ``config``.
 
         Raises:
-            ImageError: it does not compile, or its source package cannot be had.
+            ImageError: it does not compile, or its source package cannot be fetched.
         """
         packages = self.packages()
         with self.progress.stage(f"hypervisor {spec.name}") as stage:
@@ -122,7 +122,7 @@ class Workshop:
             return xen.build(self.store, self.toolchain, spec, source)
 
     def base_images(self) -> list[Image]:
-        """The images that do not depend on a lab."""
+        """The images that all labs share: the packaged Xen, dom0's kernel and initramfs."""
         packages = self.packages()
         xen, images = together.pair(
             partial(hypervisor.packaged, self.store, packages), self._dom0_images
@@ -133,8 +133,9 @@ class Workshop:
         """The guests' binaries, by name.
 
         Raises:
-            GuestError: one does not build.
-            UsageError: what there is of one cannot be started, as its place in labs.yaml has it.
+            GuestError: a guest does not build.
+            UsageError: a guest cannot be started with its files; the message names the place in
+                labs.yaml.
         """
         if not wanted:
             return {}
@@ -154,7 +155,7 @@ class Workshop:
         return freertos.build(self.store, self.toolchain, guest, sources)
 
     def packages(self) -> list[Package]:
-        """The packages of the platform; their files are there once something was built."""
+        """The platform's packages. Their files are fetched before something is built from them."""
         return self.supplies.packages(PLATFORM)
 
     def _sources(self) -> freertos.Sources:
@@ -171,12 +172,12 @@ class Workshop:
         )
 
     def xen_source(self) -> list[Package]:
-        """Xen's source package, in the very version of the tools."""
+        """Xen's source package, in exactly the version of the tools in dom0."""
         self._xen = provision.xen(deb.named(self.packages(), hypervisor.TOOLS).version)
         return self.supplies.packages(self._xen)
 
     def _fetch(self, kind: str) -> None:
-        """Before something is built: its packages."""
+        """Fetch the packages that an entry of this kind is built from."""
         question = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen}.get(kind, PLATFORM)
         if kind not in ("guest", "project") and question is not None:
             self.supplies.fetch(question)

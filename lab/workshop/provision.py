@@ -1,6 +1,6 @@
 """What labs are made of, under a lock: the toolchain, and packages from Debian's archive.
 
-What is not as the lock says is kept: for one line, and for the manifest.
+Every drift from the lock is recorded: it is reported in one line and written to the manifest.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from lab.progress import Progress
 from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
 from lab.util import files, together
 
-#: Where the machine's software comes from, and the packages that are asked for.
+#: The platform's packages (Xen, dom0's kernel and tools): where they come from, and their names.
 PLATFORM = Question(
     "bookworm", "armhf",
     wanted=(
         "xen-hypervisor-4.17-armhf", "linux-image-armmp-lpae", "xen-utils-4.17",
         "xenstore-utils", "busybox-static", "qemu-guest-agent", "libxen-dev",
     ),
-    # Of those and what they depend on, what holds something that we use.
+    # Of these and their dependencies, those that hold something that the lab uses.
     keep=(
         "xen-hypervisor-4.17-armhf", "linux-image-6*", "xen-utils-4.17", "xenstore-utils",
         "busybox-static", "qemu-guest-agent", "lib*", "zlib1g",
@@ -38,7 +38,7 @@ PLATFORM = Question(
 )  # fmt: skip
 #: The source package that carries the FreeRTOS kernel.
 KERNEL = Question("trixie", SOURCE, ("micropython",))
-#: What the toolchain is made of, asked of apt as mmdebstrap does.
+#: The toolchain's packages, asked for in the same way as mmdebstrap asks apt.
 TOOLCHAIN = Question(
     recipe.SUITE, recipe.ARCHITECTURE, ("?essential", *recipe.package_list())
 )  # fmt: skip
@@ -50,7 +50,7 @@ def xen(version: str) -> Question:
 
 
 class Supplies:
-    """The toolchain and the packages. With the cache filled nothing here asks an archive."""
+    """The toolchain and the packages. If the cache has them all, no archive is asked."""
 
     def __init__(
         self, cache: Path, door: str | None, progress: Progress, pins: Lock, *, strict: bool
@@ -69,7 +69,7 @@ class Supplies:
 
     @property
     def state(self) -> lock.MadeUnder:
-        """The lock, and what was found to be not as it says."""
+        """The lock, and the drift from it that was found so far."""
         return lock.MadeUnder(self.lock.digest, tuple(self._drift))
 
     @property
@@ -77,8 +77,8 @@ class Supplies:
         """The toolchain, made on first use.
 
         Raises:
-            ToolchainError: it cannot be had.
-            LockError: it is not the locked one and must be.
+            ToolchainError: it cannot be opened or made.
+            LockError: it is not the locked toolchain, and drift is not allowed.
         """
         with self._guard:
             if self._toolchain is None:
@@ -98,7 +98,7 @@ class Supplies:
         return made
 
     def prepare(self, questions: Sequence[Question]) -> None:
-        """The toolchain; while it is made, this machine's apt fetches what the lock has.
+        """Open the toolchain. While it is made, this machine's own apt fetches the locked packages.
 
         Raises:
             ToolchainError, LockError: as :attr:`toolchain`.
@@ -111,14 +111,14 @@ class Supplies:
         together.all_of(works)
 
     def _fetch_ahead(self, helper: Toolchain, question: Question) -> None:
-        """What goes wrong here is asked again with the toolchain, and told then."""
+        """Fetch what can be had early. If this fails, the toolchain asks again later."""
         what = f"{question.suite} {question.arch}"
         with self._progress.stage(f"fetch {what} packages") as stage:
             try:
                 if not pinned.fetch_ahead(helper, self._cache, question, self._of(question)):
-                    stage.note("they are not the locked ones")
+                    stage.note("not the locked versions")
             except LabError:
-                stage.note("not yet")
+                stage.note("retried later")
 
     def _of(self, question: Question) -> tuple[Pin, ...]:
         return locked(self.lock, question)
@@ -152,7 +152,7 @@ class Supplies:
             return self._packages[question]
 
     def fetch(self, question: Question) -> None:
-        """Have the files; those that were removed from the cache are downloaded again."""
+        """Make sure that the files are in the cache: missing files are downloaded again."""
         with self._guard:
             resolution = self.resolution(question)
             if question in self._fetched:
@@ -183,7 +183,10 @@ class Supplies:
         return Lock(found.pop(f"{TOOLCHAIN.suite}/{TOOLCHAIN.arch}"), found)
 
     def _check(self) -> None:
-        """A lock that is new to this cache contradicts nothing in it, needed now or not."""
+        """Check a lock that is new to this cache: no file in the cache may contradict it.
+
+        Files that are not needed now are checked too. Each lock is checked once per cache.
+        """
         seen = self._cache / "locks" / self.lock.digest
         if not seen.exists():
             for pins in self.lock.archives.values():
@@ -191,14 +194,14 @@ class Supplies:
             files.write_atomic(seen, "")
 
     def _older(self, newest: Toolchain) -> Sequence[Path] | None:
-        """The files of the toolchain's locked packages, out of apt's snapshots."""
+        """The files of the toolchain's locked packages, fetched from the archive's snapshots."""
         what = Resolution(TOOLCHAIN.suite, TOOLCHAIN.arch, self.lock.toolchain)
         if pinned.from_snapshot(newest, self._cache, what, self.lock.snapshot):
             return [package.path for package in archive.expected(self._cache, what)]
         return None
 
     def _drift_of(self, toolchain: Toolchain) -> Sequence[Drift]:
-        """What a toolchain has in place of what is locked; the host's has no packages."""
+        """How a toolchain's packages differ from the lock. The door ``host`` lists no packages."""
         pins, versions = self.lock.toolchain, toolchain.info().packages
         if not pins or not versions:
             return ()
@@ -209,6 +212,6 @@ class Supplies:
 
 
 def locked(pins: Lock, question: Question) -> tuple[Pin, ...]:
-    """The part of a lock that a question is about."""
+    """The pins of a lock that belong to a question."""
     names = question.wanted if question.arch == SOURCE else ()
     return pins.of(question.suite, question.arch, names)

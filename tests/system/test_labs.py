@@ -118,7 +118,7 @@ def test_a_project_that_builds_no_kernel(world: World) -> None:
     text = "guests: {elf: {project: project, build: make, kernel: out/off.elf}}\nlabs: {x: {}}\n"
     (world.folder / "elf.yaml").write_text(text)
     said = world.run("guest.build", "elf", "--labs", "elf.yaml", status=2)
-    assert re.search(r"'kernel': 'off\.elf', which the build left, is an ELF program", said.err)
+    assert re.search(r"'kernel': 'off\.elf', which the build made, is an ELF program", said.err)
 
 
 def test_a_guest_that_does_not_compile(world: World) -> None:

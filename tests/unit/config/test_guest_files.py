@@ -38,7 +38,7 @@ PLACES = {
     "gone": "labs.yaml:5:13: 'kernel': no such file: 'gone.bin'",
     "folder": "labs.yaml:6:20: 'kernel': not a file: '.'",
     "small": "labs.yaml:7:37: 'memory': 2M is too little: its kernel has 1K, for which",
-    "tiny": "labs.yaml:8:33: 'memory': 1M is too little: xl keeps 2M for any kernel;",
+    "tiny": "labs.yaml:8:33: 'memory': 1M is too little: xl reserves 2M for any kernel;",
     "linux": "labs.yaml:9:39: 'ramdisk': 'empty' is empty",
     "app": "labs.yaml:11:19: 'freertos': no such folder: 'nowhere'",
     "tree": "labs.yaml:12:33: 'kernel': not a FreeRTOS kernel: 'app': no tasks.c in it",
@@ -118,7 +118,7 @@ def spec(folder: Path, *, places: bool = True, memory: int = 16 << 20) -> GuestS
 
 def test_a_project_that_builds_something_else(tmp_path: Path) -> None:
     built = GuestImage("p", image(tmp_path, "kernel", b"\x7fELF" + b"\0" * 99))
-    words = r"labs\.yaml:3:6: 'kernel': 'k\.bin', which the build left, is an ELF file"
+    words = r"labs\.yaml:3:6: 'kernel': 'k\.bin', which the build made, is an ELF file"
     with pytest.raises(ConfigError, match=words):
         guest_check.check(spec(tmp_path), built)
 
@@ -127,7 +127,7 @@ def test_an_elf_that_is_none(tmp_path: Path) -> None:
     """It has no place of its own here: the guest's counts."""
     kernel = image(tmp_path, "kernel", zimage())
     built = GuestImage("p", kernel, elf=image(tmp_path, "elf", zimage()))
-    with pytest.raises(ConfigError, match=r":3:5: 'elf': 'k\.elf', which the build left, is no"):
+    with pytest.raises(ConfigError, match=r":3:5: 'elf': 'k\.elf', which the build made, is no"):
         guest_check.check(spec(tmp_path), built)
 
 

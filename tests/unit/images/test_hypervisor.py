@@ -158,7 +158,7 @@ def test_own_tree_is_only_read(tmp_path: Path, tree: Path) -> None:
 
 def test_some_folder_is_no_tree(tmp_path: Path) -> None:
     make: Any = Make()
-    with pytest.raises(ImageError, match="is no source tree of Xen"):
+    with pytest.raises(ImageError, match="is not a Xen source tree"):
         xen.build(Store(tmp_path / "c"), make, spec(tmp_path, source=tmp_path), [])
 
 

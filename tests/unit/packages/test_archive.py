@@ -239,5 +239,5 @@ def test_source_package_in_the_version_of_the_binary_ones(
         return archive.resolve(_as_toolchain(served), tmp_path, question)
 
     assert {pin.version for pin in resolve("4.18-1").pins} == {"4.18-1"}
-    with pytest.raises(ImageError, match=r"is version 4\.18-1, wanted is 4\.17-1"):
+    with pytest.raises(ImageError, match=r"in version 4\.18-1, but 4\.17-1 is needed"):
         resolve("4.17-1")
