@@ -64,8 +64,8 @@ class Finding:
 
 
 def check(cache: Path, runs: Path) -> list[Finding]:
-    """Make all checks. ``cache`` and ``runs`` are the folders that labs will use."""
-    looks: list[Callable[[], Finding]] = [
+    """Run all checks. ``cache`` and ``runs`` are the folders that labs will use."""
+    checks: list[Callable[[], Finding]] = [
         _python,
         lambda: _program("bwrap", "bubblewrap"),
         _namespaces,
@@ -80,12 +80,12 @@ def check(cache: Path, runs: Path) -> list[Finding]:
         lambda: _images(cache),
         _engine,
     ]
-    return [_looked(look) for look in looks]
+    return [_checked(one) for one in checks]
 
 
-def _looked(look: Callable[[], Finding]) -> Finding:
+def _checked(one: Callable[[], Finding]) -> Finding:
     try:
-        return look()
+        return one()
     except Exception as error:  # whatever went wrong, the other checks must still run
         return Finding("doctor", Grade.WARN, f"a check failed to run: {error}")
 

@@ -5,8 +5,8 @@ first. The packages of the tests are installed when the tests are run (:func:`en
 installs them, in a tenth of pip's time. If uv is not available or fails, pip installs them.
 
 ``.venv/.stamp`` says which pyproject.toml and which folder the environment was made for. It is
-written last, so an interrupted installation is repeated. Only one process at a time works on an
-environment: it has a claim on ``.venv.lock``.
+written last, so an interrupted installation is repeated. A process that works on an environment
+has a claim on ``.venv.lock``, so there is only one at a time.
 """
 
 from __future__ import annotations

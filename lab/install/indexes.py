@@ -18,7 +18,7 @@ from pathlib import Path
 _SECTIONS = ("global", "install", ":env:")
 _LINE = re.compile(r"^(global|install|:env:)\.([\w-]+)=(.*)$", re.MULTILINE)
 #: Settings that do not change what is installed.
-_NO_MATTER = frozenset((
+_IRRELEVANT = frozenset((
     "break-system-packages", "cache-dir", "color", "compile", "config-file", "debug",
     "disable-pip-version-check", "exists-action", "log", "no-color", "no-compile", "no-input",
     "no-python-version-warning", "no-warn-conflicts", "no-warn-script-location", "prefer-binary",
@@ -59,11 +59,11 @@ def for_uv(listing: str) -> UvSettings:
         if name in os.environ:
             wanted.environment["SSL_CERT_FILE"] = os.environ[name]
     for key, value in settings(listing).items():
-        if key in _NO_MATTER:
+        if key in _IRRELEVANT:
             continue
-        if key not in _SAID:
+        if key not in _TRANSLATIONS:
             raise OnlyPip(key)
-        _SAID[key](wanted, value)
+        _TRANSLATIONS[key](wanted, value)
     if _CERTIFICATES.is_file():
         wanted.environment.setdefault("SSL_CERT_FILE", str(_CERTIFICATES))
     return wanted
@@ -127,7 +127,7 @@ def _keyring(wanted: UvSettings, value: str) -> None:
         raise OnlyPip("keyring-provider")
 
 
-_SAID: dict[str, Say] = {
+_TRANSLATIONS: dict[str, Say] = {
     "index-url": _variable("UV_DEFAULT_INDEX"),
     "extra-index-url": _variable("UV_INDEX"),
     "find-links": _variable("UV_FIND_LINKS", between=","),

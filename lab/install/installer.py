@@ -24,7 +24,7 @@ FETCH_UV = ("--retries", "1", "--only-binary", ":all:", "uv")
 CHOICE = "LAB_INSTALLER"
 
 #: Lines that begin so do not say what the installer is doing.
-_BESIDE = ("WARNING", "DEPRECATION", "warning")
+_NOISE = ("WARNING", "DEPRECATION", "warning")
 _AMOUNT = re.compile(r"^(?:Resolved|Prepared|Installed) (\d+) packages?")
 
 
@@ -36,7 +36,7 @@ class _Unusable(Exception):
 class Installer:
     """Installs into the environment of ``python``.
 
-    ``lock`` is the descriptor that has the claim on the environment. The installers inherit it.
+    ``lock`` is the descriptor of the claim on the environment. uv and pip inherit it.
     """
 
     python: Path
@@ -101,7 +101,7 @@ class Installer:
             )  # fmt: skip
 
     def _hear(self, line: str) -> None:
-        if not line.startswith(_BESIDE):
+        if not line.startswith(_NOISE):
             self._said.append(line.strip())
 
 

@@ -65,8 +65,8 @@ def command(target: Path, address: str | None) -> list[str]:
 def run(target: Path, address: str | None, lock: int) -> None:
     """Run mmdebstrap; see :func:`command`.
 
-    It inherits ``lock``, the descriptor that has the claim. So even if this process is killed,
-    nobody else removes the folder while mmdebstrap works in it.
+    It inherits ``lock``, the descriptor of the claim. So even if this process is killed, nobody
+    else removes the folder while mmdebstrap works in it.
 
     Raises:
         ToolchainError: mmdebstrap failed.

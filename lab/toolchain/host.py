@@ -86,7 +86,7 @@ def open_host(progress: Callable[[str], None]) -> HostToolchain:
 
 
 def this_machine() -> HostToolchain | None:
-    """The programs that this machine has; ``None`` without bubblewrap, which confines them."""
+    """A toolchain of whichever programs this machine has; ``None`` if it has no bubblewrap."""
     if not shutil.which("bwrap"):
         return None
     return HostToolchain({}, "")

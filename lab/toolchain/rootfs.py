@@ -30,7 +30,7 @@ NOTABLE = {
 
 
 class RootfsToolchain(Sandbox):
-    """Programs run in ``tree``, which they see read-only."""
+    """Programs run in a tree of the cache, which they see read-only."""
 
     def __init__(self, made: CachedTree) -> None:
         super().__init__(Door.ROOTFS, _root(made.path), bwrap.ENVIRONMENT)

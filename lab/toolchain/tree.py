@@ -77,7 +77,7 @@ _ASKING = (
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes trees in temporary folders. ``lock``: the descriptor that has the claim."""
+    """Makes trees in temporary folders. ``lock``: the descriptor of the claim."""
 
     cache: Path
     lock: int
