@@ -1,8 +1,8 @@
 """Labels our containers and images with their makers, and removes what dead commands left.
 
-Everything that we make at an engine has labels that name the user and the process that made it.
-It is left over only if that process has ended. The container of a machine also names its lab. It
-is kept as long as the lab's record names it. Containers and images without our labels are ignored.
+The labels name the user and the process that made a container or an image. It is left over only
+if that process has ended. The container of a machine has its lab's name too, and is kept as long
+as the lab's record names it. Containers and images without our labels are ignored.
 """
 
 from __future__ import annotations
