@@ -1,1 +1,1 @@
-"""Measurements: how long things take here, as ratios to a baseline measured in the same session."""
+"""Measures how long things take here, as ratios to a baseline measured in the same session."""

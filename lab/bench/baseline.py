@@ -1,7 +1,7 @@
-"""The naive boot, to compare with: what a wiki page would tell you to type.
+"""The naive boot, a baseline: what you would type after reading a wiki page.
 
-It takes Debian's Xen, Debian's compressed kernel, QEMU's own device tree through its guest-loader
-(docs/system/guest-loader.rst of QEMU), 512 MB for dom0, and one console for both. Only the
+It uses Debian's Xen, Debian's compressed kernel, QEMU's own device tree with its guest-loader
+(docs/system/guest-loader.rst of QEMU), 512 MB for dom0, and one console for Xen and dom0. Only the
 initramfs is ours, so that the same agent answers. Without ``highmem=off`` dom0 would hang in its
 PCI probe.
 """
@@ -59,7 +59,7 @@ def command() -> list[str]:
 
 
 def boot(toolchain: Toolchain, hypervisor: Image, kernel: Image, initramfs: Image) -> float:
-    """Seconds from QEMU's start until dom0's agent answers.
+    """Boot once. Returns the seconds from QEMU's start until dom0's agent answers.
 
     Raises:
         LabError: it did not boot.

@@ -1,4 +1,4 @@
-"""Many labs at once, and many runs. This takes minutes: ``bench --full`` does it."""
+"""Measures many labs at once, and many runs. It takes minutes: only ``bench --full`` does it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.bench import instant
 from lab.bench.figure import Figure
 from lab.util.deadline import Deadline
 
-#: How many labs run on one machine. Each has some 35 MB of its own.
+#: How many labs run on one machine. Each has some 35 MB of memory of its own.
 CROWD = 64
 #: How often each lab that ships is run.
 RUNS = 10
@@ -35,7 +35,7 @@ def labs(
     finally:
         instant.stop(context, name, count)
     return [
-        Figure(f"{count} labs at once, all of it", seconds, "s"),
+        Figure(f"{count} labs at once: whole command", seconds, "s"),
         Figure(f"{count} labs: dom0 answered", answered, "", f"= {count}", answered == count),
         Figure(f"{count} labs: lost", count - there, "", "= 0", there == count),
     ]

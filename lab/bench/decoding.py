@@ -1,11 +1,12 @@
-"""How fast traces of Xen are decoded, compared with ``xenalyze --summary`` on the same file.
+"""Measures how fast traces of Xen are decoded, against ``xenalyze --summary`` on the same file.
 
-The file is a real trace, repeated with later times. The end of one copy and the beginning of the
-next do not fit together, and both readers must know that. So between two copies there is, for
-every PCPU, a record that says that records were lost, as Xen itself writes it.
+The file consists of copies of a real trace, each with later times. The end of one copy and the
+beginning of the next do not fit together, and both readers must know that. So between two copies
+there is, for every PCPU, a record of lost records, as Xen itself writes it.
 
-As a program (``python -m lab.bench.decoding FILE``) this module decodes a file and prints seconds,
-events and the process's largest memory as JSON. So each measurement has a process of its own.
+As a program (``python -m lab.bench.decoding FILE``) this module decodes a file and prints the
+seconds, the number of events and the process's peak memory (bytes) as JSON. So each measurement
+has a process of its own.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from lab.util import process
 from lab.util.deadline import Deadline
 from lab.util.resources import resource
 
+#: The size of the file (bytes), and the frequency of the trace's clock (Hz).
 SIZE = 100_000_000
 FREQUENCY = 62_500_000
-#: The limits: a multiple of xenalyze's time, and bytes.
+#: The limits: a multiple of xenalyze's time, and the peak memory (bytes).
 RATIO, MEMORY = 1.5, 500e6
 _LOST = 0xC001F001
 _CPU_CHANGE = 0x2001F003
@@ -38,7 +40,12 @@ _IDLE = 0x7FFF
 
 @dataclass(frozen=True)
 class Decoding:
-    """Medians: seconds of decoding, of its whole process, and of xenalyze; peak memory (bytes)."""
+    """The results.
+
+    ``seconds``, ``whole`` and ``xenalyze`` are medians (s): of decoding, of the whole process that
+    decodes, and of xenalyze. ``memory`` is the largest peak memory (bytes), ``megabytes`` the size
+    of the file.
+    """
 
     seconds: float
     whole: float
@@ -51,7 +58,7 @@ def measure(toolchain: Toolchain, rounds: int, say: Callable[[str], None]) -> De
     """Decode a large file ``rounds`` times, in turn with xenalyze.
 
     Raises:
-        LabError: xenalyze cannot be had.
+        LabError: xenalyze is not available, or one of the two readers failed.
     """
     program = xenalyze.find(toolchain)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -75,7 +82,10 @@ def measure(toolchain: Toolchain, rounds: int, say: Callable[[str], None]) -> De
 
 
 def enlarge(sample: Path, path: Path, size: int) -> None:
-    """Write copies of a trace, each later than the one before, until there are ``size`` bytes."""
+    """Write as many copies of a trace as fit into ``size`` bytes, at least one.
+
+    Each copy is later than the one before.
+    """
     import numpy as np
 
     from lab.trace.record_headers import RecordFinder
@@ -99,7 +109,10 @@ def enlarge(sample: Path, path: Path, size: int) -> None:
 
 
 def _seam(pcpu: int, since: int, until: int) -> bytes:
-    """A window with one TRC_LOST_RECORDS: count, domain and vCPU, time of the first lost record."""
+    """A window with one TRC_LOST_RECORDS: count, domain and vCPU, time of the first lost record.
+
+    Records were lost from ``since`` to ``until`` (cycles of the trace's clock).
+    """
     who = _IDLE | pcpu << 16
     low, high = until & 0xFFFFFFFF, until >> 32
     record = [_LOST, low, high, 1, who, since & 0xFFFFFFFF, since >> 32]
@@ -108,7 +121,7 @@ def _seam(pcpu: int, since: int, until: int) -> bytes:
 
 
 def decode(path: Path) -> dict[str, float]:
-    """Decode and merge a file. Returns seconds, events, and the largest memory (bytes)."""
+    """Decode and merge a file. Returns ``seconds``, ``events`` and peak ``memory`` (bytes)."""
     from lab.trace import xentrace
 
     clock = Deadline(0)

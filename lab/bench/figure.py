@@ -1,4 +1,4 @@
-"""A measured value, and how our own commands are timed."""
+"""Figures, the measured values with their targets. Runs and times our own commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.util import process
 from lab.util.deadline import Deadline
 
-#: Seconds that the slowest of these commands may take.
+#: Seconds that a command may take.
 LONGEST = 600.0
 #: Seconds that a command has to stop its lab when the bench is interrupted.
 GRACE = 5.0
@@ -46,10 +46,10 @@ def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
 
 
 def said(context: Context, *words: str) -> Any:
-    """Run one of our commands as a user does. Returns its JSON.
+    """Run one of our commands as a user does. Returns the parsed JSON that it prints.
 
     Raises:
-        LabError: it failed.
+        LabError: the command failed.
     """
     argv = [sys.executable, "-m", "lab", *words, "--labs", str(context.file), "--json"]
     done = process.run(
@@ -61,6 +61,6 @@ def said(context: Context, *words: str) -> Any:
 
 
 def command(context: Context, *words: str) -> dict[str, Any]:
-    """The same, and its wall time (s)."""
+    """Like :func:`said`, for a command whose JSON is an object. Adds ``wall``, its time (s)."""
     clock = Deadline(0)
     return dict(said(context, *words)) | {"wall": clock.elapsed()}

@@ -1,4 +1,4 @@
-"""Measures of the code itself: the sizes of its parts, and the time of short commands.
+"""Measures the code itself: the sizes of its parts, and the CPU time of short commands.
 
 Sizes are read from the source, so they need a checkout. ``tests/test_house.py`` checks them as
 well; only the bench measures time.
@@ -20,13 +20,14 @@ from lab.bench.figure import Figure, no_more
 from lab.errors import LabError, UsageError
 from lab.util import process, resources
 
-#: The limit of each measure. docs/architecture.md explains floors and rooms.
+#: The limits: lines of a file, parameters of a function, loose modules, floors, and CPU time as a
+#: ratio to the baseline. docs/architecture.md explains floors and rooms.
 LINES, PARAMETERS, LOOSE, FLOORS, CPU = 300, 5, 8, 8, 1.5
 #: The commands whose time is measured; they need no running lab.
 COMMANDS = ("lab.list", "lab.status")
 #: The baseline: Python with the library that parses our command lines.
 BARE = "import invoke.program"
-#: The runs of each command in one round; each takes a fraction of a second.
+#: How often each command is run in one round. Each run takes a fraction of a second.
 RUNS = 5
 #: Seconds that one run may take on a busy machine.
 LONGEST = 60.0
@@ -34,7 +35,7 @@ Trees = Mapping[str, ast.Module]
 
 
 def measure(rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """All measures. ``say`` gets each place that breaks a rule.
+    """All figures. ``say`` is told each place that breaks a rule.
 
     Raises:
         UsageError: this is not a checkout.
@@ -65,7 +66,7 @@ def checkout() -> Path:
         UsageError: this is an installed package.
     """
     if not resources.in_checkout():
-        raise UsageError("the house can be measured in the project's checkout only")
+        raise UsageError("`house` can be measured only in the project's checkout")
     return resources.resource("inv").parent
 
 
@@ -73,7 +74,7 @@ def checkout() -> Path:
 
 
 def long_files(root: Path) -> list[str]:
-    """The Python files with more than :data:`LINES` lines, with the number."""
+    """The Python files with more than :data:`LINES` lines, each with the number of its lines."""
     lengths = {path: path.read_bytes().count(b"\n") for path in _files(root)}
     return [f"{path.relative_to(root)}: {n}" for path, n in lengths.items() if n > LINES]
 
@@ -91,10 +92,10 @@ def floors(root: Path) -> dict[str, tuple[str, ...]]:
 
 
 def crowded_functions(trees: Trees) -> list[str]:
-    """The functions with more than :data:`PARAMETERS` parameters, with the number.
+    """The functions with more than :data:`PARAMETERS` parameters, each with their number.
 
-    ``self``, ``*rest`` and ``**rest`` do not count. Tasks may have more: a parameter is an option
-    of the command.
+    ``self``, ``cls``, ``*rest`` and ``**rest`` do not count. Tasks may have more, because each of
+    their parameters is an option of the command.
     """
     return [
         f"{name}:{node.lineno} {node.name}: {number}"
@@ -143,7 +144,7 @@ def module_name(path: Path) -> str:
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
-    """The dotted names that a module imports anywhere, also inside functions."""
+    """The dotted names that a module imports anywhere, inside functions too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -181,7 +182,7 @@ def cycle(arrows: Mapping[str, set[str]]) -> list[str]:
 def cpu(root: Path, rounds: int, say: Callable[[str], None]) -> list[Figure]:
     """The CPU time of each short command, as a ratio to Python with Invoke alone.
 
-    They run in turn. Each is compared with the baseline just before it.
+    Baseline and commands run in turn. Each command is compared with the baseline just before it.
     """
     bare = [sys.executable, "-c", BARE]
     ratios: dict[str, list[float]] = {name: [] for name in COMMANDS}

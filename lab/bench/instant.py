@@ -1,4 +1,4 @@
-"""Measures restored labs and runs under the virtual clock, each in turn with its baseline."""
+"""Measures restored labs, and runs under the virtual clock, each in turn with its baseline."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lab.rundir import all_lab_dirs, runtime_root
 from lab.util import process, waiting
 from lab.util.deadline import Deadline
 
-#: A lab without guests, so that nothing delays the answer of dom0's agent.
+#: A lab without guests, so that nothing delays the answer of dom0's agent, and its labs.yaml.
 BARE_NAME = "bare"
 BARE = "labs:\n  bare: {hypervisor: stock}\nhypervisors:\n  stock: {from: package}\nguests: {}\n"
 #: How many labs are started at once.
 MANY = 16
-#: The lab that runs on both clocks.
+#: The lab that runs under both clocks.
 RUN = "selftest"
 
 
@@ -48,10 +48,10 @@ def restored(
 ) -> list[Figure]:
     """Labs without guests, one and many. ``context`` comes from :func:`bare`.
 
-    The time of a lab, and of the bare QEMU, begins when QEMU is started. To compare one lab with
-    many at once, the time begins with the command, as it does for a user. Counted from the first
-    QEMU, the ratio cannot be below that of labs to CPUs, because a lab computes until its dom0
-    answers.
+    A lab and the bare QEMU are compared from the start of QEMU. One lab and many at once are
+    compared from the start of the command, which is what a user sees. From the start of the first
+    QEMU their ratio cannot be below that of labs to CPUs, because each lab keeps a CPU busy until
+    its dom0 answers.
 
     Raises:
         LabError: a lab did not come up.
@@ -75,18 +75,18 @@ def restored(
     return [
         Figure("bare QEMU until QMP answers", qemu, "s"),
         Figure("restored until the agent answers", one_machine, "s"),
-        at_most("the same, in bare QEMUs", one_machine / qemu, "x", 4.0),
+        at_most("restored until the agent answers, to bare QEMU", one_machine / qemu, "x", 4.0),
         Figure(f"{many}, from the first QEMU", all_machines, "s"),
-        Figure(f"{many}, in ones from the first QEMU", all_machines / one_machine, "x"),
+        Figure(f"{many}, from the first QEMU, to one lab", all_machines / one_machine, "x"),
         Figure("lab.up until the agent answers", one, "s"),
         Figure(f"{many}, from the command", all_, "s"),
-        at_most(f"{many}, in ones from the command", all_ / one, "x", 6.0),
+        at_most(f"{many}, from the command, to one lab", all_ / one, "x", 6.0),
         at_most("own memory of an idle lab (PSS)", statistics.median(memory) / 1e6, "MB", 40.0),
     ]
 
 
 def _answers_of(context: Context, *words: str) -> tuple[float, float]:
-    """Start ``bare``; see :func:`until_all_answer`."""
+    """Start ``bare`` with ``lab.up``. Returns what :func:`until_all_answer` does."""
     began = time.time()
     found = said(context, "lab.up", BARE_NAME, *words)
     labs = found if isinstance(found, list) else [found]
@@ -94,7 +94,10 @@ def _answers_of(context: Context, *words: str) -> tuple[float, float]:
 
 
 def until_all_answer(runs: list[Path], began: float) -> tuple[float, float]:
-    """Seconds until the last dom0 answers: since ``began``, and since the first QEMU started."""
+    """Seconds until the last dom0 answered: since ``began``, and since the first QEMU started.
+
+    ``runs`` are the folders of the runs. ``began`` is a time of :func:`time.time`.
+    """
     starts, answers = [], []
     for run in runs:
         for line in (run / "events.jsonl").read_text().splitlines():
@@ -119,14 +122,18 @@ def guests(context: Context, naive: float, rounds: int, say: Callable[[str], Non
     up, inject = statistics.median(ups), statistics.median(injects)
     return [
         at_most("restored until its guest prints", up, "s", 0.6),
-        at_least("the same, sooner than the naive boot", naive / up, "x", 12.0),
-        at_least("lab.inject into it, sooner than the naive boot", naive / inject, "x", 5.0),
+        at_least(
+            "restored until its guest prints, speed-up over the naive boot", naive / up, "x", 12.0
+        ),
+        at_least(
+            "lab.inject into a restored lab, speed-up over the naive boot", naive / inject, "x", 5.0
+        ),
     ]
 
 
 def clocks(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """Runs of one lab on both clocks, each restored from its template."""
-    say("runs on both clocks")
+    """Runs of one lab under both clocks, each restored from its template."""
+    say("runs under both clocks")
     walls: dict[str, list[float]] = {"virtual": [], "host": []}
     digests = set()
     for clock in walls:
@@ -139,13 +146,13 @@ def clocks(context: Context, rounds: int, say: Callable[[str], None]) -> list[Fi
             digests |= {run["digest"]} - {""}
     ratio = statistics.median(walls["virtual"]) / statistics.median(walls["host"])
     return [
-        at_most("lab.run, virtual against host clock", ratio, "x", 1.2),
+        at_most("lab.run, virtual to host clock", ratio, "x", 1.2),
         Figure(f"digests of {rounds} virtual runs", len(digests), "", "= 1", len(digests) == 1),
     ]
 
 
 def _bare(toolchain: Toolchain) -> float:
-    """Seconds until a QEMU that has nothing to do answers."""
+    """Seconds until QMP answers in a QEMU that has nothing to do."""
     with tempfile.TemporaryDirectory(dir=runtime_root()) as name:
         folder = Path(name)
         argv = ["qemu-system-arm", "-machine", "virt", "-nodefaults", "-display", "none", "-S",
@@ -168,7 +175,7 @@ async def _answers(socket: Path, clock: Deadline) -> float:
 
 
 def _memory() -> list[float]:
-    """The proportional set size of each of these machines, in bytes (proc_pid_smaps(5))."""
+    """The proportional set size (PSS) of each lab's QEMU, in bytes (proc_pid_smaps(5))."""
     sizes = []
     ours = {f"guest={lab.tag},debug-threads=on".encode() for lab in all_lab_dirs()}
     for pid, argv in process.running():

@@ -1,4 +1,4 @@
-"""What ``./inv bench`` measures. Each figure is taken several times, in turn with the baseline."""
+"""The parts of ``./inv bench``. Most figures are medians, measured in turn with a baseline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.workshop.prepare import Workshop
 
 #: The lab that is measured.
 LAB = "hello"
-#: Its stages, and the marks at which each begins and ends.
+#: The stages of its boot, each with the phases at whose ends it begins and ends.
 STAGES = (
     ("machine start", None, "qmp"),
     ("Xen", "qmp", "xen"),
@@ -33,7 +33,7 @@ STAGES = (
 
 @dataclass
 class Session:
-    """The labs that are measured, and the times of the naive boot, the baseline of many figures."""
+    """One call of ``bench``. ``naive`` has the seconds of each naive boot, a frequent baseline."""
 
     context: Context
     workshop: Workshop
@@ -42,7 +42,7 @@ class Session:
     naive: list[float] = field(default_factory=list)
 
     def boot_naively(self) -> float:
-        """Boot the naive way once more. Returns its seconds."""
+        """Boot once more in the naive way. Returns the seconds."""
         images = self.workshop.platform(make_plan(self.context, LAB))
         stock = dom0.packaged_kernel(self.workshop.store, self.workshop.packages())
         toolchain = self.workshop.toolchain
@@ -50,7 +50,7 @@ class Session:
         return self.naive[-1]
 
     def slow(self) -> float:
-        """The naive boot's median."""
+        """The median of the naive boots (s). Boots until there is one for each round."""
         while len(self.naive) < self.rounds:
             self.say(f"round {len(self.naive) + 1} of {self.rounds}: naive boot")
             self.boot_naively()
@@ -67,12 +67,12 @@ def measure(
 ) -> list[Figure]:
     """The figures of all parts, or of those in ``only``.
 
-    Each is measured ``rounds`` times, and the median counts. ``full`` adds the parts that take
-    many minutes.
+    Most are measured ``rounds`` times, and the figure is the median. ``full`` adds the parts that
+    take many minutes.
 
     Raises:
         UsageError: there is no such part.
-        LabError: a lab did not come up, or the measured lab runs already.
+        LabError: a lab did not come up, or the measured lab is already running.
     """
     for name in only:
         if name not in PARTS | LONG_PARTS:
@@ -167,7 +167,7 @@ def _figures(
     ready = [up["phases"]["dom0"] for up in ups]
     # Each boot is compared with the one before it: the host's speed changes from minute to minute.
     sooner = median(slow / quick for slow, quick in zip(naive, ready, strict=True))
-    # Until xl has listed the domains the machine works. The rest of the time is our own share.
+    # Until xl has listed the domains, the machine is at work. The rest is our own share.
     own = median(up["wall"] - up["phases"]["listed"] for up in ups)
     inject = median(each["wall"] for each in injects)
     size = images.initramfs.size / 1e6
@@ -181,7 +181,7 @@ def _figures(
         Figure("our peak memory", max(up["peak_memory"] for up in ups) / 1e6, "MB"),
         Figure("dom0 ready", median(ready), "s"),
         Figure("dom0 ready, naive boot", median(naive), "s"),
-        at_least("sooner than the naive boot", sooner, "x", 2.5),
+        at_least("dom0 ready, speed-up over the naive boot", sooner, "x", 2.5),
     ]
 
 
@@ -189,9 +189,9 @@ def _of_traces(found: Decoding) -> list[Figure]:
     ratio, name = found.seconds / found.xenalyze, f"traces: {found.megabytes:.0f} MB"
     return [
         Figure(f"{name} decoded and merged", found.seconds, "s"),
-        Figure(f"{name}, with Python's start", found.whole, "s"),
+        Figure(f"{name}, with the start of Python", found.whole, "s"),
         Figure(f"{name}, xenalyze --summary", found.xenalyze, "s"),
-        at_most("traces: decoding to xenalyze", ratio, "x", decoding.RATIO),
+        at_most("traces: decoding, to xenalyze", ratio, "x", decoding.RATIO),
         at_most("traces: peak memory", found.memory / 1e6, "MB", decoding.MEMORY / 1e6),
     ]
 

@@ -1,7 +1,7 @@
 """Starts, uses, breaks and stops labs again and again, and checks that nothing grows.
 
-After every lab it counts open file descriptors and memory of this process, bytes on the disks,
-and processes. What the first few labs leave is needed. Growth after that is a leak.
+After every lab it counts this process's open file descriptors and memory, the bytes on the disks,
+and the processes of labs. The first few labs fill caches. Growth after that is a leak.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from lab.util.deadline import Deadline
 LAB = GUEST = "hello"
 #: The first labs are not counted: they fill caches.
 WARM_UP = 4
-#: Growth that is allowed: of memory (a share of all), of descriptors, of bytes on disks.
+#: The growth that is allowed: of memory (as a ratio), of descriptors, of bytes on the disks.
 MEMORY, DESCRIPTORS, DISK = 0.10, 2, 2 << 20
 
 
 @dataclass(frozen=True)
 class Sample:
-    """After a lab: file descriptors, resident bytes, bytes on disks, processes of labs."""
+    """The counts after a lab: open file descriptors and resident memory (bytes) of this process,
+    bytes on the disks, processes of labs."""
 
     descriptors: int
     memory: int
@@ -42,7 +43,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Soaked:
-    """The result. ``grew``: what grew, in words. ``failed``: labs that went wrong, in words."""
+    """The result. ``grew``: what grew, in words. ``failed``: labs that failed, in words."""
 
     labs: int
     seconds: float
@@ -61,10 +62,10 @@ class Soaked:
 
 
 def soak(context: Context, labs: int, hours: float, say: Callable[[str], None]) -> Soaked:
-    """Use ``labs`` labs, or more until ``hours`` have passed, in several ways in turn.
+    """Use at least ``labs`` labs, and more until ``hours`` have passed, in each way in turn.
 
     Raises:
-        LabError: the lab runs already, or cannot be started at all.
+        LabError: a lab that failed could not be stopped.
     """
     clock = Deadline(hours * 3600)
     samples: list[Sample] = []
@@ -91,8 +92,8 @@ def soak(context: Context, labs: int, hours: float, say: Callable[[str], None]) 
 def grown(samples: Sequence[Sample]) -> list[str]:
     """What grew, in words: compares the last third of the samples with the second.
 
-    The first third loads everything that is needed once. The minimum of each third is compared,
-    so that what comes and goes does not count.
+    The first third is ignored, because it loads everything that is needed once. The minimum of
+    each third is compared, so growth that goes away again does not count.
     """
     if len(samples) < 3:
         return []
@@ -113,7 +114,7 @@ def grown(samples: Sequence[Sample]) -> list[str]:
 
 
 def sample() -> Sample:
-    """A sample of this moment."""
+    """Take a sample now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     mark = f"{rundir.runtime_root()}/".encode()
     ours = [pid for pid, words in process.running() if any(mark in word for word in words)]
@@ -126,7 +127,7 @@ def sample() -> Sample:
 
 
 def _occupied(root: Path) -> int:
-    """Bytes on the disk, without the toolchain, which does not change."""
+    """The bytes of a folder on the disk, without the toolchain, which does not change."""
     total = 0
     for folder, below, names in os.walk(root):
         below[:] = [name for name in below if name != "toolchain"]
@@ -169,7 +170,7 @@ def judged(context: Context) -> None:
 
 
 def killed(context: Context) -> None:
-    """Kill its QEMU; the next command cleans up."""
+    """Kill its QEMU. The next command cleans up."""
     up(context, LAB, cold=False)
     found = live.find(context.lab_dir(LAB))
     assert found is not None
@@ -179,14 +180,14 @@ def killed(context: Context) -> None:
 
 
 def refused(context: Context) -> None:
-    """Make two errors: start it twice, run a program that dom0 lacks."""
+    """Make two mistakes: start it twice, and run a program that dom0 does not have."""
     up(context, LAB, cold=False)
     for wrong in (lambda: up(context, LAB), lambda: execute(context, LAB, "nosuch")):
         try:
             wrong()
         except LabError:
             continue
-        raise AssertionError("that should have been refused")
+        raise AssertionError("a command that should have failed did not")
     down(context, LAB)
 
 

@@ -1,7 +1,7 @@
-"""What timing traces cost: instructions for a record, wall time for a run.
+"""Measures what timing traces cost: instructions for a record, wall time for a run.
 
-The same guest runs with both traces and with none, on either clock. Neither lab has thresholds,
-because the time to read a trace is not part of the cost of taking it.
+The same guest runs with both traces (Xen's and its own) and with none, under either clock. Neither
+lab has thresholds, because the time to read a trace is not part of the cost of taking it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ labs:
     guests: [untraced]
     expect: [{{on: untraced, line: "periodic: PASS", within: 60s}}]
 """
-#: The lab that counts instructions; and the seconds that one takes under the virtual clock.
+#: The lab that counts instructions, and the seconds that one takes under the virtual clock.
 COST, INSTRUCTION = "trace-cost", 2e-9
 _COUNTED = re.compile(r"(\d+) records took (\d+), as many empty rounds (\d+), of (\d+) Hz")
 
@@ -43,7 +43,7 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
     """The figures of tracing.
 
     Raises:
-        LabError: a lab did not do what it should.
+        LabError: a run failed, or its guest did not print the cost of a record.
     """
     figures = [Figure("a guest's trace record", instructions(context), "instructions")]
     with tempfile.TemporaryDirectory() as folder:
@@ -70,11 +70,11 @@ def ratio(context: Context, clock: Clock, rounds: int, say: Callable[[str], None
 
 
 def instructions(context: Context) -> float:
-    """How many instructions one record takes, including the call."""
+    """How many instructions one record takes, including the call. Runs the lab that counts them."""
     said = command(context, "lab.run", COST)
     log = (Path(said["run"]) / "console" / f"{COST}.log").read_text(errors="replace")
     match = _COUNTED.search(log)
     if match is None:
-        raise LabError(f"lab {COST} did not say what a record costs", tail=log)
+        raise LabError(f"lab {COST} did not print what a record costs", tail=log)
     records, full, empty, hertz = map(int, match.groups())
     return (full - empty) / hertz / INSTRUCTION / records

@@ -1,4 +1,7 @@
-"""How fast bytes get into dom0: through the window, and through the agent's messages as before."""
+"""Measures how fast bytes get into dom0: through the window, and through the agent's messages.
+
+The messages, the older way, are the baseline.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,19 @@ from lab.run.session import Session
 from lab.run.start import Start, started
 from lab.util.deadline import Deadline
 
-#: A kernel of 64 bits is as large; so much goes through the messages, which take 1.4 MB a second.
+#: Bytes through the window (a 64-bit kernel is as large), and through the messages (1.4 MB/s).
 LARGE, SMALL = 33 << 20, 1 << 20
-#: The window must be so many times as fast as the messages: 30 MB/s to 1.4 MB/s. The speed of the
-#: host changes from minute to minute, and all rates with it.
+#: The window must be this many times as fast as the messages: 30 MB/s to 1.4 MB/s. A ratio is
+#: checked, because the host's speed changes from minute to minute, and all rates with it.
 WANTED = 21.5
 FILE = "/tmp/bench"
 
 
 def measure(context: Context, name: str, rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """Figures of both clocks; ``name`` is of a lab whose dom0 has nothing else to do.
+    """Figures under both clocks. ``name``: a lab whose dom0 has nothing else to do.
 
     Raises:
-        LabError: the lab did not come up, or dom0 did not take a file.
+        LabError: the lab did not come up, or a file could not be written in dom0.
     """
     say("files into dom0, host clock")
     with lab(name, context):
@@ -46,14 +49,14 @@ def measure(context: Context, name: str, rounds: int, say: Callable[[str], None]
     return [
         Figure("1 MiB into dom0, the agent's messages", old, "MB/s"),
         Figure(f"{size}, host clock", host, "MB/s"),
-        at_least("the same, in what the messages make", host / old, "x", WANTED),
+        at_least(f"{size}, host clock, to the messages", host / old, "x", WANTED),
         Figure(f"{size}, virtual clock", virtual, "MB/s"),
-        at_least("the same, virtual, in what they make", virtual / old, "x", WANTED),
+        at_least(f"{size}, virtual clock, to the messages", virtual / old, "x", WANTED),
     ]
 
 
 async def _both_ways(session: Session, rounds: int) -> list[tuple[float, float]]:
-    """Rates through the messages and through the window, in turn."""
+    """Rates (MB/s) through the messages and through the window, measured in turn."""
     window = Window(session.lab.path / WINDOW_FILE)
     async with connection.connected(session.lab.agent_socket, window=window) as dom0:
         return [
@@ -70,7 +73,7 @@ async def _rate(write: Callable[[str, bytes], Awaitable[None]], size: int) -> fl
 
 
 def _still(context: Context, name: str, rounds: int) -> list[float]:
-    """Rates of a lab under the virtual clock, which stands still whenever it is told something."""
+    """Rates (MB/s) under the virtual clock, which stands still while dom0 is sent something."""
     plan = make_plan(context, name, Clock.VIRTUAL, first=True)
 
     async def go(start: Start) -> list[float]:

@@ -1,7 +1,7 @@
-"""Xen's own reader of traces, to compare with: ``xenalyze`` from Debian's xen-utils-common.
+"""Finds and runs ``xenalyze``, Xen's own reader of traces, from Debian's xen-utils-common.
 
-The lab itself does not need it. It comes from ``$LAB_XENALYZE``, from PATH, or from the package,
-which the lab's archive code fetches once and checks.
+It is a baseline; labs do not need it. It comes from ``$LAB_XENALYZE``, from PATH, or from the
+package, which :mod:`lab.packages.archive` fetches once and checks.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from lab.packages import archive, deb
 from lab.store import cache_root
 from lab.util import files, process
 
-#: Where the package comes from, and its name there.
+#: The suite, architecture and name of the package, and the path of the program in it.
 SUITE, ARCH, PACKAGE, PROGRAM = "bookworm", "amd64", "xen-utils-common", "/usr/bin/xenalyze"
 _SWITCH = re.compile(rb"sched_switch prev d(\d+)v\d+ next d(\d+)v\d+")
 
 
 def installed() -> Path | None:
-    """An xenalyze that this machine has already."""
+    """The xenalyze in ``$LAB_XENALYZE`` or on PATH, if there is one."""
     named = os.environ.get("LAB_XENALYZE") or shutil.which("xenalyze")
     return Path(named) if named else None
 
 
 def find(toolchain: Toolchain) -> Path:
-    """The xenalyze of this machine, or else the package's.
+    """The xenalyze of this machine, or else the one in the package.
 
     Raises:
-        LabError: the package cannot be had, or its program cannot run on this machine.
+        LabError: the package is not available, or its program cannot run on this machine.
     """
     if found := installed():
         return found
     if platform.machine() != "x86_64":
-        raise LabError("xenalyze comes from a package for amd64, which this machine is not")
+        raise LabError("xenalyze comes from a package for amd64, but this machine is not amd64")
     cache = cache_root()
     question = archive.Question(SUITE, ARCH, (PACKAGE,), keep=(PACKAGE,))
     chosen = archive.resolve(toolchain, cache, question)
@@ -57,6 +57,8 @@ def find(toolchain: Toolchain) -> Path:
 def summary(program: Path, trace: Path, frequency: int) -> float:
     """Seconds that ``xenalyze --summary`` takes for a file.
 
+    ``frequency``: of the trace's clock, in Hz.
+
     Raises:
         LabError: it failed.
     """
@@ -67,7 +69,9 @@ def summary(program: Path, trace: Path, frequency: int) -> float:
 
 
 def switches(program: Path, trace: Path, frequency: int) -> dict[int, int]:
-    """How often Xen switched to a vCPU of each domain, according to xenalyze's dump.
+    """How often Xen switched to a vCPU of each domain, according to ``xenalyze --dump-all``.
+
+    Returns domain → number. ``frequency``: of the trace's clock, in Hz.
 
     Raises:
         LabError: it failed.

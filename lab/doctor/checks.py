@@ -1,4 +1,4 @@
-"""Checks this machine. Each finding is one line, and comes from a try rather than a guess.
+"""Checks this machine. Each finding is one line. Checks try things out rather than guess.
 
 Nothing is installed, built or changed. No check raises: a failed check is a finding as well.
 """
@@ -24,12 +24,13 @@ from lab.toolchain.docker import engine
 from lab.toolchain.rootfs import RootfsToolchain
 from lab.util import debian, process
 
-#: Disk space for the first `lab.up`: the toolchain while it is unpacked, packages, images.
+#: Disk space that the first `lab.up` needs to unpack the toolchain, and for packages and images.
 CACHE_BYTES = 3 << 30
-#: Disk space for one run: the file with the machine's memory, and logs.
+#: Disk space that one run needs: for the file with the machine's memory, and for logs.
 RUN_BYTES = 1 << 30
 #: Memory for the default lab (1 GB, of which it uses about 200 MB) and for compilers.
 MEMORY_BYTES = 1 << 30
+#: How long the archive may take to answer.
 ANSWER_SECONDS = 5.0
 
 _IN_A_CONTAINER = (
@@ -40,8 +41,8 @@ _OUT_OF_REACH = "check the network, or the proxy in the environment or in apt's 
 
 
 class Grade(StrEnum):
-    """``WARN``: a lab works, or will work when something has been installed. ``FAIL``: it does
-    not."""
+    """``WARN``: labs work, perhaps only after something has been installed. ``FAIL``: they do
+    not work."""
 
     OK = "ok"
     WARN = "warn"
@@ -63,8 +64,8 @@ class Finding:
 
 
 def check(cache: Path, runs: Path) -> list[Finding]:
-    """Make all checks. ``cache`` and ``runs`` are the folders that labs will use."""
-    looks: list[Callable[[], Finding]] = [
+    """Run all checks. ``cache`` and ``runs`` are the folders that labs will use."""
+    checks: list[Callable[[], Finding]] = [
         _python,
         lambda: _program("bwrap", "bubblewrap"),
         _namespaces,
@@ -79,14 +80,14 @@ def check(cache: Path, runs: Path) -> list[Finding]:
         lambda: _images(cache),
         _engine,
     ]
-    return [_looked(look) for look in looks]
+    return [_checked(one) for one in checks]
 
 
-def _looked(look: Callable[[], Finding]) -> Finding:
+def _checked(one: Callable[[], Finding]) -> Finding:
     try:
-        return look()
-    except Exception as error:  # the other findings matter, whatever this error is
-        return Finding("doctor", Grade.WARN, f"a check could not be made: {error}")
+        return one()
+    except Exception as error:  # whatever went wrong, the other checks must still run
+        return Finding("doctor", Grade.WARN, f"a check failed to run: {error}")
 
 
 def _python() -> Finding:
@@ -128,7 +129,7 @@ def _namespaces() -> Finding:
 
 
 def _obstacle() -> str:
-    """The setting of the kernel that forbids user namespaces, and how to change it."""
+    """How to change the kernel setting that forbids user namespaces; empty if none does."""
     switches = (
         ("kernel/apparmor_restrict_unprivileged_userns", "1",
          "AppArmor restricts user namespaces: give bwrap a profile that allows `userns`, or run "
@@ -196,14 +197,14 @@ def _archive(cache: Path) -> Finding:
     name = "archive"
     address = debian.archive_of_this_machine()
     if address is None:
-        what = "this machine's apt names no Debian archive; mmdebstrap's default is used"
+        what = "apt on this machine names no Debian archive; mmdebstrap uses its default"
         return Finding(name, Grade.OK, what)
     try:
         _ask(f"{address}/dists/{recipe.SUITE}/InRelease")
     except (OSError, ValueError) as error:
         what = f"{address} does not answer: {error}"
         if tree_cache.find(cache):
-            return Finding(name, Grade.WARN, what, "what is cached still works")
+            return Finding(name, Grade.WARN, what, "cached packages and images still work")
         return Finding(name, Grade.FAIL, what, _OUT_OF_REACH)
     return Finding(name, Grade.OK, f"{address} answers")
 
@@ -226,10 +227,10 @@ def _proxies() -> Iterator[tuple[str, str]]:
 def _toolchain(cache: Path) -> Finding:
     made = tree_cache.find(cache)
     if made is None:
-        what = "not made yet: the first command that needs it makes it, in about a minute"
+        what = "not made yet; the first command that needs it makes it in about a minute"
         return Finding("toolchain", Grade.OK, what)
     info = RootfsToolchain(made).info()
-    what = f"rootfs door, {_mb(info.size)}, QEMU {info.versions['qemu']}, in {info.where}"
+    what = f"for the rootfs door, {_mb(info.size)}, QEMU {info.versions['qemu']}, in {info.where}"
     return Finding("toolchain", Grade.OK, what)
 
 
@@ -246,7 +247,7 @@ def _images(cache: Path) -> Finding:
 
 
 def _engine() -> Finding:
-    """Whether the docker door can be used; labs do not need it."""
+    """Whether the docker door can be used. Labs work without it."""
     where = engine.address()
     try:
         engine.Engine(where).ping()

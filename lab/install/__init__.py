@@ -1,11 +1,12 @@
-"""Makes ``.venv``: what ``./inv`` runs as long as there is no environment to run in.
+"""Makes the environment ``.venv``. ``./inv`` runs this module when ``.venv`` is not ready.
 
-Nothing but Python's own library is imported here. The packages that labs need come first;
-those of the tests come when the tests are run (:func:`ensure`). uv installs them, which takes
-a tenth of pip's time; where uv is not to be had, or fails, pip does.
+Only Python's standard library is imported here. The packages that labs need are installed
+first. The packages of the tests are installed when the tests are run (:func:`ensure`). uv
+installs them, in a tenth of pip's time. If uv is not available or fails, pip installs them.
 
-``.venv/.stamp`` says for which pyproject.toml and which folder the environment is. It is
-written last, so that what was interrupted is done again; a lock keeps two of us apart.
+``.venv/.stamp`` says which pyproject.toml and which folder the environment was made for. It is
+written last, so an interrupted installation is repeated. A process that works on an environment
+has a claim on ``.venv.lock``, so there is only one at a time.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from lab.toolchain import provide
 from lab.util import files, process, signals, together
 from lab.util.terminal import escape_lines
 
-#: For the interpreter's part of the work: on a busy machine a venv takes a while.
+#: How long the interpreter may take for its part. On a busy machine ``venv`` takes a while.
 VENV_SECONDS = 600.0
-#: Imported once, so that the first command need not compile them in silence.
+#: Imported once here. Otherwise the first command would compile them, and seem to hang.
 _FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"
 
 #: Makes what a task, given by its words, will need; ``progress`` hears of it.
@@ -38,7 +39,7 @@ Beside: TypeAlias = Callable[[Sequence[str], Progress], None]
 
 @dataclass(frozen=True)
 class Environment:
-    """The environment of a checkout. ``stamp``: what its stamp says when it is ready."""
+    """The environment of a checkout. ``stamp``: the text of its stamp file when it is ready."""
 
     checkout: Path
     stamp: str
@@ -52,13 +53,17 @@ class Environment:
         return self.folder / "bin/python"
 
     def ready(self, group: str = "") -> bool:
-        """Whether it has what labs need, or the packages of a ``group`` of pyproject.toml."""
+        """Whether the packages that labs need are installed, or those of a ``group``.
+
+        Groups are the optional dependencies in pyproject.toml.
+        """
         try:
             return self._stamp(group).read_text().rstrip("\n") == self.stamp
         except OSError:
             return False
 
     def stamped(self, group: str = "") -> None:
+        """Note that the environment, or a group of packages in it, is complete."""
         files.write_atomic(self._stamp(group), f"{self.stamp}\n")
 
     def unstamp(self) -> None:
@@ -70,7 +75,7 @@ class Environment:
 
 
 def main(beside: Beside = lambda _words, _progress: None) -> NoReturn:
-    """``FOLDER PYTHON STAMP WORD…``: make the environment, then run a task by the words.
+    """``FOLDER PYTHON STAMP WORD…``: make the environment, then run ``xenlab WORD…`` in it.
 
     If there was none before, ``beside`` makes at the same time what the task will need.
     """
@@ -84,21 +89,21 @@ def main(beside: Beside = lambda _words, _progress: None) -> NoReturn:
             works.append(partial(beside, words, progress))
         together.all_of(works)
     except KeyboardInterrupt:
-        _end("interrupted; the next ./inv goes on", 130)
+        _end("interrupted; the next ./inv continues", 130)
     except LabError as error:
         _end(f"error [{error.layer}]: {error}", int(error.exit_status))
     except OSError as error:
-        _end(f"error: {error.strerror}: {error.filename}\n  what to do: make room, or clone "
-             "the project where you may write", 3)  # fmt: skip
+        _end(f"error: {error.strerror}: {error.filename}\n  what to do: free disk space, or "
+             "clone the project into a folder that you may write to", 3)  # fmt: skip
     program = str(environment.folder / "bin/xenlab")
     os.execv(program, [program, *words])
 
 
 def make(environment: Environment, python: str, progress: Progress) -> None:
-    """Have the environment, made by the interpreter ``python`` if need be.
+    """Make the environment with the interpreter ``python``, unless it is ready.
 
     Raises:
-        ToolchainError: a package cannot be had, or Python lacks its venv module.
+        ToolchainError: a package cannot be installed, or Python lacks its venv module.
     """
     if environment.ready():
         return
@@ -106,14 +111,14 @@ def make(environment: Environment, python: str, progress: Progress) -> None:
         if environment.ready():
             return
         has_venv = process.run([python, "-c", "import ensurepip, venv"], timeout=VENV_SECONDS)
-        if has_venv.returncode:  # Debian ships ensurepip apart
+        if has_venv.returncode:  # Debian ships ensurepip in a package of its own
             provide.install(["python3-venv"], progress.say)
         old = environment.folder.exists()
         progress.say(f"inv: {'updating .venv' if old else 'making .venv (only the first time)'}")
         _fresh(environment, python, stage)
         installer = Installer(environment.python, lock, stage)
         found = installer.install(str(environment.checkout))
-        stage.note("trying it")
+        stage.note("trying the environment")
         process.run([str(environment.python), "-c", _FIRST], cwd=environment.checkout)
         files.write_atomic(environment.folder / ".place", f"{environment.checkout}\n")
         environment.stamped()
@@ -121,12 +126,12 @@ def make(environment: Environment, python: str, progress: Progress) -> None:
 
 
 def ensure(group: str, progress: Progress) -> None:
-    """Have a group's packages too, if this process runs in the environment of a checkout.
+    """Install a group's packages too, if this process runs in the environment of a checkout.
 
-    Any other environment is its owner's to fill.
+    Any other environment is left alone: its owner decides what is in it.
 
     Raises:
-        ToolchainError: they cannot be had.
+        ToolchainError: the packages cannot be installed.
     """
     checkout = Path(sys.prefix).parent
     environment = Environment(checkout, _stamp_of(Path(sys.prefix)))
@@ -148,11 +153,11 @@ def _stamp_of(folder: Path) -> str:
 
 def _held(environment: Environment, tell: Callable[[str], None]) -> AbstractContextManager[int]:
     lock = environment.checkout / ".venv.lock"
-    return files.locked(lock, lambda: tell("another ./inv is making it, waiting for that one"))
+    return files.locked(lock, lambda: tell("waiting for another ./inv that is making it"))
 
 
 def _fresh(environment: Environment, python: str, stage: Stage) -> None:
-    """An environment to install into. One that was moved, or whose Python is gone, is made anew."""
+    """Have an environment to install into. One that was moved or has lost its Python is remade."""
     environment.unstamp()
     if _usable(environment):
         return

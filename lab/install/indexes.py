@@ -1,7 +1,7 @@
-"""What pip is configured with on this machine, in the words of uv, which does not read it.
+"""Translates this machine's configuration of pip for uv, which does not read it.
 
-Where packages come from is a machine's business: a company's index, a folder of wheels,
-constraints, a certificate. What has no equal in uv leaves the work to pip.
+The configuration says where packages come from: a company's index, a folder of wheels,
+constraints, a certificate. If a setting has no equivalent in uv, pip must do the work.
 """
 
 from __future__ import annotations
@@ -13,30 +13,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Sections of pip's configuration, the later ones winning (pip's manual, "Configuration").
+#: Sections of pip's configuration. Later ones override earlier ones (pip's manual,
+#: "Configuration").
 _SECTIONS = ("global", "install", ":env:")
 _LINE = re.compile(r"^(global|install|:env:)\.([\w-]+)=(.*)$", re.MULTILINE)
-#: Of no consequence to what is installed.
-_NO_MATTER = frozenset((
+#: Settings that do not change what is installed.
+_IRRELEVANT = frozenset((
     "break-system-packages", "cache-dir", "color", "compile", "config-file", "debug",
     "disable-pip-version-check", "exists-action", "log", "no-color", "no-compile", "no-input",
     "no-python-version-warning", "no-warn-conflicts", "no-warn-script-location", "prefer-binary",
     "progress-bar", "quiet", "require-virtualenv", "resume-retries", "retries",
     "root-user-action", "upgrade-strategy", "use-feature", "verbose",
 ))  # fmt: skip
-#: The certificates that Debian's own programs trust, pip among them.
+#: The certificates that Debian's own programs trust. Debian's pip is one of them.
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class OnlyPip(Exception):
-    """pip is configured with something that uv has no equal of; the word says what."""
+    """uv has no equivalent of a setting of pip. The message is the setting's name."""
 
 
 @dataclass
 class UvSettings:
-    """How uv must be called: variables of its environment, and options.
+    """How uv must be called: the variables of its environment, and its options.
 
-    Addresses are variables: they may hold a password, and options can be seen by everybody.
+    Addresses are passed as variables: they may contain a password, and every user of the machine
+    can see a program's options.
     """
 
     environment: dict[str, str] = field(default_factory=dict)
@@ -44,30 +46,35 @@ class UvSettings:
 
 
 def for_uv(listing: str) -> UvSettings:
-    """The words of ``pip config list``, for uv.
+    """The output of ``pip config list``, translated for uv.
 
     Raises:
-        OnlyPip: they cannot be said to uv.
+        OnlyPip: uv has no equivalent of a setting.
     """
     wanted = UvSettings()
-    # pip takes the best version of all its indexes; uv would stop at the first that has any.
+    # pip takes the best version from all its indexes. By default uv takes the first index that
+    # has the package.
     wanted.environment["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         if name in os.environ:
             wanted.environment["SSL_CERT_FILE"] = os.environ[name]
     for key, value in settings(listing).items():
-        if key in _NO_MATTER:
+        if key in _IRRELEVANT:
             continue
-        if key not in _SAID:
+        if key not in _TRANSLATIONS:
             raise OnlyPip(key)
-        _SAID[key](wanted, value)
+        _TRANSLATIONS[key](wanted, value)
     if _CERTIFICATES.is_file():
         wanted.environment.setdefault("SSL_CERT_FILE", str(_CERTIFICATES))
     return wanted
 
 
 def settings(listing: str) -> dict[str, str]:
-    """Each setting that counts for ``pip install``, by its name."""
+    """The settings that apply to ``pip install``: name → value.
+
+    Raises:
+        OnlyPip: a value is not a Python literal, as pip writes them.
+    """
     found: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
     for section, key, value in _LINE.findall(listing):
         try:
@@ -104,7 +111,7 @@ def _switch(option: str) -> Say:
 
 
 def _is_on(value: str) -> bool:
-    """As pip reads it (distutils' strtobool)."""
+    """Whether pip takes a value as true (``distutils.util.strtobool``)."""
     return value.lower() in ("1", "true", "yes", "on", "y", "t")
 
 
@@ -120,7 +127,7 @@ def _keyring(wanted: UvSettings, value: str) -> None:
         raise OnlyPip("keyring-provider")
 
 
-_SAID: dict[str, Say] = {
+_TRANSLATIONS: dict[str, Say] = {
     "index-url": _variable("UV_DEFAULT_INDEX"),
     "extra-index-url": _variable("UV_INDEX"),
     "find-links": _variable("UV_FIND_LINKS", between=","),

@@ -1,4 +1,4 @@
-"""Installs Python packages into an environment: with uv, and with pip where uv cannot."""
+"""Installs Python packages into an environment with uv, or with pip if uv cannot do it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from lab.progress import Stage
 from lab.util import process
 from lab.util.terminal import escape, escape_lines
 
-#: Downloads (some 60 MB), on a slow line.
+#: How long an installation may take: it downloads some 60 MB, perhaps on a slow line.
 INSTALL_SECONDS = 1800.0
-#: uv is a convenience: an index that does not answer is asked twice, not six times.
+#: uv is a convenience. If an index does not answer, it is asked twice, not six times.
 FETCH_UV = ("--retries", "1", "--only-binary", ":all:", "uv")
-#: ``pip``: uv stays out of it.
+#: The variable of the environment that chooses the installer; ``pip``: uv is not used.
 CHOICE = "LAB_INSTALLER"
 
-#: Not what an installer is at.
-_BESIDE = ("WARNING", "DEPRECATION", "warning")
+#: Lines that begin so do not say what the installer is doing.
+_NOISE = ("WARNING", "DEPRECATION", "warning")
 _AMOUNT = re.compile(r"^(?:Resolved|Prepared|Installed) (\d+) packages?")
 
 
 class _Unusable(Exception):
-    """uv cannot do it here; the words say why."""
+    """uv cannot be used here. The message says why."""
 
 
 @dataclass
 class Installer:
-    """Installs into the environment of ``python``. ``lock``: what keeps others out meanwhile."""
+    """Installs into the environment of ``python``.
+
+    ``lock`` is the descriptor of the claim on the environment. uv and pip inherit it.
+    """
 
     python: Path
     lock: int
@@ -42,10 +45,12 @@ class Installer:
     _said: list[str] = field(default_factory=list)
 
     def install(self, what: str) -> str:
-        """Install a project's folder, perhaps with a group in brackets; says who did it.
+        """Install a project from its folder, with a group of pyproject.toml in brackets if wanted.
+
+        Returns which installer did it, and why if it was pip.
 
         Raises:
-            ToolchainError: pip could not either.
+            ToolchainError: pip failed too.
         """
         try:
             done, by = self._with_uv(what), "by uv"
@@ -65,7 +70,7 @@ class Installer:
 
     def _with_uv(self, what: str) -> Completed:
         if os.environ.get(CHOICE) == "pip":
-            raise _Unusable(f"{CHOICE} says so")
+            raise _Unusable(f"{CHOICE}=pip")
         try:
             wanted = indexes.for_uv(self._pip("config", "list").stdout.decode(errors="replace"))
         except indexes.OnlyPip as word:
@@ -74,7 +79,7 @@ class Installer:
         if not uv.exists():
             self.stage.note("fetching uv, the installer")
             if self._pip("install", *FETCH_UV).returncode:
-                raise _Unusable("uv is not to be had")
+                raise _Unusable("uv cannot be downloaded")
         self.stage.note("")
         line = [str(uv), "pip", "install", "--no-progress", "--python", str(self.python)]
         done = self._follow([*line, *wanted.options, "--editable", what], wanted.environment)
@@ -87,7 +92,7 @@ class Installer:
         return self._follow(line, {})
 
     def _follow(self, line: Sequence[str], env: dict[str, str]) -> Completed:
-        """Run an installer; its last line is what the stage is at."""
+        """Run an installer. The stage shows the last line of its output."""
         self._said = [""]
         with self.stage.looking(lambda: escape(self._said[-1], limit=60)):
             return process.follow(
@@ -96,7 +101,7 @@ class Installer:
             )  # fmt: skip
 
     def _hear(self, line: str) -> None:
-        if not line.startswith(_BESIDE):
+        if not line.startswith(_NOISE):
             self._said.append(line.strip())
 
 

@@ -1,4 +1,4 @@
-"""How programs are run: one set of packages, several doors to it."""
+"""Runs programs: one toolchain, a set of packages, behind several doors."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ _HOMES = {
     "lab.toolchain.request": ("ToolchainRequest",),
     "lab.toolchain.started": ("adopt", "homes_of_machines", "programs_of", "sweep_engines"),
 }
-if not TYPE_CHECKING:  # a checker would take every name for one of ours
+if not TYPE_CHECKING:  # with this, a type checker would accept every name
     __getattr__ = lazy.exports(__name__, _HOMES)

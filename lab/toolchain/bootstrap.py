@@ -14,32 +14,33 @@ from lab.toolchain import recipe
 from lab.util import debian, process
 from lab.util.terminal import escape, escape_lines
 
-#: For the download (300 MB), in seconds.
+#: How long the download (300 MB) may take.
 MAKE_SECONDS = 1800.0
 
-#: Drops what is not the main archive from the sources that mmdebstrap writes by itself.
+#: Keeps only the main archive in the sources that mmdebstrap writes by default.
 _MAIN_ONLY = (
     r"""--setup-hook=sed -i -E '/ [a-z]+-(updates|security) /d' "$1/etc/apt/sources.list" """
 )
 
-#: Words of apt and mmdebstrap, and what to do about them.
+#: Patterns in messages of apt and mmdebstrap, and what to do about them.
 _HINTS = (
     ("NO_PUBKEY|not signed|keyring", "install the package debian-archive-keyring"),
-    ("No space left", "free some disk, or set LAB_CACHE to a folder with 3 GB of room"),
-    (debian.GONE_FILE, "the archive's index is older than its files: try again in an hour"),
+    ("No space left", "free disk space, or set LAB_CACHE to a folder with 3 GB free"),
+    (debian.GONE_FILE, "the archive's index is older than its files, and lists one that is gone: "
+     "try again in an hour"),
     ("resolv|onnect|Failed to fetch|timed out", "the Debian archive is out of reach: check the "
      "network, or the proxy in the environment or in apt's configuration"),
     ("Unable to locate", "dockerfiles/packages names a package that the suite does not have"),
 )  # fmt: skip
 
 
-#: apt's words for a version that the archive does not have (any more).
+#: Parts of apt's messages about a version that the archive does not have, or no longer has.
 _GONE = re.compile(
     rf"was not found|Unable to locate|{debian.GONE_FILE}|unmet dependencies|held broken"
 )
 
 
-#: apt's own timeouts, in seconds: an archive that stalls is asked twice more, then named.
+#: apt's own timeouts (seconds). If the archive stalls, apt tries twice more, then reports it.
 PATIENCE = (
     'Acquire::Retries "2";', 'Acquire::http::Timeout "20";', 'Acquire::https::Timeout "20";',
 )  # fmt: skip
@@ -50,7 +51,7 @@ class GoneError(ToolchainError):
 
 
 def command(target: Path, address: str | None) -> list[str]:
-    """The command line of mmdebstrap that reads the index into a folder, and keeps it there."""
+    """The command line that makes mmdebstrap read the archive's index and keep it in a folder."""
     line = [
         "mmdebstrap", "--mode=chrootless", "--variant=extract",
         f"--architectures={recipe.ARCHITECTURE}", "--skip=cleanup/apt",
@@ -64,10 +65,11 @@ def command(target: Path, address: str | None) -> list[str]:
 def run(target: Path, address: str | None, lock: int) -> None:
     """Run mmdebstrap; see :func:`command`.
 
-    It holds the lock too: should we be killed, nobody sweeps under it.
+    It inherits ``lock``, the descriptor of the claim. So even if this process is killed, nobody
+    else removes the folder while mmdebstrap works in it.
 
     Raises:
-        ToolchainError: it failed.
+        ToolchainError: mmdebstrap failed.
     """
     line = command(target, address)
     with current().looking(lambda: "reading Debian's index"):
@@ -79,7 +81,7 @@ def run(target: Path, address: str | None, lock: int) -> None:
 def attempt(
     line: Sequence[str], env: Mapping[str, str] | None = None, keep_fds: Sequence[int] = ()
 ) -> Completed:
-    """A program that downloads, whatever its end; one that is late has failed."""
+    """Run a program that downloads, and return its result even if it failed or timed out."""
     options = process.Options(keep_fds=keep_fds)
     try:
         return process.run(line, env=env, timeout=MAKE_SECONDS, options=options)
@@ -88,7 +90,7 @@ def attempt(
 
 
 def failed(line: list[str], done: Completed) -> ToolchainError:
-    """The error about mmdebstrap or apt; it names the file that could not be downloaded."""
+    """The error for a failed mmdebstrap or apt. It names the file that could not be downloaded."""
     text = done.stderr.decode(errors="replace")
     kind = GoneError if _GONE.search(text) else ToolchainError
     file = escape(debian.not_fetched(text), limit=160)
@@ -96,10 +98,10 @@ def failed(line: list[str], done: Completed) -> ToolchainError:
         f"the toolchain could not be made{f': cannot download {file}' if file else ''}",
         command=shlex.join(line),
         tail=escape_lines(text, last=12),
-        hint=hint_for(text) or "run the command by hand, or `inv doctor`",
+        hint=hint_for(text) or "run the command by hand, or run `inv doctor`",
     )
 
 
 def hint_for(text: str) -> str:
-    """What to do about words of apt or mmdebstrap; empty if that is not known."""
+    """What to do about a message of apt or mmdebstrap; empty if that is not known."""
     return next((hint for words, hint in _HINTS if re.search(words, text)), "")

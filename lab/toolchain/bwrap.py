@@ -1,8 +1,8 @@
-"""The command line of bubblewrap: one function, no side effects.
+"""Builds the command line of bubblewrap. There is one function, without side effects.
 
-The root inside is an empty read-only tmpfs in which the folders of a tree are bound, so that
-a mount may have any target path that the tree does not hold itself. Nothing of the caller's
-environment, processes, network or capabilities is there.
+The root inside is an empty read-only tmpfs. The folders of a tree are bound into it, so a mount
+may have any target path that is not in the tree. The caller's environment, processes, network and
+capabilities are not visible inside.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.model import Command
 
-#: The environment inside, before the caller's own additions.
+#: The environment inside, to which the caller may add variables.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/tmp",
@@ -27,9 +27,9 @@ KERNEL_FOLDERS = ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpf
 def command_line(
     root: Sequence[str], command: Command, env: Mapping[str, str], options: Sequence[str] = ()
 ) -> list[str]:
-    """``bwrap …`` that runs a command; ``root`` are the options that make the root folder.
+    """The arguments of bwrap that run a command. ``root``: the options that make the root folder.
 
-    ``env`` is all of its environment, in place of what the command adds to the usual one.
+    ``env`` is the whole environment inside; ``command.env`` is not used.
     """
     line = ["bwrap", *ISOLATION, *options, *root, *KERNEL_FOLDERS]
     for mount in sorted(command.mounts, key=lambda mount: mount.target.count("/")):

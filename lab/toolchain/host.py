@@ -1,8 +1,8 @@
-"""The host door: the programs on this machine's own PATH, for people who hack on QEMU itself.
+"""The host door: the programs on this machine's own PATH, for people who work on QEMU itself.
 
-It is entered with bubblewrap too, so that paths, environment and isolation inside are the same
-as through the other doors: the machine's own top-level folders are bound read-only in place of
-a tree's. Only what is on PATH differs. Nothing is installed and nothing is pinned.
+It uses bubblewrap too, so paths, environment and isolation inside are the same as behind the
+other doors. Instead of a tree's folders, the machine's own top-level folders are bound read-only.
+Only PATH differs. Nothing of the toolchain is installed or locked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.toolchain import bwrap, provide
 from lab.toolchain.sandbox import Sandbox
 from lab.util import files, process
 
-#: Program, and the Debian package that has it.
+#: The programs that must be on PATH, each with its Debian package.
 NEEDED = {
     "qemu-system-arm": "qemu-system-arm",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
@@ -28,12 +28,12 @@ NEEDED = {
     "dtc": "device-tree-compiler",
 }
 
-#: Top-level folders of a machine that are not shown: bubblewrap makes its own, or mounts go there.
+#: Top-level folders that are not visible inside: bubblewrap makes its own, or mounts go there.
 _NOT_SHOWN = ("proc", "sys", "dev", "tmp", "run", "mnt", "media", "srv", "boot", "lost+found")
 
 
 class HostToolchain(Sandbox):
-    """Programs run with this machine's own files, read-only."""
+    """Programs run with this machine's own files, which they see read-only."""
 
     def __init__(self, versions: dict[str, str], key: str) -> None:
         env = bwrap.ENVIRONMENT | {"PATH": _path()}
@@ -58,7 +58,7 @@ class HostToolchain(Sandbox):
 
 
 def open_host(progress: Callable[[str], None]) -> HostToolchain:
-    """The host door. ``$LAB_HOST_PATH`` goes before PATH (a QEMU of one's own, say).
+    """The host door. ``$LAB_HOST_PATH`` is searched before PATH, for example for your own QEMU.
 
     Raises:
         ToolchainError: a program is not on PATH; the hint names the packages.
@@ -76,8 +76,8 @@ def open_host(progress: Callable[[str], None]) -> HostToolchain:
     if hidden:
         raise ToolchainError(
             f"{hidden[0]} cannot be used: {Path(hidden[0]).parents[-2]} of this machine is not "
-            "shown inside",
-            hint="put the program under /opt, /usr/local or your home",
+            "visible in the toolchain",
+            hint="put the program under /opt, /usr/local or your home folder",
         )
     paths = {name: path for name, path in found.items() if path}
     contents = {name: files.sha256_file(Path(path)) for name, path in paths.items()}
@@ -86,14 +86,14 @@ def open_host(progress: Callable[[str], None]) -> HostToolchain:
 
 
 def this_machine() -> HostToolchain | None:
-    """This machine's own programs, whichever there are; ``None`` if they cannot be confined."""
+    """A toolchain of whichever programs this machine has; ``None`` if it has no bubblewrap."""
     if not shutil.which("bwrap"):
         return None
     return HostToolchain({}, "")
 
 
 def _path() -> str:
-    """PATH inside. Relative entries would mean another folder there."""
+    """PATH inside. Relative entries are dropped: they would mean other folders there."""
     listed = [os.environ.get("LAB_HOST_PATH", ""), os.environ.get("PATH", ""), "/usr/sbin:/sbin"]
     return ":".join(part for part in ":".join(listed).split(":") if part.startswith("/"))
 

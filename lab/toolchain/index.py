@@ -1,8 +1,8 @@
-"""What the archive has for the toolchain: asked first, then fetched.
+"""Finds out which packages the archive has for the toolchain, then downloads them.
 
-mmdebstrap reads the archive's index and checks its signature, into a folder of its own. From there
-apt says which package files answer a list of names, and downloads them. So it is known what will
-be fetched, and how many bytes that is, and a lock that the archive has moved away from costs no
+mmdebstrap writes the archive's index into a folder of its own and checks its signature. With that
+index apt says which package files belong to a list of names, and downloads them. So the files and
+their size are known before the download, and a lock that the archive has moved on from costs no
 download.
 """
 
@@ -17,9 +17,10 @@ from lab.progress import Amount, current
 from lab.toolchain import bootstrap, recipe
 from lab.util import debian, files, process
 
+#: How long apt may take to find the packages for a list of names.
 ASK_SECONDS = 120.0
 
-#: apt as mmdebstrap runs it, on the folder that it left.
+#: Makes apt work in the folder that mmdebstrap left, with mmdebstrap's own settings.
 _CONFIGURATION = """\
 Dir "{folder}/";
 Dir::State::status "{folder}/var/lib/dpkg/status";
@@ -35,19 +36,19 @@ APT::Sandbox::User "root";
 
 @dataclass(frozen=True)
 class Index:
-    """The index as it was read; its ``folder`` has mmdebstrap's sources and lists.
+    """The archive's index. ``folder`` has the sources and lists that mmdebstrap wrote.
 
-    Packages are downloaded into it too. The next download removes those of the one before.
+    Packages are downloaded into the folder too. Each download first removes the earlier one's.
     """
 
     folder: Path
 
     def answer(self, names: Sequence[str]) -> tuple[Pin, ...]:
-        """The packages with these names (as apt takes them) and all that they need, by name.
+        """These packages (named as for apt) and their dependencies, sorted by name.
 
         Raises:
-            GoneError: the archive does not have one of them, or not together with the others.
-            ToolchainError: apt failed otherwise.
+            GoneError: the archive does not have one of them, or it conflicts with the others.
+            ToolchainError: apt failed for another reason.
         """
         line = ["apt-get", "--yes", "--quiet=2", "--print-uris", "install", *names]
         env = {"APT_CONFIG": str(self._configuration())}
@@ -58,13 +59,13 @@ class Index:
         return tuple(sorted(pins, key=lambda pin: pin.name))
 
     def fetch(self, names: Sequence[str], size: int = 0) -> list[Path]:
-        """The files of these packages (as apt takes them) and all that they need, checked.
+        """Download these packages (named as for apt) and their dependencies. Returns the files.
 
-        ``size`` in bytes is for progress; 0: not known.
+        apt checks their hashes. ``size`` (bytes) is for the progress; 0: not known.
 
         Raises:
             GoneError: the archive does not have one of them.
-            ToolchainError: apt failed otherwise.
+            ToolchainError: apt failed for another reason.
         """
         files.remove_tree(self._archives)
         (self._archives / "partial").mkdir(parents=True)
@@ -97,7 +98,9 @@ class Index:
 
 
 def read(folder: Path, address: str | None, lock: int) -> Index:
-    """Read the archive's index into a folder that is not there yet.
+    """Read the archive's index into a folder that does not exist yet.
+
+    ``address``: the archive; ``None``: mmdebstrap's default. ``lock``: the claim's descriptor.
 
     Raises:
         ToolchainError: the archive is out of reach, or its signature is wrong.

@@ -1,4 +1,4 @@
-"""Opens a toolchain: through the door that the user asked for, or that is there."""
+"""Opens a toolchain, through the door that the user chose or through the best one available."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def open_toolchain(
     progress: Callable[[str], None] = lambda _: None,
     wanted: ToolchainRequest = ANYTHING,
 ) -> Toolchain:
-    """The toolchain, through ``door``; made first if need be, with ``progress`` told.
+    """The toolchain, through ``door``. If it must be made first, ``progress`` gets the news.
 
-    ``wanted``: of which packages. The host door has its own, whatever is wanted.
+    ``wanted`` says which packages it has. The host door ignores it: it uses what this machine has.
 
-    ``$LAB_DOOR`` decides what ``auto`` means; without it, it is Docker where an engine answers
-    within two seconds and this user may use it, else the rootfs door.
+    ``auto`` means the door in ``$LAB_DOOR``. If that is not set, it means Docker if an engine
+    answers within two seconds and this user may use it, and the rootfs door otherwise.
 
     Raises:
         UsageError: there is no such door.
-        ToolchainError: it cannot be had here; the hint says what to do.
+        ToolchainError: the toolchain is not available here; the hint says what to do.
     """
     chosen = os.environ.get("LAB_DOOR", "auto") if door == "auto" else door
     root = cache or cache_root()

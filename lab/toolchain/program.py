@@ -1,7 +1,7 @@
-"""A started program as a process of this host: who it is, whether it lives, how it ends.
+"""A started program as a process of this host: its identity, whether it is alive, how it ends.
 
-The process is looked at through a pidfd (pidfd_open(2)), so that waiting needs no polling and
-a signal never reaches a stranger who was given the pid later.
+The process is watched through a pidfd (pidfd_open(2)). So waiting needs no polling, and a signal
+never reaches another process that got the same pid later.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from lab.model import Door, ProgramRecord
 from lab.util import process
 
-#: How long a killed program may take to be gone: the kernel ends its whole pid namespace.
+#: How long a killed program may take to end: the kernel ends its whole pid namespace.
 KILL_SECONDS = 10.0
 
 
 class HostProgram:
-    """The process of a record. ``starter`` is our child that reports its exit status."""
+    """The process of a record. ``starter`` is our child process that reports its exit status."""
 
     def __init__(self, record: ProgramRecord, starter: process.Child | None = None) -> None:
         self._record = record
@@ -50,7 +50,7 @@ class HostProgram:
         self.returncode()
 
     def interrupt(self) -> None:
-        """Ask it to stop, as Ctrl-C does; one that was put aside (Ctrl-Z) wakes up for it."""
+        """Ask it to end, as Ctrl-C does. A suspended program (Ctrl-Z) is woken up for it."""
         self._signal(signal.SIGINT)
         self._signal(signal.SIGCONT)
 
@@ -61,9 +61,10 @@ class HostProgram:
 
     @contextlib.contextmanager
     def _pidfd(self) -> Iterator[int | None]:
-        """A handle on the very process of the record, or ``None`` when it has ended.
+        """A pidfd of the process of the record, or ``None`` if it has ended.
 
-        Start time and tag are compared after opening: what the handle is on cannot change then.
+        Start time and tag are compared after the pidfd is opened: from then on it always means
+        the same process.
         """
         handle = _open(int(self._record.id))
         try:
@@ -82,7 +83,8 @@ class HostProgram:
 def tagged(tag: str) -> list[HostProgram]:
     """The sandboxes that were started with this tag, recorded or not.
 
-    Their command lines say it (``--setenv LAB_TAG``); what runs in one ends with it.
+    The tag is in their command lines (``--setenv LAB_TAG``). When a sandbox ends, so does
+    everything that runs in it.
     """
     return [
         HostProgram(ProgramRecord(Door.HOST, str(pid), process.boot_id(), started, tag))
@@ -94,7 +96,7 @@ def tagged(tag: str) -> list[HostProgram]:
 
 
 def live_folders(target: str) -> set[Path]:
-    """The folders of this user's sandboxes of labs that are mounted at ``target`` in them."""
+    """The folders that are mounted at ``target`` in the sandboxes of this user's labs."""
     found = set()
     mark = target.encode()
     for pid, argv in process.running():

@@ -1,4 +1,4 @@
-"""The few programs that the host itself must have: installed with apt when that is allowed."""
+"""Installs the few programs that the host itself must have, with apt, when that is allowed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def ensure(programs: Mapping[str, str], progress: Callable[[str], None]) -> None:
-    """Have every program (name on PATH or absolute file: Debian package), or say how.
+    """Install the programs that are missing.
+
+    ``programs`` maps a name on PATH, or the absolute path of a file, to its Debian package.
 
     Raises:
-        ToolchainError: something is missing and may not be installed from here.
+        ToolchainError: something is missing and could not be installed; the hint says how to
+            install it.
     """
     missing = {package for name, package in programs.items() if not _is_there(name)}
     if missing:
@@ -32,10 +35,11 @@ def ensure(programs: Mapping[str, str], progress: Callable[[str], None]) -> None
 
 
 def install(packages: Sequence[str], progress: Callable[[str], None]) -> None:
-    """Install Debian packages on this machine, or say how.
+    """Install Debian packages on this machine.
 
     Raises:
-        ToolchainError: that may not be done from here, or apt could not.
+        ToolchainError: this process may not install packages, or apt failed; the hint gives the
+            command to run by hand.
     """
     line = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     prefix = root_prefix()
@@ -50,7 +54,7 @@ def install(packages: Sequence[str], progress: Callable[[str], None]) -> None:
 
 
 def root_prefix() -> list[str] | None:
-    """What makes a command run as root without asking; ``None`` if nothing does."""
+    """The words before a command that run it as root without a password; ``None``: impossible."""
     if os.geteuid() == 0:
         return []
     if not shutil.which("sudo"):
@@ -60,7 +64,7 @@ def root_prefix() -> list[str] | None:
 
 
 def _install(prefix: Sequence[str], install: list[str]) -> None:
-    """Install; if apt's lists are too old or missing, update them and try once more."""
+    """Install packages. If that fails, apt's lists may be old or missing: update, and try again."""
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
     line = [*prefix, *quiet, *install]
     done = _apt(line)
@@ -69,7 +73,7 @@ def _install(prefix: Sequence[str], install: list[str]) -> None:
         done = _apt(line)
     if done.returncode:
         raise ToolchainError(
-            "apt could not install what the lab needs on this machine",
+            "apt could not install packages that labs need on this machine",
             command=shlex.join(line),
             tail=escape_lines(done.stdout, last=12),
             hint=f"run by hand: sudo apt-get update && sudo {shlex.join(install)}",
@@ -77,7 +81,7 @@ def _install(prefix: Sequence[str], install: list[str]) -> None:
 
 
 def _apt(line: Sequence[str]) -> Completed:
-    """Run apt; what it is at can be seen meanwhile."""
+    """Run apt. The stage shows the last line of its output."""
     said = [""]
     with current().looking(lambda: said[-1]):
         return process.follow(line, said.append, timeout=INSTALL_SECONDS)

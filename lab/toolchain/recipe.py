@@ -1,4 +1,4 @@
-"""What the toolchain is made of: suite, packages, what is left out, what is linked."""
+"""The recipe of the toolchain: Debian suite, packages, files that are left out, links."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from lab.util.resources import resource
 
 SUITE = "trixie"
 ARCHITECTURE = "amd64"
-#: Raised when the way of making a tree changes.
+#: Increase it when the way of making a tree changes.
 VERSION = 1
 
-#: Nothing that runs in the toolchain reads these, and they are a third of its size.
-#: Of the bare-metal libraries only ARMv7-A's stay (and ``nofp``, the family's default): Xen's
-#: guests run on a Cortex-A15, and gcc ships them for 24 kinds of core.
+#: Files that are left out: no program in the toolchain reads them, and they are a third of its
+#: size. gcc ships bare-metal libraries for 24 kinds of core. Only those for ARMv7-A stay (and
+#: ``nofp``, the family's default), because Xen's guests run on a Cortex-A15.
 PRUNED = (
     "usr/share/man", "usr/share/doc", "usr/share/info", "usr/share/locale",
     "usr/share/lintian", "usr/share/bash-completion",
@@ -30,7 +30,7 @@ PRUNED = (
     "var/cache/apt", "var/lib/apt/lists", "root", "tmp", "run", "home",
 )  # fmt: skip
 
-#: Links that maintainer scripts would have made (none is run): name, target.
+#: Links that maintainer scripts would make, as (name, target). No such script is run.
 LINKS = (
     ("usr/bin/awk", "mawk"),
     ("usr/bin/nawk", "mawk"),
@@ -50,6 +50,6 @@ def package_list() -> tuple[str, ...]:
 
 
 def recipe_key() -> str:
-    """Identity of what was asked for; a tree is kept under it."""
+    """The identity of the recipe. It is a part of the names under which trees are stored."""
     wanted = [SUITE, ARCHITECTURE, VERSION, package_list(), PRUNED, LINKS]
     return files.sha256_json(wanted)

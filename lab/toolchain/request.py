@@ -1,4 +1,4 @@
-"""What a toolchain is to be made of, for whichever door makes it."""
+"""Says what a toolchain is made of. Every door takes the same request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from lab.packages.lock import Pin
 
 @dataclass(frozen=True)
 class ToolchainRequest:
-    """The packages that are locked; none: the newest, or any that have been made.
+    """``locked`` are the packages of the lock. Without any, a toolchain that has been made is
+    taken, else one of the newest packages is made.
 
-    ``snapshot`` is a moment at which an archive had them. ``strict``: no others. ``older`` has
-    the files of locked packages that the archive has replaced, with a toolchain of newer ones;
-    ``None``: they are not to be had.
+    ``snapshot`` is a moment at which an archive had the locked packages. ``strict`` forbids any
+    others. ``older`` gets the files of locked packages that the archive has replaced. It uses the
+    toolchain that it is given, and returns ``None`` if the files are not available.
     """
 
     locked: tuple[Pin, ...] = ()

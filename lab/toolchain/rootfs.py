@@ -12,14 +12,14 @@ from lab.toolchain.sandbox import Sandbox
 from lab.toolchain.tree import Progress
 from lab.toolchain.tree_cache import CachedTree
 
-#: What the host must have to make the tree, and to enter it.
+#: What the host needs to make the tree, and to enter it: program or file, and its package.
 TO_MAKE = {"mmdebstrap": "mmdebstrap", provide.KEYRING: "debian-archive-keyring"}
 TO_ENTER = {"bwrap": "bubblewrap"}
 
-#: The links of a merged /usr. The rest of the tree (/var, /root, /boot) is not for programs.
+#: The links of a merged /usr. Programs do not see the rest of the tree (/var, /root, /boot).
 LINKS = ("bin", "sbin", "lib", "lib64")
 
-#: Whose version a person wants to know, and the package that has it.
+#: The programs whose versions `inv toolchain.info` prints, each with its package.
 NOTABLE = {
     "qemu": "qemu-system-arm",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
@@ -30,7 +30,7 @@ NOTABLE = {
 
 
 class RootfsToolchain(Sandbox):
-    """Programs run in ``tree``, which they see read-only."""
+    """Programs run in a tree of the cache, which they see read-only."""
 
     def __init__(self, made: CachedTree) -> None:
         super().__init__(Door.ROOTFS, _root(made.path), bwrap.ENVIRONMENT)
@@ -56,11 +56,11 @@ class RootfsToolchain(Sandbox):
 def open_rootfs(
     cache: Path, progress: Progress, wanted: ToolchainRequest = ANYTHING
 ) -> RootfsToolchain:
-    """The rootfs door, made on first use.
+    """The rootfs door. Its tree is made on first use.
 
     Raises:
-        ToolchainError: the host lacks something that may not be installed from here, or the
-            tree could not be made.
+        ToolchainError: the host lacks a program that could not be installed, or the tree could
+            not be made.
     """
     made = tree_cache.find(cache, wanted.locked, strict=wanted.strict)
     provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)

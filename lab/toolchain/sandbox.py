@@ -1,4 +1,4 @@
-"""A toolchain that is entered with bubblewrap: what the rootfs and host doors share."""
+"""A toolchain that is entered with bubblewrap. The rootfs and host doors share this code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lab.toolchain import bwrap, failures
 from lab.toolchain.program import HostProgram
 from lab.util import process
 
-#: What a program with network sees of this machine's way to it. Missing ones are skipped.
+#: The files of this machine that a program with network access sees. Missing ones are skipped.
 NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
 #: How long bubblewrap may take to set up its namespaces.
 ENTER_SECONDS = 30.0
 
 
 class Sandbox:
-    """Programs in a root folder made of ``root`` (options of bwrap), with ``path``."""
+    """Runs programs in a root folder that is made by ``root`` (options of bwrap), with ``env``."""
 
     def __init__(self, door: Door, root: Sequence[str], env: Mapping[str, str]) -> None:
         self._door = door
@@ -66,7 +66,7 @@ class Sandbox:
         keep_fds: Sequence[int] = (),
         largest_file: int | None = None,
     ) -> Program:
-        """Start a program; it has ended when everything that it started has ended too."""
+        """Start a program. It counts as ended when everything that it started has ended too."""
         failures.check_mounts(command.mounts)
         told, tell = os.pipe()
         hold, go = os.pipe()
@@ -88,7 +88,7 @@ class Sandbox:
             record = ProgramRecord(self._door, str(pid), process.boot_id(), started, tag)
             return HostProgram(record, starter)
         finally:
-            # The program waits for ``go`` to close: it is known before it does anything.
+            # The program waits until ``go`` is closed, so it is known before it does anything.
             for handle in (told, tell, hold, go):
                 if handle >= 0:
                     os.close(handle)
@@ -98,6 +98,7 @@ class Sandbox:
 
 
 def no_bwrap() -> ToolchainError:
+    """bubblewrap is missing on this machine."""
     return ToolchainError(
         "bubblewrap (bwrap) is not installed",
         hint="apt-get install bubblewrap",
@@ -114,7 +115,8 @@ def _spawn(line: list[str], log: IO[bytes], fds: Sequence[int]) -> process.Child
 def _child(told: int) -> int | None:
     """The pid, on this host, of the first process inside; ``None`` if there is none.
 
-    It is that namespace's init: when it is killed the kernel ends everything inside.
+    That process is the init of its pid namespace: if it is killed, the kernel ends everything
+    inside.
     """
     text = b""
     poll = select.poll()
@@ -140,13 +142,13 @@ def _not_started(command: Command, log: IO[bytes]) -> ToolchainError:
 
 
 ENTER_HINT = (
-    "bubblewrap needs user namespaces: `inv doctor` says what forbids them here "
-    "(a container may need --security-opt seccomp=unconfined, Ubuntu an AppArmor profile)"
+    "bubblewrap needs user namespaces: `inv doctor` says what forbids them here (a container "
+    "may need --security-opt seccomp=unconfined, Ubuntu may need an AppArmor profile)"
 )
 
 
 def _not_entered(done: Completed) -> None:
-    """Raise if bubblewrap itself failed: it prefixes its own messages with its name."""
+    """Raise an error if bubblewrap itself failed. Its own messages begin with its name."""
     first = done.stderr.decode(errors="replace").partition("\n")[0]
     if done.returncode == 0 or not first.startswith("bwrap: "):
         return

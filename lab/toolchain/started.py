@@ -1,7 +1,7 @@
-"""Programs that were started earlier, perhaps by another command and through any door.
+"""Finds programs that were started earlier, perhaps by another command, through any door.
 
-Every command looks for them. Only if a Docker engine was ever used is the code loaded that
-talks to one.
+Every command does this. The code that talks to a Docker engine is loaded only if an engine has
+been used before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lab.toolchain.program import HostProgram, live_folders, tagged
 
 
 def adopt(record: ProgramRecord) -> Program:
-    """The program of a record, whichever door started it; needs no toolchain."""
+    """The program of a record, whichever door started it. This needs no toolchain."""
     if record.door is Door.DOCKER:
         from lab.toolchain.docker.program import DockerProgram
 
@@ -24,9 +24,10 @@ def adopt(record: ProgramRecord) -> Program:
 
 
 def programs_of(record: ProgramRecord | None, tag: str) -> list[Program]:
-    """Every program that still belongs to a lab: the recorded one, and all that carry its tag.
+    """Every program that still belongs to a lab: the recorded one, and all with the lab's tag.
 
-    A command that is killed between starting a program and recording it leaves the latter.
+    If a command is killed after it started a program but before it recorded it, only the tag
+    finds the program.
     """
     known: list[Program] = [adopt(record)] if record else []
     return [*known, *tagged(tag), *_in_containers(tag)]
@@ -41,9 +42,9 @@ def _in_containers(tag: str) -> Sequence[Program]:
 
 
 def homes_of_machines(target: str) -> set[Path]:
-    """The folders of live labs that this user's machines have, of whichever session they are.
+    """The folders with the live labs of this user, of all login sessions.
 
-    ``target``: where a machine sees its own lab's folder.
+    ``target``: the path at which a machine sees its own lab's folder.
     """
     found = {folder.parent for folder in live_folders(target)}
     if not used.engines():
@@ -54,7 +55,7 @@ def homes_of_machines(target: str) -> set[Path]:
 
 
 def sweep_engines() -> list[str]:
-    """Remove what dead commands left at the engines that were used; returns what was done."""
+    """Remove what dead commands left at the engines that were used. Returns what was removed."""
     if not used.engines():
         return []
     from lab.toolchain.docker import sweep

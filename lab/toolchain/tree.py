@@ -1,11 +1,11 @@
-"""The Debian tree of the rootfs door: made once, kept in the cache.
+"""Makes the Debian tree of the rootfs door once, and stores it in the cache.
 
-Packages are downloaded by apt, from an index whose signature was checked, and only unpacked. No
-maintainer script runs and nothing needs root, so an ordinary user gets the same tree as root,
-without subordinate ids. The few links that the scripts would have made are in the recipe.
+apt downloads the packages, from an index whose signature was checked. They are only unpacked: no
+maintainer script runs. Nothing needs root or subordinate ids, so an ordinary user gets the same
+tree as root. The few links that the scripts would have made are in the recipe.
 
-The packages are the locked ones; see :mod:`lab.toolchain.tree_cache` for where trees are kept. A
-tree is made in a temporary folder, which is renamed when it is whole.
+The packages are those of the lock. :mod:`lab.toolchain.tree_cache` says where trees are stored. A
+tree is made in a temporary folder, which is renamed when the tree is complete.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from lab.toolchain.unpack import unpack
 from lab.util import debian, files, reading
 
 Progress = Callable[[str], None]
-#: Files of the locked packages from elsewhere, got with some other tree; ``None``: there are none.
+#: Uses a tree to get the files of the locked packages from elsewhere; ``None``: not available.
 Older = Callable[[CachedTree], Sequence[Path] | None]
 
-#: The tree while it is unpacked (1.7 GB, most of it thrown away again), and its packages.
+#: Disk space for the tree while it is unpacked (1.7 GB, most of it removed later) and its packages.
 NEEDED_BYTES = 3 << 30
 
 
@@ -45,18 +45,19 @@ def make(
     strict: bool = False,
     older: Older = lambda _: None,
 ) -> CachedTree:
-    """The tree of the present recipe for a lock; made now if need be. One maker at a time.
+    """The tree of the present recipe for a lock. It is made unless the cache has it.
 
-    Without pins the newest packages are taken; with pins too, if the archive has no others and
-    ``older`` (asked with some other tree) cannot get their files either.
+    Only one process at a time makes a tree. ``locked`` are the packages of the lock. The newest
+    packages are used if there are none, or if neither the archive nor ``older``, which gets
+    another tree to work with, has the locked ones.
 
     Raises:
-        ToolchainError: it could not be made; nothing is left of the attempt.
-        LockError: a package's bytes are not the locked ones, or the packages drifted though it
-            is ``strict``.
+        ToolchainError: the tree could not be made; nothing is left of the attempt.
+        LockError: a package's bytes are not the locked ones, or packages have drifted although
+            ``strict`` forbids it.
     """
     parent = cache / "toolchain"
-    told = "toolchain: another command is making it, waiting for that one"
+    told = "toolchain: waiting for another command that is making it"
     with files.locked(parent / ".lock", lambda: progress(told)) as handle:
         if tree := tree_cache.find(cache, locked, strict=strict):
             return tree
@@ -66,9 +67,9 @@ def make(
         return _Maker(cache, handle, progress, address).make(locked, strict, older)
 
 
-#: What apt calls the packages that every system has.
+#: apt's pattern for the packages that every Debian system has.
 _NEWEST = ("?essential",)
-#: What asking apt's snapshots takes: an apt that knows where they are, and what it needs.
+#: The packages needed to ask apt's snapshots: an apt that knows where they are, and what it needs.
 _ASKING = (
     "apt", "base-passwd", "ca-certificates", "coreutils", "dash", "debian-archive-keyring",
 )  # fmt: skip
@@ -76,7 +77,7 @@ _ASKING = (
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes trees in temporary folders. ``lock``: the descriptor that keeps others out."""
+    """Makes trees in temporary folders. ``lock``: the descriptor of the claim."""
 
     cache: Path
     lock: int
@@ -84,13 +85,13 @@ class _Maker:
     address: str | None
 
     def make(self, locked: Sequence[Pin], strict: bool, older: Older) -> CachedTree:
-        """The archive is asked first; what is then decided on is fetched once."""
+        """Ask the archive first, decide on the packages, and fetch them once."""
         with self._folder() as work:
             self.progress(f"toolchain: asking the archive for Debian {recipe.SUITE}")
             found = index.read(work / "index", self.address, self.lock)
             try:
                 newest = found.answer([*_NEWEST, *recipe.package_list()])
-            except bootstrap.GoneError:  # a package is not there at all any more
+            except bootstrap.GoneError:  # the archive no longer has a package at all
                 if tree := self._elsewhere(found, locked, older):
                     return tree
                 raise
@@ -98,9 +99,9 @@ class _Maker:
             gone = lock.drift(locked, newest) if locked else []
             if not gone:
                 return self._newest(found, newest, locked, older)
-            with contextlib.suppress(bootstrap.GoneError):  # it may have these as well
+            with contextlib.suppress(bootstrap.GoneError):  # it may have the locked ones too
                 return self._fetched(found, found.answer(_exactly(locked)), locked)
-            words = f"{len(gone)} of {len(locked)} packages in other versions than the lock"
+            words = f"{len(gone)} of {len(locked)} locked packages in other versions only"
             self.progress(f"toolchain: the archive has {words}")
             if tree := self._elsewhere(found, locked, older):
                 return tree
@@ -112,7 +113,11 @@ class _Maker:
         self, found: Index, newest: Sequence[Pin], locked: Sequence[Pin], older: Older,
         *, instead_of: Sequence[Pin] = (),
     ) -> CachedTree:  # fmt: skip
-        """The newest; ``locked`` are the same packages. Files of them may be gone all the same."""
+        """A tree of the newest packages, which are also the ``locked`` ones, if there are any.
+
+        The archive may lack a file that its index lists. ``instead_of``: the packages of a lock
+        that this tree stands in for.
+        """
         try:
             return self._fetched(found, newest, locked or instead_of)
         except bootstrap.GoneError:
@@ -121,7 +126,7 @@ class _Maker:
             raise
 
     def _fetched(self, found: Index, pins: Sequence[Pin], locked: Sequence[Pin]) -> CachedTree:
-        """A tree of exactly these packages of the archive."""
+        """A tree of exactly these packages, from the cache or made from the archive's files."""
         if there := tree_cache.with_pins(self.cache, pins):
             return tree_cache.take(self.cache, there, locked)
         with self._folder() as work:
@@ -129,10 +134,10 @@ class _Maker:
             return self._keep(work, locked)
 
     def _elsewhere(self, found: Index, locked: Sequence[Pin], older: Older) -> CachedTree | None:
-        """The locked tree, if its packages are to be had elsewhere."""
+        """The tree of the locked packages, if they are available elsewhere."""
         if not locked:
             return None
-        self.progress("toolchain: asking apt's snapshots for the locked ones")
+        self.progress("toolchain: asking apt's snapshots for the locked packages")
         with self._folder() as work:
             asking = tree_cache.find(self.cache) or self._small(work, found)
             if debs := older(asking):
@@ -140,14 +145,14 @@ class _Maker:
         return None
 
     def _small(self, work: Path, found: Index) -> CachedTree:
-        """A tree to ask with, of a few packages of the archive; it goes with its folder."""
-        self._unpack(work, found, found.fetch(_ASKING), "the archive, to ask with")
+        """A small tree, just large enough to ask apt's snapshots. It is removed with its folder."""
+        self._unpack(work, found, found.fetch(_ASKING), "the archive, to ask apt's snapshots")
         made = tree_cache.read(work)
         assert made is not None
         return made
 
     def _of(self, debs: Sequence[Path], newest: CachedTree, locked: Sequence[Pin]) -> CachedTree:
-        """A tree of files that came from elsewhere, where ``newest`` could not be used."""
+        """A tree of package files from elsewhere. The archive's address is that of ``newest``."""
         with self._folder() as work:
             unpack(debs, work / "tree")
             sources = (newest.path / "etc/apt").glob("sources.list*")
@@ -183,7 +188,7 @@ class _Maker:
         self._complete(work, debs, source)
 
     def _complete(self, work: Path, debs: Sequence[Path], source: str) -> None:
-        """Leave out, finish, and write the manifest."""
+        """Remove what the recipe leaves out, finish the tree, and write its manifest."""
         tree = work / "tree"
         packages = _packages(debs)
         _prune(tree)
@@ -199,18 +204,18 @@ class _Maker:
 
 
 def _exactly(pins: Sequence[Pin]) -> list[str]:
-    """These packages, as apt takes them."""
+    """The names of exactly these versions, as apt takes them."""
     return [f"{pin.name}={pin.version}" for pin in pins]
 
 
 def _copy(sources: Sequence[Path], tree: Path) -> None:
-    """Where the archive is: what asks it later takes that from the tree."""
+    """Copy apt's sources into the tree. They tell programs in it later where the archive is."""
     for path in sources:
         files.write_atomic(tree / "etc/apt" / path.name, reading.data(path))
 
 
 def _packages(debs: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """The packages in these files, from the file names that apt gave them."""
+    """The packages in these files. Names and versions come from the file names that apt gave."""
     found = {}
     for deb in debs:
         name, version, arch = unquote(deb.stem).split("_")
@@ -233,7 +238,7 @@ def _prune(tree: Path) -> None:
 
 
 def _finish(tree: Path) -> None:
-    """What the maintainer scripts would have done, as far as anything here needs it."""
+    """Do what maintainer scripts would have done, as far as the programs here need it."""
     for name, target in recipe.LINKS:
         link = tree / name
         if not link.exists() and (link.parent / target).exists():
@@ -252,7 +257,7 @@ def _finish(tree: Path) -> None:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what interrupted makers left. The caller holds the lock: no other is at work."""
+    """Remove what interrupted makers left. The caller has the claim, so nobody else is at work."""
     for left in parent.glob(".new-*"):
         files.remove_tree(left)
 
@@ -263,7 +268,7 @@ def _check_room(parent: Path) -> None:
         raise ToolchainError(
             f"too little disk for the toolchain: {parent} has "
             f"{(free.f_bavail * free.f_frsize) >> 20} MB free, {NEEDED_BYTES >> 20} MB are needed",
-            hint="free some, or set LAB_CACHE to a folder elsewhere",
+            hint="free disk space, or set LAB_CACHE to a folder on another disk",
         )
 
 

@@ -1,8 +1,8 @@
-"""The trees that are in the cache, and which of them is for a lock.
+"""Finds the trees in the cache, and the one that belongs to a lock.
 
-``<cache>/toolchain/<recipe>-<content>/`` holds ``tree/`` and ``manifest.json``, which is written
-last. A tree with exactly the locked packages is for that lock. Where the archive has none of
-them any more, ``for-<pins>`` names the tree that is used instead.
+``<cache>/toolchain/<recipe>-<content>/`` contains ``tree/`` and ``manifest.json``, which is written
+last. The tree of a lock has exactly the locked packages. If such a tree can no longer be made,
+the file ``for-<pins>`` names the tree that is used instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from lab.util import files, reading
 
 @dataclass(frozen=True)
 class CachedTree:
-    """A whole tree and how it came to be. ``packages`` maps a name to its deb's identity."""
+    """A complete tree and its manifest.
+
+    ``packages`` maps each name to its deb's version, architecture, SHA-256 and size (bytes).
+    ``size`` is the tree's own size on the disk (bytes).
+    """
 
     path: Path
     key: str
@@ -33,18 +37,18 @@ class CachedTree:
 
     @cached_property
     def pins(self) -> tuple[Pin, ...]:
-        """Its packages."""
+        """The packages, as a lock lists them."""
         return pins(self.packages)
 
 
 def find(cache: Path, locked: Sequence[Pin] = (), *, strict: bool = False) -> CachedTree | None:
-    """The tree of the present recipe for a lock, if it has been made; without pins, any.
+    """The tree of the present recipe for a lock, if it has been made; without a lock, any tree.
 
-    ``strict``: only with exactly these packages.
+    ``strict``: the tree must have exactly the locked packages.
 
     Raises:
-        LockError: a tree has a package of the very version that is locked, but with
-            other bytes; it is named.
+        LockError: a tree has a package in the locked version, but with other bytes. The message
+            names the package.
     """
     trees = list(_trees(cache))
     if exact := next((tree for tree in trees if not locked or _exact(tree, locked)), None):
@@ -55,10 +59,10 @@ def find(cache: Path, locked: Sequence[Pin] = (), *, strict: bool = False) -> Ca
 
 
 def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
-    """Packages that are locked with this version have the locked bytes.
+    """Check that packages that are found in their locked version have the locked bytes.
 
     Raises:
-        LockError: one has not; it is named.
+        LockError: a package has other bytes. The message names it.
     """
     if wrong := lock.contradiction(locked, found):
         words = lock.contradicted(wrong[0], wrong[1].sha256)
@@ -66,9 +70,9 @@ def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
 
 
 def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> CachedTree:
-    """Put a whole tree in its place, for a lock; ``work`` is its folder until now.
+    """Move a complete tree from its temporary folder ``work`` to its place, for a lock.
 
-    The same tree may be there already, and in use: then that one stays.
+    If the same tree is already there, it may be in use, and it stays.
     """
     name = f"{recipe.recipe_key()}-{key[:16]}"
     final = cache / "toolchain" / name
@@ -81,20 +85,19 @@ def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> CachedTree
 
 
 def take(cache: Path, tree: CachedTree, locked: Sequence[Pin]) -> CachedTree:
-    """Use a tree that is on the shelf for a lock, whether or not it is of exactly these packages;
-    returns it."""
+    """Use a tree of the cache for a lock, even if it has other packages. Returns the tree."""
     if locked and not _exact(tree, locked):
         files.write_atomic(_note(cache, locked), tree.path.parent.name)
     return tree
 
 
 def with_pins(cache: Path, pins: Sequence[Pin]) -> CachedTree | None:
-    """The tree of exactly these packages, if it has been made."""
+    """The tree of exactly these packages, if the cache has it."""
     return next((tree for tree in _trees(cache) if _exact(tree, pins)), None)
 
 
 def read(folder: Path) -> CachedTree | None:
-    """The tree in a folder, if it is whole."""
+    """The tree in a folder, if it is complete."""
     try:
         data = reading.json_file(folder / "manifest.json")
         return CachedTree(
@@ -105,7 +108,7 @@ def read(folder: Path) -> CachedTree | None:
 
 
 def pins(packages: Mapping[str, Mapping[str, Any]]) -> tuple[Pin, ...]:
-    """Packages as a lock has them. apt names a file by version and architecture."""
+    """Packages as a lock lists them, sorted by name. File names are those that apt gives."""
     return tuple(
         Pin(name, one["version"], one["arch"], one["sha256"], one.get("size", 0), _file(name, one))
         for name, one in sorted(packages.items())

@@ -1,4 +1,4 @@
-"""Unpacks package files into a tree, several at once, without what the recipe leaves out."""
+"""Unpacks package files into a tree, several at once. Leaves out what the recipe leaves out."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lab.util import process, together
 
 
 def unpack(debs: Sequence[Path], tree: Path, left_out: Sequence[str] = recipe.PRUNED) -> None:
-    """As dpkg does: links to folders stay links. Files belong to whoever calls.
+    """Unpack packages as dpkg does: links to folders stay links. Files belong to the caller.
 
-    The packages of a release share no files, so that their order does not matter; but for
-    base-files, which has the links of the merged /usr and comes first.
+    base-files comes first, because it has the links of the merged /usr. The order of the others
+    does not matter, because the packages of a release share no files.
 
     Raises:
         ToolchainError: a package cannot be unpacked.

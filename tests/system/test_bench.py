@@ -18,7 +18,7 @@ def test_a_part_of_it_prints_its_figures(world: World) -> None:
     assert said.status == int(any(one["reached"] is False for one in figures.values()))
     assert len(figures) == 9
     assert all(one["value"] > 0 for one in figures.values())
-    assert figures["the same, in bare QEMUs"]["target"] == "< 4"
+    assert figures["restored until the agent answers, to bare QEMU"]["target"] == "< 4"
     assert not world.labs() - world.kept
 
 

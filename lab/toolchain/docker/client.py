@@ -1,4 +1,4 @@
-"""The ``docker`` package, imported only where it does real work, and its errors in our words."""
+"""Uses the ``docker`` package, imported only when it is needed, and translates its errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SILENT_SECONDS = 900
 
 @contextlib.contextmanager
 def client(engine: Engine) -> Iterator[docker.APIClient]:
-    """An engine, through the ``docker`` package."""
+    """The ``docker`` package's client of an engine. It is closed when the block ends."""
     import docker
 
     with engine_errors():
@@ -33,7 +33,7 @@ def client(engine: Engine) -> Iterator[docker.APIClient]:
 
 @contextlib.contextmanager
 def engine_errors() -> Iterator[None]:
-    """What the ``docker`` package raises, in our words."""
+    """Turn the exceptions of the ``docker`` package into a :class:`ToolchainError`."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -48,7 +48,7 @@ def engine_errors() -> Iterator[None]:
 
 
 def not_built(step: str, tail: list[str]) -> ToolchainError:
-    """A step of the build failed, or something that it needs; ``tail`` says how."""
+    """The error for a failed step of the build. ``tail``: the last lines of its output."""
     text = "\n".join(tail)
     return ToolchainError(
         "the toolchain's Docker image could not be built",

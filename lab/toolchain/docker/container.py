@@ -1,9 +1,9 @@
-"""What a container of ours is: one function, no side effects, as bwrap.py is for the other doors.
+"""Describes our containers for the engine, without side effects, as bwrap.py does for bubblewrap.
 
-Inside is what bubblewrap shows too: the same environment, an empty /tmp, nothing of the
-caller's but the folders that are mounted, no network, no capabilities, a read-only root. What
-a program writes goes into files that are mounted, not through the engine: it is there byte
-for byte even when the engine dies.
+Inside, a program sees what it sees behind the other doors: the same environment, an empty /tmp,
+a read-only root, only those folders of the caller that are mounted, no network, no capabilities.
+Its output goes into mounted files, not through the engine. So it is complete, byte for byte, even
+if the engine dies.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Any
 from lab.model import Command, Mount
 from lab.toolchain.bwrap import ENVIRONMENT
 
-#: Where the files of a program's input and output are.
+#: Paths inside: the folder with a program's standard files, its log, and the files of its claims.
 IO = "/lab/io"
 LOG = "/lab/log"
 LOCK = "/lab/lock{}"
-#: Exit statuses of a container that never became the program.
+#: Exit statuses of a container in which the program never started.
 LOCK_IS_TAKEN, NO_PROGRAM = 125, 127
 
 _READ_OUTPUT = f'exec <{IO}/stdin >{IO}/stdout 2>{IO}/stderr; exec "$@"'
-#: An empty tmpfs as bubblewrap makes it: programs in it may be run.
+#: The options of an empty tmpfs, as bubblewrap makes it: programs in it may be run.
 _SCRATCH = "rw,exec,nosuid,nodev,mode=1777"
 
 
 @dataclass(frozen=True)
 class Confined:
-    """A command as a container runs it: through a shell (``entry``) that sees to its files."""
+    """A command and the shell (``entry``) that connects it to its ``files`` and then becomes it."""
 
     command: Command
     entry: Sequence[str]
@@ -41,8 +41,8 @@ class Confined:
 class Who:
     """The image (its id), and the user (``uid:gid``) inside.
 
-    ``remapped`` says that the engine gives containers other user ids than the host's unless
-    told not to: files would not be the user's.
+    ``remapped``: by default this engine gives containers other user ids than the host's. The
+    container must ask for the host's ids; otherwise its files would not belong to the user.
     """
 
     image: str
@@ -51,16 +51,17 @@ class Who:
 
 
 def to_the_end(command: Command, folder: Path) -> Confined:
-    """A program whose standard files are in ``folder``."""
+    """A program that the caller waits for. Its standard files are in ``folder``."""
     entry = ["/bin/sh", "-c", _READ_OUTPUT, "lab"]
     return Confined(command, entry, [Mount(folder, IO, writable=True)])
 
 
 def on_its_own(command: Command, log: Path, locks: Sequence[Path]) -> Confined:
-    """A program that goes on by itself: its output appended to ``log``, holding ``locks``.
+    """A program that outlives the caller. Its output is appended to ``log``.
 
-    A container cannot inherit a descriptor; the program takes flock(2) on the files itself and
-    so holds them exactly as long as it lives, whatever becomes of us or of the engine.
+    A container cannot inherit a descriptor. So the program itself calls flock(2) on the files in
+    ``locks``. It has these claims exactly as long as it lives, whatever happens to the caller or
+    the engine.
     """
     lines = ["trap '' XFSZ", f"exec >>{LOG} 2>&1 </dev/null"]
     mounts = [Mount(log, LOG, writable=True)]
@@ -78,7 +79,7 @@ def spec(
 ) -> dict[str, Any]:
     """The body of ``POST /containers/create`` (Docker Engine API).
 
-    ``largest_file``: bytes that one file may have.
+    ``largest_file``: the limit for one file, in bytes.
     """
     command = program.command
     return {
@@ -103,7 +104,7 @@ def _confinement(network: bool) -> dict[str, Any]:
         "ReadonlyRootfs": True,
         "Privileged": False,
         "CapDrop": ["ALL"],
-        # SELinux would hide the mounted folders, and relabelling the user's own is not ours.
+        # SELinux would forbid access to the mounted folders, and we must not relabel the user's.
         "SecurityOpt": ["no-new-privileges", "label=disable"],
         "IpcMode": "private",
         "Tmpfs": {"/tmp": _SCRATCH, "/var/tmp": _SCRATCH},

@@ -1,4 +1,4 @@
-"""The docker door: a container for every program, from an image with the toolchain's packages."""
+"""The docker door: every program runs in its own container of the toolchain's image."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from lab.toolchain.tree_cache import CachedTree
 from lab.util import files, reading, together
 from lab.util.deadline import Deadline
 
-#: No program that runs to its end takes this long: what is older was left by who was killed.
+#: No program that a caller waits for takes this long. Older folders belong to killed commands.
 OLD_SECONDS = 86400.0
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class DockerToolchain:
-    """Programs run in containers made of ``image``, as the user who calls."""
+    """Programs run in containers of ``image``, as the calling user."""
 
     def __init__(self, engine: Engine, image: DockerImage, cache: Path) -> None:
         self._engine = engine
@@ -82,7 +82,7 @@ class DockerToolchain:
         keep_fds: Sequence[int] = (),
         largest_file: int | None = None,
     ) -> Program:
-        """Start a program in a container of its own; nothing of it needs us or the engine."""
+        """Start a program in its own container. It runs on without this process or the engine."""
         failures.check_mounts(command.mounts)
         path = Path(log.name).absolute()
         tagged = replace(command, env={**command.env, failures.TAG: tag})
@@ -112,7 +112,7 @@ class DockerToolchain:
     def _spec(
         self, program: Confined, *, labels: Mapping[str, str], largest_file: int | None = None
     ) -> dict[str, Any]:
-        """A container as the calling user. An engine without root calls its own user 0."""
+        """A container that runs as the calling user, whom a rootless engine calls user 0."""
         ways = " ".join(self.image.security)
         user = "0:0" if "name=rootless" in ways else f"{os.getuid()}:{os.getgid()}"
         who = container.Who(self.image.id, user, remapped="name=userns" in ways)
@@ -120,7 +120,7 @@ class DockerToolchain:
 
     @contextlib.contextmanager
     def _folder(self, stdin: bytes) -> Iterator[Path]:
-        """A program's standard files."""
+        """A folder with a program's standard files while the block runs."""
         self._cache.mkdir(parents=True, exist_ok=True)
         for left in self._cache.glob(".io-*"):
             with contextlib.suppress(FileNotFoundError):
@@ -138,10 +138,10 @@ class DockerToolchain:
     def _launched(
         self, body: dict[str, Any], tag: str, command: Command, *, keep: bool = False
     ) -> Iterator[str]:
-        """A started container, removed when the block ends; with ``keep`` only if it fails."""
+        """Start a container. It is removed when the block ends; with ``keep``, only on failure."""
         engine, name = self._engine, f"{tag}-{secrets.token_hex(4)}"
         kept = False
-        # The name is ours, so that it is found even if the engine's answer never reaches us.
+        # We choose the name, so we can remove the container even if the engine's answer is lost.
         try:
             made = engine.call(
                 "POST /containers/create", what="make a container", query={"name": name},
@@ -160,10 +160,11 @@ class DockerToolchain:
 def open_docker(
     cache: Path, progress: Callable[[str], None], wanted: ToolchainRequest = ANYTHING
 ) -> DockerToolchain:
-    """The docker door; its image is made on first use.
+    """The docker door. Its image is made on first use.
 
     Raises:
-        ToolchainError: no engine, not for this user, or the image could not be made.
+        ToolchainError: no engine answers, this user may not use it, or the image could not be
+            made.
     """
     engine = Engine(address())
     engine.ping()

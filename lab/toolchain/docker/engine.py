@@ -1,11 +1,11 @@
-"""A Docker engine on this machine: where it listens, and one request to it.
+"""Finds the Docker engine of this machine, and sends requests to it.
 
-The Engine API is spoken directly here (HTTP with JSON over a unix socket, and a handful of
-fields that have not changed since 2016): importing the ``docker`` package takes a third of a
-second, which every command would pay. It is used where it does real work: toolchain_image.py.
+This module speaks the Engine API itself: HTTP with JSON over a unix socket, and a handful of
+fields that have not changed since 2016. Importing the ``docker`` package takes a third of a second,
+and every command would pay for it. Only the code that makes images uses that package (client.py).
 
-Only an engine on a unix socket counts: a lab's sockets, FIFOs and locks are in folders that
-the engine must share with us.
+The engine must listen on a unix socket: a lab's sockets, FIFOs and claims are files in folders
+that the engine must see too.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from lab.util import reading
 
 #: Seconds in which an engine must answer to count as being there.
 PROBE_SECONDS = 2.0
-#: Seconds for one request. Making a container copies the whole image on some storage drivers.
+#: Seconds for one request. Some storage drivers copy the whole image to make a container.
 REQUEST_SECONDS = 120.0
 
 DEFAULT = "unix:///var/run/docker.sock"
-OTHER_DOOR = "or go through the other door (--door rootfs)"
+OTHER_DOOR = "or use the other door (--door rootfs)"
 
-LOG = f"the engine's own log says more (journalctl -u docker), {OTHER_DOOR}"
+LOG = f"read the engine's own log (journalctl -u docker), {OTHER_DOOR}"
 
-#: Words of the engine, and what to do about them.
+#: Patterns in the engine's messages, and what to do about them.
 _HINTS = (
-    ("no space left|disk quota", "the engine's disk is full: make room there "
+    ("no space left|disk quota", "the engine's disk is full: free space there "
      f"(docker system df; docker image prune), {OTHER_DOOR}"),
     ("bind source path does not exist|not a shared mount|mounts denied",
      f"the engine does not see this machine's folders: {OTHER_DOOR}"),
-    ("no such image", "the image was removed: run the command again, it is built anew"),
-    ("unauthorized|permission denied", f"the engine forbids it to this user: {OTHER_DOOR}"),
+    ("no such image", "the image was removed: run the command again, which makes it again"),
+    ("unauthorized|permission denied", f"the engine denies this user access: {OTHER_DOOR}"),
 )  # fmt: skip
 
 
 class RefusedError(ToolchainError):
-    """The engine answered, with an error. ``status`` is HTTP's."""
+    """The engine answered with an error. ``status`` is the HTTP status."""
 
     def __init__(self, what: str, status: int, words: str) -> None:
         super().__init__(
@@ -57,13 +57,17 @@ class RefusedError(ToolchainError):
 
 
 def hint_for(words: str) -> str:
-    """What to do about an engine's complaint; empty if that is not known."""
+    """What to do about an engine's error message; empty if that is not known."""
     found = (hint for pattern, hint in _HINTS if re.search(pattern, words, re.IGNORECASE))
     return next(found, "")
 
 
 def address() -> str:
-    """Where the engine of this user listens: ``$DOCKER_HOST``, the CLI's context, the default."""
+    """Where this user's engine listens.
+
+    That is ``$DOCKER_HOST``, else the address of the Docker CLI's current context, else
+    :data:`DEFAULT`.
+    """
     if named := os.environ.get("DOCKER_HOST"):
         return named
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
@@ -84,7 +88,7 @@ class Engine:
         self.where = where
 
     def answers(self) -> bool:
-        """Whether it is there and this user may use it; known after two seconds at most."""
+        """Whether it answers and this user may use it. This takes two seconds at most."""
         try:
             self.ping()
         except ToolchainError:
@@ -92,8 +96,10 @@ class Engine:
         return True
 
     def ping(self) -> None:
-        """Raises:
-        ToolchainError: nobody answers, or this user may not ask; the hint says which.
+        """Check that it answers and that this user may use it.
+
+        Raises:
+            ToolchainError: it does not answer, or this user may not use it.
         """
         self.call("GET /_ping", what="answer", timeout=PROBE_SECONDS)
 
@@ -106,14 +112,15 @@ class Engine:
         body: Any = None,
         timeout: float = REQUEST_SECONDS,
     ) -> Any:
-        """One request, such as ``GET /info``; returns the JSON of the answer.
+        """Send one request, such as ``GET /info``. Returns the parsed JSON of the answer.
 
-        ``what`` completes "refused to …".
+        ``what`` completes the message "refused to …". ``timeout`` is in seconds.
 
         Raises:
             RefusedError: the engine answered with an error.
-            ToolchainError: it is not there, not for this user, or did not answer in time.
-            TimeoutError: only when ``timeout`` is the caller's own wait (``/wait``).
+            ToolchainError: the engine is not there, this user may not use it, or it did not
+                answer in time.
+            TimeoutError: a ``/wait`` took longer than ``timeout``. Other requests do not raise it.
         """
         method, _, path = request.partition(" ")
         target = f"{path}?{_query(query)}" if query else path
@@ -134,10 +141,12 @@ class Engine:
     def stream(
         self, method: str, path: str, *, query: Mapping[str, Any], timeout: float
     ) -> Iterator[dict[str, Any]]:
-        """One request whose answer comes as JSON values, each within ``timeout`` seconds.
+        """Send one request whose answer is a stream of JSON objects, one a line.
+
+        Each must arrive within ``timeout`` seconds.
 
         Raises:
-            ToolchainError: as :meth:`call`.
+            ToolchainError: as for :meth:`call`.
         """
         with self._translated(path, timeout):
             connection = _Connection(self._socket(), timeout)
@@ -145,7 +154,7 @@ class Engine:
                 connection.request(method, f"{path}?{_query(query)}")
                 answer = connection.getresponse()
                 if answer.status >= 400:
-                    raise RefusedError("do that", answer.status, _words(answer.read()))
+                    raise RefusedError("do this", answer.status, _words(answer.read()))
                 for line in answer:
                     if isinstance(value := _json(line), dict):
                         yield value
@@ -175,7 +184,7 @@ class Engine:
                 raise
             raise ToolchainError(
                 f"the Docker engine at {self.where} did not answer within {timeout:g} s",
-                hint=f"is it stuck? restart it (systemctl restart docker), {OTHER_DOOR}",
+                hint=f"if it is stuck, restart it (systemctl restart docker), {OTHER_DOOR}",
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise ToolchainError(
@@ -185,7 +194,7 @@ class Engine:
 
 
 def _why(error: Exception) -> str:
-    """What went wrong, without the number that Python puts before it."""
+    """The reason of an error, without the error number that Python puts before it."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

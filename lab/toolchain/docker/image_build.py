@@ -1,4 +1,4 @@
-"""The toolchain's image, built by the engine: Debian's own from a registry, and packages on it.
+"""Lets the engine build the toolchain's image: Debian's image from a registry, plus packages.
 
 This is for machines that cannot make a tree to import. See dockerfiles/toolchain.Dockerfile.
 """
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 
-#: Debian's trixie-slim of August 2026, for all architectures.
+#: The base image: Debian's trixie-slim of August 2026. The digest covers all architectures.
 BASE = "debian"
 DIGEST = "sha256:3a39a0592364683e6bab97937b72cad5a8fa6dcbbee90edb3bb48c7f8e94f258"
-#: Where an image comes from that is built here.
+#: The origin of an image that is built here, in words.
 ORIGIN = f"{BASE} {recipe.SUITE} slim from a registry, {DIGEST}"
-#: A registry that says nothing for so many seconds does not count as answering.
+#: How long a registry may be silent before the pull fails.
 PULL_SECONDS = 30.0
 #: How long the whole build may take.
 BUILD_SECONDS = 1800.0
-#: The engine paints what a step writes to standard error.
+#: The engine colours what a step writes to standard error.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
 
 
 @contextlib.contextmanager
 def base(engine: Engine, progress: Progress) -> Iterator[None]:
-    """While the block runs, the engine has the base image.
+    """Have the base image at the engine while the block runs.
 
-    When the block ends, what a build on it left unfinished is removed.
+    When the block ends, images that a build left unfinished are removed.
 
     Raises:
-        ToolchainError: no registry has it for us.
+        ToolchainError: the base image could not be pulled from a registry.
     """
     try:
-        progress(f"docker: asking for {BASE} {recipe.SUITE} by digest")
+        progress(f"docker: pulling {BASE} {recipe.SUITE} by its digest")
         _pull(engine)
         yield
     finally:
@@ -72,7 +72,7 @@ def _pull(engine: Engine) -> None:
             stage.note(escape(" ".join(words).strip(), limit=60))
     except ToolchainError as error:
         raise ToolchainError(
-            f"no registry has {BASE} {recipe.SUITE} for the toolchain's image",
+            f"{BASE} {recipe.SUITE}, the base of the toolchain's image, could not be pulled",
             tail=escape(error.message, limit=300),
             hint="apt-get install mmdebstrap debian-archive-keyring: with them the image is made "
             f"on this machine; {OTHER_DOOR}",
@@ -90,7 +90,7 @@ def image(
     """Build the image on its base.
 
     Raises:
-        ToolchainError: a step failed; nothing is left of it.
+        ToolchainError: a step failed. Nothing is left of it when the block of :func:`base` ends.
     """
     clock = Deadline(BUILD_SECONDS)
     with engine_errors():
@@ -115,7 +115,7 @@ def image(
 
 
 def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progress) -> None:
-    """Tell every step; raise with its last lines if one fails."""
+    """Report every step to ``progress``. If one fails, raise an error with its last lines."""
     step, tail = "docker build", [""]
     stage = current()
     for event in events:
@@ -139,7 +139,7 @@ def _follow(events: Iterator[dict[str, Any]], clock: Deadline, progress: Progres
 
 
 def _context(wanted: ToolchainRequest) -> io.BytesIO:
-    """What the Dockerfile copies, as a tar."""
+    """The build context: a tar with the Dockerfile and the files that it copies."""
     address = debian.archive_of_this_machine()
     contents = {
         "Dockerfile": dockerfile().decode(),
@@ -161,5 +161,5 @@ def _context(wanted: ToolchainRequest) -> io.BytesIO:
 
 
 def dockerfile() -> bytes:
-    """What the engine is told to build."""
+    """The Dockerfile of the image."""
     return resource("dockerfiles", "toolchain.Dockerfile").read_bytes()

@@ -1,8 +1,8 @@
-"""A started container: who it is, whether it lives, how it ends.
+"""A started container: its identity, whether it is alive, how it ends.
 
-Its first process is a process of this host, and is watched as such (see program.py): that
-needs no engine, and goes on being right when the engine is gone. The engine is asked for the
-exit status, and to remove what is left.
+Its first process is a process of this host and is watched as one (see lab/toolchain/program.py).
+That needs no engine, and works even after the engine has gone. The engine is asked only for the
+exit status, and to remove the container.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from lab.toolchain.docker.engine import OTHER_DOOR, Engine, RefusedError
 from lab.toolchain.program import HostProgram
 from lab.util import process
 
-#: Seconds in which an engine answers a question about a container.
+#: How long an engine may take to answer a question about a container.
 ASK_SECONDS = 10.0
 
 
 class DockerProgram:
-    """The container of a record. ``pid`` 0 means that it had ended before it was seen."""
+    """The container of a record. ``pid`` 0 means that it ended before its process was seen."""
 
     def __init__(self, record: ProgramRecord) -> None:
         self._record = record
@@ -42,21 +42,21 @@ class DockerProgram:
         return self._process is None or self._process.wait(timeout)
 
     def returncode(self) -> int | None:
-        """Its exit status, or ``None`` if it still runs.
+        """Its exit status, or ``None`` if it is still running.
 
         Raises:
-            ToolchainError: the engine is gone, or somebody removed the container.
+            ToolchainError: the engine does not answer, or somebody removed the container.
         """
         if self.alive():
             return None
         try:
-            # The engine hears of a process's end a moment after we do.
+            # The engine learns that a process has ended a moment after we do.
             return wait(self._engine, self._record.id, ASK_SECONDS)
         except TimeoutError:
             return None
         except ToolchainError as error:
             removed = isinstance(error, RefusedError) and error.status == 404
-            words = "its container was removed by somebody" if removed else error.message
+            words = "somebody removed its container" if removed else error.message
             raise ToolchainError(
                 f"the machine was ended from outside: {words}",
                 hint="start the lab again" if removed else error.hint,
@@ -71,12 +71,12 @@ class DockerProgram:
 
 
 def _process_of(record: ProgramRecord) -> HostProgram | None:
-    """Its first process; which container's it is the engine says, not its command line."""
+    """The container's first process. The engine named it, so its command line needs no tag."""
     return HostProgram(replace(record, id=str(record.pid), tag="")) if record.pid else None
 
 
 def machines(tag: str) -> list[DockerProgram]:
-    """The machines that were started with this tag, recorded or not, dead or alive."""
+    """The machines that were started with this tag, recorded or not, running or not."""
     found = []
     for engine in sweep.engines():
         with contextlib.suppress(ToolchainError):
@@ -86,7 +86,7 @@ def machines(tag: str) -> list[DockerProgram]:
 
 
 def homes() -> set[Path]:
-    """The folders of live labs whose machines are containers at the engines that were used."""
+    """The folders with live labs whose machines are containers at the engines that were used."""
     found = set()
     for engine in sweep.engines():
         with contextlib.suppress(ToolchainError):
@@ -96,10 +96,10 @@ def homes() -> set[Path]:
 
 
 def record_of(engine: Engine, container: str, tag: str) -> ProgramRecord:
-    """Who a container that was just started is.
+    """The record of a container that was just started.
 
     Raises:
-        ToolchainError: its process cannot be seen on this machine.
+        ToolchainError: its process is not visible on this machine.
     """
     pid = int(look(engine, container)["State"]["Pid"])
     started = process.start_time(pid) if pid else None
@@ -118,27 +118,27 @@ def record_of(engine: Engine, container: str, tag: str) -> ProgramRecord:
 
 
 def wait(engine: Engine, container: str, timeout: float) -> int:
-    """The exit status of a container, when it has ended.
+    """Wait until a container has ended. Returns its exit status.
 
     Raises:
-        TimeoutError: it has not after ``timeout`` seconds.
-        ToolchainError: the engine went away meanwhile, or the container.
+        TimeoutError: it has not ended after ``timeout`` seconds.
+        ToolchainError: the engine or the container went away meanwhile.
     """
     path = f"/containers/{container}/wait"
     return int(engine.call(f"POST {path}", what="wait", timeout=timeout)["StatusCode"])
 
 
 def look(engine: Engine, container: str) -> dict[str, Any]:
-    """What the engine knows of a container."""
+    """What the engine knows about a container (``GET /containers/{id}/json``)."""
     path = f"/containers/{container}/json"
     found: dict[str, Any] = engine.call(
-        f"GET {path}", what="say how a container is", timeout=ASK_SECONDS
+        f"GET {path}", what="describe a container", timeout=ASK_SECONDS
     )
     return found
 
 
 def _is_of(pid: int, container: str) -> bool:
-    """Whether a process of this host is in that container: its cgroup has the name."""
+    """Whether a process of this host is in that container: its cgroup contains the id."""
     try:
         return container in Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:

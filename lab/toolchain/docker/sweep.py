@@ -1,8 +1,8 @@
-"""Whose a container or an image is, by its labels; and removing what dead commands left.
+"""Labels our containers and images with their makers, and removes what dead commands left.
 
-Everything that we make at an engine says who made it: user, and the very process. It is left
-over when that process is gone, and only then; a machine's container also has its lab, and is
-wanted as long as the lab is recorded. Nothing without our labels is ever looked at.
+The labels name the user and the process that made a container or an image. It is left over only
+if that process has ended. The container of a machine has its lab's name too, and is kept as long
+as the lab's record names it. Containers and images without our labels are ignored.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from lab.util import process
 _PREFIX = "org.xenlab."
 MAKER, USER = f"{_PREFIX}maker", f"{_PREFIX}user"
 LAB, HOME, RUN = f"{_PREFIX}lab", f"{_PREFIX}home", f"{_PREFIX}run"
-#: Whole images, and the bases that some are made of.
+#: The names of complete images, and of temporary ones.
 IMAGE_NAME, BASE_NAME = "xenlab-toolchain", "xenlab-base"
 TOOLCHAIN, BASE = f"{_PREFIX}toolchain", f"{_PREFIX}base"
 
 
 def labels() -> dict[str, str]:
-    """What everything made by this process carries."""
+    """The labels of everything that this process makes."""
     return {MAKER: maker(), USER: str(os.getuid())}
 
 
 def machine_labels(tag: str) -> dict[str, str]:
-    """By which the container of a lab's machine is found."""
+    """The labels by which the container of a lab's machine is found."""
     return {LAB: tag.rpartition("-")[2], HOME: str(runtime_root())}
 
 
 def maker() -> str:
-    """This very process: boot of the host, pid namespace, pid, start time."""
+    """The identity of this process: boot id of the host, pid namespace, pid, start time."""
     pid = os.getpid()
     return f"{process.boot_id()}/{_namespace()}/{pid}/{process.start_time(pid)}"
 
 
 def is_dead(identity: str) -> bool:
-    """Whether the process with this identity is gone; ``False`` if that cannot be seen."""
+    """Whether the process with this identity has ended; ``False`` if that cannot be known."""
     boot, namespace, pid, start = identity.split("/")
     if boot != process.boot_id():
         return True
@@ -52,14 +52,14 @@ def is_dead(identity: str) -> bool:
 
 
 def engines() -> list[Engine]:
-    """The engines that were used and whose socket is still there."""
+    """The engines that were used and whose sockets still exist."""
     return [Engine(one) for one in used.engines()]
 
 
 def sweep_engines() -> list[str]:
-    """Remove what is left over at the engines that were used; returns what was done, in words.
+    """Remove what is left over at the engines that were used. Returns what was removed, in words.
 
-    An engine that does not answer is passed over: it is asked again the next time.
+    An engine that does not answer is skipped. The next command asks it again.
     """
     done = []
     for engine in engines():
@@ -69,7 +69,7 @@ def sweep_engines() -> list[str]:
 
 
 def containers(engine: Engine, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """The containers of this user with these labels (``None``: of any value), dead or alive.
+    """The containers of this user with these labels (``None``: any value), running or not.
 
     Raises:
         ToolchainError: the engine does not answer.
@@ -88,7 +88,9 @@ def _sweep(engine: Engine) -> list[str]:
 
 
 def remove_images(engine: Engine, maker: str | None = None) -> list[str]:
-    """Remove what builds left: those of dead makers, or of ``maker``; never a whole image.
+    """Remove images that builds left: those of dead makers, and those of ``maker``.
+
+    Complete images stay. Returns what was removed, in words.
 
     Raises:
         ToolchainError: the engine does not answer.
@@ -108,7 +110,7 @@ def remove_images(engine: Engine, maker: str | None = None) -> list[str]:
 
 
 def remove_container(engine: Engine, container: str) -> None:
-    """End a container, if it runs, and remove it with all that is its own.
+    """Kill a container if it runs, and remove it and its volumes.
 
     Raises:
         ToolchainError: the engine does not answer or refuses.

@@ -1,10 +1,10 @@
-"""The image of the docker door: found at the engine, or made there once.
+"""Finds the docker door's image at the engine, or makes it there once.
 
-It is named after its recipe. It is the tree of the rootfs door, imported (tree_import.py). Where
-no tree can be made, because this machine has no mmdebstrap and may not install it, the engine
-builds an image of the same packages from a registry's Debian (dockerfiles/toolchain.Dockerfile).
-Both ways list the packages with their hashes in the image's /usr/share/xenlab/installed, so that
-the toolchain's key is that of the rootfs door.
+The image is named after its recipe. Its files are those of the rootfs door's tree, imported
+(tree_import.py). If this machine has no mmdebstrap and may not install it, no tree can be made.
+Then the engine builds an image with the same packages on Debian's image from a registry
+(dockerfiles/toolchain.Dockerfile). Either way the image lists its packages with their hashes in
+/usr/share/xenlab/installed. So the toolchain's key is the same as behind the rootfs door.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ NAME = sweep.IMAGE_NAME
 
 @dataclass(frozen=True)
 class DockerImage:
-    """An image that is there. ``packages``: versions by name; ``security``: the engine's."""
+    """An image at the engine.
+
+    ``base`` says where it comes from. ``size`` is in bytes. ``packages`` maps names to versions.
+    ``security``: how the engine confines containers (``SecurityOptions`` of ``GET /info``).
+    """
 
     id: str
     name: str
@@ -53,7 +57,7 @@ class DockerImage:
 
 
 def image_key(wanted: ToolchainRequest = ANYTHING) -> str:
-    """Identity of what was asked for; the image is named after it."""
+    """The identity of what was asked for. The image is named after it."""
     ways = [tree_import.VERSION, image_build.dockerfile().decode()]
     return files.sha256_json([recipe.recipe_key(), ways, locks.digest_of(wanted.locked)])
 
@@ -62,8 +66,8 @@ def find(engine: Engine, cache: Path, wanted: ToolchainRequest = ANYTHING) -> Do
     """The image of the present recipe, if the engine has it.
 
     Raises:
-        ToolchainError: the engine does not answer, or a package's bytes are not the locked
-            ones; it is named.
+        ToolchainError: the engine does not answer.
+        LockError: a package's bytes are not the locked ones. The message names the package.
     """
     name = _name(wanted)
     try:
@@ -96,17 +100,17 @@ def make(
     wanted: ToolchainRequest = ANYTHING,
     older: Callable[[CachedTree], Sequence[Path] | None] = lambda _: None,
 ) -> DockerImage:
-    """The image of the present recipe; made now if need be. One maker at a time.
+    """The image of the present recipe. It is made unless the engine has it.
 
-    ``older``: see :func:`lab.toolchain.tree.make`.
+    Only one process at a time makes it. ``older``: see :func:`lab.toolchain.tree.make`.
 
     Raises:
-        ToolchainError: it could not be made; nothing is left of the attempt. Or a package's
-            bytes are not the locked ones; it is named.
+        ToolchainError: the image could not be made; nothing is left of the attempt.
+        LockError: a package's bytes are not the locked ones. The message names the package.
     """
     folder = _notes(cache)
     _check_known(folder, wanted)
-    told = "docker: another command is making the image, waiting for that one"
+    told = "docker: waiting for another command that is making the image"
     with files.locked(folder / ".lock", lambda: progress(told)):
         if found := find(engine, cache, wanted):
             return found
@@ -119,16 +123,18 @@ def make(
                     image_build.image(api, _name(wanted), labels, wanted, progress)
         made = find(engine, cache, wanted)
     if made is None:
-        raise ToolchainError("the image was made and is gone again", hint="run the command again")
+        raise ToolchainError(
+            "the image was made, but then somebody removed it", hint="run the command again"
+        )
     return made
 
 
 @contextlib.contextmanager
 def asking(engine: Engine, tree: CachedTree) -> Iterator[DockerImage]:
-    """An image of any tree, to ask an archive with; it is gone when the block ends.
+    """A temporary image of any tree, to ask an archive with. It is removed when the block ends.
 
     Raises:
-        ToolchainError: the engine could not take it.
+        ToolchainError: the engine could not import it.
     """
     with client(engine) as api, tree_import.temporary(api, tree) as name:
         yield DockerImage(name, name, tree.key, tree.origin, tree.size, {}, _security(engine))
@@ -140,7 +146,7 @@ def _tree(
     wanted: ToolchainRequest,
     older: Callable[[CachedTree], Sequence[Path] | None],
 ) -> CachedTree | None:
-    """The tree for a lock; ``None`` if there is none and this machine cannot make it."""
+    """The tree for a lock; ``None`` if the cache has none and this machine cannot make one."""
     if found := tree_cache.find(cache, wanted.locked, strict=wanted.strict):
         return found
     try:
@@ -159,7 +165,7 @@ def _import(
 
 
 def _notes(cache: Path) -> Path:
-    """Where the cache has what is known of images."""
+    """The cache's folder with the facts about images."""
     return cache / "docker"
 
 
@@ -173,7 +179,7 @@ def _labels(wanted: ToolchainRequest, origin: str) -> dict[str, str]:
 
 
 def _check_known(folder: Path, wanted: ToolchainRequest) -> None:
-    """Before anything is downloaded: what images had of these very versions."""
+    """Before any download: check the locked packages against what earlier images contained."""
     for cached in folder.glob("[0-9a-f]*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
             tree_cache.check(wanted.locked, tree_cache.pins(reading.json_file(cached)["packages"]))
@@ -183,7 +189,7 @@ def _check_known(folder: Path, wanted: ToolchainRequest) -> None:
 
 
 def _facts(engine: Engine, identity: str, folder: Path) -> dict[str, Any]:
-    """The packages of an image and the engine's ways, read once."""
+    """An image's packages and the engine's security options. They are read once, then cached."""
     cached = folder / f"{identity.rpartition(':')[2][:16]}.json"
     try:
         found: dict[str, Any] = reading.json_file(cached)
@@ -196,7 +202,7 @@ def _facts(engine: Engine, identity: str, folder: Path) -> dict[str, Any]:
 
 
 def _security(engine: Engine) -> tuple[str, ...]:
-    """How an engine confines containers, in its own words."""
+    """How an engine confines containers: its ``SecurityOptions``."""
     info = engine.call("GET /info", what="describe itself")
     return tuple(info.get("SecurityOptions") or ())
 
@@ -216,7 +222,7 @@ def _read(api: docker.APIClient, identity: str, name: str) -> bytes:
 
 
 def _pins(text: str) -> dict[str, dict[str, Any]]:
-    """Packages from the lines of ``apt-get --print-uris``: address, file, size, hash."""
+    """The packages in lines of ``apt-get --print-uris``: address, file, size (bytes), hash."""
     found = {}
     for line in text.splitlines():
         _, name, size, digest = line.split()

@@ -1,7 +1,7 @@
-"""The rootfs door's tree as a Docker image: the same files, sent to the engine as one tar.
+"""Imports the rootfs door's tree as a Docker image: the same files, sent to the engine as one tar.
 
-The tar depends on nothing but the tree: entries are sorted, belong to root and have no time. The
-tree is that of the cache. If it is not there yet, mmdebstrap makes it, as for the rootfs door.
+The tar depends on the tree alone: entries are sorted, belong to root and have the time 0. The tree
+comes from the cache. If it is not there yet, it is made as for the rootfs door.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from lab.toolchain.tree_cache import CachedTree
 if TYPE_CHECKING:
     import docker
 
-#: Raised when the tar of a tree changes.
+#: Increase it when the tar of a tree changes.
 VERSION = 1
-#: Where an image lists its packages, in apt's words (``apt-get --print-uris``).
+#: The file in an image that lists its packages, in the format of ``apt-get --print-uris``.
 INSTALLED = "usr/share/xenlab/installed"
 
-#: What of a tree is in the image: what programs see of it through the rootfs door.
+#: The folders of a tree that go into the image. Programs behind the rootfs door see the same ones.
 _SHOWN = ("etc", "usr")
-#: Where every container has something mounted.
+#: Empty folders with their modes: every container has something mounted there.
 _EMPTY = {"dev": 0o755, "proc": 0o755, "run": 0o755, "sys": 0o755, "tmp": 0o1777,
           "var": 0o755, "var/tmp": 0o1777}  # fmt: skip
-#: Pieces of the tar are sent when they have so many bytes.
+#: The tar is sent in pieces of at least this many bytes.
 _PIECE = 1 << 20
 
 
 def image(api: docker.APIClient, tree: CachedTree, name: str, labels: Mapping[str, str]) -> None:
-    """Make an image of a tree; ``name`` is its repository and tag.
+    """Make an image of a tree. ``name`` is its repository and tag.
 
     Raises:
-        ToolchainError: the engine cannot take it; nothing is left there.
+        ToolchainError: the engine cannot import it. Nothing is left at the engine.
     """
     repository, _, tag = name.partition(":")
     changes = [f"LABEL {label}={json.dumps(value)}" for label, value in labels.items()]
@@ -64,7 +64,7 @@ def image(api: docker.APIClient, tree: CachedTree, name: str, labels: Mapping[st
 
 @contextlib.contextmanager
 def temporary(api: docker.APIClient, tree: CachedTree) -> Iterator[str]:
-    """The name of an image of a tree that is there while the block runs."""
+    """Make an image of a tree that exists while the block runs, and yield its name."""
     name = f"{sweep.BASE_NAME}:{secrets.token_hex(4)}"
     image(api, tree, name, sweep.labels())
     try:

@@ -1,6 +1,6 @@
-"""Which engines were used: noted in a file beside the locks of labs.
+"""Remembers which engines were used, in a file beside the claims on labs.
 
-So a command asks an engine only where there may be something to find.
+So a command asks an engine only if it may find something there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lab.util import files, reading
 
 
 def mark(where: str) -> bool:
-    """Note that an engine is used; ``True`` if it was not noted before."""
+    """Note that the engine at ``where`` is used. Returns whether it was not noted before."""
     noted = engines()
     if where in noted:
         return False
@@ -22,7 +22,7 @@ def mark(where: str) -> bool:
 
 
 def engines() -> list[str]:
-    """The addresses of the engines that were used and whose socket is still there."""
+    """The addresses of the engines that were used and whose sockets still exist."""
     try:
         noted = reading.text(_marks()).split("\n")
     except OSError:

@@ -109,7 +109,7 @@ def test_a_machine_lives_as_its_process_does(engine: FakeEngine) -> None:
     engine.answers["POST /containers/abc/wait"] = (200, {"StatusCode": 7})
     assert ended.returncode() == 7
     del engine.answers["POST /containers/abc/wait"]
-    with pytest.raises(ToolchainError, match="removed by somebody"):
+    with pytest.raises(ToolchainError, match="somebody removed its container"):
         ended.returncode()
     engine.close()
     with pytest.raises(ToolchainError, match="is not there"):

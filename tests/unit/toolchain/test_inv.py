@@ -153,7 +153,7 @@ def test_it_is_interrupted_at_once(checkout: Checkout) -> None:
     process.terminate()
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err.endswith("interrupted; the next ./inv goes on\n")
+    assert err.endswith("interrupted; the next ./inv continues\n")
     assert "Traceback" not in err
 
 
@@ -176,14 +176,14 @@ def test_a_failed_install_shows_the_last_lines(checkout: Checkout) -> None:
 @pytest.mark.parametrize(
     ("environment", "why"),
     [
-        ({"NO_UV": "1"}, "uv is not to be had"),
+        ({"NO_UV": "1"}, "uv cannot be downloaded"),
         ({"BROKEN_UV": "1"}, "uv said: error: it is broken"),
-        ({"LAB_INSTALLER": "pip"}, "LAB_INSTALLER says so"),
+        ({"LAB_INSTALLER": "pip"}, "LAB_INSTALLER=pip"),
         ({"CONFIG": "global.require-hashes='true'\\n"}, "pip is configured with require-hashes"),
     ],
 )
 def test_pip_is_the_way_back(checkout: Checkout, environment: dict[str, str], why: str) -> None:
-    """Where uv is not to be had, fails, or cannot do what pip is told to; it is said why."""
+    """pip installs if uv cannot be downloaded, fails, or lacks a setting of pip; it says why."""
     status, out, err = checkout.run(**environment)
     assert (status, bool(out)) == (0, True)
     assert f"(by pip: {why}" in err.splitlines()[-1]

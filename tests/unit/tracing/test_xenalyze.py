@@ -45,7 +45,7 @@ def test_an_enlarged_trace_is_a_trace(tmp_path: Path) -> None:
 def test_scheduler_switches_agree(tmp_path: Path) -> None:
     """Counts for each domain agree exactly, for a measured trace and for one of many copies."""
     if not xenalyze.installed() and platform.machine() != "x86_64":
-        pytest.skip("xenalyze comes from a package for amd64, which this machine is not")
+        pytest.skip("xenalyze comes from a package for amd64, but this machine is not amd64")
     program = xenalyze.find(Workshop(None, Progress(quiet=True), Lock()).toolchain)
     path = tmp_path / "big.bin"
     decoding.enlarge(SAMPLE, path, 5_000_000)
