@@ -36,6 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     side_by_side.arrange(items)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist says that this worker knows its tests
 def pytest_collection_finish(session: pytest.Session) -> None:
     side_by_side.tell(session)
 
@@ -61,8 +62,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     """In a worker, it is over when the fixtures have cleaned up: after this hook."""
     if exitstatus == pytest.ExitCode.INTERRUPTED:
         side_by_side.interrupt(session.config)
-    yield
-    side_by_side.end(session.config)
+    try:
+        yield
+    finally:
+        side_by_side.end(session.config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

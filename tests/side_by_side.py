@@ -142,7 +142,7 @@ def tell(session: pytest.Session) -> None:
 def begin(config: pytest.Config) -> None:
     """From now on :func:`interrupt` finds this worker, and waits for its :func:`end`."""
     if folder := _room_of(config):
-        signal.signal(signal.SIGINT, _once)
+        signal.signal(signal.SIGINT, _Once())
         stack = config.stash[_WORK] = contextlib.ExitStack()
         stack.enter_context(files.locked(folder / f"worker-{os.getpid()}"))
 
@@ -152,10 +152,20 @@ def end(config: pytest.Config) -> None:
         stack.close()
 
 
-def _once(number: int, frame: FrameType | None) -> None:
-    """Ctrl-C reaches a worker several times: from the terminal, and through pytest-xdist."""
-    signal.signal(number, signal.SIG_IGN)
-    signal.default_int_handler(number, frame)
+class _Once:
+    """Ctrl-C reaches a worker several times: from the terminal, and through pytest-xdist.
+
+    Only the first one interrupts. It says so itself, because a fixture that ends may set the
+    handler anew.
+    """
+
+    def __init__(self) -> None:
+        self._interrupted = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self._interrupted:
+            self._interrupted = True
+            signal.default_int_handler(number, frame)
 
 
 def interrupt(config: pytest.Config) -> None:

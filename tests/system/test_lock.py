@@ -74,7 +74,7 @@ def test_a_replaced_version_is_told_and_recorded(
     assert manifest["lock"]["digest"] == lock.load(place / lock.NAME).digest
     again = world.run("image.build", cwd=place, env={"LAB_LOCKED": "1"}, status=2)
     assert "./inv image.lock --update" in again.err
-    assert "not the locked versions" in world.run("doctor", cwd=place).out
+    assert "the cache has other versions than the lock" in world.run("doctor", cwd=place).out
 
 
 def test_the_lock_is_of_this_checkout(compared: Locked) -> None:

@@ -101,7 +101,7 @@ def test_ctrl_c_ends_all_and_lets_them_clean_up(
     """A program sends SIGINT to pytest alone, a terminal to all processes at once."""
     os.mkfifo(tmp_path / "begun")
     running = start(tmp_path, ENDLESS)
-    pids = two_lines(tmp_path / "begun")
+    pids = two_lines(tmp_path / "begun", running)
     whom(running.pid, signal.SIGINT)
     said, _ = running.communicate(timeout=240)
     assert running.returncode == pytest.ExitCode.INTERRUPTED, said
@@ -110,13 +110,16 @@ def test_ctrl_c_ends_all_and_lets_them_clean_up(
     assert not list(tmp_path.glob("xl-tests-*"))
 
 
-def two_lines(fifo: Path) -> set[str]:
-    """What two processes write into a FIFO, a line each."""
+def two_lines(fifo: Path, running: subprocess.Popen[str]) -> set[str]:
+    """What two processes write into a FIFO, a line each, while ``running`` does."""
     deadline, text = Deadline(240), ""
     handle = os.open(fifo, os.O_RDWR)
     try:
         while text.count("\n") < 2:
-            assert select.select([handle], [], [], deadline.left())[0], text
+            if not select.select([handle], [], [], 1)[0]:
+                assert running.poll() is None, running.communicate()[0]
+                assert deadline.left(), text
+                continue
             text += os.read(handle, 100).decode()
     finally:
         os.close(handle)
