@@ -138,7 +138,10 @@ def test_a_guest_that_does_not_compile(world: World) -> None:
         ("guests: {a/b: {kernel: junk.bin}}", "labs.yaml:1:10"),
         ("guests: {'a,b': {kernel: junk.bin}}", "labs.yaml:1:10"),
         ("guests: {g: {kernel: junk.bin, memory: 100000M}}", "100000M"),
-        ("guests: {g: {kernel: junk.bin}}", "labs.yaml:1:22: 'kernel': 'junk.bin' is no known"),
+        (
+            "guests: {g: {kernel: junk.bin}}",
+            "labs.yaml:1:22: 'kernel': 'junk.bin' is not a known kind",
+        ),
         (
             "guests: {g: {project: ., build: make && true, kernel: x}}",
             "labs.yaml:1:33: 'build': '&&' wants a shell, and none runs this: "

@@ -71,6 +71,7 @@ def test_a_changed_guest_is_another_template(world: World) -> None:
     assert "hello2" in said
 
 
+@pytest.mark.alone
 def test_clones_differ(world: World) -> None:
     """Twenty labs out of one template: entropy, name, identity; each answers to its name."""
     count = 20
