@@ -180,11 +180,11 @@ def _run(
 ) -> None:
     compiling.run(
         toolchain, f"hypervisor {spec.name}", argv, [Mount(work, WORK, writable=True), *mounts],
-        refused=ImageError, words=_words, env={"SOURCE_DATE_EPOCH": EPOCH}, within=BUILD,
+        refused=ImageError, words=words, env={"SOURCE_DATE_EPOCH": EPOCH}, within=BUILD,
     )  # fmt: skip
 
 
-def _words(done: Completed) -> str:
+def words(done: Completed) -> str:
     """The lines from the first error on: make goes on for a while after it."""
     lines = (done.stderr or done.stdout).decode(errors="replace").splitlines()
     errors = [i for i, line in enumerate(lines) if re.search(r"error:|\*\*\* |undefined ref", line)]
