@@ -16,7 +16,7 @@ from pathlib import Path
 from lab.errors import ImageError, LabError, UsageError
 from lab.images import compiling, elf, interface, sysroot, tool_sources, xen
 from lab.images.interface import Interface
-from lab.model import HypervisorSpec, Image, Mount, Toolchain
+from lab.model import HypervisorSpec, Mount, Toolchain, Toolstack
 from lab.store import Entry, Store
 from lab.util import files, reading
 from lab.util.reading import Unfit
@@ -42,8 +42,10 @@ CONFIGURE = (
     "--libdir=/usr/lib", "--sysconfdir=/etc", "--localstatedir=/var", "--with-rundir=/run",
     "--enable-tools", "--with-system-qemu=/nonexistent", "--with-xenstored=xenstored",
     *(f"--disable-{name}" for name in _LEFT_OUT),
-    f"CC={PREFIX}gcc", "PKG_CONFIG=/bin/false",
+    # As the compiler of the sysroot's release has it: newer ones make time_t 64 bits wide.
+    f"CC={PREFIX}gcc -U_TIME_BITS -U_FILE_OFFSET_BITS", "PKG_CONFIG=/bin/false",
 )  # fmt: skip
+MAKE = ("XEN_TARGET_ARCH=arm32", f"CROSS_COMPILE={PREFIX}")
 _HERE, _RECIPE = Path(__file__), ("tools", "tool_sources")
 #: Where `make install` puts programs.
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/xen/bin")
@@ -63,9 +65,10 @@ class Tools:
         names = (Path(name).name for name in self.entry.outputs)
         return next(name for name in names if name.startswith("libxenctrl.so."))
 
-    def image(self) -> Image:
-        """``xl``, as one image that stands for them all."""
-        return self.entry.image("bin/xl")
+    def described(self) -> Toolstack:
+        """What a run's manifest says of them."""
+        inside = {name: sha for name, sha in self.entry.outputs.items() if name[:3] != "inc"}
+        return Toolstack("source", self.version, str(self.interface), files.sha256_json(inside))
 
 
 def build(
@@ -97,7 +100,7 @@ def build(
     maker = _Maker(toolchain, spec.name, base)
 
     def make(out: Path) -> None:
-        mark = files.sha256_json([str(tree.resolve()), base.key, toolchain.key, CONFIGURE])
+        mark = files.sha256_json([str(tree.resolve()), base.key, toolchain.key, CONFIGURE, MAKE])
         work = cache / "objects" / mark[:32]
         with files.locked(work.with_name(f"{work.name}.lock")):
             _make(maker, tree, sources, work)
@@ -134,8 +137,7 @@ class _Maker:
     def make(self, work: Path, folder: str, *goals: str) -> None:
         self.run(
             work, "make", "--no-print-directory", f"-j{os.cpu_count() or 1}",
-            "-C", f"{TREE}/tools/{folder}", "XEN_TARGET_ARCH=arm32",
-            f"CROSS_COMPILE={PREFIX}", *goals,
+            "-C", f"{TREE}/tools/{folder}", *MAKE, *goals,
         )  # fmt: skip
 
 

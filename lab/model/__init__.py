@@ -21,7 +21,7 @@ from lab.model.board import (
     WINDOW_SIZE,
     XEN_TRACE_PORT,
 )
-from lab.model.built import GuestImage, Image, Images, Package
+from lab.model.built import GuestImage, Image, Images, Package, Toolstack
 from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
 from lab.model.observed import Domain, Verdict
 from lab.model.place import Place, Refusal
@@ -94,6 +94,7 @@ __all__ = [
     "Threshold",
     "Toolchain",
     "ToolchainInfo",
+    "Toolstack",
     "Verdict",
     "XenTrace",
     "board_arguments",

@@ -23,13 +23,22 @@ from lab.packages.lock import Drift, Pin
 
 @dataclass(frozen=True)
 class Question:
-    """Packages to have. ``arch`` may be ``source``: then one name, and perhaps a version."""
+    """Packages to have. ``arch`` may be ``source``: then one name, and perhaps a version.
+
+    ``part`` names a second question of the same suite and architecture, in the lock too.
+    """
 
     suite: str
     arch: str
     wanted: tuple[str, ...]
     keep: tuple[str, ...] = ("*",)
     version: str = ""
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the lock calls it: ``suite/arch``, and the part if it has one."""
+        return "/".join(filter(None, (self.suite, self.arch, self.part)))
 
     def newest(self, toolchain: Toolchain, cache: Path) -> Resolution:
         """What the archive answers now.
@@ -173,7 +182,8 @@ def _fetch(toolchain: Toolchain, cache: Path, newest: Resolution, rules: Rules) 
 
 
 def _key(question: Question, locked: Sequence[Pin]) -> dict[str, Any]:
-    return {**asdict(question), "locked": lock.digest_of(locked)}
+    asked = {name: value for name, value in asdict(question).items() if name != "part" or value}
+    return {**asked, "locked": lock.digest_of(locked)}
 
 
 def _wanted(question: Question, locked: Sequence[Pin]) -> bool:

@@ -14,7 +14,11 @@ _OWN = ("-name", "-incoming")
 
 
 def machine(command: Sequence[str], images: Images, toolchain: str) -> dict[str, str]:
-    """What a booted machine follows from, before it has guests. By part; all are hashes."""
+    """What a booted machine follows from, before it has guests. By part; all are hashes.
+
+    Packaged tools are no part of their own: the initramfs has them.
+    """
+    tools = images.tools.sha256 if images.tools else ""
     return {
         "toolchain": toolchain,
         "hypervisor": images.hypervisor.sha256,
@@ -22,6 +26,7 @@ def machine(command: Sequence[str], images: Images, toolchain: str) -> dict[str,
         "initramfs": images.initramfs.sha256,
         "device tree": images.devicetree.sha256,
         "command line": files.sha256_json(_plain(command)),
+        **({"tools": tools} if tools else {}),
     }
 
 

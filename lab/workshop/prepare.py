@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.images import devicetree, dom0, freertos, guest_check, hypervisor, linux, sources, xen
+from lab.images import (
+    devicetree,
+    dom0,
+    freertos,
+    guest_check,
+    hypervisor,
+    interface,
+    linux,
+    sources,
+    sysroot,
+    tools,
+    xen,
+)
+from lab.images.interface import Interface
+from lab.images.tools import Tools
 from lab.model import (
     GuestImage,
     GuestSpec,
@@ -19,6 +33,7 @@ from lab.model import (
     Package,
     Plan,
     Toolchain,
+    Toolstack,
 )
 from lab.packages import deb
 from lab.packages.lock import Lock, MadeUnder
@@ -26,7 +41,10 @@ from lab.packages.pinned import Question
 from lab.progress import Progress
 from lab.store import Store, cache_root
 from lab.workshop import provision
-from lab.workshop.provision import KERNEL, PLATFORM, Supplies
+from lab.workshop.provision import KERNEL, PLATFORM, SYSROOT, Supplies
+
+#: The public headers in the package libxen-dev.
+XEN_HEADERS = "usr/include/xen"
 
 
 @dataclass(frozen=True)
@@ -64,21 +82,52 @@ class Workshop:
                 takes it all the same.
         """
         packages = self.packages()
-        files = self.hypervisor(plan.lab.hypervisor)
-        if not force:
-            hypervisor.check_tools(plan.lab.hypervisor.name, files["xen"], packages)
+        spec = plan.lab.hypervisor
+        files = self.hypervisor(spec)
+        if not force and spec.tools == "package":
+            self._check(spec, files["xen"])
+        built = self.tools(spec)
         with self.progress.stage("images") as stage:
             stage.note("dom0 kernel")
             kernel = dom0.kernel(self.store, self.toolchain, packages)
             stage.note("initramfs")
-            initramfs = dom0.initramfs(self.store, self.toolchain, packages)
+            initramfs = dom0.initramfs(self.store, self.toolchain, packages, built)
             stage.note("device tree")
             tree = devicetree.build(
                 self.store, self.toolchain, plan.machine, plan.xen_args, plan.dom0_args,
                 kernel, initramfs,
             )  # fmt: skip
             stage.note("")
-        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
+        packaged = Toolstack("package", deb.named(packages, hypervisor.TOOLS).version)
+        return Images(
+            files["xen"], kernel, initramfs, tree, files.get("xen-syms"),
+            built.described() if built else packaged,
+        )  # fmt: skip
+
+    def tools(self, spec: HypervisorSpec) -> Tools | None:
+        """dom0's tools out of a hypervisor's tree; ``None``: it has the packaged ones.
+
+        Raises:
+            ImageError: they do not compile, or what they are compiled against cannot be had.
+        """
+        if spec.tools == "package":
+            return None
+        base = self.supplies.packages(SYSROOT)
+        with self.progress.stage(f"tools of hypervisor {spec.name}") as stage:
+            stage.note("from source")
+            against = sysroot.build(self.store, self.toolchain, base)
+            made = tools.build(self.store, self.toolchain, spec, against, cache_root())
+            stage.note(made.version)
+        return made
+
+    def _check(self, spec: HypervisorSpec, image: Image) -> None:
+        """Refuse a hypervisor that the packaged tools do not fit."""
+        packages = self.packages()
+        both: tuple[Interface, Interface] | None = None
+        if spec.source:
+            headers = sources.xen_headers(self.store, self.toolchain, packages).path
+            both = interface.of_tree(spec.source), interface.of_headers(headers / XEN_HEADERS)
+        hypervisor.check_tools(spec.name, image, packages, both)
 
     def hypervisor(self, spec: HypervisorSpec) -> dict[str, Image]:
         """A hypervisor's files: ``xen``, and of one built from source ``xen-syms``, ``config``.
@@ -151,6 +200,7 @@ class Workshop:
 
     def _fetch(self, kind: str) -> None:
         """Before something is built: its packages."""
-        question = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen}.get(kind, PLATFORM)
-        if kind not in ("guest", "project") and question is not None:
+        asked = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen, sysroot.KIND: SYSROOT}
+        question = asked.get(kind, PLATFORM)
+        if kind not in ("guest", "project", tools.KIND) and question is not None:
             self.supplies.fetch(question)
