@@ -37,15 +37,16 @@ _LEFT_OUT = (
     "docs", "stubdom", "ocamltools", "golang", "pygrub", "xsmpolicy", "ovmf", "seabios", "ipxe",
     "rombios", "qemu-traditional", "systemd", "9pfs", "pvshim", "libfsimage", "xen",
 )  # fmt: skip
+#: As the compiler of the sysroot's release has it: newer ones make time_t 64 bits wide.
+_COMPILER = f"CC={PREFIX}gcc -U_TIME_BITS -U_FILE_OFFSET_BITS"
 CONFIGURE = (
     "./configure", "--build=x86_64-linux-gnu", "--host=arm-linux-gnueabihf", "--prefix=/usr",
     "--libdir=/usr/lib", "--sysconfdir=/etc", "--localstatedir=/var", "--with-rundir=/run",
     "--enable-tools", "--with-system-qemu=/nonexistent", "--with-xenstored=xenstored",
     *(f"--disable-{name}" for name in _LEFT_OUT),
-    # As the compiler of the sysroot's release has it: newer ones make time_t 64 bits wide.
-    f"CC={PREFIX}gcc -U_TIME_BITS -U_FILE_OFFSET_BITS", "PKG_CONFIG=/bin/false",
+    _COMPILER, "PKG_CONFIG=/bin/false",
 )  # fmt: skip
-MAKE = ("XEN_TARGET_ARCH=arm32", f"CROSS_COMPILE={PREFIX}")
+MAKE = ("XEN_TARGET_ARCH=arm32", f"CROSS_COMPILE={PREFIX}", _COMPILER)
 _HERE, _RECIPE = Path(__file__), ("tools", "tool_sources")
 #: Where `make install` puts programs.
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/xen/bin")

@@ -17,14 +17,14 @@ import contextlib
 import heapq
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.machine.lines import Line, LogReader
+from lab.machine.stamps import Stamps
 from lab.util.terminal import escape
 
-_XEN_STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\] ?")
 _LINUX_STAMP = re.compile(rb"^(?:<\d+>)?\[ *(\d+\.\d+)\] ?")
 _BUILT = b"*** LOADING DOMAIN"
 _STARTED = re.compile(rb"\*\*\* Serial input to DOM0|Freed \d+kB init memory")
@@ -69,9 +69,9 @@ def merge(
     for name, path in files.items():
         if name == "xen":
             # dom0's lines come here too when its console is Xen's (hvc0).
-            dated = _stamped(_lines(name, path), [(_XEN_STAMP, 0.0), (_LINUX_STAMP, zeros.kernel)])
+            dated = _stamped(_lines(name, path), zeros.kernel, Stamps())
         elif name == "dom0":
-            dated = _stamped(_lines(name, path), [(_LINUX_STAMP, zeros.kernel)])
+            dated = _stamped(_lines(name, path), zeros.kernel)
         else:
             dated = _indexed(_lines(name, path), _index(times, name, zeros.counter))
         streams.append(dated)
@@ -83,14 +83,15 @@ def merge(
 def find_zeros(xen_log: Path) -> Zeros:
     """Look in Xen's log for the moments at which it built and started dom0."""
     counter = kernel = 0.0
+    stamps = Stamps()
     for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
-        stamp = _XEN_STAMP.match(line.raw)
-        if stamp and not counter and _BUILT in line.raw:
-            counter = kernel = float(stamp[1])
-        if stamp and _STARTED.search(line.raw):
-            kernel = float(stamp[1])
-        if stamp and _AWAKE in line.raw:
-            return Zeros(counter, float(stamp[1]))
+        now = stamps.read(line.raw)
+        if now is not None and not counter and _BUILT in line.raw:
+            counter = kernel = now
+        if now is not None and _STARTED.search(line.raw):
+            kernel = now
+        if now is not None and _AWAKE in line.raw:
+            return Zeros(counter, now)
     return Zeros(counter, kernel)
 
 
@@ -98,11 +99,12 @@ def dom0_began(xen_log: Path) -> tuple[float, float] | None:
     """Between which two of its lines (seconds on Xen's clock) Xen made dom0, and so started its
     counter; ``None`` if the log does not tell."""
     before: float | None = None
+    stamps = Stamps()
     with contextlib.suppress(OSError):
         for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
-            stamp = _XEN_STAMP.match(line.raw)
-            now = float(stamp[1]) if stamp else before
-            if stamp and now is not None and before is not None and _BUILT in line.raw:
+            stamp = stamps.read(line.raw)
+            now = before if stamp is None else stamp
+            if stamp is not None and now is not None and before is not None and _BUILT in line.raw:
                 return (before, max(before, now)) if now < _LATEST else None
             before = now
     return None
@@ -120,14 +122,18 @@ def _lines(name: str, path: Path) -> Iterator[Line]:
 
 
 def _stamped(
-    lines: Iterator[Line], stamps: Sequence[tuple[re.Pattern[bytes], float]]
+    lines: Iterator[Line], kernel: float, stamps: Stamps | None = None
 ) -> Iterator[Merged]:
-    """Lines without a stamp have the one before's; time never runs backwards."""
-    now = stamps[0][1]
+    """Lines without a stamp have the one before's; time never runs backwards.
+
+    ``kernel``: the zero of dom0's stamps. With ``stamps`` Xen's are in the log too.
+    """
+    now = 0.0 if stamps else kernel
     for line in lines:
-        for stamp, zero in stamps:
-            if match := stamp.match(line.raw):
-                now = max(now, float(match[1]) + zero)
+        if stamps and (printed := stamps.read(line.raw)) is not None:
+            now = max(now, printed)
+        if match := _LINUX_STAMP.match(line.raw):
+            now = max(now, float(match[1]) + kernel)
         yield Merged(now, line)
 
 
