@@ -12,7 +12,7 @@ from lab.api import drift
 from lab.api.context import Context, Run, Up, clean
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import ends, pulse, quota
+from lab.machine import ends, pulse, quota, stamps
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import Act, Clock, Lab, Layer, Plan
@@ -84,6 +84,9 @@ def run(
                 raise
             report = Report(name, scenario.from_error(error))
         report = _measured(context, plan, folder, report)
+        if stamps.are_wrong(folder.console("xen")):
+            folder.update_manifest(xen_times="wrong")
+            context.progress.say(stamps.NOTICE)
         _conclude(folder, report, marks)
     if junit:
         files.write_atomic(junit, scenario.junit([report]))

@@ -12,7 +12,7 @@ from lab.api.context import Context, Up, attached, clean
 from lab.api.other_sessions import running
 from lab.dom0.agent import ProgramResult
 from lab.errors import UsageError
-from lab.machine import pulse, quota
+from lab.machine import pulse, quota, stamps
 from lab.machine.lines import tail
 from lab.machine.logs import FIRST_LINES, first_lines, follow, lines_of, merged
 from lab.model import GuestImage, GuestSpec
@@ -85,6 +85,8 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
     found = folder.consoles()
     for loud, count in quota.lost(folder).items():
         context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
+    if on in (None, "xen") and "xen" in found and stamps.are_wrong(found["xen"]):
+        context.progress.say(stamps.NOTICE)
     if on is not None:
         if on not in found:
             known = ", ".join(found) or "none"

@@ -20,6 +20,11 @@ from pathlib import Path
 from lab.machine.lines import LogReader
 
 STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d{1,12})\.(\d{6,12})\] ?")
+#: What to say once of a log with wrong times.
+NOTICE = (
+    "Xen prints times that cannot be (on ARM32 since 4.20: docs/hypervisors.md); the lab computes "
+    "them back and leaves console/xen.log as it is"
+)
 _SECOND = 10**9
 _KEPT = 1 << 32
 #: ``T`` is at least this many nanoseconds for each second that is printed wrongly.
