@@ -48,6 +48,8 @@ CONFIGURE = (
 )  # fmt: skip
 MAKE = ("XEN_TARGET_ARCH=arm32", f"CROSS_COMPILE={PREFIX}", _COMPILER)
 _HERE, _RECIPE = Path(__file__), ("tools", "tool_sources")
+#: A time after any build (seconds since 1970).
+_LATER = 4_000_000_000
 #: Where `make install` puts programs.
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/xen/bin")
 
@@ -147,6 +149,7 @@ def _make(maker: _Maker, tree: Path, sources: Mapping[str, str], work: Path) -> 
     if tool_sources.bring(tree, sources, work):
         _mark(work / "tree")
         maker.run(work, *CONFIGURE)
+        _no_archives(work / "tree/tools/libs")
     files.remove_tree(work / "out")
     try:
         for folder in FOLDERS:
@@ -165,6 +168,16 @@ def _mark(tree: Path) -> None:
     mark = tree / "xen/common/kernel.c"
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
+
+
+def _no_archives(libs: Path) -> None:
+    """Have make take the static libraries for built, which nothing here is linked with: each
+    file would be compiled twice. Whatever links with one after all fails, as they are empty."""
+    for folder in libs.iterdir():
+        if folder.is_dir():
+            name = "libxlutil.a" if folder.name == "util" else f"libxen{folder.name}.a"
+            (folder / name).touch()
+            os.utime(folder / name, (_LATER, _LATER))
 
 
 def _take(maker: _Maker, work: Path, out: Path) -> None:

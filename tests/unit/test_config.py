@@ -161,6 +161,14 @@ WRONG = {
         "hypervisors:\n  x: {from: package, source: app}\nlabs: {}\n",
         "2:22: 'source' has no place here",
     ),
+    "tools from no tree": (
+        "hypervisors:\n  x: {from: source, tools: source}\nlabs: {}\n",
+        "2:21: 'tools' has no place here: dom0's tools are built from a tree of yours",
+    ),
+    "unknown tools": (
+        "hypervisors:\n  x: {from: source, tools: debian}\nlabs: {}\n",
+        "2:28: 'tools': 'debian' is not known",
+    ),
     "no labs": (HEAD, "1:1: 'labs' is missing"),
     "empty labs": (HEAD + "labs:\n", "no lab in it"),
     "empty": ("", "1:1: the file is empty"),
@@ -292,7 +300,7 @@ def test_any_tree_below_known_sections(fuzz_folder: Path, tree: dict[str, object
 _KEYS = {
     "guests": "freertos emergency_console project build kernel elf ramdisk memory cpus cmdline",
     "labs": "description hypervisor cpus memory dom0 guests expect clock",
-    "hypervisors": "from source kconfig args",
+    "hypervisors": "from source kconfig args tools",
 }
 
 
