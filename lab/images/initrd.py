@@ -139,7 +139,7 @@ def _compiled_and_stripped(
 def _compile(toolchain: Toolchain, work: Path, here: Path, tools: Tools | None) -> list[str]:
     """Compile our own programs, into ``work``. Returns their paths."""
     mounts = [Mount(work, WORK, writable=True), *([toolstack.headers(tools)] if tools else [])]
-    include = ["-isystem", toolstack.HEADERS] if tools else []
+    include = [*toolstack.COMPILE] if tools else []
     for name, source in (TREE_HEADERS if tools else HEADERS).items():
         (work / name).write_bytes((here / "src" / source).read_bytes())
     library = f"-l:{tools.library if tools else PACKAGED_LIBRARY}"

@@ -48,8 +48,9 @@ CONFIGURE = (
 )  # fmt: skip
 MAKE = ("XEN_TARGET_ARCH=arm32", f"CROSS_COMPILE={PREFIX}", _COMPILER)
 _HERE, _RECIPE = Path(__file__), ("tools", "tool_sources")
-#: A time after any build (seconds since 1970).
-_LATER = 4_000_000_000
+#: In ``libs``: only the shared libraries (``TARGETS`` of libs.mk). Nothing here is linked with
+#: a static one, for which each file would be compiled a second time.
+_SHARED = "TARGETS=lib$(LIB_FILE_NAME).so $(PKG_CONFIG_FILE)"
 #: Where `make install` puts programs.
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/xen/bin")
 
@@ -154,8 +155,9 @@ def _make(maker: _Maker, tree: Path, sources: Mapping[str, str], work: Path) -> 
     try:
         for folder in FOLDERS:
             if (work / "tree/tools" / folder).is_dir():
-                maker.make(work, folder, "all")
-                maker.make(work, folder, "install", f"DESTDIR={OUT}")
+                more = [_SHARED] if folder == "libs" else []
+                maker.make(work, folder, "all", *more)
+                maker.make(work, folder, "install", f"DESTDIR={OUT}", *more)
     except LabError as error:
         if isinstance(error, ImageError):  # the compiler's own: it left nothing half made
             tool_sources.keep(work, sources)
@@ -171,13 +173,11 @@ def _mark(tree: Path) -> None:
 
 
 def _no_archives(libs: Path) -> None:
-    """Have make take the static libraries for built, which nothing here is linked with: each
-    file would be compiled twice. Whatever links with one after all fails, as they are empty."""
+    """Empty files in place of the static libraries, for `make install`."""
     for folder in libs.iterdir():
         if folder.is_dir():
             name = "libxlutil.a" if folder.name == "util" else f"libxen{folder.name}.a"
             (folder / name).touch()
-            os.utime(folder / name, (_LATER, _LATER))
 
 
 def _take(maker: _Maker, work: Path, out: Path) -> None:

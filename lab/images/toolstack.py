@@ -22,6 +22,8 @@ _ELSEWHERE = ("/usr/bin/xenstore-ls",)
 
 #: Where the headers of a tree are while our own programs are compiled.
 HEADERS = "/build/headers"
+#: How: Xen's headers are written in GNU's dialect of C.
+COMPILE = ("-std=gnu11", "-isystem", HEADERS)
 
 
 def without(packages: Sequence[Package]) -> list[Package]:

@@ -7,7 +7,10 @@
 #define DOMAINS_H
 
 #include <stdint.h>
+
+#define sched_poll xen_sched_poll	/* lab-steps has one of its own, with plain numbers */
 #include <xenctrl.h>
+#undef sched_poll
 
 struct dominfo {
 	uint32_t domain;
