@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError
-from lab.images import initrd, recipes, zimage
+from lab.images import hypervisor, initrd, recipes, zimage
 from lab.images.tools import Tools
 from lab.model import Image, Mount, Package, Toolchain
 from lab.packages import deb
@@ -83,6 +83,9 @@ def initramfs(
     }
     if tools:
         inputs |= {"tools": tools.entry.key, "version": f"tools of Xen {tools.version}"}
+    else:
+        packaged = deb.named(packages, hypervisor.TOOLS)
+        inputs["version"] = f"{packaged.name} {packaged.version}"
 
     def build(folder: Path) -> None:
         made = initrd.build(toolchain, used, here, folder.parent, tools)
