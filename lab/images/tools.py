@@ -150,7 +150,7 @@ def _make(maker: _Maker, tree: Path, sources: Mapping[str, str], work: Path) -> 
     if tool_sources.bring(tree, sources, work):
         _mark(work / "tree")
         maker.run(work, *CONFIGURE)
-        _no_archives(work / "tree/tools/libs")
+    _no_archives(work / "tree/tools/libs")
     files.remove_tree(work / "out")
     try:
         for folder in FOLDERS:
