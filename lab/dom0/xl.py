@@ -20,6 +20,9 @@ _LINE = re.compile(
 )
 #: What to do when ``xl`` refused a guest, and its status when dom0's Linux ended it (SIGKILL).
 _REFUSED = "xl's own words say why; lab.exec LAB 'xl info' tells how much memory is free"
+#: What Xen says to tools of another control interface (EACCES), and what to do.
+_DENIED = "Permission denied"
+_OTHER_TOOLS = "do dom0's tools fit this Xen? Those of its own tree do: tools: source"
 _KILLED = 128 + 9
 #: Among its words when dom0's memory, where all files lie, is full (strerror(3), ENOSPC).
 _NO_ROOM = "No space left on device"
@@ -81,8 +84,15 @@ async def create(
             f"xl refused to create guest {name} (exit status {result.status})",
             command=f"xl create {GUESTS}/{name}.cfg",
             tail=words,
-            hint=FULL if result.status == _KILLED or _NO_ROOM in words else _REFUSED,
+            hint=_hint(result.status, words),
         )
+
+
+def _hint(status: int, words: str) -> str:
+    """What to do about a guest that xl refused, by its status and words."""
+    if status == _KILLED or _NO_ROOM in words:
+        return FULL
+    return _OTHER_TOOLS if _DENIED in words else _REFUSED
 
 
 async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
