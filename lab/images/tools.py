@@ -93,7 +93,7 @@ def build(
     except Unfit as error:
         raise UsageError(f"hypervisor {spec.name}: {error}", hint=error.hint) from None
     spoken = interface.of_tree(tree)
-    inputs = {
+    inputs: dict[str, object] = {
         "recipe": [files.sha256_file(_HERE.with_name(f"{name}.py")) for name in _RECIPE],
         "version": version(tree),
         "interface": str(spoken),
@@ -104,7 +104,7 @@ def build(
     maker = _Maker(toolchain, spec.name, base)
 
     def make(out: Path) -> None:
-        mark = files.sha256_json([str(tree.resolve()), base.key, toolchain.key, CONFIGURE, MAKE])
+        mark = files.sha256_json([str(tree.resolve()), inputs["recipe"], base.key, toolchain.key])
         work = cache / "objects" / mark[:32]
         with files.locked(work.with_name(f"{work.name}.lock")):
             _make(maker, tree, sources, work)
