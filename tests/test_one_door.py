@@ -41,6 +41,7 @@ ALLOWED = {
     "lab.images.devicetree._dump": "a file that QEMU has just written",
     "lab.images.dom0._assembled": "files that ship with the lab",
     "lab.images.initrd": "files that ship with the lab, and what is compiled of them",
+    "lab.images.sysroot._lay": "plain files, as was looked, of packages just unpacked",
     "lab.images.xen._copy": "a plain file, as was looked",
     "lab.toolchain.docker.image_build": "files that ship with the lab, and archives in memory",
     "lab.toolchain.docker.toolchain_image": "archives in memory",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.api import drift
 from lab.api.context import Context
 from lab.doctor.checks import Finding, Grade
 from lab.errors import LabError
@@ -55,7 +56,7 @@ def _drift(cache: Path, pins: Lock) -> list[Drift]:
         provision.xen(pin.version)
         for pin in pins.of(provision.PLATFORM.suite, SOURCE, ("xen",))[:1]
     ]
-    for question in (provision.PLATFORM, provision.KERNEL, *xen):
+    for question in (provision.PLATFORM, provision.SYSROOT, provision.KERNEL, *xen):
         part = provision.locked(pins, question)
         pinned.check(cache, part)
         settled = pinned.remembered(cache, question, part)
@@ -74,7 +75,7 @@ def _names(context: Context) -> set[str] | None:
         return None
     guests = {guest.name for one in labs.labs.values() for guest in one.guests}
     return {
-        "dom0/kernel", "dom0/initramfs",
+        "dom0/kernel", *(drift.initramfs(lab.hypervisor) for lab in labs.labs.values()),
         *(f"hypervisor/{name}" for name in labs.hypervisors),
         *(f"devicetree/{name}" for name in labs.labs),
         *(f"guest/{name}" for name in guests),

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab import config, rundir
 from lab.api.context import Context, clean
 from lab.errors import UsageError
-from lab.machine import console_quota, qemu_process
+from lab.machine import console_quota, qemu_process, stamps
 from lab.machine.console_text import follow, lines_of, merged
 from lab.machine.log_lines import tail
 from lab.run import claim, live
@@ -26,6 +26,8 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
     found = folder.consoles()
     for loud, count in console_quota.lost(folder).items():
         context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
+    if on in (None, "xen") and "xen" in found and stamps.are_wrong(found["xen"]):
+        context.progress.say(stamps.NOTICE)
     if on is not None:
         if on not in found:
             known = ", ".join(found) or "none"

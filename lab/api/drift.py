@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.api.context import Context
-from lab.model import GuestImage, Images, Plan
+from lab.model import GuestImage, HypervisorSpec, Images, Plan
 from lab.packages import lock
 from lab.packages.lock import Lock
 from lab.util.resources import as_called
@@ -48,11 +48,17 @@ def names(
 
     If the lock does not belong to this labs.yaml, only dom0's: its lab of that name may be another.
     """
-    found = {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+    spec = plan.lab.hypervisor
+    found = {"dom0/kernel": images.kernel.sha256, initramfs(spec): images.initramfs.sha256}
     if not lock.beside(lock.place(context.file), context.file):
         return found
-    found[f"hypervisor/{plan.lab.hypervisor.name}"] = images.hypervisor.sha256
+    found[f"hypervisor/{spec.name}"] = images.hypervisor.sha256
     found[f"devicetree/{plan.lab.name}"] = images.devicetree.sha256
     for name, guest in guests.items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
     return found
+
+
+def initramfs(spec: HypervisorSpec) -> str:
+    """What the lock calls dom0's initramfs; with tools from a tree it has the hypervisor's name."""
+    return "dom0/initramfs" if spec.tools == "package" else f"initramfs/{spec.name}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lab.api import drift
 from lab.api.context import Context, clean
 from lab.api.plans import make_plan
 from lab.errors import ImageError, LockError, ToolchainError
@@ -41,12 +42,12 @@ def check_lock(context: Context) -> Locked:
     pins = lock.load(file)
     workshop = context.workshop()
     images = built(context, workshop)
-    drift = [f"package {one}" for one in workshop.supplies.state.drift]
+    drifted = [f"package {one}" for one in workshop.supplies.state.drift]
     if not lock.beside(file, context.file):
         pins = replace(pins, images=_common(pins.images))
         images = _common(images)
     changes = lock.changes(pins, replace(pins, images=images))
-    return _compared(file, pins, (*drift, *changes))
+    return _compared(file, pins, (*drifted, *changes))
 
 
 def update_lock(context: Context) -> Locked:
@@ -82,7 +83,8 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
         with context.progress.stage(f"lab {name}"):
             images = workshop.platform(make_plan(context, name), force=True)
         found[f"devicetree/{name}"] = images.devicetree.sha256
-        found |= {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+        found |= {"dom0/kernel": images.kernel.sha256}
+        found[drift.initramfs(lab.hypervisor)] = images.initramfs.sha256
         guests |= {guest.name: guest for guest in lab.guests}
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}

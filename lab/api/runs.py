@@ -12,7 +12,7 @@ from lab.api.plans import intent, make_plan
 from lab.api.results import Run
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
-from lab.machine import console_quota, guest_ends, qemu_process
+from lab.machine import console_quota, guest_ends, qemu_process, stamps
 from lab.model import Act, Clock, Lab, Layer, Plan
 from lab.run import collecting, digest, virtual_time
 from lab.run.boot import boot
@@ -58,6 +58,7 @@ def run(
         folder = RunDir(error.run) if error.run else rundir.new_run(context.runs, name)
         report = Report(name, scenario.from_error(error))
     report = _measured(context, plan, folder, report)
+    _note_times(context, folder)
     _conclude(folder, report, marks)
     if junit:
         files.write_atomic(junit, scenario.junit([report]))
@@ -151,6 +152,13 @@ def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Repo
     except LabError as error:
         found = thresholds.unread(wanted, error.message)
     return thresholds.judged(report, found)
+
+
+def _note_times(context: Context, run: RunDir) -> None:
+    """Say and record it if the times in Xen's log are wrong."""
+    if stamps.are_wrong(run.console("xen")):
+        run.update_manifest(xen_times="wrong")
+        context.progress.say(stamps.NOTICE)
 
 
 def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:

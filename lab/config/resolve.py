@@ -110,6 +110,9 @@ def _hypervisor(
     if shape.origin == "package":
         given = {"source": shape.source is not None, "kconfig": bool(shape.kconfig)}
         _without(source, at, given, "a package is used as it is; it goes with 'from: source'")
+    if shape.tools == "source" and not shape.source:
+        why = "dom0's tools are built from a tree of yours; name it with 'source'"
+        _without(source, at, {"tools": True}, why)
     return model.HypervisorSpec(
         name=name,
         origin=shape.origin,
@@ -119,6 +122,7 @@ def _hypervisor(
             for i, text in enumerate(shape.kconfig)
         ),
         args=shape.args,
+        tools=shape.tools or ("source" if shape.source else "package"),
     )
 
 

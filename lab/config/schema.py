@@ -73,6 +73,7 @@ class Hypervisor(Shape):
     source: PathText | None = None
     kconfig: Annotated[list[PathText], BeforeValidator(_one_or_more)] = []
     args: Args = ""
+    tools: Annotated[str, _scalar(units.one_of("package", "source"), "a word")] | None = None
 
 
 class Scheduling(Shape):

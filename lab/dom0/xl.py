@@ -20,6 +20,9 @@ _LINE = re.compile(
 )
 #: The hint if ``xl`` refused a guest, and the exit status if dom0's Linux killed ``xl`` (SIGKILL).
 _REFUSED = "xl's own words say why; lab.exec LAB 'xl info' shows how much memory is free"
+#: What Xen answers to tools of another control interface (EACCES), and the hint then.
+_DENIED = "Permission denied"
+_OTHER_TOOLS = "do dom0's tools fit this Xen? Those of its own tree do: tools: source"
 _KILLED = 128 + 9
 #: ``xl`` prints this if dom0's memory, which holds all its files, is full (strerror(3), ENOSPC).
 _NO_ROOM = "No space left on device"
@@ -81,8 +84,15 @@ async def create(
             f"xl refused to create guest {name} (exit status {result.status})",
             command=f"xl create {GUESTS}/{name}.cfg",
             tail=words,
-            hint=FULL if result.status == _KILLED or _NO_ROOM in words else _REFUSED,
+            hint=_hint(result.status, words),
         )
+
+
+def _hint(status: int, words: str) -> str:
+    """What to do about a guest that xl refused, by its status and words."""
+    if status == _KILLED or _NO_ROOM in words:
+        return FULL
+    return _OTHER_TOOLS if _DENIED in words else _REFUSED
 
 
 async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lab.errors import ImageError
-from lab.images import initrd, recipes, zimage
+from lab.images import hypervisor, initrd, recipes, zimage
+from lab.images.tools import Tools
 from lab.model import Command, Image, Mount, Package, Toolchain
 from lab.packages import deb
 from lab.store import Store
@@ -62,8 +64,12 @@ def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
     return store.make("dom0-kernel-packaged", inputs, build).image("kernel")
 
 
-def initramfs(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Image:
+def initramfs(
+    store: Store, toolchain: Toolchain, packages: Sequence[Package], tools: Tools | None = None
+) -> Image:
     """The toolstack, the agent and the lab's own programs with what they need, and nothing else.
+
+    ``tools`` were built from a tree; without them the toolstack is the packaged one.
 
     Raises:
         ImageError: no package has one of the programs, libraries or modules.
@@ -71,14 +77,20 @@ def initramfs(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -
     here = recipes.folder("dom0")
     used = [package for package in packages if initrd.may_hold(package.name)]
     used.append(kernel_package(packages))
-    inputs = {
+    inputs: dict[str, Any] = {
         "recipe": recipes.hashes(here, *initrd.recipe()),
         "packages": {package.name: package.sha256 for package in used},
         "toolchain": toolchain.key,
     }
+    if tools:
+        inputs |= {"tools": tools.entry.key, "version": f"tools of Xen {tools.version}"}
+    else:
+        packaged = deb.named(packages, hypervisor.TOOLS)
+        inputs["version"] = f"{packaged.name} {packaged.version}"
 
     def build(folder: Path) -> None:
-        (folder / "initramfs").write_bytes(initrd.build(toolchain, used, here, folder.parent))
+        made = initrd.build(toolchain, initrd.Source(used, here, tools), folder.parent)
+        (folder / "initramfs").write_bytes(made)
 
     return store.make("dom0-initramfs", inputs, build).image("initramfs")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab.errors import ImageError
 from lab.images import zimage
+from lab.images.interface import Interface
 from lab.model import Image, Package
 from lab.packages import deb
 from lab.store import Store
@@ -48,20 +49,30 @@ def version(image: Image) -> str:
     return found[1].decode() if found else ""
 
 
-def check_tools(name: str, image: Image, packages: Sequence[Package]) -> None:
-    """Refuse a hypervisor that the tools in dom0 may not work with.
+def check_tools(
+    name: str,
+    image: Image,
+    packages: Sequence[Package],
+    interfaces: tuple[Interface, Interface] | None = None,
+) -> None:
+    """Refuse a hypervisor that the packaged tools in dom0 may not work with.
+
+    ``interfaces``: the hypervisor's and the tools', if they are known.
 
     Raises:
-        ImageError: its version is not that of the tools. The message names both.
+        ImageError: the versions or the interfaces differ. The message names both.
     """
     tools = deb.named(packages, TOOLS).version
     found = version(image)
-    if found != ".".join(re.split(r"[.+~-]", tools)[:2]):
+    ours, theirs = interfaces or (None, None)
+    if found != ".".join(re.split(r"[.+~-]", tools)[:2]) or ours != theirs:
+        speaks, understand = (f" ({one})" if one else "" for one in (ours, theirs))
         raise ImageError(
-            f"hypervisor {name} is Xen {found or 'of an unknown version'}, "
-            f"the tools in dom0 ({TOOLS}) are of Xen {tools}: they may not understand each other; "
-            "--force boots it anyway",
-            hint="use a Xen of the tools' version, or try it with --force",
+            f"hypervisor {name} is Xen {found or 'of an unknown version'}{speaks}, "
+            f"the tools in dom0 ({TOOLS}) are of Xen {tools}{understand}: "
+            "they may not understand each other; --force boots it anyway",
+            hint="build the tools from the same tree (tools: source), use a Xen of the tools' "
+            "version, or try it with --force",
         )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from lab.images import contents, elf, lz4, modules, newc, programs
+from lab.images import contents, elf, lz4, modules, newc, programs, toolstack
+from lab.images.tools import Tools
 from lab.model import STEPS_ADDRESS, Command, Mount, Package, Toolchain
 from lab.packages import deb
 
@@ -38,14 +40,18 @@ COMPILED = {
 #: Own programs with additional linker options. lab-steps is linked to a fixed address, because
 #: lab.dom0.steps stops there.
 FIXED = {
-    "src/lab-fate.c": ("usr/sbin/lab-fate", ("-l:libxenctrl.so.4.17",)),
+    "src/lab-fate.c": ("usr/sbin/lab-fate", ()),
     "src/lab-steps.c": (
         "usr/sbin/lab-steps",
-        ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x},-z,now",
-         "-l:libxenctrl.so.4.17"),
+        ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x},-z,now"),
     ),
 }  # fmt: skip
-HEADERS = ("counter.h", "domains.h", "lab.h", "window.h")
+#: The library of those, whose name has Xen's version in it.
+PACKAGED_LIBRARY = "libxenctrl.so.4.17"
+#: Headers by the name that our programs include, and where they are.
+HEADERS = {name: name for name in ("counter.h", "domains.h", "lab.h", "window.h")}
+#: With tools from a tree: what is compiled against the tree's own headers.
+TREE_HEADERS = HEADERS | {"domains.h": "domains-tree.h"}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
@@ -62,21 +68,37 @@ def may_hold(package: str) -> bool:
 
 def recipe() -> list[Path]:
     """The lab's modules that decide what is built. The folder images/dom0 decides too."""
-    rooms = (contents, deb, elf, lz4, modules, newc, programs)
+    rooms = (contents, deb, elf, lz4, modules, newc, programs, toolstack)
     return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
 
 
-def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
-    """The compressed initramfs. ``here``: images/dom0; ``scratch``: for temporary files."""
+@dataclass(frozen=True)
+class Source:
+    """What the initramfs is built from.
+
+    ``here``: images/dom0. ``tools``: built from a tree, in place of the packaged ones.
+    """
+
+    packages: Sequence[Package]
+    here: Path
+    tools: Tools | None = None
+
+
+def build(toolchain: Toolchain, source: Source, scratch: Path) -> bytes:
+    """The compressed initramfs. ``scratch``: a folder for temporary files."""
+    packages, here, tools = source.packages, source.here, source.tools
     wanted = contents.parse((here / "contents").read_text())
-    tree = deb.tree([package for package in packages if may_hold(package.name)], _may_be_used)
+    held = [package for package in packages if may_hold(package.name)]
+    tree = deb.tree(toolstack.without(held) if tools else held, _may_be_used)
+    if tools:
+        wanted = toolstack.lay(tree, wanted, tools)
     taken = programs.take(tree, wanted.programs)
     drivers = _modules([package for package in packages if not may_hold(package.name)], wanted)
     libraries = programs.libraries(tree, taken, wanted.libraries)
     files = taken | {f"lib/{name}": data for name, data in libraries.items()}
     files |= {f"lib/modules/{name}.ko": data for name, data in drivers}
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        files = _compiled_and_stripped(toolchain, Path(name), files, here)
+        files = _compiled_and_stripped(toolchain, Path(name), files, source)
     order = "".join(f"{name}\n" for name, _ in drivers).encode()
     return lz4.compress(newc.archive([
         *_fixed(wanted),
@@ -101,30 +123,40 @@ def _own(here: Path) -> list[newc.Item]:
 
 
 def _compiled_and_stripped(
-    toolchain: Toolchain, work: Path, files: dict[str, bytes], here: Path
+    toolchain: Toolchain, work: Path, files: dict[str, bytes], source: Source
 ) -> dict[str, bytes]:
     """``files`` and the lab's own programs, without symbols. Works in the empty folder ``work``."""
     for path, data in files.items():
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_bytes(data)
     mounts = [Mount(work, WORK, writable=True)]
-    for name in HEADERS:
-        (work / name).write_bytes((here / "src" / name).read_bytes())
-    plain: Sequence[str] = ()
-    ours = {source: (target, plain) for source, target in COMPILED.items()} | FIXED
-    for source, (target, options) in ours.items():
-        (work / "ours.c").write_bytes((here / source).read_bytes())
-        (work / target).parent.mkdir(parents=True, exist_ok=True)
-        argv = [*COMPILE, "ours.c", *LINK, *options, "-o", target]
-        toolchain.run(Command(argv, mounts=mounts, cwd=WORK))
+    ours = _compile(toolchain, work, source)
     strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
     toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
     toolchain.run(Command([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK))
-    paths = [*files, *(target for target, _ in ours.values())]
-    return {path: (work / path).read_bytes() for path in paths}
+    return {path: (work / path).read_bytes() for path in [*files, *ours]}
+
+
+def _compile(toolchain: Toolchain, work: Path, source: Source) -> list[str]:
+    """Compile the lab's own programs, into ``work``. Returns their paths."""
+    here, tools = source.here, source.tools
+    mounts = [Mount(work, WORK, writable=True), *([toolstack.headers(tools)] if tools else [])]
+    include = [*toolstack.COMPILE] if tools else []
+    for name, file in (TREE_HEADERS if tools else HEADERS).items():
+        (work / name).write_bytes((here / "src" / file).read_bytes())
+    library = f"-l:{tools.library if tools else PACKAGED_LIBRARY}"
+    plain: Sequence[str] = ()
+    ours = {file: (target, plain) for file, target in COMPILED.items()}
+    ours |= {file: (target, (*more, library)) for file, (target, more) in FIXED.items()}
+    for file, (target, options) in ours.items():
+        (work / "ours.c").write_bytes((here / file).read_bytes())
+        (work / target).parent.mkdir(parents=True, exist_ok=True)
+        argv = [*COMPILE, *include, "ours.c", *LINK, *options, "-o", target]
+        toolchain.run(Command(argv, mounts=mounts, cwd=WORK))
+    return [target for target, _ in ours.values()]
 
 
 def _may_be_used(path: str) -> bool:

@@ -189,10 +189,10 @@ def _run(
         timeout=BUILD,
     )
     what = f"hypervisor {spec.name}"
-    compiling.run(toolchain, what, command, refused=ImageError, words=_words)
+    compiling.run(toolchain, what, command, refused=ImageError, words=words)
 
 
-def _words(done: Completed) -> str:
+def words(done: Completed) -> str:
     """The lines from shortly before the first error on: make goes on for a while after an error."""
     lines = (done.stderr or done.stdout).decode(errors="replace").splitlines()
     errors = [i for i, line in enumerate(lines) if re.search(r"error:|\*\*\* |undefined ref", line)]

@@ -48,6 +48,8 @@ _LINUX = rb"^(?:<\d+>)?(?:\[[^\]]*\] ?)?"
 
 _PANIC = re.compile(_LINUX + rb"Kernel panic - not syncing")
 _FAILED = re.compile(_LINUX + rb"lab: FAILED")
+#: The first program in dom0 that asks Xen for something by its control interface.
+_REFUSED = re.compile(_LINUX + rb"lab: FAILED /usr/sbin/xen-init-dom0")
 _ENDED = re.compile(_XEN + rb"Hardware Dom\d+ (?:halted|crashed|shutdown)")
 
 #: Only Xen or dom0 can begin a line like this: what a debug Xen prints for a guest begins with
@@ -57,6 +59,8 @@ FAILURES = (
     Failure(Layer.XEN, "xen", re.compile(_XEN + rb"Panic on CPU"), "Xen panicked"),
     Failure(Layer.DOM0, "xen", _PANIC, "dom0's kernel panicked"),
     Failure(Layer.DOM0, "dom0", _PANIC, "dom0's kernel panicked"),
+    Failure(Layer.TOOLSTACK, "xen", _REFUSED, "Xen refused dom0's tools"),
+    Failure(Layer.TOOLSTACK, "dom0", _REFUSED, "Xen refused dom0's tools"),
     Failure(Layer.DOM0, "xen", _FAILED, "dom0 gave up"),
     Failure(Layer.DOM0, "dom0", _FAILED, "dom0 gave up"),
     Failure(Layer.DOM0, "xen", _ENDED, "dom0 ended"),

@@ -19,14 +19,14 @@ import contextlib
 import heapq
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.machine.log_lines import LogReader, RawLine
+from lab.machine.stamps import Stamps
 from lab.util.terminal import escape
 
-_XEN_STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\] ?")
 _LINUX_STAMP = re.compile(rb"^(?:<\d+>)?\[ *(\d+\.\d+)\] ?")
 _BUILT = b"*** LOADING DOMAIN"
 _STARTED = re.compile(rb"\*\*\* Serial input to DOM0|Freed \d+kB init memory")
@@ -75,9 +75,9 @@ def merge(
     for name, path in files.items():
         if name == "xen":
             # dom0's lines come here too if its console is Xen's (hvc0).
-            dated = _stamped(_lines(name, path), [(_XEN_STAMP, 0.0), (_LINUX_STAMP, zeros.kernel)])
+            dated = _stamped(_lines(name, path), zeros.kernel, Stamps())
         elif name == "dom0":
-            dated = _stamped(_lines(name, path), [(_LINUX_STAMP, zeros.kernel)])
+            dated = _stamped(_lines(name, path), zeros.kernel)
         else:
             dated = _indexed(_lines(name, path), _index(times, name, zeros.counter))
         streams.append(dated)
@@ -89,14 +89,15 @@ def merge(
 def find_zeros(xen_log: Path) -> Zeros:
     """Find in Xen's log the moments at which Xen built and started dom0."""
     counter = kernel = 0.0
+    stamps = Stamps()
     for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
-        stamp = _XEN_STAMP.match(line.raw)
-        if stamp and not counter and _BUILT in line.raw:
-            counter = kernel = float(stamp[1])
-        if stamp and _STARTED.search(line.raw):
-            kernel = float(stamp[1])
-        if stamp and _AWAKE in line.raw:
-            return Zeros(counter, float(stamp[1]))
+        now = stamps.read(line.raw)
+        if now is not None and not counter and _BUILT in line.raw:
+            counter = kernel = now
+        if now is not None and _STARTED.search(line.raw):
+            kernel = now
+        if now is not None and _AWAKE in line.raw:
+            return Zeros(counter, now)
     return Zeros(counter, kernel)
 
 
@@ -106,11 +107,12 @@ def dom0_began(xen_log: Path) -> tuple[float, float] | None:
     dom0's counter began then. ``None`` if the log does not tell.
     """
     before: float | None = None
+    stamps = Stamps()
     with contextlib.suppress(OSError):
         for line in itertools.islice(_lines("xen", xen_log), _XEN_HEAD):
-            stamp = _XEN_STAMP.match(line.raw)
-            now = float(stamp[1]) if stamp else before
-            if stamp and now is not None and before is not None and _BUILT in line.raw:
+            stamp = stamps.read(line.raw)
+            now = before if stamp is None else stamp
+            if stamp is not None and now is not None and before is not None and _BUILT in line.raw:
                 return (before, max(before, now)) if now < _LATEST else None
             before = now
     return None
@@ -128,14 +130,18 @@ def _lines(name: str, path: Path) -> Iterator[RawLine]:
 
 
 def _stamped(
-    lines: Iterator[RawLine], stamps: Sequence[tuple[re.Pattern[bytes], float]]
+    lines: Iterator[RawLine], kernel: float, stamps: Stamps | None = None
 ) -> Iterator[DatedLine]:
-    """A line without a stamp has the time of the line before. Time never runs backwards."""
-    now = stamps[0][1]
+    """A line without a stamp has the time of the line before. Time never runs backwards.
+
+    ``kernel``: the zero of dom0's stamps. ``stamps`` reads Xen's, if the log has them too.
+    """
+    now = 0.0 if stamps else kernel
     for line in lines:
-        for stamp, zero in stamps:
-            if match := stamp.match(line.raw):
-                now = max(now, float(match[1]) + zero)
+        if stamps and (printed := stamps.read(line.raw)) is not None:
+            now = max(now, printed)
+        if match := _LINUX_STAMP.match(line.raw):
+            now = max(now, float(match[1]) + kernel)
         yield DatedLine(now, line)
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, ToolchainError
+from lab.errors import (
+    Dom0Error,
+    HypervisorError,
+    LabError,
+    MachineError,
+    ToolchainError,
+    ToolstackError,
+)
 from lab.machine.console import Failure
 from lab.machine.log_lines import tail
 from lab.model import ARM32, Layer, Program
@@ -42,13 +49,25 @@ def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -
     )
 
 
+#: What to do where the control interface of Xen and of the tools in dom0 differ.
+TOOLS_HINT = (
+    "have them built from the hypervisor's tree (tools: source), or use a Xen of their version"
+)
+
+
 def lost(run: RunDir, failure: Failure, step: str) -> LabError:
-    """A console says that Xen or dom0 failed."""
-    kind = HypervisorError if failure.layer is Layer.XEN else Dom0Error
+    """A console says that Xen or dom0 failed, or that Xen refused dom0's tools."""
+    kinds: dict[Layer, type[LabError]] = {
+        Layer.XEN: HypervisorError,
+        Layer.TOOLSTACK: ToolstackError,
+    }
+    kind = kinds.get(failure.layer, Dom0Error)
     log = run.console(failure.on)
     what, last = f"{failure.what} while the lab waited for {step}", tail(log)
     if any(words in last for words in NO_PLACE):
         return kind(what, tail=last, hint=PLACE_HINT)
+    if failure.layer is Layer.TOOLSTACK:
+        return kind(what, tail=last, hint=TOOLS_HINT)
     return kind(what, tail=last, hint=f"the whole log: {log}")
 
 

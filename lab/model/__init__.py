@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         WINDOW_SIZE,
         XEN_TRACE_PORT,
     )
-    from lab.model.built import GuestImage, Image, Images, Package
+    from lab.model.built import GuestImage, Image, Images, Package, Toolstack
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
     from lab.model.observed import Domain, Verdict
     from lab.model.place import Place, Refusal
@@ -65,7 +65,7 @@ _HOMES = {
         "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT", "TRACE_LOG_PORT",
         "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
     ),
-    "lab.model.built": ("GuestImage", "Image", "Images", "Package"),
+    "lab.model.built": ("GuestImage", "Image", "Images", "Package", "Toolstack"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
     "lab.model.observed": ("Domain", "Verdict"),
     "lab.model.place": ("Place", "Refusal"),
@@ -136,6 +136,7 @@ __all__ = [
     "Threshold",
     "Toolchain",
     "ToolchainInfo",
+    "Toolstack",
     "Verdict",
     "XenTrace",
     "board_arguments",

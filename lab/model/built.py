@@ -33,6 +33,20 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Toolstack:
+    """dom0's tools. ``origin`` is ``package`` or ``source``; ``version`` is the package's or Xen's.
+
+    Of those from a tree: the versions of Xen's control interface in words, and the sha256 over
+    all programs and libraries.
+    """
+
+    origin: str
+    version: str
+    interface: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
 class Images:
     """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one."""
 
@@ -41,6 +55,7 @@ class Images:
     initramfs: Image
     devicetree: Image
     symbols: Image | None = None
+    tools: Toolstack | None = None
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,17 @@ from lab.model.scenario import Expectation, Never, Step, Threshold
 
 @dataclass(frozen=True)
 class HypervisorSpec:
-    """A hypervisor of labs.yaml. ``origin`` is ``package`` or ``source``."""
+    """A hypervisor of labs.yaml. ``origin`` is ``package`` or ``source``.
+
+    ``tools``: dom0's tools are Debian's (``package``), or are built from the tree ``source``.
+    """
 
     name: str
     origin: str = "package"
     source: Path | None = None
     kconfig: tuple[Path, ...] = ()
     args: str = ""
+    tools: str = "package"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Question:
 
     ``arch`` may be ``source``. Then ``wanted`` is one name, and ``version`` may be given, without
     an epoch: the name of a ``.dsc`` file does not contain the epoch.
+
+    ``part`` names a second question of the same suite and architecture. The lock uses it too.
     """
 
     suite: str
@@ -42,6 +44,12 @@ class Question:
     wanted: tuple[str, ...]
     keep: tuple[str, ...] = ("*",)
     version: str = ""
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the lock calls it: ``suite/arch``, and the part if it has one."""
+        return "/".join(filter(None, (self.suite, self.arch, self.part)))
 
     def newest(self, toolchain: Toolchain, cache: Path) -> Resolution:
         """What the archive answers now.

@@ -163,7 +163,8 @@ def _fetch(toolchain: Toolchain, cache: Path, newest: Resolution, rules: Rules) 
 
 
 def _key(question: Question, locked: Sequence[Pin]) -> dict[str, Any]:
-    return {**asdict(question), "locked": lock.digest_of(locked)}
+    asked = {name: value for name, value in asdict(question).items() if name != "part" or value}
+    return {**asked, "locked": lock.digest_of(locked)}
 
 
 def _wanted(question: Question, locked: Sequence[Pin]) -> bool:

@@ -20,8 +20,12 @@ _OWN = ("-name", "-incoming")
 
 
 def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
-    """The hashes that a plan's booted machine depends on, before it has guests, by part."""
+    """The hashes that a plan's booted machine depends on, before it has guests, by part.
+
+    Packaged tools have no part of their own: the initramfs has them.
+    """
     images = prepared.images
+    tools = images.tools.sha256 if images.tools else ""
     return {
         "toolchain": prepared.toolchain.key,
         "hypervisor": images.hypervisor.sha256,
@@ -29,6 +33,7 @@ def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
         "initramfs": images.initramfs.sha256,
         "device tree": images.devicetree.sha256,
         "command line": files.sha256_json(_plain(qemu_command.qemu(plan, ""))),
+        **({"tools": tools} if tools else {}),
     }
 
 

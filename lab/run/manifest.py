@@ -35,6 +35,7 @@ def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
             "devicetree": _digest(images.devicetree),
             **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
+        **({"tools": asdict(images.tools)} if images.tools else {}),
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
         "fingerprint": fingerprint.of_run(plan, prepared),
         "xen_args": plan.xen_args,

@@ -9,7 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lab.images import devicetree, dom0, freertos, guest_check, hypervisor, linux, sources, xen
+from lab.images import (
+    devicetree,
+    dom0,
+    freertos,
+    guest_check,
+    hypervisor,
+    interface,
+    linux,
+    sources,
+    sysroot,
+    tools,
+    xen,
+)
+from lab.images.interface import Interface
+from lab.images.tools import Tools
 from lab.model import (
     GuestImage,
     GuestSpec,
@@ -21,6 +35,7 @@ from lab.model import (
     Plan,
     Prebuilt,
     Toolchain,
+    Toolstack,
 )
 from lab.packages import deb
 from lab.packages.archive import Question
@@ -29,7 +44,10 @@ from lab.progress import Progress
 from lab.store import Store, cache_root
 from lab.util import together
 from lab.workshop import provision
-from lab.workshop.provision import KERNEL, PLATFORM, Supplies
+from lab.workshop.provision import KERNEL, PLATFORM, SYSROOT, Supplies
+
+#: The public headers in the package libxen-dev.
+XEN_HEADERS = "usr/include/xen"
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,9 @@ class Workshop:
         """
         specs = [guest.spec for guest in plan.all_guests]
         compiled = [one for one in specs if not isinstance(one.program, LinuxGuest | Prebuilt)]
-        self.supplies.prepare([PLATFORM, *([KERNEL] if compiled else [])])
+        more = [KERNEL] if compiled else []
+        more += [SYSROOT] if plan.lab.hypervisor.tools == "source" else []
+        self.supplies.prepare([PLATFORM, *more])
         self.packages()
         images, built = together.pair(
             partial(self.platform, plan, force=force), partial(self.guests, specs)
@@ -81,31 +101,64 @@ class Workshop:
             ImageError: an image cannot be made, or Xen's version is not that of the tools in
                 dom0. With ``force`` the versions are not compared.
         """
-        files, (kernel, initramfs) = together.pair(
-            partial(self._checked_hypervisor, plan.lab.hypervisor, force=force), self._dom0_images
+        spec = plan.lab.hypervisor
+        files, (kernel, initramfs, tools) = together.pair(
+            partial(self._checked_hypervisor, spec, force=force), partial(self._dom0, spec)
         )
         with self.progress.stage("device tree"):
             boot = devicetree.Boot(plan.xen_args, plan.dom0_args, kernel, initramfs)
             tree = devicetree.build(self.store, self.toolchain, plan.machine, boot)
-        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
+        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"), tools)
 
-    def _dom0_images(self) -> list[Image]:
-        """dom0's kernel and its initramfs."""
+    def tools(self, spec: HypervisorSpec) -> Tools | None:
+        """dom0's tools, built from a hypervisor's tree; ``None``: it has the packaged ones.
+
+        Raises:
+            ImageError: they do not compile, or what they are compiled against cannot be had.
+        """
+        if spec.tools == "package":
+            return None
+        base = self.supplies.packages(SYSROOT)
+        with self.progress.stage(f"tools of hypervisor {spec.name}") as stage:
+            stage.note("from source")
+            against = sysroot.build(self.store, self.toolchain, base)
+            made = tools.build(self.store, self.toolchain, spec, against, cache_root())
+            stage.note(made.version)
+        return made
+
+    def _dom0(self, spec: HypervisorSpec) -> tuple[Image, Image, Toolstack]:
+        """dom0's kernel, its initramfs, and the tools in it."""
+        built = self.tools(spec)
+        kernel, initramfs = self._dom0_images(built)
+        packaged = Toolstack("package", deb.named(self.packages(), hypervisor.TOOLS).version)
+        return kernel, initramfs, built.described() if built else packaged
+
+    def _dom0_images(self, built: Tools | None = None) -> list[Image]:
+        """dom0's kernel and its initramfs. ``built``: tools that are not the packaged ones."""
         packages = self.packages()
         with self.progress.stage("images") as stage:
             stage.note("dom0's kernel and initramfs")
             made = together.all_of([
-                partial(make, self.store, self.toolchain, packages)
-                for make in (dom0.kernel, dom0.initramfs)
+                partial(dom0.kernel, self.store, self.toolchain, packages),
+                partial(dom0.initramfs, self.store, self.toolchain, packages, built),
             ])  # fmt: skip
             stage.note("")
         return made
 
     def _checked_hypervisor(self, spec: HypervisorSpec, *, force: bool) -> dict[str, Image]:
         files = self.hypervisor(spec)
-        if not force:
-            hypervisor.check_tools(spec.name, files["xen"], self.packages())
+        if not force and spec.tools == "package":
+            self._check(spec, files["xen"])
         return files
+
+    def _check(self, spec: HypervisorSpec, image: Image) -> None:
+        """Refuse a hypervisor that the packaged tools do not fit."""
+        packages = self.packages()
+        both: tuple[Interface, Interface] | None = None
+        if spec.source:
+            headers = sources.xen_headers(self.store, self.toolchain, packages).path
+            both = interface.of_tree(spec.source), interface.of_headers(headers / XEN_HEADERS)
+        hypervisor.check_tools(spec.name, image, packages, both)
 
     def hypervisor(self, spec: HypervisorSpec) -> dict[str, Image]:
         """A hypervisor's files: ``xen``; built from source, also ``xen-syms`` and ``config``.
@@ -178,6 +231,7 @@ class Workshop:
 
     def _fetch(self, kind: str) -> None:
         """Fetch the packages that an entry of this kind is built from."""
-        question = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen}.get(kind, PLATFORM)
-        if kind not in ("guest", "project") and question is not None:
+        asked = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen, sysroot.KIND: SYSROOT}
+        question = asked.get(kind, PLATFORM)
+        if kind not in ("guest", "project", tools.KIND) and question is not None:
             self.supplies.fetch(question)

@@ -36,6 +36,19 @@ PLATFORM = Question(
         "busybox-static", "qemu-guest-agent", "lib*", "zlib1g",
     ),
 )  # fmt: skip
+#: What dom0's tools are compiled against where they are built from a tree. Of the same suite
+#: as the libraries that are in dom0.
+SYSROOT = Question(
+    PLATFORM.suite, PLATFORM.arch,
+    wanted=(
+        "libc6-dev", "libfdt-dev", "libncurses-dev", "libyajl-dev", "uuid-dev", "zlib1g-dev",
+    ),
+    keep=(
+        "libc6", "libc6-dev", "libfdt*", "libgcc-s1", "libncurses*", "libtinfo6", "libuuid1",
+        "libyajl*", "linux-libc-dev", "uuid-dev", "zlib1g*",
+    ),
+    part="tools",
+)  # fmt: skip
 #: The source package that carries the FreeRTOS kernel.
 KERNEL = Question("trixie", SOURCE, ("micropython",))
 #: The toolchain's packages, asked for in the same way as mmdebstrap asks apt.
@@ -136,7 +149,7 @@ class Supplies:
 
     def _settle(self, question: Question) -> None:
         toolchain = self.toolchain
-        with self._progress.stage(f"packages {question.suite} {question.arch}") as stage:
+        with self._progress.stage(f"packages {question.name.replace('/', ' ')}") as stage:
             pins = self._of(question)
             settled = pinned.settle(toolchain, self._cache, question, pins, self._rules)
             stage.note(f"{len(settled.resolution.pins)}")
@@ -172,15 +185,14 @@ class Supplies:
         """
         found: dict[str, tuple[Pin, ...]] = {}
         with self._progress.stage("newest packages") as stage:
-            for question in (TOOLCHAIN, PLATFORM, KERNEL):
-                stage.note(f"{question.suite} {question.arch}")
-                answer = question.newest(self.toolchain, self._cache)
-                found[f"{answer.suite}/{answer.arch}"] = answer.pins
-            platform = found[f"{PLATFORM.suite}/{PLATFORM.arch}"]
+            for question in (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL):
+                stage.note(question.name.replace("/", " "))
+                found[question.name] = question.newest(self.toolchain, self._cache).pins
+            platform = found[PLATFORM.name]
             version = next(pin.version for pin in platform if pin.name == hypervisor.TOOLS)
             answer = xen(version).newest(self.toolchain, self._cache)
             found[f"{answer.suite}/{answer.arch}"] = answer.pins
-        return Lock(found.pop(f"{TOOLCHAIN.suite}/{TOOLCHAIN.arch}"), found)
+        return Lock(found.pop(TOOLCHAIN.name), found)
 
     def _check(self) -> None:
         """Check a lock that is new to this cache: no file in the cache may contradict it.
@@ -214,4 +226,5 @@ class Supplies:
 def locked(pins: Lock, question: Question) -> tuple[Pin, ...]:
     """The pins of a lock that belong to a question."""
     names = question.wanted if question.arch == SOURCE else ()
-    return pins.of(question.suite, question.arch, names)
+    found = pins.archives.get(question.name, ())
+    return tuple(pin for pin in found if not names or pin.name in names)

@@ -37,7 +37,8 @@ def garbage(name: str) -> Change:
         path = folder / name
         path.write_bytes(b"garbage " * 20000)
         bad = Image(name, path, files.sha256_file(path), path.stat().st_size, "")
-        return replace(images, **{name: bad})
+        changed: dict[str, Any] = {name: bad}
+        return replace(images, **changed)
 
     return change
 

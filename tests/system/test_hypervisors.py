@@ -84,7 +84,7 @@ def labs(world: World, source: Path) -> Path:
     edit(newer / "xen/common/keyhandler.c", KEY, CRASH)
     edit(broken / "xen/common/keyhandler.c", KEY, "nothing_like_this = key;")
     own: dict[str, Any] = {
-        name: {"from": "source", "source": str(tree), "kconfig": str(FRAGMENT)}
+        name: {"from": "source", "source": str(tree), "kconfig": str(FRAGMENT), "tools": "package"}
         for name, tree in (("newer", newer), ("broken", broken))
     }
     never = [{"on": "hello", "line": "never to be seen", "within": "200s"}]
@@ -179,6 +179,7 @@ def test_another_version_is_refused_unless_forced_and_its_crash_is_explained(
     reason = json.loads(refused.out)["reason"]
     assert "Xen 4.18" in reason
     assert "(xen-utils-4.17) are of Xen 4.17" in reason
+    assert reason.count("(domctl 0x15, sysctl 0x15)") == 2
     command = world.start(
         "lab.run", "newer", "--labs", str(labs), "--force", "--clock", "host", "--json"
     )

@@ -162,6 +162,14 @@ WRONG = {
         "hypervisors:\n  x: {from: package, source: app}\nlabs: {}\n",
         "2:22: 'source' has no place here",
     ),
+    "tools from no tree": (
+        "hypervisors:\n  x: {from: source, tools: source}\nlabs: {}\n",
+        "2:21: 'tools' has no place here: dom0's tools are built from a tree of yours",
+    ),
+    "unknown tools": (
+        "hypervisors:\n  x: {from: source, tools: debian}\nlabs: {}\n",
+        "2:28: 'tools': 'debian' is not known",
+    ),
     "no labs": (HEAD, "1:1: 'labs' is missing"),
     "empty labs": (HEAD + "labs:\n", "no lab in it"),
     "empty": ("", "1:1: the file is empty"),

@@ -62,7 +62,7 @@ def test_any_tree_below_known_sections(fuzz_folder: Path, tree: dict[str, object
 _KEYS = {
     "guests": "freertos emergency_console project build kernel elf ramdisk memory cpus cmdline",
     "labs": "description hypervisor cpus memory dom0 guests expect clock",
-    "hypervisors": "from source kconfig args",
+    "hypervisors": "from source kconfig args tools",
 }
 
 

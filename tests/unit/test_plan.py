@@ -81,6 +81,7 @@ GOLDEN_PLAN = {
             "name": "stock",
             "origin": "package",
             "source": None,
+            "tools": "package",
         },
         "later": [],
         "line": 0,

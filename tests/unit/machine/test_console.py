@@ -227,3 +227,14 @@ def test_tail_is_short_and_harmless(tmp_path: Path) -> None:
     path.write_bytes(b"".join(b"line %d\x1b\r\n" % i for i in range(9999)))
     assert tail(path, 2) == "line 9997\\x1b\nline 9998\\x1b"
     assert tail(tmp_path / "none") == ""
+
+
+def test_tools_that_xen_refuses_are_the_toolstacks_failure() -> None:
+    """xen-init-dom0 is the first to use Xen's control interface; another program is dom0's."""
+    line = b"lab: FAILED /usr/sbin/%s: exit status 1"
+    refused = failure_in(RawLine("dom0", line % b"xen-init-dom0"))
+    other = failure_in(RawLine("dom0", line % b"xenconsoled"))
+    assert refused is not None
+    assert refused.layer is Layer.TOOLSTACK
+    assert other is not None
+    assert other.layer is Layer.DOM0

@@ -1,0 +1,161 @@
+"""dom0's tools from a tree: which files count, and when a folder of objects is used again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import ImageError
+from lab.images import interface, sysroot, tool_sources, tools, toolstack
+from lab.images.contents import Contents
+from lab.images.interface import Interface
+from lab.packages import deb
+from lab.store import Entry
+from lab.util.files import sha256_file
+
+MAKEFILE = """\
+export XEN_VERSION       = 4
+export XEN_SUBVERSION    = 20
+export XEN_EXTRAVERSION ?= .4$(XEN_VENDORVERSION)
+"""
+FILES = {
+    "Config.mk": "",
+    "config/Tools.mk.in": "",
+    "tools/configure": "#!/bin/sh\n",
+    "tools/xl/xl.c": "int main(void) { return 0; }\n",
+    "tools/xl/xl.h": "",
+    "tools/xl/Makefile": "all:\n",
+    "tools/libs/util/cfg.y": "",
+    "xen/Makefile": MAKEFILE,
+    "xen/common/sched/core.c": "",
+    "xen/include/public/domctl.h": "#define XEN_DOMCTL_INTERFACE_VERSION 0x00000017\n",
+    "xen/include/public/sysctl.h": "#define XEN_SYSCTL_INTERFACE_VERSION 0x00000015\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_text(text)
+    return tmp_path / "tree"
+
+
+def test_the_hypervisor_may_change_as_it_likes(tree: Path) -> None:
+    """Its C files do not count for the tools; the public headers do."""
+    before = tool_sources.hashes(tree)
+    (tree / "xen/common/sched/core.c").write_text("changed")
+    assert tool_sources.hashes(tree) == before
+    (tree / "xen/include/public/domctl.h").write_text("changed")
+    assert tool_sources.hashes(tree) != before
+
+
+def test_what_a_build_left_in_the_tree_does_not_count(tree: Path) -> None:
+    """Objects, what configure made of a ``.in`` file, and what bison made."""
+    before = tool_sources.hashes(tree)
+    for name in ("tools/xl/xl.o", "tools/xl/.xl.o.d", "tools/libs/util/cfg.c", "config/Tools.mk",
+                 "tools/config.log", "tools/libs/libxenctrl.so.4.20.0"):  # fmt: skip
+        (tree / name).write_text("made")
+    assert tool_sources.hashes(tree) == before
+
+
+def test_a_tree_without_tools_is_refused(tree: Path) -> None:
+    (tree / "tools/configure").unlink()
+    with pytest.raises(ImageError, match="no tools of Xen") as caught:
+        tool_sources.hashes(tree)
+    assert "tools: package" in caught.value.hint
+
+
+def test_objects_are_kept_only_for_changed_c_files(tree: Path, tmp_path: Path) -> None:
+    """A C file: its objects stay, what was linked goes. Anything else: an empty folder."""
+    work = tmp_path / "work"
+
+    def bring() -> bool:
+        wanted = tool_sources.hashes(tree)
+        fresh = tool_sources.bring(tree, wanted, work)
+        tool_sources.keep(work, wanted)
+        return fresh
+
+    assert bring()
+    made = {"xl.o": b"\x7fELF\x01\x01object", "xl": b"\x7fELF\x01\x01program",
+            "libxl.a": b"!<arch>\nobjects"}  # fmt: skip
+    for name, data in made.items():
+        (work / "tree/tools/xl" / name).write_bytes(data)
+    (tree / "tools/xl/xl.c").write_text("int main(void) { return 1; }\n")
+    assert not bring()
+    assert (work / "tree/tools/xl/xl.c").read_text() == "int main(void) { return 1; }\n"
+    left = {path.name for path in (work / "tree/tools/xl").iterdir()}
+    assert left == {"xl.c", "xl.h", "Makefile", "xl.o"}
+    object_, source = (work / "tree/tools/xl" / name for name in ("xl.o", "xl.c"))
+    assert source.stat().st_mtime_ns >= object_.stat().st_mtime_ns
+    for change in ("tools/xl/Makefile", "tools/xl/new.c", "xen/include/public/domctl.h"):
+        (tree / change).write_text("changed\n")
+        assert bring(), change
+        assert not (work / "tree/tools/xl/xl.o").exists()
+
+
+def test_a_killed_build_begins_anew(tree: Path, tmp_path: Path) -> None:
+    """An object file may be half of one."""
+    wanted = tool_sources.hashes(tree)
+    assert tool_sources.bring(tree, wanted, tmp_path / "work")
+    assert tool_sources.bring(tree, wanted, tmp_path / "work")
+
+
+def test_the_version_and_the_interface_are_the_trees(tree: Path, tmp_path: Path) -> None:
+    assert tools.version(tree) == "4.20.4"
+    (tree / "xen/Makefile").write_text(MAKEFILE.replace(".4", "-unstable"))
+    assert tools.version(tree) == "4.20-unstable"
+    assert interface.of_tree(tree) == Interface(0x17, 0x15)
+    assert str(interface.of_tree(tree)) == "domctl 0x17, sysctl 0x15"
+    with pytest.raises(ImageError, match="no public header of Xen"):
+        interface.of_headers(tmp_path / "none")
+    (tree / "xen/include/public/sysctl.h").write_text("")
+    with pytest.raises(ImageError, match="does not say which version"):
+        interface.of_tree(tree)
+
+
+def built(folder: Path, names: tuple[str, ...]) -> tools.Tools:
+    outputs = {}
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+        outputs[name] = sha256_file(path)
+    entry = Entry(tools.KIND, "key", folder, {}, outputs)
+    return tools.Tools(entry, "4.20.4", Interface(0x17, 0x15))
+
+
+def test_the_tools_take_the_place_of_the_packaged_ones(tmp_path: Path) -> None:
+    """Each program is where xl looks for it, and another program is where it was."""
+    packaged = f"{toolstack.PACKAGED}/xenconsole"
+    wanted = Contents(
+        {"usr/sbin/xl": f"{toolstack.PACKAGED}/xl", packaged.lstrip("/"): packaged,
+         "bin/busybox": "/bin/busybox", "usr/bin/xenstore-ls": "/usr/bin/xenstore-ls"},
+        (), (), (), (), {},
+    )  # fmt: skip
+    found = built(
+        tmp_path, ("bin/xl", "bin/xenconsole", "bin/xenstore-ls", "lib/libxenctrl.so.4.20")
+    )
+    tree = deb.Tree()
+    laid = toolstack.lay(tree, wanted, found)
+    assert set(laid.programs) == {
+        "usr/sbin/xl", "usr/lib/xen/bin/xenconsole", "bin/busybox", "usr/bin/xenstore-ls",
+    }  # fmt: skip
+    assert tree.data(laid.programs["usr/sbin/xl"]) == b"bin/xl"
+    assert tree.data("/usr/lib/libxenctrl.so.4.20") == b"lib/libxenctrl.so.4.20"
+    assert found.library == "libxenctrl.so.4.20"
+    assert found.described().interface == "domctl 0x17, sysctl 0x15"
+    with pytest.raises(ImageError, match=r"tools of Xen 4\.20\.4 have no xl"):
+        toolstack.lay(tree, wanted, built(tmp_path / "less", ("lib/libxenctrl.so.4.20",)))
+
+
+def test_linker_scripts_of_the_sysroot_name_no_folder() -> None:
+    """The cross compiler looks in the folders that are mounted."""
+    script = (
+        b"/* GNU ld script\n*/\nGROUP ( /lib/arm-linux-gnueabihf/libc.so.6 "
+        b"/usr/lib/arm-linux-gnueabihf/libc_nonshared.a AS_NEEDED ( /lib/ld-linux-armhf.so.3 ) )\n"
+    )
+    made = sysroot._relative(script)
+    assert b"GROUP ( libc.so.6 libc_nonshared.a AS_NEEDED ( ld-linux-armhf.so.3 ) )" in made
+    assert sysroot._relative(b"\x7fELF /lib/x") == b"\x7fELF /lib/x"
