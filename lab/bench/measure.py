@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, crowd, decoding, house, instant, trace_cost, transfer
+from lab.bench import (
+    baseline,
+    crowd,
+    decoding,
+    house,
+    instant,
+    tools_build,
+    trace_cost,
+    transfer,
+)
 from lab.bench.decoding import Decoding
 from lab.bench.figure import Figure, at_least, at_most, command
 from lab.errors import UsageError
@@ -141,6 +150,10 @@ def _digests(session: Session) -> list[Figure]:
     return crowd.runs(session.context, session.say)
 
 
+def _tools(session: Session) -> list[Figure]:
+    return tools_build.measure(session.workshop, session.say)
+
+
 #: The parts by name, in this order; then those that take many minutes.
 PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
@@ -152,7 +165,11 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "tracing": _tracing,
     "house": _house,
 }
-LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {"crowd": _crowd, "digests": _digests}
+LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
+    "crowd": _crowd,
+    "digests": _digests,
+    "tools": _tools,
+}
 
 
 def _figures(

@@ -15,6 +15,8 @@ from lab.util import reading
 
 #: Below a source tree of Xen; the package libxen-dev has the same files in ``usr/include/xen``.
 PUBLIC = "xen/include/public"
+#: The files of a tree that say the versions.
+HEADERS = (f"{PUBLIC}/domctl.h", f"{PUBLIC}/sysctl.h")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ nothing else. Anything else begins with an empty folder. So the outcome is that 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from lab.errors import ImageError
@@ -24,6 +25,8 @@ PARTS = (
     "xen/include/public", "xen/include/xen/elfstructs.h", "xen/include/xen/libelf.h",
     "xen/tools", "xen/xsm/flask/policy",
 )  # fmt: skip
+#: Files that each tree has. Debian's source package leaves out ``tools/configure``.
+_NEEDED = ("Config.mk", "xen/Makefile", "tools/configure")
 #: Below ``tools/``: not for dom0, or not for ARM, and large.
 LEFT_OUT = ("firmware", "qemu-xen", "qemu-xen-traditional", "qemu-xen-dir", "tests", "fuzz")
 #: What a build in the user's tree leaves there.
@@ -51,11 +54,11 @@ def hashes(tree: Path) -> dict[str, str]:
             found |= {f"{part}/{path}": sha for path, sha in files.tree_hashes(top, skip).items()}
         elif top.is_file():
             found[part] = files.sha256_file(top)
-    if "Config.mk" not in found or "tools/configure" not in found:
+    if missing := [path for path in _NEEDED if path not in found]:
         raise ImageError(
-            f"{tree} has no tools of Xen: no Config.mk or no tools/configure",
-            hint="source: is the top folder, the one with xen/ and tools/ in it; "
-            "tools: package keeps the packaged ones",
+            f"{tree} has no tools of Xen: there is no {missing[0]}",
+            hint="source: names the top folder, which has xen/ and tools/ in it; "
+            "tools: package keeps Debian's tools",
         )
     return {path: sha for path, sha in found.items() if not _made(path, found)}
 
@@ -64,6 +67,7 @@ def bring(tree: Path, wanted: Mapping[str, str], work: Path) -> bool:
     """Make ``work/tree`` the sources ``wanted`` of ``tree``. Returns whether it begins anew.
 
     Raises:
+        ImageError: a file is no longer as ``wanted`` says.
         OSError: something cannot be read or written.
     """
     state, target = work / _STATE, work / "tree"
@@ -75,8 +79,23 @@ def bring(tree: Path, wanted: Mapping[str, str], work: Path) -> bool:
     else:
         _remove_linked(target)
     for path in wanted if changed is None or fresh else changed:
-        _copy(tree / path, target / path, fresh=fresh)
+        with _there(tree / path):
+            _copy(tree / path, target / path, fresh=fresh)
+        if _hash(target / path) != wanted[path]:
+            raise _moved(tree / path)
     return fresh
+
+
+def check(tree: Path, wanted: Mapping[str, str], paths: Iterable[str]) -> None:
+    """Check that some files of a tree are still as ``wanted`` says.
+
+    Raises:
+        ImageError: one is not.
+    """
+    for path in paths:
+        with _there(tree / path):
+            if _hash(tree / path) != wanted.get(path):
+                raise _moved(tree / path)
 
 
 def keep(work: Path, wanted: Mapping[str, str]) -> None:
@@ -122,6 +141,25 @@ def _remove_linked(folder: Path) -> None:
             head = stream.read(8)
         if head.startswith(elf.MAGIC) or head == b"!<arch>\n":
             path.unlink()
+
+
+def _hash(path: Path) -> str:
+    """As :func:`hashes` has it."""
+    return f"-> {path.readlink()}" if path.is_symlink() else files.sha256_file(path)
+
+
+@contextlib.contextmanager
+def _there(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise _moved(path) from None
+
+
+def _moved(path: Path) -> ImageError:
+    return ImageError(
+        f"{path} changed while the tools were being built", hint="run the command again"
+    )
 
 
 def _copy(source: Path, target: Path, *, fresh: bool) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import ImageError, LabError, UsageError
-from lab.images import compiling, elf, interface, sysroot, tool_sources, xen
+from lab.images import compiling, elf, interface, sysroot, tool_objects, tool_sources, xen
 from lab.images.interface import Interface
-from lab.model import Command, HypervisorSpec, Mount, Toolchain, Toolstack
+from lab.model import Command, Completed, HypervisorSpec, Mount, Toolchain, Toolstack
 from lab.store import Entry, Store
 from lab.util import files, reading
 from lab.util.reading import Unfit
@@ -47,10 +47,14 @@ CONFIGURE = (
     _COMPILER, "PKG_CONFIG=/bin/false",
 )  # fmt: skip
 MAKE = ("XEN_TARGET_ARCH=arm32", f"CROSS_COMPILE={PREFIX}", _COMPILER)
+#: The file with the version of a tree.
+VERSION = "xen/Makefile"
 _HERE, _RECIPE = Path(__file__), ("tools", "tool_sources")
 #: In ``libs``: only the shared libraries (``TARGETS`` of libs.mk). Nothing here is linked with
 #: a static one, for which each file would be compiled a second time.
 _SHARED = "TARGETS=lib$(LIB_FILE_NAME).so $(PKG_CONFIG_FILE)"
+#: An error of the compiler. The file is as the makefile of its folder names it.
+_ERROR = re.compile(r"^(?:\./)?([\w./+-]+):\d+(?::\d+)?: (?:fatal )?error: ", re.MULTILINE)
 #: Where `make install` puts programs.
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/xen/bin")
 
@@ -92,30 +96,31 @@ def build(
         sources = tool_sources.hashes(tree)
     except Unfit as error:
         raise UsageError(f"hypervisor {spec.name}: {error}", hint=error.hint) from None
-    spoken = interface.of_tree(tree)
+    spoken, own = interface.of_tree(tree), version(tree)
+    tool_sources.check(tree, sources, (VERSION, *interface.HEADERS))
     inputs: dict[str, object] = {
         "recipe": [files.sha256_file(_HERE.with_name(f"{name}.py")) for name in _RECIPE],
-        "version": version(tree),
+        "version": own,
         "interface": str(spoken),
         "sources": files.sha256_json(sources),
         "sysroot": base.key,
         "toolchain": toolchain.key,
     }
-    maker = _Maker(toolchain, spec.name, base)
+    maker = _Maker(toolchain, spec.name, base, sources)
 
     def make(out: Path) -> None:
-        mark = files.sha256_json([str(tree.resolve()), inputs["recipe"], base.key, toolchain.key])
-        work = cache / "objects" / mark[:32]
-        with files.locked(work.with_name(f"{work.name}.lock")):
-            _make(maker, tree, sources, work)
+        made_of = [str(tree.resolve()), inputs["recipe"], base.key, toolchain.key]
+        with tool_objects.folder(cache, made_of) as work:
+            _make(maker, tree, work)
             _take(maker, work, out)
+            files.remove_tree(work / "out")
 
-    return Tools(store.make(KIND, inputs, make), str(inputs["version"]), spoken)
+    return Tools(store.make(KIND, inputs, make), own, spoken)
 
 
 def version(tree: Path) -> str:
     """The version that a tree gives itself, such as ``4.20.4`` or ``4.23-unstable``."""
-    text = reading.text(tree / "xen/Makefile", errors="replace")
+    text = reading.text(tree / VERSION, errors="replace")
     parts = []
     for name in ("VERSION", "SUBVERSION", "EXTRAVERSION"):
         found = re.search(rf"XEN_{name}\s*\??=\s*([^\s$]*)", text)
@@ -130,13 +135,14 @@ class _Maker:
     toolchain: Toolchain
     name: str
     base: Entry
+    sources: Mapping[str, str]
 
     def run(self, work: Path, *argv: str, cwd: str = TREE) -> None:
         mounts = [Mount(work, WORK, writable=True), *sysroot.mounts(self.base)]
         env = {"SOURCE_DATE_EPOCH": xen.EPOCH}
         command = Command(argv, mounts, cwd=cwd, env=env, timeout=BUILD)
-        what = f"the tools of hypervisor {self.name}"
-        compiling.run(self.toolchain, what, command, refused=ImageError, words=xen.words)
+        what = f"the toolstack of hypervisor {self.name}"
+        compiling.run(self.toolchain, what, command, refused=ImageError, words=self._words)
 
     def make(self, work: Path, folder: str, *goals: str) -> None:
         self.run(
@@ -144,10 +150,19 @@ class _Maker:
             "-C", f"{TREE}/tools/{folder}", *MAKE, *goals,
         )  # fmt: skip
 
+    def _words(self, done: Completed) -> str:
+        """What the compiler says, from its first error on. The error has its path in the tree."""
+        words = xen.words(done)
+        if not (error := _ERROR.search(words)):
+            return words
+        name = re.sub(r"^(\.\./)+", "", error[1].removeprefix(f"{TREE}/"))
+        found = [path for path in self.sources if f"/{path}".endswith(f"/{name}")]
+        path = found[0] if len(found) == 1 else error[1]
+        return path + words[error.end(1) :]
 
-def _make(maker: _Maker, tree: Path, sources: Mapping[str, str], work: Path) -> None:
-    work.mkdir(parents=True, exist_ok=True)
-    if tool_sources.bring(tree, sources, work):
+
+def _make(maker: _Maker, tree: Path, work: Path) -> None:
+    if tool_sources.bring(tree, maker.sources, work):
         _mark(work / "tree")
         maker.run(work, *CONFIGURE)
     _no_archives(work / "tree/tools/libs")
@@ -160,9 +175,9 @@ def _make(maker: _Maker, tree: Path, sources: Mapping[str, str], work: Path) -> 
                 maker.make(work, folder, "install", f"DESTDIR={OUT}", *more)
     except LabError as error:
         if isinstance(error, ImageError):  # the compiler's own: it left nothing half made
-            tool_sources.keep(work, sources)
+            tool_sources.keep(work, maker.sources)
         raise
-    tool_sources.keep(work, sources)
+    tool_sources.keep(work, maker.sources)
 
 
 def _mark(tree: Path) -> None:

@@ -73,7 +73,11 @@ def build(
         work = out / ".work"
         work.mkdir()
         try:
-            _unpack(toolchain, spec, packages, work)
+            if spec.source:
+                _bring(spec, work, inputs["source"])
+                _run(toolchain, spec, work, _make("distclean"))
+            else:
+                _unpack(toolchain, spec, packages, work)
             _configure(toolchain, spec, work)
             _compile(toolchain, spec, work, str(inputs["version"]))
             for name in ("xen", "xen-syms"):
@@ -118,16 +122,27 @@ def _own_hashes(tree: Path) -> dict[str, str]:
     return found
 
 
+def _bring(spec: HypervisorSpec, work: Path, wanted: dict[str, str]) -> None:
+    """Put a copy of the user's source into ``work/tree``.
+
+    Raises:
+        ImageError: it is no longer as ``wanted`` says.
+    """
+    assert spec.source is not None
+    (work / "tree").mkdir()
+    for name in PARTS:
+        _copy(spec.source / name, work / "tree" / name)
+    if _own_hashes(work / "tree") != wanted:
+        raise ImageError(
+            f"{spec.source} changed while hypervisor {spec.name} was being built",
+            hint="run the command again",
+        )
+
+
 def _unpack(
     toolchain: Toolchain, spec: HypervisorSpec, packages: Sequence[Package], work: Path
 ) -> None:
-    """Put the source into ``work/tree``: Debian's patched source, or a clean copy of the user's."""
-    if spec.source:
-        (work / "tree").mkdir()
-        for name in PARTS:
-            _copy(spec.source / name, work / "tree" / name)
-        _run(toolchain, spec, work, _make("distclean"))
-        return
+    """Put Debian's patched source into ``work/tree``."""
     (dsc,) = [package.path.name for package in packages if package.path.suffix == ".dsc"]
     # Signature and checksums were checked when the package was fetched.
     argv = ["dpkg-source", "--no-check", "--extract", f"{PACKAGES}/{dsc}", TREE]

@@ -116,7 +116,10 @@ class Supplies:
         Raises:
             ToolchainError, LockError: as :attr:`toolchain`.
         """
-        ahead = [one for one in questions if not pinned.remembered(self._cache, one, self._of(one))]
+        ahead = [
+            one for one in questions
+            if (pins := self._of(one)) and not pinned.remembered(self._cache, one, pins)
+        ]  # fmt: skip
         helper = this_machine() if ahead and self._toolchain is None else None
         works: list[Callable[[], object]] = [lambda: self.toolchain]
         if helper:
@@ -125,8 +128,7 @@ class Supplies:
 
     def _fetch_ahead(self, helper: Toolchain, question: Question) -> None:
         """Fetch what can be had early. If this fails, the toolchain asks again later."""
-        what = f"{question.suite} {question.arch}"
-        with self._progress.stage(f"fetch {what} packages") as stage:
+        with self._progress.stage(f"fetch {_words(question)} packages") as stage:
             try:
                 if not pinned.fetch_ahead(helper, self._cache, question, self._of(question)):
                     stage.note("not the locked versions")
@@ -149,7 +151,7 @@ class Supplies:
 
     def _settle(self, question: Question) -> None:
         toolchain = self.toolchain
-        with self._progress.stage(f"packages {question.name.replace('/', ' ')}") as stage:
+        with self._progress.stage(f"packages {_words(question)}") as stage:
             pins = self._of(question)
             settled = pinned.settle(toolchain, self._cache, question, pins, self._rules)
             stage.note(f"{len(settled.resolution.pins)}")
@@ -171,8 +173,7 @@ class Supplies:
             if question in self._fetched:
                 return
             if archive.missing(self._cache, resolution.pins):
-                what = f"{resolution.suite} {resolution.arch}"
-                with self._progress.stage(f"fetch {what} packages"):
+                with self._progress.stage(f"fetch {_words(question)} packages"):
                     pins = self._of(question)
                     pinned.fetch_again(self.toolchain, self._cache, question, pins, self._rules)
             self._fetched.add(question)
@@ -186,7 +187,7 @@ class Supplies:
         found: dict[str, tuple[Pin, ...]] = {}
         with self._progress.stage("newest packages") as stage:
             for question in (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL):
-                stage.note(question.name.replace("/", " "))
+                stage.note(_words(question))
                 found[question.name] = question.newest(self.toolchain, self._cache).pins
             platform = found[PLATFORM.name]
             version = next(pin.version for pin in platform if pin.name == hypervisor.TOOLS)
@@ -221,6 +222,11 @@ class Supplies:
         if found and self._rules.strict:
             raise LockError(lock.refused(found), hint=lock.REFUSED_HINT)
         return found
+
+
+def _words(question: Question) -> str:
+    """A question's name for people, such as ``bookworm armhf``."""
+    return question.name.replace("/", " ")
 
 
 def locked(pins: Lock, question: Question) -> tuple[Pin, ...]:

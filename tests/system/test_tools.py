@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lab.api import Context
+from lab.bench import tools_build
+from lab.errors import ImageError
 from lab.images import sysroot, tools
-from lab.model import Command, HypervisorSpec, Mount
-from lab.store import Store
+from lab.model import HypervisorSpec
+from lab.store import Entry, Store
 from lab.workshop import provision
 from lab.workshop.prepare import Workshop
 from system.test_hypervisors import FRAGMENT, edit
@@ -28,27 +31,50 @@ def workshop() -> Workshop:
 
 @pytest.fixture(scope="module")
 def tree(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    workshop.hypervisor(HypervisorSpec("debug", "source", kconfig=(FRAGMENT,)))
-    (tarball,) = [one.path for one in workshop.xen_source() if ".orig.tar" in one.path.name]
-    folder = tmp_path_factory.mktemp("upstream") / "tree"
-    folder.mkdir()
-    argv = ["tar", "--extract", "--file=/in/source", "--directory=/out", "--strip-components=1",
-            "--no-same-owner"]  # fmt: skip
-    mounts = [Mount(tarball, "/in/source"), Mount(folder, "/out", writable=True)]
-    workshop.toolchain.run(Command(argv, mounts))
-    return folder
+    """A source tree of a user, which no test changes."""
+    return tools_build.upstream(workshop, tmp_path_factory.mktemp("upstream") / "tree")
 
 
-def build(workshop: Workshop, tree: Path, folder: Path) -> tools.Tools:
-    """Built in a store and with objects of its own."""
+@dataclass(frozen=True)
+class Kept:
+    """A tree that tests may change, and the first build of it, with its store and objects."""
+
+    folder: Path
+    tree: Path
+    first: Entry
+
+
+@pytest.fixture(scope="module")
+def kept(workshop: Workshop, tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A copy of the tree, and the tools built from it, with object files to go on from."""
+    folder = tmp_path_factory.mktemp("kept")
+    shutil.copytree(tree, folder / "tree", symlinks=True)
+    return Kept(folder, folder / "tree", build(workshop, folder / "tree", folder))
+
+
+def build(workshop: Workshop, tree: Path, folder: Path) -> Entry:
+    """Build with a store and object files in ``folder``."""
     base = workshop.supplies.packages(provision.SYSROOT)
     against = sysroot.build(workshop.store, workshop.toolchain, base)
     spec = HypervisorSpec("mine", "source", source=tree, tools="source")
-    return tools.build(Store(folder), workshop.toolchain, spec, against, folder)
+    return tools.build(Store(folder), workshop.toolchain, spec, against, folder).entry
 
 
-def test_a_tree_brings_its_own_tools(world: World, tree: Path) -> None:
+def give(workshop: Workshop, entry: Entry) -> None:
+    """Put an entry into the user's store: the same bytes need not be built twice."""
+    target = workshop.store.root / entry.kind / entry.key
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f"given-{entry.key}")
+        shutil.copytree(entry.path.parent, new)
+        new.rename(target)
+
+
+def test_a_tree_brings_its_own_tools(
+    world: World, workshop: Workshop, tree: Path, kept: Kept
+) -> None:
     """`hello` passes twice with one digest, and the manifest says which tools were in dom0."""
+    give(workshop, kept.first)
     text = {
         "hypervisors": {"mine": {"from": "source", "source": str(tree), "kconfig": str(FRAGMENT)}},
         "guests": {"hello": {"freertos": "images/freertos/apps/hello"}},
@@ -64,22 +90,37 @@ def test_a_tree_brings_its_own_tools(world: World, tree: Path) -> None:
     assert made["tools"]["origin"] == "source"
     assert made["tools"]["version"].startswith("4.17")
     assert made["tools"]["interface"] == "domctl 0x15, sysctl 0x15"
-    assert "tools" in made["fingerprint"]
+    assert made["fingerprint"]["tools"] == made["tools"]["sha256"]
 
 
 def test_a_small_change_gives_the_bytes_of_a_clean_build(
-    workshop: Workshop, tree: Path, tmp_path: Path
+    workshop: Workshop, kept: Kept, tmp_path: Path
 ) -> None:
-    """A C file of libxl and a header change: objects are used again, and the outcome is the same.
-    A change of the hypervisor alone builds nothing."""
-    changed = tmp_path / "changed"
-    shutil.copytree(tree, changed)
-    before = build(workshop, changed, tmp_path / "kept").entry
-    edit(changed / "xen/common/keyhandler.c", "pressed -> dumping", "pressed: dumping")
-    assert build(workshop, changed, tmp_path / "kept").entry.key == before.key
-    edit(changed / "tools/libs/light/libxl_utils.c", "{", "{ /* changed */")
-    edit(changed / "tools/xl/xl_utils.c", '"asprintf failed', '"no: asprintf failed')
-    after = build(workshop, changed, tmp_path / "kept").entry
-    clean = build(workshop, changed, tmp_path / "clean").entry
+    """Object files are used again after a change of C files and a header. The clean build is in
+    another folder. A change of the hypervisor alone builds nothing."""
+    edit(kept.tree / "xen/common/keyhandler.c", "pressed -> dumping", "pressed: dumping")
+    assert build(workshop, kept.tree, kept.folder).key == kept.first.key
+    edit(kept.tree / "tools/libs/light/libxl_utils.c", "{", "{ /* changed */")
+    edit(kept.tree / "tools/xl/xl_utils.c", '"asprintf failed', '"no: asprintf failed')
+    edit(kept.tree / "tools/xl/xl.h", 'XEN_LOCK_DIR "/xl"', 'XEN_LOCK_DIR "/other"')
+    after = build(workshop, kept.tree, kept.folder)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(kept.tree, elsewhere, symlinks=True)
+    clean = build(workshop, elsewhere, tmp_path)
     assert dict(after.outputs) == dict(clean.outputs)
-    assert dict(after.outputs) != dict(before.outputs)
+    assert dict(after.outputs) != dict(kept.first.outputs)
+
+
+def test_the_compilers_error_names_the_file_in_the_tree(workshop: Workshop, kept: Kept) -> None:
+    """First of all. After the mistake is mended, the next build succeeds."""
+    source = kept.tree / "tools/xl/xl_utils.c"
+    before = source.read_text()
+    line = before.count("\n") + 1
+    source.write_text(f"{before}int nothing(void) {{ return nothing_like_this; }}\n")
+    with pytest.raises(ImageError, match="toolstack of hypervisor mine does not build") as caught:
+        build(workshop, kept.tree, kept.folder)
+    assert caught.value.tail.startswith(
+        f"tools/xl/xl_utils.c:{line}:32: error: 'nothing_like_this'"
+    )
+    source.write_text(before)
+    build(workshop, kept.tree, kept.folder)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from lab.errors import ImageError
-from lab.images import interface, sysroot, tool_sources, tools, toolstack
+from lab.images import interface, sysroot, tool_objects, tool_sources, tools, toolstack
 from lab.images.contents import Contents
 from lab.images.interface import Interface
+from lab.model import Completed, Toolchain
 from lab.packages import deb
 from lab.store import Entry
 from lab.util.files import sha256_file
@@ -60,9 +63,10 @@ def test_what_a_build_left_in_the_tree_does_not_count(tree: Path) -> None:
     assert tool_sources.hashes(tree) == before
 
 
-def test_a_tree_without_tools_is_refused(tree: Path) -> None:
-    (tree / "tools/configure").unlink()
-    with pytest.raises(ImageError, match="no tools of Xen") as caught:
+@pytest.mark.parametrize("name", ["Config.mk", "xen/Makefile", "tools/configure"])
+def test_a_tree_without_tools_is_refused(tree: Path, name: str) -> None:
+    (tree / name).unlink()
+    with pytest.raises(ImageError, match=f"no tools of Xen: there is no {name}") as caught:
         tool_sources.hashes(tree)
     assert "tools: package" in caught.value.hint
 
@@ -100,6 +104,62 @@ def test_a_killed_build_begins_anew(tree: Path, tmp_path: Path) -> None:
     wanted = tool_sources.hashes(tree)
     assert tool_sources.bring(tree, wanted, tmp_path / "work")
     assert tool_sources.bring(tree, wanted, tmp_path / "work")
+
+
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_a_tree_that_changes_meanwhile_is_not_built(
+    tree: Path, tmp_path: Path, change: str
+) -> None:
+    """The store's key says which sources were built. Other ones never get into such an entry."""
+    wanted, file = tool_sources.hashes(tree), tree / "tools/xl/xl.c"
+    tool_sources.check(tree, wanted, ["tools/xl/xl.c"])
+    if change == "edited":
+        file.write_text("int main(void) { return 2; }\n")
+    else:
+        file.unlink()
+    with pytest.raises(ImageError, match=r"xl\.c changed while the tools were being built"):
+        tool_sources.bring(tree, wanted, tmp_path / "work")
+    with pytest.raises(ImageError, match=r"xl\.c changed while the tools were being built"):
+        tool_sources.check(tree, wanted, ["tools/xl/xl.c"])
+    assert tool_sources.bring(tree, tool_sources.hashes(tree), tmp_path / "work")
+
+
+def test_the_objects_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that another process uses stays, however old it is."""
+    monkeypatch.setattr(tool_objects, "KEPT", 2)
+    made = []
+    for number, name in enumerate(("first", "second", "third")):
+        with tool_objects.folder(tmp_path, name) as work:
+            (work / "object.o").write_bytes(b"object")
+            made.append(work)
+        os.utime(made[-1], (number, number))
+    assert [work.exists() for work in made] == [False, True, True]
+    with tool_objects.folder(tmp_path, "second") as work:
+        assert (work / "object.o").exists()
+        os.utime(work, (0, 0))
+        for name in ("fourth", "fifth"):
+            with tool_objects.folder(tmp_path, name):
+                pass
+        assert (work / "object.o").exists()
+    with tool_objects.folder(tmp_path, "sixth"):
+        assert not made[1].exists()
+
+
+def test_an_error_of_the_compiler_comes_first_with_its_path(tree: Path) -> None:
+    """make names the file as its folder knows it; the user knows the tree."""
+    sources = tool_sources.hashes(tree)
+    entry = Entry("sysroot", "key", tree, {}, {})
+    maker = tools._Maker(cast(Toolchain, None), "mine", entry, sources)
+
+    def words(*lines: str) -> str:
+        return maker._words(Completed(("make",), 2, b"", "\n".join(lines).encode(), 1.0))
+
+    assert words(
+        "xl.c: In function 'main':", "xl.c:7:3: error: 'nothing' undeclared", "make: *** [xl.o]"
+    ).splitlines() == ["tools/xl/xl.c:7:3: error: 'nothing' undeclared", "make: *** [xl.o]"]
+    assert words("../../xl/xl.h:1: fatal error: no").startswith("tools/xl/xl.h:1: fatal")
+    assert words("other.c:1: error: no") == "other.c:1: error: no"
+    assert words("configure: error: no libyajl") == "configure: error: no libyajl"
 
 
 def test_the_version_and_the_interface_are_the_trees(tree: Path, tmp_path: Path) -> None:
