@@ -73,9 +73,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def labs(world: World, source: Path) -> Path:
-    """A labs.yaml with two trees of the user's own: one is newer and crashes, one is broken."""
-    newer, broken = source.with_name("newer"), source.with_name("broken")
-    for tree in (newer, broken):
+    """A labs.yaml with three trees of the user's own: one is newer and crashes, one is broken,
+    and one has another control interface."""
+    names = ("newer", "broken", "other")
+    newer, broken, other = (source.with_name(name) for name in names)
+    for tree in (newer, broken, other):
         for part in xen.PARTS:
             copy = shutil.copytree if (source / part).is_dir() else shutil.copy2
             tree.mkdir(exist_ok=True)
@@ -83,15 +85,20 @@ def labs(world: World, source: Path) -> Path:
     edit(newer / "xen/Makefile", "XEN_SUBVERSION    = 17", "XEN_SUBVERSION    = 18")
     edit(newer / "xen/common/keyhandler.c", KEY, CRASH)
     edit(broken / "xen/common/keyhandler.c", KEY, "nothing_like_this = key;")
+    edit(other / "xen/include/public/domctl.h", "_VERSION 0x00000015", "_VERSION 0x00000099")
     own: dict[str, Any] = {
-        name: {"from": "source", "source": str(tree), "kconfig": str(FRAGMENT), "tools": "package"}
-        for name, tree in (("newer", newer), ("broken", broken))
-    }
+        name: {"from": "source", "source": str(source.with_name(name)), "kconfig": str(FRAGMENT),
+               "tools": "package"}
+        for name in names
+    }  # fmt: skip
     never = [{"on": "hello", "line": "never to be seen", "within": "200s"}]
-    text = {
+    text: dict[str, Any] = {
         "hypervisors": own,
         "guests": {"hello": {"freertos": "images/freertos/apps/hello"}},
-        "labs": {"newer": {"hypervisor": "newer", "guests": ["hello"], "expect": never}},
+        "labs": {
+            name: {"hypervisor": name, "guests": ["hello"], "expect": never}
+            for name in ("newer", "other")
+        },
     }
     path = world.folder / "own.yaml"
     path.write_text(json.dumps(text))
@@ -190,3 +197,20 @@ def test_another_version_is_refused_unless_forced_and_its_crash_is_explained(
     named = re.compile(r"HYP: SP: [0-9a-f]{8} LR: ([0-9a-f]{8})   # \1 dump_hwdom_registers\+0x")
     assert any(named.search(line) for line in said["tail"])
     assert named.search(world.run("lab.logs", "newer", "--labs", str(labs)).out)
+
+
+@pytest.mark.usefixtures("labs_boot")
+def test_tools_of_another_interface_are_the_toolstacks_failure(world: World, labs: Path) -> None:
+    """They are refused before the boot. With --force the exit status is 5, and the hint tells
+    what to do."""
+    refused = world.run("lab.run", "other", "--labs", str(labs), "--json", status=3)
+    reason = json.loads(refused.out)["reason"]
+    assert "is Xen 4.17 (domctl 0x99, sysctl 0x15), the tools in dom0" in reason
+    assert "are of Xen 4.17" in reason
+    assert "(domctl 0x15, sysctl 0x15): they may not" in reason
+    said = json.loads(
+        world.run("lab.run", "other", "--labs", str(labs), "--force", "--json", status=5).out
+    )
+    assert said["layer"] == "toolstack"
+    assert "tools: source" in said["hint"]
+    assert "Permission denied" in "\n".join(said["tail"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab import rundir, scenario
-from lab.errors import Dom0Error, HypervisorError, MachineError
+from lab.errors import Dom0Error, HypervisorError, MachineError, ToolstackError
 from lab.machine import console, postmortem
 from lab.machine.log_lines import RawLine
 from lab.model import Domain, Expectation, Layer, Verdict
@@ -79,6 +79,17 @@ def test_a_dom0_without_a_place_is_told_what_to_do(tmp_path: Path, words: str) -
     assert "a multiple of 128M" in error.hint
     run.console("xen").write_text("(XEN) Panic on CPU 0:\n(XEN) Assertion failed\n")
     assert "128M" not in postmortem.lost(run, console.FAILURES[0], "dom0 to be ready").hint
+
+
+def test_tools_that_xen_refuses_are_told_apart_from_a_lost_dom0(tmp_path: Path) -> None:
+    """The exit status is the toolstack's, and the hint names the key of labs.yaml."""
+    run = rundir.new_run(tmp_path, "one")
+    run.console("dom0").write_text("lab: FAILED /usr/sbin/xen-init-dom0: exit status 1\n")
+    failure = next(one for one in console.FAILURES if one.layer is Layer.TOOLSTACK)
+    error = postmortem.lost(run, failure, "dom0 to be ready")
+    assert isinstance(error, ToolstackError)
+    assert error.message.startswith("Xen refused dom0's tools")
+    assert "tools: source" in error.hint
 
 
 def test_a_panic_says_more_than_an_end() -> None:

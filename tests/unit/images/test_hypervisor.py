@@ -11,7 +11,7 @@ from lab.errors import ImageError
 from lab.images import hypervisor, xen
 from lab.model import Command, Completed, HypervisorSpec, Image, Package
 from lab.store import Store
-from lab.util import kconfig
+from lab.util import files, kconfig
 from lab.util.files import sha256_file
 
 TOOLS = [Package(hypervisor.TOOLS, "4.17.5+72-g01-1", "armhf", "0", 0, Path("/none"))]
@@ -154,6 +154,25 @@ def test_own_tree_is_only_read(tmp_path: Path, tree: Path) -> None:
     assert xen.build(store, make, spec(tmp_path, source=tree), []) == first
     (tree / "xen/x.c").write_text("part of it")
     assert xen.build(store, make, spec(tmp_path, source=tree), [])["xen"].key != first["xen"].key
+
+
+def test_a_tree_that_changes_while_it_is_copied_is_not_built(
+    tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key says which sources were built. Nothing else gets into the store under it."""
+    make: Any = Make()
+    copy = files.copy_tree
+
+    def edited_meanwhile(source: Path, target: Path) -> None:
+        copy(source, target)
+        (target / "Makefile").write_text("saved by an editor")
+
+    monkeypatch.setattr("lab.images.xen.copy_tree", edited_meanwhile)
+    store = Store(tmp_path / "cache")
+    with pytest.raises(ImageError, match="changed while hypervisor mine was being built"):
+        xen.build(store, make, spec(tmp_path, source=tree), [])
+    assert make.calls == []
+    assert not list(store.root.glob("xen/*"))
 
 
 def test_some_folder_is_no_tree(tmp_path: Path) -> None:
