@@ -15,8 +15,8 @@ from lab.store import Store, describe
 def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[str, Image]]:
     """Build or find images; returns each with its kind.
 
-    ``hypervisor``: the name of one in labs.yaml, for its files. Without it: the packaged Xen,
-    dom0's kernel and the initramfs.
+    ``hypervisor``: the name of one in labs.yaml, for its files and, if it brings dom0's tools, the
+    initramfs with them. Without it: the packaged Xen, dom0's kernel and the initramfs.
 
     Raises:
         ImageError: it does not compile; the tail has the compiler's last lines.
@@ -26,7 +26,11 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
     if hypervisor is not None:
         spec = config.find_hypervisor(context.labs(), hypervisor)
         files = workshop.hypervisor(spec)
-        drift.tell(context, workshop, {f"hypervisor/{hypervisor}": files["xen"].sha256})
+        if spec.tools == "source":
+            _, files["initramfs"], _ = workshop.dom0_of(spec)
+        names = {"xen": f"hypervisor/{hypervisor}", "initramfs": drift.initramfs(spec)}
+        found = {name: files[kind].sha256 for kind, name in names.items() if kind in files}
+        drift.tell(context, workshop, found)
         return list(files.items())
     packaged, kernel, initramfs = workshop.base_images()
     images = {"dom0/kernel": kernel.sha256, "dom0/initramfs": initramfs.sha256}

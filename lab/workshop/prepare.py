@@ -103,7 +103,7 @@ class Workshop:
         """
         spec = plan.lab.hypervisor
         files, (kernel, initramfs, tools) = together.pair(
-            partial(self._checked_hypervisor, spec, force=force), partial(self._dom0, spec)
+            partial(self._checked_hypervisor, spec, force=force), partial(self.dom0_of, spec)
         )
         with self.progress.stage("device tree"):
             boot = devicetree.Boot(plan.xen_args, plan.dom0_args, kernel, initramfs)
@@ -126,8 +126,12 @@ class Workshop:
             stage.note(made.version)
         return made
 
-    def _dom0(self, spec: HypervisorSpec) -> tuple[Image, Image, Toolstack]:
-        """dom0's kernel, its initramfs, and the tools in it."""
+    def dom0_of(self, spec: HypervisorSpec) -> tuple[Image, Image, Toolstack]:
+        """dom0's kernel, its initramfs for a hypervisor, and the tools in it.
+
+        Raises:
+            ImageError: as :meth:`tools`.
+        """
         built = self.tools(spec)
         kernel, initramfs = self._dom0_images(built)
         packaged = Toolstack("package", deb.named(self.packages(), hypervisor.TOOLS).version)
