@@ -5,14 +5,18 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lab.images import contents, elf, lz4, modules, newc, programs
 from lab.model import STEPS_ADDRESS, Command, Mount, Package, Toolchain
 from lab.packages import deb
+from lab.util import together
 
 PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"
+#: How many of the lab's own programs are compiled at a time.
+AT_ONCE = 2
 
 #: The packages from which files are taken, in addition to the libraries' packages.
 PACKAGES = ("busybox-static", "qemu-guest-agent", "xen-utils-4.17", "xenstore-utils")
@@ -52,7 +56,7 @@ LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-p
 LIBRARIES = (
     "-l:libxenstore.so.4", "-l:libxenforeignmemory.so.1", "-l:libc.so.6", "-lgcc",
 )  # fmt: skip
-LINK = ("-nodefaultlibs", "-Llib", LINK_OPTIONS, *LIBRARIES)
+LINK = ("-nodefaultlibs", "-L../lib", LINK_OPTIONS, *LIBRARIES)
 
 
 def may_hold(package: str) -> bool:
@@ -69,14 +73,16 @@ def recipe() -> list[Path]:
 def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
     """The compressed initramfs. ``here``: images/dom0; ``scratch``: for temporary files."""
     wanted = contents.parse((here / "contents").read_text())
-    tree = deb.tree([package for package in packages if may_hold(package.name)], _may_be_used)
-    taken = programs.take(tree, wanted.programs)
-    drivers = _modules([package for package in packages if not may_hold(package.name)], wanted)
-    libraries = programs.libraries(tree, taken, wanted.libraries)
-    files = taken | {f"lib/{name}": data for name, data in libraries.items()}
-    files |= {f"lib/modules/{name}.ko": data for name, data in drivers}
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        files = _compiled_and_stripped(toolchain, Path(name), files, here)
+        work = Path(name)
+        drivers, files = together.pair(
+            partial(_modules, [one for one in packages if not may_hold(one.name)], wanted),
+            partial(_programs, toolchain, [one for one in packages if may_hold(one.name)],
+                    wanted, work, here),
+        )  # fmt: skip
+        loaded = {f"lib/modules/{name}.ko": data for name, data in drivers}
+        _write(work, loaded)
+        files = _stripped(toolchain, work, files | loaded) | _compiled(work)
     order = "".join(f"{name}\n" for name, _ in drivers).encode()
     return lz4.compress(newc.archive([
         *_fixed(wanted),
@@ -100,31 +106,67 @@ def _own(here: Path) -> list[newc.Item]:
     ]
 
 
-def _compiled_and_stripped(
-    toolchain: Toolchain, work: Path, files: dict[str, bytes], here: Path
+def _programs(
+    toolchain: Toolchain,
+    packages: Sequence[Package],
+    wanted: contents.Contents,
+    work: Path,
+    here: Path,
 ) -> dict[str, bytes]:
-    """``files`` and the lab's own programs, without symbols. Works in the empty folder ``work``."""
-    for path, data in files.items():
-        (work / path).parent.mkdir(parents=True, exist_ok=True)
-        (work / path).write_bytes(data)
-    mounts = [Mount(work, WORK, writable=True)]
-    for name in HEADERS:
-        (work / name).write_bytes((here / "src" / name).read_bytes())
+    """The packaged programs and their libraries; the lab's own are compiled, in ``work``."""
+    tree = deb.tree(packages, _may_be_used)
+    taken = programs.take(tree, wanted.programs)
+    libraries = programs.libraries(tree, taken, wanted.libraries)
+    files = taken | {f"lib/{name}": data for name, data in libraries.items()}
+    _write(work, files)
+    ours = _ours().items()
+    together.all_of(
+        [partial(_compile, toolchain, work, here, source, *rest) for source, rest in ours],
+        at_once=AT_ONCE,
+    )
+    return files
+
+
+def _ours() -> dict[str, tuple[str, Sequence[str]]]:
+    """The lab's own programs: source → path in dom0, additional linker options."""
     plain: Sequence[str] = ()
-    ours = {source: (target, plain) for source, target in COMPILED.items()} | FIXED
-    for source, (target, options) in ours.items():
-        (work / "ours.c").write_bytes((here / source).read_bytes())
-        (work / target).parent.mkdir(parents=True, exist_ok=True)
-        argv = [*COMPILE, "ours.c", *LINK, *options, "-o", target]
-        toolchain.run(Command(argv, mounts=mounts, cwd=WORK))
+    return {source: (target, plain) for source, target in COMPILED.items()} | FIXED
+
+
+def _compile(
+    toolchain: Toolchain, work: Path, here: Path, source: str, target: str, options: Sequence[str]
+) -> None:
+    """Compile one program in a folder of its own, in which its file is always called the same."""
+    folder = Path(tempfile.mkdtemp(dir=work, prefix="ours-"))
+    for name in HEADERS:
+        (folder / name).write_bytes((here / "src" / name).read_bytes())
+    (folder / "ours.c").write_bytes((here / source).read_bytes())
+    (work / target).parent.mkdir(parents=True, exist_ok=True)
+    argv = [*COMPILE, "ours.c", *LINK, *options, "-o", f"../{target}"]
+    mounts = [Mount(work, WORK, writable=True)]
+    toolchain.run(Command(argv, mounts=mounts, cwd=f"{WORK}/{folder.name}"))
+
+
+def _compiled(work: Path) -> dict[str, bytes]:
+    return {target: (work / target).read_bytes() for target, _ in _ours().values()}
+
+
+def _stripped(toolchain: Toolchain, work: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The ``files``, which are in the folder ``work`` too, without symbols."""
+    mounts = [Mount(work, WORK, writable=True)]
     strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
     toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
     toolchain.run(Command([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK))
-    paths = [*files, *(target for target, _ in ours.values())]
-    return {path: (work / path).read_bytes() for path in paths}
+    return {path: (work / path).read_bytes() for path in files}
+
+
+def _write(work: Path, files: dict[str, bytes]) -> None:
+    for path, data in files.items():
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_bytes(data)
 
 
 def _may_be_used(path: str) -> bool:
@@ -136,17 +178,28 @@ def _may_be_used(path: str) -> bool:
 def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[tuple[str, bytes]]:
     """The wanted kernel modules and those that they need, in the order in which they are loaded.
 
-    The kernel's package holds thousands of modules, so only the named ones are read. If these need
-    more modules, the package is read again.
+    The kernel's package holds thousands of modules, so only the named ones are read, and reading
+    stops at the last of them. If these need more modules, the package is read again.
     """
     names = {modules.canonical(name) for name in wanted.modules}
     while True:
-        tree = deb.tree(packages, lambda path: path.endswith(".ko") and _module(path) in names)
-        found = {_module(path): tree.data(path) for path in tree.paths()}
+        found = _found(packages, names)
         more = modules.needed(found) - names
         if not more:
             return modules.ordered(wanted.modules, found.get)
         names.update(more)
+
+
+def _found(packages: Sequence[Package], names: set[str]) -> dict[str, bytes]:
+    """Those of the modules ``names`` that the packages have."""
+    found: dict[str, bytes] = {}
+    for member in deb.members(
+        packages, lambda path: path.endswith(".ko") and _module(path) in names
+    ):
+        found[_module(member.path)] = member.data
+        if found.keys() == names:
+            break
+    return found
 
 
 def _module(path: str) -> str:
