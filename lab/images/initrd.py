@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from lab.images import contents, elf, lz4, modules, newc, programs
-from lab.model import STEPS_ADDRESS, Command, Mount, Package, Toolchain
+from lab.model import ARM32, STEPS_ADDRESS, Command, Mount, Package, Toolchain
 from lab.packages import deb
-from lab.util import together
+from lab.util import elf_layout, together
 
-PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"
 #: How many of the lab's own programs are compiled at a time.
 AT_ONCE = 2
@@ -51,7 +50,7 @@ FIXED = {
 }  # fmt: skip
 HEADERS = ("counter.h", "domains.h", "lab.h", "window.h")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
-COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
+COMPILE = (f"{ARM32.compiler}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
 LIBRARIES = (
     "-l:libxenstore.so.4", "-l:libxenforeignmemory.so.1", "-l:libc.so.6", "-lgcc",
@@ -66,7 +65,7 @@ def may_hold(package: str) -> bool:
 
 def recipe() -> list[Path]:
     """The lab's modules that decide what is built. The folder images/dom0 decides too."""
-    rooms = (contents, deb, elf, lz4, modules, newc, programs)
+    rooms = (contents, deb, elf, elf_layout, lz4, modules, newc, programs)
     return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
 
 
@@ -154,7 +153,7 @@ def _compiled(work: Path) -> dict[str, bytes]:
 def _stripped(toolchain: Toolchain, work: Path, files: dict[str, bytes]) -> dict[str, bytes]:
     """The ``files``, which are in the folder ``work`` too, without symbols."""
     mounts = [Mount(work, WORK, writable=True)]
-    strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
+    strip = [f"{ARM32.compiler}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
