@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.dom0 import connection
 from lab.model import (
     AGENT_PORT,
+    ARM32,
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     TIMES_PORT,
@@ -41,9 +42,9 @@ DOM0_ARGS = "console=hvc0 rdinit=/init"
 def command() -> list[str]:
     """QEMU's command line."""
     return [
-        "qemu-system-arm",
-        "-machine", "virt,virtualization=on,highmem=off",
-        "-cpu", "cortex-a15", "-m", MEMORY, "-smp", "1",
+        ARM32.qemu,
+        "-machine", ARM32.machine,
+        "-cpu", ARM32.cpu, "-m", MEMORY, "-smp", "1",
         "-nic", "none", "-display", "none", "-no-reboot",
         "-global", "virtio-mmio.force-legacy=false",
         "-kernel", "/lab/xen", "-append", XEN_ARGS,

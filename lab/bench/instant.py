@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.api import Context, down
 from lab.bench.figure import Figure, at_least, at_most, said
 from lab.machine import qmp
-from lab.model import Command, Mount, Toolchain
+from lab.model import ARM32, Command, Mount, Toolchain
 from lab.rundir import all_lab_dirs, runtime_root
 from lab.util import process, waiting
 from lab.util.deadline import Deadline
@@ -155,7 +155,7 @@ def _bare(toolchain: Toolchain) -> float:
     """Seconds until QMP answers in a QEMU that has nothing to do."""
     with tempfile.TemporaryDirectory(dir=runtime_root()) as name:
         folder = Path(name)
-        argv = ["qemu-system-arm", "-machine", "virt", "-nodefaults", "-display", "none", "-S",
+        argv = [ARM32.qemu, "-machine", "virt", "-nodefaults", "-display", "none", "-S",
                 "-chardev", "socket,id=q,path=/lab/live/q,server=on,wait=off",
                 "-mon", "chardev=q,mode=control"]  # fmt: skip
         clock = Deadline(0)
@@ -179,7 +179,7 @@ def _memory() -> list[float]:
     sizes = []
     ours = {f"guest={lab.tag},debug-threads=on".encode() for lab in all_lab_dirs()}
     for pid, argv in process.running():
-        if argv[0].endswith(b"qemu-system-arm") and any(one in ours for one in argv):
+        if argv[0].endswith(ARM32.qemu.encode()) and any(one in ours for one in argv):
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             sizes += [float(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:")]
     return sizes

@@ -17,7 +17,9 @@ from typing import Any
 import fdt
 
 from lab.errors import ImageError
+from lab.images import recipes
 from lab.model import (
+    ARM32,
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     RAM_BASE,
@@ -65,7 +67,11 @@ def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) 
         "kernel": [KERNEL_ADDRESS, kernel.size, kernel.sha256],
         "initramfs": [INITRAMFS_ADDRESS, initramfs.size, initramfs.sha256],
     }
-    made_by = {"recipe": files.sha256_file(Path(__file__)), "toolchain": toolchain.key}
+    made_by = {
+        "recipe": files.sha256_file(Path(__file__)),
+        "architecture": recipes.facts(ARM32),
+        "toolchain": toolchain.key,
+    }
 
     def make(folder: Path) -> None:
         tree = _parsed(_dump(toolchain, machine, folder))
@@ -145,7 +151,7 @@ def _dump(toolchain: Toolchain, machine: MachinePlan, folder: Path) -> bytes:
     """QEMU's own tree. QEMU is given two serial ports, so that the tree has both PL011."""
     board = list(board_arguments(machine))
     board[board.index("-machine") + 1] += f",dumpdtb={WORK}/virt.dtb"
-    argv = ["qemu-system-arm", *board, *_serials()]
+    argv = [ARM32.qemu, *board, *_serials()]
     toolchain.run(Command(argv, mounts=[Mount(folder, WORK, writable=True)], timeout=60))
     dumped = folder / "virt.dtb"
     try:

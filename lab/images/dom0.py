@@ -9,17 +9,13 @@ from typing import Any
 
 from lab.errors import ImageError
 from lab.images import hypervisor, initrd, recipes, zimage
+from lab.images.dom0_programs import Source
 from lab.images.tools import Tools
-from lab.model import Command, Image, Mount, Package, Toolchain
+from lab.model import ARM32, Command, Image, Mount, Package, Toolchain
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
 
-#: The package that holds the kernel. Its name contains the version. ``linux-image-armmp-lpae`` is
-#: empty and only depends on it.
-KERNEL_PACKAGE = re.compile(r"linux-image-[0-9].*-armmp-lpae")
-
-PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"
 
 
@@ -33,6 +29,7 @@ def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> I
     stub = recipes.folder("dom0") / "stub.S"
     inputs = {
         "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__), stub),
+        "architecture": recipes.facts(ARM32),
         "package": package.sha256,
         "version": package.version,
         "toolchain": toolchain.key,
@@ -79,6 +76,7 @@ def initramfs(
     used.append(kernel_package(packages))
     inputs: dict[str, Any] = {
         "recipe": recipes.hashes(here, *initrd.recipe()),
+        "architecture": recipes.facts(ARM32),
         "packages": {package.name: package.sha256 for package in used},
         "toolchain": toolchain.key,
     }
@@ -89,7 +87,7 @@ def initramfs(
         inputs["version"] = f"{packaged.name} {packaged.version}"
 
     def build(folder: Path) -> None:
-        made = initrd.build(toolchain, initrd.Source(used, here, tools), folder.parent)
+        made = initrd.build(toolchain, Source(used, here, tools), folder.parent)
         (folder / "initramfs").write_bytes(made)
 
     return store.make("dom0-initramfs", inputs, build).image("initramfs")
@@ -101,7 +99,8 @@ def kernel_package(packages: Sequence[Package]) -> Package:
     Raises:
         ImageError: there is no such package, or more than one.
     """
-    found = [package for package in packages if KERNEL_PACKAGE.fullmatch(package.name)]
+    pattern = re.compile(ARM32.debian.kernel_pattern)
+    found = [package for package in packages if pattern.fullmatch(package.name)]
     if len(found) != 1:
         names = ", ".join(package.name for package in found) or "none"
         raise ImageError(f"exactly one kernel package is needed, but found: {names}")
@@ -129,8 +128,8 @@ def _assembled(
     defines = (f"-DTEXT_OFFSET={text_offset:#x}", f"-DIMAGE_SIZE={size:#x}")
     link = ("-nostdlib", "-static", "-Wl,-Ttext=0,--build-id=none")
     mounts = [Mount(folder, WORK, writable=True)]
-    compiling = [f"{PREFIX}gcc", *defines, *link, "stub.S", "-o", "stub.elf"]
-    cutting = [f"{PREFIX}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"]
+    compiling = [f"{ARM32.compiler}gcc", *defines, *link, "stub.S", "-o", "stub.elf"]
+    cutting = [f"{ARM32.compiler}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"]
     for argv in (compiling, cutting):
         toolchain.run(Command(argv, mounts, cwd=WORK))
     made = reading.data(raw, reading.IMAGE)

@@ -1,6 +1,6 @@
-"""Reads from 32-bit little-endian ELF files what the image builders need.
+"""Reads from ELF files what the image builders need.
 
-Sources: elf(5) for the layout, the kernel's include/linux/module.h for ``.modinfo``.
+Source of the format of ``.modinfo``: the kernel's include/linux/module.h.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-MAGIC = b"\x7fELF\x01\x01"
+from lab.util.elf_layout import is_elf, layout_of, sections_of
+
+__all__ = ["Dynamic", "dynamic", "end_of_memory", "is_elf", "modinfo", "objects"]
+
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NULL, DT_NEEDED, DT_STRTAB = 0, 1, 5
 STT_OBJECT = 1
@@ -22,19 +25,6 @@ class Dynamic:
 
     interpreter: str
     needed: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Segment:
-    kind: int
-    offset: int
-    address: int
-    size: int
-
-
-def is_elf(data: bytes) -> bool:
-    """Whether these are the bytes of a 32-bit little-endian ELF file."""
-    return data.startswith(MAGIC) and len(data) >= 52
 
 
 def dynamic(data: bytes) -> Dynamic:
@@ -75,11 +65,10 @@ def objects(data: bytes, names: Collection[str]) -> dict[str, tuple[int, int]]:
     """
     try:
         table, strings = _section(data, ".symtab") or b"", _section(data, ".strtab") or b""
-        symbols = struct.iter_unpack("<3I2BH", table)
         found = {
-            _string(strings, name): (address, size)
-            for name, address, size, info, _, _ in symbols
-            if info & 0xF == STT_OBJECT
+            _string(strings, symbol["name"]): (symbol["value"], symbol["size"])
+            for symbol in layout_of(data).symbol.each(table)
+            if symbol["info"] & 0xF == STT_OBJECT
         }
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"damaged ELF file: {error}") from error
@@ -95,7 +84,11 @@ def end_of_memory(data: bytes, start: int) -> int:
         ValueError: not an ELF file, or a damaged one.
     """
     try:
-        ends = [section[3] + section[5] for section in _sections(data) if section[2] & SHF_ALLOC]
+        ends = [
+            section["address"] + section["size"]
+            for section in sections_of(data)
+            if section["flags"] & SHF_ALLOC
+        ]
     except struct.error as error:
         raise ValueError(f"damaged ELF file: {error}") from error
     return max((end for end in ends if end > start), default=0)
@@ -106,10 +99,10 @@ def _dynamic(data: bytes) -> Dynamic:
     interpreter = ""
     entries: list[tuple[int, int]] = []
     for segment in segments:
-        if segment.kind == PT_INTERP:
-            interpreter = _string(data, segment.offset)
-        elif segment.kind == PT_DYNAMIC:
-            entries = list(_dynamic_entries(data, segment.offset))
+        if segment["type"] == PT_INTERP:
+            interpreter = _string(data, segment["offset"])
+        elif segment["type"] == PT_DYNAMIC:
+            entries = list(_dynamic_entries(data, segment["offset"]))
     tables = [value for tag, value in entries if tag == DT_STRTAB]
     if not tables:
         return Dynamic(interpreter, ())
@@ -118,45 +111,34 @@ def _dynamic(data: bytes) -> Dynamic:
     return Dynamic(interpreter, needed)
 
 
-def _segments(data: bytes) -> Iterator[_Segment]:
-    if not is_elf(data):
-        raise ValueError("not a 32-bit little-endian ELF file")
-    table, size, count = _header(data, 28), _half(data, 42), _half(data, 44)
-    for number in range(count):
-        kind, offset, address, _, length = struct.unpack_from("<5I", data, table + number * size)
-        yield _Segment(kind, offset, address, length)
+def _segments(data: bytes) -> Iterator[dict[str, int]]:
+    layout = layout_of(data)
+    header = layout.header.at(data, 0)
+    for number in range(header["segment_count"]):
+        yield layout.segment.at(data, header["segments"] + number * header["segment_size"])
 
 
 def _dynamic_entries(data: bytes, offset: int) -> Iterator[tuple[int, int]]:
-    while True:
-        tag, value = struct.unpack_from("<2I", data, offset)
-        if tag == DT_NULL:
-            return
-        yield tag, value
-        offset += 8
+    part = layout_of(data).dynamic
+    while (entry := part.at(data, offset))["tag"] != DT_NULL:
+        yield entry["tag"], entry["value"]
+        offset += part.size
 
 
-def _file_offset(segments: list[_Segment], address: int) -> int:
+def _file_offset(segments: list[dict[str, int]], address: int) -> int:
     for segment in segments:
-        if segment.kind == PT_LOAD and 0 <= address - segment.address < segment.size:
-            return segment.offset + address - segment.address
+        into = address - segment["address"]
+        if segment["type"] == PT_LOAD and 0 <= into < segment["size"]:
+            return segment["offset"] + into
     raise ValueError(f"address {address:#x} is in no segment")
 
 
-def _sections(data: bytes) -> list[tuple[int, ...]]:
-    """Name, type, flags, address, offset and size of each section."""
-    if not is_elf(data):
-        raise ValueError("not a 32-bit little-endian ELF file")
-    table, size, count = _header(data, 32), _half(data, 46), _half(data, 48)
-    return [struct.unpack_from("<6I", data, table + n * size) for n in range(count)]
-
-
 def _section(data: bytes, name: str) -> bytes | None:
-    headers = _sections(data)
-    names = _half(data, 50)
-    for header in headers:
-        if _string(data, headers[names][4] + header[0]) == name:
-            return data[header[4] : header[4] + header[5]]
+    sections = sections_of(data)
+    names = layout_of(data).header.at(data, 0)["section_names"]
+    for section in sections:
+        if _string(data, sections[names]["offset"] + section["name"]) == name:
+            return data[section["offset"] : section["offset"] + section["size"]]
     return None
 
 
@@ -165,11 +147,3 @@ def _string(data: bytes, offset: int) -> str:
     if end < 0:
         raise ValueError("a string does not end")
     return data[offset:end].decode()
-
-
-def _header(data: bytes, offset: int) -> int:
-    return int(struct.unpack_from("<I", data, offset)[0])
-
-
-def _half(data: bytes, offset: int) -> int:
-    return int(struct.unpack_from("<H", data, offset)[0])

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import GuestError, UsageError
-from lab.images import compiling, kernel_tree
+from lab.images import compiling, kernel_tree, recipes
 from lab.model import (
+    ARM32,
     Command,
     Completed,
     FreeRtosApp,
@@ -38,7 +39,6 @@ from lab.util.terminal import escape, quote
 PORT, APP, KERNEL, HEADERS, OUT, SOURCE = (
     "/build/freertos", "/build/app", "/build/kernel", "/build/xen", "/build/out", "/build/project",
 )  # fmt: skip
-CROSS_COMPILE = "arm-none-eabi-"
 #: Seconds that a guest's build may take.
 BUILD = 600.0
 #: Size in bytes of one record of a guest's trace (images/freertos/port/trace.c).
@@ -87,6 +87,7 @@ def _application(
     tree = app.kernel_tree or _named_tree(os.environ.get("FREERTOS_KERNEL"))
     inputs = {
         "recipe": sha256_file(Path(__file__)),
+        "architecture": recipes.facts(ARM32),
         "app": {"name": app.app.name, "files": tree_hashes(app.app)},
         "port": tree_hashes(port, frozenset({"apps", ".git"})),
         "kernel": tree_hashes(tree) if tree else sources.keys["kernel"],
@@ -105,7 +106,7 @@ def _application(
         argv = [
             "make", "-j2", "-C", PORT, f"APP={APP}/{app.app.name}", f"OUT={OUT}",
             f"FREERTOS_KERNEL={KERNEL}", f"XEN_PREFIX={HEADERS}/usr",
-            f"CROSS_COMPILE={CROSS_COMPILE}",
+            f"CROSS_COMPILE={ARM32.bare_compiler}",
             f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
             *_trace_options(guest),
         ]  # fmt: skip
@@ -139,6 +140,7 @@ def _project(
     elf = project.elf.relative_to(project.project) if project.elf else None
     inputs = {
         "recipe": sha256_file(Path(__file__)),
+        "architecture": recipes.facts(ARM32),
         "files": tree_hashes(project.project),
         "build": list(project.build),
         "kernel": str(kernel),
@@ -152,7 +154,7 @@ def _project(
         copy = out / ".project"
         copy_tree(project.project, copy)
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
-        words = [f"CROSS_COMPILE={CROSS_COMPILE}", f"XEN_PREFIX={HEADERS}/usr"]
+        words = [f"CROSS_COMPILE={ARM32.bare_compiler}", f"XEN_PREFIX={HEADERS}/usr"]
         words += _trace_options(guest)
         # make reads MAKEFLAGS as its command line, so these override the Makefile's own values.
         env = dict(word.split("=") for word in words) | {"MAKEFLAGS": " ".join(words)}

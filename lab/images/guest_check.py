@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.errors import UsageError
 from lab.images import elf, guest_memory, kernel_file, kernel_kinds
-from lab.model import GuestImage, GuestSpec, Prebuilt, Project, Refusal
+from lab.model import ARM32, GuestImage, GuestSpec, Prebuilt, Project, Refusal
 from lab.util import reading, refusals
 from lab.util.terminal import quote
 
@@ -22,7 +22,7 @@ def check(guest: GuestSpec, image: GuestImage) -> None:
     end = 0
     if image.elf:
         data = reading.data(image.elf.path, reading.IMAGE)
-        if not elf.is_elf(data) or kernel_kinds.machine_of(data) != kernel_kinds.ARM:
+        if not elf.is_elf(data) or kernel_kinds.machine_of(data) != ARM32.elf_machine:
             kind = kernel_kinds.kind_of(data)
             what = kind.name if kind else "not an ELF file"
             wrong = (

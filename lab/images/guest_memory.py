@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.images import elf
-from lab.images.kernel_file import LOAD_OFFSET, RAM_BASE, Kernel, Linux
+from lab.images.kernel_file import GUEST_RAM, Kernel, Linux
+from lab.images.zimage import LOADED_AT
 
 MIB, PIECE, PAGE = 1 << 20, 2 << 20, 4 << 10
 #: Upper bound for the size of a guest's device tree, in bytes.
@@ -35,7 +36,7 @@ def need(kernel: Kernel, ramdisk: int = 0, linked_end: int = 0) -> Need:
     bytes from the start of RAM; 0: not known.
     """
     modules = _up(ramdisk, PAGE) + DEVICE_TREE
-    placed = _up(LOAD_OFFSET + kernel.placed, PIECE)
+    placed = _up(LOADED_AT + kernel.placed, PIECE)
     parts = [f"its kernel has {shown(kernel.placed)}, for which xl reserves {shown(placed)}"
              if kernel.placed else f"xl reserves {shown(placed)} for any kernel"]  # fmt: skip
     end = placed
@@ -61,10 +62,10 @@ def too_little(memory: int, needed: Need, *, linux: bool) -> str:
 def linked_end(data: bytes) -> int:
     """Where an ELF file's program ends, in bytes from the start of RAM; 0: it does not say."""
     try:
-        end = elf.end_of_memory(data, RAM_BASE)
+        end = elf.end_of_memory(data, GUEST_RAM)
     except ValueError:
         return 0
-    return max(0, end - RAM_BASE)
+    return max(0, end - GUEST_RAM)
 
 
 def shown(size: int) -> str:
@@ -81,7 +82,7 @@ def _unpacked(linux: Linux, packed: int) -> int:
     before that place.
     """
     bare = linux.text_offset + linux.size
-    moved = 0 if LOAD_OFFSET + packed <= linux.text_offset else packed + DECOMPRESSOR
+    moved = 0 if LOADED_AT + packed <= linux.text_offset else packed + DECOMPRESSOR
     return bare + max(linux.bss, moved)
 
 

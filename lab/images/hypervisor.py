@@ -12,12 +12,11 @@ from pathlib import Path
 from lab.errors import ImageError
 from lab.images import zimage
 from lab.images.interface import Interface
-from lab.model import Image, Package
+from lab.model import ARM32, Image, Package
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
 
-PACKAGE = "xen-hypervisor-4.17-armhf"
 #: The tools in dom0. They work only with a hypervisor of the same major and minor version: the
 #: sysctl and domctl interfaces may change with every version (xen/include/public/domctl.h).
 TOOLS = "xen-utils-4.17"
@@ -33,7 +32,7 @@ def packaged(store: Store, packages: Sequence[Package]) -> Image:
 
     ``inputs["version"]`` is the package's version, which begins with Xen's.
     """
-    package = deb.named(packages, PACKAGE)
+    package = deb.named(packages, ARM32.debian.hypervisor)
     inputs = {"recipe": RECIPE, "package": package.sha256, "version": package.version}
 
     def build(folder: Path) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from lab.images import contents, elf, lz4, modules, newc, programs, toolstack
-from lab.images.tools import Tools
-from lab.model import STEPS_ADDRESS, Command, Mount, Package, Toolchain
+from lab.images import contents, dom0_programs, elf, lz4, modules, newc, programs, toolstack
+from lab.images.dom0_programs import Source
+from lab.model import ARM32, Command, Mount, Package, Toolchain
 from lab.packages import deb
+from lab.util import elf_layout, together
 
-PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"
 
 #: The packages from which files are taken, in addition to the libraries' packages.
@@ -25,41 +25,6 @@ OWN = {
     "xl.conf": ("etc/xen/xl.conf", 0o644),
 }
 
-#: The lab's own programs in C: source below images/dom0 → path in dom0. They are linked with the
-#: packaged C library. It must have everything that the toolchain's headers declare.
-COMPILED = {
-    "src/lab-init.c": "init",
-    **{
-        f"src/{name}.c": f"usr/sbin/{name}"
-        for name in (
-            "lab-consoled", "lab-emergency", "lab-memory", "lab-trace", "lab-xentrace",
-            "lab-clock", "lab-trace-stop", "lab-doorbell", "lab-busy", "lab-window",
-        )
-    },
-}  # fmt: skip
-#: Own programs with additional linker options. lab-steps is linked to a fixed address, because
-#: lab.dom0.steps stops there.
-FIXED = {
-    "src/lab-fate.c": ("usr/sbin/lab-fate", ()),
-    "src/lab-steps.c": (
-        "usr/sbin/lab-steps",
-        ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x},-z,now"),
-    ),
-}  # fmt: skip
-#: The library of those, whose name has Xen's version in it.
-PACKAGED_LIBRARY = "libxenctrl.so.4.17"
-#: Headers by the name that our programs include, and where they are.
-HEADERS = {name: name for name in ("counter.h", "domains.h", "lab.h", "window.h")}
-#: With tools from a tree: what is compiled against the tree's own headers.
-TREE_HEADERS = HEADERS | {"domains.h": "domains-tree.h"}
-WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
-COMPILE = (f"{PREFIX}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
-LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
-LIBRARIES = (
-    "-l:libxenstore.so.4", "-l:libxenforeignmemory.so.1", "-l:libc.so.6", "-lgcc",
-)  # fmt: skip
-LINK = ("-nodefaultlibs", "-Llib", LINK_OPTIONS, *LIBRARIES)
-
 
 def may_hold(package: str) -> bool:
     """Whether files from this package may go into the initramfs."""
@@ -68,41 +33,28 @@ def may_hold(package: str) -> bool:
 
 def recipe() -> list[Path]:
     """The lab's modules that decide what is built. The folder images/dom0 decides too."""
-    rooms = (contents, deb, elf, lz4, modules, newc, programs, toolstack)
+    rooms = (
+        contents, deb, dom0_programs, elf, elf_layout, lz4, modules, newc, programs, toolstack,
+    )  # fmt: skip
     return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
-
-
-@dataclass(frozen=True)
-class Source:
-    """What the initramfs is built from.
-
-    ``here``: images/dom0. ``tools``: built from a tree, in place of the packaged ones.
-    """
-
-    packages: Sequence[Package]
-    here: Path
-    tools: Tools | None = None
 
 
 def build(toolchain: Toolchain, source: Source, scratch: Path) -> bytes:
     """The compressed initramfs. ``scratch``: a folder for temporary files."""
-    packages, here, tools = source.packages, source.here, source.tools
-    wanted = contents.parse((here / "contents").read_text())
-    held = [package for package in packages if may_hold(package.name)]
-    tree = deb.tree(toolstack.without(held) if tools else held, _may_be_used)
-    if tools:
-        wanted = toolstack.lay(tree, wanted, tools)
-    taken = programs.take(tree, wanted.programs)
-    drivers = _modules([package for package in packages if not may_hold(package.name)], wanted)
-    libraries = programs.libraries(tree, taken, wanted.libraries)
-    files = taken | {f"lib/{name}": data for name, data in libraries.items()}
-    files |= {f"lib/modules/{name}.ko": data for name, data in drivers}
+    wanted = contents.parse((source.here / "contents").read_text())
+    others = [package for package in source.packages if not may_hold(package.name)]
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        files = _compiled_and_stripped(toolchain, Path(name), files, source)
+        work = Path(name)
+        drivers, files = together.pair(
+            partial(_modules, others, wanted), partial(_programs, toolchain, source, wanted, work)
+        )
+        loaded = {f"lib/modules/{name}.ko": data for name, data in drivers}
+        _write(work, loaded)
+        files = _stripped(toolchain, work, files | loaded) | dom0_programs.built(source, work)
     order = "".join(f"{name}\n" for name, _ in drivers).encode()
     return lz4.compress(newc.archive([
         *_fixed(wanted),
-        *_own(here),
+        *_own(source.here),
         newc.file("lib/modules/order", order),
         *(newc.file(path, data, _permissions(path)) for path, data in files.items()),
     ]))  # fmt: skip
@@ -122,41 +74,39 @@ def _own(here: Path) -> list[newc.Item]:
     ]
 
 
-def _compiled_and_stripped(
-    toolchain: Toolchain, work: Path, files: dict[str, bytes], source: Source
+def _programs(
+    toolchain: Toolchain, source: Source, wanted: contents.Contents, work: Path
 ) -> dict[str, bytes]:
-    """``files`` and the lab's own programs, without symbols. Works in the empty folder ``work``."""
-    for path, data in files.items():
-        (work / path).parent.mkdir(parents=True, exist_ok=True)
-        (work / path).write_bytes(data)
+    """Programs and libraries of packages and tools; the lab's own are compiled, in ``work``."""
+    tools = source.tools
+    held = [package for package in source.packages if may_hold(package.name)]
+    tree = deb.tree(toolstack.without(held) if tools else held, _may_be_used)
+    if tools:
+        wanted = toolstack.lay(tree, wanted, tools)
+    taken = programs.take(tree, wanted.programs)
+    libraries = programs.libraries(tree, taken, wanted.libraries)
+    files = taken | {f"lib/{name}": data for name, data in libraries.items()}
+    _write(work, files)
+    dom0_programs.build(toolchain, source, work)
+    return files
+
+
+def _stripped(toolchain: Toolchain, work: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The ``files``, which are in the folder ``work`` too, without symbols."""
     mounts = [Mount(work, WORK, writable=True)]
-    ours = _compile(toolchain, work, source)
-    strip = [f"{PREFIX}strip", "--enable-deterministic-archives"]
+    strip = [f"{ARM32.compiler}strip", "--enable-deterministic-archives"]
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
     toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
     toolchain.run(Command([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK))
-    return {path: (work / path).read_bytes() for path in [*files, *ours]}
+    return {path: (work / path).read_bytes() for path in files}
 
 
-def _compile(toolchain: Toolchain, work: Path, source: Source) -> list[str]:
-    """Compile the lab's own programs, into ``work``. Returns their paths."""
-    here, tools = source.here, source.tools
-    mounts = [Mount(work, WORK, writable=True), *([toolstack.headers(tools)] if tools else [])]
-    include = [*toolstack.COMPILE] if tools else []
-    for name, file in (TREE_HEADERS if tools else HEADERS).items():
-        (work / name).write_bytes((here / "src" / file).read_bytes())
-    library = f"-l:{tools.library if tools else PACKAGED_LIBRARY}"
-    plain: Sequence[str] = ()
-    ours = {file: (target, plain) for file, target in COMPILED.items()}
-    ours |= {file: (target, (*more, library)) for file, (target, more) in FIXED.items()}
-    for file, (target, options) in ours.items():
-        (work / "ours.c").write_bytes((here / file).read_bytes())
-        (work / target).parent.mkdir(parents=True, exist_ok=True)
-        argv = [*COMPILE, *include, "ours.c", *LINK, *options, "-o", target]
-        toolchain.run(Command(argv, mounts=mounts, cwd=WORK))
-    return [target for target, _ in ours.values()]
+def _write(work: Path, files: dict[str, bytes]) -> None:
+    for path, data in files.items():
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_bytes(data)
 
 
 def _may_be_used(path: str) -> bool:
@@ -168,17 +118,28 @@ def _may_be_used(path: str) -> bool:
 def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[tuple[str, bytes]]:
     """The wanted kernel modules and those that they need, in the order in which they are loaded.
 
-    The kernel's package holds thousands of modules, so only the named ones are read. If these need
-    more modules, the package is read again.
+    The kernel's package holds thousands of modules, so only the named ones are read, and reading
+    stops at the last of them. If these need more modules, the package is read again.
     """
     names = {modules.canonical(name) for name in wanted.modules}
     while True:
-        tree = deb.tree(packages, lambda path: path.endswith(".ko") and _module(path) in names)
-        found = {_module(path): tree.data(path) for path in tree.paths()}
+        found = _found(packages, names)
         more = modules.needed(found) - names
         if not more:
             return modules.ordered(wanted.modules, found.get)
         names.update(more)
+
+
+def _found(packages: Sequence[Package], names: set[str]) -> dict[str, bytes]:
+    """Those of the modules ``names`` that the packages have."""
+    found: dict[str, bytes] = {}
+    for member in deb.members(
+        packages, lambda path: path.endswith(".ko") and _module(path) in names
+    ):
+        found[_module(member.path)] = member.data
+        if found.keys() == names:
+            break
+    return found
 
 
 def _module(path: str) -> str:

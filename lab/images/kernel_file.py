@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.images import kernel_kinds
-from lab.images.zimage import TABLE_MAGIC, TAG_KERNEL_SIZE, is_zimage
+from lab.images.zimage import LOADED_AT, TABLE_MAGIC, TAG_KERNEL_SIZE, is_zimage
 from lab.util import reading
 from lab.util.terminal import quote
 
 #: The largest kernel or ramdisk in bytes, packed or unpacked.
 LARGEST = 256 << 20
-#: Where libxenguest loads a zImage, in bytes from the start of the guest's RAM, and the address
-#: where that RAM starts (xg_dom_armzimageloader.c; GUEST_RAM0_BASE in public/arch-arm.h).
-LOAD_OFFSET, RAM_BASE = 0x8000, 0x4000_0000
+#: The address where a guest's RAM starts, on every ARM (GUEST_RAM0_BASE in public/arch-arm.h).
+GUEST_RAM = 0x4000_0000
 #: Bytes that libxenguest adds to the size of a file that it unpacks (xc_dom_check_gzip).
 GUNZIP_SLACK = 16
 _GZIP = b"\x1f\x8b"
@@ -175,7 +174,7 @@ def _zimage(data: bytes, slack: int) -> Kernel:
             f"is an ARM zImage that was cut off: its header says {end - start} bytes, the file has "
             f"{len(data)}; copy or build it again"
         )
-    first = RAM_BASE + LOAD_OFFSET
+    first = GUEST_RAM + LOADED_AT
     if start and not first <= start < first + len(data):
         return Kernel(
             f"is an ARM zImage whose header says that it starts at {start:#x}, but xl loads it at "

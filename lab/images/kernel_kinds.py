@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from lab.model import ARM32
+
 ELF_MAGIC = b"\x7fELF"
 #: The machine of an ELF file (elf.h, EM_…).
 MACHINES = {
@@ -17,13 +19,12 @@ MACHINES = {
 }  # fmt: skip
 #: The type of an ELF file (elf.h, ET_…).
 ELF_TYPES = {1: "object file", 2: "program", 3: "program or library", 4: "core dump"}
-ARM = 40
 
-_OTHER_CPU = "the machine is a 32-bit ARM: give a kernel that was built for it"
+_OTHER_CPU = f"the machine is a {MACHINES[ARM32.elf_machine]}: give a kernel that was built for it"
 _UNPACK = "xl unpacks only gzip: unpack it first"
 _FLAT = (
-    "xl takes no ELF file on ARM: make a flat binary of it (arm-none-eabi-objcopy -O binary) and "
-    "give that binary; it must begin with a zImage header"
+    f"xl takes no ELF file on ARM: make a flat binary of it ({ARM32.bare_compiler}objcopy -O "
+    "binary) and give that binary; it must begin with a zImage header"
 )
 _LINUX = "give the kernel's arch/arm/boot/zImage (Debian's /boot/vmlinuz)"
 _TEXT = "is the path right?"
@@ -122,6 +123,6 @@ def _elf(data: bytes) -> Kind:
     kind, machine = _type_and_machine(data)
     what = MACHINES.get(machine, f"machine {machine}")
     name = f"an ELF {ELF_TYPES.get(kind, 'file')} for {what}"
-    if machine != ARM:
+    if machine != ARM32.elf_machine:
         return Kind(name, (), _OTHER_CPU)
     return Kind(name, (), _LINUX if b"Linux version " in data else _FLAT)

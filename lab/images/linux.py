@@ -19,9 +19,6 @@ from lab.store import Store
 from lab.util import reading
 from lab.util.files import tree_hashes
 
-#: Where ``xl`` loads a guest's zImage, in bytes from the start of its RAM, whatever the header asks
-#: for (tools/libs/guest/xg_dom_armzimageloader.c of Xen).
-LOADED_AT = 0x8000
 #: ARM's ``mov r0, r0`` and ``b``. A branch counts from 8 bytes after itself.
 NOTHING, BRANCH, AHEAD = 0xE1A0_0000, 0xEA00_0000, 8
 BRANCH_AT = 0x20
@@ -71,7 +68,7 @@ def placed(unwrapped: zimage.Unwrapped) -> bytes:
     Raises:
         ValueError: the kernel's place is before the header's end, or is not a multiple of 4.
     """
-    before = unwrapped.text_offset - LOADED_AT
+    before = unwrapped.text_offset - zimage.LOADED_AT
     if before < BRANCH_AT + 32 or before % 4:
         raise ValueError(f"strange text offset {unwrapped.text_offset:#x}")
     words = [NOTHING] * (BRANCH_AT // 4)

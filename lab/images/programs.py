@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from lab.errors import ImageError
 from lab.images import elf
+from lab.model import ARM32
 from lab.packages import deb
 
 #: The folders that hold libraries in the packages.
-FOLDERS = ("/lib/arm-linux-gnueabihf", "/usr/lib/arm-linux-gnueabihf", "/lib", "/usr/lib")
+FOLDERS = (
+    f"/lib/{ARM32.debian.triplet}", f"/usr/lib/{ARM32.debian.triplet}", "/lib", "/usr/lib",
+)  # fmt: skip
 
 
 def take(tree: deb.Tree, programs: Mapping[str, str]) -> dict[str, bytes]:

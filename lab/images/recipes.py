@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from lab.errors import ImageError
+from lab.model import Architecture
 from lab.util import files
 from lab.util.resources import resource
 
@@ -19,6 +21,11 @@ def folder(name: str) -> Path:
         return resource("images", name)
     except FileNotFoundError as error:
         raise ImageError(str(error), hint="install the lab again") from None
+
+
+def facts(arch: Architecture) -> str:
+    """The sha256 of an architecture's facts. Images are made with them, so their keys have it."""
+    return hashlib.sha256(repr(arch).encode()).hexdigest()
 
 
 def hashes(*paths: Path) -> dict[str, str]:

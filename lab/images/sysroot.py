@@ -1,4 +1,4 @@
-"""What programs for dom0 are compiled against: Debian's armhf development packages.
+"""What programs for dom0 are compiled against: Debian's development packages.
 
 The entry has the two folders that Debian's cross compiler searches by itself, ``include`` and
 ``lib``. They are laid over its own, so that no header and no library of the toolchain's newer
@@ -14,22 +14,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from lab.errors import ImageError
-from lab.model import Command, Mount, Package, Toolchain
+from lab.model import ARM32, Command, Mount, Package, Toolchain
 from lab.store import Entry, Store
 from lab.util.files import sha256_file
 
 KIND = "sysroot"
+_TRIPLET = ARM32.debian.triplet
 #: Where Debian's cross compiler searches, and where the entry's folders are mounted.
-SEARCHED = "/usr/arm-linux-gnueabihf"
+SEARCHED = f"/usr/{_TRIPLET}"
 FOLDERS = ("include", "lib")
 
 #: Of a package: what becomes ``include`` and what ``lib``, the more special one last.
 _SOURCES = {
-    "include": ("usr/include", "usr/include/arm-linux-gnueabihf"),
-    "lib": ("usr/lib", "lib", "usr/lib/arm-linux-gnueabihf", "lib/arm-linux-gnueabihf"),
+    "include": ("usr/include", f"usr/include/{_TRIPLET}"),
+    "lib": ("usr/lib", "lib", f"usr/lib/{_TRIPLET}", f"lib/{_TRIPLET}"),
 }
 #: Part of a linker script such as libc.so: a file by its absolute path.
-_ABSOLUTE = re.compile(rb"(?<![\w.])/(?:usr/)?lib/(?:arm-linux-gnueabihf/)?(?=[\w.-]+)")
+_ABSOLUTE = re.compile(rf"(?<![\w.])/(?:usr/)?lib/(?:{_TRIPLET}/)?(?=[\w.-]+)".encode())
 
 
 def build(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:

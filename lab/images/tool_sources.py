@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from lab.errors import ImageError
-from lab.images import elf
+from lab.images.kernel_kinds import ELF_MAGIC
 from lab.util import files, reading
 
 #: What the tools are built from. Of ``xen/``: the public interface, and what they compile
@@ -139,7 +139,7 @@ def _remove_linked(folder: Path) -> None:
             continue
         with reading.binary(path) as stream:
             head = stream.read(8)
-        if head.startswith(elf.MAGIC) or head == b"!<arch>\n":
+        if head.startswith(ELF_MAGIC) or head == b"!<arch>\n":
             path.unlink()
 
 

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import ImageError, LabError, UsageError
-from lab.images import compiling, elf, interface, sysroot, tool_objects, tool_sources, xen
+from lab.images import compiling, interface, sysroot, tool_objects, tool_sources, xen
 from lab.images.interface import Interface
-from lab.model import Command, Completed, HypervisorSpec, Mount, Toolchain, Toolstack
+from lab.model import ARM32, Command, Completed, HypervisorSpec, Mount, Toolchain, Toolstack
 from lab.store import Entry, Store
-from lab.util import files, reading
+from lab.util import elf_layout, files, reading
 from lab.util.reading import Unfit
 
 KIND = "xen-tools"
-PREFIX = "arm-linux-gnueabihf-"
 #: Where things lie while the tools are compiled. Fixed: some paths are in the programs.
 WORK, TREE, OUT = "/build/tools", "/build/tools/tree", "/build/tools/out"
 #: Seconds that a build may take: it takes 35 on two idle processors.
@@ -38,15 +37,15 @@ _LEFT_OUT = (
     "rombios", "qemu-traditional", "systemd", "9pfs", "pvshim", "libfsimage", "xen",
 )  # fmt: skip
 #: As the compiler of the sysroot's release has it: newer ones make time_t 64 bits wide.
-_COMPILER = f"CC={PREFIX}gcc -U_TIME_BITS -U_FILE_OFFSET_BITS"
+_COMPILER = f"CC={ARM32.compiler}gcc -U_TIME_BITS -U_FILE_OFFSET_BITS"
 CONFIGURE = (
-    "./configure", "--build=x86_64-linux-gnu", "--host=arm-linux-gnueabihf", "--prefix=/usr",
+    "./configure", "--build=x86_64-linux-gnu", f"--host={ARM32.debian.triplet}", "--prefix=/usr",
     "--libdir=/usr/lib", "--sysconfdir=/etc", "--localstatedir=/var", "--with-rundir=/run",
     "--enable-tools", "--with-system-qemu=/nonexistent", "--with-xenstored=xenstored",
     *(f"--disable-{name}" for name in _LEFT_OUT),
     _COMPILER, "PKG_CONFIG=/bin/false",
 )  # fmt: skip
-MAKE = ("XEN_TARGET_ARCH=arm32", f"CROSS_COMPILE={PREFIX}", _COMPILER)
+MAKE = (f"XEN_TARGET_ARCH={ARM32.xen}", f"CROSS_COMPILE={ARM32.compiler}", _COMPILER)
 #: The file with the version of a tree.
 VERSION = "xen/Makefile"
 _HERE, _RECIPE = Path(__file__), ("tools", "tool_sources")
@@ -211,7 +210,7 @@ def _take(maker: _Maker, work: Path, out: Path) -> None:
             files.copy_file(path.resolve(), taken[-1])
     files.copy_tree(work / "out/usr/include", out / "include")
     names = [f"{WORK}/{path.relative_to(out)}" for path in taken]
-    strip = [f"{PREFIX}strip", "--enable-deterministic-archives", "--strip-all", *names]
+    strip = [f"{ARM32.compiler}strip", "--enable-deterministic-archives", "--strip-all", *names]
     maker.toolchain.run(Command(strip, [Mount(out, WORK, writable=True)]))
     for path in taken:
         path.chmod(0o755)
@@ -219,4 +218,4 @@ def _take(maker: _Maker, work: Path, out: Path) -> None:
 
 def _is_elf(path: Path) -> bool:
     with reading.binary(path) as stream:
-        return stream.read(len(elf.MAGIC)) == elf.MAGIC
+        return elf_layout.is_elf(stream.read(64))

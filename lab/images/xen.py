@@ -1,4 +1,4 @@
-"""Builds the Xen hypervisor for ARM32 from source: Debian's source package or the user's own tree.
+"""Builds the Xen hypervisor from source: Debian's source package or the user's own tree.
 
 Only the hypervisor is built, with Xen's own makefiles and the toolchain's cross compiler, from
 a copy at a fixed path. Its bytes depend only on the source, the kconfig fragments and the compiler.
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError, UsageError
-from lab.images import compiling
-from lab.model import Command, Completed, HypervisorSpec, Image, Mount, Package, Toolchain
+from lab.images import compiling, recipes
+from lab.model import ARM32, Command, Completed, HypervisorSpec, Image, Mount, Package, Toolchain
 from lab.store import Store
 from lab.util import kconfig, reading
 from lab.util.files import copy_file, copy_tree, remove_tree, sha256_file, tree_hashes
@@ -24,7 +24,6 @@ from lab.util.reading import Unfit
 from lab.util.terminal import escape
 
 KIND = "xen"
-PREFIX = "arm-linux-gnueabihf-"
 #: Paths inside the toolchain while Xen is compiled. Fixed: debug information contains them.
 WORK, TREE, PACKAGES = "/build/xen", "/build/xen/tree", "/build/packages"
 #: The parts of a user's tree that the build of the hypervisor reads.
@@ -99,6 +98,7 @@ def _inputs(
         source = _own_hashes(spec.source)
     return {
         "recipe": sha256_file(Path(__file__)),
+        "architecture": recipes.facts(ARM32),
         "version": "" if spec.source else packages[0].version,
         "source": source,
         "kconfig": [sha256_file(path) for path in spec.kconfig],
@@ -186,8 +186,8 @@ def _compile(toolchain: Toolchain, spec: HypervisorSpec, work: Path, version: st
 
 def _make(*arguments: str) -> list[str]:
     fixed = [f"{name}={value}" for name, value in IDENTITY.items()]
-    return ["make", "--no-print-directory", "-C", f"{TREE}/xen", "XEN_TARGET_ARCH=arm32",
-            f"CROSS_COMPILE={PREFIX}", *fixed, *arguments]  # fmt: skip
+    return ["make", "--no-print-directory", "-C", f"{TREE}/xen", f"XEN_TARGET_ARCH={ARM32.xen}",
+            f"CROSS_COMPILE={ARM32.compiler}", *fixed, *arguments]  # fmt: skip
 
 
 def _run(

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 ZIMAGE_MAGIC = 0x016F_2818
 TABLE_MAGIC = 0x4545_4545
 TAG_KERNEL_SIZE = 0x5A53_4C4B
+#: Where ``xl`` loads a guest's zImage, in bytes from the start of its RAM, whatever the header asks
+#: for (tools/libs/guest/xg_dom_armzimageloader.c of Xen).
+LOADED_AT = 0x8000
 XZ_MAGIC = b"\xfd7zXZ\x00"
 
 #: Xen loads dom0's kernel into the first 128 MiB of its RAM, as high as it can, at a

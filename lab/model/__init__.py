@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
-    from lab.model.architecture import ARM32, Architecture
+    from lab.model.architecture import ARCHITECTURES, ARM32, Architecture
     from lab.model.board import (
         AGENT_PORT,
         CONSOLE_PORT,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
-    "lab.model.architecture": ("ARM32", "Architecture"),
+    "lab.model.architecture": ("ARCHITECTURES", "ARM32", "Architecture"),
     "lab.model.board": (
         "AGENT_PORT", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS", "KERNEL_ADDRESS",
         "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT", "TRACE_LOG_PORT",
@@ -84,6 +84,7 @@ if not TYPE_CHECKING:  # a checker would take every name for one of ours
 
 __all__ = [
     "AGENT_PORT",
+    "ARCHITECTURES",
     "ARM32",
     "CONSOLE_PORT",
     "DOMAINS_PORT",

@@ -80,11 +80,17 @@ def tree(packages: Sequence[Package], wanted: Callable[[str], bool]) -> Tree:
     Raises:
         ImageError: a package cannot be read.
     """
-    whole = Tree()
+    return Tree(list(members(packages, wanted)))
+
+
+def members(packages: Sequence[Package], wanted: Callable[[str], bool]) -> Iterator[Member]:
+    """As :func:`tree`, one after the other. What comes after the last one taken is not read.
+
+    Raises:
+        ImageError: a package cannot be read.
+    """
     for package in packages:
-        for member in _members(package.path, wanted):
-            whole.add(member)
-    return whole
+        yield from _members(package.path, wanted)
 
 
 def first(package: Package, wanted: Callable[[str], bool]) -> Member | None:

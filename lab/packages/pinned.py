@@ -72,16 +72,19 @@ def fetch_ahead(
 ) -> bool:
     """Fetch the locked files, if the archive's newest packages are still exactly the locked ones.
 
-    Returns whether they were. Nothing is settled here. ``toolchain`` needs only apt, because the
-    lab's own toolchain may not be there yet.
+    Returns whether they were. Then the question is settled, without drift. ``toolchain`` needs only
+    apt, because the lab's own toolchain may not be there yet.
 
     Raises:
         ImageError: the archive is out of reach, or serves other files.
+        LockError: as :func:`settle`.
     """
+    check(cache, locked)
     newest = question.newest(toolchain, cache)
     if not locked or _drift(locked, newest) or lock.contradiction(locked, newest.pins):
         return False
     archive.fetch(toolchain, cache, newest)
+    answers.remember(cache, _key(question, locked), newest)
     return True
 
 

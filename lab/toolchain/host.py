@@ -16,17 +16,9 @@ from pathlib import Path
 from lab.errors import ToolchainError
 from lab.model import Door, ToolchainInfo
 from lab.toolchain import bwrap, provide
+from lab.toolchain.recipe import PROGRAMS
 from lab.toolchain.sandbox import Sandbox
 from lab.util import files, process
-
-#: The programs that must be on PATH, each with its Debian package.
-NEEDED = {
-    "qemu-system-arm": "qemu-system-arm",
-    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
-    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
-    "make": "make",
-    "dtc": "device-tree-compiler",
-}
 
 #: Top-level folders that are not visible inside: bubblewrap makes its own, or mounts go there.
 _NOT_SHOWN = ("proc", "sys", "dev", "tmp", "run", "mnt", "media", "srv", "boot", "lost+found")
@@ -64,10 +56,10 @@ def open_host(progress: Callable[[str], None]) -> HostToolchain:
         ToolchainError: a program is not on PATH; the hint names the packages.
     """
     provide.ensure({"bwrap": "bubblewrap"}, progress)
-    found = {name: shutil.which(name, path=_path()) for name in NEEDED}
+    found = {name: shutil.which(name, path=_path()) for name in PROGRAMS}
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        packages = " ".join(NEEDED[name] for name in missing)
+        packages = " ".join(PROGRAMS[name] for name in missing)
         raise ToolchainError(
             f"not on PATH: {', '.join(missing)}",
             hint=f"apt-get install {packages}; or use --door rootfs, which brings its own",

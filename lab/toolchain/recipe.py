@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.model import ARCHITECTURES
 from lab.util import files
 from lab.util.resources import resource
 
@@ -10,13 +11,23 @@ ARCHITECTURE = "amd64"
 #: Increase it when the way of making a tree changes.
 VERSION = 1
 
+#: QEMU and the compilers of every architecture, and what is used with them: each program → its
+#: Debian package.
+PROGRAMS = {
+    **{name: package for one in ARCHITECTURES for name, package in one.programs.items()},
+    "make": "make",
+    "dtc": "device-tree-compiler",
+}
+#: The programs of the package qemu-system-arm.
+_QEMU = ("qemu-system-arm", "qemu-system-aarch64")
+
 #: Files that are left out: no program in the toolchain reads them, and they are a third of its
 #: size. gcc ships bare-metal libraries for 24 kinds of core. Only those for ARMv7-A stay (and
 #: ``nofp``, the family's default), because Xen's guests run on a Cortex-A15.
 PRUNED = (
     "usr/share/man", "usr/share/doc", "usr/share/info", "usr/share/locale",
     "usr/share/lintian", "usr/share/bash-completion",
-    "usr/bin/*lto-dump*", "usr/bin/qemu-system-aarch64",
+    "usr/bin/*lto-dump*", *(f"usr/bin/{name}" for name in _QEMU if name not in PROGRAMS),
     "usr/lib/gcc/arm-none-eabi/*/plugin",
     "usr/lib/x86_64-linux-gnu/lib?san.so*", "usr/lib/x86_64-linux-gnu/lib??san.so*",
     "usr/arm-linux-gnueabihf/lib/libasan.so*",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.model import Door, ToolchainInfo
-from lab.toolchain import bwrap, provide, tree, tree_cache
+from lab.toolchain import bwrap, provide, recipe, tree, tree_cache
 from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.sandbox import Sandbox
 from lab.toolchain.tree import Progress
@@ -21,11 +21,8 @@ LINKS = ("bin", "sbin", "lib", "lib64")
 
 #: The programs whose versions `inv toolchain.info` prints, each with its package.
 NOTABLE = {
-    "qemu": "qemu-system-arm",
-    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
-    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
-    "make": "make",
-    "dtc": "device-tree-compiler",
+    "qemu" if name.startswith("qemu-") else name: package
+    for name, package in recipe.PROGRAMS.items()
 }
 
 

@@ -1,6 +1,6 @@
-"""Names for addresses: the functions of a 32-bit little-endian ELF file.
+"""Names for addresses: the functions of an ELF file.
 
-Layout: the ELF specification (elf(5)). A damaged file has no names. That is never an error, because
+A damaged file has no names. That is never an error, because
 names only make a log easier to read.
 """
 
@@ -11,8 +11,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.model import ARM32
-from lab.util import reading
+from lab.util import elf_layout, reading
 
 #: The largest file whose names are read, in bytes.
 LARGEST = 256 << 20
@@ -49,31 +48,34 @@ def read(path: Path) -> Symbols:
 
 
 def _functions(data: bytes) -> Symbols:
-    if not data.startswith(ARM32.elf):
-        raise ValueError("not a 32-bit little-endian ELF file")
-    (table,) = struct.unpack_from("<I", data, 32)
-    size, count = struct.unpack_from("<2H", data, 46)
-    sections = [struct.unpack_from("<10I", data, table + n * size) for n in range(count)]
-    code = [bool(section[2] & SHF_EXECINSTR) for section in sections]
+    sections = elf_layout.sections_of(data)
+    symbol = elf_layout.layout_of(data).symbol
+    code = [bool(section["flags"] & SHF_EXECINSTR) for section in sections]
     found: dict[int, str] = {}
-    for _, kind, _, _, offset, length, link, _, _, entry in sections:
-        if kind == SHT_SYMTAB and entry >= 16:
-            strings = data[sections[link][4] : sections[link][4] + sections[link][5]]
-            for place in range(offset, offset + length, entry):
-                _take(found, data, place, strings, code)
+    for section in sections:
+        entry = section["entry_size"]
+        if section["type"] == SHT_SYMTAB and entry >= symbol.size:
+            strings = _content(data, sections[section["link"]])
+            end = section["offset"] + section["size"]
+            for place in range(section["offset"], end, entry):
+                _take(found, symbol.at(data, place), strings, code)
     starts = tuple(sorted(found))
-    spans = ((one[3], one[3] + one[5]) for one, is_code in zip(sections, code, strict=True)
-             if is_code)  # fmt: skip
+    spans = ((one["address"], one["address"] + one["size"])
+             for one, is_code in zip(sections, code, strict=True) if is_code)  # fmt: skip
     return Symbols(starts, tuple(found[start] for start in starts), tuple(spans))
 
 
-def _take(found: dict[int, str], data: bytes, place: int, strings: bytes, code: list[bool]) -> None:
+def _content(data: bytes, section: dict[str, int]) -> bytes:
+    return data[section["offset"] : section["offset"] + section["size"]]
+
+
+def _take(found: dict[int, str], symbol: dict[str, int], strings: bytes, code: list[bool]) -> None:
     """One symbol, if it names code. If an address has several, the name of a function wins."""
-    name_at, address, _, info, _, section = struct.unpack_from("<3I2BH", data, place)
-    kind = info & 0xF
+    kind, section, address = symbol["info"] & 0xF, symbol["section"], symbol["value"]
     if section >= len(code) or not code[section] or kind not in (STT_NOTYPE, STT_FUNC):
         return
-    name = strings[name_at : strings.index(b"\0", name_at)].decode("ascii", "replace")
+    at = symbol["name"]
+    name = strings[at : strings.index(b"\0", at)].decode("ascii", "replace")
     # $a, $d and $t only mark where code and data begin (ELF for the Arm Architecture).
     if name and not name.startswith(("$", ".")) and (kind == STT_FUNC or address not in found):
         found[address] = name

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.errors import LabError, LockError
 from lab.images import hypervisor
-from lab.model import Package, Toolchain
+from lab.model import ARM32, Architecture, Package, Toolchain
 from lab.packages import archive, lock, pinned
 from lab.packages.answers import Resolution
 from lab.packages.apt import SOURCE
@@ -23,19 +23,25 @@ from lab.progress import Progress
 from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
 from lab.util import files, together
 
-#: The platform's packages (Xen, dom0's kernel and tools): where they come from, and their names.
-PLATFORM = Question(
-    "bookworm", "armhf",
-    wanted=(
-        "xen-hypervisor-4.17-armhf", "linux-image-armmp-lpae", "xen-utils-4.17",
-        "xenstore-utils", "busybox-static", "qemu-guest-agent", "libxen-dev",
-    ),
-    # Of these and their dependencies, those that hold something that the lab uses.
-    keep=(
-        "xen-hypervisor-4.17-armhf", "linux-image-6*", "xen-utils-4.17", "xenstore-utils",
-        "busybox-static", "qemu-guest-agent", "lib*", "zlib1g",
-    ),
-)  # fmt: skip
+
+def platform(arch: Architecture) -> Question:
+    """The platform's packages: Xen, dom0's kernel and tools."""
+    debian = arch.debian
+    return Question(
+        "bookworm", debian.name,
+        wanted=(
+            debian.hypervisor, debian.kernel, hypervisor.TOOLS,
+            "xenstore-utils", "busybox-static", "qemu-guest-agent", "libxen-dev",
+        ),
+        # Of these and their dependencies, those that hold something that the lab uses.
+        keep=(
+            debian.hypervisor, "linux-image-6*", hypervisor.TOOLS, "xenstore-utils",
+            "busybox-static", "qemu-guest-agent", "lib*", "zlib1g",
+        ),
+    )  # fmt: skip
+
+
+PLATFORM = platform(ARM32)
 #: What dom0's tools are compiled against where they are built from a tree. Of the same suite
 #: as the libraries that are in dom0.
 SYSROOT = Question(

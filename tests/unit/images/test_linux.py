@@ -27,7 +27,7 @@ labs:
 def test_the_kernel_lies_where_it_was_linked_to() -> None:
     """A zImage that branches to it; its header says how large all of it is."""
     made = linux.placed(UNWRAPPED)
-    place = UNWRAPPED.text_offset - linux.LOADED_AT
+    place = UNWRAPPED.text_offset - zimage.LOADED_AT
     assert zimage.is_zimage(made)
     assert made[place:] == UNWRAPPED.image
     (branch, _, start, end) = struct.unpack_from("<4I", made, 0x20)

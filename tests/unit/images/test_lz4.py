@@ -63,3 +63,41 @@ def test_what_is_packed_is_unpacked(data: bytes) -> None:
 def test_repetition_gets_small() -> None:
     """It does compress."""
     assert len(lz4.compress(b"a line of text\n" * 1000)) < 200
+
+
+def plainly_compressed(data: bytes) -> bytes:
+    """One block, as the module says that it is made, written as plainly as can be."""
+    out, seen, anchor, at = bytearray(), dict[bytes, int](), 0, 0
+
+    def length_of(value: int) -> bytes:
+        full, rest = divmod(value - 15, 255)
+        return b"\xff" * full + bytes([rest]) if value >= 15 else b""
+
+    def emit(literals: bytes, offset: int, extra: int) -> None:
+        out.append(min(len(literals), 15) << 4 | min(extra, 15))
+        out.extend(length_of(len(literals)) + literals)
+        out.extend(struct.pack("<H", offset) + length_of(extra) if offset else b"")
+
+    while at < len(data) - lz4.LAST_MATCH:
+        before = seen.get(data[at : at + 4], -lz4.REACH - 1)
+        seen[data[at : at + 4]] = at
+        if at - before > lz4.REACH:
+            at += min(1 + (at - anchor) // lz4.PATIENCE, lz4.STRIDE)
+            continue
+        end = at
+        while end < len(data) - lz4.LITERAL_END and data[before + end - at] == data[end]:
+            end += 1
+        emit(data[anchor:at], at - before, end - at - 4)
+        at = anchor = end
+    emit(data[anchor:], 0, 0)
+    return bytes(out)
+
+
+@given(PIECES.map(b"".join))
+@example(bytes(70_000) + bytes(range(256)) * 2 + bytes(30))
+@example(b"0123456789abcdefghij" * 2 + b"0123456789abcde")
+def test_a_faster_search_finds_the_same(data: bytes) -> None:
+    """The bytes of an image depend on every match, so these must never change."""
+    block = plainly_compressed(data)
+    frame = struct.pack("<II", lz4.MAGIC, len(block)) + block
+    assert lz4.compress(data) == (frame if data else frame[:4])

@@ -163,3 +163,30 @@ def test_without_pins_the_newest_are_taken(served: Archive, tmp_path: Path) -> N
     found = settle(served, tmp_path, (), strict=True)
     assert found.drift == ()
     assert [one.version for one in found.resolution.pins] == ["1", "2"]
+
+
+def ahead(served: Archive, cache: Path, pins: tuple[Pin, ...]) -> bool:
+    toolchain: Toolchain = served  # type: ignore[assignment]
+    return pinned.fetch_ahead(toolchain, cache, QUESTION, pins)
+
+
+def test_what_was_fetched_ahead_is_not_asked_for_again(served: Archive, tmp_path: Path) -> None:
+    """The command after a first start finds the question settled, and its files there."""
+    assert ahead(served, tmp_path, LOCKED)
+    served.calls.clear()
+    assert settle(served, tmp_path, LOCKED, strict=True) == Settled(
+        Resolution("bookworm", "armhf", LOCKED)
+    )
+    assert served.calls == []
+
+
+def test_only_the_locked_ones_are_fetched_ahead(served: Archive, tmp_path: Path) -> None:
+    """Whether a lab may drift is decided later."""
+    assert not ahead(served, tmp_path, OLDER)
+    assert not ahead(served, tmp_path, ())
+    assert pinned.remembered(tmp_path, QUESTION, OLDER) is None
+    other = (pin("busybox", "1", b"other"), *LOCKED[1:])
+    assert not ahead(served, tmp_path, other)
+    settle(served, tmp_path, LOCKED)
+    with pytest.raises(LockError, match="busybox"):
+        ahead(served, tmp_path, other)

@@ -1,0 +1,108 @@
+"""The lab's own programs in dom0: which they are, and how they are compiled."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lab.images import toolstack
+from lab.images.tools import Tools
+from lab.model import ARM32, STEPS_ADDRESS, Command, Mount, Package, Toolchain
+from lab.util import together
+
+WORK = "/mnt"
+#: How many programs are compiled at a time.
+AT_ONCE = 2
+
+#: The programs: source below images/dom0 → path in dom0. They are linked with the packaged C
+#: library. It must have everything that the toolchain's headers declare.
+COMPILED = {
+    "src/lab-init.c": "init",
+    **{
+        f"src/{name}.c": f"usr/sbin/{name}"
+        for name in (
+            "lab-consoled", "lab-emergency", "lab-memory", "lab-trace", "lab-xentrace",
+            "lab-clock", "lab-trace-stop", "lab-doorbell", "lab-busy", "lab-window",
+        )
+    },
+}  # fmt: skip
+#: The programs that use libxenctrl, and more linker options. lab-steps is linked to a fixed
+#: address, because lab.dom0.steps stops there.
+FIXED = {
+    "src/lab-fate.c": ("usr/sbin/lab-fate", ()),
+    "src/lab-steps.c": (
+        "usr/sbin/lab-steps",
+        ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x},-z,now"),
+    ),
+}  # fmt: skip
+#: That library, whose name has Xen's version in it.
+PACKAGED_LIBRARY = "libxenctrl.so.4.17"
+#: Headers by the name that our programs include, and where they are.
+HEADERS = {name: name for name in ("counter.h", "domains.h", "lab.h", "window.h")}
+#: With tools from a tree: what is compiled against the tree's own headers.
+TREE_HEADERS = HEADERS | {"domains.h": "domains-tree.h"}
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
+COMPILE = (f"{ARM32.compiler}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
+LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
+LIBRARIES = (
+    "-l:libxenstore.so.4", "-l:libxenforeignmemory.so.1", "-l:libc.so.6", "-lgcc",
+)  # fmt: skip
+LINK = ("-nodefaultlibs", "-L../lib", LINK_OPTIONS, *LIBRARIES)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the initramfs is built from.
+
+    ``here``: images/dom0. ``tools``: built from a tree, in place of the packaged ones.
+    """
+
+    packages: Sequence[Package]
+    here: Path
+    tools: Tools | None = None
+
+
+def build(toolchain: Toolchain, source: Source, work: Path) -> None:
+    """Compile all of them into ``work``, whose folder ``lib`` has the libraries.
+
+    Raises:
+        ToolchainError: one does not compile.
+    """
+    ours = _ours(source.tools).items()
+    together.all_of(
+        [partial(_compile, toolchain, work, source, *one) for one in ours],
+        at_once=AT_ONCE,
+    )
+
+
+def built(source: Source, work: Path) -> dict[str, bytes]:
+    """What :func:`build` left, by the path in dom0."""
+    return {target: (work / target).read_bytes() for target, _ in _ours(source.tools).values()}
+
+
+def _ours(tools: Tools | None) -> dict[str, tuple[str, Sequence[str]]]:
+    """Source → path in dom0, additional linker options."""
+    library = f"-l:{tools.library if tools else PACKAGED_LIBRARY}"
+    plain: Sequence[str] = ()
+    found = {source: (target, plain) for source, target in COMPILED.items()}
+    return found | {file: (target, (*more, library)) for file, (target, more) in FIXED.items()}
+
+
+def _compile(
+    toolchain: Toolchain, work: Path, source: Source, file: str, made: tuple[str, Sequence[str]]
+) -> None:
+    """Compile one program in a folder of its own, in which its file is always called the same."""
+    here, tools = source.here, source.tools
+    target, options = made
+    folder = Path(tempfile.mkdtemp(dir=work, prefix="ours-"))
+    for name, header in (TREE_HEADERS if tools else HEADERS).items():
+        (folder / name).write_bytes((here / "src" / header).read_bytes())
+    (folder / "ours.c").write_bytes((here / file).read_bytes())
+    (work / target).parent.mkdir(parents=True, exist_ok=True)
+    include = toolstack.COMPILE if tools else ()
+    argv = [*COMPILE, *include, "ours.c", *LINK, *options, "-o", f"../{target}"]
+    mounts = [Mount(work, WORK, writable=True), *([toolstack.headers(tools)] if tools else [])]
+    toolchain.run(Command(argv, mounts=mounts, cwd=f"{WORK}/{folder.name}"))
