@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from lab.images import contents, elf, lz4, modules, newc, programs
-from lab.model import ARM32, STEPS_ADDRESS, Command, Mount, Package, Toolchain
+from lab.model import ARM32, STEPS_ADDRESS, Architecture, Command, Mount, Package, Toolchain
 from lab.packages import deb
 from lab.util import elf_layout, together
 
@@ -50,7 +51,7 @@ FIXED = {
 }  # fmt: skip
 HEADERS = ("counter.h", "domains.h", "lab.h", "window.h")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
-COMPILE = (f"{ARM32.compiler}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
+OPTIONS = ("-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
 LIBRARIES = (
     "-l:libxenstore.so.4", "-l:libxenforeignmemory.so.1", "-l:libc.so.6", "-lgcc",
@@ -69,19 +70,49 @@ def recipe() -> list[Path]:
     return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
 
 
-def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
+@dataclass(frozen=True)
+class _Bench:
+    """Where dom0's files are worked on: ``folder``, with the toolchain. ``here``: images/dom0."""
+
+    toolchain: Toolchain
+    arch: Architecture
+    here: Path
+    folder: Path
+
+    def run(self, program: str, *arguments: str, below: str = "") -> None:
+        """Run one of the compiler's programs in the folder, or in one below it."""
+        argv = [f"{self.arch.compiler}{program}", *arguments]
+        mounts = [Mount(self.folder, WORK, writable=True)]
+        self.toolchain.run(Command(argv, mounts=mounts, cwd=f"{WORK}/{below}".rstrip("/")))
+
+    def write(self, files: dict[str, bytes]) -> None:
+        for path, data in files.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_bytes(data)
+
+    def read(self, paths: Iterable[str]) -> dict[str, bytes]:
+        return {path: (self.folder / path).read_bytes() for path in paths}
+
+
+def build(
+    toolchain: Toolchain,
+    packages: Sequence[Package],
+    here: Path,
+    scratch: Path,
+    arch: Architecture = ARM32,
+) -> bytes:
     """The compressed initramfs. ``here``: images/dom0; ``scratch``: for temporary files."""
     wanted = contents.parse((here / "contents").read_text())
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        work = Path(name)
+        bench = _Bench(toolchain, arch, here, Path(name))
         drivers, files = together.pair(
             partial(_modules, [one for one in packages if not may_hold(one.name)], wanted),
-            partial(_programs, toolchain, [one for one in packages if may_hold(one.name)],
-                    wanted, work, here),
-        )  # fmt: skip
+            partial(_programs, bench, [one for one in packages if may_hold(one.name)], wanted),
+        )
         loaded = {f"lib/modules/{name}.ko": data for name, data in drivers}
-        _write(work, loaded)
-        files = _stripped(toolchain, work, files | loaded) | _compiled(work)
+        bench.write(loaded)
+        ours = [target for target, _ in _ours().values()]
+        files = _stripped(bench, files | loaded) | bench.read(ours)
     order = "".join(f"{name}\n" for name, _ in drivers).encode()
     return lz4.compress(newc.archive([
         *_fixed(wanted),
@@ -106,23 +137,16 @@ def _own(here: Path) -> list[newc.Item]:
 
 
 def _programs(
-    toolchain: Toolchain,
-    packages: Sequence[Package],
-    wanted: contents.Contents,
-    work: Path,
-    here: Path,
+    bench: _Bench, packages: Sequence[Package], wanted: contents.Contents
 ) -> dict[str, bytes]:
-    """The packaged programs and their libraries; the lab's own are compiled, in ``work``."""
+    """The packaged programs and their libraries. The lab's own programs are compiled with these."""
     tree = deb.tree(packages, _may_be_used)
     taken = programs.take(tree, wanted.programs)
-    libraries = programs.libraries(tree, taken, wanted.libraries)
+    libraries = programs.libraries(tree, taken, wanted.libraries, bench.arch)
     files = taken | {f"lib/{name}": data for name, data in libraries.items()}
-    _write(work, files)
-    ours = _ours().items()
-    together.all_of(
-        [partial(_compile, toolchain, work, here, source, *rest) for source, rest in ours],
-        at_once=AT_ONCE,
-    )
+    bench.write(files)
+    ours = [partial(_compile, bench, source, *rest) for source, rest in _ours().items()]
+    together.all_of(ours, at_once=AT_ONCE)
     return files
 
 
@@ -132,40 +156,25 @@ def _ours() -> dict[str, tuple[str, Sequence[str]]]:
     return {source: (target, plain) for source, target in COMPILED.items()} | FIXED
 
 
-def _compile(
-    toolchain: Toolchain, work: Path, here: Path, source: str, target: str, options: Sequence[str]
-) -> None:
+def _compile(bench: _Bench, source: str, target: str, options: Sequence[str]) -> None:
     """Compile one program in a folder of its own, in which its file is always called the same."""
-    folder = Path(tempfile.mkdtemp(dir=work, prefix="ours-"))
+    folder = Path(tempfile.mkdtemp(dir=bench.folder, prefix="ours-"))
     for name in HEADERS:
-        (folder / name).write_bytes((here / "src" / name).read_bytes())
-    (folder / "ours.c").write_bytes((here / source).read_bytes())
-    (work / target).parent.mkdir(parents=True, exist_ok=True)
-    argv = [*COMPILE, "ours.c", *LINK, *options, "-o", f"../{target}"]
-    mounts = [Mount(work, WORK, writable=True)]
-    toolchain.run(Command(argv, mounts=mounts, cwd=f"{WORK}/{folder.name}"))
+        (folder / name).write_bytes((bench.here / "src" / name).read_bytes())
+    (folder / "ours.c").write_bytes((bench.here / source).read_bytes())
+    (bench.folder / target).parent.mkdir(parents=True, exist_ok=True)
+    linking = [*LINK, *options, "-o", f"../{target}"]
+    bench.run("gcc", *OPTIONS, "ours.c", *linking, below=folder.name)
 
 
-def _compiled(work: Path) -> dict[str, bytes]:
-    return {target: (work / target).read_bytes() for target, _ in _ours().values()}
-
-
-def _stripped(toolchain: Toolchain, work: Path, files: dict[str, bytes]) -> dict[str, bytes]:
-    """The ``files``, which are in the folder ``work`` too, without symbols."""
-    mounts = [Mount(work, WORK, writable=True)]
-    strip = [f"{ARM32.compiler}strip", "--enable-deterministic-archives"]
+def _stripped(bench: _Bench, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The ``files``, which are in the bench's folder too, without symbols."""
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
-    toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
-    toolchain.run(Command([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK))
-    return {path: (work / path).read_bytes() for path in files}
-
-
-def _write(work: Path, files: dict[str, bytes]) -> None:
-    for path, data in files.items():
-        (work / path).parent.mkdir(parents=True, exist_ok=True)
-        (work / path).write_bytes(data)
+    for kind, paths in (("--strip-debug", objects), ("--strip-all", linked)):
+        bench.run("strip", "--enable-deterministic-archives", kind, *paths)
+    return bench.read(files)
 
 
 def _may_be_used(path: str) -> bool:
