@@ -26,6 +26,7 @@ from lab.model import (
     Image,
     Mount,
     Program,
+    StartOptions,
     Toolchain,
 )
 from lab.rundir import runtime_root
@@ -93,9 +94,8 @@ def _folder() -> Iterator[Path]:
 @contextmanager
 def _started(toolchain: Toolchain, mounts: list[Mount], live: Path) -> Iterator[Program]:
     with (live / "qemu.log").open("wb") as log:
-        program = toolchain.start(
-            Command(command(), mounts=mounts), tag=f"bench-{os.getpid()}", log=log
-        )
+        options = StartOptions(f"bench-{os.getpid()}", log)
+        program = toolchain.start(Command(command(), mounts=mounts), options)
     try:
         yield program
     finally:

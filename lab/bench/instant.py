@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.api import Context, down
 from lab.bench.figure import Figure, at_least, at_most, said
 from lab.machine import qmp
-from lab.model import ARM32, Command, Mount, Toolchain
+from lab.model import ARM32, Command, Mount, StartOptions, Toolchain
 from lab.rundir import all_lab_dirs, runtime_root
 from lab.util import process, waiting
 from lab.util.deadline import Deadline
@@ -161,7 +161,7 @@ def _bare(toolchain: Toolchain) -> float:
         clock = Deadline(0)
         with (folder / "log").open("wb") as log:
             mounts = [Mount(folder, "/lab/live", writable=True)]
-            program = toolchain.start(Command(argv, mounts=mounts), tag="bench", log=log)
+            program = toolchain.start(Command(argv, mounts=mounts), StartOptions("bench", log))
         try:
             return asyncio.run(_answers(folder / "q", clock))
         finally:

@@ -19,7 +19,6 @@ import fdt
 from lab.errors import ImageError
 from lab.images import recipes
 from lab.model import (
-    ARM32,
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     RAM_BASE,
@@ -69,7 +68,7 @@ def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) 
     }
     made_by = {
         "recipe": files.sha256_file(Path(__file__)),
-        "architecture": recipes.facts(ARM32),
+        "architecture": recipes.facts(machine.arch),
         "toolchain": toolchain.key,
     }
 
@@ -151,7 +150,7 @@ def _dump(toolchain: Toolchain, machine: MachinePlan, folder: Path) -> bytes:
     """QEMU's own tree. QEMU is given two serial ports, so that the tree has both PL011."""
     board = list(board_arguments(machine))
     board[board.index("-machine") + 1] += f",dumpdtb={WORK}/virt.dtb"
-    argv = [ARM32.qemu, *board, *_serials()]
+    argv = [machine.arch.qemu, *board, *_serials()]
     toolchain.run(Command(argv, mounts=[Mount(folder, WORK, writable=True)], timeout=60))
     dumped = folder / "virt.dtb"
     try:

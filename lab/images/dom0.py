@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from lab.errors import ImageError
 from lab.images import hypervisor, initrd, recipes, zimage
 from lab.images.dom0_programs import Source
 from lab.images.tools import Tools
-from lab.model import ARM32, Command, Image, Mount, Package, Toolchain
+from lab.model import ARM32, Architecture, Command, Image, Mount, Package, Toolchain
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
@@ -19,17 +19,19 @@ from lab.util import reading
 WORK = "/mnt"
 
 
-def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Image:
+def kernel(
+    store: Store, toolchain: Toolchain, packages: Sequence[Package], arch: Architecture = ARM32
+) -> Image:
     """The packaged kernel, unpacked, after a stub that only moves it to its place.
 
     A kernel that does not look as expected is used as it is packaged. Then a file ``note``
     beside it says why.
     """
-    package = kernel_package(packages)
+    package = kernel_package(packages, arch)
     stub = recipes.folder("dom0") / "stub.S"
     inputs = {
         "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__), stub),
-        "architecture": recipes.facts(ARM32),
+        "architecture": recipes.facts(arch),
         "package": package.sha256,
         "version": package.version,
         "toolchain": toolchain.key,
@@ -44,15 +46,16 @@ def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> I
             (folder / "kernel").write_bytes(packaged)
             return
         image = zimage.padded(unwrapped.image)
-        made = _assembled(toolchain, folder, stub, unwrapped.text_offset, len(image))
+        places = {"TEXT_OFFSET": unwrapped.text_offset, "IMAGE_SIZE": len(image)}
+        made = _assembled(toolchain, folder, stub, places, arch.compiler)
         (folder / "kernel").write_bytes(zimage.wrap(made, image))
 
     return store.make("dom0-kernel", inputs, build).image("kernel")
 
 
-def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
+def packaged_kernel(store: Store, packages: Sequence[Package], arch: Architecture = ARM32) -> Image:
     """The kernel exactly as it is packaged. It boots slowly, and serves for comparison."""
-    package = kernel_package(packages)
+    package = kernel_package(packages, arch)
     inputs = {"package": package.sha256, "version": package.version}
 
     def build(folder: Path) -> None:
@@ -62,7 +65,11 @@ def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
 
 
 def initramfs(
-    store: Store, toolchain: Toolchain, packages: Sequence[Package], tools: Tools | None = None
+    store: Store,
+    toolchain: Toolchain,
+    packages: Sequence[Package],
+    tools: Tools | None = None,
+    arch: Architecture = ARM32,
 ) -> Image:
     """The toolstack, the agent and the lab's own programs with what they need, and nothing else.
 
@@ -73,10 +80,10 @@ def initramfs(
     """
     here = recipes.folder("dom0")
     used = [package for package in packages if initrd.may_hold(package.name)]
-    used.append(kernel_package(packages))
+    used.append(kernel_package(packages, arch))
     inputs: dict[str, Any] = {
         "recipe": recipes.hashes(here, *initrd.recipe()),
-        "architecture": recipes.facts(ARM32),
+        "architecture": recipes.facts(arch),
         "packages": {package.name: package.sha256 for package in used},
         "toolchain": toolchain.key,
     }
@@ -87,19 +94,19 @@ def initramfs(
         inputs["version"] = f"{packaged.name} {packaged.version}"
 
     def build(folder: Path) -> None:
-        made = initrd.build(toolchain, Source(used, here, tools), folder.parent)
+        made = initrd.build(toolchain, Source(used, here, arch, tools), folder.parent)
         (folder / "initramfs").write_bytes(made)
 
     return store.make("dom0-initramfs", inputs, build).image("initramfs")
 
 
-def kernel_package(packages: Sequence[Package]) -> Package:
+def kernel_package(packages: Sequence[Package], arch: Architecture = ARM32) -> Package:
     """The package that holds dom0's kernel and its modules.
 
     Raises:
         ImageError: there is no such package, or more than one.
     """
-    pattern = re.compile(ARM32.debian.kernel_pattern)
+    pattern = re.compile(arch.debian.kernel_pattern)
     found = [package for package in packages if pattern.fullmatch(package.name)]
     if len(found) != 1:
         names = ", ".join(package.name for package in found) or "none"
@@ -120,16 +127,16 @@ def vmlinuz(package: Package) -> bytes:
 
 
 def _assembled(
-    toolchain: Toolchain, folder: Path, stub: Path, text_offset: int, size: int
+    toolchain: Toolchain, folder: Path, stub: Path, places: Mapping[str, int], compiler: str
 ) -> bytes:
-    """The stub's bytes for a kernel of ``size`` bytes at ``text_offset`` bytes into RAM."""
+    """The stub's bytes. ``places``: what it is told about the kernel, in bytes."""
     source, linked, raw = folder / "stub.S", folder / "stub.elf", folder / "stub.bin"
     source.write_bytes(stub.read_bytes())
-    defines = (f"-DTEXT_OFFSET={text_offset:#x}", f"-DIMAGE_SIZE={size:#x}")
+    defines = [f"-D{name}={value:#x}" for name, value in places.items()]
     link = ("-nostdlib", "-static", "-Wl,-Ttext=0,--build-id=none")
     mounts = [Mount(folder, WORK, writable=True)]
-    compiling = [f"{ARM32.compiler}gcc", *defines, *link, "stub.S", "-o", "stub.elf"]
-    cutting = [f"{ARM32.compiler}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"]
+    compiling = [f"{compiler}gcc", *defines, *link, "stub.S", "-o", "stub.elf"]
+    cutting = [f"{compiler}objcopy", "-O", "binary", "-j", ".text", "stub.elf", "stub.bin"]
     for argv in (compiling, cutting):
         toolchain.run(Command(argv, mounts, cwd=WORK))
     made = reading.data(raw, reading.IMAGE)

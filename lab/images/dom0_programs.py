@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from lab.images import toolstack
 from lab.images.tools import Tools
-from lab.model import ARM32, STEPS_ADDRESS, Command, Mount, Package, Toolchain
+from lab.model import ARM32, STEPS_ADDRESS, Architecture, Command, Mount, Package, Toolchain
 from lab.util import together
 
 WORK = "/mnt"
@@ -45,7 +45,7 @@ HEADERS = {name: name for name in ("counter.h", "domains.h", "lab.h", "window.h"
 #: With tools from a tree: what is compiled against the tree's own headers.
 TREE_HEADERS = HEADERS | {"domains.h": "domains-tree.h"}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
-COMPILE = (f"{ARM32.compiler}gcc", "-std=c11", "-O2", "-s", *WARNINGS)
+OPTIONS = ("-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
 LIBRARIES = (
     "-l:libxenstore.so.4", "-l:libxenforeignmemory.so.1", "-l:libc.so.6", "-lgcc",
@@ -62,25 +62,48 @@ class Source:
 
     packages: Sequence[Package]
     here: Path
+    arch: Architecture = ARM32
     tools: Tools | None = None
 
 
-def build(toolchain: Toolchain, source: Source, work: Path) -> None:
-    """Compile all of them into ``work``, whose folder ``lib`` has the libraries.
+@dataclass(frozen=True)
+class Bench:
+    """Where dom0's files are worked on: ``folder``, with the toolchain."""
+
+    toolchain: Toolchain
+    source: Source
+    folder: Path
+
+    def run(self, program: str, *arguments: str, below: str = "") -> None:
+        """Run one of the compiler's programs in the folder, or in one below it."""
+        argv = [f"{self.source.arch.compiler}{program}", *arguments]
+        mounts = [Mount(self.folder, WORK, writable=True)]
+        if self.source.tools:
+            mounts.append(toolstack.headers(self.source.tools))
+        self.toolchain.run(Command(argv, mounts=mounts, cwd=f"{WORK}/{below}".rstrip("/")))
+
+    def write(self, files: dict[str, bytes]) -> None:
+        for path, data in files.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_bytes(data)
+
+    def read(self, paths: Iterable[str]) -> dict[str, bytes]:
+        return {path: (self.folder / path).read_bytes() for path in paths}
+
+
+def build(bench: Bench) -> None:
+    """Compile all of them on the bench, whose folder ``lib`` has the libraries.
 
     Raises:
         ToolchainError: one does not compile.
     """
-    ours = _ours(source.tools).items()
-    together.all_of(
-        [partial(_compile, toolchain, work, source, *one) for one in ours],
-        at_once=AT_ONCE,
-    )
+    ours = [partial(_compile, bench, *one) for one in _ours(bench.source.tools).items()]
+    together.all_of(ours, at_once=AT_ONCE)
 
 
-def built(source: Source, work: Path) -> dict[str, bytes]:
+def built(bench: Bench) -> dict[str, bytes]:
     """What :func:`build` left, by the path in dom0."""
-    return {target: (work / target).read_bytes() for target, _ in _ours(source.tools).values()}
+    return bench.read(target for target, _ in _ours(bench.source.tools).values())
 
 
 def _ours(tools: Tools | None) -> dict[str, tuple[str, Sequence[str]]]:
@@ -91,18 +114,15 @@ def _ours(tools: Tools | None) -> dict[str, tuple[str, Sequence[str]]]:
     return found | {file: (target, (*more, library)) for file, (target, more) in FIXED.items()}
 
 
-def _compile(
-    toolchain: Toolchain, work: Path, source: Source, file: str, made: tuple[str, Sequence[str]]
-) -> None:
+def _compile(bench: Bench, file: str, made: tuple[str, Sequence[str]]) -> None:
     """Compile one program in a folder of its own, in which its file is always called the same."""
-    here, tools = source.here, source.tools
+    here, tools = bench.source.here, bench.source.tools
     target, options = made
-    folder = Path(tempfile.mkdtemp(dir=work, prefix="ours-"))
+    folder = Path(tempfile.mkdtemp(dir=bench.folder, prefix="ours-"))
     for name, header in (TREE_HEADERS if tools else HEADERS).items():
         (folder / name).write_bytes((here / "src" / header).read_bytes())
     (folder / "ours.c").write_bytes((here / file).read_bytes())
-    (work / target).parent.mkdir(parents=True, exist_ok=True)
+    (bench.folder / target).parent.mkdir(parents=True, exist_ok=True)
     include = toolstack.COMPILE if tools else ()
-    argv = [*COMPILE, *include, "ours.c", *LINK, *options, "-o", f"../{target}"]
-    mounts = [Mount(work, WORK, writable=True), *([toolstack.headers(tools)] if tools else [])]
-    toolchain.run(Command(argv, mounts=mounts, cwd=f"{WORK}/{folder.name}"))
+    linking = [*LINK, *options, "-o", f"../{target}"]
+    bench.run("gcc", *OPTIONS, *include, "ours.c", *linking, below=folder.name)

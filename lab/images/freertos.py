@@ -17,6 +17,7 @@ from lab.errors import GuestError, UsageError
 from lab.images import compiling, kernel_tree, recipes
 from lab.model import (
     ARM32,
+    Architecture,
     Command,
     Completed,
     FreeRtosApp,
@@ -47,7 +48,7 @@ RECORD = 16
 
 @dataclass(frozen=True)
 class Sources:
-    """The FreeRTOS kernel and Xen's headers that guests are compiled against.
+    """The FreeRTOS kernel and Xen's headers that guests are compiled against, and for what.
 
     ``keys``: ``kernel`` and ``headers`` → key in the store. The other two return the folders. They
     are called only if something is compiled.
@@ -56,6 +57,7 @@ class Sources:
     keys: Mapping[str, str]
     kernel: Callable[[], Path]
     headers: Callable[[], Path]
+    arch: Architecture = ARM32
 
 
 def build(store: Store, toolchain: Toolchain, guest: GuestSpec, sources: Sources) -> GuestImage:
@@ -87,7 +89,7 @@ def _application(
     tree = app.kernel_tree or _named_tree(os.environ.get("FREERTOS_KERNEL"))
     inputs = {
         "recipe": sha256_file(Path(__file__)),
-        "architecture": recipes.facts(ARM32),
+        "architecture": recipes.facts(sources.arch),
         "app": {"name": app.app.name, "files": tree_hashes(app.app)},
         "port": tree_hashes(port, frozenset({"apps", ".git"})),
         "kernel": tree_hashes(tree) if tree else sources.keys["kernel"],
@@ -106,7 +108,7 @@ def _application(
         argv = [
             "make", "-j2", "-C", PORT, f"APP={APP}/{app.app.name}", f"OUT={OUT}",
             f"FREERTOS_KERNEL={KERNEL}", f"XEN_PREFIX={HEADERS}/usr",
-            f"CROSS_COMPILE={ARM32.bare_compiler}",
+            f"CROSS_COMPILE={sources.arch.bare_compiler}",
             f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
             *_trace_options(guest),
         ]  # fmt: skip
@@ -140,7 +142,7 @@ def _project(
     elf = project.elf.relative_to(project.project) if project.elf else None
     inputs = {
         "recipe": sha256_file(Path(__file__)),
-        "architecture": recipes.facts(ARM32),
+        "architecture": recipes.facts(sources.arch),
         "files": tree_hashes(project.project),
         "build": list(project.build),
         "kernel": str(kernel),
@@ -154,7 +156,7 @@ def _project(
         copy = out / ".project"
         copy_tree(project.project, copy)
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
-        words = [f"CROSS_COMPILE={ARM32.bare_compiler}", f"XEN_PREFIX={HEADERS}/usr"]
+        words = [f"CROSS_COMPILE={sources.arch.bare_compiler}", f"XEN_PREFIX={HEADERS}/usr"]
         words += _trace_options(guest)
         # make reads MAKEFLAGS as its command line, so these override the Makefile's own values.
         env = dict(word.split("=") for word in words) | {"MAKEFLAGS": " ".join(words)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.errors import ImageError
 from lab.images import zimage
 from lab.images.interface import Interface
-from lab.model import ARM32, Image, Package
+from lab.model import ARM32, Architecture, Image, Package
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
@@ -27,12 +27,12 @@ RECIPE = 1
 _COMPATIBLE = re.compile(rb"xen,xen-(\d{1,3}\.\d{1,3})\0")
 
 
-def packaged(store: Store, packages: Sequence[Package]) -> Image:
+def packaged(store: Store, packages: Sequence[Package], arch: Architecture = ARM32) -> Image:
     """Debian's release build of Xen, from ``/boot`` in the package.
 
     ``inputs["version"]`` is the package's version, which begins with Xen's.
     """
-    package = deb.named(packages, ARM32.debian.hypervisor)
+    package = deb.named(packages, arch.debian.hypervisor)
     inputs = {"recipe": RECIPE, "package": package.sha256, "version": package.version}
 
     def build(folder: Path) -> None:

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from lab.images import contents, dom0_programs, elf, lz4, modules, newc, programs, toolstack
-from lab.images.dom0_programs import Source
-from lab.model import ARM32, Command, Mount, Package, Toolchain
+from lab.images.dom0_programs import Bench, Source
+from lab.model import Package, Toolchain
 from lab.packages import deb
 from lab.util import elf_layout, together
 
@@ -44,13 +44,13 @@ def build(toolchain: Toolchain, source: Source, scratch: Path) -> bytes:
     wanted = contents.parse((source.here / "contents").read_text())
     others = [package for package in source.packages if not may_hold(package.name)]
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        work = Path(name)
+        bench = Bench(toolchain, source, Path(name))
         drivers, files = together.pair(
-            partial(_modules, others, wanted), partial(_programs, toolchain, source, wanted, work)
+            partial(_modules, others, wanted), partial(_programs, bench, wanted)
         )
         loaded = {f"lib/modules/{name}.ko": data for name, data in drivers}
-        _write(work, loaded)
-        files = _stripped(toolchain, work, files | loaded) | dom0_programs.built(source, work)
+        bench.write(loaded)
+        files = _stripped(bench, files | loaded) | dom0_programs.built(bench)
     order = "".join(f"{name}\n" for name, _ in drivers).encode()
     return lz4.compress(newc.archive([
         *_fixed(wanted),
@@ -74,39 +74,29 @@ def _own(here: Path) -> list[newc.Item]:
     ]
 
 
-def _programs(
-    toolchain: Toolchain, source: Source, wanted: contents.Contents, work: Path
-) -> dict[str, bytes]:
-    """Programs and libraries of packages and tools; the lab's own are compiled, in ``work``."""
-    tools = source.tools
-    held = [package for package in source.packages if may_hold(package.name)]
+def _programs(bench: Bench, wanted: contents.Contents) -> dict[str, bytes]:
+    """Programs and libraries of packages and tools. The lab's own are compiled with these."""
+    tools = bench.source.tools
+    held = [package for package in bench.source.packages if may_hold(package.name)]
     tree = deb.tree(toolstack.without(held) if tools else held, _may_be_used)
     if tools:
         wanted = toolstack.lay(tree, wanted, tools)
     taken = programs.take(tree, wanted.programs)
-    libraries = programs.libraries(tree, taken, wanted.libraries)
+    libraries = programs.libraries(tree, taken, wanted.libraries, bench.source.arch)
     files = taken | {f"lib/{name}": data for name, data in libraries.items()}
-    _write(work, files)
-    dom0_programs.build(toolchain, source, work)
+    bench.write(files)
+    dom0_programs.build(bench)
     return files
 
 
-def _stripped(toolchain: Toolchain, work: Path, files: dict[str, bytes]) -> dict[str, bytes]:
-    """The ``files``, which are in the folder ``work`` too, without symbols."""
-    mounts = [Mount(work, WORK, writable=True)]
-    strip = [f"{ARM32.compiler}strip", "--enable-deterministic-archives"]
+def _stripped(bench: Bench, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The ``files``, which are in the bench's folder too, without symbols."""
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
-    toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
-    toolchain.run(Command([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK))
-    return {path: (work / path).read_bytes() for path in files}
-
-
-def _write(work: Path, files: dict[str, bytes]) -> None:
-    for path, data in files.items():
-        (work / path).parent.mkdir(parents=True, exist_ok=True)
-        (work / path).write_bytes(data)
+    for kind, paths in (("--strip-debug", objects), ("--strip-all", linked)):
+        bench.run("strip", "--enable-deterministic-archives", kind, *paths)
+    return bench.read(files)
 
 
 def _may_be_used(path: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.errors import ImageError
 from lab.images import dom0, lz4, newc, recipes, zimage
-from lab.model import GuestImage, GuestSpec, Image, LinuxGuest, Package
+from lab.model import ARM32, Architecture, GuestImage, GuestSpec, Image, LinuxGuest, Package
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
@@ -28,7 +28,11 @@ BUSYBOX = "busybox-static"
 
 
 def build(
-    store: Store, guest: GuestSpec, linux: LinuxGuest, packages: Sequence[Package]
+    store: Store,
+    guest: GuestSpec,
+    linux: LinuxGuest,
+    packages: Sequence[Package],
+    arch: Architecture = ARM32,
 ) -> GuestImage:
     """The guest's files, from the store or made now.
 
@@ -37,13 +41,13 @@ def build(
         UsageError: the folder cannot be read.
     """
     return GuestImage(
-        guest.name, kernel(store, packages), ramdisk=initramfs(store, linux.files, packages)
+        guest.name, kernel(store, packages, arch), ramdisk=initramfs(store, linux.files, packages)
     )
 
 
-def kernel(store: Store, packages: Sequence[Package]) -> Image:
+def kernel(store: Store, packages: Sequence[Package], arch: Architecture = ARM32) -> Image:
     """The packaged kernel, unpacked, and padded so that it lies at its link address."""
-    package = dom0.kernel_package(packages)
+    package = dom0.kernel_package(packages, arch)
     inputs = {
         "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__)),
         "package": package.sha256,

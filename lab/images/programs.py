@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from lab.errors import ImageError
 from lab.images import elf
-from lab.model import ARM32
+from lab.model import ARM32, Architecture
 from lab.packages import deb
 
-#: The folders that hold libraries in the packages.
-FOLDERS = (
-    f"/lib/{ARM32.debian.triplet}", f"/usr/lib/{ARM32.debian.triplet}", "/lib", "/usr/lib",
-)  # fmt: skip
+
+def folders(arch: Architecture) -> tuple[str, ...]:
+    """The folders that hold libraries in the packages."""
+    triplet = arch.debian.triplet
+    return (f"/lib/{triplet}", f"/usr/lib/{triplet}", "/lib", "/usr/lib")
 
 
 def take(tree: deb.Tree, programs: Mapping[str, str]) -> dict[str, bytes]:
@@ -34,7 +35,7 @@ def libraries(
     tree: deb.Tree,
     programs: Mapping[str, bytes],
     extra: Sequence[str] = (),
-    folders: Sequence[str] = FOLDERS,
+    arch: Architecture = ARM32,
 ) -> dict[str, bytes]:
     """The libraries and dynamic linkers that ``programs`` (path → bytes) need, by file name.
 
@@ -50,13 +51,13 @@ def libraries(
         who, name = waiting.pop()
         if name in found:
             continue
-        found[name] = _library(tree, name, who, folders)
+        found[name] = _library(tree, name, who, folders(arch))
         waiting += [(f"{name} (for {who})", more) for more in _needs(name, found[name])]
     return dict(sorted(found.items()))
 
 
-def _library(tree: deb.Tree, name: str, who: str, folders: Sequence[str]) -> bytes:
-    for folder in folders:
+def _library(tree: deb.Tree, name: str, who: str, places: Sequence[str]) -> bytes:
+    for folder in places:
         member = tree.find(f"{folder}/{name}")
         if member is not None:
             return member.data

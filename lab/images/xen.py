@@ -16,7 +16,17 @@ from typing import Any
 
 from lab.errors import ImageError, UsageError
 from lab.images import compiling, recipes
-from lab.model import ARM32, Command, Completed, HypervisorSpec, Image, Mount, Package, Toolchain
+from lab.model import (
+    ARM32,
+    Architecture,
+    Command,
+    Completed,
+    HypervisorSpec,
+    Image,
+    Mount,
+    Package,
+    Toolchain,
+)
 from lab.store import Store
 from lab.util import kconfig, reading
 from lab.util.files import copy_file, copy_tree, remove_tree, sha256_file, tree_hashes
@@ -49,7 +59,11 @@ COMPILER = "EXTRA_CFLAGS_XEN_CORE=-Wno-error=array-bounds"
 
 
 def build(
-    store: Store, toolchain: Toolchain, spec: HypervisorSpec, packages: Sequence[Package]
+    store: Store,
+    toolchain: Toolchain,
+    spec: HypervisorSpec,
+    packages: Sequence[Package],
+    arch: Architecture = ARM32,
 ) -> dict[str, Image]:
     """The hypervisor of ``spec``, from the store or built now.
 
@@ -64,7 +78,7 @@ def build(
         UsageError: the tree is too large, or contains a FIFO or a device.
     """
     try:
-        inputs = _inputs(toolchain, spec, packages)
+        inputs = _inputs(toolchain, spec, packages, arch)
     except Unfit as error:
         raise UsageError(f"hypervisor {spec.name}: {error}", hint=error.hint) from None
 
@@ -74,11 +88,11 @@ def build(
         try:
             if spec.source:
                 _bring(spec, work, inputs["source"])
-                _run(toolchain, spec, work, _make("distclean"))
+                _run(toolchain, spec, work, _make(arch, "distclean"))
             else:
                 _unpack(toolchain, spec, packages, work)
-            _configure(toolchain, spec, work)
-            _compile(toolchain, spec, work, str(inputs["version"]))
+            _configure(toolchain, spec, work, arch)
+            _compile(toolchain, spec, work, str(inputs["version"]), arch)
             for name in ("xen", "xen-syms"):
                 copy_file(work / "tree/xen" / name, out / name)
             copy_file(work / "tree/xen/.config", out / "config")
@@ -90,7 +104,7 @@ def build(
 
 
 def _inputs(
-    toolchain: Toolchain, spec: HypervisorSpec, packages: Sequence[Package]
+    toolchain: Toolchain, spec: HypervisorSpec, packages: Sequence[Package], arch: Architecture
 ) -> dict[str, Any]:
     """The inputs that decide the bytes. A fragment's content counts, its name does not."""
     source: dict[str, str] = {package.path.name: package.sha256 for package in packages}
@@ -98,7 +112,7 @@ def _inputs(
         source = _own_hashes(spec.source)
     return {
         "recipe": sha256_file(Path(__file__)),
-        "architecture": recipes.facts(ARM32),
+        "architecture": recipes.facts(arch),
         "version": "" if spec.source else packages[0].version,
         "source": source,
         "kconfig": [sha256_file(path) for path in spec.kconfig],
@@ -157,7 +171,7 @@ def _copy(source: Path, to: Path) -> None:
         shutil.copy2(source, to)
 
 
-def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
+def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path, arch: Architecture) -> None:
     """Configure Xen: its defaults, overridden by the fragments. The last fragment wins.
 
     Raises:
@@ -165,7 +179,7 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
     """
     fragments = [reading.text(path, errors="replace") for path in spec.kconfig]
     (work / "tree/xen/.config").write_text("\n".join(fragments))
-    _run(toolchain, spec, work, _make("olddefconfig"))
+    _run(toolchain, spec, work, _make(arch, "olddefconfig"))
     have = reading.text(work / "tree/xen/.config").splitlines()
     wanted = kconfig.parse("\n".join(fragments))
     missing = [f"{name}={value}" for name, value in wanted.items() if value != "n"
@@ -177,17 +191,19 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path) -> None:
         )
 
 
-def _compile(toolchain: Toolchain, spec: HypervisorSpec, work: Path, version: str) -> None:
+def _compile(
+    toolchain: Toolchain, spec: HypervisorSpec, work: Path, version: str, arch: Architecture
+) -> None:
     # Debian's patch of Xen's banner reads these two.
     debian = [f"DEB_VERSION={version}", "DEB_MAINTAINER="] if version else []
     jobs = f"-j{os.cpu_count() or 1}"
-    _run(toolchain, spec, work, _make(jobs, COMPILER, *debian, "build"))
+    _run(toolchain, spec, work, _make(arch, jobs, COMPILER, *debian, "build"))
 
 
-def _make(*arguments: str) -> list[str]:
+def _make(arch: Architecture, *arguments: str) -> list[str]:
     fixed = [f"{name}={value}" for name, value in IDENTITY.items()]
-    return ["make", "--no-print-directory", "-C", f"{TREE}/xen", f"XEN_TARGET_ARCH={ARM32.xen}",
-            f"CROSS_COMPILE={ARM32.compiler}", *fixed, *arguments]  # fmt: skip
+    return ["make", "--no-print-directory", "-C", f"{TREE}/xen", f"XEN_TARGET_ARCH={arch.xen}",
+            f"CROSS_COMPILE={arch.compiler}", *fixed, *arguments]  # fmt: skip
 
 
 def _run(

@@ -8,12 +8,12 @@ from pathlib import Path
 from lab.machine import console_files, console_quota, qemu_command
 from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
-from lab.model import Command, Images, Plan, Program, Toolchain
+from lab.model import Command, Images, Plan, Program, StartOptions, Toolchain
 from lab.rundir import LabDir, RunDir
 
 
 @dataclass(frozen=True)
-class Start:
+class MachineStart:
     """How to start a machine.
 
     Attributes:
@@ -29,7 +29,7 @@ class Start:
     stored: Template | None = None
 
 
-def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int) -> Program:
+def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: MachineStart, lock: int) -> Program:
     """Start QEMU, which inherits the file descriptor ``lock``. The machine stands still.
 
     Raises:
@@ -46,7 +46,5 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: Start, lock: int
     argv = qemu_command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
     run.update_manifest(command=argv)
     with run.qemu_log.open("ab") as log:
-        return toolchain.start(
-            Command(argv, mounts), tag=lab.tag, log=log, keep_fds=[lock],
-            largest_file=console_quota.largest_file(),
-        )  # fmt: skip
+        options = StartOptions(lab.tag, log, [lock], console_quota.largest_file())
+        return toolchain.start(Command(argv, mounts), options)

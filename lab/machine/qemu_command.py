@@ -12,7 +12,6 @@ from typing import Any
 
 from lab.model import (
     AGENT_PORT,
-    ARM32,
     CONSOLE_PORT,
     DOMAINS_PORT,
     INITRAMFS_ADDRESS,
@@ -200,7 +199,7 @@ def qemu(plan: Plan, tag: str, *, restored: bool = False, memory: Memory = Memor
     A machine that is ``restored`` waits for QMP's ``migrate-incoming``.
     """
     return [
-        ARM32.qemu,
+        plan.machine.arch.qemu,
         "-name", f"guest={tag},debug-threads=on",
         *board(plan.machine, memory), *clock(plan.machine),
         *loaded(restored=restored), *consoles(plan), *traces(plan),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Mount,
         Program,
         ProgramRecord,
+        StartOptions,
         Toolchain,
         ToolchainInfo,
     )
@@ -71,7 +72,8 @@ _HOMES = {
     "lab.model.place": ("Place", "Refusal"),
     "lab.model.planned": ("GuestPlan", "MachinePlan", "Plan", "board_arguments"),
     "lab.model.programs": (
-        "Command", "Completed", "Mount", "Program", "ProgramRecord", "Toolchain", "ToolchainInfo",
+        "Command", "Completed", "Mount", "Program", "ProgramRecord", "StartOptions",
+        "Toolchain", "ToolchainInfo",
     ),
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
@@ -132,6 +134,7 @@ __all__ = [
     "Project",
     "Refusal",
     "Scheduling",
+    "StartOptions",
     "State",
     "Step",
     "Threshold",

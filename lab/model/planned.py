@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.model.architecture import ARM32
+from lab.model.architecture import ARM32, Architecture
 from lab.model.board import WINDOW_SIZE
 from lab.model.enums import Clock
 from lab.model.spec import GuestSpec, Lab
@@ -18,6 +18,11 @@ class MachinePlan:
     memory: int
     clock: Clock
 
+    @property
+    def arch(self) -> Architecture:
+        """The architecture of its processors. So far there is one."""
+        return ARM32
+
 
 def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     """QEMU's arguments for the board itself. They decide its device tree.
@@ -27,8 +32,8 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     answers when QEMU's main loop gets to it. Under the virtual clock that would depend on chance.
     """
     return (
-        "-machine", ARM32.machine,
-        "-cpu", ARM32.cpu,
+        "-machine", machine.arch.machine,
+        "-cpu", machine.arch.cpu,
         "-m", f"{machine.memory + WINDOW_SIZE >> 20}M",
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",

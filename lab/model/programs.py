@@ -105,6 +105,25 @@ class ToolchainInfo:
     drift: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class StartOptions:
+    """How a program is started that outlives this process.
+
+    Attributes:
+        tag: what it is found by among the running programs.
+        log: the file that gets its output.
+        keep_fds: locks of flock(2) that stay held until it ends. It inherits the descriptors
+            or, in a container, locks the files beside them itself (:func:`lab.util.files.twin`).
+        largest_file: bytes that it may write into one file; it lives on when a write beyond
+            that is refused (setrlimit(2), ``RLIMIT_FSIZE``). ``None``: no limit.
+    """
+
+    tag: str
+    log: IO[bytes]
+    keep_fds: Sequence[int] = ()
+    largest_file: int | None = None
+
+
 class Toolchain(Protocol):
     """Runs programs, with the folders they need. They have no network unless asked for."""
 
@@ -125,22 +144,8 @@ class Toolchain(Protocol):
         """
         ...
 
-    def start(
-        self,
-        command: Command,
-        *,
-        tag: str,
-        log: IO[bytes],
-        keep_fds: Sequence[int] = (),
-        largest_file: int | None = None,
-    ) -> Program:
-        """Start a program that outlives this process. Its output goes to ``log``.
-
-        ``keep_fds``: locks of flock(2) that stay held until it ends. It inherits the descriptors
-        or, in a container, locks the files beside them itself (:func:`lab.util.files.twin`).
-        ``largest_file``: bytes that it may write into one file; it lives on when a write beyond
-        that is refused (setrlimit(2), ``RLIMIT_FSIZE``).
-        """
+    def start(self, command: Command, options: StartOptions) -> Program:
+        """Start a program that outlives this process."""
         ...
 
     def adopt(self, record: ProgramRecord) -> Program:

@@ -105,7 +105,7 @@ class Session:
             template.lay(stored, self.run.console_dir, self.run.trace_dir)
         self.record.begin()
         self._virtual = plan.machine.clock is Clock.VIRTUAL
-        machine = launch.Start(plan, start.prepared.images, memory, ram, stored)
+        machine = launch.MachineStart(plan, start.prepared.images, memory, ram, stored)
         toolchain = start.prepared.toolchain
         self._program = launch.qemu(toolchain, self.lab, self.run, machine, start.lock)
         self.lab.record(program=asdict(self._program.record))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.errors import ToolchainError
-from lab.model import Command, Completed, Door, Program, ProgramRecord
+from lab.model import Command, Completed, Door, Program, ProgramRecord, StartOptions
 from lab.toolchain import bwrap, failures
 from lab.toolchain.program import HostProgram
 from lab.util import process
@@ -57,24 +57,16 @@ class Sandbox:
             raise failures.failed(done)
         return done
 
-    def start(
-        self,
-        command: Command,
-        *,
-        tag: str,
-        log: IO[bytes],
-        keep_fds: Sequence[int] = (),
-        largest_file: int | None = None,
-    ) -> Program:
+    def start(self, command: Command, options: StartOptions) -> Program:
         """Start a program. It counts as ended when everything that it started has ended too."""
         failures.check_mounts(command.mounts)
         told, tell = os.pipe()
         hold, go = os.pipe()
         try:
-            env = self._env | dict(command.env) | {failures.TAG: tag}
-            options = ["--info-fd", str(tell), "--block-fd", str(hold)]
-            line = bwrap.command_line(self._root, command, env, options)
-            starter = _spawn(line, log, [*keep_fds, tell, hold])
+            env = self._env | dict(command.env) | {failures.TAG: options.tag}
+            own = ["--info-fd", str(tell), "--block-fd", str(hold)]
+            line = bwrap.command_line(self._root, command, env, own)
+            starter = _spawn(line, options.log, [*options.keep_fds, tell, hold])
             os.close(tell)
             tell = -1
             pid = _child(told)
@@ -82,10 +74,10 @@ class Sandbox:
             if pid is None or started is None:
                 starter.kill()
                 starter.wait()
-                raise _not_started(command, log)
-            if largest_file is not None:
-                process.limit_files(pid, largest_file)
-            record = ProgramRecord(self._door, str(pid), process.boot_id(), started, tag)
+                raise _not_started(command, options.log)
+            if options.largest_file is not None:
+                process.limit_files(pid, options.largest_file)
+            record = ProgramRecord(self._door, str(pid), process.boot_id(), started, options.tag)
             return HostProgram(record, starter)
         finally:
             # The program waits until ``go`` is closed, so it is known before it does anything.

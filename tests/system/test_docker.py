@@ -178,9 +178,9 @@ def test_a_machine_that_was_never_recorded_is_swept(world: World, tmp_path: Path
     """Its maker was killed between starting it and writing that down."""
     script = """
 import os, signal, sys; from pathlib import Path
-from lab.model import Command; from system.world import toolchain
+from lab.model import Command, StartOptions; from system.world import toolchain
 with Path(sys.argv[2], "log").open("ab") as log:
-    toolchain("docker").start(Command(["sleep", "1000"]), tag=sys.argv[1], log=log)
+    toolchain("docker").start(Command(["sleep", "1000"]), StartOptions(sys.argv[1], log))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     tag = f"xenlab-{world.id_of('hello')}"

@@ -11,10 +11,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lab.errors import ToolchainError
-from lab.model import Command, Completed, Door, Mount, Program, ProgramRecord, ToolchainInfo
+from lab.model import (
+    Command,
+    Completed,
+    Door,
+    Mount,
+    Program,
+    ProgramRecord,
+    StartOptions,
+    ToolchainInfo,
+)
 from lab.toolchain import failures
 from lab.toolchain.docker import container, sweep, toolchain_image, used
 from lab.toolchain.docker.container import Confined
@@ -73,23 +82,15 @@ class DockerToolchain:
             raise failures.failed(done)
         return done
 
-    def start(
-        self,
-        command: Command,
-        *,
-        tag: str,
-        log: IO[bytes],
-        keep_fds: Sequence[int] = (),
-        largest_file: int | None = None,
-    ) -> Program:
+    def start(self, command: Command, options: StartOptions) -> Program:
         """Start a program in its own container. It runs on without this process or the engine."""
         failures.check_mounts(command.mounts)
-        path = Path(log.name).absolute()
+        tag, path = options.tag, Path(options.log.name).absolute()
         tagged = replace(command, env={**command.env, failures.TAG: tag})
         body = self._spec(
-            container.on_its_own(tagged, path, [_twin_of(handle) for handle in keep_fds]),
+            container.on_its_own(tagged, path, [_twin_of(handle) for handle in options.keep_fds]),
             labels={**sweep.labels(), **sweep.machine_labels(tag), sweep.RUN: str(path.parent)},
-            largest_file=largest_file,
+            largest_file=options.largest_file,
         )
         with self._launched(body, tag, command, keep=True) as made:
             return DockerProgram(record_of(self._engine, made, tag))

@@ -6,14 +6,25 @@ import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
 from lab import plan as planning
 from lab import rundir
 from lab.errors import Dom0Error, HypervisorError, LabError, MachineError, UsageError
-from lab.model import Command, Door, HypervisorSpec, Image, Images, Lab, Plan, ProgramRecord, State
+from lab.model import (
+    Command,
+    Door,
+    HypervisorSpec,
+    Image,
+    Images,
+    Lab,
+    Plan,
+    ProgramRecord,
+    StartOptions,
+    State,
+)
 from lab.packages.lock import MadeUnder
 from lab.progress import Progress
 from lab.run import session
@@ -34,8 +45,8 @@ class FakeToolchain:
         self.argv = ["sh", "-c", script, "sh", str(consoles)]
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, _: Command, *, log: IO[bytes], **__: Any) -> HostProgram:
-        child = process.spawn(self.argv, log_to=log)
+    def start(self, _: Command, options: StartOptions) -> HostProgram:
+        child = process.spawn(self.argv, log_to=options.log)
         self.started.append(child)
         began = process.start_time(child.pid) or 0
         record = ProgramRecord(Door.ROOTFS, str(child.pid), process.boot_id(), began)

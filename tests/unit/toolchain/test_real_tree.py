@@ -16,7 +16,7 @@ from system.world import ROOT
 from system.world import toolchain as locked_toolchain
 
 from lab.images import sources
-from lab.model import Command, Door, Mount, ProgramRecord, Toolchain
+from lab.model import Command, Door, Mount, ProgramRecord, StartOptions, Toolchain
 from lab.packages import archive
 from lab.store import Store, cache_root
 from lab.util import process
@@ -132,7 +132,7 @@ def test_a_started_program_is_found_again_and_ended_with_all_its_own(
     log = tmp_path / "log"
     line = ["sh", "-c", "echo up; setsid sleep 600 & setsid sleep 600 & exec sleep 600"]
     with log.open("wb") as stream:
-        started = toolchain.start(Command(line), tag="my-tag", log=stream, keep_fds=[writer])
+        started = toolchain.start(Command(line), StartOptions("my-tag", stream, [writer]))
     os.close(writer)
     assert started.record.door is Door.ROOTFS
     command = Path("/proc", started.record.id, "cmdline").read_bytes()
@@ -152,10 +152,10 @@ def test_a_program_outlives_its_starter(toolchain: Toolchain, tmp_path: Path) ->
     script = tmp_path / "start.py"
     script.write_text(
         "import dataclasses, json, os, signal, sys\n"
-        "from lab.model import Command\n"
+        "from lab.model import Command, StartOptions\n"
         "from system.world import toolchain\n"
         "log = open(sys.argv[1], 'wb')\n"
-        "made = toolchain('rootfs').start(Command(['sleep', '600']), tag='t', log=log)\n"
+        "made = toolchain('rootfs').start(Command(['sleep', '600']), StartOptions('t', log))\n"
         "print(json.dumps(dataclasses.asdict(made.record)), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -221,7 +221,7 @@ def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: P
     log = tmp_path / "log"
     with log.open("wb") as stream:
         line = ["qemu-system-arm", "-M", "nonesuch"]
-        started = toolchain.start(Command(line), tag="t", log=stream)
+        started = toolchain.start(Command(line), StartOptions("t", stream))
     assert started.wait(20)
     assert started.returncode() == 1
     assert "nonesuch" in log.read_text()
