@@ -25,7 +25,7 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
     folder = _run_of(context, name)
     found = folder.consoles()
     for loud, count in console_quota.lost(folder).items():
-        context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
+        context.progress.say(f"{loud} printed at least {count} bytes that did not fit into its log")
     if on is not None:
         if on not in found:
             known = ", ".join(found) or "none"
@@ -51,6 +51,6 @@ def _run_of(context: Context, name: str) -> RunDir:
         config.find_lab(context.labs(), name)
         if command := claim.maker(context.lab_dir(name)):
             raise UsageError(f"lab {name} is being prepared by {command}",
-                             hint="it has said nothing yet; wait for it to boot")  # fmt: skip
+                             hint="nothing has been printed yet; wait until it boots")  # fmt: skip
         raise UsageError(f"lab {name} never ran", hint=f"start it: ./inv lab.up {name}")
     return folder

@@ -253,7 +253,11 @@ def _engine() -> Finding:
         engine.Engine(where).ping()
     except ToolchainError as error:
         return Finding("docker", Grade.OK, f"{error.message}; not needed")
-    return Finding("docker", Grade.OK, f"an engine answers at {where}, so `auto` uses it")
+    return Finding(
+        "docker",
+        Grade.OK,
+        f"an engine answers at {where}, so labs use it unless --door or LAB_DOOR says otherwise",
+    )
 
 
 def _mb(size: int) -> str:

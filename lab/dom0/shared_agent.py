@@ -130,7 +130,7 @@ async def _ended(
     except (LabError, TimeoutError):
         return Endless(argv, within)
     words = last_words(said) if said else ""
-    return Endless(argv, within, words, "it was killed; give it more time")
+    return Endless(argv, within, words, "it was killed; allow it more time (--timeout)")
 
 
 async def _kill(

@@ -59,7 +59,7 @@ def check_tools(name: str, image: Image, packages: Sequence[Package]) -> None:
     if found != ".".join(re.split(r"[.+~-]", tools)[:2]):
         raise ImageError(
             f"hypervisor {name} is Xen {found or 'of an unknown version'}, "
-            f"the tools in dom0 ({TOOLS}) are of Xen {tools}: they may not understand each other; "
+            f"the tools in dom0 ({TOOLS}) are of Xen {tools}: they may not work together; "
             "--force boots it anyway",
             hint="use a Xen of the tools' version, or try it with --force",
         )

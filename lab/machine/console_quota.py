@@ -1,4 +1,4 @@
-"""Limits how much a console may say, so that a guest that prints without end cannot fill the disk.
+"""Limits how much a console may print, so that a guest which never stops cannot fill the disk.
 
 If a console says more than :func:`limit`, the run fails, and the layer is that console's. QEMU
 cannot write more than :data:`ROOM` times as much to one file, even when none of our commands
@@ -118,7 +118,7 @@ async def _watch(consoles: Mapping[str, Path]) -> NoReturn:
 def _loud(name: str, path: Path) -> LabError:
     kind = {"xen": HypervisorError, "dom0": Dom0Error}.get(name, GuestError)
     return kind(
-        f"the console of {name} said more than {os.environ.get(VARIABLE) or USUAL}",
+        f"the console of {name} printed more than {os.environ.get(VARIABLE) or USUAL}",
         tail=tail(path),
         hint=f"find out what prints so much; to allow it, set {VARIABLE}=1G",
     )

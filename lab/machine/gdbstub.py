@@ -181,5 +181,5 @@ def _explained() -> Iterator[None]:
         yield
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise MachineError(
-            "QEMU's gdbstub went away", hint="the run's qemu.log may say why"
+            "the connection to QEMU's gdbstub ended", hint="the run's qemu.log may say why"
         ) from error

@@ -116,7 +116,7 @@ def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
         if _is(one, "sc") and one.name in ends:
             note = ends[one.name].words(start)
         elif one.name in silent and not _is(one, "scdp"):
-            note = f"has said nothing, after {one.time:.1f} s of CPU time"
+            note = f"has printed nothing after {one.time:.1f} s of CPU time"
         found.append(replace(one, note=note))
     return found
 

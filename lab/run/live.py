@@ -159,8 +159,8 @@ def running(lab: LabDir, name: str) -> Live:
     if live.still:
         raise UsageError(
             f"lab {name} runs under the virtual clock, for {command or 'another command'}: "
-            "nothing from outside may disturb it",
-            hint="wait for its end, or run it with --clock host",
+            "using it would change the run",
+            hint="wait until the run ends, or run it with --clock host",
         )
     return live
 
@@ -262,11 +262,11 @@ def _busy(lab: LabDir, name: str) -> BusyError:
     found = find(lab)
     if command and not (found and found.running):
         return BusyError(
-            f"lab {name} is in the hands of {command}",
+            f"lab {name} is in use by {command}",
             hint=f"wait for it to end, or stop it: ./inv lab.down {name}",
         )
     return BusyError(
         f"lab {name} runs already (run {found.run.path if found else '?'})"
-        + (f", in the hands of {command}" if command else ""),
+        + (f", in use by {command}" if command else ""),
         hint=f"use it: ./inv lab.status {name}; or stop it: ./inv lab.down {name}",
     )

@@ -228,7 +228,7 @@ class Session:
 
     def guests_run(self) -> None:
         """Note that all guests of the lab were created: the lab is up."""
-        self._watcher.step = "what its guests say"
+        self._watcher.step = "its guests' first lines"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
@@ -260,7 +260,7 @@ class Session:
         """
         if isinstance(self._channel, AtStop):
             return self._channel.steps
-        raise MachineError("the machine does not stand still, as it must here")
+        raise MachineError("the machine is running, but must be stopped here")
 
     @contextlib.asynccontextmanager
     async def _agent(

@@ -168,7 +168,7 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
             os.read(news, 64 << 10)
 
 
-_OURS = "this process itself has all the room that is taken"
+_OURS = "this process itself holds all of it"
 _ALL = "every process that has room waits for more"
 
 

@@ -95,7 +95,7 @@ class Silence:
             with reading.binary(self._path) as file:
                 file.seek(self._size)
                 said = file.read(1000).lstrip(b"\r\n").split(b"\n")[0].strip(b"\r")
-            said_so = f"{self.step.on} was not silent for {self.step.within:g}s; it said"
+            said_so = f"{self.step.on} was not silent for {self.step.within:g}s; it printed"
             self.passed, self.reason = False, f"{said_so}: {escape(said, limit=200)}"
         elif at >= self.deadline:
             self.passed = True

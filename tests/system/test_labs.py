@@ -79,7 +79,7 @@ def test_a_guest_that_never_speaks(world: World) -> None:
     said = world.run("lab.run", "silent", "--junit", str(report), status=1)
     assert "[guest]" in said.out
     assert "'never to be seen' was not seen on the console of silent within 2s" in said.out
-    assert "its domain still runs and has said nothing, after " in said.out
+    assert "its domain still runs and has printed nothing after " in said.out
     assert "hypervisor: debug" in said.out
     suite = ElementTree.parse(report).getroot().find("testsuite")
     assert suite is not None
@@ -144,7 +144,7 @@ def test_a_guest_that_does_not_compile(world: World) -> None:
         ),
         (
             "guests: {g: {project: ., build: make && true, kernel: x}}",
-            "labs.yaml:1:33: 'build': '&&' wants a shell, and none runs this: "
+            "labs.yaml:1:33: 'build': '&&' needs a shell, but none runs this command: "
             "write \"sh -c 'make && true'\"",
         ),
         ("guests: [", "labs.yaml:"),

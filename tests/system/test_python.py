@@ -122,7 +122,7 @@ def test_failures_errors_and_what_is_shown(suite: Path) -> None:
     said = pytest_in(suite, WRONG, "--junitxml=junit.xml", status=1)
     assert "2 failed, 1 passed, 2 errors" in said.out
     assert "GuestCrashed: guest crash: its domain crashed" in said.out
-    assert "said more than 1K" in said.out
+    assert "printed more than 1K" in said.out
     assert "'good bye' was not seen on the console of hello within 1s" in said.out
     assert "its domain still runs" in said.out
     assert "- console hello of lab hello-1 -" in said.out

@@ -133,8 +133,8 @@ def test_thresholds_as_mappings_and_as_sentences(folder: Path) -> None:
 
 
 WRONG = {
-    "two things": ("{pause: g, unpause: g}", "9:9: a step does exactly one thing: not pause and"),
-    "nothing": ("{on: g}", "9:9: a step does exactly one thing: one of wait, regex, type, exec"),
+    "two things": ("{pause: g, unpause: g}", "9:9: a step has exactly one action: not pause and"),
+    "nothing": ("{on: g}", "9:9: a step has exactly one action: one of wait, regex, type, exec"),
     "unknown key": ("{wiat: x, on: g}", "9:10: unknown key 'wiat'; did you mean 'wait'?"),
     "in a group": (
         "{parallel: [{wiat: x, on: g}]}",
@@ -144,8 +144,8 @@ WRONG = {
         "{parallel: [{parallel: [{pause: g}]}]}",
         "9:22: a group cannot be in a group",
     ),
-    "empty group": ("{parallel: []}", "9:20: a group without steps"),
-    "no console": ("{wait: x}", "9:9: 'on' is missing: on which console"),
+    "empty group": ("{parallel: []}", "9:20: a group needs at least one step"),
+    "no console": ("{wait: x}", "9:9: 'on' is missing: the console"),
     "unknown console": ("{wait: x, on: gg}", "9:23: no console of this lab 'gg'; did you mean"),
     "console of another": ("{silent: h}", "9:18: no console of this lab 'h'"),
     "unknown guest": ("{inject: gg}", "9:18: no guest 'gg'; did you mean 'g'?"),
@@ -153,16 +153,16 @@ WRONG = {
     "bad regex": ("{regex: '(', on: g}", "9:17: '(' is not a regular expression"),
     "bad command": ('{exec: "a \'b"}', "9:16: 'a 'b': no closing quotation"),
     "empty command": ('{exec: " "}', "9:16: the command is empty"),
-    "two outputs": ("{exec: a, output: b, regex: c}", "9:30: either 'output' or 'regex'"),
+    "two outputs": ("{exec: a, output: b, regex: c}", "9:30: give either 'output' or 'regex'"),
     "status of a wait": (
         "{wait: a, on: g, status: 0}",
-        "9:26: 'status' has no place here: it does not go with 'wait', but with 'exec'",
+        "9:26: 'status' is not allowed here: it does not go with 'wait', but with 'exec'",
     ),
     "bad status": ("{exec: a, status: 256}", "9:27: 'status': '256' is not a number from 0 to"),
-    "relative": ("{collect: x}", "9:19: 'x' is no whole path in dom0"),
-    "outside": ("{collect: /x, as: ../y}", "9:27: 'as': '../y' is not a usable name of a file"),
-    "hidden": ("{collect: /x, as: .y}", "9:27: 'as': '.y' is not a usable name of a file"),
-    "no name": ("{collect: /x/}", "give it one with 'as'"),
+    "relative": ("{collect: x}", "9:19: 'x' is not a full path in dom0"),
+    "outside": ("{collect: /x, as: ../y}", "9:27: 'as': '../y' is not a usable file name"),
+    "hidden": ("{collect: /x, as: .y}", "9:27: 'as': '.y' is not a usable file name"),
+    "no name": ("{collect: /x/}", "choose one with 'as'"),
     "number as time": ("{silent: g, for: 3}", "9:26: 'for': '3' is not a time; write 3s"),
 }
 
@@ -174,16 +174,16 @@ def test_wrong_steps(folder: Path, step: str, words: str) -> None:
 
 
 WRONG_LIMITS = {
-    "no limit": ("{task: a}", "9:9: a threshold wants a limit: one of min, mean"),
+    "no limit": ("{task: a}", "9:9: a threshold needs a limit: one of min, mean"),
     "no figure": ("{task: a, p99: 1ms}", "9:9: 'figure' is missing: one of release_jitter"),
     "unknown figure": (
         "{task: a, figure: relese_jitter, p99: 1ms}",
         "9:27: no figure 'relese_jitter'; did you mean 'release_jitter'?",
     ),
     "unknown sentence figure": ("p99 jiter of a < 1ms", "no figure 'jiter'"),
-    "no sentence": ("p99 of everything", "9:9: 'p99 of everything' is no threshold; write"),
+    "no sentence": ("p99 of everything", "9:9: 'p99 of everything' is not a threshold; write"),
     "bare number": ("p99 release jitter of a < 3", "'p99': '3' is not a time"),
-    "untraced": ("{task: a, guest: g, misses: 0}", "9:26: no traced guest of this lab 'g'"),
+    "untraced": ("{task: a, guest: g, misses: 0}", "9:26: this lab has no traced guest 'g'"),
     "unknown count": ("mises of a < 1", "unknown key 'mises'; did you mean 'misses'?"),
 }  # fmt: skip
 
@@ -201,7 +201,7 @@ def test_thresholds_want_a_trace(folder: Path) -> None:
 
 
 def test_never_wants_a_text(folder: Path) -> None:
-    assert "9:9: what must never be wants either" in refused(
+    assert "9:9: an entry of 'never' needs either" in refused(
         folder, "    never:\n      - {on: g}\n"
     )
 

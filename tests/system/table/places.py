@@ -51,7 +51,7 @@ def full_template(world: World, _: int) -> None:
     """No room for a template: the lab comes up without one, another lab goes on, nothing
     half-made stays; a run that needs the template says so."""
     everything = ("toolchain", "apt", "packages", "store")
-    assert "guest silent has said nothing, after " in world.run("lab.up", "silent").out
+    assert "guest silent has printed nothing after " in world.run("lab.up", "silent").out
     try:
         with _place() as place:
             env = cache_with(world, place / "cache", *everything) | WARM

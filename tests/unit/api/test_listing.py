@@ -92,7 +92,7 @@ def test_one_that_is_silent_does_not_hide_the_others(
     lab_that_runs(tmp_path / "runs", "two", stack)  # nobody answers for it
     first, second = api.status(api.Context(tmp_path / "labs.yaml"))
     assert first.domains
-    assert "dom0 cannot be asked" in second.problem
+    assert "dom0 cannot list its domains" in second.problem
 
 
 def test_labs_of_others_come_later(tmp_path: Path, stack: contextlib.ExitStack) -> None:

@@ -78,7 +78,7 @@ def test_what_is_no_text_or_time_is_named(tmp_path: Path) -> None:
     """With what was given; not with a traceback of our insides."""
     guest = console(tmp_path, Owner(tmp_path))
     guest.log.write_text("x\n")
-    with pytest.raises(UsageError, match=r"'within' is a number of seconds, .* not ''10s''"):
+    with pytest.raises(UsageError, match=r"'within' must be a number of seconds, .* not ''10s''"):
         guest.expect("x", within="10s")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a text or a pattern, not 'None'"):
         guest.expect(None)  # type: ignore[arg-type]

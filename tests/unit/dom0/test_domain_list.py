@@ -53,7 +53,7 @@ def test_the_domains_are_told(tmp_path: Path) -> None:
 def test_no_answer_is_an_error(tmp_path: Path) -> None:
     with (
         dom0(tmp_path, lambda token: f"= {token}\n"),
-        pytest.raises(Dom0Error, match="did not say within"),
+        pytest.raises(Dom0Error, match="did not list its domains within"),
     ):
         asyncio.run(domain_list.domains(tmp_path, within=0.2))
 
@@ -69,5 +69,5 @@ def test_an_endless_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_lab_without_the_port(tmp_path: Path) -> None:
-    with pytest.raises(Dom0Error, match="cannot be asked"):
+    with pytest.raises(Dom0Error, match="cannot list its domains"):
         asyncio.run(domain_list.domains(tmp_path))

@@ -1,4 +1,4 @@
-"""How much a console may say, and who is told when it says more."""
+"""How much a console may print, and who is told when it says more."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_loud_console_ends_the_wait(run: RunDir) -> None:
             log.write(b"again and again\n" * 100)
         await asyncio.wait_for(wait, 20)
 
-    with pytest.raises(GuestError, match="console of talker said more than 1K") as caught:
+    with pytest.raises(GuestError, match="console of talker printed more than 1K") as caught:
         asyncio.run(go())
     assert "again and again" in caught.value.tail
 

@@ -169,6 +169,6 @@ def test_typing_to_nobody_is_the_machines_failure(
         asyncio.run(conversation.type_into(fifo, b"x"))
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     monkeypatch.setattr(conversation, "TYPED", 0.1)
-    with pytest.raises(MachineError, match=r"did not take the typed input within 0\.1 s"):
+    with pytest.raises(MachineError, match=r"did not accept the typed input within 0\.1 s"):
         asyncio.run(conversation.type_into(fifo, b"x" * 200_000))
     os.close(reader)

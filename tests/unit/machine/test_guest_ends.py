@@ -88,9 +88,9 @@ def test_every_domain_has_its_note(run: RunDir) -> None:
     found = guest_ends.told(run, [domain("Domain-0", "r-----", 0), domain("off", "---s--"),
                             domain("silent", "-b----"), domain("loud", "-b----")])  # fmt: skip
     assert [one.note for one in found] == [
-        "", "powered off after 25 ms", "has said nothing, after 3.2 s of CPU time", "",
+        "", "powered off after 25 ms", "has printed nothing after 3.2 s of CPU time", "",
     ]  # fmt: skip
-    assert guest_ends.told(run, [domain("off", "-b----")])[0].note.startswith("has said nothing")
+    assert guest_ends.told(run, [domain("off", "-b----")])[0].note.startswith("has printed nothing")
     assert guest_ends.told(run, [domain("gone", "---c--")])[0].note == ""
     assert guest_ends.told(run, [domain("silent", "--p---")])[0].note == ""
     assert guest_ends.told(run, [domain("../one", "-b----")])[0].note == ""
@@ -139,7 +139,7 @@ def test_a_verdict_says_that_a_guest_is_silent(run: RunDir) -> None:
     """With what may be looked at."""
     domains = guest_ends.told(run, [domain("silent", "r-----")])
     found = scenario.with_domains(report("silent"), domains).verdict
-    assert "its domain still runs and has said nothing, after 3.2 s of CPU time" in found.reason
+    assert "its domain still runs and has printed nothing after 3.2 s of CPU time" in found.reason
     assert found.hint == scenario.SILENCE
 
 

@@ -99,7 +99,7 @@ def test_a_flood_ends_a_wait(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> No
     """The console and the limit are named; the layer is that console's."""
     monkeypatch.setenv("LAB_CONSOLE_LIMIT", "1K")
     health = Health(run, ())
-    with pytest.raises(GuestError, match="console of two said more than 1K"):
+    with pytest.raises(GuestError, match="console of two printed more than 1K"):
         wait(health, run, b"flood\n" * 400, console="two")
     assert not health.well
 

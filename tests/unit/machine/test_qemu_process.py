@@ -47,7 +47,7 @@ def test_a_stopped_machine_is_named(machine: subprocess.Popen[bytes]) -> None:
     for found in (qemu_process.why_stopped(TAG), asyncio.run(qemu_process.why_silent(TAG))):
         assert found is not None
         assert found.message == f"QEMU (process {machine.pid}) is stopped"
-        assert found.hint == f"let it go on: kill -CONT {machine.pid}"
+        assert found.hint == f"continue it: kill -CONT {machine.pid}"
     machine.send_signal(signal.SIGCONT)
     os.waitid(os.P_PID, machine.pid, os.WCONTINUED | os.WNOWAIT)
     assert qemu_process.stopped(machine.pid) is None

@@ -53,7 +53,7 @@ def test_keeping_what_there_is_not(given: Given, pytester: pytest.Pytester) -> N
     (pytester.path / "pytest.ini").write_text("[pytest]\nlab_keep_runs = some\n")
     result = given("def test_it(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*lab_keep_runs: 'some' is none of all, failed"])
+    result.stderr.fnmatch_lines(["*lab_keep_runs: 'some' is not one of all, failed"])
 
 
 def test_a_run_folder_of_a_shared_lab_stays_if_one_test_failed(stage: Stage, given: Given) -> None:
@@ -72,11 +72,14 @@ def test_a_run_folder_of_a_shared_lab_stays_if_one_test_failed(stage: Stage, giv
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("", "which lab? say so*@pytest.mark.lab(*"),
-        ("@pytest.mark.lab", "which lab? say so*"),
+        ("", "which lab? name it*@pytest.mark.lab(*"),
+        ("@pytest.mark.lab", "which lab? name it*"),
         ("@pytest.mark.lab('a', 'b')", "which lab?*"),
-        ("@pytest.mark.lab('a', scope='class')", "scope 'class' is none of test, module, session"),
-        ("@pytest.mark.lab('a', scoop='test')", "the marker lab knows no 'scoop'"),
+        (
+            "@pytest.mark.lab('a', scope='class')",
+            "scope 'class' is not one of test, module, session",
+        ),
+        ("@pytest.mark.lab('a', scoop='test')", "the marker lab has no argument 'scoop'"),
     ],
 )
 def test_a_marker_that_is_wrong(stage: Stage, given: Given, marker: str, words: str) -> None:

@@ -61,7 +61,7 @@ def test_what_the_block_gets_and_what_is_left(tmp_path: Path) -> None:
         assert not found.kept
         assert found.run.path == start.run.path
         assert start.run.manifest()["life"] == rundir.RUNNING
-        with pytest.raises(BusyError, match="in the hands of process"):
+        with pytest.raises(BusyError, match="in use by process"):
             started([wanted]).__enter__()
     assert live.find(start.lab) is None
     assert start.run.manifest()["life"] == rundir.FINISHED

@@ -31,10 +31,10 @@ def test_plain_words(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "word"), REFUSED.items())
-def test_what_wants_a_shell(text: str, word: str) -> None:
-    with pytest.raises(ValueError, match="none runs this: write ") as caught:
+def test_what_needs_a_shell(text: str, word: str) -> None:
+    with pytest.raises(ValueError, match="none runs this command; write ") as caught:
         noshell.split(text)
-    assert str(caught.value).split(" wants a shell")[0].strip("'") == word
+    assert str(caught.value).split(" needs a shell")[0].strip("'") == word
 
 
 @pytest.mark.parametrize("text", [*REFUSED, "printf '%s|' \"a\" && printf '\\t'"])
@@ -47,7 +47,7 @@ def test_what_is_to_be_written_instead(text: str) -> None:
 
 def test_operators_in_a_list() -> None:
     noshell.check(["sh", "-c", "a && b", "*"])
-    with pytest.raises(ValueError, match=r"'&&' wants a shell.*\"sh -c 'make && make all'\""):
+    with pytest.raises(ValueError, match=r"'&&' needs a shell.*\"sh -c 'make && make all'\""):
         noshell.check(["make", "&&", "make", "all"])
 
 
