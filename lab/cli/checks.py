@@ -31,7 +31,7 @@ WORKER, MOST_WORKERS = 3 << 30, 8
     "test.all",
     example="test --unit",
     unit="only the tests that need no QEMU",
-    quick="only unit tests, linters and a few labs: two minutes",
+    quick="only unit tests, linters and a few labs: some minutes",
     only="only tests whose names match, as in pytest -k",
     jobs="run N tests at a time (default: the number of processors and one)",
 )

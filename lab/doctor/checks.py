@@ -117,7 +117,7 @@ def _namespaces() -> Finding:
     """Try to enter new namespaces, as every program of a lab does."""
     name = "namespaces"
     if not shutil.which("bwrap"):
-        return Finding(name, Grade.WARN, "not tried: bubblewrap is not installed", _obstacle())
+        return Finding(name, Grade.WARN, "not checked: bubblewrap is not installed", _obstacle())
     line = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/",
             "--proc", "/proc", "--dev", "/dev", "true"]  # fmt: skip
     done = process.run(line, timeout=30)

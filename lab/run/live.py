@@ -231,7 +231,9 @@ def _end_lost(lab: LabDir) -> list[str]:
         return []
     _kill(lab, None)
     forget(lab)
-    return [f"lab {lab.id}: its folder {lab.path} was removed while it ran; its machine was ended"]
+    return [
+        f"lab {lab.id}: its folder {lab.path} was removed while it ran; its machine was stopped"
+    ]
 
 
 def _clean(lab: LabDir, live: Live | None, abandoned: bool) -> list[str]:

@@ -168,8 +168,16 @@ def _guests(folder: Path, notes: list[str]) -> dict[str, TracedGuest]:
         found[name] = guest
         _note(notes, not len(guest.records), f"{name}: there is no record that can be read")
         _note(notes, guest.damage, f"{name}: its records end early ({guest.damage})")
-        _note(notes, guest.lost, f"{name}: {guest.lost} records were overrun")
-        _note(notes, guest.dropped, f"{name}: {guest.dropped} records cannot be right")
+        _note(
+            notes,
+            guest.lost,
+            f"{name}: {guest.lost} records were overwritten before they were read",
+        )
+        _note(
+            notes,
+            guest.dropped,
+            f"{name}: {guest.dropped} records are implausible and were left out",
+        )
     return found
 
 

@@ -37,7 +37,7 @@ PLACES = {
     "wrapped": "labs.yaml:3:21: 'kernel': 'wrapped.bin' is a U-Boot image (uImage);",
     "gone": "labs.yaml:5:13: 'kernel': no such file: 'gone.bin'",
     "folder": "labs.yaml:6:20: 'kernel': not a file: '.'",
-    "small": "labs.yaml:7:37: 'memory': 2M is too little: its kernel has 1K, for which",
+    "small": "labs.yaml:7:37: 'memory': 2M is too little: its kernel takes 1K, for which",
     "tiny": "labs.yaml:8:33: 'memory': 1M is too little: xl reserves 2M for any kernel;",
     "linux": "labs.yaml:9:39: 'ramdisk': 'empty' is empty",
     "app": "labs.yaml:11:19: 'freertos': no such folder: 'nowhere'",
