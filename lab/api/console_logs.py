@@ -1,4 +1,4 @@
-"""What the consoles of a lab said, now or in its newest run."""
+"""The output of a lab's consoles, now or in its newest run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.toolchain import adopt
 def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
     """The lines of the lab's newest run, escaped: of one console, or of all in time order.
 
-    ``following``: go on with lines as they come, until the machine ends.
+    ``following``: continue with new lines until the machine ends.
     """
     clean(context)
     folder = _run_of(context, name)

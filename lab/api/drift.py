@@ -1,4 +1,4 @@
-"""Drift: packages that are not the locked ones, in one line, and whether images differ by it."""
+"""Says in one line which packages drifted from the lock, and whether that changed the images."""
 
 from __future__ import annotations
 

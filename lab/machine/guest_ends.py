@@ -106,7 +106,7 @@ def began(run: RunDir) -> float | None:
 
 
 def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
-    """The domains, each with a note on how it ended, or that it has printed nothing."""
+    """Returns the domains. Each has a note on how it ended, or that it has printed nothing."""
     ends = of(run) if any(_is(one, "sc") for one in domains) else {}
     start = began(run) if ends else None
     silent = _silent(run)

@@ -1,7 +1,7 @@
-"""What a claim says: which command is at work on a lab, since when, and at which stage.
+"""Says which command is at work on a lab, since when, and at which stage.
 
-:mod:`lab.run.live` takes and gives back claims. While a command is at work on a lab, the claim's
-file names it. Two files beside it say which stage it is at (``ID.at``), and which other command
+:mod:`lab.run.live` takes and releases claims. While a command is at work on a lab, the claim's file
+names it. Two files beside it say which stage it is at (``ID.at``), and which other command
 interrupted it (``ID.by``).
 """
 

@@ -1,9 +1,9 @@
-"""Live labs: who holds one, and what earlier commands left behind.
+"""Live labs: which command holds one, and what earlier commands left behind.
 
-The claim on a lab is an flock(2) that QEMU inherits. So it is held exactly as long as a command
-prepares the lab or its machine lives, however they end. A machine in a container cannot inherit
-it, and locks a second file, the claim's twin. If a lab is recorded and nobody has its claim, the
-record is left over, and the next command of the same user cleans up.
+The claim on a lab is an flock(2) that QEMU inherits. It is held exactly as long as a command
+prepares the lab or its machine lives, however they end. A machine in a container cannot inherit it,
+and locks a second file, the claim's twin. If a lab is recorded and nobody has its claim, the record
+is stale, and the next command of the same user cleans up.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ class Watch(Protocol):
 
 
 class Wait:
-    """Waits for a text on a console, from the last position on. Moves that behind its match."""
+    """Waits for a text on a console, from the last position on, and moves the position behind the
+    match."""
 
     def __init__(self, step: Step, path: Path, positions: dict[str, Position], now: float) -> None:
         self.step = step
@@ -80,7 +81,7 @@ class Wait:
 
 
 class Silence:
-    """Expects that a console says nothing at all for some time, from now on."""
+    """Expects that a console prints nothing at all for some time, from now on."""
 
     def __init__(self, step: Step, path: Path, now: float) -> None:
         self.step = step
