@@ -104,7 +104,7 @@ class Archive:
     def machine(self, *, keyrings: tuple[Path, ...] = ()) -> tuple[str, ...]:
         """A command prefix that runs a program on a machine which has this archive.
 
-        ``keyrings`` are used as Debian's too; they are those of existing trees.
+        ``keyrings``: more keyrings of Debian that get its key, namely those of existing trees.
         """
         etc = self.folder / "etc-apt"
         shutil.rmtree(etc, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The same run every time."""
+"""Runs are the same every time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def summary(world: World, *words: str, status: int = 0) -> dict[str, Any]:
 
 @pytest.mark.parametrize("lab", ["selftest", "pinned", "restless"])
 def test_runs_are_alike_to_the_last_byte(world: World, lab: str) -> None:
-    """On one CPU and on two, idle or not. The manifest says what the digest covers."""
+    """On one CPU and on two, on an idle or a busy host. The manifest says what the digest
+    covers."""
     found = summary(world, lab, "--repeat", "3")
     assert found["same"]
     assert len(found["digests"]) == 3
@@ -99,8 +100,8 @@ def test_verify_shows_the_first_line_that_differs(
 
 
 def test_it_is_the_published_run(world: World) -> None:
-    """This machine gives the runs in labs.lock; newer packages too, if they change nothing that
-    a run shows."""
+    """This machine gives the runs in labs.lock, also with newer packages that do not change the
+    run."""
     said = world.run("lab.run", "hello", "--json").out
     manifest = RunDir(Path(json.loads(said)["run"])).manifest()
     if manifest["lock"]["drift"] and json.loads(said)["published"] == "differs":
@@ -113,7 +114,7 @@ def test_it_is_the_published_run(world: World) -> None:
 
 
 def test_it_is_not_the_published_run(world: World, changed_hello: None) -> None:
-    """It says which part differs, and the first difference of the runs."""
+    """The output says which part differs, and the first difference of the runs."""
     del changed_hello
     said = world.run("lab.run", "hello", "--published", status=1).out
     assert "made from different inputs: guest hello" in said

@@ -118,7 +118,7 @@ def _lock(_: World, folder: Path, rng: random.Random) -> None:
 
 
 def _aside(before: lock.Lock, after: lock.Lock) -> bool:
-    """The parts of the lock that are no package: the archive's snapshot time, and the digests of
+    """Whether something changed that is no package: the snapshot time, or the digests of
     published runs."""
     return (before.snapshot, before.runs) != (after.snapshot, after.runs)
 
