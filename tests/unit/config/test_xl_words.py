@@ -1,4 +1,4 @@
-"""Words of xl's configuration files: understood where we have what they ask for, else answered."""
+"""Keys of xl.cfg: accepted if the lab has what they ask for, else refused with an answer."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def read(folder: Path, words: str) -> GuestSpec:
 
 @pytest.mark.parametrize(("words", "wanted"), UNDERSTOOD.items())
 def test_what_we_have_is_understood(tmp_path: Path, words: str, wanted: dict[str, object]) -> None:
-    """Nothing else differs, also in what xl is told."""
+    """Nothing else changes, in what xl is told either."""
     plain = read(tmp_path, "vcpus: 1")
     found = read(tmp_path, words)
     differs = {key for key in vars(plain) if key not in ("places", "cpus_of_all")
@@ -101,7 +101,7 @@ def test_of_what_we_have_not_it_is_said_what_there_is(
 
 @pytest.mark.parametrize("word", WORDS)
 def test_every_word_is_known(word: str) -> None:
-    """No word of xl's is taken for a slip of the pen."""
+    """No key of xl is taken for a typing mistake."""
     ours = schema.Guest.model_fields
     assert word in ours or word in ("root", "extra") or word in xl_words.READ or (
         xl_words.instead(word)
@@ -115,7 +115,7 @@ def test_a_word_counts_in_guests_alone(tmp_path: Path) -> None:
 
 
 def test_all_but_one_on_machines_of_any_size(tmp_path: Path) -> None:
-    """One CPU: there is none left, which is said at the word."""
+    """With one CPU none is left, and the error is at the word."""
     (tmp_path / "k").write_bytes(zimage())
     text = 'guests: {g: {kernel: k, cpus: "all,^0"}}\nlabs: {one: {cpus: %d, guests: [g]}}\n'
     for count, wanted in ((2, (1,)), (8, (1, 2, 3, 4, 5, 6, 7))):
@@ -127,6 +127,6 @@ def test_all_but_one_on_machines_of_any_size(tmp_path: Path) -> None:
 
 
 def test_cpus_are_taken_in_their_order() -> None:
-    """As xl does: what is left out may be taken again."""
+    """As in xl: a CPU that was left out may be added again."""
     assert cpus.read("all,^0-6,2").numbers == (7, 2)
     assert cpus.read([]).numbers == ()

@@ -1,4 +1,4 @@
-"""Which domains there are, asked over FIFOs of which a fake QEMU holds the other ends."""
+"""Asks which domains exist, over FIFOs whose other ends a fake QEMU holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINES = "Domain-0 0 256 1 r----- 3.3\nhello 1 16 1 -b---- 0.1\n"
 
 @contextmanager
 def dom0(live: Path, answer: Callable[[str], str], left: str = "") -> Iterator[None]:
-    """Answers one question; ``left`` is what an earlier one left in the FIFO."""
+    """Answers one question. ``left``: the rest of an earlier answer in the FIFO."""
     for end in ("in", "out"):
         os.mkfifo(live / f"domains.{end}")
     # As QEMU: both ends open for both, so that nobody waits to open and nothing is lost.
@@ -42,7 +42,7 @@ def dom0(live: Path, answer: Callable[[str], str], left: str = "") -> Iterator[N
 
 
 def test_the_domains_are_told(tmp_path: Path) -> None:
-    """What an abandoned question left is skipped."""
+    """The rest of an abandoned answer is skipped."""
     with dom0(tmp_path, lambda token: f"= {token}\n{LINES}. {token}\n", "= old\nx 9\n. old\n"):
         found = asyncio.run(domain_list.domains(tmp_path))
     assert [(one.name, one.id, one.memory >> 20) for one in found] == [

@@ -1,4 +1,4 @@
-"""What a file is that is given as a kernel is known before the boot, and what to do about it."""
+"""Before the boot the lab knows what a given kernel file is, and what to do about it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_what_xl_does_not_boot_is_named(tmp_path: Path, data: bytes, words: str)
 
 
 def test_what_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what gzip makes of a small file."""
+    """Also a small gzip file with large content."""
     monkeypatch.setattr(kernel_file, "LARGEST", 1 << 20)
     for data in (zimage((1 << 20) + 1), gzip.compress(zimage((1 << 20) + 1))):
         assert "larger than 1M" in look(tmp_path, data).wrong
@@ -142,7 +142,7 @@ def test_what_a_guest_needs(placed: int, ramdisk: int, end: int, least: int) -> 
 
 
 def test_what_linux_needs_to_unpack_itself() -> None:
-    """Debian's armmp-lpae: 22 MiB unpacked 2 MiB into RAM, and the packed one behind it."""
+    """Debian's armmp-lpae: 22 MiB unpacked, 2 MiB into RAM, and the packed kernel behind it."""
     kernel = Kernel("", 5_526_016, Linux(0x208000, 22_696_136, 393_664), is_linux=True)
     need = guest_memory.need(kernel, 3_000_000)
     assert need.least == 32 * MIB
