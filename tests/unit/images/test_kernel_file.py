@@ -142,7 +142,8 @@ def test_what_a_guest_needs(placed: int, ramdisk: int, end: int, least: int) -> 
 
 
 def test_what_linux_needs_to_unpack_itself() -> None:
-    """Debian's armmp-lpae: 22 MiB unpacked, 2 MiB into RAM, and the packed kernel behind it."""
+    """Debian's armmp-lpae: unpacked it has 22 MiB and lies 2 MiB into RAM, with the packed
+    kernel behind it."""
     kernel = Kernel("", 5_526_016, Linux(0x208000, 22_696_136, 393_664), is_linux=True)
     need = guest_memory.need(kernel, 3_000_000)
     assert need.least == 32 * MIB

@@ -51,7 +51,7 @@ def test_what_is_left_of_a_line_is_not_missed(log: Path) -> None:
 
 
 def test_a_rest_of_a_line_has_no_beginning(log: Path) -> None:
-    """``^`` is where the line begins, not where one stopped looking."""
+    """``^`` is where the line begins, not where the last search stopped."""
     log.write_text("say say\n")
     assert then(log, "say", "^ say") == ["say", None]
 
@@ -67,7 +67,8 @@ def test_a_failed_question_uses_up_nothing(log: Path) -> None:
 
 
 def test_an_unfinished_line_counts_when_it_stays_like_that(log: Path) -> None:
-    """A prompt has no end; but a number that is half there is not taken for the number."""
+    """A prompt has no end. But a number of which only a part has arrived is not taken for the
+    number."""
     log.write_text("login: ")
     found = find(log, "login: ", Position(), within=600)
     assert found

@@ -1,4 +1,4 @@
-"""What the marker, the command line and the ini-file of the pytest plugin say."""
+"""The settings in the marker, on the command line and in the ini-file of the pytest plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ pytest_plugins = ["pytester"]
 
 
 def test_where_labs_yaml_is(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
-    """Beside the ini-file; as the ini-file says, from there; as the option says, from here."""
+    """Beside the ini-file; as the ini-file says, relative to it; as the option says, relative to
+    the current folder."""
     text = USES.format(before='@pytest.mark.lab("hello")', body="pass")
     (pytester.path / "pytest.ini").write_text("[pytest]\n")
     given(text)
