@@ -1,4 +1,4 @@
-"""labs.yaml is read or refused with a place; nothing else ever happens."""
+"""labs.yaml is read, or refused with a place; nothing else ever happens."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def load(folder: Path, text: str | bytes) -> Labs:
 
 
 def refused(folder: Path, text: str | bytes) -> str:
-    """The error's message with the folder taken away: of the whole file, or of the lab ``x``."""
+    """The error's message, without the folder: about the whole file, or about the lab ``x``."""
     with pytest.raises(ConfigError) as caught:
         config.find_startable(load(folder, text), "x")
     return caught.value.message.replace(f"{folder}/", "")
 
 
 def test_shipped_labs_are_good(root: Path, tmp_path: Path) -> None:
-    """labs.yaml of the checkout loads, whether or not the applications are there yet."""
+    """The labs.yaml of the checkout loads, whether or not the applications are there."""
     shutil.copy(root / "labs.yaml", tmp_path)
     for name in ("hypervisor", "linux"):
         shutil.copytree(root / "images" / name, tmp_path / "images" / name)
@@ -241,7 +241,7 @@ def test_unknown_names_are_usage_errors_with_the_nearest(folder: Path) -> None:
 
 @given(st.text(max_size=40))
 def test_accepted_names_are_safe_everywhere(text: str) -> None:
-    """Whatever is accepted is a file name, an xl name and no QEMU option."""
+    """Every accepted name is a file name, a name for xl, and no option of QEMU."""
     try:
         name = units.guest_name(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Scenarios in labs.yaml: what is read, what is refused and where."""
+"""Scenarios in labs.yaml: what is read, what is refused, and at which place."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_every_step_arrives_in_the_model(folder: Path) -> None:
 
 
 def test_a_guest_that_is_injected_has_a_console_from_the_start(folder: Path) -> None:
-    """So nothing has to be plugged into a machine whose runs are to be alike."""
+    """So no port has to be added to a machine whose runs must be the same."""
     found = plan.plan(load(folder, STEPS))
     assert [guest.name for guest in found.guests] == ["g", "t"]
     assert [guest.name for guest in found.all_guests] == ["g", "t", "h"]
@@ -207,7 +207,7 @@ def test_never_wants_a_text(folder: Path) -> None:
 
 
 def test_no_typing_on_a_serial_line_under_the_virtual_clock(folder: Path) -> None:
-    """It is said before anything is started."""
+    """The error comes before anything is started."""
     lab = load(folder, "    steps:\n      - parallel: [{type: x, on: dom0}]\n")
     hands.refuse(plan.plan(lab, clock=Clock.HOST))
     with pytest.raises(UsageError, match=r"types on dom0 \(labs.yaml:9\)"):
@@ -215,7 +215,7 @@ def test_no_typing_on_a_serial_line_under_the_virtual_clock(folder: Path) -> Non
 
 
 def test_what_a_run_follows_from_has_no_places_in_it(folder: Path) -> None:
-    """A comment in labs.yaml is no other run; another step is."""
+    """A comment in labs.yaml does not make another run; another step does."""
     one = load(folder, STEPS)
     other = load(folder, "    # a comment\n" + STEPS)
     assert _wanted(plan.plan(one)) == _wanted(plan.plan(other))

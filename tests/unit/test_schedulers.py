@@ -1,4 +1,4 @@
-"""Schedulers of labs.yaml: chosen, completed, and refused where they cannot be."""
+"""Schedulers of labs.yaml: chosen, completed, and refused if they are impossible."""
 
 from __future__ import annotations
 
