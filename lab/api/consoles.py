@@ -103,7 +103,7 @@ class Console:
             GuestCrashed: its domain crashed. MachineError: the machine is gone.
         """
         __tracebackhide__ = True
-        _require(isinstance(text, str), "the typed input must be text", text)
+        _require(isinstance(text, str), "send() needs a text", text)
         fifo = input_of(self.found.lab.path, self.name)
         what = f"{self.name} to take what is typed"
         self.lab.do(conversation.type_into(fifo, text.encode()), what, self.name)
@@ -154,7 +154,7 @@ class Dom0(Console):
             raise UsageError("the command is empty", hint='for example: dom0.run("xl list")')
         _require(
             all(isinstance(word, str) for word in argv),
-            "the words of a command must be text",
+            "run() needs a text, or a list of texts",
             command,
         )
         _require_seconds(within)
@@ -172,9 +172,7 @@ def _wanted(
     on: str, text: str | re.Pattern[str], within: float, *, regex: bool
 ) -> tuple[Expectation, patterns.Pattern]:
     __tracebackhide__ = True
-    _require(
-        isinstance(text, str | re.Pattern), "the expected text must be text or a pattern", text
-    )
+    _require(isinstance(text, str | re.Pattern), "expect() needs a text or a pattern", text)
     _require_seconds(within)
     words = str(text.pattern) if isinstance(text, re.Pattern) else text
     item = Expectation(on, words, regex or isinstance(text, re.Pattern), within)

@@ -82,7 +82,7 @@ def test_what_is_no_text_or_time_is_named(tmp_path: Path) -> None:
         guest.expect("x", within="10s")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a text or a pattern, not 'None'"):
         guest.expect(None)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="is a text, not 'b'x''"):
+    with pytest.raises(UsageError, match="needs a text, not 'b'x''"):
         guest.send(b"x")  # type: ignore[arg-type]
 
 

@@ -39,7 +39,7 @@ def test_a_matrix_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("[a, b]", "[a]", "1 labs for 2 columns"),
+        ("[a, b]", "[a]", "1 labs, but 2 columns"),
         ("[a, b]", "[a, bb]", "no lab 'bb'; did you mean 'b'"),
         ("[quiet, loud]", "[quiet, quiet]", "in the list twice"),
         ("    columns: [quiet, loud]\n", "", "'columns' is missing"),

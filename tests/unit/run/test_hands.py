@@ -85,8 +85,8 @@ def test_a_command_and_its_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("step", "answer", "words"),
     [
-        (EXEC, said(1, b"why\n"), "it ended with status 1, not 0"),
-        (EXEC, said(-9), "it ended with signal 9, not 0"),
+        (EXEC, said(1, b"why\n"), "it ended with status 1, not with status 0"),
+        (EXEC, said(-9), "it ended with signal 9, not with status 0"),
         (Step(Act.EXEC, text="x", output="a.c"), said(0, b"abc\n"), "'a.c' is not in its output"),
         (Step(Act.EXEC, text="x", output="^b", regex=True), said(0, b"ab\n"), "a match of '^b'"),
         (EXEC, lambda _: UsageError("dom0 has no program"), "dom0 has no program 'xl'"),
