@@ -11,7 +11,7 @@ from lab.packages.lock import Lock
 from lab.util.resources import as_called
 from lab.workshop.prepare import Workshop
 
-#: At most so many images that differ are named.
+#: The most images that are named if they differ.
 FEW = 6
 
 

@@ -22,7 +22,7 @@ from lab.util import process
 from lab.util.resources import resource
 from lab.util.terminal import table
 
-#: A worker of the tests needs so many bytes of memory: two labs, and the test itself. With more
+#: The memory that a worker of the tests needs, in bytes: two labs, and the test itself. With more
 #: workers than this, what remains is the longest group of tests.
 WORKER, MOST_WORKERS = 3 << 30, 8
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 VARIABLE, USUAL = "LAB_CONSOLE_LIMIT", "64M"
 #: A file that QEMU writes may hold this many times the limit: traces are larger than consoles.
 ROOM = 16
-#: A file that QEMU writes may always hold so many bytes: a template's device state has some 400 kB.
+#: The least limit of a file that QEMU writes, in bytes: a template's device state has 400 kB.
 LEAST = 2 << 20
 #: Seconds between two looks at the sizes, however fast a console grows.
 PAUSE = 0.2

@@ -26,7 +26,7 @@ from lab.util.terminal import escape
 
 #: Seconds that a command has to stop, with its machine, when it is interrupted.
 STOPPED = 30.0
-#: Said instead of a command that was there a moment ago.
+#: The name of a command that was there a moment ago and has ended.
 ENDED = "a command that has just ended"
 
 

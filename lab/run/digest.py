@@ -22,7 +22,7 @@ from lab.util.terminal import escape
 SCENARIO = "scenario.json"
 #: Traces: the records of guests and Xen, and what dom0's programs said about them.
 TRACES = ("xen.bin", "log", "*.records")
-#: A binary file is compared in rows of so many bytes.
+#: A binary file is compared in rows of this many bytes.
 ROW = 16
 
 

@@ -18,7 +18,7 @@ from lab.util import reading
 from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
-#: For so many seconds after its deadline a wait still reads the lines that are already there.
+#: Seconds after its deadline in which a wait still reads the lines that are already there.
 GRACE = 4.0
 
 

@@ -36,7 +36,7 @@ from lab.util.terminal import escape
 
 MAX_JSON = 8 << 20
 MAX_EVENTS = 100_000
-#: A console line or an event has at most so many characters.
+#: The most characters of a console line or an event.
 LINE = 400
 #: The session's mark for a created guest begins like this; the guest's name follows.
 _CREATED = "what=created "
