@@ -156,7 +156,7 @@ def run_bench(
     labs=LABS,
     door=DOOR,
     count="start N labs (default: 20)",
-    hours="go on for this long, and for at least N labs",
+    hours="continue for this long, and for at least N labs",
     json=JSON,
 )
 def run_soak(

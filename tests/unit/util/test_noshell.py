@@ -1,4 +1,5 @@
-"""No shell reads a command of labs.yaml: whatever asks for one is refused, with what to write."""
+"""No shell reads a command of labs.yaml. A command that needs one is refused, with what to
+write."""
 
 from __future__ import annotations
 
@@ -57,7 +58,7 @@ _letters = st.text(alphabet="ab '\"\\$&|;<>*?[]#~=(){}`!\n", max_size=12)
 @given(_letters)
 def test_what_is_accepted_is_the_same_to_a_shell(tmp_path_factory: pytest.TempPathFactory,
                                                  text: str) -> None:  # fmt: skip
-    """A real shell makes the same words of it."""
+    """A real shell splits it into the same words."""
     try:
         argv = noshell.split(f"echo {text}")
     except ValueError:
