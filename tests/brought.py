@@ -1,7 +1,7 @@
-"""Programs that tests need and this machine may lack: brought as packages, in a tree of their own.
+"""Programs that tests need and this machine may lack. They come from packages, in a separate tree.
 
-The tree is made as the toolchain's is, without root, once, in the cache. It has
-the newest packages: what tests say of a report does not depend on the browser's version.
+The tree is made like the toolchain, without root, once, in the cache. It has the newest packages:
+what tests say about a report does not depend on the browser's version.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ GPG = ("gpg", "gpg-agent")
 def browse(
     arguments: Sequence[str], folder: Path, *, env: Mapping[str, str], timeout: float
 ) -> Completed:
-    """Run Chromium: this machine's, else a brought one. Only ``folder`` may be written."""
+    """Run Chromium: the one of this machine, or else one from a package. It can write only
+    ``folder``."""
     if found := next(filter(None, map(shutil.which, BROWSERS)), None):
         return process.run([found, *arguments], env=env, timeout=timeout)
     return run(CHROMIUM, [BROUGHT, *arguments], folder, env=env, timeout=timeout)
@@ -42,13 +43,14 @@ def run(
     packages: Sequence[str], argv: Sequence[str], folder: Path,
     *, env: Mapping[str, str], timeout: float = 60,
 ) -> Completed:  # fmt: skip
-    """Run a program of packages in their tree; it sees ``folder`` at its own path."""
+    """Run a program from packages in their tree. It sees ``folder`` under the same path."""
     mounts = [Mount(folder, str(folder), writable=True)]
     return tree(packages).run(Command(argv, mounts=mounts, env=env, timeout=timeout), check=False)
 
 
 def tree(packages: Sequence[str]) -> RootfsToolchain:
-    """The tree of packages and all that they need; made now if need be. One maker at a time.
+    """The tree with the packages and everything that they need. It is made now if it is missing;
+    only one process makes it at a time.
 
     Raises:
         ToolchainError: the archive is out of reach.

@@ -81,7 +81,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
-    """Tasks that are run in this process set what signals do; the next test finds it as it was."""
+    """Restore the signal handlers, because tasks that run in this process set them."""
     before = {number: signal.getsignal(number) for number in STOPPING}
     yield
     for number, handler in before.items():
@@ -97,7 +97,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def sources() -> list[Path]:
-    """Every file that somebody wrote: what git knows or would take; without git, all."""
+    """Every file that somebody wrote: what git tracks or would add. Without git, all files."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         done = process.run(listing, cwd=ROOT, timeout=60)

@@ -6,13 +6,14 @@ import struct
 
 
 def zimage(size: int = 0x100, *, start: int = 0, end: int | None = None) -> bytes:
-    """An ARM zImage of so many bytes; ``start`` and ``end`` are its header's words."""
+    """An ARM zImage of this many bytes. ``start`` and ``end`` are words of its header."""
     header = b"\0" * 0x24 + struct.pack("<3I", 0x016F2818, start, size if end is None else end)
     return header.ljust(size, b"\0")
 
 
 def linux(unpacked: int, size: int = 0x10000, *, bss: int = 0, text_offset: int = 0x8000) -> bytes:
-    """The same as Linux makes it, with a table of sizes; ``unpacked``: bytes of its kernel."""
+    """A zImage as Linux makes it, with a table of sizes. ``unpacked``: the size of its kernel in
+    bytes."""
     table, at = 0x40, 0x60
     words = struct.pack("<2I", 0x45454545, table)
     sizes = struct.pack("<5I", 5, 0x5A534C4B, at, bss, text_offset)
@@ -22,7 +23,7 @@ def linux(unpacked: int, size: int = 0x10000, *, bss: int = 0, text_offset: int 
 
 
 def uimage(inside: bytes) -> bytes:
-    """Behind a header of U-Boot."""
+    """The content with a U-Boot header in front."""
     return b"\x27\x05\x19\x56" + b"\0" * 60 + inside
 
 
@@ -33,5 +34,5 @@ def elf(machine: int, *, bits: int = 32, kind: int = 2) -> bytes:
 
 
 def at(offset: int, mark: bytes, size: int = 0x9000) -> bytes:
-    """A file that is nothing but a mark at a place."""
+    """A file that has only these bytes, at this offset."""
     return (b"\x80" * offset + mark).ljust(size, b"\x80")

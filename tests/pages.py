@@ -1,4 +1,4 @@
-"""The pages of the documentation, and what is in them."""
+"""Finds the pages of the documentation, and what is in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def pages(root: Path) -> list[Path]:
-    """Every page that a reader may be led to."""
+    """Every page of the documentation."""
     folders = (root, root / "docs", root / "examples", root / ".github")
     found = [*root.glob("*.md"), *(page for top in folders[1:] for page in top.rglob("*.md"))]
     return sorted(found)

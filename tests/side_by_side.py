@@ -1,7 +1,7 @@
-"""Tests side by side: which belong together, in which order they begin, and which run alone.
+"""Runs tests side by side: groups and orders them, and runs some of them alone.
 
-``./inv test`` has pytest-xdist start several workers. A worker takes a whole group at a time:
-tests that share something costly. Without workers, only the order is as here.
+``./inv test`` lets pytest-xdist start several workers. Each worker takes a whole group at a time,
+that is, tests which share something costly. Without workers, only the order is the same as here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WORK = pytest.StashKey[contextlib.ExitStack]()
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Sort the tests and group them: units, then labs, then what runs alone.
+    """Sort the tests and group them: unit tests, then labs, then tests that run alone.
 
     The result is the same in each worker.
     """
@@ -54,7 +54,8 @@ def _rank(item: pytest.Item) -> tuple[bool, bool, int]:
 
 
 def _group(item: pytest.Item) -> str:
-    """Unit tests of one file stay together, and system tests that share what their file made."""
+    """The group of a test. Unit tests of one file stay together, and so do system tests that
+    share a fixture of their file."""
     if mark := item.get_closest_marker("xdist_group"):
         return str(mark.args[0])
     if is_alone(item) or (SYSTEM in item.path.parents and not _shares(item)):
@@ -63,7 +64,7 @@ def _group(item: pytest.Item) -> str:
 
 
 def _shares(item: pytest.Item) -> bool:
-    """Whether it uses a fixture that is made once for its file."""
+    """Whether the test uses a fixture that is made once for its file."""
     info = getattr(item, "_fixtureinfo", None)
     found = info.name2fixturedefs.values() if info else ()
     return any(one.scope == "module" for several in found for one in several)
@@ -93,9 +94,9 @@ def _room_of(config: pytest.Config) -> Path | None:
 
 @contextmanager
 def turn(item: pytest.Item) -> Iterator[None]:
-    """Let a test begin. One that runs alone waits for all others, and all others wait for it.
+    """Let a test begin. A test that runs alone waits for all others, and all others wait for it.
 
-    The locks belong to the process, so none is left when a worker dies (fcntl_locking(2)).
+    The locks belong to the process, so none is left if the worker dies (fcntl_locking(2)).
     """
     folder = _room_of(item.config)
     if folder is None:
@@ -130,7 +131,8 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def tell(session: pytest.Session) -> None:
-    """Write down the groups, for :class:`Scheduling`; it reads them when all workers have."""
+    """Write down the groups for :class:`Scheduling`, which reads them once all workers have done
+    so."""
     if folder := _room_of(session.config):
         groups = {item.nodeid: _group(item) for item in session.items}
         files.write_atomic(folder / "groups", json.dumps(groups))

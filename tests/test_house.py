@@ -1,4 +1,4 @@
-"""The measures of the house that need no clock; ``./inv bench --only house`` prints them all."""
+"""Checks the sizes of the code that need no clock; ``./inv bench --only house`` prints them all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def trees(root: Path) -> house.Trees:
 
 
 def loaded(code: str, folder: Path) -> set[str]:
-    """The modules that a fresh Python has loaded when ``code`` has ended, whatever its status."""
+    """The modules that a fresh Python has loaded when ``code`` has ended, whatever its exit
+    status."""
     script = f"import atexit, sys\natexit.register(lambda: print(*sys.modules))\n{code}"
     argv = [sys.executable, "-c", script]
     done = subprocess.run(argv, cwd=folder, capture_output=True, check=False, timeout=60)
@@ -49,7 +50,7 @@ def heavy(found: set[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A labs.yaml that was checked before: who starts anew has to load what checks it."""
+    """A labs.yaml that was checked before. Otherwise a command has to load the checker."""
     place = tmp_path_factory.mktemp("labs")
     (place / "labs.yaml").write_text(LABS)
     (place / "files").mkdir()
@@ -68,13 +69,13 @@ def test_a_short_command_loads_what_it_uses(argv: str, folder: Path) -> None:
 
 
 def test_a_command_in_dom0_loads_what_it_uses(folder: Path) -> None:
-    """It speaks to the agent, and neither makes nor starts anything."""
+    """It talks to the agent, and neither builds nor starts anything."""
     found = heavy(loaded("from lab.api import execute\nimport lab.run.session", folder))
     assert [one for one in found if not one.startswith(OF_A_SESSION)] == []
 
 
 def test_no_name_of_a_lazy_room_is_a_module_of_it(root: Path) -> None:
-    """Python would take the module for it, as soon as that is loaded."""
+    """Otherwise Python would take the module for the name, as soon as the module is loaded."""
     for room in ("api", "model", "toolchain"):
         names = {path.stem for path in (root / "lab" / room).iterdir()}
         homes = _literal(root / "lab" / room / "__init__.py", "_HOMES")
@@ -84,7 +85,7 @@ def test_no_name_of_a_lazy_room_is_a_module_of_it(root: Path) -> None:
 
 
 def _literal(file: Path, name: str) -> dict[str, tuple[str, ...]]:
-    """The value of a name in a module's source."""
+    """The value of a name in the source of a module."""
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return ast.literal_eval(node.value)  # type: ignore[no-any-return]
@@ -92,7 +93,7 @@ def _literal(file: Path, name: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_what_is_counted() -> None:
-    """The test's own test: tasks, ``self`` and rests do not count."""
+    """A test of the test: tasks, ``self`` and ``*rest`` parameters do not count."""
     tree = ast.parse(
         "def five(a, b, c, /, d, *rest, e, **more): ...\n"
         "def six(a, b, c, d, *, e, f): ...\n"
@@ -118,6 +119,6 @@ def test_files_have_at_most_300_lines(root: Path) -> None:
 
 
 def test_functions_have_at_most_five_parameters(trees: house.Trees) -> None:
-    """More of them want to be one thing with a name."""
+    """More of them should be one thing with a name."""
     found = house.crowded_functions(trees)
     assert not found, "\n".join(found)

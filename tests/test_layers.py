@@ -1,8 +1,8 @@
-"""The arrows of the house run one way (docs/architecture.md); this holds them.
+"""Checks that imports between rooms run one way (docs/architecture.md).
 
-The house has floors with names. A room imports from the floors below its own, never from a room
-beside it: whoever is above hands both what they need. The ground is for all; its rooms are in
-order, and each knows only those after it.
+The code has floors with names. A room imports from the floors below its own, never from a room
+beside it: whoever is above gives both what they need. The ground is for all. Its rooms have an
+order, and each may import only those after it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def trees(root: Path) -> dict[str, ast.Module]:
 
 
 def floor(name: str) -> tuple[int, int]:
-    """The floor of a room, from the top, and its place there where the rooms are in order."""
+    """The floor of a room, counted from the top, and its place on a floor whose rooms are in
+    order."""
     for number, (called, rooms) in enumerate(FLOORS.items()):
         if name in rooms:
             return number, rooms.index(name) if called in ORDERED else 0
@@ -83,7 +84,7 @@ def test_arrows_run_downwards(trees: dict[str, ast.Module]) -> None:
 
 
 def wrong_arrows(trees: dict[str, ast.Module]) -> list[str]:
-    """A room imports from below, never from beside or above."""
+    """Check that a room imports from below, never from beside or above."""
     return [
         f"{name} imports {target}"
         for name, targets in graph(trees).items()
@@ -95,7 +96,7 @@ def wrong_arrows(trees: dict[str, ast.Module]) -> list[str]:
 
 
 def test_doors_know_only_the_verbs(trees: dict[str, ast.Module]) -> None:
-    """Tasks and plug-ins know the API and what is for all; nothing deeper."""
+    """Tasks and plug-ins import only the API and the rooms for all."""
     wrong = [
         f"{name} imports {target}"
         for name, targets in graph(trees).items()
@@ -112,7 +113,7 @@ def test_entrances_only_open_the_doors(trees: dict[str, ast.Module]) -> None:
 
 
 def test_the_architecture_has_the_same_floors(root: Path) -> None:
-    """The table of docs/architecture.md: one row a floor, with its rooms."""
+    """The table of docs/architecture.md has one row for each floor, with its rooms."""
     said = house.floors(root)
     assert said == {
         name: tuple(one.removeprefix("lab.") for one in rooms) for name, rooms in FLOORS.items()
@@ -120,7 +121,7 @@ def test_the_architecture_has_the_same_floors(root: Path) -> None:
 
 
 def test_there_is_no_cycle(trees: dict[str, ast.Module]) -> None:
-    """Not inside a room either."""
+    """There is none inside a room either."""
     assert house.cycle(graph(trees)) == []
 
 
@@ -146,7 +147,7 @@ def test_only_the_top_prints_and_exits(trees: dict[str, ast.Module]) -> None:
 
 
 def test_the_checker_sees_what_is_wrong() -> None:
-    """The test's own test: an arrow upwards, one sideways and a cycle are found."""
+    """A test of the test: it finds an arrow upwards, one sideways, and a cycle."""
     trees = {
         "lab.api": ast.parse(""),
         "lab.util.x": ast.parse("from lab import api"),

@@ -1,4 +1,4 @@
-"""The rules of the house that tools can check."""
+"""The rules of the project that tools can check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHELLS = {b"sh", b"bash", b"dash"}
 
 
 def check(root: Path, *argv: str) -> None:
-    """Run a tool; what it says is the failure."""
+    """Run a tool. If it fails, its output is the failure."""
     done = process.run([sys.executable, "-m", *argv], cwd=root, timeout=280)
     said = (done.stdout + done.stderr).decode("utf-8", "replace")
     assert done.returncode == 0, said
@@ -61,7 +61,7 @@ def interpreter(path: Path) -> str | None:
 
 
 def test_files_are_short(root: Path, sources: list[Path]) -> None:
-    """A file that outgrows its page wants to be two."""
+    """A file that is too long should become two."""
     lengths = {
         str(path.relative_to(root)): path.read_bytes().count(b"\n")
         for path in python_files(sources)
@@ -86,7 +86,7 @@ def functions(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionD
 
 
 def test_nothing_names_the_machine_it_was_written_on(root: Path, sources: list[Path]) -> None:
-    """Somebody's home, or where this checkout lies, has no place in a file."""
+    """No file names somebody's home, or the place of this checkout."""
     home = re.compile(rb"/(?:home|Users|root)/[A-Za-z0-9_.-]+")
     here = str(root).encode() if len(root.parts) > 2 else None
     found = []

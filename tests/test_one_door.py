@@ -1,5 +1,7 @@
-"""Nothing that a user names is opened but through ``lab.util.reading``: open(2) of a FIFO waits
-for ever, a device may do anything, and a file may have any size and grow."""
+"""Checks that what a user names is opened only through ``lab.util.reading``.
+
+open(2) of a FIFO waits for ever, a device may do anything, and a file may have any size and grow.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,7 @@ ALLOWED = {
 
 
 def openers(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
-    """Which function opens a file in which way, in which line."""
+    """Which function opens a file, in which way, at which line."""
 
     def visit(node: ast.AST, where: str) -> Iterator[tuple[str, str, int]]:
         for below in ast.iter_child_nodes(node):
@@ -82,7 +84,7 @@ def opener(call: ast.Call) -> str:
 
 
 def found(root: Path) -> Iterator[tuple[str, str]]:
-    """Every function of ours that opens files, and where and how."""
+    """Every function of ours that opens files, with where and how."""
     for path in sorted((root / "lab").rglob("*.py")):
         module = ".".join(path.relative_to(root).with_suffix("").parts)
         for where, how, line in openers(ast.parse(path.read_text(encoding="utf-8"))):
@@ -106,7 +108,7 @@ def test_every_exception_is_still_one(root: Path) -> None:
 
 
 def test_the_checker_sees_what_is_wrong() -> None:
-    """The test's own test."""
+    """A test of the test."""
     tree = ast.parse("class A:\n def f(self):\n  json.loads(self.path.read_text())\n  open('x')")
     assert [how for _, how, _ in openers(tree)] == ["json.loads", ".read_text", "open"]
     assert {where for where, _, _ in openers(tree)} == {"A.f"}

@@ -1,4 +1,4 @@
-"""A terminal that notes what nobody but its owner may do to it: `pyte`, as an oracle."""
+"""A terminal that records what only its owner may do to it: `pyte`, as an oracle."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ALLOWED = re.compile(
 
 
 def noted(what: str) -> Any:
-    """A method that only says that it was called."""
+    """A method that only records that it was called."""
     return lambda self, *_, **__: self.harm.append(what)
 
 
 class Watched(pyte.Screen):
-    """A terminal that notes what nobody but its owner may do to it."""
+    """A terminal that records what only its owner may do to it."""
 
     def __init__(self) -> None:
         self.harm: list[str] = []
@@ -40,7 +40,7 @@ class Watched(pyte.Screen):
 
 
 def seen(text: str) -> Watched:
-    """A terminal that was shown this."""
+    """A terminal after it was shown this."""
     screen = Watched()
     stream = pyte.Stream(screen)
     stream.use_utf8 = False  # such a terminal switches no character sets
@@ -49,6 +49,6 @@ def seen(text: str) -> Watched:
 
 
 def harm(text: str) -> list[str]:
-    """What a terminal that is shown this has done to it, beside what a console may do."""
+    """What this text does to a terminal beyond what a console may do."""
     rest = {char for char in ALLOWED.sub("", text) if not char.isprintable()} - set("\r\n\b\t\a")
     return [*seen(text).harm, *map(repr, rest)]

@@ -28,17 +28,21 @@ def lock_finding(context: Context) -> Finding:
     if drift:
         what = f"the cache has other versions than the lock: {'; '.join(map(str, drift[:4]))}"
         more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
-        hint = "./inv image.lock names all and compares the images; --update moves the lock"
+        hint = "./inv image.lock lists them all and compares the images; --update changes the lock"
         return Finding("lock", Grade.WARN, what + more, hint)
     hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
     known = {"/".join(name.split("/")[:2]) for name in pins.images}
     own, names = lock.beside(file, context.file), _names(context)
     if own and names is not None and (unknown := sorted(names ^ known)):
-        what = f"only one of {file} and {context.file} has: {', '.join(unknown[:6])}"
+        what = (
+            f"these images are in only one of {file} and {context.file}: {', '.join(unknown[:6])}"
+        )
         return Finding("lock", Grade.WARN, what, hint)
     made = {sha for entry in Store(cache).entries() for sha in entry.outputs.values()}
     there = sum(sha in made for sha in pins.images.values())
-    fits = f"fits {context.file}" if own else "ships; image.lock --update makes one of your own"
+    fits = (
+        f"fits {context.file}" if own else "comes with xenlab; image.lock --update makes your own"
+    )
     what = f"{file} {fits}; {there} of its {len(pins.images)} images are stored"
     return Finding("lock", Grade.OK, what)
 

@@ -1,4 +1,4 @@
-"""What the consoles of a lab said, now or in its newest run."""
+"""The output of a lab's consoles, now or in its newest run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lab.toolchain import adopt
 def logs(context: Context, name: str, on: str | None, following: bool = False) -> Iterator[str]:
     """The lines of the lab's newest run, escaped: of one console, or of all in time order.
 
-    ``following``: go on with lines as they come, until the machine ends.
+    ``following``: continue with new lines until the machine ends.
     """
     clean(context)
     folder = _run_of(context, name)
     found = folder.consoles()
     for loud, count in console_quota.lost(folder).items():
-        context.progress.say(f"{loud} said at least {count} bytes more than its log may hold")
+        context.progress.say(f"{loud} printed at least {count} bytes that did not fit into its log")
     if on in (None, "xen") and "xen" in found and stamps.are_wrong(found["xen"]):
         context.progress.say(stamps.NOTICE)
     if on is not None:
@@ -53,6 +53,6 @@ def _run_of(context: Context, name: str) -> RunDir:
         config.find_lab(context.labs(), name)
         if command := claim.maker(context.lab_dir(name)):
             raise UsageError(f"lab {name} is being prepared by {command}",
-                             hint="it has said nothing yet; wait for it to boot")  # fmt: skip
+                             hint="nothing has been printed yet; wait until it boots")  # fmt: skip
         raise UsageError(f"lab {name} never ran", hint=f"start it: ./inv lab.up {name}")
     return folder

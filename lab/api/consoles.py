@@ -103,7 +103,7 @@ class Console:
             GuestCrashed: its domain crashed. MachineError: the machine is gone.
         """
         __tracebackhide__ = True
-        _require(isinstance(text, str), "what is typed is a text", text)
+        _require(isinstance(text, str), "send() needs a text", text)
         fifo = input_of(self.found.lab.path, self.name)
         what = f"{self.name} to take what is typed"
         self.lab.do(conversation.type_into(fifo, text.encode()), what, self.name)
@@ -152,7 +152,11 @@ class Dom0(Console):
             raise UsageError(f"the command cannot be split into words: {error}") from error
         if not argv:
             raise UsageError("the command is empty", hint='for example: dom0.run("xl list")')
-        _require(all(isinstance(word, str) for word in argv), "a command is of texts", command)
+        _require(
+            all(isinstance(word, str) for word in argv),
+            "run() needs a text, or a list of texts",
+            command,
+        )
         _require_seconds(within)
 
         async def go() -> Answer:
@@ -168,7 +172,7 @@ def _wanted(
     on: str, text: str | re.Pattern[str], within: float, *, regex: bool
 ) -> tuple[Expectation, patterns.Pattern]:
     __tracebackhide__ = True
-    _require(isinstance(text, str | re.Pattern), "what is expected is a text or a pattern", text)
+    _require(isinstance(text, str | re.Pattern), "expect() needs a text or a pattern", text)
     _require_seconds(within)
     words = str(text.pattern) if isinstance(text, re.Pattern) else text
     item = Expectation(on, words, regex or isinstance(text, re.Pattern), within)
@@ -183,7 +187,7 @@ def _wanted(
 def _require_seconds(within: object) -> None:
     __tracebackhide__ = True
     good = isinstance(within, int | float) and within >= 0
-    _require(good, "'within' is a number of seconds, such as 10", within)
+    _require(good, "'within' must be a number of seconds, such as 10", within)
 
 
 def _require(good: bool, what: str, given: object) -> None:

@@ -1,4 +1,4 @@
-"""Many labs alike from one template."""
+"""Starts many copies of one lab from one template."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def up_several(context: Context, name: str, count: int, *, cold: bool = False) -
 
 
 def _prepared(context: Context, plans: Sequence[Plan]) -> Prepared:
-    """What all of them need. Others see meanwhile that these labs are being prepared."""
+    """Make what all copies need. Meanwhile other commands see that they are being prepared."""
     with contextlib.ExitStack() as stack:
         for plan in plans:
             name = plan.lab.name
@@ -78,7 +78,7 @@ def _started(
 def _all_up(
     context: Context, starts: Sequence[Start], stored: Template | None, *, cold: bool
 ) -> list[Up]:
-    """Boot them; only how many are up is said, not how far each is."""
+    """Boot the copies. The progress line says how many are up, not how far each one is."""
     quiet = [replace(start, progress=Progress(quiet=True)) for start in starts]
     clock = Deadline(0)
     jobs = [

@@ -1,4 +1,4 @@
-"""Drift: packages that are not the locked ones, in one line, and whether images differ by it."""
+"""Says in one line which packages drifted from the lock, and whether that changed the images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.packages.lock import Lock
 from lab.util.resources import as_called
 from lab.workshop.prepare import Workshop
 
-#: At most so many images that differ are named.
+#: The most images that are named if they differ.
 FEW = 6
 
 

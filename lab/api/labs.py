@@ -1,4 +1,4 @@
-"""Labs as people use them: up, until somebody takes them down."""
+"""Starts labs that keep running, and stops them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _PATTERN = frozenset("*?[")
 
 
 def up(context: Context, name: str, *, cold: bool = False) -> Up:
-    """Boot a lab and create its guests; it runs on when this returns.
+    """Boot a lab and create its guests. It keeps running when this returns.
 
-    ``cold``: really boot it, even if there is a template.
+    ``cold``: boot it even if there is a template.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already.

@@ -1,4 +1,4 @@
-"""The status of labs: which there are, and what they do now. All are asked at once."""
+"""The status of labs. All labs are asked at the same time."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _common(images: Mapping[str, str]) -> dict[str, str]:
 
 
 def _before(context: Context) -> Lock:
-    """The present lock. If it cannot be read, an empty one: then the lock is written anew."""
+    """The present lock. If it cannot be read, an empty one; then the lock is made from scratch."""
     try:
         return lock.load(lock.place(context.file))
     except ImageError as error:

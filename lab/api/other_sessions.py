@@ -70,7 +70,7 @@ def running(context: Context, name: str) -> Live:
 
 
 def where_else(context: Context, name: str) -> str:
-    """Where else this lab of labs.yaml runs, and the command that reaches it; empty: nowhere."""
+    """Where else this lab of labs.yaml runs, and the command that reaches it. Empty if nowhere."""
     ours = context.runs.resolve() / name
     for one in statuses(context):
         if one.run and one.run.parent == ours:

@@ -1,4 +1,4 @@
-"""Runs that must be the same: run a lab again, compare, and show the first difference."""
+"""Runs a lab again, compares the runs, and shows the first difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of a lab: its scenario is played, and its verdict kept."""
+"""Runs the scenario of a lab once, and keeps the verdict."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
 
 
 def _make_way(file: Path) -> None:
-    """Remove an earlier report, so that nobody takes it for the one of this run.
+    """Remove the report of an earlier run, which could be mistaken for the report of this one.
 
     Raises:
         UsageError: no report can be written there. This is known before a lab boots.

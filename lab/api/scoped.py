@@ -22,7 +22,7 @@ from lab.util import signals
 
 #: Seconds that a lab waits for room on this machine.
 WAIT = 600.0
-#: At most so many labs of one name may run at once.
+#: The most labs of one name that may run at once.
 MOST = 256
 
 

@@ -46,7 +46,8 @@ def console(context: Context, name: str, on: str | None) -> None:
 
 
 def _ended(found: Live, chosen: str) -> str:
-    """How a guest ended; empty: it did not, another took its place, or nobody knows."""
+    """How a guest ended. Empty if it runs, if another guest has taken its place, or if nobody
+    knows."""
 
     async def note() -> str:
         async with attached(found) as session:

@@ -88,7 +88,7 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
     if not json:
         print(f"{what} {'disagrees' if found.changes else 'agrees'}")
     if found.changes:
-        say("./inv image.lock --update writes labs.lock anew")
+        say("./inv image.lock --update writes labs.lock again")
     return 3 if found.changes else 0
 
 

@@ -22,7 +22,7 @@ from lab.util import process
 from lab.util.resources import resource
 from lab.util.terminal import table
 
-#: A worker of the tests needs so many bytes of memory: two labs, and the test itself. With more
+#: The memory that a worker of the tests needs, in bytes: two labs, and the test itself. With more
 #: workers than this, what remains is the longest group of tests.
 WORKER, MOST_WORKERS = 3 << 30, 8
 
@@ -31,7 +31,7 @@ WORKER, MOST_WORKERS = 3 << 30, 8
     "test.all",
     example="test --unit",
     unit="only the tests that need no QEMU",
-    quick="only unit tests, linters and a few labs: two minutes",
+    quick="only unit tests, linters and a few labs: some minutes",
     only="only tests whose names match, as in pytest -k",
     jobs="run N tests at a time (default: the number of processors and one)",
 )
@@ -156,7 +156,7 @@ def run_bench(
     labs=LABS,
     door=DOOR,
     count="start N labs (default: 20)",
-    hours="go on for this long, and for at least N labs",
+    hours="continue for this long, and for at least N labs",
     json=JSON,
 )
 def run_soak(

@@ -63,7 +63,7 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
         return fail(error, as_json=bool(arguments.get("json")))
     except KeyboardInterrupt as interrupt:
         how = interrupt.args[0] if interrupt.args else "interrupted"
-        print(f"{how}; what was started is stopped", file=sys.stderr)
+        print(f"{how}; nothing that this command started is left running", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return nobody_reads()

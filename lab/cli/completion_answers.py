@@ -118,7 +118,7 @@ def _joined(words: Sequence[str]) -> list[str]:
 
 
 def _line(shell: str, word: str, meaning: str) -> str:
-    """An answer as the shell's script takes it."""
+    """An answer in the form that the shell's script reads."""
     if word == FILES:
         return word
     meaning = " ".join(meaning.split())

@@ -56,7 +56,7 @@ class About:
 
     @property
     def typed(self) -> str:
-        """Its name as people type it: the task ``all`` of a group has the group's name."""
+        """The name as people type it. The task ``all`` of a group has the group's name."""
         return self.name.removesuffix(".all")
 
     @property

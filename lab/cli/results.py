@@ -154,7 +154,7 @@ def show_comparison(one: api.Comparison, what: str = "the earlier run") -> None:
         return
     print(f"not the same as {what}: {one.run.digest}, not {one.wanted}")
     if one.apart:
-        print(f"they were not made of the same {', '.join(one.apart)}")
+        print(f"they were made from different inputs: {', '.join(one.apart)}")
     if one.difference:
         print(f"they differ in {one.difference}")
 

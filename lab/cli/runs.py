@@ -121,7 +121,9 @@ def _said(context: api.Context, result: api.Run, json: bool, published: bool) ->
 def _refuse(what: str, others: Mapping[str, object]) -> None:
     """Refuse the options that make no sense when runs are compared."""
     for other in (name for name, given in others.items() if given):
-        raise UsageError(f"{what} and {other} do not go together", hint="leave one of them out")
+        raise UsageError(
+            f"{what} and {other} cannot be used together", hint="leave one of them out"
+        )
 
 
 def _clock(word: str) -> Clock | None:

@@ -40,12 +40,12 @@ def _bytes(file: Path) -> bytes:
         return reading.data(file, MAX_BYTES)
     except FileNotFoundError:
         hint = (
-            "go to the folder that holds it, name another (--labs FILE), "
-            "or have one written, with the labs that ship: ./inv lab.new"
+            "go to the folder that holds it, name another file (--labs FILE), "
+            "or make one with the labs that ship: ./inv lab.new"
         )
         raise ConfigError(f"{name}: no such file{_looked(file)}", hint=hint) from None
     except reading.Unfit as error:
-        raise ConfigError(f"{name}:1:1: {error.strerror}; is this a labs file?") from None
+        raise ConfigError(f"{name}:1:1: {error.strerror}; is this a labs.yaml?") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{name}: cannot be read: {why}") from error

@@ -33,7 +33,7 @@ def read(value: Any) -> CpuSet:
     """
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in items):
-        raise ValueError("wants CPUs such as 1, [0, 2], 0-3 or all,^0")
+        raise ValueError("must be CPUs such as 1, [0, 2], 0-3 or all,^0")
     found: list[int] = []
     of_all = False
     for part in ",".join(items).replace(" ", "").split(",") if items else ():
@@ -54,10 +54,10 @@ def read(value: Any) -> CpuSet:
 def _part(part: str) -> tuple[range, bool, bool]:
     match = _PART.fullmatch(part)
     if not match:
-        why = "; the machine has one node" if part.startswith(("node", "^node")) else ""
+        why = "; the machine has only one NUMA node" if part.startswith(("node", "^node")) else ""
         raise ValueError(
-            f"{quote(part)} is no CPU{why}; write numbers from 0 to {MOST - 1}, ranges (0-3), all, "
-            "and what is left out of them (^1)"
+            f"{quote(part)} is not a CPU{why}; write numbers from 0 to {MOST - 1}, ranges (0-3), "
+            "all, and ^1 to leave a CPU out"
         )
     without, every, first, last = match.groups()
     if every:

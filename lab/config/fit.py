@@ -42,7 +42,7 @@ def no_twice(source: Source, at: Loc, items: Sequence[object]) -> None:
 def _memory(source: Source, at: Loc, lab: Lab) -> None:
     if not LEAST_MEMORY <= lab.memory <= MOST_MEMORY:
         bounds = f"{show_size(LEAST_MEMORY)} to {show_size(MOST_MEMORY)}"
-        source.add((*at, "memory"), f"'memory': the machine can have {bounds}")
+        source.add((*at, "memory"), f"'memory': must be from {bounds}")
         return
     if lab.dom0.memory < LEAST_DOM0:
         least = show_size(LEAST_DOM0)
@@ -53,7 +53,7 @@ def _memory(source: Source, at: Loc, lab: Lab) -> None:
         return
     parts = " + ".join(f"{name} {show_size(size)}" for name, size in shares)
     text = (
-        f"lab '{lab.name}' has {show_size(lab.memory)}, and this is {show_size(wanted)}: "
+        f"lab '{lab.name}' has {show_size(lab.memory)}, but needs {show_size(wanted)}: "
         f"{parts} + Xen {show_size(XEN_RESERVE)}"
     )
     source.add(_biggest(at, lab), text)
@@ -70,7 +70,9 @@ def _biggest(at: Loc, lab: Lab) -> Loc:
 def _dom0_cpus(source: Source, at: Loc, lab: Lab) -> None:
     vcpus, cpus = lab.dom0.vcpus, lab.dom0.cpus
     if vcpus is not None and vcpus > lab.cpus:
-        source.add((*at, "dom0", "vcpus"), f"dom0 has {vcpus} vCPUs, the machine {lab.cpus} CPUs")
+        source.add(
+            (*at, "dom0", "vcpus"), f"dom0 has {vcpus} vCPUs, but the machine only {lab.cpus} CPUs"
+        )
     if not cpus:
         return
     if any(cpu >= lab.cpus for cpu in cpus):
@@ -85,12 +87,12 @@ def _guest_cpus(source: Source, lab: Lab) -> None:
         at = "guests", guest.name, "cpus"
         missing = [(i, cpu) for i, cpu in enumerate(guest.cpus) if cpu >= lab.cpus]
         if missing and guest.cpus_of_all:
-            text = f"'cpus' leaves guest '{guest.name}' none of the CPUs of lab '{lab.name}'"
-            source.add(at, f"{text}: its 'cpus' is {lab.cpus}, counted from 0")
+            text = f"'cpus' leaves guest '{guest.name}' no CPU in lab '{lab.name}'"
+            source.add(at, f"{text}, which has {lab.cpus}, counted from 0")
         elif missing:  # naming the first one is enough
             i, cpu = missing[0]
             source.add((*at, i), f"{_no_cpu(lab, cpu)} (guest '{guest.name}')")
 
 
 def _no_cpu(lab: Lab, cpu: int) -> str:
-    return f"lab '{lab.name}' has no CPU {cpu}: its 'cpus' is {lab.cpus}, counted from 0"
+    return f"lab '{lab.name}' has no CPU {cpu}: it has {lab.cpus}, counted from 0"

@@ -19,7 +19,7 @@ def read(
     fit.no_twice(source, (*at, "columns"), shape.columns)
     for row, cells in shape.rows.items():
         if len(cells) != len(shape.columns):
-            text = f"{len(cells)} labs for {len(shape.columns)} columns"
+            text = f"{len(cells)} labs, but {len(shape.columns)} columns"
             source.add((*at, "rows", row), text)
         for i, lab in enumerate(cells):
             if lab not in labs:

@@ -153,7 +153,7 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
 def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Program:
     several = [key for key in ("freertos", "linux", "project") if getattr(shape, key)]
     if len(several) > 1:
-        what = f"a guest is either {quote(several[0])} or {quote(several[-1])}"
+        what = f"a guest has either {quote(several[0])} or {quote(several[-1])}, not both"
         source.add((*at, several[-1]), what, key=True)
     if shape.freertos:
         return _freertos(source, paths, at, shape, shape.freertos)
@@ -170,7 +170,7 @@ def _freertos(
     given = {"build": bool(shape.build), "elf": bool(shape.elf), "ramdisk": bool(shape.ramdisk)}
     _without(source, at, given, "the lab builds a 'freertos' guest itself")
     if shape.vcpus != 1:
-        source.add((*at, "vcpus"), "a FreeRTOS guest has one vCPU: its scheduler knows no more")
+        source.add((*at, "vcpus"), "a FreeRTOS guest has one vCPU: its scheduler cannot use more")
     return model.FreeRtosApp(
         app=paths.folder((*at, "freertos"), app),
         kernel_tree=paths.kernel((*at, "kernel"), shape.kernel) if shape.kernel else None,
@@ -182,8 +182,8 @@ def _linux(
     source: Source, paths: _Paths, at: Loc, shape: schema.Guest, folder: str
 ) -> model.LinuxGuest:
     given = {key: bool(getattr(shape, key)) for key in ("build", "elf", "kernel", "ramdisk")}
-    _without(source, at, given, "a 'linux' guest has Debian's kernel, and the folder in a ramdisk")
-    _without(source, at, {"emergency_console": shape.emergency_console}, "it is for 'freertos'")
+    _without(source, at, given, "the lab makes the kernel and the ramdisk of a 'linux' guest")
+    _without(source, at, {"emergency_console": shape.emergency_console}, "it goes with 'freertos'")
     return model.LinuxGuest(paths.file((*at, "linux"), f"{folder.rstrip('/')}/init").parent)
 
 
@@ -195,7 +195,7 @@ def _project(
     root = paths.folder((*at, "project"), folder)
     for key in ("build", "kernel"):
         if not getattr(shape, key):
-            words = {"build": "the command that builds it", "kernel": "the file that it leaves"}
+            words = {"build": "the command that builds it", "kernel": "the file that it makes"}
             source.add(at, f"'{key}' is missing: {words[key]}")
     return model.Project(
         project=root,
@@ -208,9 +208,9 @@ def _project(
 def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> model.Prebuilt:
     given = {"build": bool(shape.build), "elf": bool(shape.elf)}
     _without(source, at, given, "it goes with 'project'")
-    _without(source, at, {"emergency_console": shape.emergency_console}, "it is for 'freertos'")
+    _without(source, at, {"emergency_console": shape.emergency_console}, "it goes with 'freertos'")
     if not shape.kernel:
-        source.add(at, "a guest wants one of 'freertos', 'linux', 'project' or 'kernel'")
+        source.add(at, "a guest needs one of 'freertos', 'linux', 'project' or 'kernel'")
     return model.Prebuilt(
         kernel=paths.named(shape.kernel) if shape.kernel else Path("/"),
         ramdisk=paths.named(shape.ramdisk) if shape.ramdisk else None,
@@ -220,7 +220,7 @@ def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> mo
 def _without(source: Source, at: Loc, given: Mapping[str, bool], why: str) -> None:
     for key, is_given in given.items():
         if is_given:
-            source.add((*at, key), f"'{key}' has no place here: {why}", key=True)
+            source.add((*at, key), f"'{key}' is not allowed here: {why}", key=True)
 
 
 def _lab(

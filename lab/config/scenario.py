@@ -93,7 +93,7 @@ class _Reader:
     def never(self, at: Loc, shape: schema.Never) -> model.Never:
         if shape.on is not None:
             self._console((*at, "on"), shape.on)
-        text, regex = self._pattern(at, shape, "what must never be")
+        text, regex = self._pattern(at, shape, "an entry of 'never'")
         return model.Never(text, shape.on or "", regex, self._source.line(at))
 
     def step(self, at: Loc, shape: schema.Step, *, inside: bool = False) -> model.Step:
@@ -106,7 +106,7 @@ class _Reader:
         for key in given:
             if key != action and key not in ACTIONS[action]:
                 what = f"it does not go with '{action}'{_where(key)}"
-                self._source.add((*at, key), f"'{key}' has no place here: {what}", key=True)
+                self._source.add((*at, key), f"'{key}' is not allowed here: {what}", key=True)
         if action == "parallel":
             return self._group(at, shape, inside=inside)
         found = self._plain(at, action, given)
@@ -120,7 +120,7 @@ class _Reader:
             return found[0]
         known = ", ".join(key for key in ACTIONS)
         words = f"not {' and '.join(found)}" if found else f"one of {known}"
-        self._source.add(at, f"a step does exactly one thing: {words}")
+        self._source.add(at, f"a step has exactly one action: {words}")
         return None
 
     def _group(self, at: Loc, shape: schema.Step, *, inside: bool) -> model.Step:
@@ -129,7 +129,7 @@ class _Reader:
             self._source.add((*at, "parallel"), "a group cannot be in a group", key=True)
             return model.Step(Act.PARALLEL)
         if not members:
-            self._source.add((*at, "parallel"), "a group without steps")
+            self._source.add((*at, "parallel"), "a group needs at least one step")
         steps = tuple(
             self.step((*at, "parallel", i), item, inside=True) for i, item in enumerate(members)
         )
@@ -139,13 +139,13 @@ class _Reader:
         value = str(given[action])
         within = float(str(given.get("within", WITHIN)))
         if action in ("wait", "regex"):
-            self._on(at, given, "on which console it is waited for", self._consoles)
+            self._on(at, given, "the console to watch", self._consoles)
             if action == "regex":
                 check_regex(self._source, (*at, "regex"), value)
             on = str(given.get("on", ""))
             return model.Step(Act.WAIT, on, value, action == "regex", within=within)
         if action == "type":
-            self._on(at, given, "in which console it is typed", self._consoles)
+            self._on(at, given, "the console to type on", self._consoles)
             enter = given.get("enter") is not False
             return model.Step(Act.TYPE, str(given.get("on", "")), value, enter=enter)
         if action == "exec":
@@ -168,7 +168,7 @@ class _Reader:
         except ValueError as error:
             self._source.add((*at, "exec"), str(error))
         if "output" in given and "regex" in given:
-            self._source.add((*at, "regex"), "either 'output' or 'regex', not both", key=True)
+            self._source.add((*at, "regex"), "give either 'output' or 'regex', not both", key=True)
         regex = "regex" in given
         output = str(given.get("regex") or given.get("output") or "")
         if regex:
@@ -180,18 +180,20 @@ class _Reader:
 
     def _collect(self, at: Loc, path: str, given: Mapping[str, object]) -> model.Step:
         if not path.startswith("/"):
-            self._source.add((*at, "collect"), f"{quote(path)} is no whole path in dom0: /…")
+            self._source.add(
+                (*at, "collect"), f"{quote(path)} is not a full path in dom0; it must begin with /"
+            )
         name = str(given.get("as") or posixpath.basename(path))
         if "as" not in given:
             try:
                 units.file_name(name)
             except ValueError as error:
-                self._source.add((*at, "collect"), f"{error}; give it one with 'as'")
+                self._source.add((*at, "collect"), f"{error}; choose one with 'as'")
         return model.Step(Act.COLLECT, text=path, name=name)
 
     def _pattern(self, at: Loc, shape: schema.Expect | schema.Never, what: str) -> tuple[str, bool]:
         if (shape.line is None) == (shape.regex is None):
-            self._source.add(at, f"{what} wants either 'line' or 'regex'")
+            self._source.add(at, f"{what} needs either 'line' or 'regex'")
         if shape.regex is not None:
             check_regex(self._source, (*at, "regex"), shape.regex)
             return shape.regex, True
@@ -238,15 +240,15 @@ def _thresholds(
     """The limits in one entry, one for each statistic or count."""
     traced = [guest.name for guest in (*lab.guests, *later) if guest.trace]
     if not traced:
-        source.add(at, "no guest of this lab keeps a trace; give one 'trace: true'")
+        source.add(at, "no guest of this lab keeps a trace; add 'trace: true' to one")
     elif shape.guest is not None and shape.guest not in traced:
         near = nearest(shape.guest, traced)
-        source.add((*at, "guest"), f"no traced guest of this lab {quote(shape.guest)}{near}")
+        source.add((*at, "guest"), f"this lab has no traced guest {quote(shape.guest)}{near}")
     given = {name: value for name, value in dict(shape).items() if value is not None}
     times = [name for name in STATISTICS if name in given]
     counts = [name for name in COUNTS if name in given]
     if not times and not counts:
-        source.add(at, f"a threshold wants a limit: one of {', '.join((*STATISTICS, *COUNTS))}")
+        source.add(at, f"a threshold needs a limit: one of {', '.join((*STATISTICS, *COUNTS))}")
     if times and shape.figure is None:
         source.add(at, f"'figure' is missing: one of {', '.join(FIGURES)}")
     if shape.figure is not None and shape.figure not in FIGURES:

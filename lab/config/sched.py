@@ -48,7 +48,7 @@ def settle(
     if name not in PARAMETERS:
         return lab
     if _from_args(lab) not in ("", name):
-        text = f"'args' of hypervisor '{lab.hypervisor.name}' choose {_from_args(lab)} and win"
+        text = f"'args' of hypervisor '{lab.hypervisor.name}' override this with {_from_args(lab)}"
         source.add((*at, "scheduler"), text)
     if given:
         _check_share(source, (*at, "scheduler"), given, name, lab)
@@ -89,9 +89,9 @@ def for_guest(lab: Lab, guest: GuestSpec) -> GuestSpec:
              if key != "name" and value is not None]  # fmt: skip
     if guest.scheduler.name not in ("", name) or not set(given) <= set(PARAMETERS[name]):
         raise UsageError(
-            f"guest {guest.name} has a share for another scheduler than {name}, "
+            f"guest {guest.name} has parameters for a scheduler other than {name}, "
             f"which lab {lab.name} runs",
-            hint="change its scheduler: in labs.yaml, or inject it into another lab",
+            hint="change its 'scheduler' in labs.yaml, or inject it into another lab",
         )
     return dataclasses.replace(guest, scheduler=dataclasses.replace(guest.scheduler, name=name))
 
@@ -124,8 +124,8 @@ def _check_share(source: Source, at: Loc, share: Scheduling, name: str, lab: Lab
     for key, value in dataclasses.asdict(share).items():
         if key != "name" and value is not None and key not in PARAMETERS[name]:
             has = ", ".join(PARAMETERS[name]) or "none"
-            text = f"'{key}' is no parameter of the scheduler {name} of lab '{lab.name}'"
-            source.add((*at, key), f"{text}; it has: {has}", key=True)
+            text = f"lab '{lab.name}' runs the scheduler {name}, which has no parameter '{key}'"
+            source.add((*at, key), f"{text}; its parameters: {has}", key=True)
     if name == "rtds" and (share.period, share.budget, share.extratime) != (None,) * 3:
         _check_rtds(source, at, share)
 
@@ -134,12 +134,12 @@ def _check_rtds(source: Source, at: Loc, share: Scheduling) -> None:
     if share.period is None or share.budget is None:
         missing = "budget" if share.period is not None else "period"
         source.add(
-            at, f"'{missing}' is missing: rtds wants period and budget, such as 10ms and 4ms"
+            at, f"'{missing}' is missing: rtds needs period and budget, such as 10ms and 4ms"
         )
     elif share.budget > share.period:
-        source.add((*at, "budget"), "'budget': more than its period")
+        source.add((*at, "budget"), "'budget': must not be longer than the period")
     elif share.budget < RTDS_LEAST:
-        source.add((*at, "budget"), "'budget': rtds takes at least 0.01ms")
+        source.add((*at, "budget"), "'budget': must be at least 0.01ms under rtds")
 
 
 def _place_of_name(at: Loc, lab: Lab, given: Scheduling | None) -> Loc:
@@ -158,7 +158,7 @@ def _check_has(
         return
     able = [quote(spec.name) for spec in known if name in schedulers(spec)]
     have = f"these hypervisors have it: {', '.join(able)}" if able else (
-        f"no hypervisor here has it; one from source with CONFIG_SCHED_{name.upper()}=y would"
+        f"build one from source with CONFIG_SCHED_{name.upper()}=y"
     )  # fmt: skip
     there = ", ".join(schedulers(lab.hypervisor))
     source.add(
@@ -176,15 +176,15 @@ def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
     if name == "arinc653" and lab.guests:
         text = (
             f"lab '{lab.name}': under arinc653 guests do not run until a schedule is set, which xl "
-            "cannot do; leave 'guests' out, and inject them when it is set"
+            "cannot do; leave 'guests' out, and inject them once it is set"
         )
         source.add((*at, "scheduler"), text)
     dom0_vcpus = lab.dom0.vcpus or len(lab.dom0.cpus) or lab.cpus
     vcpus = dom0_vcpus + sum(guest.vcpus for guest in lab.guests)
     if name == "null" and vcpus > lab.cpus:
         text = (
-            f"lab '{lab.name}' has {lab.cpus} CPUs and, with {dom0_vcpus} of dom0, {vcpus} vCPUs: "
-            "under null each needs a CPU of its own (cpus:, or dom0: {vcpus: 1})"
+            f"lab '{lab.name}' has {lab.cpus} CPUs, but {vcpus} vCPUs ({dom0_vcpus} of dom0): "
+            "under null each needs its own CPU (raise 'cpus', or 'dom0: {vcpus: 1}')"
         )
         source.add((*at, "scheduler"), text)
     if name == "rtds":
@@ -192,7 +192,7 @@ def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
         promised = sum(count * _utilisation(share) for count, share in shares)
         if promised > lab.cpus + 1e-9:
             text = (
-                f"lab '{lab.name}': rtds would promise {promised:.2f} CPUs, and there are "
+                f"lab '{lab.name}': rtds would promise {promised:.2f} CPUs, but there are only "
                 f"{lab.cpus} (budget / period of each vCPU, {RTDS_BUDGET / RTDS_PERIOD:g} if not "
                 f"given; dom0 has {dom0_vcpus})"
             )
@@ -212,8 +212,8 @@ def _check_emergency(source: Source, lab: Lab, known: Iterable[HypervisorSpec]) 
     for guest in lab.guests:
         if isinstance(guest.program, FreeRtosApp) and guest.program.emergency_console:
             text = (
-                f"lab '{lab.name}': hypervisor '{lab.hypervisor.name}' refuses its console to "
-                f"guests; {able or 'one from source with CONFIG_VERBOSE_DEBUG=y'} takes it"
+                f"lab '{lab.name}': hypervisor '{lab.hypervisor.name}' lets no guest print on "
+                f"its console; use {able or 'one from source with CONFIG_VERBOSE_DEBUG=y'}"
             )
             source.add(("guests", guest.name, "emergency_console"), text)
 

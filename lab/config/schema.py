@@ -22,7 +22,7 @@ from lab.util.terminal import quote
 def _scalar(read: Callable[[str], Any], what: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         if not isinstance(value, str):
-            raise ValueError(f"wants {what}, not a {_kind(value)}")
+            raise ValueError(f"must be {what}, not a {_kind(value)}")
         return read(value)
 
     return BeforeValidator(check)
@@ -52,10 +52,10 @@ Vcpus = Annotated[int, _scalar(units.count(1, 8), "a number")]
 Cpu = Annotated[int, _scalar(units.count(0, 7), "a number")]
 Cpus = Annotated[list[Cpu], BeforeValidator(_one_or_more)]
 Flag = Annotated[bool, _scalar(units.boolean, "true or false")]
-Text = Annotated[str, _scalar(units.printable, "a text")]
-Args = Annotated[str, _scalar(units.ascii_line, "a text")]
-Typed = Annotated[str, _scalar(units.typed, "a text")]
-FileName = Annotated[str, _scalar(units.file_name, "a name of a file")]
+Text = Annotated[str, _scalar(units.printable, "text")]
+Args = Annotated[str, _scalar(units.ascii_line, "text")]
+Typed = Annotated[str, _scalar(units.typed, "text")]
+FileName = Annotated[str, _scalar(units.file_name, "a file name")]
 Count = Annotated[int, _scalar(units.count(0, 999_999_999), "a number")]
 PathText = Annotated[str, _scalar(units.path, "a path")]
 
@@ -101,7 +101,7 @@ def _trace(text: str) -> int:
         return TRACE_SIZE if text == "true" else 0
     size = units.size(text)
     if size & (size - 1) or not LEAST_TRACE <= size <= MOST_TRACE:
-        raise ValueError(f"{quote(text)} is none of 4K, 8K, 16K, … 32M")
+        raise ValueError(f"{quote(text)} is not one of 4K, 8K, 16K, … 32M")
     return size
 
 
@@ -275,7 +275,7 @@ def _report(source: Source, loc: Loc, kind: str, context: dict[str, Any]) -> Non
     else:
         number = loc[-1] if loc else ""
         what = f"entry {number + 1}" if isinstance(number, int) else quote(last)
-        source.add(loc, f"{what} wants a {'list' if kind == 'list_type' else 'mapping'}")
+        source.add(loc, f"{what} must be a {'list' if kind == 'list_type' else 'mapping'}")
 
 
 def keys(loc: Loc) -> list[str]:

@@ -45,11 +45,13 @@ def ring(source: Source, at: Loc, shape: schema.Guest) -> int:
     if not shape.trace:
         return 0
     if not shape.freertos and not (shape.project and shape.elf):
-        why = "it is for 'freertos', or for a 'project' with 'elf'"
-        source.add((*at, "trace"), f"'trace' has no place here: {why}", key=True)
+        why = "it goes with 'freertos', or with 'project' and 'elf'"
+        source.add((*at, "trace"), f"'trace' is not allowed here: {why}", key=True)
     elif 2 * shape.trace > shape.memory:
         size, memory = show_size(shape.trace), show_size(shape.memory)
-        source.add((*at, "trace"), f"a trace of {size} is more than half of the guest's {memory}")
+        source.add(
+            (*at, "trace"), f"a trace of {size} takes more than half of the guest's {memory}"
+        )
     return shape.trace
 
 
@@ -60,16 +62,14 @@ def fits(source: Source, at: Loc, lab: model.Lab) -> None:
     ports += 1 + len(lab.traced) if lab.trace or lab.traced else 0
     ports += 1 if lab.trace else 0
     if ports > MOST_PORTS:
-        text = (
-            f"lab '{lab.name}' needs {ports} ports to dom0 for consoles and traces, of {MOST_PORTS}"
-        )
-        source.add((*at, "guests"), text)
+        text = f"{ports} ports to dom0 for consoles and traces; there are only {MOST_PORTS}"
+        source.add((*at, "guests"), f"lab '{lab.name}' needs {text}")
 
 
 def _group(source: Source, at: Loc, name: str) -> int:
     if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", name) and 0 < int(name, 16) <= MOST_MASK:
         return int(name, 16)
     if name not in GROUPS:
-        text = f"no group of Xen's events {quote(name)}{nearest(name, GROUPS)}; or a mask: 0x2f000"
+        text = f"no group of Xen events {quote(name)}{nearest(name, GROUPS)}; or a mask: 0x2f000"
         source.add(at, text)
     return GROUPS.get(name, 0)

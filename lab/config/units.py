@@ -41,7 +41,7 @@ def seconds(text: str) -> float:
         raise ValueError(f"{quote(text)} is not a time; {_time_hint(text)}")
     value = float(match[1]) * TIMES[match[2]]
     if not 0 < value <= _DAY:
-        raise ValueError(f"{quote(text)} is not a usable time; more than 0s, at most 1440m")
+        raise ValueError(f"{quote(text)} is out of range; a time is more than 0s and at most 1440m")
     return value
 
 
@@ -67,7 +67,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"{quote(text)} is not known{nearest(text, choices)}")
+            raise ValueError(f"unknown value {quote(text)}{nearest(text, choices)}")
         return text
 
     return read
@@ -77,22 +77,22 @@ def name(text: str) -> str:
     """A name of a lab, guest or hypervisor. It is also used as a file name, by QEMU and by xl."""
     if not _NAME.fullmatch(text):
         raise ValueError(
-            f"{quote(text)} is not a usable name; begin with a small letter or digit, go on with "
-            f"small letters, digits, - and _, at most 32{_name_hint(text)}"
+            f"{quote(text)} is not a usable name; begin with a lower-case letter or digit; use "
+            f"only lower-case letters, digits, - and _, at most 32{_name_hint(text)}"
         )
     return text
 
 
 def guest_name(text: str) -> str:
     if name(text) in RESERVED_GUESTS:
-        raise ValueError(f"'{text}' is taken by the lab itself; give the guest another name")
+        raise ValueError(f"'{text}' is reserved; give the guest another name")
     return text
 
 
 def printable(text: str) -> str:
     """Any text on one line: an expected text or a description."""
     if not text or len(text) > 1000 or not text.replace("\t", " ").isprintable():
-        raise ValueError(f"{quote(text)} is not 1 to 1000 visible characters on one line")
+        raise ValueError(f"{quote(text)} must be 1 to 1000 visible characters on one line")
     return text
 
 
@@ -105,8 +105,8 @@ def file_name(text: str) -> str:
     """A file name in a run's folder: never hidden, and never a path out of the folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
         raise ValueError(
-            f"{quote(text)} is not a usable name of a file; begin with a letter or digit, go on "
-            "with letters, digits, ., - and _, at most 64"
+            f"{quote(text)} is not a usable file name; begin with a letter or digit; use "
+            "only letters, digits, ., - and _, at most 64"
         )
     return text
 
@@ -114,7 +114,7 @@ def file_name(text: str) -> str:
 def ascii_line(text: str) -> str:
     """Arguments for Xen or a kernel: printable ASCII on one line."""
     if len(text) > 1000 or not (text.isascii() and (text.isprintable() or not text)):
-        raise ValueError(f"{quote(text)} is not at most 1000 printable ASCII characters")
+        raise ValueError(f"{quote(text)} must be at most 1000 printable ASCII characters")
     return text
 
 
@@ -137,13 +137,13 @@ def limit(value: Any) -> Any:
     match = _SENTENCE.fullmatch(value.strip())
     if not match:
         words = "write 'p99 release jitter of TASK < 200us', 'misses of TASK < 1', or a mapping"
-        raise ValueError(f"{quote(value)} is no threshold; {words}")
+        raise ValueError(f"{quote(value)} is not a threshold; {words}")
     statistic, figure, task, limit = match.groups()
     guest, _, name = task.rpartition("/")
     found = {"task": name} | ({"guest": guest} if guest else {})
     if statistic is None:
         if not limit.isdecimal() or int(limit) < 1:
-            raise ValueError(f"{quote(value)} wants a number of at least 1 behind the <")
+            raise ValueError(f"{quote(value)}: after < there must be a whole number, at least 1")
         return found | {figure: str(int(limit) - 1)}
     return found | {"figure": figure.replace(" ", "_"), statistic: limit}
 

@@ -16,23 +16,23 @@ from lab.util.terminal import quote
 
 #: Keys for what a guest has anyway, with the values that ask for nothing else.
 _ANYWAY = {
-    "type": (("pvh",), "every guest on ARM is a PVH one"),
-    "gic_version": (("default", "v2"), "the machine has a GICv2, and guests have what it has"),
+    "type": (("pvh",), "every guest on ARM is a PVH guest"),
+    "gic_version": (("default", "v2"), "the machine has a GICv2, so every guest has one"),
     "passthrough": (("disabled", "default"), "the machine has no IOMMU"),
     "tee": (("none",), "the machine has no trusted execution environment"),
     "pool": (("Pool-0",), "all CPUs are in one pool"),
     **{
         f"on_{event}": (
             ("preserve",),
-            "a domain that ended stays until it is replaced or destroyed, so that its end can be "
-            "told: 'preserve'",
+            "must be 'preserve': an ended domain stays until it is replaced, so that the lab can "
+            "say how it ended",
         )
         for event in ("poweroff", "reboot", "watchdog", "crash")
     },
 }
 _NO_DEVICES = "guests have no devices but their console"
 _SHARE = "write scheduler: {{{key}: …}}"
-_NONE_HERE = "xl has it for other machines, and on this one it does nothing: leave it out"
+_NONE_HERE = "it does nothing on this machine; leave it out"
 
 #: What to use instead of a key that labs.yaml does not have.
 _INSTEAD = {
@@ -43,19 +43,19 @@ _INSTEAD = {
     "serial": "the console is Xen's: console=hvc0 in Linux's 'cmdline'",
     "bootloader": "no boot loader reads a guest's disk: give its 'kernel' and 'ramdisk'",
     "bootloader_args": "no boot loader reads a guest's disk: give its 'kernel' and 'ramdisk'",
-    "builder": "there is one kind of guest on ARM: leave it out",
-    "device_tree": "a guest has the device tree that xl makes, with nothing added",
-    "uuid": "xl makes one up; nothing here asks for it: leave it out",
-    "cpus_soft": "there is hard affinity alone: 'cpus'",
-    "nodes": "the machine has one node: leave it out",
-    "cpupool": "all CPUs are in one pool: leave it out",
-    "seclabel": "this Xen has no security labels (FLASK): leave it out",
-    "init_seclabel": "this Xen has no security labels (FLASK): leave it out",
+    "builder": "ARM has only one kind of guest; leave it out",
+    "device_tree": "a guest gets exactly the device tree that xl makes; leave it out",
+    "uuid": "xl chooses one; leave it out",
+    "cpus_soft": "only hard affinity is supported; use 'cpus'",
+    "nodes": "the machine has only one NUMA node; leave it out",
+    "cpupool": "all CPUs are in one pool; leave it out",
+    "seclabel": "this Xen has no security labels (FLASK); leave it out",
+    "init_seclabel": "this Xen has no security labels (FLASK); leave it out",
     "cpu_weight": _SHARE.format(key="weight"),
     **{key: _SHARE.format(key=key) for key in ("weight", "cap", "period", "budget", "extratime")},
     "sched": "write scheduler: NAME",
-    "slice": "rtds alone has real time: write scheduler: {name: rtds, period: …, budget: …}",
-    "latency": "rtds alone has real time: write scheduler: {name: rtds, period: …, budget: …}",
+    "slice": "only rtds is real-time; write scheduler: {name: rtds, period: …, budget: …}",
+    "latency": "only rtds is real-time; write scheduler: {name: rtds, period: …, budget: …}",
     "dtdev": f"{_NO_DEVICES}: none is passed through",
     **dict.fromkeys(
         ("iomem", "irqs", "ioports", "pci", "usbdev", "usbctrl", "usb", "usbdevice"),
@@ -66,9 +66,9 @@ _INSTEAD = {
         _NO_DEVICES,
     ),
     "on_soft_reset": "leave it out",
-    "driver_domain": "dom0 alone drives devices: leave it out",
-    "nomigrate": "there is one machine, nothing migrates: leave it out",
-    "claim_mode": "it is an option of xl.conf: leave it out",
+    "driver_domain": "only dom0 drives devices; leave it out",
+    "nomigrate": "guests cannot migrate here; leave it out",
+    "claim_mode": "it is an option of xl.conf; leave it out",
 }
 #: All other keys of xl: for x86, for devices, or useless on a single machine.
 _OTHERS = """
@@ -90,8 +90,8 @@ _OTHERS = """
 def instead(word: str) -> str:
     """What to write instead of a key of xl; empty if it is not a key of xl, or is accepted."""
     if word in _INSTEAD:
-        return f"{quote(word)} is a word of xl's: {_INSTEAD[word]}"
-    return f"{quote(word)} is a word of xl's: {_NONE_HERE}" if word in _OTHERS.split() else ""
+        return f"{quote(word)} is a key of xl.cfg only: {_INSTEAD[word]}"
+    return f"{quote(word)} is a key of xl.cfg only: {_NONE_HERE}" if word in _OTHERS.split() else ""
 
 
 def understand(source: Source) -> None:
@@ -113,10 +113,10 @@ def _command_line(source: Source, at: Loc, guest: dict[str, Any]) -> None:
     found = {word: guest.pop(word) for word in given}
     for word in given:
         if not isinstance(found[word], str):
-            source.add((*at, word), f"{quote(word)}: wants a text")
+            source.add((*at, word), f"{quote(word)}: must be text")
             return
         if "cmdline" in guest:
-            text = f"xl ignores {quote(word)} beside 'cmdline': write all of it into 'cmdline'"
+            text = f"xl ignores {quote(word)} if there is 'cmdline'; write it all into 'cmdline'"
             source.add((*at, word), text, key=True)
     if given and "cmdline" not in guest:
         words = [f"root={found['root']}"] if found.get("root") else []
@@ -127,7 +127,7 @@ def _command_line(source: Source, at: Loc, guest: dict[str, Any]) -> None:
 def _name(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
     del guest
     if value != at[1]:
-        text = f"'name': a guest's name is its key: {quote(str(at[1]))} here; leave it out"
+        text = f"'name': the guest's name is its key, {quote(str(at[1]))}; leave 'name' out"
         source.add(at, text)
 
 
@@ -142,13 +142,13 @@ def _maxmem(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
         guest["memory"] = value
         source.copy_mark(at, (*at[:-1], "memory"))
     elif size != _size(guest["memory"]):
-        text = "'maxmem': a guest's memory stays as it is: leave it out, or write what 'memory' has"
+        text = "'maxmem': must be the same as 'memory', which cannot change; leave it out"
         source.add(at, text)
 
 
 def _maxvcpus(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
     if value != guest.get("vcpus", "1"):
-        text = "'maxvcpus': all vCPUs of a guest are there from its start: write 'vcpus' alone"
+        text = "'maxvcpus': a guest always has all of its vCPUs; write only 'vcpus'"
         source.add(at, text)
 
 

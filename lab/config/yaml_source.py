@@ -111,13 +111,15 @@ class Source:
         found: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.add_at(_mark(key), "a key must be a word")
+                self.add_at(_mark(key), "a key must be a single word")
                 continue
             name = str(key.value)
             below = (*loc, name)
             if name in found:
                 first = self._keys[below].line
-                self.add_at(_mark(key), f"key {quote(name)} twice; first on line {first}")
+                self.add_at(
+                    _mark(key), f"key {quote(name)} is there twice; the first is on line {first}"
+                )
                 continue
             self._keys[below] = _mark(key)
             # If every line of a section is commented out, the section is empty.
@@ -141,7 +143,7 @@ class _Composer(yaml.SafeLoader):
         if self.count > 2 * MAX_VALUES:
             self._refuse(event, f"more than {MAX_VALUES} values")
         if getattr(event, "tag", None) is not None:
-            self._refuse(event, "tags (!…) are not read here; leave it out")
+            self._refuse(event, "YAML tags (!…) are not supported; leave it out")
         try:
             return super().compose_node(parent, index)
         finally:
@@ -161,7 +163,7 @@ def read(file: Path, raw: bytes) -> Source:
     source = Source(file)
     node = _compose(source, _text(source, raw))
     if node is None:
-        source.fail(Mark(), "the file is empty; it wants 'guests:' and 'labs:'")
+        source.fail(Mark(), "the file is empty; it needs 'guests:' and 'labs:'")
     if not isinstance(node, yaml.MappingNode):
         source.fail(_mark(node), "the file must be a mapping with 'guests:' and 'labs:'")
     source.data = source.convert(node)
@@ -207,7 +209,7 @@ def _compose_slowly(source: Source, text: str) -> yaml.Node | None:
         what = f"character U+{ord(str(error.character)[:1]):04X}"
         if isinstance(error.character, int):
             what = f"character U+{error.character:04X}"
-        source.fail(_place(text[: error.position]), f"{what} cannot stand in a YAML file")
+        source.fail(_place(text[: error.position]), f"{what} is not allowed in a YAML file")
     try:
         return loader.get_single_node()
     except yaml.MarkedYAMLError as error:

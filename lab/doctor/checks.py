@@ -117,7 +117,7 @@ def _namespaces() -> Finding:
     """Try to enter new namespaces, as every program of a lab does."""
     name = "namespaces"
     if not shutil.which("bwrap"):
-        return Finding(name, Grade.WARN, "not tried: bubblewrap is not installed", _obstacle())
+        return Finding(name, Grade.WARN, "not checked: bubblewrap is not installed", _obstacle())
     line = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/",
             "--proc", "/proc", "--dev", "/dev", "true"]  # fmt: skip
     done = process.run(line, timeout=30)
@@ -253,7 +253,11 @@ def _engine() -> Finding:
         engine.Engine(where).ping()
     except ToolchainError as error:
         return Finding("docker", Grade.OK, f"{error.message}; not needed")
-    return Finding("docker", Grade.OK, f"an engine answers at {where}, so `auto` uses it")
+    return Finding(
+        "docker",
+        Grade.OK,
+        f"an engine answers at {where}, so labs use it unless --door or LAB_DOOR says otherwise",
+    )
 
 
 def _mb(size: int) -> str:

@@ -35,7 +35,7 @@ def explained(command: str, within: float) -> Iterator[None]:
 
 
 def count(said: bytes, most: int) -> int:
-    """The number that lab-window printed: at most ``most``, and 0 if it is no number."""
+    """The number that lab-window printed: at most ``most``, and 0 if it is not a number."""
     digits = said.strip()
     if not digits.isdigit():
         return 0

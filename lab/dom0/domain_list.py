@@ -41,12 +41,12 @@ async def domains(live: Path, within: float = ANSWER) -> list[Domain]:
             return parse_list(await _ask(live, secrets.token_hex(8)))
     except TimeoutError as error:
         raise Dom0Error(
-            f"dom0 did not say within {within:g} s which domains there are",
+            f"dom0 did not list its domains within {within:g} s",
             hint="look at dom0's console: lab.logs NAME --on dom0",
         ) from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise Dom0Error(f"dom0 cannot be asked which domains there are: {why}") from error
+        raise Dom0Error(f"dom0 cannot list its domains: {why}") from error
     finally:
         if turn:
             turn.end()
@@ -68,7 +68,7 @@ async def _ask(live: Path, token: str) -> str:
         await reader.readuntil(f"= {token}\n".encode())
         return (await reader.readuntil(f". {token}\n".encode())).decode(errors="replace")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        raise ValueError("the answer has no end") from error
+        raise ValueError("the answer is cut off") from error
     finally:
         transport.close()
 

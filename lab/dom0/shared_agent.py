@@ -15,7 +15,7 @@ from lab.errors import BusyError, LabError, UsageError
 from lab.util.deadline import Deadline
 from lab.util.terminal import escape, quote
 
-#: Connects to the agent, after waiting for a turn for at most so many seconds.
+#: Connects to the agent. The argument: the most seconds that it waits for a turn.
 Connect: TypeAlias = Callable[[float], contextlib.AbstractAsyncContextManager[Agent]]
 
 #: The longest time that one command keeps the agent, in seconds.
@@ -130,7 +130,7 @@ async def _ended(
     except (LabError, TimeoutError):
         return Endless(argv, within)
     words = last_words(said) if said else ""
-    return Endless(argv, within, words, "it was killed; give it more time")
+    return Endless(argv, within, words, "it was killed; allow it more time (--timeout)")
 
 
 async def _kill(

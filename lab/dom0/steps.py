@@ -27,7 +27,7 @@ MAGIC = 0x5453424C
 MAILBOX = struct.Struct("<IIIIIIiIQQII")
 #: Bytes of entropy that make a dom0 differ from its template.
 ENTROPY = 64
-#: A program's output has at most so many bytes (images/dom0/src/lab-steps.c).
+#: The most bytes of a program's output (images/dom0/src/lab-steps.c).
 MOST_SAID = 64 << 20
 #: The exit status of a program that lab-steps could not execute.
 NOT_EXECUTED = 127

@@ -19,7 +19,7 @@ from lab.util.terminal import escape
 PAGES = 256
 #: Seconds that a start, and a stop with all that is still to be written, may take.
 START, STOP = 30.0, 25.0
-#: Only so many lines of a log are read. This bounds the number of tasks and of rings.
+#: The most lines of a log that are read. This bounds the number of tasks and of rings.
 MOST_LINES = 2_000_000
 
 

@@ -19,7 +19,7 @@ _LINE = re.compile(
     r"^(\S{1,80}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) +([a-z-]{6}) +(\d{1,12}\.\d{1,6}) *$", re.ASCII
 )
 #: The hint if ``xl`` refused a guest, and the exit status if dom0's Linux killed ``xl`` (SIGKILL).
-_REFUSED = "xl's own words say why; lab.exec LAB 'xl info' shows how much memory is free"
+_REFUSED = "the last lines are xl's own; lab.exec LAB 'xl info' shows how much memory is free"
 #: What Xen answers to tools of another control interface (EACCES), and the hint then.
 _DENIED = "Permission denied"
 _OTHER_TOOLS = "do dom0's tools fit this Xen? Those of its own tree do: tools: source"
@@ -105,7 +105,7 @@ async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
     result = await agent.run(argv, within=30.0)
     if result.status != 0:
         raise ToolstackError(
-            f"xl refused the share of {domain} (exit status {result.status})",
+            f"xl refused the scheduler parameters of {domain} (exit status {result.status})",
             command=" ".join(argv),
             tail=_words(result),
         )

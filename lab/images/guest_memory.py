@@ -37,16 +37,16 @@ def need(kernel: Kernel, ramdisk: int = 0, linked_end: int = 0) -> Need:
     """
     modules = _up(ramdisk, PAGE) + DEVICE_TREE
     placed = _up(LOADED_AT + kernel.placed, PIECE)
-    parts = [f"its kernel has {shown(kernel.placed)}, for which xl reserves {shown(placed)}"
+    parts = [f"its kernel takes {shown(kernel.placed)}, for which xl reserves {shown(placed)}"
              if kernel.placed else f"xl reserves {shown(placed)} for any kernel"]  # fmt: skip
     end = placed
     if linked_end > end:
-        end, parts = linked_end, [f"its program has {shown(linked_end)} with variables and heap"]
+        end, parts = linked_end, [f"its program takes {shown(linked_end)} with variables and heap"]
     if kernel.linux and (unpacked := _unpacked(kernel.linux, kernel.placed)) > end:
         end = unpacked
         parts = [f"its kernel unpacks itself to {shown(kernel.linux.size + kernel.linux.bss)}, "
                  f"which takes {shown(unpacked)}"]  # fmt: skip
-    parts += [f"its ramdisk has {shown(ramdisk)}"] if ramdisk else []
+    parts += [f"its ramdisk takes {shown(ramdisk)}"] if ramdisk else []
     return Need(_up(end + modules + 1, MIB), "; ".join(parts))
 
 

@@ -69,7 +69,7 @@ def check_tools(
         raise ImageError(
             f"hypervisor {name} is Xen {found or 'of an unknown version'}{speaks}, "
             f"the tools in dom0 ({TOOLS}) are of Xen {tools}{understand}: "
-            "they may not understand each other; --force boots it anyway",
+            "they may not work together; --force boots it anyway",
             hint="build the tools from the same tree (tools: source), use a Xen of the tools' "
             "version, or try it with --force",
         )

@@ -28,7 +28,7 @@ GUEST_RAM = 0x4000_0000
 GUNZIP_SLACK = 16
 _GZIP = b"\x1f\x8b"
 _LEAST = 0x30
-_WANTED = "xl boots an ARM zImage, plain or packed with gzip"
+_WANTED = "xl boots an ARM zImage, plain or compressed with gzip"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def look_at_ramdisk(path: Path, kernel: Kernel) -> str:
     if not kernel.is_linux:
         return ""
     kind = kernel_kinds.kind_of(data)
-    wanted = "Linux wants a cpio archive (cpio -o -H newc), plain or packed"
+    wanted = "Linux needs a cpio archive (cpio -o -H newc), plain or compressed"
     if kind is kernel_kinds.UIMAGE:
         return f"is {kind.name}; {wanted}: {_strip(path.name, 'ramdisk')}"
     if is_zimage(data):
@@ -110,7 +110,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _too_large() -> str:
-    return f"is larger than {LARGEST >> 20}M, packed or unpacked; is it the right file?"
+    return f"is larger than {LARGEST >> 20}M, compressed or not; is it the right file?"
 
 
 def _what(data: bytes, name: str) -> str:
@@ -145,18 +145,18 @@ def _gzip(data: bytes) -> Kernel:
     try:
         inside = unzip.decompress(data, LARGEST + 1)
     except zlib.error:
-        return Kernel("is damaged gzip; copy or pack it again")
+        return Kernel("is a damaged gzip file; copy or compress it again")
     if len(inside) > LARGEST:
         return Kernel(_too_large())
     if not unzip.eof:
-        return Kernel("is gzip that was cut off; copy or pack it again")
+        return Kernel("is a gzip file that was cut off; copy or compress it again")
     if unzip.unused_data:  # libxenguest reads the unpacked size from the end of the file
-        return Kernel("is gzip with other data after it; pack it again")
+        return Kernel("is a gzip file with other data after it; compress it again")
     if found := _plain(inside, GUNZIP_SLACK):
         return found
     kind = kernel_kinds.kind_of(inside)
     what = f"{kind.name}; {_WANTED}" if kind is kernel_kinds.UIMAGE else _what(inside, "")
-    return Kernel(f"is gzip, and its content is {what if inside else 'empty'}")
+    return Kernel(f"is a gzip file, and its content is {what if inside else 'empty'}")
 
 
 def _plain(data: bytes, slack: int) -> Kernel | None:

@@ -23,7 +23,7 @@ ELF_TYPES = {1: "object file", 2: "program", 3: "program or library", 4: "core d
 _OTHER_CPU = f"the machine is a {MACHINES[ARM32.elf_machine]}: give a kernel that was built for it"
 _UNPACK = "xl unpacks only gzip: unpack it first"
 _FLAT = (
-    f"xl takes no ELF file on ARM: make a flat binary of it ({ARM32.bare_compiler}objcopy -O "
+    f"xl accepts no ELF file on ARM: make a flat binary of it ({ARM32.bare_compiler}objcopy -O "
     "binary) and give that binary; it must begin with a zImage header"
 )
 _LINUX = "give the kernel's arch/arm/boot/zImage (Debian's /boot/vmlinuz)"
@@ -65,13 +65,13 @@ KINDS = (
     Kind("an initramfs (cpio)", ((0, b"070701"),), _INITRAMFS, ramdisk=True),
     Kind("an initramfs (cpio)", ((0, b"070702"),), _INITRAMFS, ramdisk=True),
     Kind("a cpio archive in the old format", ((0, b"070707"),),
-         "Linux takes only the new format: cpio -o -H newc"),
+         "Linux accepts only the new format: cpio -o -H newc"),
     Kind("gzip", ((0, b"\x1f\x8b"),), _UNPACK, ramdisk=True),
     Kind("xz", ((0, b"\xfd7zXZ\x00"),), f"{_UNPACK} (xz -d)", ramdisk=True),
     Kind("zstd", ((0, b"\x28\xb5\x2f\xfd"),), f"{_UNPACK} (zstd -d)", ramdisk=True),
     Kind("lz4", ((0, b"\x02\x21\x4c\x18"),), f"{_UNPACK} (lz4 -d)", ramdisk=True),
     Kind("lz4 in the frame format", ((0, b"\x04\x22\x4d\x18"),),
-         "Linux unpacks only lz4's old format (lz4 -l)"),
+         "Linux accepts only lz4's old format (lz4 -l)"),
     Kind("bzip2", ((0, b"BZh"),), f"{_UNPACK} (bzip2 -d)", ramdisk=True),
     Kind("lzop", ((0, b"\x89LZO"),), f"{_UNPACK} (lzop -d)", ramdisk=True),
     Kind("lzma", ((0, b"\x5d\0\0"),), f"{_UNPACK} (xz -d --format=lzma)", ramdisk=True),
@@ -86,7 +86,7 @@ KINDS = (
          ramdisk=True),
     Kind("a qcow2 disk", ((0, b"QFI\xfb"),), "give the kernel that is on it"),
     Kind("a CD image", ((0x8001, b"CD001"),), "give the kernel that is on it"),
-    Kind("a pointer of Git LFS", ((0, b"version https://git-lfs"),), "fetch it: git lfs pull"),
+    Kind("a Git LFS pointer", ((0, b"version https://git-lfs"),), "fetch it: git lfs pull"),
     Kind("a script", ((0, b"#!"),), _TEXT),
     Kind("a web page", ((0, b"<!DOCTYPE"),), "the file itself was not downloaded"),
     Kind("a web page", ((0, b"<html"),), "the file itself was not downloaded"),

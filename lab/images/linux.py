@@ -74,7 +74,7 @@ def placed(unwrapped: zimage.Unwrapped) -> bytes:
     """
     before = unwrapped.text_offset - zimage.LOADED_AT
     if before < BRANCH_AT + 32 or before % 4:
-        raise ValueError(f"strange text offset {unwrapped.text_offset:#x}")
+        raise ValueError(f"unexpected text offset {unwrapped.text_offset:#x}")
     words = [NOTHING] * (BRANCH_AT // 4)
     words += [BRANCH | (before - BRANCH_AT - AHEAD) // 4]
     words += [zimage.ZIMAGE_MAGIC, 0, before + len(unwrapped.image), LITTLE_ENDIAN]

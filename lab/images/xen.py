@@ -186,7 +186,7 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path, arch: Arc
                and f"{name}={value}" not in have]  # fmt: skip
     if missing:
         raise ImageError(
-            f"hypervisor {spec.name}: this Xen does not take {', '.join(missing)}",
+            f"hypervisor {spec.name}: this Xen does not accept {', '.join(missing)}",
             hint="no such option, or an option that it depends on (EXPERT, UNSUPPORTED) is not set",
         )
 

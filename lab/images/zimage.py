@@ -99,6 +99,6 @@ def _unpack(zimage: bytes, end: int) -> bytes:
 def _check_fits(size: int, text_offset: int, bss_size: int) -> None:
     """Check that the loaded file and the place that it copies itself to do not overlap."""
     if text_offset % 32 or text_offset >= WINDOW:
-        raise ValueError(f"strange text offset {text_offset:#x}")
+        raise ValueError(f"unexpected text offset {text_offset:#x}")
     if text_offset + 2 * size + bss_size + 2 * ALIGNMENT > WINDOW:
         raise ValueError(f"a kernel of {size} bytes cannot be copied within {WINDOW} bytes")

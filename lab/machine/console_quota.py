@@ -1,4 +1,4 @@
-"""Limits how much a console may say, so that a guest that prints without end cannot fill the disk.
+"""Limits how much a console may print, so that a guest which never stops cannot fill the disk.
 
 If a console says more than :func:`limit`, the run fails, and the layer is that console's. QEMU
 cannot write more than :data:`ROOM` times as much to one file, even when none of our commands
@@ -28,7 +28,7 @@ T = TypeVar("T")
 VARIABLE, USUAL = "LAB_CONSOLE_LIMIT", "64M"
 #: A file that QEMU writes may hold this many times the limit: traces are larger than consoles.
 ROOM = 16
-#: A file that QEMU writes may always hold so many bytes: a template's device state has some 400 kB.
+#: The least limit of a file that QEMU writes, in bytes: a template's device state has 400 kB.
 LEAST = 2 << 20
 #: Seconds between two looks at the sizes, however fast a console grows.
 PAUSE = 0.2
@@ -118,7 +118,7 @@ async def _watch(consoles: Mapping[str, Path]) -> NoReturn:
 def _loud(name: str, path: Path) -> LabError:
     kind = {"xen": HypervisorError, "dom0": Dom0Error}.get(name, GuestError)
     return kind(
-        f"the console of {name} said more than {os.environ.get(VARIABLE) or USUAL}",
+        f"the console of {name} printed more than {os.environ.get(VARIABLE) or USUAL}",
         tail=tail(path),
         hint=f"find out what prints so much; to allow it, set {VARIABLE}=1G",
     )

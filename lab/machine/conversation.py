@@ -121,7 +121,7 @@ async def _type(fifo: Path, data: bytes) -> None:
                 except BlockingIOError:
                     await _writable(handle)
     except (TimeoutError, BrokenPipeError) as error:
-        raise MachineError(f"{name} did not take the typed input within {TYPED:g} s") from error
+        raise MachineError(f"{name} did not accept the typed input within {TYPED:g} s") from error
     finally:
         os.close(handle)
 

@@ -6,7 +6,7 @@ instruction at its address, in any address space. So the address must be one at 
 has code. While a breakpoint is set, QEMU does not get past it: remove it before the machine goes
 on.
 
-QMP lets the machine go on, not the stub. If the stub does, it reports the next stop, and before
+QMP continues the machine, not the stub. If the stub does, it reports the next stop, and before
 the report QEMU (up to 10.1, gdbstub/system.c) throws away all code that it has translated. The
 machine would have to translate everything again after each stop. Packets are not acknowledged,
 which QEMU does not need: a byte that comes while the machine runs would stop it.
@@ -181,5 +181,5 @@ def _explained() -> Iterator[None]:
         yield
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise MachineError(
-            "QEMU's gdbstub went away", hint="the run's qemu.log may say why"
+            "the connection to QEMU's gdbstub ended", hint="the run's qemu.log may say why"
         ) from error

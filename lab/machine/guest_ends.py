@@ -106,7 +106,7 @@ def began(run: RunDir) -> float | None:
 
 
 def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
-    """The domains, each with a note on how it ended, or that it has printed nothing."""
+    """Returns the domains. Each has a note on how it ended, or that it has printed nothing."""
     ends = of(run) if any(_is(one, "sc") for one in domains) else {}
     start = began(run) if ends else None
     silent = _silent(run)
@@ -116,7 +116,7 @@ def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
         if _is(one, "sc") and one.name in ends:
             note = ends[one.name].words(start)
         elif one.name in silent and not _is(one, "scdp"):
-            note = f"has said nothing, after {one.time:.1f} s of CPU time"
+            note = f"has printed nothing after {one.time:.1f} s of CPU time"
         found.append(replace(one, note=note))
     return found
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Health:
     """Which guests of one run crashed.
 
-    A crash ends one wait, whatever it is for. Later waits go on, so dom0 can be asked about the
+    A crash ends one wait, whatever it is for. Later waits continue, so dom0 can be asked about the
     crash. But a wait for the guest itself fails until the guest is created again.
 
     Attributes:

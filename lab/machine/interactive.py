@@ -35,7 +35,7 @@ OTHER_SCREEN_ENDS = b"\x1b[?1049l"
 PORTION = 16 << 10
 #: A terminal that is behind by more than ``BEHIND`` bytes is shown only the last ``LAST`` of them.
 BEHIND, LAST = 1 << 20, 64 << 10
-#: At most so many typed bytes wait until the machine takes them.
+#: The most typed bytes that wait until the machine takes them.
 MOST_TYPED = 1 << 20
 #: How often the window's size is sent if that fails, and the seconds between two tries.
 TRIES, AGAIN = 5, 1.0

@@ -23,7 +23,7 @@ MAX_LINE = 16 << 10
 DUMP_LINES = 80
 #: The largest log that is read, in bytes; no machine writes so much.
 LARGEST = 64 << 30
-#: At most so many bytes of one file are read at a time.
+#: The most bytes of one file that are read at a time.
 CHUNK = 1 << 20
 
 

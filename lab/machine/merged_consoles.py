@@ -31,9 +31,9 @@ _LINUX_STAMP = re.compile(rb"^(?:<\d+>)?\[ *(\d+\.\d+)\] ?")
 _BUILT = b"*** LOADING DOMAIN"
 _STARTED = re.compile(rb"\*\*\* Serial input to DOM0|Freed \d+kB init memory")
 _AWAKE = b"d0v0: vGICD:"
-#: dom0's start is among so many lines at the beginning of Xen's log.
+#: dom0's start is within this many lines at the beginning of Xen's log.
 _XEN_HEAD = 5000
-#: A stamp of so many seconds is too late to be the creation of dom0.
+#: A stamp from this second on is too late to be the creation of dom0.
 _LATEST = 1e6
 
 

@@ -39,7 +39,9 @@ def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -
     said = tail(run.qemu_log)
     # The command line is fifteen lines long; the manifest has it.
     where = f"the command line is in {run.path / 'manifest.json'}"
-    hint = f"QEMU's output is in {run.qemu_log}, {where}" if said else f"QEMU said nothing; {where}"
+    hint = (
+        f"QEMU's output is in {run.qemu_log}, {where}" if said else f"QEMU printed nothing; {where}"
+    )
     if status == BUS_ERROR and memory:
         hint = f"make room: the machine's memory is {memory}, and that disk is full"
     return MachineError(
@@ -81,13 +83,13 @@ def no_xen(run: RunDir, within: float) -> LabError:
     return _no_room(run) or HypervisorError(
         f"Xen did not begin to start dom0 within {within:g} s",
         tail=tail(run.console("xen")),
-        hint=f"is the hypervisor image a Xen for {ARM32.name}?",
+        hint=f"is the hypervisor's image a Xen for {ARM32.name}?",
     )
 
 
 def no_stop(run: RunDir, what: str, within: float) -> LabError:
     """dom0 did not finish ``what``, after which the machine would have stopped."""
-    return Dom0Error(f"{what}: not within {within:g} s", tail=tail(run.console("dom0")))
+    return Dom0Error(f"waited {within:g} s in vain for {what}", tail=tail(run.console("dom0")))
 
 
 def silent(run: RunDir, error: Dom0Error) -> LabError:

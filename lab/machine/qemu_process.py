@@ -54,14 +54,14 @@ def stopped(pid: int) -> MachineError | None:
     """The error if somebody has stopped this QEMU; ``None`` if it can run."""
     state = process.state(pid)
     if state == "T":
-        return _error(f"QEMU (process {pid}) is stopped", f"let it go on: kill -CONT {pid}")
+        return _error(f"QEMU (process {pid}) is stopped", f"continue it: kill -CONT {pid}")
     if state == "t":
         tracer = _field(pid, "TracerPid")
         return _error(f"QEMU (process {pid}) is held by a debugger, process {tracer}",
-                      "let it go on in the debugger, or end that")  # fmt: skip
+                      "continue it in the debugger, or end the debugger")  # fmt: skip
     if _frozen(pid):
         return _error(f"QEMU (process {pid}) is frozen with its control group",
-                      "let it go on: docker unpause CONTAINER, or systemctl thaw UNIT")  # fmt: skip
+                      "continue it: docker unpause CONTAINER, or systemctl thaw UNIT")  # fmt: skip
     return None
 
 

@@ -54,7 +54,7 @@ class Qmp:
                 hint="the machine may be stuck: stop it with lab.down",
             ) from error
         except (QMPError, OSError) as error:
-            raise MachineError(f"QEMU went away during {command}") from error
+            raise MachineError(f"the connection to QEMU ended during {command}") from error
 
     async def run_to_stop(self) -> None:
         """Let the machine run until a breakpoint stops it. There is no time limit.
@@ -72,10 +72,10 @@ class Qmp:
                     one.cancel()
                 await asyncio.gather(*waits, return_exceptions=True)
         if self.gone.is_set():
-            raise MachineError("QEMU ended before the machine came to its next stop")
+            raise MachineError("QEMU ended before the machine reached its next stop")
         why = dict(await self.execute("query-status")).get("status")
         if why != AT_BREAKPOINT:
-            raise MachineError(f"the machine did not come to its next stop: its state is '{why}'")
+            raise MachineError(f"the machine did not reach its next stop: its state is '{why}'")
 
     async def close(self) -> None:
         self._watcher.cancel()

@@ -32,7 +32,7 @@ STOPPED, LOADABLE = b"\0\0\0\x06debug\0\0", b"\0\0\0\x07paused\0"
 async def save(control: Qmp, live: Path) -> Path:
     """Store the state of a machine that stands still. Returns the file, which is in ``live``.
 
-    The machine can go on afterwards. ``live`` is the lab's folder of sockets.
+    The machine can continue afterwards. ``live`` is the lab's folder of sockets.
 
     Raises:
         MachineError: QEMU could not store it.

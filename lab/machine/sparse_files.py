@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.util import reading, waiting
 
-#: Files are read and copied in pieces of so many bytes.
+#: Files are read and copied in pieces of this many bytes.
 PIECE = 1 << 20
 _ZEROS = bytes(PIECE)
 #: So many pieces are hashed at once: hashlib lets other threads run meanwhile.

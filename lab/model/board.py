@@ -9,7 +9,7 @@ from __future__ import annotations
 RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000
 INITRAMFS_ADDRESS = 0x4C00_0000
-#: The window lies behind all other memory: so many bytes, which the host and dom0 share.
+#: The size of the window in bytes. The host and dom0 share it; it lies behind all other memory.
 WINDOW_SIZE = 16 << 20
 
 #: dom0's program lab-steps stops the machine at two instructions: the virtual address of the

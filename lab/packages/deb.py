@@ -111,7 +111,7 @@ def _members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
     except (OSError, EOFError, ValueError, tarfile.TarError) as error:
         raise ImageError(
             f"package file cannot be read: {path.name}: {error}",
-            hint="remove the file and run the command again: it is fetched anew",
+            hint="remove the file and run the command again: it is fetched again",
         ) from error
 
 

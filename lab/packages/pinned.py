@@ -95,7 +95,7 @@ def remembered(cache: Path, question: Question, locked: Sequence[Pin]) -> Settle
 
 
 def check(cache: Path, locked: Sequence[Pin]) -> None:
-    """Check that no file in the cache has the name of a locked file but other content.
+    """Check that no file in the cache has the name of a locked file but different content.
 
     Raises:
         LockError: a file has other content. The message names its package.

@@ -29,12 +29,12 @@ MARKER = (
 OPTIONS = {
     "file": "the file that describes the labs (default: labs.yaml beside the ini-file)",
     "door": "toolchain: auto, docker, rootfs, host",
-    "keep_runs": "which run folders stay: all (default), or failed: those of tests that failed",
+    "keep_runs": "which run folders to keep: all (the default), or only those of tests that failed",
 }
 #: Settings that only the ini-file has.
 SETTINGS = {
-    "cpus": "processors that labs may have together (default: all)",
-    "memory": "memory that labs may have together, such as 4G (default: 3/4 of the machine's)",
+    "cpus": "processors that all labs together may use (default: all)",
+    "memory": "memory that all labs together may use, such as 4G (default: 3/4 of the machine's)",
     "wait": "how long a test waits for room for its lab (default: 600s)",
 }
 
@@ -62,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     if (keep := _setting(config, "keep_runs")) not in ("", *KEEP):
-        raise pytest.UsageError(f"lab_keep_runs: {keep!r} is none of {', '.join(KEEP)}")
+        raise pytest.UsageError(f"lab_keep_runs: {keep!r} is not one of {', '.join(KEEP)}")
 
 
 @pytest.fixture
@@ -233,9 +233,12 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
     name = getattr(request, "param", words[0] if len(words) == 1 else None)
     scope = options.get("scope", "test")
     wrong = [
-        *([] if isinstance(name, str) else ['which lab? say so: @pytest.mark.lab("NAME")']),
-        *([] if scope in SCOPES else [f"scope {scope!r} is none of {', '.join(SCOPES)}"]),
-        *(f"the marker lab knows no {one!r}" for one in sorted(options.keys() - {"scope", "cold"})),
+        *([] if isinstance(name, str) else ['which lab? name it: @pytest.mark.lab("NAME")']),
+        *([] if scope in SCOPES else [f"scope {scope!r} is not one of {', '.join(SCOPES)}"]),
+        *(
+            f"the marker lab has no argument {one!r}"
+            for one in sorted(options.keys() - {"scope", "cold"})
+        ),
     ]
     if wrong:
         pytest.fail(f"{request.node.nodeid}: {'; '.join(wrong)}", pytrace=False)

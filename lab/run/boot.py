@@ -1,7 +1,9 @@
-"""From off to guests that run: out of a template where there is one, else by really booting.
+"""Brings a lab from off to running guests. It is restored from a template if there is one, else it
+boots.
 
-Under the virtual clock a machine always goes on from a template, even from the one that its own
-boot has just stored: what QEMU loses when it stores a machine is then lost in every run.
+Under the virtual clock a machine always continues from a template, even from the one that its own
+boot has just stored. QEMU loses some state when it stores a machine; this way every run loses the
+same state.
 """
 
 from __future__ import annotations
@@ -80,7 +82,8 @@ async def _to_dom0(
 async def _go_on(
     session: Session, start: Start, made: Template | asyncio.Task[None], *, own: bool = False
 ) -> list[asyncio.Task[None]]:
-    """After a template was made: the machine stands where it was; returns what is being stored."""
+    """Continue after a template was made. The machine stands where it was. Returns what is still
+    being stored."""
     if isinstance(made, Template):
         await _restore(session, start, made, own=own)
         return []
@@ -88,7 +91,8 @@ async def _go_on(
 
 
 async def _restore(session: Session, start: Start, stored: Template, *, own: bool = False) -> None:
-    """Have the machine stand where ``stored`` was stored, which must have been verified."""
+    """Restore the machine from ``stored``, which must have been verified. It stands still
+    afterwards."""
     with start.progress.stage("restore") as stage:
         if own:
             ram = live.ram_file(session.lab)
@@ -111,7 +115,7 @@ async def _boot_dom0(session: Session, start: Start, memory: Memory) -> None:
 
 
 async def _create_guests(session: Session, start: Start, *, paused: bool) -> None:
-    """From dom0 ready to guests that were created, and run unless ``paused``."""
+    """Create the guests in a dom0 that is ready. They run unless ``paused``."""
     plan, say = start.plan, start.progress
     if plan.machine.clock is Clock.HOST and not paused:
         await _let_dom0_run(session, plan, say)

@@ -1,6 +1,7 @@
-"""The two ways to speak to dom0: at a stop of the machine, or through its agent while it runs.
+"""The two ways to talk to dom0: at a stop of the machine, or through its agent while it runs.
 
-A session uses whichever fits the machine's state, and the rest of the code need not know which.
+A session uses the way that fits the machine's state. The rest of the code need not know which one
+it is.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Channel(Protocol):
 
 
 class AtStop:
-    """dom0 while the machine stands still: it runs only to carry out what it is told."""
+    """dom0 while the machine stands still. The machine runs only to carry out orders."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps

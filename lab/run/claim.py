@@ -1,7 +1,7 @@
-"""What a claim says: which command is at work on a lab, since when, and at which stage.
+"""Says which command is at work on a lab, since when, and at which stage.
 
-:mod:`lab.run.live` takes and gives back claims. While a command is at work on a lab, the claim's
-file names it. Two files beside it say which stage it is at (``ID.at``), and which other command
+:mod:`lab.run.live` takes and releases claims. While a command is at work on a lab, the claim's file
+names it. Two files beside it say which stage it is at (``ID.at``), and which other command
 interrupted it (``ID.by``).
 """
 
@@ -26,7 +26,7 @@ from lab.util.terminal import escape
 
 #: Seconds that a command has to stop, with its machine, when it is interrupted.
 STOPPED = 30.0
-#: Said instead of a command that was there a moment ago.
+#: The name of a command that was there a moment ago and has ended.
 ENDED = "a command that has just ended"
 
 

@@ -1,4 +1,4 @@
-"""The last act before a lab ends: dom0 ends the traces, so that their files are complete."""
+"""Ends the traces just before a lab is stopped, so that their files are complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from lab.util import signals
 
 
 async def collect(session: Session, lab: Lab, say: Progress) -> None:
-    """End the traces of a lab's guests. If dom0 cannot, the traces are cut off; no error."""
+    """End the traces of a lab's guests. If dom0 cannot do that, the traces are cut off; this is no
+    error."""
     if not (lab.trace or lab.traced):
         return
     with say.stage("collecting traces"):
@@ -22,7 +23,7 @@ async def collect(session: Session, lab: Lab, say: Progress) -> None:
 
 
 def collect_late(found: Live) -> None:
-    """The same for a lab that another command started."""
+    """Do the same for a lab that another command started."""
     if not (found.run.trace_dir / "log").exists():
         return
 

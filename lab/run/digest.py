@@ -22,7 +22,7 @@ from lab.util.terminal import escape
 SCENARIO = "scenario.json"
 #: Traces: the records of guests and Xen, and what dom0's programs said about them.
 TRACES = ("xen.bin", "log", "*.records")
-#: A binary file is compared in rows of so many bytes.
+#: A binary file is compared in rows of this many bytes.
 ROW = 16
 
 
@@ -69,7 +69,7 @@ def difference_from(reference: RunDir, run: RunDir) -> Difference | None:
 
 
 def keep(run: RunDir, reference: Path) -> None:
-    """Copy a run's readable files (all but the traces) into a folder, as a reference."""
+    """Copy the readable files of a run (all but its traces) into a folder, as a reference."""
     files.remove_tree(reference)
     for name in parts(run):
         path = run.path / name

@@ -1,4 +1,4 @@
-"""The end of a lab: its machine is stopped, and its run is completed."""
+"""Stops the machine of a lab and completes its run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A guest in dom0: its files are put there, and its domain is created from them."""
+"""Puts the files of a guest into dom0 and creates its domain."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def replace(
     *,
     paused: bool = False,
 ) -> None:
-    """Create the domain of a guest; a domain of its name is destroyed first."""
+    """Create the domain of a guest. A domain with the same name is destroyed first."""
     if any(domain.name == guest.name for domain in await xl.domains(agent)):
         seen("destroying the old one")
         await xl.destroy(agent, guest.name)

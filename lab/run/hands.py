@@ -79,7 +79,7 @@ class Hands:
         words = last_words(result)
         if result.status != step.status:
             how = f"status {result.status}" if result.status >= 0 else f"signal {-result.status}"
-            raise GuestError(f"it ended with {how}, not {step.status}", tail=words)
+            raise GuestError(f"it ended with {how}, not with status {step.status}", tail=words)
         if not step.output:
             return words
         wanted = pattern(step.output, regex=step.regex, line=step.line)
@@ -91,7 +91,7 @@ class Hands:
 
     async def _timed(self, argv: Sequence[str], step: Step) -> ProgramResult:
         """Run a command for at most the step's ``within``, in seconds of the lab's clock."""
-        late = f"no end of {quote(argv[0])} within {step.within:g}s"
+        late = f"{quote(argv[0])} did not end within {step.within:g}s"
         try:
             if self._still:
                 limit = ["busybox", "timeout", "-s", "KILL", str(math.ceil(step.within))]
@@ -120,7 +120,7 @@ class Hands:
         if result.status == 3:
             raise GuestError(f"there is no domain {step.on}")
         if result.status:
-            raise GuestError(f"nothing can be typed on {step.on}", tail=last_words(result))
+            raise GuestError(f"cannot type on the console of {step.on}", tail=last_words(result))
 
     async def _type_below(self, console: str, text: str) -> None:
         """Type on a serial line of the machine."""
@@ -129,7 +129,7 @@ class Hands:
                 console_files.input_of(self._session.lab.path, console), text.encode()
             )
         except MachineError as error:
-            raise GuestError(f"nothing can be typed on {console}: {error.message}") from error
+            raise GuestError(f"cannot type on the console of {console}: {error.message}") from error
 
     async def _collect(self, step: Step) -> None:
         size = 'test -f "$1" && wc -c <"$1"'

@@ -1,9 +1,9 @@
-"""Live labs: who holds one, and what earlier commands left behind.
+"""Live labs: which command holds one, and what earlier commands left behind.
 
-The claim on a lab is an flock(2) that QEMU inherits. So it is held exactly as long as a command
-prepares the lab or its machine lives, however they end. A machine in a container cannot inherit
-it, and locks a second file, the claim's twin. If a lab is recorded and nobody has its claim, the
-record is left over, and the next command of the same user cleans up.
+The claim on a lab is an flock(2) that QEMU inherits. It is held exactly as long as a command
+prepares the lab or its machine lives, however they end. A machine in a container cannot inherit it,
+and locks a second file, the claim's twin. If a lab is recorded and nobody has its claim, the record
+is stale, and the next command of the same user cleans up.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ def running(lab: LabDir, name: str) -> Live:
     if live.still:
         raise UsageError(
             f"lab {name} runs under the virtual clock, for {command or 'another command'}: "
-            "nothing from outside may disturb it",
-            hint="wait for its end, or run it with --clock host",
+            "using it would change the run",
+            hint="wait until the run ends, or run it with --clock host",
         )
     return live
 
@@ -231,7 +231,9 @@ def _end_lost(lab: LabDir) -> list[str]:
         return []
     _kill(lab, None)
     forget(lab)
-    return [f"lab {lab.id}: its folder {lab.path} was removed while it ran; its machine was ended"]
+    return [
+        f"lab {lab.id}: its folder {lab.path} was removed while it ran; its machine was stopped"
+    ]
 
 
 def _clean(lab: LabDir, live: Live | None, abandoned: bool) -> list[str]:
@@ -262,11 +264,11 @@ def _busy(lab: LabDir, name: str) -> BusyError:
     found = find(lab)
     if command and not (found and found.running):
         return BusyError(
-            f"lab {name} is in the hands of {command}",
+            f"lab {name} is in use by {command}",
             hint=f"wait for it to end, or stop it: ./inv lab.down {name}",
         )
     return BusyError(
         f"lab {name} runs already (run {found.run.path if found else '?'})"
-        + (f", in the hands of {command}" if command else ""),
+        + (f", in use by {command}" if command else ""),
         hint=f"use it: ./inv lab.status {name}; or stop it: ./inv lab.down {name}",
     )

@@ -1,4 +1,4 @@
-"""What a run folder holds from its first moment: the manifest, and copies of debug symbols."""
+"""Writes what a run folder holds from the start: the manifest, and copies of debug symbols."""
 
 from __future__ import annotations
 

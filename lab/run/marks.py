@@ -1,4 +1,4 @@
-"""When a session saw what: in seconds since QEMU's start, and by dom0's counter."""
+"""Records when a session saw what: in seconds since QEMU's start, and by dom0's counter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Marks:
         self._moments: list[Mapping[str, Any]] = []
 
     def begin(self) -> None:
-        """QEMU starts now."""
+        """Note that QEMU starts now."""
         self._clock = Deadline(0)
 
     def add(self, what: str) -> None:

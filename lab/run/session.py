@@ -170,7 +170,7 @@ class Session:
         self.record.forget_moments()
 
     async def let_run(self) -> None:
-        """Let the machine run by itself; from now on dom0's agent is asked."""
+        """Let the machine run freely. From now on the host talks to dom0's agent."""
         await self.guarded(self.at_stop.release())
         self._channel = self._by_agent
         await self._sockets.close()  # others may need them now
@@ -228,7 +228,7 @@ class Session:
 
     def guests_run(self) -> None:
         """Note that all guests of the lab were created: the lab is up."""
-        self._watcher.step = "what its guests say"
+        self._watcher.step = "its guests' first lines"
         self._enter(State.GUESTS)
 
     async def add_console(self, guest: str) -> None:
@@ -248,7 +248,7 @@ class Session:
         return await self._channel.execute(argv, within)
 
     def dom0(self) -> AbstractAsyncContextManager[dom0_agent.Dom0]:
-        """dom0, for several requests in a row, whichever way it is spoken to now."""
+        """dom0, for several requests in a row, in whichever way it can be reached now."""
         return self._channel.opened()
 
     @property
@@ -260,7 +260,7 @@ class Session:
         """
         if isinstance(self._channel, AtStop):
             return self._channel.steps
-        raise MachineError("the machine does not stand still, as it must here")
+        raise MachineError("the machine is running, but must be stopped here")
 
     @contextlib.asynccontextmanager
     async def _agent(

@@ -1,8 +1,8 @@
-"""How many labs may run at once: they share this machine's processors and memory.
+"""Limits how many labs run at once: they share this machine's processors and memory.
 
-Whoever starts a lab with a limit takes a slot first. A slot is a file in the private folder of
-live labs. It says how much room is taken, and by which process, and counts only while that
-process lives. Slots are given out under one lock, so no room is given out twice.
+A program that starts a lab with a limit takes a slot first. A slot is a file in the private folder
+of live labs. It says how much room is taken, and by which process. It counts only while that
+process lives. One lock guards all slots, so no room is given out twice.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
             os.read(news, 64 << 10)
 
 
-_OURS = "this process itself has all the room that is taken"
+_OURS = "this process itself holds all of it"
 _ALL = "every process that has room waits for more"
 
 

@@ -1,4 +1,4 @@
-"""QEMU's sockets, as far as a session is connected to them. Each takes one connection at a time."""
+"""The sockets of QEMU that a session is connected to. Each takes one connection at a time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Sockets:
 
     @contextlib.asynccontextmanager
     async def control(self) -> AsyncIterator[qmp.Qmp]:
-        """The control socket; where none is kept open, for no longer than the block needs it."""
+        """The control socket. If none is kept open, it is open only for the block."""
         if self._qmp:
             yield self._qmp
             return
@@ -47,11 +47,11 @@ class Sockets:
             yield control
 
     async def plug(self, port: new_ports.Plug, run: RunDir, guest: str) -> None:
-        """Give the machine that runs a new port for a guest."""
+        """Add a port for a guest to the running machine."""
         async with self.control() as control:
             await port(control, self._lab, run, guest)
 
     async def close(self) -> None:
-        """Leave both to others."""
+        """Close both connections, so that others can use the sockets."""
         self._qmp = None
         await self._stack.aclose()

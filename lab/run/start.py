@@ -63,11 +63,11 @@ class Start:
 
 @contextlib.contextmanager
 def started(intents: Iterable[Intent]) -> Iterator[Start]:
-    """Claim a lab, prepare it and make its run folder; then the block starts the machine.
+    """Claim a lab, prepare it and make its run folder. Then the block starts the machine.
 
-    Of several intents the first whose lab is free counts. If the block fails, or is
-    interrupted, nothing of the lab is left but the run folder. If it succeeds, the machine is
-    stopped at its end, unless the intent says that it is kept.
+    If there are several intents, the first one whose lab is free is used. If the block fails or is
+    interrupted, only the run folder of the lab remains. If it succeeds, the machine is stopped when
+    the block ends, unless the intent says that it is kept.
 
     Raises:
         BusyError: somebody else has the lab; the message names them.

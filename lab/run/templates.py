@@ -66,7 +66,7 @@ def usable(key: str, say: Callable[[str], None]) -> Template | None:
 
 
 def newest_stage(plan: Plan, prepared: Prepared, say: Callable[[str], None]) -> Template | None:
-    """The usable template that is furthest: with all guests, else with dom0 alone."""
+    """The usable template that is furthest along: with all guests, else with dom0 alone."""
     keys = key_with_guests(plan, prepared), key_of_dom0(plan, prepared)
     return next((one for key in keys if key and (one := usable(key, say))), None)
 
@@ -97,9 +97,8 @@ async def store_with_guests(session: Session, start: Start) -> Template | asynci
 async def _store(
     session: Session, start: Start, key: str, frozen: dict[str, Path], about: Mapping[str, Any]
 ) -> Template | asyncio.Task[None]:
-    """On the host's clock a task, which stores while the machine goes on.
-
-    Under the virtual clock the machine ends, and whoever wants it goes on from the template.
+    """Store the machine. On the host's clock this is a task, which stores while the machine
+    continues. Under the virtual clock the machine ends, and the caller continues from the template.
     """
     plan = start.plan
     about = {"lab": plan.lab.name, "clock": plan.machine.clock, **about}
@@ -132,7 +131,7 @@ async def _store_meanwhile(
 
 
 async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
-    """The parts of a template, as files of their own; the machine stands still meanwhile."""
+    """Make the parts of a template, as separate files. The machine stands still meanwhile."""
     folder = Path(tempfile.mkdtemp(prefix="frozen-", dir=session.lab.path))
     state = await session.store_state()
     parts = {template.STATE: state.rename(folder / state.name)}

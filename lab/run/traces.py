@@ -27,7 +27,7 @@ from lab.util import files, reading
 RECORD = 16
 #: TRC_LOST_RECORDS (xen/include/public/trace.h).
 LOST_RECORDS = 0x1F001
-#: At most so many bytes of ``trace/log`` are read.
+#: The most bytes of ``trace/log`` that are read.
 LARGEST_LOG = 128 << 20
 
 

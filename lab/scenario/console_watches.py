@@ -18,7 +18,7 @@ from lab.util import reading
 from lab.util.patterns import pattern
 from lab.util.terminal import escape
 
-#: For so many seconds after its deadline a wait still reads the lines that are already there.
+#: Seconds after its deadline in which a wait still reads the lines that are already there.
 GRACE = 4.0
 
 
@@ -44,7 +44,8 @@ class Watch(Protocol):
 
 
 class Wait:
-    """Waits for a text on a console, from the last position on. Moves that behind its match."""
+    """Waits for a text on a console, from the last position on, and moves the position behind the
+    match."""
 
     def __init__(self, step: Step, path: Path, positions: dict[str, Position], now: float) -> None:
         self.step = step
@@ -80,7 +81,7 @@ class Wait:
 
 
 class Silence:
-    """Expects that a console says nothing at all for some time, from now on."""
+    """Expects that a console prints nothing at all for some time, from now on."""
 
     def __init__(self, step: Step, path: Path, now: float) -> None:
         self.step = step
@@ -95,7 +96,7 @@ class Silence:
             with reading.binary(self._path) as file:
                 file.seek(self._size)
                 said = file.read(1000).lstrip(b"\r\n").split(b"\n")[0].strip(b"\r")
-            said_so = f"{self.step.on} was not silent for {self.step.within:g}s; it said"
+            said_so = f"{self.step.on} was not silent for {self.step.within:g}s; it printed"
             self.passed, self.reason = False, f"{said_so}: {escape(said, limit=200)}"
         elif at >= self.deadline:
             self.passed = True

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.scenario.report import Case, Outcome, Report, cases
 from lab.util import ci
 
-#: An annotation and a summary have at most so many characters of a console.
+#: The most characters of a console in an annotation or a summary.
 MOST_TEXT = 4000
 _MARKS = {
     Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.ERROR: "💥", Outcome.SKIPPED: "⏭️",

@@ -105,7 +105,7 @@ class Judge:
         if late := self.overdue(at):
             reason = self._placed("expect", late, not_seen(late))
             return failed(Layer.GUEST, reason, last_lines(files, late.on))
-        reason = "the machine ended before the scenario was over"
+        reason = "the machine ended before the scenario did"
         return failed(Layer.QEMU, reason, last_lines(files, "xen"))
 
     def results(self) -> tuple[ExpectationResult, ...]:
@@ -119,7 +119,7 @@ class Judge:
 
     def _forbidden_seen(self, item: Never, line: RawLine, files: Mapping[str, Path]) -> Verdict:
         what = text_of(item.text, regex=item.regex)
-        reason = f"{what} is on the console of {line.console}, where it must never be"
+        reason = f"{what} is on the console of {line.console}, where it must never appear"
         reason = self._placed("never", item, f"{reason}: {escape(line.raw, limit=300)}")
         return failed(Layer.GUEST, reason, last_lines(files, line.console))
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from lab.machine.log_lines import tail
 from lab.scenario.report import Case, Outcome, Report, cases
 
-#: A case has at most so many lines, and so many characters, of a console.
+#: The most lines, and the most characters, of a console in a case.
 MOST_LINES, MOST_TEXT = 100, 32 << 10
 #: Programs that read JUnit XML refuse larger files: beyond this, consoles are left out.
 MOST_IN_ALL = 4 << 20

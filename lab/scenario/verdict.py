@@ -39,8 +39,8 @@ def last_lines(files: Mapping[str, Path], console: str) -> str:
 
 #: The hint if a guest runs and prints nothing.
 SILENCE = (
-    "is the console right (console=hvc0 in Linux's 'cmdline')? A hypervisor with an emergency "
-    "console (hypervisor: debug) shows what a guest prints there; Xen's log: "
+    "does it use the right console (console=hvc0 in Linux's 'cmdline')? A hypervisor with an "
+    "emergency console (hypervisor: debug) shows what a guest prints there; to see Xen's log: "
     "lab.logs NAME --on xen"
 )
 
@@ -53,8 +53,8 @@ def fate(domains: Sequence[Domain], name: str) -> str:
     if domain.note:
         runs = "" if _has_ended(domain) else "still runs and "
         return f"its domain {runs}{domain.note} (xl list: {domain.state})"
-    ends = {"c": "its domain crashed", "s": "its domain shut down", "d": "its domain is dying",
-            "p": "its domain is paused"}  # fmt: skip
+    ends = {"c": "its domain crashed", "s": "its domain shut down",
+            "d": "its domain is being destroyed", "p": "its domain is paused"}  # fmt: skip
     words = next((words for letter, words in ends.items() if letter in domain.state), None)
     return f"{words or 'its domain still runs'} (xl list: {domain.state})"
 

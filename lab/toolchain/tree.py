@@ -101,7 +101,7 @@ class _Maker:
                 return self._newest(found, newest, locked, older)
             with contextlib.suppress(bootstrap.GoneError):  # it may have the locked ones too
                 return self._fetched(found, found.answer(_exactly(locked)), locked)
-            words = f"{len(gone)} of {len(locked)} locked packages in other versions only"
+            words = f"{len(gone)} of {len(locked)} locked packages only in other versions"
             self.progress(f"toolchain: the archive has {words}")
             if tree := self._elsewhere(found, locked, older):
                 return tree

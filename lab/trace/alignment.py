@@ -39,7 +39,7 @@ class Alignment:
     violations: tuple[Violation, ...]
 
 
-#: At most so many violations of each kind are listed.
+#: The most violations of each kind that are listed.
 SHOWN = 100
 
 

@@ -19,7 +19,7 @@ from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import Spans, intersect, length, spans, subtract, union
 from lab.trace.timeline import Timeline
 
-#: The culprit while nobody ran on the PCPU that the vCPU then got: Xen was still deciding.
+#: The name of the delay while nobody ran on the PCPU that the vCPU then got: Xen was deciding.
 XEN = "Xen"
 #: The culprit where records were lost.
 UNKNOWN = "unknown"

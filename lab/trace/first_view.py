@@ -15,9 +15,9 @@ from lab.trace.tracks import Tracks
 
 #: How much is shown on either side of the time in which guests ran, as a share of that time.
 MARGIN = 0.03
-#: The view is so many times the longest period, or so many times the job's own length if longer.
+#: The view in multiples of the longest period, or of the job's own length if that is longer.
 PERIODS, JOBS = 2, 3
-#: The view is at most so many times the longest period. It shows the beginning of a longer job.
+#: The largest view in longest periods. It shows only the beginning of a longer job.
 MOST = 10
 
 

@@ -25,7 +25,7 @@ from lab.util import reading
 from lab.util.terminal import escape
 
 RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
-#: At most so many records of a guest are read: 256 MB of them.
+#: The most records of a guest that are read: 256 MB.
 MAX_RECORDS = 1 << 24
 #: Only so many tasks are read, and so many characters of a name.
 MAX_TASKS, MAX_NAME = 256, 32

@@ -24,7 +24,7 @@ LONGEST = 10
 #: Bits of a header that decide whether it looks like one: time present, class of the event.
 _LOOK = np.uint32(0x8FFF0000)
 _SCHED = 0x80020000
-#: After so many headers of a class were found one by one, all headers of that class are looked for.
+#: Once this many headers of a class were found one by one, the class is searched for as a whole.
 _OFTEN = 16
 
 

@@ -36,7 +36,7 @@ from lab.util.terminal import escape
 
 MAX_JSON = 8 << 20
 MAX_EVENTS = 100_000
-#: A console line or an event has at most so many characters.
+#: The most characters of a console line or an event.
 LINE = 400
 #: The session's mark for a created guest begins like this; the guest's name follows.
 _CREATED = "what=created "
@@ -168,8 +168,16 @@ def _guests(folder: Path, notes: list[str]) -> dict[str, TracedGuest]:
         found[name] = guest
         _note(notes, not len(guest.records), f"{name}: there is no record that can be read")
         _note(notes, guest.damage, f"{name}: its records end early ({guest.damage})")
-        _note(notes, guest.lost, f"{name}: {guest.lost} records were overrun")
-        _note(notes, guest.dropped, f"{name}: {guest.dropped} records cannot be right")
+        _note(
+            notes,
+            guest.lost,
+            f"{name}: {guest.lost} records were overwritten before they were read",
+        )
+        _note(
+            notes,
+            guest.dropped,
+            f"{name}: {guest.dropped} records are implausible and were left out",
+        )
     return found
 
 

@@ -17,7 +17,7 @@ from lab.trace.jobs import Jobs, Lives
 from lab.trace.spans import NONE, Spans, Times, intersect, spans, subtract
 from lab.trace.timeline import Timeline
 
-#: Interrupts of at most so many different numbers are drawn.
+#: The most interrupt numbers that are drawn.
 MAX_INTERRUPTS = 256
 NO_TIMES: Times = np.zeros(0, np.int64)
 NO_LABELS: npt.NDArray[np.int32] = np.zeros(0, np.int32)

@@ -29,7 +29,7 @@ from lab.trace.events import EMPTY, MAX_COUNTER, Reading, XenEventKind, XenEvent
 from lab.trace.record_headers import LONGEST, Positions, RecordFinder, Words
 from lab.util.reading import binary
 
-#: The file is read in portions of so many words.
+#: The file is read in portions of this many words.
 PORTION = 1 << 18
 CPU_CHANGE = 0x2001F003
 #: A larger PCPU number, or a window larger than this (bytes), is damage.

@@ -46,7 +46,7 @@ def split(text: str) -> list[str]:
     except ValueError as error:
         raise ValueError(f"{quote(text)}: {str(error).lower()}") from None
     for wish in _wishes(text, argv):
-        raise ValueError(f"{wish} wants a shell, and none runs this: write {instead(text)}")
+        raise ValueError(f"{wish} needs a shell, but none runs this command; write {instead(text)}")
     return argv
 
 
@@ -58,7 +58,9 @@ def check(argv: Sequence[str]) -> None:
     """
     if found := next((word for word in argv if word in _ALONE), ""):
         better = instead(" ".join(argv))
-        raise ValueError(f"{quote(found)} wants a shell, and none runs this: write {better}")
+        raise ValueError(
+            f"{quote(found)} needs a shell, but none runs this command; write {better}"
+        )
 
 
 def instead(text: str) -> str:

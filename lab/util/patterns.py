@@ -32,8 +32,8 @@ class TooSlow(UsageError):
     def __init__(self, text: str, line: int, length: int) -> None:
         super().__init__(
             f"the regular expression {quote(text)} takes too long on a line of {length} characters",
-            hint="a repetition within a repetition, such as (a+)+, can take for ever: say it "
-            "more simply, or look for a plain text",
+            hint="a repetition within a repetition, such as (a+)+, can take for ever: simplify "
+            "it, or look for a plain text",
         )
         self.line = line
 

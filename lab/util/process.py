@@ -230,7 +230,7 @@ def spawn(
     env: Mapping[str, str] | None = None,
     keep_fds: Sequence[int] = (),
 ) -> Child:
-    """Start a program that goes on when this process ends. Its output goes to ``log_to``.
+    """Start a program that keeps running when this process ends. Its output goes to ``log_to``.
 
     SIGXFSZ stays ignored, as in Python, so a file that may not grow does not end it.
     """

@@ -156,13 +156,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise ValueError(f"the name {name[:80]!r} stands twice")
+            raise ValueError(f"the name {name[:80]!r} is there twice")
         seen.add(name)
     raise AssertionError("unreachable")
 
 
 def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def _finite(word: str) -> float:

@@ -43,7 +43,7 @@ def _patient(found: socket.socket, path: Path, within: float) -> socket.socket:
         found.setblocking(False)
     except BlockingIOError as error:
         found.close()
-        raise TimeoutError(f"nobody takes connections on {path}") from error
+        raise TimeoutError(f"nothing accepts connections on {path}") from error
     except BaseException:
         found.close()
         raise

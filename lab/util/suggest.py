@@ -13,4 +13,4 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
-    return f"; there is: {shown}" if known else ""
+    return f"; choose from: {shown}" if known else ""

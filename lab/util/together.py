@@ -18,7 +18,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 
-#: Seconds that work has to end after it was called off. After that, nobody waits for it.
+#: Seconds that cancelled work has to end. After that, nobody waits for it.
 END_SECONDS = 15.0
 
 

@@ -192,7 +192,7 @@ def _still_there(turn: Turn, path: Path, what: str) -> Turn:
     if turn.is_on(path):
         return turn
     turn.end()
-    raise MachineError(f"{what} went away while this waited for its turn",
+    raise MachineError(f"{what} disappeared while this command waited for it",
                        hint="lab.status says whether the lab still runs")  # fmt: skip
 
 
@@ -204,9 +204,9 @@ def _none(path: Path, what: str, deadline: Deadline) -> BusyError:
     found = holder(path)
     hint = "wait for that process to end, or give this command more time"
     if found and process.is_stopped(found.pid):
-        hint = f"let it go on: kill -CONT {found.pid}; or end it: kill {found.pid}"
+        hint = f"continue it: kill -CONT {found.pid}; or end it: kill {found.pid}"
     return BusyError(
-        f"{what} is in the hands of {found or 'another process'}; "
-        f"there was no turn within {deadline.seconds:g} s",
+        f"{what} is in use by {found or 'another process'}; "
+        f"gave up waiting after {deadline.seconds:g} s",
         hint=hint,
     )

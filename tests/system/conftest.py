@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test here boots something, and none goes on for ever."""
+    """Every test in this folder boots something. Each gets a time limit."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.system)
@@ -53,9 +53,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def built_again(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of its own in which only tests of this session build, always through ``rootfs``.
+    """A separate cache in which only tests of this session build, always through ``rootfs``.
 
-    Of the real one it has the toolchain and the packages.
+    It shares the toolchain and the packages with the real cache.
     """
     folder = tmp_path_factory.mktemp("again")
     copy_downloads(world.cache, folder)
@@ -70,20 +70,21 @@ def copy_downloads(cache: Path, into: Path) -> None:
 
 
 def link(source: str, target: str) -> None:
-    """Another test may remove what it downloaded half."""
+    """Hard-link a file. It may be gone, because another test removes what it downloaded only in
+    part."""
     with contextlib.suppress(FileNotFoundError):
         os.link(source, target)
 
 
 @pytest.fixture
 def labs_boot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Labs really boot, stage by stage: none comes out of a template."""
+    """Labs really boot, stage by stage; none is restored from a template."""
     monkeypatch.setenv("LAB_COLD", "1")
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(world: World) -> Iterator[None]:
-    """After every test: no process, no folder of a lab, no memory file, no mount."""
+    """Check after every test that no process, lab folder, memory file or mount is left."""
     yield
     if left := world.left():
         world.clear()
@@ -103,7 +104,7 @@ def up(world: World) -> Iterator[World]:
 
 
 def write_labs(path: Path, **more: Any) -> None:
-    """The labs that ship, and the ones of these tests, with ``more`` guests.
+    """Write a labs.yaml with the labs that ship, those of these tests, and ``more`` guests.
 
     Everything is read as text, ``on`` too.
     """

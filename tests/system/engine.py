@@ -1,4 +1,4 @@
-"""A Docker engine for the system tests: the one that runs, or one of our own."""
+"""A Docker engine for the system tests: the one that runs on this machine, or one started here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ALONE = ("--iptables=false", "--bridge=none", "--group=root")
 
 
 class OwnEngine:
-    """dockerd, started here with everything of its own in ``folder``."""
+    """A dockerd that is started here and keeps all its files in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,11 +35,9 @@ class OwnEngine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers.
-
-        On a busy machine dockerd may give up on its containerd after 15 s, and ends; a service
-        manager would start it again, and so does this, twice.
-        """
+        """Start it and wait until it answers. On a busy machine dockerd may give up on its
+        containerd after 15 s and end. A service manager would start it again; so does this
+        method, twice."""
         for _ in range(3):
             self._start()
             if not self._ended():
@@ -59,21 +57,22 @@ class OwnEngine:
         until("the engine answers", lambda: self._ended() or Engine(self.where).answers(), 60)
 
     def stop(self, *, hard: bool = False) -> None:
-        """End it as an administrator does, or as a crash does."""
+        """End it as an administrator does, or as a crash would."""
         if self._process:
             self._process.kill() if hard else self._process.terminate()
             self._process.wait(60)
             self._wait_for_containerd()
 
     def _wait_for_containerd(self) -> None:
-        """Its containerd dies with it, a moment later; until then the next one would use it."""
+        """Wait for the end of its containerd, which dies a moment later. Until then the next
+        engine would use it."""
         file = self.folder / "exec-root" / "containerd" / "containerd.pid"
         with contextlib.suppress(OSError, ValueError):
             pid = int(file.read_text())
             until("containerd has ended", lambda: process.start_time(pid) is None, 60)
 
     def remove(self) -> None:
-        """End it and leave nothing of it."""
+        """End it and remove all its files."""
         self.stop()
         mounts = Path("/proc/self/mounts").read_text().splitlines()
         below = [
@@ -89,9 +88,9 @@ class OwnEngine:
 
 @contextlib.contextmanager
 def engine() -> Iterator[OwnEngine | None]:
-    """Point ``$DOCKER_HOST`` at an engine; yields it if it is our own.
+    """Point ``$DOCKER_HOST`` at an engine. Yields the engine if it was started here.
 
-    Where none runs and none may be installed and started, the test is skipped.
+    If no engine runs and none may be installed and started, the test is skipped.
     """
     if Engine(address()).answers():
         yield None
@@ -117,9 +116,8 @@ def engine() -> Iterator[OwnEngine | None]:
 
 
 def containers() -> list[dict[str, Any]]:
-    """The containers of these tests, dead or alive: of labs in their place for live labs, of this
-    very process, and of dead commands. A developer's own labs are none of our business.
-    """
+    """The containers of these tests, dead or alive: of labs in their runtime folder, of this
+    process, and of dead commands. A developer's own labs do not count."""
     home, me = str(runtime_root()), sweep.maker()
     found = sweep.containers(Engine(address()), {sweep.MAKER: None})
     return [one for one in found if _is_of_tests(one["Labels"], home, me)]
@@ -133,7 +131,7 @@ def _is_of_tests(labels: dict[str, str], home: str, me: str) -> bool:
 
 
 def check_confinement(look: dict[str, Any]) -> None:
-    """A container of a lab may do nothing but what its program needs."""
+    """Check that a lab's container can do only what its program needs."""
     host = look["HostConfig"]
     assert [one["Name"] for one in host["Ulimits"]] == ["fsize"]
     assert look["Config"]["User"] == f"{os.getuid()}:{os.getgid()}"

@@ -1,4 +1,4 @@
-"""Guests of the tests' own: they lie outside the project, as a user's do."""
+"""Guests that belong to the tests. They lie outside the project, as a user's guests do."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ TEXTS = {
 
 
 def write(folder: Path) -> None:
-    """Their sources, below ``folder``."""
+    """Write their sources below ``folder``."""
     for name, text in TEXTS.items():
         (folder / "apps" / name).mkdir(parents=True)
         (folder / "apps" / name / "main.c").write_text(text)
@@ -220,7 +220,7 @@ def write(folder: Path) -> None:
 
 
 def write_linux(folder: Path) -> dict[str, Any]:
-    """A Linux guest: Debian's kernel as it is, and an initramfs that says one line."""
+    """Write a Linux guest: Debian's kernel unchanged, and an initramfs that prints one line."""
     workshop = Context().workshop()
     packages = workshop.packages()
     kernel = dom0.packaged_kernel(workshop.store, packages)

@@ -1,9 +1,9 @@
-"""A kernel as V10 and V11 look to a port, made of Debian's V9.
+"""Makes a kernel that looks to a port like V10 and V11, from Debian's V9.
 
-No package carries V10 or V11, so this takes the packaged kernel and gives it what the later
-ones were read to have and V9 has not, as far as a port or an application can notice it. It is
-no V11: it shows that the port keeps to the declarations, configuration checks and calls that
-are named here, and nothing about the rest of those kernels.
+No package has V10 or V11. So this takes the packaged kernel and adds what later kernels were read
+to have and V9 lacks, as far as a port or an application can notice it. The result is no V11. It
+shows that the port respects the declarations, configuration checks and calls that are named here,
+and says nothing about the rest of those kernels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERSION = "V9 in the clothes of V11"
 
 
 class Change(NamedTuple):
-    """What becomes what in a file, as :func:`re.sub` has it; it must be there."""
+    """A replacement in a file, as :func:`re.sub` makes it. The text must be there."""
 
     file: str
     old: str
@@ -91,7 +91,7 @@ CHANGES = (
 
 
 def as_later(packaged: Path, into: Path) -> Path:
-    """The packaged kernel in the clothes of V11; returns ``into``."""
+    """Write the packaged kernel with these changes into ``into``, and return that."""
     shutil.copytree(packaged, into)
     (into / "include/StackMacros.h").rename(into / "include/stack_macros.h")
     for file, old, new in CHANGES:

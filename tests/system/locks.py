@@ -1,4 +1,4 @@
-"""Locks that were changed, for the system tests."""
+"""Changed locks, for the system tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def place(parent: Path) -> Path:
-    """A folder with the labs that ship, for a lock beside them."""
+    """A folder with the labs that ship, in which a lock can be put beside them."""
     folder = parent / "locked"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -35,7 +35,7 @@ def relock(folder: Path, name: str, change: Change) -> None:
 
 
 def steady(part: str, gone: Collection[str]) -> str:
-    """The first package of a part of the lock whose locked version is the archive's today."""
+    """The first package of a part of the lock whose locked version the archive still has today."""
     data = json.loads((ROOT / lock.NAME).read_text())
     pins = data["toolchain"] if part == "toolchain" else data["archives"][part]
     names = [pin["name"] for pin in pins if pin["name"] not in gone]
@@ -49,7 +49,7 @@ def other_hash(pin: dict[str, Any]) -> None:
 
 
 def never_there(pin: dict[str, Any]) -> None:
-    """A version that no archive ever had, with bytes of its own."""
+    """A version, with bytes, that no archive ever had."""
     pin["file"] = pin["file"].replace(pin["version"].replace(":", "%3a"), "0.1-1")
     pin["version"] = "0.1-1"
     other_hash(pin)

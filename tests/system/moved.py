@@ -1,8 +1,8 @@
-"""A Debian archive on this machine, for tests that need one which moves: real packages, a real
-index, signed with a key of its own, served on the loopback address.
+"""A Debian archive on this machine, for tests that need an archive which moves on.
 
-A command meets it as it would a mirror: ``machine()`` runs it on a machine whose apt is set up
-with this archive, and whose keyring of Debian's archives holds this key.
+It has real packages and a real index, signed with its own key, and is served on the loopback
+address. ``machine()`` runs a command on a machine whose apt is set up with this archive and whose
+keyring of Debian's archives holds this key. So the command meets it as it would meet a mirror.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Listed:
     essential: bool = False
 
     def stanza(self) -> str:
-        """Its part of the index (deb822(5))."""
+        """The part of the index about this package (deb822(5))."""
         pin = self.pin
         lines = [
             f"Package: {pin.name}", f"Version: {pin.version}", f"Architecture: {pin.arch}",
@@ -52,14 +52,15 @@ class Listed:
 
     @property
     def place(self) -> str:
-        """Its file's name in the pool: without the version's epoch, as in Debian's."""
+        """The name of its file in the pool: without the version's epoch, as in Debian's."""
         return f"{self.pin.name}_{self.pin.version.rpartition(':')[2]}_{self.pin.arch}.deb"
 
 
 class Archive:
-    """The archive in ``folder``, while the block runs. ``asked``: the files that were asked for.
+    """The archive in ``folder``, while the block runs.
 
-    ``broken`` is how often more a file's connection is closed without an answer.
+    ``asked``: the files that were requested. ``broken``: how many more times a connection for a
+    file is closed without an answer.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +87,7 @@ class Archive:
         self._server.server_close()
 
     def has(self, *listed: Listed) -> None:
-        """From now on the archive has these and no others, and nobody has asked for anything."""
+        """From now on the archive has exactly these packages. Nobody has requested anything yet."""
         shutil.rmtree(self._root)
         (self._root / "pool").mkdir(parents=True)
         for one in listed:
@@ -97,12 +98,14 @@ class Archive:
         self.asked.clear()
 
     def fetched(self) -> list[str]:
-        """The package files that were asked for."""
+        """The package files that were requested."""
         return [path.rpartition("/")[2] for path in self.asked if path.endswith(".deb")]
 
     def machine(self, *, keyrings: tuple[Path, ...] = ()) -> tuple[str, ...]:
-        """What runs a command on a machine that has this archive; ``keyrings`` are Debian's, too:
-        those of trees that are there already."""
+        """A command prefix that runs a program on a machine which has this archive.
+
+        ``keyrings``: more keyrings of Debian that get its key, namely those of existing trees.
+        """
         etc = self.folder / "etc-apt"
         shutil.rmtree(etc, ignore_errors=True)
         (etc / "trusted.gpg.d").mkdir(parents=True)
@@ -115,7 +118,7 @@ class Archive:
         return (*line, "--")
 
     def environment(self, cache: Path) -> dict[str, str]:
-        """Of a command on that machine: no proxy is between it and the archive."""
+        """The environment of a command on that machine: there is no proxy before the archive."""
         return {"LAB_CACHE": str(cache), "LAB_DOOR": "rootfs", "no_proxy": "127.0.0.1"}
 
     def _publish(self, suite: str, listed: list[Listed]) -> None:
@@ -139,7 +142,7 @@ class Archive:
         shutil.move(self._keys / "InRelease", folder / "InRelease")
 
     def _gpg(self, *words: str) -> None:
-        """gpg, this machine's or a brought one; what it starts ends with it."""
+        """gpg: the one of this machine, or one from a package. What it starts ends with it."""
         line = ["gpg", "--homedir", str(self._keys), "--batch", "--yes", "--quiet",
                 "--pinentry-mode", "loopback", "--passphrase", "", *words]  # fmt: skip
         if shutil.which("gpg"):
@@ -176,7 +179,7 @@ def codename() -> str:
 
 
 def packed(folder: Path, name: str, version: str, arch: str, contents: Mapping[str, str]) -> Path:
-    """A package file with these files in it."""
+    """A package file with these files."""
     work = folder / f"{name}_{version}"
     for path, text in contents.items():
         (work / path).parent.mkdir(parents=True, exist_ok=True)
@@ -190,8 +193,8 @@ def packed(folder: Path, name: str, version: str, arch: str, contents: Mapping[s
 
 
 def newer(one: Listed, folder: Path, changed: tuple[str, bytes, bytes] | None = None) -> Listed:
-    """The next version of a package, with the same files; ``changed``: but for these bytes of one,
-    which become others."""
+    """The next version of a package, with the same files. ``changed``: bytes of one file that
+    are replaced."""
     assert one.deb
     work = folder / f"{one.pin.name}-newer"
     subprocess.run(["dpkg-deb", "--raw-extract", one.deb, work], check=True)
@@ -210,7 +213,7 @@ def newer(one: Listed, folder: Path, changed: tuple[str, bytes, bytes] | None = 
 
 
 def pin_of(deb: Path, name: str, version: str, arch: str) -> Pin:
-    """What a lock says of a package file."""
+    """The lock's entry for a package file."""
     data = deb.read_bytes()
     file = f"{name}_{version.replace(':', '%3a')}_{arch}.deb"
     return Pin(name, version, arch, hashlib.sha256(data).hexdigest(), len(data), file)
@@ -225,7 +228,7 @@ def _built(work: Path, deb: Path) -> Path:
 
 @dataclass
 class Machine:
-    """A lab with its toolchain, whose dom0 comes out of the archive: ``old`` is what is locked."""
+    """A lab with its toolchain whose dom0 comes from the archive. ``old`` is what is locked."""
 
     world: World
     folder: Path
@@ -234,7 +237,7 @@ class Machine:
     old: list[Listed]
 
     def build(self, *words: str, status: int = 0) -> Said:
-        """``image.build`` after the archive's packages and what was decided were forgotten."""
+        """Run ``image.build`` after the archive's packages and all decisions were forgotten."""
         cache = self.folder / "cache"
         for name in ("apt", "packages"):
             shutil.rmtree(cache / name, ignore_errors=True)
@@ -246,7 +249,7 @@ class Machine:
         )
 
     def move(self, name: str, changed: tuple[str, bytes, bytes] | None = None) -> None:
-        """The archive has a newer version of a package, and no longer the old one."""
+        """Give the archive a newer version of a package, and remove the old one."""
         one = next(one for one in self.old if one.pin.name == name)
         others = [other for other in self.old if other is not one]
         self.archive.has(*others, newer(one, self.folder, changed))

@@ -1,4 +1,4 @@
-"""Guests of the tests' own that do to their traces what no guest should."""
+"""Guests of the tests that do things to their traces which no guest should do."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Shell:
-    """An interactive shell on a terminal of its own."""
+    """An interactive shell on its own terminal."""
 
     def __init__(self, argv: list[str], folder: Path, **env: str) -> None:
         self.master, slave = pty.openpty()
@@ -76,12 +76,12 @@ class Shell:
         self.seen = ""
 
     def type(self, text: str) -> None:
-        """On an empty line: Ctrl-U removes what was on it."""
+        """Type on an empty line: Ctrl-U removes what was on it."""
         self.seen = ""
         os.write(self.master, f"\x15{text}".encode())
 
     def until(self, words: str) -> None:
-        """Read until these words were shown."""
+        """Read until this text was shown."""
         deadline = Deadline(60)
         while words not in self.shown():
             left = deadline.left()
@@ -90,7 +90,7 @@ class Shell:
                 self.seen += os.read(self.master, 65536).decode(errors="replace")
 
     def shown(self) -> str:
-        """Without escape sequences, bells, and what was written over."""
+        """The output without escape sequences, bells and overwritten text."""
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x07|\r", "", self.seen)
         return re.sub(r".\x08", "", plain)
 
@@ -145,7 +145,7 @@ def test_tab_completes(shell: Shell, typed: str, shown: str) -> None:
 
 
 def test_two_tabs_show_what_there_is(shell: Shell) -> None:
-    """Both labs; zsh tells what they are, too."""
+    """Both labs are shown; zsh also shows what they are."""
     shell.type("./inv lab.up \t\t")
     shell.until("hello")
     shell.until("periodic")
@@ -163,7 +163,7 @@ def test_two_tabs_show_what_there_is(shell: Shell) -> None:
     ],
 )
 def test_fish_completes(tree: Path, folder: Path, typed: str, shown: str) -> None:
-    """As fish itself says what it would offer."""
+    """Completion in fish, as fish itself reports what it would offer."""
     libraries = next((tree / "usr/lib").glob("*-linux-gnu"))
     line = [str(tree / "usr/bin/fish"), "--no-config", "-c",
             "source ./script.fish; complete -C $argv[1]", typed]  # fmt: skip

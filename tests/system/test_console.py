@@ -1,4 +1,4 @@
-"""`lab.console` as a person has it: a terminal that one can work in, on a real lab."""
+"""`lab.console` as a person uses it: a terminal in which one can work, on a real lab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from system.world import ROOT, World
 
 
 class Terminal:
-    """A command on a terminal of its own."""
+    """A command on its own terminal."""
 
     def __init__(self, up: World, *words: str, size: tuple[int, int] = (24, 80)) -> None:
         self.master, self.slave = pty.openpty()
@@ -32,7 +32,7 @@ class Terminal:
         self.seen = b""
 
     def until(self, words: bytes) -> None:
-        """Read until these words were shown."""
+        """Read until this text was shown."""
         end = time.monotonic() + 60
         while words not in self.seen:
             assert time.monotonic() < end, f"{words!r} was never shown: {self.seen[-500:]!r}"
@@ -40,7 +40,7 @@ class Terminal:
                 self.seen += os.read(self.master, 4096)
 
     def resize(self, rows: int, columns: int) -> None:
-        """The window has this size from now on; whoever works in it is told."""
+        """Give the window this size. The program that runs in it is told."""
         size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
 
@@ -48,7 +48,7 @@ class Terminal:
         os.write(self.master, keys)
 
     def end(self) -> int:
-        """Its exit status, which must come; the terminal must be as it was."""
+        """Its exit status, which must come. The terminal must be as it was before."""
         try:
             status = self.process.wait(30)
             assert termios.tcgetattr(self.slave) == self.before
@@ -60,7 +60,8 @@ class Terminal:
 
 
 def test_console_types_to_the_guest(up: World) -> None:
-    """What is typed reaches the guest, its answer is shown, Ctrl-] leaves; the lab goes on."""
+    """Typed text reaches the guest, its answer is shown, Ctrl-] leaves, and the lab keeps
+    running."""
     terminal = Terminal(up, "lab.console", "shared", "--on", "hello")
     terminal.until(b"leave with Ctrl-]")
     terminal.type(b"how are you\r")
@@ -72,7 +73,7 @@ def test_console_types_to_the_guest(up: World) -> None:
 
 
 def test_console_shows_nothing_hostile(up: World) -> None:
-    """Nothing that a guest prints can command the terminal of who watches it."""
+    """Nothing that a guest prints can command the terminal of the person who watches it."""
     up.run("lab.inject", "shared", "mine")
     terminal = Terminal(up, "lab.console", "shared", "--on", "mine")
     terminal.until(rb"\x1b]0;owned")
@@ -89,7 +90,7 @@ def test_console_wants_a_terminal(up: World) -> None:
 
 
 def shell(up: World, size: tuple[int, int]) -> Terminal:
-    """A terminal with dom0's shell, which has said its prompt."""
+    """A terminal with dom0's shell, which has printed its prompt."""
     terminal = Terminal(up, "lab.console", "shared", "--on", "dom0", size=size)
     terminal.until(b"leave with Ctrl-]")
     terminal.type(b"\r")
@@ -98,7 +99,7 @@ def shell(up: World, size: tuple[int, int]) -> Terminal:
 
 
 def test_dom0_has_a_shell_that_edits_lines(up: World) -> None:
-    """Arrows, insertion and history work; no prompt is followed by what it asked."""
+    """Arrows, insertion and history work. No prompt is followed by a query to the terminal."""
     terminal = shell(up, (24, 80))
     terminal.type(b"echo one-three\x1b[D\x1b[D\x1b[D\x1b[D\x1b[Dtwo-\r")
     terminal.until(b"\r\none-two-three\r\n")
@@ -113,7 +114,7 @@ def test_dom0_has_a_shell_that_edits_lines(up: World) -> None:
 
 
 def test_dom0_knows_the_size_of_the_window(up: World) -> None:
-    """From the start on, and when it changes; a program that draws all of it does so."""
+    """From the start, and after each change. A full-screen program uses all of it."""
     terminal = shell(up, (30, 132))
     _until_size(terminal, b"30 132")
     terminal.resize(50, 200)
@@ -128,7 +129,8 @@ def test_dom0_knows_the_size_of_the_window(up: World) -> None:
 
 
 def _until_size(terminal: Terminal, size: bytes) -> None:
-    """dom0 learns it through its agent, which may be at work for others: not at once."""
+    """Wait until dom0 knows the size. It learns it through its agent, which may be busy, so this
+    may take a moment."""
     script = b"until [ \"$(stty size)\" = '%b' ]; do usleep 9000; done; echo size: ok" % size
     terminal.seen = b""
     terminal.type(script + b"\r")

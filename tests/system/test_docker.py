@@ -1,4 +1,5 @@
-"""The docker door, through a real engine: everything that the rootfs door does, and its ends."""
+"""The docker door, through a real engine: it does everything that the rootfs door does, and
+cleans up."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def engine(world: World) -> Iterator[OwnEngine | None]:
 
 @pytest.fixture
 def own(engine: OwnEngine | None) -> OwnEngine:
-    """An engine that may be ended."""
+    """An engine that may be stopped by the test."""
     if engine is None:
         pytest.skip("the engine that runs here is not ours to end")
     return engine
@@ -80,7 +81,7 @@ def test_info_names_door_base_and_versions(world: World) -> None:
 
 
 def test_selftest_passes_through_both_doors(world: World) -> None:
-    """With the same image digests in the manifests."""
+    """The manifests have the same image digests."""
     runs = {
         door: manifest(world.run("lab.run", "selftest", "--json", env={"LAB_DOOR": door}).out)
         for door in ("docker", "rootfs")
@@ -92,7 +93,7 @@ def test_selftest_passes_through_both_doors(world: World) -> None:
 
 
 def test_both_doors_build_the_same_bytes(world: World, built_again: Path, tmp_path: Path) -> None:
-    """Everything is built twice, in caches that share nothing but the downloaded packages."""
+    """Everything is built twice, in caches that share only the downloaded packages."""
     caches = {"docker": tmp_path, "rootfs": built_again}
     copy_downloads(world.cache, tmp_path)
     built = {}
@@ -121,7 +122,8 @@ def test_it(lab):
 
 
 def test_the_pytest_plugin(world: World, tmp_path: Path) -> None:
-    """The same labs as fixtures; what fails below the guest is an error; no container is left."""
+    """The same labs work as fixtures; a failure below the guest is an error; no container is
+    left."""
     (tmp_path / "test_it.py").write_text(SUITE)
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     argv += ["--lab-file", str(world.folder / "labs.yaml"), "--lab-door", "docker", "test_it.py"]
@@ -133,7 +135,8 @@ def test_the_pytest_plugin(world: World, tmp_path: Path) -> None:
 
 
 def test_a_lab_in_its_container(world: World) -> None:
-    """It outlives its command, has nothing that it does not need, and does all that a lab does."""
+    """The lab outlives its command, has nothing that it does not need, and does all that a lab
+    does."""
     world.run("lab.up", "hello")
     (seen,) = containers()
     assert seen["Labels"][sweep.LAB] == world.id_of("hello")
@@ -169,13 +172,13 @@ def test_a_killed_command_leaves_nothing_for_long(world: World, moment: str) -> 
 @pytest.mark.usefixtures("labs_boot")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_ctrl_c_leaves_nothing(world: World, moment: str) -> None:
-    """Not even until the next command."""
+    """Nothing is left, not even until the next command."""
     world.start("lab.up", "hello").when(moment).signal(signal.SIGINT).end()
     assert containers() == []
 
 
 def test_a_machine_that_was_never_recorded_is_swept(world: World, tmp_path: Path) -> None:
-    """Its maker was killed between starting it and writing that down."""
+    """Its command was killed between starting it and recording it."""
     script = """
 import os, signal, sys; from pathlib import Path
 from lab.model import Command, StartOptions; from system.world import toolchain
@@ -192,7 +195,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_program_that_is_late_is_ended() -> None:
-    """What it said until then is shown."""
+    """Its output so far is shown."""
     with pytest.raises(ToolchainError, match="took longer than 1 s") as error:
         toolchain("docker").run(Command(["sh", "-c", "echo begun; sleep 100"], timeout=1))
     assert error.value.tail == "begun"
@@ -200,7 +203,7 @@ def test_a_program_that_is_late_is_ended() -> None:
 
 
 def test_what_others_have_is_not_touched(world: World) -> None:
-    """A container of somebody else's, and one of another user of ours, survive every sweep."""
+    """A container of another owner, and one of another user of ours, survive every sweep."""
     asked, image = Engine(address()), toolchain("docker")
     assert isinstance(image, DockerToolchain)
     dead = {sweep.MAKER: "another-boot/1/1/1", sweep.USER: str(os.getuid() + 1)}
@@ -223,7 +226,7 @@ def test_what_others_have_is_not_touched(world: World) -> None:
 
 
 def test_an_image_that_was_removed() -> None:
-    """In the middle of a command, after it was found."""
+    """It is removed in the middle of a command, after it was found."""
     whole = toolchain("docker")
     assert isinstance(whole, DockerToolchain)
     whole.image = dataclasses.replace(whole.image, id=f"sha256:{'0' * 64}")
@@ -233,7 +236,7 @@ def test_an_image_that_was_removed() -> None:
 
 
 def test_a_lab_survives_an_engine_that_crashes(world: World, own: OwnEngine) -> None:
-    """Nothing of a running lab needs the engine; what it leaves is removed when it is back."""
+    """A running lab needs no engine. What the engine leaves is removed when it is back."""
     world.run("lab.up", "hello")
     own.stop(hard=True)
     try:
@@ -250,7 +253,7 @@ def test_a_lab_survives_an_engine_that_crashes(world: World, own: OwnEngine) -> 
 
 @pytest.mark.usefixtures("labs_boot")
 def test_an_engine_that_stops_takes_its_labs_and_no_others(world: World, own: OwnEngine) -> None:
-    """The verdict names the toolchain; a lab of the other door goes on."""
+    """The verdict names the toolchain; a lab of the other door continues."""
     world.run("lab.up", "hello", env={"LAB_DOOR": "rootfs"})
     running = world.start("lab.run", "selftest", "--json").when("Xen")
     own.stop()
@@ -266,7 +269,8 @@ def test_an_engine_that_stops_takes_its_labs_and_no_others(world: World, own: Ow
 
 
 def test_an_engine_that_is_full(world: World, own: OwnEngine, tmp_path: Path) -> None:
-    """The image cannot be built: the step, its last lines, and what to do; nothing is left."""
+    """The image cannot be built: the error has the step, its last lines, and what to do; nothing
+    is left."""
     folder = own.folder / "full"
     (folder / "data-root").mkdir(parents=True)
     small = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(folder / "data-root")]
@@ -288,7 +292,8 @@ def test_an_engine_that_is_full(world: World, own: OwnEngine, tmp_path: Path) ->
 
 
 def test_one_changed_hash_names_its_package(world: World) -> None:
-    """Before anything is built, though the image that is there is another lock's."""
+    """The error comes before anything is built, although there is an image, which belongs to
+    another lock."""
     folder = locks.place(world.folder)
     drift = json.loads(world.run("toolchain.info", "--json").out)["drift"]
     name = locks.steady("toolchain", [one.split()[0] for one in drift])

@@ -1,4 +1,4 @@
-"""Wrong images, and commands and machines that die: the layer is named, nothing is left."""
+"""Wrong images, and commands and machines that die: the layer is named, and nothing is left."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_wrong_image(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     name: str, layer: Layer, words: str,
 ) -> None:  # fmt: skip
-    """An image that is something else: the layer that fails is named, with its last lines."""
+    """An image has the wrong content: the layer that fails is named, with its last lines."""
     whole = Workshop.platform
 
     def platform(workshop: Workshop, plan: Plan, **options: Any) -> Images:
@@ -82,7 +82,7 @@ def test_a_wrong_image(
 def test_dom0_that_never_answers(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    """When dom0 takes too long, the error says so and shows its console's last lines."""
+    """If dom0 takes too long, the error says so and shows the last lines of its console."""
     monkeypatch.setattr(session, "DOM0", 0.5)
     context = api.Context(world.folder / "labs.yaml")
     verdict = api.run(context, "hello", cold=True).report.verdict
@@ -113,7 +113,8 @@ def test_qemu_is_killed_while_the_lab_is_up(world: World) -> None:
 def test_a_command_is_interrupted(
     world: World, task: str, stage: str, number: signal.Signals
 ) -> None:
-    """Ctrl-C, SIGTERM and SIGHUP after any stage: exit 130, and all that was started is gone."""
+    """Ctrl-C, SIGTERM and SIGHUP after any stage: exit status 130, and everything it started is
+    gone."""
     said = world.start(task).when(stage).signal(number).end().expect(130)
     assert "interrupted" in said.err
 
@@ -144,7 +145,7 @@ api.up(api.Context(), "hello")
 
 
 def test_a_machine_that_could_not_be_recorded(world: World) -> None:
-    """kill -9 between starting QEMU and recording it: it is found by its tag and ended."""
+    """kill -9 between starting QEMU and recording it: QEMU is found by its tag and ended."""
     done = subprocess.run([sys.executable, "-c", DIES], cwd=world.folder, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL
     assert world.strays(), "QEMU goes on without its maker"
@@ -152,7 +153,7 @@ def test_a_machine_that_could_not_be_recorded(world: World) -> None:
 
 
 def test_twice_at_once(world: World) -> None:
-    """Of two `lab.up` at once one comes up; the other one names it and ends with 2."""
+    """If two `lab.up` run at once, one succeeds; the other one names it and ends with status 2."""
     first = world.start("lab.up").when("packages")
     second = world.run("lab.up", status=2)
     assert f"process {first.process.pid}" in second.err
@@ -161,21 +162,21 @@ def test_twice_at_once(world: World) -> None:
 
 
 def test_down_while_up_boots(world: World) -> None:
-    """`lab.down` stops a `lab.up` that is still at it, as Ctrl-C would."""
+    """`lab.down` interrupts a `lab.up` that is still booting, as Ctrl-C would."""
     first = world.start("lab.up").when("Xen")
     world.run("lab.down")
     first.end().expect(130)
 
 
 def test_using_a_lab_that_still_boots(world: World) -> None:
-    """`lab.exec` on a lab that boots is refused with a word about why."""
+    """`lab.exec` on a lab that is booting is refused with the reason."""
     first = world.start("lab.up").when("machine")
     assert "is being prepared by process" in world.run("lab.exec", "hello", "xl list", status=2).err
     first.signal(signal.SIGINT).end().expect(130)
 
 
 def test_a_damaged_record(world: World) -> None:
-    """A lab whose record cannot be read is ended by the next command."""
+    """The next command ends a lab whose record cannot be read."""
     world.run("lab.up")
     lab = world.runtime / "xenlab" / world.id_of("hello")
     (lab / "state.json").write_text(json.dumps({"name": "hello", "state": "nonsense"}))
@@ -184,8 +185,8 @@ def test_a_damaged_record(world: World) -> None:
 
 
 def test_a_folder_that_was_cleaned_away(world: World) -> None:
-    """Somebody removes the folder of a lab that runs, as cleaners of /tmp do: its machine, which
-    nobody can reach any more, is ended by the next command, and the lab can be started again."""
+    """Somebody removes the folder of a running lab, as cleaners of /tmp do. Nobody can reach its
+    machine any more. The next command ends it, and the lab can be started again."""
     world.run("lab.up")
     shutil.rmtree(world.runtime / "xenlab" / world.id_of("hello"))
     assert "was removed while it ran" in world.run("lab.up").err
@@ -193,7 +194,7 @@ def test_a_folder_that_was_cleaned_away(world: World) -> None:
 
 
 def test_a_run_folder_that_was_removed(world: World) -> None:
-    """Whoever removes the run folder of a lab that runs loses its logs, and nothing else."""
+    """If somebody removes the run folder of a running lab, its logs are lost, and nothing else."""
     run = json.loads(world.run("lab.up", "--json").out)["run"]
     shutil.rmtree(run)
     assert "hello" in world.run("lab.exec", "hello", "xl list").out

@@ -1,4 +1,4 @@
-"""Many hands: commands at once, labs that are being prepared, and a QEMU that is stopped."""
+"""Several commands at once, labs that are being prepared, and a QEMU that is stopped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_twenty_commands_at_once(up: World) -> None:
 
 
 def test_who_keeps_the_agent_is_named(up: World) -> None:
-    """A command that was put aside in the middle of its turn: the next one says which it is."""
+    """A command is stopped in the middle of its turn: the next one names it."""
     holder = up.start("lab.exec", "shared", "sleep 600", "--timeout", "900")
     lock = up.runtime / "xenlab" / up.id_of("shared") / "agent.lock"
     pid = holder.process.pid
@@ -56,7 +56,7 @@ def test_who_keeps_the_agent_is_named(up: World) -> None:
 
 
 def _stopped_with(pid: int, lock: Path) -> bool:
-    """Stop the process if it has the lock now; else let it go on."""
+    """Stop the process if it has the lock now; otherwise let it continue."""
     os.kill(pid, signal.SIGSTOP)
     until("it stands still", lambda: process.is_stopped(pid))
     if lock.exists() and f'"pid": {pid},' in lock.read_text():
@@ -69,7 +69,8 @@ def _stopped_with(pid: int, lock: Path) -> bool:
 
 
 def test_a_lab_that_is_prepared_says_so(world: World) -> None:
-    """Who is at it, for how long, and at what; and both sides say who interrupted it."""
+    """The message says which command prepares it, for how long, and at which stage. Both sides
+    say who interrupted it."""
     first = world.start("lab.up", "hello", env={"LAB_COLD": "1"}).when("machine")
     words = f"by process {first.process.pid} (lab.up) for "
     status = world.run("lab.status", "hello").out
@@ -90,7 +91,7 @@ def test_a_lab_that_is_prepared_says_so(world: World) -> None:
 
 
 def test_a_stopped_machine_is_named(world: World) -> None:
-    """Whichever command waits for it: layer qemu, exit 3, and what to do."""
+    """Whichever command waits for it, the error has layer qemu, exit status 3, and what to do."""
     world.run("lab.up", "hello")
     pid = qemu_process.machines()[f"xenlab-{world.id_of('hello')}"]
     os.kill(pid, signal.SIGSTOP)
@@ -116,7 +117,7 @@ def test_a_stopped_machine_is_named(world: World) -> None:
 
 
 def test_a_machine_that_is_stopped_while_it_boots(world: World) -> None:
-    """A stop that lasts ends the wait; it is no failure of Xen or dom0."""
+    """A stop that lasts ends the wait. It is no failure of Xen or dom0."""
     first = world.start("lab.run", "hello", "--json", env={"LAB_COLD": "1"}).when("machine")
     tag = f"xenlab-{world.id_of('hello')}"
     pid = qemu_process.machines()[tag]

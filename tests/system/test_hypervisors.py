@@ -1,6 +1,6 @@
-"""Hypervisors from source: built here, booted, and taken apart when they crash.
+"""Hypervisors from source: built, booted, and analysed when they crash.
 
-What is built once for a test is in the user's store afterwards, like anything else.
+What a test builds stays in the user's store, like everything else.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def test_the_labs_that_ship_run_under_their_scheduler(world: World, name: str) -
 
 
 def test_emergency_lines_are_in_the_guests_own_log(world: World) -> None:
-    """What the guest printed by hypercall is there once, in order, bare, and nothing is lost."""
+    """What the guest printed by hypercall is there once, in order and without prefix; nothing is
+    lost."""
     (world.folder / "apps/flood").mkdir()
     (world.folder / "apps/flood/main.c").write_text(FLOOD)
     text = {
@@ -143,7 +144,7 @@ def test_emergency_lines_are_in_the_guests_own_log(world: World) -> None:
 
 
 def test_shares_are_what_labs_yaml_says(world: World) -> None:
-    """The guest's period and budget, and dom0's, as Xen itself tells them (microseconds)."""
+    """The guest's period and budget, and dom0's, as Xen itself reports them (microseconds)."""
     world.run("lab.up", "rtds")
     world.kept.add(world.id_of("rtds"))
     try:
@@ -157,7 +158,8 @@ def test_shares_are_what_labs_yaml_says(world: World) -> None:
 
 @pytest.mark.usefixtures("source")
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
-    """In another folder, at another time; and no path of this machine is in them."""
+    """They are built in different folders at different times. No path of this machine is in
+    them."""
     workshop = Context().workshop()
     spec = HypervisorSpec("debug", "source", kconfig=(FRAGMENT,))
     stored = workshop.hypervisor(spec)
@@ -180,8 +182,8 @@ def test_compilers_errors_are_shown(world: World, labs: Path) -> None:
 def test_another_version_is_refused_unless_forced_and_its_crash_is_explained(
     world: World, labs: Path
 ) -> None:
-    """Both versions are named. With --force it boots; when it crashes the verdict is Xen's,
-    and addresses in the dump have their functions, in the verdict and in `lab.logs`."""
+    """The error names both versions. With --force it boots. When it crashes, the verdict's layer
+    is Xen, and addresses in the dump have their functions, in the verdict and in `lab.logs`."""
     refused = world.run("lab.run", "newer", "--labs", str(labs), "--json", status=3)
     reason = json.loads(refused.out)["reason"]
     assert "Xen 4.18" in reason

@@ -1,6 +1,9 @@
-"""Whatever a command waits for, the first Ctrl-C or SIGTERM ends it: soon, in words, with its exit
-status, and nothing is left behind. The waits inside of Python have a table of their own
-(tests/unit/util/test_signals.py); here are those of real commands."""
+"""The first Ctrl-C or SIGTERM ends a command, whatever it waits for: soon, with a message and its
+exit status, and nothing is left.
+
+Waits inside Python have their own table (tests/unit/util/test_signals.py). These tests use real
+commands.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,11 @@ SOON = 10.0
 
 @dataclass(frozen=True)
 class Wait:
-    """A command, and when it waits: after words on standard error, or when it has begun.
+    """A command, and when it waits: after this output on standard error, or as soon as it has
+    begun.
 
-    ``locked``: a lock that somebody else holds meanwhile, below the place for live labs or the
-    cache. ``fresh``: with nothing in these folders of the cache.
+    ``locked``: a lock that another process holds meanwhile, below the runtime folder or the cache.
+    ``fresh``: folders of the cache that are empty.
     """
 
     words: tuple[str, ...]
@@ -121,7 +125,7 @@ def has_begun(command: Running) -> bool:
 
 
 def waits_for_a_lock(command: Running) -> bool:
-    """Whether it waits for an flock(2) that somebody else has (proc_locks(5))."""
+    """Whether it waits for an flock(2) that another process has (proc_locks(5))."""
     waiting = re.compile(rf"-> FLOCK +ADVISORY +WRITE +{command.process.pid} ")
     return bool(waiting.search(Path("/proc/locks").read_text()))
 

@@ -26,7 +26,7 @@ labs:
 
 @pytest.fixture
 def later(world: World, tmp_path: Path) -> Path:
-    """A kernel in the layout of FreeRTOS-Kernel; its folder's name has a space in it."""
+    """A kernel in the layout of FreeRTOS-Kernel, in a folder with a space in its name."""
     world.run("guest.build", "hello")
     entries = json.loads(world.run("image.list", "--json").out)
     packaged = next(one["path"] for one in entries if one["kind"] == "freertos-kernel")
@@ -45,7 +45,7 @@ def test_the_port_keeps_to_what_later_kernels_declare(world: World, later: Path)
 
 
 def test_a_kernel_in_the_environment(world: World, later: Path) -> None:
-    """`FREERTOS_KERNEL=` builds a guest with it, or says at once that it is none."""
+    """`FREERTOS_KERNEL=` builds a guest with it, or says at once that it is no kernel."""
     env = {"FREERTOS_KERNEL": str(later)}
     guest = json.loads(world.run("guest.build", "hello", "--json", env=env).out)
     assert VERSION.encode() in Path(guest["kernel"]["path"]).read_bytes()
@@ -78,7 +78,7 @@ SIZES = {"some": 300 << 10, "more": (33 << 20) + 5, "most": 120 << 20}
 
 @pytest.fixture(scope="module")
 def grown(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with labs whose kernels are `hello` and a lot more."""
+    """A folder with labs whose kernels are `hello` with much padding."""
     folder = tmp_path_factory.mktemp("grown")
     built = json.loads(world.run("guest.build", "hello", "--json").out)
     good = Path(built["kernel"]["path"]).read_bytes()
@@ -108,7 +108,7 @@ def test_kernels_of_any_size_in_a_running_lab(grown: Path) -> None:
 
 
 def test_a_kernel_that_dom0_cannot_hold(world: World, grown: Path) -> None:
-    """Said before the boot, with what it would need; and that is enough."""
+    """The error comes before the boot and says how much memory dom0 needs. That much is enough."""
     said = world.run("lab.run", "most", status=2, cwd=grown).err
     assert "dom0 has 256M, too little for its guests' files of 120M" in said
     assert "dom0: {memory: 384M}" in said

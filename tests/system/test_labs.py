@@ -13,7 +13,7 @@ from system.world import World
 
 
 def summary(world: World, name: str, status: int = 0) -> dict[str, object]:
-    """What ``lab.run --json`` says."""
+    """What ``lab.run --json`` prints."""
     found: dict[str, object] = json.loads(world.run("lab.run", name, "--json", status=status).out)
     return found
 
@@ -33,7 +33,7 @@ def test_the_labs_that_ship_pass(world: World, name: str) -> None:
 
 
 def test_linux_is_a_guest_too(world: World) -> None:
-    """The lab `linux`: Debian's kernel boots, and its shell does what is typed."""
+    """The lab `linux`: Debian's kernel boots, and its shell runs what is typed."""
     said = summary(world, "linux")
     assert said["verdict"] == "pass"
     log = Path(str(said["run"]), "console/linux.log").read_bytes()
@@ -43,8 +43,8 @@ def test_linux_is_a_guest_too(world: World) -> None:
 
 @pytest.mark.quick
 def test_up_and_down_again(world: World) -> None:
-    """`lab.up` ends with the domains, the guest's first lines and what to try; `lab.down`
-    leaves nothing, and a second one says that there is nothing."""
+    """`lab.up` prints the domains, the guest's first lines and what to try next. `lab.down`
+    leaves nothing. A second `lab.down` says that the lab does not run."""
     said = world.run("lab.up")
     assert re.search(r"^Domain-0 +0 ", said.out, re.MULTILINE)
     assert "hello from FreeRTOS" in said.out
@@ -60,7 +60,7 @@ def test_up_and_down_again(world: World) -> None:
 
 
 def test_a_pinned_guest_has_its_cpu_alone(world: World) -> None:
-    """In the lab `pinned` dom0 may run on CPU 0 only and the guest on CPU 1 only."""
+    """In the lab `pinned` dom0 may run only on CPU 0 and the guest only on CPU 1."""
     world.run("lab.up", "pinned")
     world.kept.add(world.id_of("pinned"))
     try:
@@ -74,12 +74,12 @@ def test_a_pinned_guest_has_its_cpu_alone(world: World) -> None:
 
 
 def test_a_guest_that_never_speaks(world: World) -> None:
-    """Exit 1, layer guest: what was waited for, where and how long; the domain still runs."""
+    """Exit status 1, layer guest: what was expected, where and how long. The domain still runs."""
     report = world.folder / "report.xml"
     said = world.run("lab.run", "silent", "--junit", str(report), status=1)
     assert "[guest]" in said.out
     assert "'never to be seen' was not seen on the console of silent within 2s" in said.out
-    assert "its domain still runs and has said nothing, after " in said.out
+    assert "its domain still runs and has printed nothing after " in said.out
     assert "hypervisor: debug" in said.out
     suite = ElementTree.parse(report).getroot().find("testsuite")
     assert suite is not None
@@ -88,7 +88,8 @@ def test_a_guest_that_never_speaks(world: World) -> None:
 
 @pytest.mark.quick
 def test_a_guest_that_crashes(world: World) -> None:
-    """Exit 1, layer guest: the reason says that its domain crashed, the tail why."""
+    """Exit status 1, layer guest: the reason says that its domain crashed, and the tail says
+    why."""
     said = summary(world, "crash", status=1)
     assert said["layer"] == "guest"
     assert re.search(r"its domain crashed after [\d.]+ m?s", str(said["reason"]))
@@ -97,13 +98,14 @@ def test_a_guest_that_crashes(world: World) -> None:
 
 
 def test_a_guest_that_xl_refuses(world: World) -> None:
-    """Exit 5, layer toolstack; nothing of the machine stays. (One vCPU has 100 percent.)"""
+    """Exit status 5, layer toolstack; nothing of the machine stays. (One vCPU has 100 percent.)"""
     said = summary(world, "capped", status=5)
     assert (said["verdict"], said["layer"]) == ("fail", "toolstack")
 
 
 def test_a_guest_that_is_no_kernel(world: World) -> None:
-    """Exit 2 before anything is built or booted; other labs are listed, with why."""
+    """Exit status 2 before anything is built or booted. Other labs are listed, and this one with
+    the reason."""
     for task in ("lab.up", "lab.run"):
         said = world.run(task, "junk", status=2)
         assert re.search(r"labs\.yaml:\d+:\d+: 'kernel': 'junk\.bin' is a text file", said.err)
@@ -114,7 +116,7 @@ def test_a_guest_that_is_no_kernel(world: World) -> None:
 
 
 def test_a_project_that_builds_no_kernel(world: World) -> None:
-    """Exit 2 once it is built, at its line, with what it is."""
+    """Exit status 2 once it is built, at its line, with the kind of file that it is."""
     text = "guests: {elf: {project: project, build: make, kernel: out/off.elf}}\nlabs: {x: {}}\n"
     (world.folder / "elf.yaml").write_text(text)
     said = world.run("guest.build", "elf", "--labs", "elf.yaml", status=2)
@@ -122,7 +124,7 @@ def test_a_project_that_builds_no_kernel(world: World) -> None:
 
 
 def test_a_guest_that_does_not_compile(world: World) -> None:
-    """Exit 1 before any machine is started, with the compiler's words."""
+    """Exit status 1 before any machine is started, with the compiler's messages."""
     said = world.run("lab.up", "broken", status=1)
     assert "oops" in said.err
     assert "machine" not in said.err
@@ -144,14 +146,14 @@ def test_a_guest_that_does_not_compile(world: World) -> None:
         ),
         (
             "guests: {g: {project: ., build: make && true, kernel: x}}",
-            "labs.yaml:1:33: 'build': '&&' wants a shell, and none runs this: "
+            "labs.yaml:1:33: 'build': '&&' needs a shell, but none runs this command: "
             "write \"sh -c 'make && true'\"",
         ),
         ("guests: [", "labs.yaml:"),
     ],
 )
 def test_a_wrong_labs_yaml(world: World, text: str, words: str) -> None:
-    """Exit 2, and the very place in the file."""
+    """Exit status 2, and the exact place in the file."""
     folder = world.folder / "wrong"
     folder.mkdir(exist_ok=True)
     (folder / "junk.bin").write_bytes(b"x")
@@ -161,7 +163,7 @@ def test_a_wrong_labs_yaml(world: World, text: str, words: str) -> None:
 
 
 def test_without_labs_yaml(world: World, tmp_path: Path) -> None:
-    """In a folder without labs.yaml: exit 2, and what to do."""
+    """In a folder without labs.yaml: exit status 2, and what to do."""
     assert "labs.yaml" in world.run("lab.up", cwd=tmp_path, status=2).err
 
 
@@ -189,5 +191,6 @@ def test_without_labs_yaml(world: World, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_asked(world: World, words: tuple[str, ...]) -> None:
-    """Unknown names, labs that do not run, wrong command lines: exit 2 and a word about it."""
+    """Unknown names, labs that do not run, wrong command lines: exit status 2 and an
+    explanation."""
     assert world.run(*words, status=2).err.strip()

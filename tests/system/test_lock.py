@@ -1,4 +1,4 @@
-"""The lock, as a user meets it: a changed hash, a replaced version, the same bytes elsewhere."""
+"""The lock as a user sees it: a changed hash, a replaced version, the same bytes elsewhere."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def place(world: World) -> Path:
 
 @pytest.fixture(scope="module")
 def compared() -> Locked:
-    """What is built here, compared with the lock that ships."""
+    """The comparison of what is built here with the lock that ships."""
     return check_lock(Context(ROOT / "labs.yaml"))
 
 
 def gone(compared: Locked) -> list[str]:
-    """The names of the packages that the archive has in other versions than the lock."""
+    """The names of the packages that the archive has only in other versions than the lock."""
     return [line.split()[1] for line in compared.changes if line.startswith("package ")]
 
 
@@ -56,7 +56,7 @@ def test_one_changed_hash_names_its_package(
 def test_a_replaced_version_is_told_and_recorded(
     world: World, place: Path, compared: Locked
 ) -> None:
-    """A lab comes up with what the archive has now; where that is forbidden, it does not."""
+    """A lab comes up with what the archive has now. If drift is forbidden, it does not."""
     relock(place, "busybox-static", never_there)
     others = len({*gone(compared), "busybox-static"})
     said = world.run("lab.run", "hello", "--locked", cwd=place, status=2)
@@ -78,8 +78,8 @@ def test_a_replaced_version_is_told_and_recorded(
 
 
 def test_the_lock_is_of_this_checkout(compared: Locked) -> None:
-    """Its digests are those of the images that are built here, with newer packages too as long
-    as those change nothing."""
+    """Its digests are those of the images that are built here, also with newer packages that
+    change nothing."""
     images = [line for line in compared.changes if line.startswith("image ")]
     if images and gone(compared):
         what = f"{', '.join(gone(compared)[:4])}, … are newer than the lock"
@@ -107,7 +107,7 @@ print(json.dumps({"uid": os.getuid(), "key": workshop.toolchain.key, "images": i
 
 
 def test_two_builds_are_the_same_bytes(world: World, tmp_path: Path) -> None:
-    """Another user, umask, locale, time zone, path and cache, and files of another day."""
+    """Another user, umask, locale, time zone, path and cache, and files with other times."""
     here = build(ROOT, "022", (), {"LAB_CACHE": str(world.cache)})
     there = tmp_path / "elsewhere, mit Umlaut ü"
     cache = there / "cache"
@@ -130,7 +130,7 @@ def build(checkout: Path, umask: str, before: tuple[str, ...], env: dict[str, st
 
 
 def copied(to: Path) -> Path:
-    """This checkout with files of another day, which only their owner may read."""
+    """This checkout, with files of another day that only their owner may read."""
     for name in ("lab", "images", "dockerfiles", "labs.yaml", lock.NAME):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copyfile
@@ -143,7 +143,7 @@ def copied(to: Path) -> Path:
 
 
 def filled(cache: Path, by: Path) -> None:
-    """A cache with the toolchain and the packages of another, and nothing that was built."""
+    """A cache with the toolchain and the packages of another, and nothing built."""
     cache.mkdir(parents=True)
     (cache / "toolchain").symlink_to(by / "toolchain")
     pins: Lock = lock.load(ROOT / lock.NAME)

@@ -1,6 +1,6 @@
-"""An archive that has moved on, in each way that archives do: what is told, fetched and built.
+"""An archive that has moved on, in each way that archives do: what is printed, fetched and built.
 
-Whatever Debian's own archive has today, these tests have one that is newer than the lock.
+Whatever Debian's own archive has today, these tests use one that is newer than the lock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ASKING = ("apt", "ca-certificates", "coreutils", "dash", "debian-archive-keyring
 
 @dataclass
 class Small:
-    """A checkout whose toolchain is one package, ``tool``, and what an empty system has."""
+    """A checkout whose toolchain is one package, ``tool``, and the contents of an empty system."""
 
     checkout: Path
     archive: Archive
@@ -40,12 +40,12 @@ class Small:
     new: Listed
 
     def lock(self, *listed: Listed) -> None:
-        """``labs.lock`` pins these."""
+        """Write a ``labs.lock`` that pins these."""
         pins = tuple(sorted((one.pin for one in listed), key=lambda pin: pin.name))
         (self.checkout / lock.NAME).write_text(lock.dump(Lock(toolchain=pins)))
 
     def make(self, cache: str, *words: str, status: int = 0) -> Said:
-        """``toolchain.build`` with a cache of its own."""
+        """Run ``toolchain.build`` with its own cache."""
         line = [*self.archive.machine(), sys.executable, "-m", "lab", "toolchain.build", *words]
         env = self.archive.environment(self.cache(cache))
         done = process.run(line, cwd=self.checkout, env=env, timeout=LONGEST)
@@ -56,7 +56,7 @@ class Small:
         return self.checkout / "caches" / name
 
     def tool(self, cache: str) -> str:
-        """What the tool of a cache's toolchain is."""
+        """The content of the tool in a cache's toolchain."""
         (found,) = self.cache(cache).glob("toolchain/*/tree/usr/bin/tool")
         return found.read_text()
 
@@ -90,7 +90,8 @@ def listed(folder: Path, name: str, version: str, contents: dict[str, str] | Non
 
 
 def test_what_is_locked_is_fetched_once(small: Small) -> None:
-    """Each file, and the index; then nobody is asked, and nothing is told."""
+    """Each file and the index are fetched once. After that no archive is asked, and nothing is
+    printed."""
     small.archive.has(*small.others, small.old)
     small.lock(small.others[0], small.old)
     said = small.make("a", "--locked")
@@ -104,7 +105,7 @@ def test_what_is_locked_is_fetched_once(small: Small) -> None:
 
 
 def test_a_version_that_was_replaced(small: Small) -> None:
-    """The newest is fetched, once, and nothing else of it: one line says so."""
+    """The newest is fetched, once, and nothing else. One line says so."""
     small.archive.has(*small.others, small.new)
     small.lock(small.others[0], small.old)
     said = small.make("a")
@@ -120,7 +121,7 @@ def test_a_version_that_was_replaced(small: Small) -> None:
 
 
 def test_no_other_versions_are_allowed(small: Small) -> None:
-    """Exit status 2, which no job tries again; the tool was not even fetched."""
+    """Exit status 2, which no job retries. The tool was not even fetched."""
     small.archive.has(*small.others, small.new)
     small.lock(small.others[0], small.old)
     said = small.make("a", "--locked", status=2)
@@ -131,7 +132,7 @@ def test_no_other_versions_are_allowed(small: Small) -> None:
 
 
 def test_an_archive_that_has_both(small: Small) -> None:
-    """The locked version is taken though there is a newer one."""
+    """The locked version is taken although there is a newer one."""
     small.archive.has(*small.others, small.new, small.old)
     small.lock(small.others[0], small.old)
     said = small.make("a", "--locked")
@@ -140,7 +141,7 @@ def test_an_archive_that_has_both(small: Small) -> None:
 
 
 def test_what_moved_is_made_once_for_all_locks(small: Small) -> None:
-    """Another lock that the archive has left behind takes the same tree; no package is fetched."""
+    """Another outdated lock uses the same tree; no package is fetched."""
     small.archive.has(*small.others, small.new)
     small.lock(small.others[0], small.old)
     small.make("a")
@@ -151,7 +152,8 @@ def test_what_moved_is_made_once_for_all_locks(small: Small) -> None:
 
 
 def test_a_file_that_is_gone(small: Small) -> None:
-    """The index still has it: exit status 3, for trying again helps; the file is named."""
+    """The index still lists it: exit status 3, because a retry may help. The error names the
+    file."""
     small.archive.has(*small.others, replace(small.old, deb=None))
     small.lock(small.others[0], small.old)
     said = small.make("a", status=3)
@@ -172,7 +174,7 @@ def test_a_download_that_breaks_off(small: Small) -> None:
 
 
 def test_other_bytes_under_a_locked_version(small: Small) -> None:
-    """Known from the index: exit status 2, the package is named, nothing was fetched."""
+    """This is known from the index: exit status 2, the package is named, nothing was fetched."""
     small.archive.has(*small.others, small.old)
     small.lock(small.others[0], replace(small.old, pin=replace(small.old.pin, sha256="0" * 64)))
     said = small.make("a", status=2)
@@ -181,7 +183,7 @@ def test_other_bytes_under_a_locked_version(small: Small) -> None:
 
 
 def test_an_archive_that_nobody_signed_for(small: Small, tmp_path: Path) -> None:
-    """Its key is not Debian's: exit status 3, and nothing of it is taken."""
+    """Its key is not Debian's: exit status 3, and nothing from it is used."""
     small.lock(small.others[0], small.old)
     with Archive(tmp_path / "forged") as forged:
         forged.has(*small.others, small.old)
@@ -247,7 +249,7 @@ def told(said: Said) -> str:
 
 
 def test_newer_packages_that_change_no_image(machine: Machine) -> None:
-    """One is in the initramfs, which is built anew: one line, and the same bytes."""
+    """One of them is in the initramfs, which is built again: one line, and the same bytes."""
     machine.move("xenstore-utils")
     line = told(machine.build())
     assert line.startswith("1 of ")
@@ -255,7 +257,7 @@ def test_newer_packages_that_change_no_image(machine: Machine) -> None:
 
 
 def test_a_newer_package_that_changes_an_image(machine: Machine) -> None:
-    """The image is named."""
+    """The error names the image."""
     machine.move("busybox-static", changed=("bin/busybox", b"BusyBox v1", b"BusyBox v9"))
     assert "; images are compared: these differ: dom0/initramfs (" in told(machine.build())
 
@@ -270,7 +272,7 @@ def test_images_of_the_locked_packages_alone(machine: Machine) -> None:
 
 
 def test_a_package_of_an_image_that_is_gone(machine: Machine) -> None:
-    """The index has it, the archive has not: exit status 3, and it is named."""
+    """The index lists it, but the archive does not have it: exit status 3, and its name."""
     machine.archive.has(
         *(replace(one, deb=None) if one.pin.name == "busybox-static" else one
           for one in machine.old)

@@ -1,4 +1,4 @@
-"""The machine that the lab runs on: no network, full disks, folders that are not ours."""
+"""The machine that the lab runs on: no network, full disks, other people's folders."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ALONE = ("unshare", "-n") if os.geteuid() == 0 else ("unshare", "-rn")
 
 @pytest.fixture
 def alone() -> tuple[str, ...]:
-    """What runs a command without network."""
+    """A command prefix that runs a program without network."""
     if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody have a network namespace")
     return ALONE
 
 
 def cache_with(world: World, folder: Path, *names: str) -> dict[str, str]:
-    """A cache that has only these folders of the real one; as environment."""
+    """The environment with a cache that has only these folders of the real one."""
     folder.mkdir()
     for name in names:
         (folder / name).symlink_to(world.cache / name)
@@ -38,7 +38,7 @@ def cache_with(world: World, folder: Path, *names: str) -> dict[str, str]:
 
 @contextmanager
 def disk(path: Path, size: str) -> Iterator[Path]:
-    """A small disk, which only root can have."""
+    """A small disk, which only root can make."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
     path.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def disk(path: Path, size: str) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> None:
-    """Take all room there is."""
+    """Take all the room that there is."""
     with (folder / "filler").open("wb", buffering=0) as stream:
         try:
             while stream.write(b"x" * 4096):
@@ -70,7 +70,7 @@ def test_no_network_with_everything_cached(world: World, alone: tuple[str, ...])
 def test_no_network_and_no_toolchain(
     world: World, alone: tuple[str, ...], tmp_path: Path
 ) -> None:  # fmt: skip
-    """Without a toolchain: exit 3, and that the archive is out of reach; nothing is kept."""
+    """Without a toolchain: exit status 3, the archive is out of reach, and nothing is kept."""
     env = cache_with(world, tmp_path / "cache")
     said = world.run("lab.up", env=env, before=alone, status=3)
     assert "[toolchain]" in said.err
@@ -79,7 +79,7 @@ def test_no_network_and_no_toolchain(
 
 
 def test_no_network_and_no_packages(world: World, alone: tuple[str, ...], tmp_path: Path) -> None:
-    """With a toolchain but without packages: exit 3, layer image, out of reach."""
+    """With a toolchain but without packages: exit status 3, layer image, out of reach."""
     env = cache_with(world, tmp_path / "cache", "toolchain")
     said = world.run("lab.up", env=env, before=alone, status=3)
     assert "[image]" in said.err
@@ -87,7 +87,7 @@ def test_no_network_and_no_packages(world: World, alone: tuple[str, ...], tmp_pa
 
 
 def test_ctrl_c_while_the_toolchain_is_made(world: World, tmp_path: Path) -> None:
-    """The half-made tree and all that made it are gone."""
+    """The half-made tree and all programs that made it are gone."""
     env = cache_with(world, tmp_path / "cache")
     made = tmp_path / "cache" / "toolchain"
     command = world.start("toolchain.build", env=env)
@@ -124,14 +124,14 @@ def test_images_are_the_same_bytes_when_built_again(world: World, built_again: P
 
 
 def test_a_full_cache(world: World, tmp_path: Path) -> None:
-    """Too little room for the toolchain is said before anything is fetched."""
+    """If there is too little room for the toolchain, the error comes before anything is fetched."""
     with disk(tmp_path / "cache", "64m") as cache:
         said = world.run("lab.up", env={"LAB_CACHE": str(cache)}, status=3)
     assert "too little disk" in said.err
 
 
 def test_no_room_for_the_machines_memory(world: World, tmp_path: Path) -> None:
-    """QEMU dies of it without a word: the error says what it was."""
+    """QEMU dies of it without a message: the error explains the cause."""
     env = cache_with(world, tmp_path / "cache", "toolchain", "apt", "packages", "store")
     with disk(tmp_path / "cache" / "ram", "40m"):
         said = world.run("lab.up", env=env, status=3)
@@ -139,7 +139,7 @@ def test_no_room_for_the_machines_memory(world: World, tmp_path: Path) -> None:
 
 
 def test_a_full_run_folder(world: World, tmp_path: Path) -> None:
-    """Exit 3, the folder is named, nothing is left."""
+    """Exit status 3, the error names the folder, and nothing is left."""
     with disk(tmp_path / "labs", "1m") as folder:
         (folder / "images").symlink_to(world.folder / "images")
         shutil.copy(ROOT / "labs.yaml", folder)
@@ -150,7 +150,7 @@ def test_a_full_run_folder(world: World, tmp_path: Path) -> None:
 
 
 def test_a_run_folder_that_may_not_be_written(world: World, tmp_path: Path) -> None:
-    """Exit 3 and what to do; no machine was started."""
+    """Exit status 3 and what to do; no machine was started."""
     labs = tmp_path / "labs"
     labs.mkdir()
     (labs / "images").symlink_to(world.folder / "images")
@@ -174,7 +174,7 @@ def test_a_runtime_folder_that_others_can_enter(world: World) -> None:
 
 
 def test_a_careful_umask_and_a_symlinked_folder(world: World, tmp_path: Path) -> None:
-    """umask 077, and a checkout reached through a link: the same lab under both names."""
+    """umask 077, and a checkout reached through a link: it is the same lab under both names."""
     link = tmp_path / "link"
     link.symlink_to(world.folder)
     careful = ("sh", "-c", 'umask 077; exec "$@"', "sh")

@@ -93,7 +93,7 @@ def test_waits(lab):
 def run(
     *argv: str | Path, cwd: Path, status: int = 0, env: Mapping[str, str] | None = None
 ) -> Said:
-    """Run a program to its end, which must have this status; it sees our environment."""
+    """Run a program to its end, which must have this status. It gets our environment."""
     done = process.run(
         [str(word) for word in argv], cwd=cwd, env={**os.environ, **(env or {})}, timeout=LONGEST
     )
@@ -117,12 +117,12 @@ def pytest_in(suite: Path, text: str, *options: str, status: int) -> Said:
 
 
 def test_failures_errors_and_what_is_shown(suite: Path) -> None:
-    """A wrong expectation fails, with the guest's lines, and so does a crash, at once; a lost
-    machine is an error; and the next test has a lab again."""
+    """A wrong expectation fails, with the guest's lines. A crash fails at once. A lost machine
+    is an error. The next test has a lab again."""
     said = pytest_in(suite, WRONG, "--junitxml=junit.xml", status=1)
     assert "2 failed, 1 passed, 2 errors" in said.out
     assert "GuestCrashed: guest crash: its domain crashed" in said.out
-    assert "said more than 1K" in said.out
+    assert "printed more than 1K" in said.out
     assert "'good bye' was not seen on the console of hello within 1s" in said.out
     assert "its domain still runs" in said.out
     assert "- console hello of lab hello-1 -" in said.out
@@ -135,7 +135,7 @@ def test_failures_errors_and_what_is_shown(suite: Path) -> None:
 
 
 def test_workers_have_labs_of_their_own_and_a_dead_one_leaves_nothing(suite: Path) -> None:
-    """pytest-xdist: two labs, two names; the killed worker's lab is gone when pytest ends."""
+    """pytest-xdist: two labs, two names. The lab of the killed worker is gone when pytest ends."""
     said = pytest_in(suite, KILLED, "-n2", "-pno:randomly", status=1)
     assert "1 failed, 1 passed" in said.out
     assert "crashed while running" in said.out
@@ -144,7 +144,7 @@ def test_workers_have_labs_of_their_own_and_a_dead_one_leaves_nothing(suite: Pat
 
 
 def test_labs_wait_for_room(suite: Path) -> None:
-    """Two workers, and room for one lab: both have theirs, one after the other."""
+    """Two workers, and room for one lab: both get theirs, one after the other."""
     with (suite / "pytest.ini").open("a") as ini:
         ini.write("lab_cpus = 4\nlab_memory = 1G\n")
     said = pytest_in(suite, CROWDED, "-n2", status=0)
@@ -165,7 +165,7 @@ def test_labs_wait_for_room(suite: Path) -> None:
 def test_an_interrupted_pytest_leaves_nothing(
     suite: Path, world: World, how: signal.Signals, status: int
 ) -> None:
-    """Ctrl-C while a test waits; and after a kill the next command stops the lab."""
+    """Ctrl-C while a test waits; after a kill the next command stops the lab."""
     (suite / "test_suite.py").write_text(ENDLESS)
     child = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
@@ -196,7 +196,7 @@ def test_the_examples(world: World, name: str, words: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty environment into which the built wheel was installed; its ``bin``."""
+    """The ``bin`` folder of an empty environment into which the built wheel was installed."""
     folder = tmp_path_factory.mktemp("installed")
     config = folder / "build.cfg"
     config.write_text(f"[build]\nbuild_base = {folder / 'build'}\n")
@@ -236,7 +236,8 @@ def test_a_project_of_its_own(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_tasks_without_a_checkout(installed: Path, tmp_path: Path) -> None:
-    """`xenlab` has the tasks; `lab.new` writes labs; words name the command that there is."""
+    """`xenlab` has the tasks, `lab.new` writes labs, and messages name the command that exists
+    there."""
     assert "lab.up" in run(installed / "xenlab", "--list", cwd=tmp_path).out
     without = run(installed / "xenlab", "lab.up", cwd=tmp_path, status=2)
     assert "xenlab lab.new" in without.err

@@ -1,4 +1,4 @@
-"""The example of README.md, typed as it stands there."""
+"""The example of README.md, typed exactly as shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same run every time."""
+"""Runs are the same every time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def summary(world: World, *words: str, status: int = 0) -> dict[str, Any]:
 
 @pytest.mark.parametrize("lab", ["selftest", "pinned", "restless"])
 def test_runs_are_alike_to_the_last_byte(world: World, lab: str) -> None:
-    """On one CPU and on two, idle or not. The manifest says what the digest covers."""
+    """On one CPU and on two, on an idle or a busy host. The manifest says what the digest
+    covers."""
     found = summary(world, lab, "--repeat", "3")
     assert found["same"]
     assert len(found["digests"]) == 3
@@ -93,19 +94,19 @@ def test_verify_shows_the_first_line_that_differs(
     assert "bit for bit" in world.run("lab.run", "--verify", "hello/latest").out
     request.getfixturevalue("changed_hello")
     said = world.run("lab.run", "--verify", first, status=1)
-    assert "not made of the same guest hello" in said.out
+    assert "made from different inputs: guest hello" in said.out
     assert "- task 1: hello from FreeRTOS" in said.out
     assert "+ task 1: hallo from FreeRTOS" in said.out
 
 
 def test_it_is_the_published_run(world: World) -> None:
-    """This machine gives the runs in labs.lock; newer packages too, if they change nothing that
-    a run shows."""
+    """This machine gives the runs in labs.lock, also with newer packages that do not change the
+    run."""
     said = world.run("lab.run", "hello", "--json").out
     manifest = RunDir(Path(json.loads(said)["run"])).manifest()
     if manifest["lock"]["drift"] and json.loads(said)["published"] == "differs":
         words = world.run("lab.run", "hello", "--published", status=1).out.splitlines()
-        (why,) = [line for line in words if "not made of the same" in line]
+        (why,) = [line for line in words if "made from different inputs" in line]
         pytest.skip(f"the archive has newer packages than the lock; {why}")
     assert json.loads(said)["published"] == "same"
     again = world.run("lab.run", "hello", "--published")
@@ -113,8 +114,8 @@ def test_it_is_the_published_run(world: World) -> None:
 
 
 def test_it_is_not_the_published_run(world: World, changed_hello: None) -> None:
-    """It says which part differs, and the first difference of the runs."""
+    """The output says which part differs, and the first difference of the runs."""
     del changed_hello
     said = world.run("lab.run", "hello", "--published", status=1).out
-    assert "not made of the same guest hello" in said
+    assert "made from different inputs: guest hello" in said
     assert "- task 1: hello from FreeRTOS" in said

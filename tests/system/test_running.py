@@ -1,4 +1,4 @@
-"""A lab that runs: everything that can be done with it. One boot for all of them."""
+"""Everything that can be done with a running lab. One boot serves all tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_status_shows_the_domains(up: World) -> None:
 
 
 def test_list_says_what_runs(up: World) -> None:
-    """`lab.list` shows every lab of labs.yaml, and which of them runs."""
+    """`lab.list` shows every lab of labs.yaml, and which of them run."""
     states = {one["name"]: one["state"] for one in json.loads(up.run("lab.list", "--json").out)}
     assert states["shared"] == "guests"
     assert states["hello"] == "off"
@@ -47,7 +47,7 @@ def test_exec_prints_what_the_command_prints(up: World) -> None:
 
 
 def test_exec_ends_as_the_command_ends(up: World) -> None:
-    """The exit status is the command's own, and its words come out where it wrote them."""
+    """The exit status is the command's own, and so are its outputs."""
     said = up.run("lab.exec", "shared", "sh -c 'echo out; echo err >&2; exit 7'", status=7)
     assert (said.out, said.err.strip()) == ("out\n", "err")
 
@@ -58,7 +58,7 @@ def test_exec_of_what_dom0_lacks(up: World) -> None:
 
 
 def test_exec_has_an_end(up: World) -> None:
-    """A command that takes too long is given up; the lab can be used at once."""
+    """A command that takes too long is killed; the lab can be used at once."""
     line = "sh -c 'echo begun; sleep 31 & sleep 32'"
     said = up.run("lab.exec", "shared", line, "--timeout", "1", status=4)
     assert "begun" in said.err
@@ -85,7 +85,7 @@ def test_logs_of_all_are_in_order(up: World) -> None:
 
 
 def test_a_second_up_is_refused(up: World) -> None:
-    """`lab.up` and `lab.run` of a lab that runs say so, and leave it alone."""
+    """`lab.up` and `lab.run` of a running lab say so, and leave it alone."""
     for task in ("lab.up", "lab.run"):
         assert "runs already" in up.run(task, "shared", status=2).err
     assert "r" in state_of(up, "Domain-0")
@@ -104,7 +104,8 @@ def test_inject_replaces_a_guest(up: World) -> None:
 
 
 def test_what_xl_refuses(up: World) -> None:
-    """A guest that xl refuses is the toolstack's failure, in xl's own words; dom0 lives on."""
+    """If xl refuses a guest, that is the toolstack's failure, with xl's own message; dom0 keeps
+    running."""
     said = up.run("lab.inject", "shared", "capped", status=5)
     assert "[toolstack]" in said.err
     assert "xl" in said.err
@@ -112,21 +113,21 @@ def test_what_xl_refuses(up: World) -> None:
 
 
 def test_what_is_no_kernel_is_refused(up: World) -> None:
-    """A guest that is no kernel never reaches dom0."""
+    """A guest without a valid kernel never reaches dom0."""
     said = up.run("lab.inject", "shared", "junk", status=2)
     assert "labs.yaml:" in said.err
     assert "'junk.bin' is a text file" in said.err
 
 
 def test_what_does_not_compile_is_refused(up: World) -> None:
-    """A guest that does not compile is that guest's failure, with the compiler's words."""
+    """If a guest does not compile, that is the guest's failure, with the compiler's messages."""
     said = up.run("lab.inject", "shared", "broken", status=1)
     assert "main.c" in said.err
     assert "oops" in said.err
 
 
 def test_a_project_of_the_users_own(up: World) -> None:
-    """A folder with a Makefile of its own is built from a copy and runs as a domain."""
+    """A folder with its own Makefile is built from a copy and runs as a domain."""
     before = sorted(path.name for path in (up.folder / "project").rglob("*"))
     up.run("lab.inject", "shared", "off")
     until("it has powered off", lambda: "s" in state_of(up, "off"))
@@ -145,7 +146,7 @@ def test_a_linux_guest(up: World) -> None:
 
 
 def test_hostile_output_reaches_no_terminal(up: World) -> None:
-    """An application of the user's own: what it prints is in its log raw, and shown escaped."""
+    """A user's application prints anything: its log has it raw, and it is shown escaped."""
     said = json.loads(up.run("lab.inject", "shared", "mine", "--json").out)
     assert "mine: " in said["lines"]["mine"]
     assert b"\x1b]0;owned\x07" in Path(said["run"], "console", "mine.log").read_bytes()
@@ -157,6 +158,6 @@ def test_hostile_output_reaches_no_terminal(up: World) -> None:
 
 @pytest.mark.parametrize("on", ["xen", "dom0"])
 def test_every_console_can_be_named(up: World, on: str) -> None:
-    """Xen's and dom0's logs are there; an unknown console names the known ones."""
+    """The logs of Xen and dom0 are there; the error for an unknown console names the known ones."""
     assert up.run("lab.logs", "shared", "--on", on).out
     assert on in up.run("lab.logs", "shared", "--on", "nosuch", status=2).err

@@ -25,7 +25,7 @@ def ran(world: World, lab: str, *words: str, status: int = 0) -> dict[str, Any]:
 
 
 def test_a_scenario_on_the_hosts_clock(world: World) -> None:
-    """Every step is taken and noted, and the collected file is there."""
+    """Every step is done and recorded, and the collected file is there."""
     said = ran(world, "scenario", "--clock", "host")
     assert [step["ok"] for step in said["steps"]] == [True] * 15
     assert all(step["line"] for step in said["steps"])
@@ -55,7 +55,7 @@ def test_a_scenario_is_alike_to_the_last_byte(world: World) -> None:
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_a_wrong_expectation_is_one_failure(world: World, clock: str, tmp_path: Path) -> None:
     """Its text has the layer and the last lines. The guest prints everything that could be taken
-    for a verdict, a command or a report, and changes nothing by that."""
+    for a verdict, a command or a report; this changes nothing."""
     summary = tmp_path / "summary"
     env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
     file = tmp_path / "junit.xml"
@@ -79,7 +79,7 @@ def test_a_wrong_expectation_is_one_failure(world: World, clock: str, tmp_path: 
 
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_a_crash_is_seen_at_once(world: World, clock: str) -> None:
-    """The run ends at once, not only after the minute for which its lab waits for something."""
+    """The run ends at once, not only after the minute for which its lab waits."""
     said = ran(world, "crash", "--clock", clock, status=1)
     assert said["layer"] == "guest"
     how = r"guest crash: its domain crashed after ([\d.]+ ms|[1-4]\.\d+ s)"
@@ -88,27 +88,27 @@ def test_a_crash_is_seen_at_once(world: World, clock: str) -> None:
 
 
 def test_who_tells_of_crashes_is_started_again(world: World) -> None:
-    """After lab-fate was killed, a crash is still seen."""
+    """After lab-fate was killed, a crash is still noticed."""
     said = ran(world, "unwatched", "--clock", "host", status=1)
     assert said["reason"].startswith("guest crash: its domain crashed after ")
 
 
 def test_a_dom0_without_its_store_is_no_guests_fault(world: World) -> None:
-    """If a daemon ends that cannot be started again, dom0 says which, and why."""
+    """If a daemon ends that cannot be started again, dom0 says which one, and why."""
     said = ran(world, "unstored", "--clock", "virtual", status=4)
     assert said["layer"] == "dom0"
     assert "lab: FAILED xenstored: killed by signal 9" in said["reason"]
 
 
 def test_who_may_crash(world: World) -> None:
-    """With `may_crash: true` on a guest the run goes on, and passes."""
+    """With `may_crash: true` on a guest the run continues, and passes."""
     assert ran(world, "brave")["verdict"] == "pass"
 
 
 @pytest.mark.usefixtures("labs_boot")
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_qemu_is_killed_in_a_step(world: World, clock: str, tmp_path: Path) -> None:
-    """Exit 3, not 1; JUnit has an error, and no failure."""
+    """Exit status 3, not 1; JUnit has an error, and no failure."""
     file = tmp_path / "junit.xml"
     command = world.start("lab.run", "endless", "--clock", clock, "--junit", str(file))
     command.when("guest hello" if clock == "host" else "guests run")
@@ -123,7 +123,7 @@ def test_qemu_is_killed_in_a_step(world: World, clock: str, tmp_path: Path) -> N
 
 
 def test_a_threshold_that_is_broken(world: World) -> None:
-    """Exit 1, with the broken one and what was measured. The other one holds."""
+    """Exit status 1, with the broken threshold and the measured value. The other one holds."""
     said = ran(world, "strict", status=1)
     assert said["layer"] == "guest"
     assert "max release jitter of fast < 1us: it was " in said["reason"]

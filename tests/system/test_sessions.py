@@ -1,4 +1,4 @@
-"""Sessions and checkouts: whose a lab is, and that nobody else ends it."""
+"""Sessions and checkouts: to whom a lab belongs, and that nobody else ends it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def other() -> Iterator[dict[str, str]]:
 
 
 def test_two_sessions_have_a_lab_each(world: World, other: dict[str, str]) -> None:
-    """One user, one labs.yaml, two sessions: each ends its own, and sees the other's."""
+    """One user, one labs.yaml, two sessions: each ends its own lab, and sees the other's."""
     run = Path(json.loads(world.run("lab.up", "hello", "--json").out)["run"])
     try:
         there = Path(json.loads(world.run("lab.up", "hello", "--json", env=other).out)["run"])
@@ -49,7 +49,7 @@ def test_two_sessions_have_a_lab_each(world: World, other: dict[str, str]) -> No
 
 
 def test_a_group_is_stopped_and_no_other(world: World, tmp_path: Path) -> None:
-    """A pattern takes what matches; `--all` leaves the labs of another labs.yaml alone."""
+    """A pattern stops the labs that match; `--all` leaves the labs of another labs.yaml alone."""
     (tmp_path / "images").symlink_to(ROOT / "images")
     shutil.copyfile(ROOT / "labs.yaml", tmp_path / "labs.yaml")
     world.run("lab.up", "hello", cwd=tmp_path)

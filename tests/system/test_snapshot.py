@@ -33,7 +33,8 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An archive on this machine: 2.0 now, 1.0 then. Not signed, so apt is told to trust it."""
+    """An archive on this machine: it has 2.0 now, and had 1.0. It is not signed, so apt is told
+    to trust it."""
     top = tmp_path / "served"
     handler = functools.partial(Quiet, directory=str(top))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -50,7 +51,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def publish(root: Path, file: str, version: str, address: str) -> None:
-    """A suite with one package; it says where its snapshots are, as Debian's does."""
+    """A suite with one package. It says where its snapshots are, as Debian's does."""
     (root / "pool").mkdir(parents=True)
     (root / "pool" / file).write_bytes(content(version))
     index = (
@@ -84,7 +85,7 @@ def settle(cache: Path, rules: Rules) -> pinned.Settled:
 
 
 def test_a_replaced_version_comes_from_the_snapshot(archive: Path, tmp_path: Path) -> None:
-    """The locked bytes, no drift; afterwards nobody is asked."""
+    """The locked bytes are used, without drift. After that no archive is asked."""
     found = settle(tmp_path, Rules(MOMENT, strict=True))
     assert found.drift == ()
     (package,) = expected(tmp_path, found.resolution)
@@ -95,7 +96,7 @@ def test_a_replaced_version_comes_from_the_snapshot(archive: Path, tmp_path: Pat
 
 
 def test_without_an_answer_the_newest_is_taken(archive: Path, tmp_path: Path) -> None:
-    """And said; where drift is forbidden, it is an error that names the package."""
+    """A line says so. If drift is forbidden, it is an error that names the package."""
     (archive / "then" / MOMENT).rename(archive / "gone")
     with pytest.raises(LockError, match=r"clock \(armhf\): 1\.0 → 2\.0"):
         settle(tmp_path, Rules(MOMENT, strict=True))
@@ -106,7 +107,7 @@ def test_without_an_answer_the_newest_is_taken(archive: Path, tmp_path: Path) ->
 
 
 def test_a_snapshot_with_other_bytes_is_not_used(archive: Path, tmp_path: Path) -> None:
-    """The lock's hash decides, not who serves the file."""
+    """The lock's hash decides, whoever serves the file."""
     then = archive / "then" / MOMENT / "pool" / OLD
     then.write_bytes(b"clock 1.x")
     assert settle(tmp_path, Rules(MOMENT)).drift

@@ -1,5 +1,5 @@
-"""FIFOs, devices, endless and deep files in every place that a command reads: it never waits for
-them, and says which one it was."""
+"""FIFOs, devices, endless and deep files in every place that a command reads. It never waits for
+them, and names the file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ labs:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a labs.yaml whose guests' sources are no sources."""
+    """A folder with a labs.yaml whose guests' sources cannot be used."""
     (tmp_path / "labs.yaml").write_text(LABS)
     (tmp_path / "images").symlink_to(ROOT / "images")
     shutil.copytree(ROOT / "images/freertos/apps/hello", tmp_path / "fifo")
@@ -79,7 +79,7 @@ def strange_run(folder: Path) -> Path:
 
 
 def test_a_run_of_fifos(world: World, folder: Path) -> None:
-    """Each command that reads a run says which file it cannot, and starts nothing."""
+    """Each command that reads a run names the file that it cannot read, and starts nothing."""
     run = str(strange_run(folder))
     for words in (
         ("lab.logs", "hello"), ("lab.run", "--verify", run), ("trace.stats", run),
@@ -92,7 +92,7 @@ def test_a_run_of_fifos(world: World, folder: Path) -> None:
 
 @pytest.fixture
 def cache(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A cache in which everything that describes something is a FIFO."""
+    """A cache in which every file that describes something is a FIFO."""
     folder = tmp_path_factory.mktemp("strange") / "cache"
     env = cache_with(world, folder, "toolchain", "packages", "apt")
     for name in ("labs", "store", "templates", "told"):
@@ -110,19 +110,19 @@ def cache(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
 
 
 def but_descriptions(where: str, names: list[str]) -> list[str]:
-    """Of the memory of a machine no copy is needed."""
+    """Leaves out the memory of machines, of which no copy is needed."""
     return [name for name in names if name in ("ram", "state") and "templates" in where]
 
 
 def test_a_cache_of_fifos(world: World, folder: Path, cache: dict[str, str]) -> None:
-    """It is a damaged one: what it has is made again."""
+    """It counts as damaged: its contents are made again."""
     for words in (("lab.list",), ("image.list",), ("template.list",), ("guest.build", "hello")):
         world.run(*words, cwd=folder, env=cache)
     assert "hello.bin" in world.run("guest.build", "hello", cwd=folder, env=cache).out
 
 
 def test_results_are_written_to_files(world: World, folder: Path) -> None:
-    """A report never replaces a device, and never waits for who reads a FIFO."""
+    """A report never replaces a device, and never waits for the reader of a FIFO."""
     os.mkfifo(folder / "fifo.xml")
     for name in ("fifo.xml", "/dev/null"):
         said = world.run("lab.run", "hello", "--junit", name, cwd=folder, status=2)

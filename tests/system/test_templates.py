@@ -1,4 +1,4 @@
-"""Booted labs that are stored: restored, refused when damaged, many at once."""
+"""Booted labs that are stored: restored, refused when damaged, started in numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from system.world import World, until
 
 @pytest.fixture
 def own_cache(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A cache that shares everything with the real one but its templates."""
+    """A cache that shares everything with the real one except the templates."""
     cache = tmp_path / "cache"
     cache.mkdir()
     for path in world.cache.iterdir():
@@ -33,7 +33,7 @@ def templates(world: World) -> list[dict[str, Any]]:
 
 
 def test_the_second_start_comes_out_of_a_template(world: World, own_cache: Path) -> None:
-    """It says so; a damaged one is named and set aside, and the lab boots cold."""
+    """The output says so. A damaged template is named and set aside, and the lab boots cold."""
     assert "machine" in world.run("lab.up", "hello").err
     world.run("lab.down", "hello")
     assert sorted(one["guests"] for one in templates(world)) == [False, True]
@@ -62,7 +62,7 @@ def damage(path: Path) -> None:
 
 
 def test_a_changed_guest_is_another_template(world: World) -> None:
-    """What is restored is what labs.yaml says now."""
+    """The restored lab is the one that labs.yaml describes now."""
     world.run("lab.up", "hello")
     world.run("lab.down", "hello")
     world.run("lab.up", "two-guests")
@@ -73,7 +73,8 @@ def test_a_changed_guest_is_another_template(world: World) -> None:
 
 @pytest.mark.alone
 def test_clones_differ(world: World) -> None:
-    """Twenty labs out of one template: entropy, name, identity; each answers to its name."""
+    """Twenty labs from one template differ in entropy, name and identity, and each answers to
+    its name."""
     count = 20
     try:
         found = json.loads(world.run("lab.up", "hello", "--count", str(count), "--json").out)
@@ -92,7 +93,7 @@ def test_clones_differ(world: World) -> None:
 
 @pytest.fixture
 def stored(world: World) -> None:
-    """There is a template of the lab, whatever ran before."""
+    """Make sure that there is a template of the lab."""
     world.run("lab.up", "hello")
     world.run("lab.down", "hello")
 
@@ -110,7 +111,7 @@ def stored(world: World) -> None:
 def test_interrupted_while_it_is_restored(
     world: World, stored: None, task: str, stage: str, number: signal.Signals
 ) -> None:
-    """Ctrl-C and SIGTERM: exit 130, and nothing that was started stays."""
+    """Ctrl-C and SIGTERM: exit status 130, and nothing that was started stays."""
     del stored
     said = world.start(task, "hello").when(stage).signal(number).end()
     assert said.status in (130, 0), said.err
@@ -120,7 +121,7 @@ def test_interrupted_while_it_is_restored(
 
 @pytest.mark.parametrize("stage", ["restore", "guests run"])
 def test_qemu_is_killed_under_the_virtual_clock(world: World, stage: str) -> None:
-    """QEMU dies while the run stops and goes: exit 3, layer qemu."""
+    """QEMU dies while the run stops and continues: exit status 3, layer qemu."""
     world.run("lab.run", "selftest")
     command = world.start("lab.run", "selftest").when(stage)
     for pid in world.strays():

@@ -1,4 +1,4 @@
-"""What is given up is given up in time, also on a machine with four times too much to do."""
+"""What takes too long is given up in time, even on a machine with four times too much to do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def busy() -> Iterator[None]:
 
 
 def test_what_runs_in_dom0_is_given_up(up: World) -> None:
-    """A program that does not end, and one that dom0 does not have."""
+    """A program that does not end, and a program that dom0 does not have."""
     context = api.Context(up.folder / "labs.yaml")
     with busy():
         for within in (0.5, 2.0):
@@ -53,7 +53,7 @@ def test_what_runs_in_dom0_is_given_up(up: World) -> None:
 
 
 def test_an_expectation_is_given_up(world: World) -> None:
-    """`within: 2s` of a guest that is silent."""
+    """`within: 2s` for a guest that is silent."""
     command = world.start("lab.run", "silent", "--clock", "host").when("guests run")
     with busy():
         said = command.end().expect(1)
@@ -63,7 +63,7 @@ def test_an_expectation_is_given_up(world: World) -> None:
 
 
 def test_an_agent_that_is_silent_is_given_up(world: World) -> None:
-    """dom0's agent is stopped: the question is given up after its ten seconds."""
+    """dom0's agent is stopped: the question is given up after ten seconds."""
     world.run("lab.up", "hello")
     try:
         context = api.Context(world.folder / "labs.yaml")

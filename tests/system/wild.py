@@ -1,5 +1,5 @@
-"""A guest that goes wrong in the way that its command line names, one that says nothing, and a
-lab without rest."""
+"""Guests that go wrong as their command line says, a guest that prints nothing, and a lab
+without rest."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the system tests share: a place for labs, the command line as a user types it, and a
-look at what is left behind."""
+"""What the system tests share: a place for labs, the command line as a user types it, and checks
+for leftovers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LONGEST = 420.0
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said, and its exit status."""
+    """The output of a command, and its exit status."""
 
     status: int
     out: str
     err: str
 
     def expect(self, status: int) -> Said:
-        """Itself, if it ended as designed. A traceback is never right."""
+        """Returns itself if the command ended as designed. A traceback is always wrong."""
         words = f"status {self.status}, not {status}\n--- out\n{self.out}\n--- err\n{self.err}"
         assert "Traceback" not in self.out + self.err, words
         assert self.status == status, words
@@ -40,7 +40,7 @@ class Said:
 
 
 class Running:
-    """A command that was started; its words on standard error are read as they come."""
+    """A command that was started. Its standard error is read as it comes."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -51,7 +51,7 @@ class Running:
         self._reader.start()
 
     def when(self, words: str) -> Running:
-        """Itself, as soon as a line on standard error begins with these words."""
+        """Returns itself as soon as a line on standard error begins with this text."""
         with self._news:
             self._news.wait_for(lambda: self._ended or self._said(words), LONGEST)
             assert self._said(words), f"never said {words!r}:\n{''.join(self._err)}"
@@ -62,7 +62,7 @@ class Running:
         return self
 
     def end(self) -> Said:
-        """Its end, which must come."""
+        """Wait for its end, which must come."""
         try:
             out = self.process.communicate(timeout=LONGEST)[0]
         finally:
@@ -88,7 +88,7 @@ class Running:
 
 @dataclass
 class World:
-    """A place for labs. ``kept`` are the ids of labs that fixtures keep running."""
+    """A place for labs. ``kept``: the ids of labs that fixtures keep running."""
 
     folder: Path
     runtime: Path
@@ -124,13 +124,13 @@ class World:
     # ------------------------------------------------------------ what is left
 
     def labs(self) -> set[str]:
-        """The ids of the labs that there are."""
+        """The ids of the existing labs."""
         root = self.runtime / "xenlab"
         found = {path.name for path in root.iterdir()} if root.is_dir() else set()
         return found - {"locks"}
 
     def machines(self) -> dict[int, str]:
-        """The sandboxes of machines, by pid, with their labs' ids."""
+        """The sandboxes of machines, by pid, with the ids of their labs."""
         mark = f"{self.runtime}/xenlab/"
         return {
             pid: word.removeprefix(mark).partition("/")[0]
@@ -178,7 +178,7 @@ def processes() -> Iterator[tuple[int, list[str]]]:
 
 
 def until(what: str, true: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for something that has no event, looking often; fails when it does not come."""
+    """Wait for something that has no event, by looking often. Fails if it does not come."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"after {seconds:g} s it is not so that {what}"

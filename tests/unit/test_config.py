@@ -1,4 +1,4 @@
-"""labs.yaml is read or refused with a place; nothing else ever happens."""
+"""labs.yaml is read, or refused with a place; nothing else ever happens."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def load(folder: Path, text: str | bytes) -> Labs:
 
 
 def refused(folder: Path, text: str | bytes) -> str:
-    """The error's message with the folder taken away: of the whole file, or of the lab ``x``."""
+    """The error's message, without the folder: about the whole file, or about the lab ``x``."""
     with pytest.raises(ConfigError) as caught:
         config.find_startable(load(folder, text), "x")
     return caught.value.message.replace(f"{folder}/", "")
 
 
 def test_shipped_labs_are_good(root: Path, tmp_path: Path) -> None:
-    """labs.yaml of the checkout loads, whether or not the applications are there yet."""
+    """The labs.yaml of the checkout loads, whether or not the applications are there."""
     shutil.copy(root / "labs.yaml", tmp_path)
     for name in ("hypervisor", "linux"):
         shutil.copytree(root / "images" / name, tmp_path / "images" / name)
@@ -101,7 +101,10 @@ LAB = HEAD + "labs:\n  one:\n    guests: [g]\n"
 
 WRONG = {
     "unknown key": (LAB + "    guest: [g]\n", "6:5: unknown key 'guest'; did you mean 'guests'?"),
-    "duplicate key": (LAB + "    cpus: 1\n    cpus: 2\n", "7:5: key 'cpus' twice; first on line 6"),
+    "duplicate key": (
+        LAB + "    cpus: 1\n    cpus: 2\n",
+        "7:5: key 'cpus' is there twice; the first is on line 6",
+    ),
     "bare size": (LAB + "    memory: 512\n", "6:13: 'memory': '512' is not a size; write 512M"),
     "long unit": (LAB + "    memory: 512 MiB\n", "'512 MiB' is not a size; write 512M"),
     "sexagesimal": (LAB + "    memory: 12:30\n", "'12:30' is not a size; write 512K, 16M or 1G"),
@@ -114,9 +117,9 @@ WRONG = {
     "dots": ("labs:\n  ..: {}\n", "2:3: '..' is not a usable name"),
     "dash": ("labs:\n  -x: {}\n", "2:3: '-x' is not a usable name"),
     "capital": ("labs:\n  Hello: {}\n", "'hello' would do"),
-    "reserved": ("guests:\n  dom0: {kernel: g.bin}\nlabs: {}\n", "2:3: 'dom0' is taken"),
-    "no program": ("guests:\n  a: {memory: 16M}\nlabs: {}\n", "2:6: a guest wants one of"),
-    "two programs": ("guests:\n  a: {freertos: app, project: app}\nlabs: {}\n", "is either"),
+    "reserved": ("guests:\n  dom0: {kernel: g.bin}\nlabs: {}\n", "2:3: 'dom0' is reserved"),
+    "no program": ("guests:\n  a: {memory: 16M}\nlabs: {}\n", "2:6: a guest needs one of"),
+    "two programs": ("guests:\n  a: {freertos: app, project: app}\nlabs: {}\n", "has either"),
     "file, not folder": (
         "guests:\n  a: {freertos: g.bin}\nlabs: {x: {guests: [a]}}\n",
         "labs.yaml:2:17: 'freertos': not a folder: 'g.bin'",
@@ -136,15 +139,15 @@ WRONG = {
     ),
     "open quote": ("guests:\n  a: {project: app, build: \"a 'b\"}\nlabs: {}\n", "no closing quot"),
     "FreeRTOS on two": ("guests:\n  a: {freertos: app, vcpus: 2}\nlabs: {}\n", "has one vCPU"),
-    "too much memory": (LAB + "    memory: 100000M\n", "the machine can have 256M to 3056M"),
+    "too much memory": (LAB + "    memory: 100000M\n", "must be from 256M to 3056M"),
     "guest too big": (
         "guests:\n  a: {kernel: g.bin, memory: 100000M}\nlabs:\n  one: {guests: [a]}\n",
-        "2:30: lab 'one' has 1G, and this is 100320M: dom0 256M + a 100000M + Xen 64M",
+        "2:30: lab 'one' has 1G, but needs 100320M: dom0 256M + a 100000M + Xen 64M",
     ),
     "odd size": ("guests:\n  a: {kernel: g.bin, memory: 1500K}\nlabs: {}\n", "whole number of meb"),
     "no such CPU": (
         "guests:\n  a: {kernel: g.bin, cpus: [1]}\nlabs:\n  one: {guests: [a]}\n",
-        "2:29: lab 'one' has no CPU 1: its 'cpus' is 1",
+        "2:29: lab 'one' has no CPU 1: it has 1",
     ),
     "dom0 elsewhere": (LAB + "    cpus: 2\n    dom0: {cpus: [1]}\n", "Xen pins vCPU n of dom0"),
     "dom0 too many": (LAB + "    dom0: {vcpus: 2}\n", "6:19: dom0 has 2 vCPUs"),
@@ -153,14 +156,14 @@ WRONG = {
     "line and regex": (LAB + "    expect: [{on: g, line: a, regex: b}]\n", "either 'line' or"),
     "bare time": (LAB + "    expect: [{on: g, line: a, within: 10}]\n", "not a time; write 10s"),
     "no time": (LAB + "    expect: [{on: g, line: a, within: 0s}]\n", "more than 0s"),
-    "clock": (LAB + "    clock: virtal\n", "6:12: 'clock': 'virtal' is not known; did you mean"),
+    "clock": (LAB + "    clock: virtal\n", "6:12: 'clock': unknown value 'virtal'; did you mean"),
     "empty value": (LAB + "    clock:\n", "6:11: 'clock' is empty"),
-    "text for mapping": (LAB + "    steps: [{exec: x}, y]\n", "6:24: entry 2 wants a mapping"),
-    "list for mapping": (LAB + "    dom0: [1]\n", "6:11: 'dom0' wants a mapping"),
-    "mapping for text": (LAB + "    memory: {a: b}\n", "wants a size such as 16M, not a mapping"),
+    "text for mapping": (LAB + "    steps: [{exec: x}, y]\n", "6:24: entry 2 must be a mapping"),
+    "list for mapping": (LAB + "    dom0: [1]\n", "6:11: 'dom0' must be a mapping"),
+    "mapping for text": (LAB + "    memory: {a: b}\n", "must be a size such as 16M, not a mapping"),
     "package with source": (
         "hypervisors:\n  x: {from: package, source: app}\nlabs: {}\n",
-        "2:22: 'source' has no place here",
+        "2:22: 'source' is not allowed here",
     ),
     "tools from no tree": (
         "hypervisors:\n  x: {from: source, tools: source}\nlabs: {}\n",
@@ -181,13 +184,13 @@ WRONG = {
     "not UTF-8": (b"labs:\n  \xff: {}\n", "2:3: byte 0xff is not UTF-8"),
     "binary": (b"\x7fELF\x00\x01", "1:1: character U+007F"),
     "huge": (b"#" * (MAX_BYTES + 1), "1:1: larger than 256 KiB"),
-    "tag": ("labs: !!python/object:os.system {}\n", "1:7: tags (!…) are not read here"),
+    "tag": ("labs: !!python/object:os.system {}\n", "1:7: YAML tags (!…) are not supported"),
     "deep": ("labs: " + "[" * 5000, "nested deeper than 16"),
     "recursive": ("labs: &a {x: *a}\n", "nested deeper than 16"),
     "merge": (HEAD + "labs:\n  one: {<<: {}}\n", "unknown key '<<'"),
-    "key that is a list": ("? [a]\n: b\n", "1:3: a key must be a word"),
+    "key that is a list": ("? [a]\n: b\n", "1:3: a key must be a single word"),
     "character out of range": ('labs: "\\U7fffffff"\n', "out of range"),
-    "surrogate": (LAB + '    description: "\\ud800"\n', "is not 1 to 1000 visible characters"),
+    "surrogate": (LAB + '    description: "\\ud800"\n', "must be 1 to 1000 visible characters"),
 }  # fmt: skip
 
 
@@ -246,7 +249,7 @@ def test_unknown_names_are_usage_errors_with_the_nearest(folder: Path) -> None:
 
 @given(st.text(max_size=40))
 def test_accepted_names_are_safe_everywhere(text: str) -> None:
-    """Whatever is accepted is a file name, an xl name and no QEMU option."""
+    """Every accepted name is a file name, a name for xl, and no option of QEMU."""
     try:
         name = units.guest_name(text)
     except ValueError:

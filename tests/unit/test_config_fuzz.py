@@ -1,4 +1,4 @@
-"""Whatever bytes a labs.yaml has, it is read or refused with a place."""
+"""Whatever bytes a labs.yaml has, it is read, or refused with a place."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _KEYS = {
 
 @given(st.data())
 def test_any_value_below_known_keys(fuzz_folder: Path, data: st.DataObject) -> None:
-    """JSON is YAML: keys that exist, values that may be anything."""
+    """JSON is YAML: known keys with arbitrary values."""
     section = data.draw(st.sampled_from(sorted(_KEYS)))
     fields = st.dictionaries(st.sampled_from(_KEYS[section].split()), _trees, max_size=4)
     tree = {"labs": {"one": {}}, section: {"x": data.draw(fields)}}

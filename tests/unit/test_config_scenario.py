@@ -1,4 +1,4 @@
-"""Scenarios in labs.yaml: what is read, what is refused and where."""
+"""Scenarios in labs.yaml: what is read, what is refused, and at which place."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_every_step_arrives_in_the_model(folder: Path) -> None:
 
 
 def test_a_guest_that_is_injected_has_a_console_from_the_start(folder: Path) -> None:
-    """So nothing has to be plugged into a machine whose runs are to be alike."""
+    """So no port has to be added to a machine whose runs must be the same."""
     found = plan.plan(load(folder, STEPS))
     assert [guest.name for guest in found.guests] == ["g", "t"]
     assert [guest.name for guest in found.all_guests] == ["g", "t", "h"]
@@ -133,8 +133,8 @@ def test_thresholds_as_mappings_and_as_sentences(folder: Path) -> None:
 
 
 WRONG = {
-    "two things": ("{pause: g, unpause: g}", "9:9: a step does exactly one thing: not pause and"),
-    "nothing": ("{on: g}", "9:9: a step does exactly one thing: one of wait, regex, type, exec"),
+    "two things": ("{pause: g, unpause: g}", "9:9: a step has exactly one action: not pause and"),
+    "nothing": ("{on: g}", "9:9: a step has exactly one action: one of wait, regex, type, exec"),
     "unknown key": ("{wiat: x, on: g}", "9:10: unknown key 'wiat'; did you mean 'wait'?"),
     "in a group": (
         "{parallel: [{wiat: x, on: g}]}",
@@ -144,8 +144,8 @@ WRONG = {
         "{parallel: [{parallel: [{pause: g}]}]}",
         "9:22: a group cannot be in a group",
     ),
-    "empty group": ("{parallel: []}", "9:20: a group without steps"),
-    "no console": ("{wait: x}", "9:9: 'on' is missing: on which console"),
+    "empty group": ("{parallel: []}", "9:20: a group needs at least one step"),
+    "no console": ("{wait: x}", "9:9: 'on' is missing: the console"),
     "unknown console": ("{wait: x, on: gg}", "9:23: no console of this lab 'gg'; did you mean"),
     "console of another": ("{silent: h}", "9:18: no console of this lab 'h'"),
     "unknown guest": ("{inject: gg}", "9:18: no guest 'gg'; did you mean 'g'?"),
@@ -153,16 +153,16 @@ WRONG = {
     "bad regex": ("{regex: '(', on: g}", "9:17: '(' is not a regular expression"),
     "bad command": ('{exec: "a \'b"}', "9:16: 'a 'b': no closing quotation"),
     "empty command": ('{exec: " "}', "9:16: the command is empty"),
-    "two outputs": ("{exec: a, output: b, regex: c}", "9:30: either 'output' or 'regex'"),
+    "two outputs": ("{exec: a, output: b, regex: c}", "9:30: give either 'output' or 'regex'"),
     "status of a wait": (
         "{wait: a, on: g, status: 0}",
-        "9:26: 'status' has no place here: it does not go with 'wait', but with 'exec'",
+        "9:26: 'status' is not allowed here: it does not go with 'wait', but with 'exec'",
     ),
     "bad status": ("{exec: a, status: 256}", "9:27: 'status': '256' is not a number from 0 to"),
-    "relative": ("{collect: x}", "9:19: 'x' is no whole path in dom0"),
-    "outside": ("{collect: /x, as: ../y}", "9:27: 'as': '../y' is not a usable name of a file"),
-    "hidden": ("{collect: /x, as: .y}", "9:27: 'as': '.y' is not a usable name of a file"),
-    "no name": ("{collect: /x/}", "give it one with 'as'"),
+    "relative": ("{collect: x}", "9:19: 'x' is not a full path in dom0"),
+    "outside": ("{collect: /x, as: ../y}", "9:27: 'as': '../y' is not a usable file name"),
+    "hidden": ("{collect: /x, as: .y}", "9:27: 'as': '.y' is not a usable file name"),
+    "no name": ("{collect: /x/}", "choose one with 'as'"),
     "number as time": ("{silent: g, for: 3}", "9:26: 'for': '3' is not a time; write 3s"),
 }
 
@@ -174,16 +174,16 @@ def test_wrong_steps(folder: Path, step: str, words: str) -> None:
 
 
 WRONG_LIMITS = {
-    "no limit": ("{task: a}", "9:9: a threshold wants a limit: one of min, mean"),
+    "no limit": ("{task: a}", "9:9: a threshold needs a limit: one of min, mean"),
     "no figure": ("{task: a, p99: 1ms}", "9:9: 'figure' is missing: one of release_jitter"),
     "unknown figure": (
         "{task: a, figure: relese_jitter, p99: 1ms}",
         "9:27: no figure 'relese_jitter'; did you mean 'release_jitter'?",
     ),
     "unknown sentence figure": ("p99 jiter of a < 1ms", "no figure 'jiter'"),
-    "no sentence": ("p99 of everything", "9:9: 'p99 of everything' is no threshold; write"),
+    "no sentence": ("p99 of everything", "9:9: 'p99 of everything' is not a threshold; write"),
     "bare number": ("p99 release jitter of a < 3", "'p99': '3' is not a time"),
-    "untraced": ("{task: a, guest: g, misses: 0}", "9:26: no traced guest of this lab 'g'"),
+    "untraced": ("{task: a, guest: g, misses: 0}", "9:26: this lab has no traced guest 'g'"),
     "unknown count": ("mises of a < 1", "unknown key 'mises'; did you mean 'misses'?"),
 }  # fmt: skip
 
@@ -201,13 +201,13 @@ def test_thresholds_want_a_trace(folder: Path) -> None:
 
 
 def test_never_wants_a_text(folder: Path) -> None:
-    assert "9:9: what must never be wants either" in refused(
+    assert "9:9: an entry of 'never' needs either" in refused(
         folder, "    never:\n      - {on: g}\n"
     )
 
 
 def test_no_typing_on_a_serial_line_under_the_virtual_clock(folder: Path) -> None:
-    """It is said before anything is started."""
+    """The error comes before anything is started."""
     lab = load(folder, "    steps:\n      - parallel: [{type: x, on: dom0}]\n")
     hands.refuse(plan.plan(lab, clock=Clock.HOST))
     with pytest.raises(UsageError, match=r"types on dom0 \(labs.yaml:9\)"):
@@ -215,7 +215,7 @@ def test_no_typing_on_a_serial_line_under_the_virtual_clock(folder: Path) -> Non
 
 
 def test_what_a_run_follows_from_has_no_places_in_it(folder: Path) -> None:
-    """A comment in labs.yaml is no other run; another step is."""
+    """A comment in labs.yaml does not make another run; another step does."""
     one = load(folder, STEPS)
     other = load(folder, "    # a comment\n" + STEPS)
     assert _wanted(plan.plan(one)) == _wanted(plan.plan(other))

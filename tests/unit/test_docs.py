@@ -1,4 +1,4 @@
-"""What the pages say exists: functions, options, other pages."""
+"""What the pages mention exists: functions, options, other pages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_function_named_is_there(page: str) -> None:
 
 
 def test_every_part_of_a_lab_is_told_and_there(page: str) -> None:
-    """The page has all that a lab offers in public, and nothing else."""
+    """The page has all public names of a lab, and nothing else."""
     said = set(re.findall(r"`lab\.(\w+)", page)) - {"api", "errors"}
     offered = {name for name in dir(api.RunningLab) if not name.startswith("_")} - {"do"}
     instance = set(
@@ -61,7 +61,7 @@ def test_the_keywords_of_lab_are_told(page: str) -> None:
 
 
 def test_the_docs_name_every_option(root: Path) -> None:
-    """docs/pytest.md says what there is, and nothing that there is not."""
+    """docs/pytest.md has all options, and no others."""
     page = (root / "docs" / "pytest.md").read_text()
     settings = {f"lab_{name}" for name in pytest_plugin.OPTIONS | pytest_plugin.SETTINGS}
     options = {f"--lab-{name.replace('_', '-')}" for name in pytest_plugin.OPTIONS}
@@ -88,7 +88,7 @@ def test_the_docs_name_the_fixture_and_its_marker(root: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """What ``#…`` may name in a page: its headings, as GitHub makes addresses of them."""
+    """The anchors (``#…``) of a page: its headings, in the form that GitHub gives them."""
     prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
     kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
@@ -133,7 +133,8 @@ def test_the_version_stands_once(root: Path, sources: list[Path]) -> None:
 
 
 def test_the_errors_of_troubleshooting_are_the_code_s(root: Path) -> None:
-    """What the page quotes in its first column is said by the code, apart from what varies."""
+    """The errors that the page quotes in its first column are in the code, apart from what
+    varies."""
     page = (root / "docs" / "troubleshooting.md").read_text()
     code = "\n".join(path.read_text() for path in (root / "lab").rglob("*.py"))
     code = re.sub(r'"\s*\n\s*f?"', "", code)  # a literal that goes on in the next line
@@ -163,13 +164,13 @@ def is_said(words: str, said: str) -> bool:
 
 
 def test_words_that_nobody_says_are_found() -> None:
-    """The test's own test."""
+    """A test of the test."""
     assert is_said("lab hello runs already", "lab {} runs already (run {})")
     assert not is_said("lab hello is up already", "lab {} runs already (run {})")
 
 
 def commands(page: Path) -> set[tuple[str, ...]]:
-    """Every command of the lab that a page shows: task, then the options that are given to it."""
+    """Every command of the lab that a page shows: the task, then the options that it has there."""
     text = page.read_text()
     shown = (line.partition(" #")[0] for line in text.splitlines())
     spans = (span for line in shown for span in re.split(r"[`|;&(]", line))
@@ -199,7 +200,7 @@ NO_COMMAND_FIRST = {"README.md", "glossary.md"}
 
 
 def test_pages_begin_with_a_command(root: Path) -> None:
-    """Before its first chapter a page shows what one would type."""
+    """Before its first section a page shows what to type."""
     late = []
     for page in (root / "docs").rglob("*.md"):
         opening = page.read_text().partition("\n## ")[0]

@@ -1,4 +1,4 @@
-"""What the pages name is there: files, modules, tasks, variables, keys of labs.yaml."""
+"""What the pages name exists: files, modules, tasks, variables, keys of labs.yaml."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTERFACE = {"python.md", "pytest.md"}
 
 
 def test_files_named_in_the_pages_exist(root: Path) -> None:
-    """Also patterns such as ``lab/images/*``: they match something."""
+    """Patterns such as ``lab/images/*`` match something."""
     path = re.compile(
         r"(?<![\w/.~:{}<>-])(?:lab|tests|images|examples|dockerfiles|docs)/[\w.*/-]*[\w*]"
     )
@@ -34,7 +34,7 @@ def test_files_named_in_the_pages_exist(root: Path) -> None:
 
 
 def test_files_named_without_their_folder_exist(root: Path, sources: list[Path]) -> None:
-    """``quota.py`` in a row of a table is a module somewhere."""
+    """``quota.py`` in a table is a module somewhere."""
     there = {path.name for path in sources}
     wrong = [
         f"{page.relative_to(root)}: {name}"
@@ -71,7 +71,7 @@ def options(words: str) -> list[str]:
 
 
 def is_module(root: Path, name: str) -> bool:
-    """Whether it is a module of the lab, something in one, or a file (``labs.yaml``)."""
+    """Whether it names a module of the lab, something in a module, or a file (``labs.yaml``)."""
     if not name.startswith("lab."):
         return (root / name).exists()
     for end in (name, name.rpartition(".")[0]):
@@ -84,7 +84,7 @@ def is_module(root: Path, name: str) -> bool:
 
 
 def test_variables_named_in_the_pages_are_read(root: Path) -> None:
-    """Every ``LAB_…`` of a page is one that the lab reads."""
+    """The lab reads every ``LAB_…`` that a page names."""
     named = {
         word for page in pages(root) for word in re.findall(r"\bLAB_[A-Z_]+", page.read_text())
     }
@@ -105,7 +105,7 @@ def test_variables_named_in_the_pages_are_read(root: Path) -> None:
 def test_every_key_of_labs_yaml_is_told(
     root: Path, chapter: str, shapes: list[type[schema.Shape]]
 ) -> None:
-    """docs/labs-yaml.md has all keys, and none that there is not."""
+    """docs/labs-yaml.md has all keys, and no others."""
     page = (root / "docs" / "labs-yaml.md").read_text()
     text = page.partition(f"\n## {chapter}\n")[2].partition("\n## ")[0]
     fields = {(field.alias or name) for one in shapes for name, field in one.model_fields.items()}

@@ -1,4 +1,4 @@
-"""Examples in the pages work: labs load, and the CI jobs have what they need."""
+"""The examples in the pages work: labs load, and CI jobs have what they need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.util import process
 
 @pytest.fixture
 def labs(root: Path, tmp_path: Path) -> dict[str, Lab]:
-    """All labs of docs/scenarios.md, each block a labs.yaml that loads without complaint."""
+    """All labs of docs/scenarios.md. Each block is a labs.yaml that loads without errors."""
     shutil.copytree(root / "images/freertos/apps", tmp_path / "images/freertos/apps")
     found: dict[str, Lab] = {}
     for text in blocks(root / "docs/scenarios.md"):
@@ -57,7 +57,7 @@ def jobs(root: Path) -> Iterator[Any]:
 
 
 def test_the_template_for_github(root: Path) -> None:
-    """It runs the lab, caches, and keeps what the run left, also if it failed."""
+    """It runs the lab, caches, and keeps what the run left, also after a failure."""
     workflow = next(iter(jobs(root)))
     assert "LAB_LOCKED" not in str(workflow)  # it passes when the archive has moved
     assert {"name", "on", "jobs"} <= set(workflow)
@@ -88,7 +88,7 @@ def test_the_template_for_gitlab(root: Path) -> None:
 
 
 def named(root: Path, job: str) -> Any:
-    """The pipeline of GitLab with this job."""
+    """The GitLab pipeline with this job."""
     return next(one for one in jobs(root) if job in one)
 
 
@@ -111,7 +111,7 @@ echo "$*" >> asked
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone of a repository with a lock in it, which takes push options."""
+    """A clone of a repository with a lock in it. The repository accepts push options."""
     origin, clone = tmp_path / "origin.git", tmp_path / "clone"
     (tmp_path / "bin").mkdir()
     for name, text in (("bin/gh", GH), ("inv", INV)):
@@ -133,7 +133,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shell(cwd: Path, script: str) -> str:
-    """Run a script as both services do: until the first command that fails."""
+    """Run a script as both services do: up to the first command that fails."""
     done = process.run(["bash", "-ec", script], cwd=cwd, env=dict(os.environ), timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
@@ -145,7 +145,7 @@ def pushed(clone: Path) -> list[str]:
 
 
 def test_the_scheduled_job_for_github(root: Path, clone: Path) -> None:
-    """It moves the lock, publishes a run that passed, and opens one request with all of it."""
+    """It updates the lock, publishes a run that passed, and opens one request with both."""
     workflow = next(one for one in jobs(root) if one.get("name") == "relock")
     assert workflow["on"]["schedule"][0]["cron"]
     assert workflow["permissions"] == {"contents": "write", "pull-requests": "write"}
@@ -159,7 +159,8 @@ def test_the_scheduled_job_for_github(root: Path, clone: Path) -> None:
 
 
 def test_the_scheduled_job_for_gitlab(root: Path, clone: Path) -> None:
-    """The same, by push options; on no other pipeline, where the other job runs."""
+    """The same with push options, and only in the scheduled pipeline; the other job runs in all
+    others."""
     job = named(root, "relock")["relock"]
     assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
     assert named(root, "lab")["lab"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE != "schedule"'}]

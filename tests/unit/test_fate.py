@@ -1,4 +1,4 @@
-"""What happened to the domain of a failed guest; a full disk explains silent consoles."""
+"""What happened to the domain of a failed guest. A full disk explains silent consoles."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def report(layer: Layer = Layer.GUEST) -> Report:
     ],
 )
 def test_the_state_is_said_in_words(state: str, words: str) -> None:
-    """The verdict says it of the guest that failed first, with the letters of xl list."""
+    """The verdict has the state of the guest that failed first, with the letters of xl list."""
     found = scenario.with_domains(report(), [domain("two", "---c--"), domain("one", state)])
     assert found.verdict.reason.startswith("not seen; its domain")
     assert words in found.verdict.reason
@@ -47,7 +47,7 @@ def test_the_state_is_said_in_words(state: str, words: str) -> None:
 
 
 def test_a_domain_that_is_gone() -> None:
-    """A guest without a domain is said to be gone."""
+    """The verdict says that the domain is gone."""
     assert "is gone" in scenario.with_domains(report(), []).verdict.reason
 
 
@@ -58,7 +58,7 @@ def test_other_verdicts_stay_as_they_are() -> None:
 
 
 def test_a_full_disk_explains_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk consoles are lost. Then neither Xen nor dom0 has failed."""
+    """On a full disk console output is lost. Then neither Xen nor dom0 has failed."""
     run = rundir.new_run(tmp_path, "one")
     silence = Dom0Error("no answer")
     assert isinstance(postmortem.no_xen(run, 1.0), HypervisorError)
@@ -71,7 +71,7 @@ def test_a_full_disk_explains_silence(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("words", postmortem.NO_PLACE)
 def test_a_dom0_without_a_place_is_told_what_to_do(tmp_path: Path, words: str) -> None:
-    """Xen's own words do not help anybody who wrote 'memory: 200M'."""
+    """Xen's own message does not help a person who wrote 'memory: 200M'."""
     run = rundir.new_run(tmp_path, "one")
     run.console("xen").write_text(f"(XEN) Panic on CPU 0:\n(XEN) {words}. 72MB unallocated\n")
     error = postmortem.lost(run, console.FAILURES[0], "dom0 to be ready")
@@ -93,7 +93,7 @@ def test_tools_that_xen_refuses_are_told_apart_from_a_lost_dom0(tmp_path: Path) 
 
 
 def test_a_panic_says_more_than_an_end() -> None:
-    """dom0's panic is named, not its end, whichever console is read first."""
+    """dom0's panic is named, and not its end, whichever console is read first."""
     ended = RawLine(
         "xen", b"(XEN) [    9.1] Hardware Dom0 crashed: rebooting machine in 5 seconds."
     )

@@ -1,4 +1,5 @@
-"""Consoles that say anything at all: kept as they are, harmless when shown, deciding nothing."""
+"""Consoles that print anything at all: kept unchanged, shown escaped, and unable to decide
+anything."""
 
 from __future__ import annotations
 
@@ -49,8 +50,8 @@ def harmless(text: str) -> bool:
 def test_anything_is_shown_harmless(
     run: RunDir, xen: bytes, dom0: bytes, talker: bytes, stamped: bytes
 ) -> None:
-    """Alone, merged in time order, as the last lines of an error, and on a person's terminal;
-    nothing raises."""
+    """Alone, merged in time order, as the last lines of an error, and on a person's terminal.
+    Nothing raises."""
     for name, said in {"xen": xen, "dom0": dom0, "talker": talker}.items():
         run.console(name).write_bytes(said)
     run.times_file.write_bytes(stamped)
@@ -65,14 +66,14 @@ def test_anything_is_shown_harmless(
 
 @given(pieces)
 def test_a_guest_never_speaks_for_others(said: bytes) -> None:
-    """Whatever it prints, nothing on its console says that Xen or dom0 is lost."""
+    """Whatever it prints, nothing on its console says that Xen or dom0 failed."""
     splitter = LineSplitter("talker")
     assert not [line for line in splitter.feed(said + b"\n") if failure_in(line)]
 
 
 @given(st.lists(st.binary(max_size=40) | st.just(b"x" * (MAX_LINE + 5)), max_size=12))
 def test_lines_are_bounded_however_they_come(portions: list[bytes]) -> None:
-    """In any portions: no line is longer than the limit, and no byte is lost but line ends."""
+    """In any portions: no line is longer than the limit, and no byte is lost except line ends."""
     splitter = LineSplitter("talker")
     lines: list[RawLine] = [line for portion in portions for line in splitter.feed(portion)]
     lines += [splitter.partial] if splitter.partial else []

@@ -1,4 +1,4 @@
-"""A plan is a function of the lab: these are the golden ones."""
+"""A plan depends only on the lab. These tests compare plans with stored ones."""
 
 from __future__ import annotations
 
@@ -137,13 +137,13 @@ def test_scheduler_is_an_argument_and_the_hypervisors_own_come_last() -> None:
 
 
 def test_dom0_reads_xens_console_only_if_xen_may_show_guests_there() -> None:
-    """A packaged Xen never does; then dom0 starts without the program that looks for it."""
+    """A packaged Xen never shows guests there, so dom0 does not start the program that reads it."""
     assert "hypervisor_log" not in planning.dom0_args(LAB)
     assert "hypervisor_log=1" in planning.dom0_args(Lab("r", HypervisorSpec("d", "source"))).split()
 
 
 def test_shares_are_words_for_xl() -> None:
-    """RTDS wants all three, in microseconds, for all vCPUs (xl(1))."""
+    """RTDS needs all three, in microseconds, for all vCPUs (xl(1))."""
     share = Scheduling("rtds", period=0.0125, budget=0.0003)
     words = "sched-rtds -v all -p 12500 -b 300 -e 1 -d"
     assert planning.scheduling(share) == tuple(words.split())

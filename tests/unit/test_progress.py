@@ -1,4 +1,4 @@
-"""Something moves all the time, and says how far it is."""
+"""The progress display always shows something that moves, and how far it is."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def becomes(state: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beats come soon."""
+    """Update the display quickly."""
     monkeypatch.setattr(progress, "BEAT", 0.02)
     monkeypatch.setattr(progress, "LOOK", 0.0)
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_long_stage_is_told_again() -> None:
-    """The innermost one; with what it is at now, not what it was at before."""
+    """The innermost stage is repeated, with what it is doing now, not what it did before."""
     out = io.StringIO()
     shown = Progress(out)
     with shown.stage("toolchain"), shown.stage("packages") as stage:
@@ -65,7 +65,7 @@ def test_a_long_stage_is_told_again() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_who_works_says_how_far_it_is() -> None:
-    """Deep below, without a stage in its hands; the words go with the work."""
+    """Deeply nested code can do so without a stage as a parameter. The words follow the work."""
     out = io.StringIO()
     with Progress(out).stage("toolchain"):
         current().note("unpacking")
@@ -77,7 +77,7 @@ def test_who_works_says_how_far_it_is() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_look_that_fails_stops_nothing() -> None:
-    """What is looked at may be gone in that moment."""
+    """What is looked at may be gone at that moment."""
     out = io.StringIO()
 
     def look() -> str:
@@ -88,7 +88,7 @@ def test_a_look_that_fails_stops_nothing() -> None:
 
 
 def test_quick_stages_are_told_once() -> None:
-    """No beat before its time."""
+    """They end before the first update."""
     out = io.StringIO()
     with Progress(out).stage("boot"):
         pass
@@ -96,7 +96,7 @@ def test_quick_stages_are_told_once() -> None:
 
 
 def test_a_stage_may_end_in_another_context() -> None:
-    """As that of a fixture that is made and cleaned up by different hands."""
+    """For example the stage of a fixture, which is made and cleaned up in different contexts."""
     stage = Progress(io.StringIO()).stage("boot")
     contextvars.copy_context().run(stage.__enter__)
     contextvars.copy_context().run(stage.__exit__, None, None, None)
@@ -105,7 +105,7 @@ def test_a_stage_may_end_in_another_context() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_without_rich_a_terminal_has_one_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the environment is only being made."""
+    """This is so while the environment is being made."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
@@ -120,7 +120,7 @@ def test_without_rich_a_terminal_has_one_live_line(monkeypatch: pytest.MonkeyPat
 
 
 def test_amounts_are_told_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the speed so far; never more than all."""
+    """By the speed so far; never more than the total."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     amount = Amount(100_000_000)
@@ -136,7 +136,7 @@ def test_amounts_are_told_with_the_time_that_is_left(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("quick")
 def test_a_download_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the files that are there, and those that are coming."""
+    """By the files that are there and those that are arriving."""
     coming = tmp_path / "var/cache/apt/archives/partial"
     out = io.StringIO()
 
@@ -174,7 +174,7 @@ def test_unpacking_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("quick")
 def test_stages_of_threads_have_a_line_each() -> None:
-    """What is at work is told, all of it; and ends in its own time."""
+    """All stages that are active are shown, and each ends in its own time."""
     out = io.StringIO()
     shown = Progress(out)
 
@@ -193,6 +193,6 @@ def test_stages_of_threads_have_a_line_each() -> None:
 
 
 def test_progress_needs_nothing_that_is_installed(root: Path) -> None:
-    """It is at work before there is an environment."""
+    """It works before there is an environment."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); import lab.progress"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, str(root)], check=True, cwd="/")

@@ -1,4 +1,4 @@
-"""Whether dom0 can hold the guests' files, said before anything is booted."""
+"""Whether dom0 can hold the guests' files. The error comes before anything is booted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIB = 1 << 20
 
 
 def image(name: str, kernel: int, ramdisk: int = 0) -> GuestImage:
-    """A guest whose files have so many MiB."""
+    """A guest whose files have this many MiB."""
     parts = [Image(name, Path("/k"), "", size * MIB, "") for size in (kernel, ramdisk)]
     return GuestImage(name, parts[0], ramdisk=parts[1] if ramdisk else None)
 
@@ -47,7 +47,7 @@ def test_it_can(memory: int, images: list[GuestImage]) -> None:
     ],
 )
 def test_it_cannot(images: list[GuestImage], needed: str) -> None:
-    """With the lab's line, the guest that has most, and what dom0 needs."""
+    """The error has the lab's line, the guest with the largest files, and what dom0 needs."""
     with pytest.raises(UsageError, match=r"labs.yaml:7:1: lab one: dom0 has 256M") as caught:
         check(256, *images)
     assert needed in caught.value.hint

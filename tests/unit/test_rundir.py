@@ -1,4 +1,4 @@
-"""Where runs and live labs lie."""
+"""The folders of runs and of live labs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_new_run_is_the_latest(tmp_path: Path) -> None:
-    """Its folders are there and ``latest`` leads to it; an older one stays."""
+    """Its folders exist and ``latest`` points to it; an older run stays."""
     first = rundir.new_run(tmp_path, "one")
     second = rundir.new_run(tmp_path, "one")
     assert first.path != second.path
@@ -36,7 +36,7 @@ def test_a_new_run_is_the_latest(tmp_path: Path) -> None:
 
 
 def test_a_run_that_never_began_is_forgotten(tmp_path: Path) -> None:
-    """The one before is the latest again; where there is none, nothing is left."""
+    """The run before it is the latest again. If there is none, nothing is left."""
     first = rundir.new_run(tmp_path, "one")
     first.path.rename(first.path.with_name("20200101-000000-0000"))
     rundir.forget(rundir.new_run(tmp_path, "one"))
@@ -48,14 +48,14 @@ def test_a_run_that_never_began_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_runs_that_cannot_be_made(tmp_path: Path) -> None:
-    """Something in the way is an error with words."""
+    """If something is in the way, the error says so."""
     (tmp_path / "one").write_text("")
     with pytest.raises(LabError, match="cannot be made"):
         rundir.new_run(tmp_path, "one")
 
 
 def test_the_manifest_is_merged(tmp_path: Path) -> None:
-    """Fields are set one by one; a damaged manifest is as good as none."""
+    """Fields are set one by one; a damaged manifest counts as none."""
     run = rundir.new_run(tmp_path, "one")
     assert run.manifest() == {}
     run.update_manifest(a=1, path=tmp_path)
@@ -85,7 +85,7 @@ def test_consoles_come_in_order(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_live_labs_is_private(base: Path) -> None:
-    """It is made for us alone, and refused when others could enter."""
+    """It is made for this user alone, and refused if others could enter it."""
     root = rundir.runtime_root()
     assert root.stat().st_mode & 0o777 == 0o700
     root.chmod(0o750)
@@ -100,7 +100,7 @@ def test_the_folder_of_live_labs_is_private(base: Path) -> None:
 def test_a_runtime_folder_of_somebody_else_is_left_alone(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`sudo -E` keeps the variable: root makes nothing in a user's runtime folder."""
+    """`sudo -E` keeps the variable, but root makes nothing in a user's runtime folder."""
     stranger = os.getuid() + 12345
     monkeypatch.setattr(os, "getuid", lambda: stranger)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
@@ -125,7 +125,8 @@ def test_another_session_is_another_lab(base: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_lab_has_one_folder(base: Path) -> None:
-    """The same for the same runs and name, also through a link; short; another for another."""
+    """It depends on runs and name only, also through a link, and is short. Other labs have other
+    folders."""
     (base / "link").symlink_to(base)
     first = rundir.lab_dir(base / "runs", "one")
     assert first.id == rundir.lab_dir(base / "link" / "runs", "one").id
@@ -135,13 +136,13 @@ def test_a_lab_has_one_folder(base: Path) -> None:
 
 
 def test_any_name_has_a_folder(base: Path) -> None:
-    """Names that are no text, or paths, lead nowhere else."""
+    """Names that are not text, or are paths, lead nowhere else."""
     for name in ("\udcff", "../../etc", "a\0b", ""):
         assert rundir.lab_dir(base / "runs", name).path.parent == rundir.runtime_root()
 
 
 def test_labs_are_listed_without_the_locks(base: Path) -> None:
-    """Every lab's folder, and nothing else that lies there."""
+    """Every lab's folder is listed, and nothing else in that place."""
     lab = rundir.lab_dir(base / "runs", "one")
     lab.make()
     rundir.claim_file(lab).touch()

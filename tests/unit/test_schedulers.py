@@ -1,4 +1,4 @@
-"""Schedulers of labs.yaml: chosen, completed, and refused where they cannot be."""
+"""Schedulers of labs.yaml: chosen, completed, and refused if they are impossible."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_credit_has_weight_and_cap_and_needs_no_other_xen(folder: Path) -> None:
 
 
 REFUSED = {
-    "unknown": ("{scheduler: fifo, guests: [g]}", "'name': 'fifo' is not known; there is"),
+    "unknown": ("{scheduler: fifo, guests: [g]}", "'name': unknown value 'fifo'; choose from"),
     "not in the packaged one": (
         "{scheduler: rtds, guests: [g]}",
         "10:20: lab 'one': hypervisor 'stock' has no scheduler rtds, only credit, credit2; "
@@ -95,8 +95,8 @@ REFUSED = {
     ),
     "parameter of another": (
         "{hypervisor: debug, scheduler: {name: rtds, weight: 3}}",
-        "10:52: 'weight' is no parameter of the scheduler rtds of lab 'one'; "
-        "it has: period, budget, extratime",
+        "10:52: lab 'one' runs the scheduler rtds, which has no parameter 'weight'; "
+        "its parameters: period, budget, extratime",
     ),
     "half a share": (
         "{hypervisor: debug, scheduler: {name: rtds, period: 3ms}}",
@@ -104,7 +104,7 @@ REFUSED = {
     ),
     "budget beyond period": (
         "{hypervisor: debug, scheduler: {name: rtds, period: 3ms, budget: 4ms}}",
-        "10:73: 'budget': more than its period",
+        "10:73: 'budget': must not be longer than the period",
     ),
     "too small": (
         "{hypervisor: debug, scheduler: {name: rtds, period: 3ms, budget: 0.001ms}}",
@@ -112,7 +112,7 @@ REFUSED = {
     ),
     "more than there is": (
         "{hypervisor: debug, scheduler: {name: rtds, period: 10ms, budget: 7ms}, guests: [g]}",
-        "rtds would promise 1.10 CPUs, and there are 1",
+        "rtds would promise 1.10 CPUs, but there are only 1",
     ),
     "dom0's, too much": (
         "{hypervisor: debug, scheduler: rtds, dom0: {scheduler: {period: 1ms, budget: 1ms}}, "
@@ -121,7 +121,7 @@ REFUSED = {
     ),
     "null without CPUs": (
         "{hypervisor: debug, scheduler: null, cpus: 2, guests: [g]}",
-        "with 2 of dom0, 3 vCPUs: under null each needs a CPU of its own",
+        "but 3 vCPUs (2 of dom0): under null each needs its own CPU",
     ),
     "no schedule": (
         "{hypervisor: old, scheduler: arinc653, guests: [g]}",
@@ -129,7 +129,7 @@ REFUSED = {
     ),
     "nobody can see it": (
         "{guests: [loud]}",
-        "8:44: lab 'one': hypervisor 'stock' refuses its console to guests; 'debug' or",
+        "8:44: lab 'one': hypervisor 'stock' lets no guest print on its console; use 'debug' or",
     ),
     "unknown key": ("{scheduler: {nam: rtds}}", "unknown key 'nam'; did you mean 'name'?"),
 }
@@ -144,7 +144,7 @@ def test_what_cannot_be_is_refused_at_its_place(folder: Path, name: str) -> None
 def test_arguments_of_the_hypervisor_and_the_lab_agree(folder: Path) -> None:
     text = HEAD.replace("debug.config}", "debug.config, args: sched=null}")
     (folder / "labs.yaml").write_text(f"{text}  one: {{hypervisor: debug, scheduler: rtds}}\n")
-    with pytest.raises(ConfigError, match="'args' of hypervisor 'debug' choose null and win"):
+    with pytest.raises(ConfigError, match="'args' of hypervisor 'debug' override this with null"):
         config.load(folder / "labs.yaml")
 
 
@@ -160,5 +160,5 @@ def test_injected_guest_takes_the_share_that_the_lab_gives(folder: Path) -> None
 
 def test_injected_guest_with_a_share_for_another_scheduler(folder: Path) -> None:
     found = labs(folder, "{guests: [g]}")
-    with pytest.raises(UsageError, match="a share for another scheduler than credit2"):
+    with pytest.raises(UsageError, match="parameters for a scheduler other than credit2"):
         config.find_guest(found, "h", into="one")

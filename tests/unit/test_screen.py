@@ -1,4 +1,4 @@
-"""What a person's terminal sees of a console: `pyte`, a terminal itself, says what it did."""
+"""What a person's terminal gets from a console. `pyte`, itself a terminal, reports what it did."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ def shown(data: bytes) -> str:
 
 @given(pieces)
 def test_nothing_harmful_reaches_the_terminal(said: bytes) -> None:
-    """Text, and sequences of the list: a real terminal is asked nothing and switched nothing."""
+    """Only text and the listed sequences: a real terminal is asked nothing, and nothing is
+    switched."""
     assert harm(shown(said)) == []
 
 
 @given(pieces)
 def test_the_terminal_is_left_as_it_was(said: bytes) -> None:
-    """Attributes, cursor, modes, region and keys; then there is nothing more to restore."""
+    """Attributes, cursor, modes, region and keys. After that there is nothing more to restore."""
     screen = ScreenFilter(ROWS, COLUMNS)
     before, after = seen(""), seen(screen.feed(said) + screen.flush() + screen.restore())
     assert after.harm == []
@@ -55,7 +56,7 @@ def test_the_terminal_is_left_as_it_was(said: bytes) -> None:
 
 @given(pieces, st.lists(st.integers(0, 400), max_size=12))
 def test_portions_do_not_matter(said: bytes, cuts: Iterable[int]) -> None:
-    """Sequences, numbers and UTF-8 may be split anywhere; answers are the same, too."""
+    """Sequences, numbers and UTF-8 may be split anywhere; the answers stay the same."""
     whole, split = ScreenFilter(ROWS, COLUMNS), ScreenFilter(ROWS, COLUMNS)
     ends = [0, *sorted(cuts), len(said)]
     text = "".join(split.feed(said[a:b]) for a, b in pairwise(sorted(ends)))
@@ -65,7 +66,7 @@ def test_portions_do_not_matter(said: bytes, cuts: Iterable[int]) -> None:
 
 @given(st.binary(max_size=50), st.sampled_from([b"1", b";", b"0;", b":", b"\xe6\xbc", b"!"]))
 def test_what_is_held_back_is_bounded(begin: bytes, more: bytes) -> None:
-    """However long a sequence goes on."""
+    """However long a sequence is."""
     screen = ScreenFilter()
     screen.feed(begin + b"\x1b[" + more * 5000)
     assert len(screen.flush()) < 200
@@ -81,7 +82,7 @@ steps = st.lists(text | st.builds(str.format, moves, st.integers(0, 90)), max_si
 
 @given(steps)
 def test_the_cursor_is_where_the_terminal_has_it(said: list[str]) -> None:
-    """A program that asks for it is told what the terminal would have said."""
+    """A program that asks gets the same answer as from the terminal."""
     screen = ScreenFilter(ROWS, COLUMNS)
     text = screen.feed(b"\x1b[H" + "".join(said).encode())
     real = seen(text).cursor
@@ -136,7 +137,7 @@ def test_what_passes_and_what_is_shown(said: bytes, passed: str) -> None:
 
 
 def test_a_reset_empties_the_screen_and_no_more() -> None:
-    """`reset` in a guest: what the person set in their terminal stays."""
+    """After `reset` in a guest, the person's own settings of the terminal stay."""
     screen = ScreenFilter()
     screen.feed(b"\x1b[?25l\x1b[7m")
     assert screen.feed(b"\x1bc") == "\x1b[?25h\x1b[m\x1b[H\x1b[2J"
@@ -144,7 +145,7 @@ def test_a_reset_empties_the_screen_and_no_more() -> None:
 
 
 def test_the_terminal_knows_our_modes() -> None:
-    """The oracle's own test: it notices what it is there to notice."""
+    """A test of the test: the oracle notices what it should."""
     assert modes.DECTCEM in seen("").mode
     bad = "\x1b]0;x\x07\x1b[6n\x1b(0\x1b[?1000h\x9b5n"
     assert set(seen(bad).harm) == {"title", "answer", "character set", "mode 1000"}

@@ -1,4 +1,4 @@
-"""Promises of docs/security.md that the sources alone show."""
+"""Promises of docs/security.md that can be checked in the sources."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def calls(root: Path) -> Iterator[tuple[str, ast.Call]]:
 
 
 def test_no_call_starts_a_shell(root: Path) -> None:
-    """Argument lists only: nothing that a user wrote is ever parsed by a shell of ours."""
+    """Only argument lists: no shell of this machine ever parses what a user wrote."""
     wrong = [
         where
         for where, call in calls(root)
@@ -42,7 +42,7 @@ def test_no_call_starts_a_shell(root: Path) -> None:
 
 
 def test_scripts_for_a_shell_are_constant(root: Path) -> None:
-    """Where a program is wrapped by ``sh -c``, the script is ours; words come as arguments."""
+    """If a program is wrapped in ``sh -c``, the script is ours, and words come as arguments."""
     wrong = []
     for path in (root / "lab").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -56,7 +56,7 @@ def test_scripts_for_a_shell_are_constant(root: Path) -> None:
 
 
 def test_nobody_is_believed_without_a_signature(root: Path, sources: list[Path]) -> None:
-    """Not in our sources, nor in what configures apt."""
+    """Neither in our sources, nor in the configuration of apt."""
     kinds = {".py", ".sh", ".Dockerfile", ".yml", ".yaml", ".toml", ""}
     mine = [path for path in sources if path.suffix in kinds and root / "tests" not in path.parents]
     wrong = [
@@ -69,7 +69,7 @@ def test_nobody_is_believed_without_a_signature(root: Path, sources: list[Path])
 
 
 def test_archives_are_signed_by_debian(tmp_path: Path) -> None:
-    """The one keyring is named for every archive; mmdebstrap is not told to trust anything."""
+    """Every archive has the one keyring; mmdebstrap is not told to trust anything."""
     line = bootstrap.command(tmp_path, "http://archive.example/debian")
     assert not [word for word in line if "trusted" in word or "unauth" in word.lower()]
     assert "signed-by={_KEYRING}" in Path(apt.__file__).read_text()

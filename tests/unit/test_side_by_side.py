@@ -1,4 +1,4 @@
-"""Tests that run side by side: who runs together, who alone, and how Ctrl-C ends all."""
+"""Tests that run side by side: which run together, which alone, and how Ctrl-C ends all."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_groups_stay_together_and_one_runs_alone(tmp_path: Path) -> None:
 def test_ctrl_c_ends_all_and_lets_them_clean_up(
     tmp_path: Path, whom: Callable[[int, int], None]
 ) -> None:
-    """A program sends SIGINT to pytest alone, a terminal to all processes at once."""
+    """A program sends SIGINT only to pytest, a terminal sends it to all processes at once."""
     os.mkfifo(tmp_path / "begun")
     running = start(tmp_path, ENDLESS)
     pids = two_lines(tmp_path / "begun", running)
@@ -111,7 +111,7 @@ def test_ctrl_c_ends_all_and_lets_them_clean_up(
 
 
 def two_lines(fifo: Path, running: subprocess.Popen[str]) -> set[str]:
-    """What two processes write into a FIFO, a line each, while ``running`` does."""
+    """The lines that two processes write into a FIFO while ``running`` runs."""
     deadline, text = Deadline(240), ""
     handle = os.open(fifo, os.O_RDWR)
     try:

@@ -1,4 +1,4 @@
-"""The store: every entry is whole, and built once."""
+"""The store: every entry is complete, and built once."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_fetching_comes_before_building_only(tmp_path: Path) -> None:
 
 
 def test_entries_are_described(tmp_path: Path) -> None:
-    """It has kind, key and size of all whole entries. Damaged manifests are skipped."""
+    """Kind, key and size of all complete entries. Damaged manifests are skipped."""
     store = Store(tmp_path)
     store.make("kind", {"version": "1"}, write("12345"))
     broken = store.make("kind", {"version": "2"}, write())

@@ -1,4 +1,4 @@
-"""Nothing that a guest writes reaches a terminal as more than text."""
+"""Whatever a guest writes reaches a terminal only as text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_what_is_not_plainly_visible_is_spelled_out(raw: bytes | str, shown: str
 
 @given(st.binary(max_size=3000) | st.text(max_size=3000))
 def test_escaped_text_is_harmless(raw: bytes | str) -> None:
-    """No control, format, surrogate or unassigned character, whatever went in; bounded."""
+    """No control, format, surrogate or unassigned character is left, and the length is bounded."""
     shown = escape(raw)
     bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     assert not [c for c in shown if c != "\t" and unicodedata.category(c) in bad]

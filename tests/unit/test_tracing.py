@@ -166,12 +166,12 @@ def test_traces_are_asked_for(folder: Path) -> None:
     [
         ("{trace: {xen: [shed]}}", "", "did you mean 'sched'?"),
         ("{trace: {xen: []}}", "", "names no event"),
-        ("{trace: {xen: 0x123456789}}", "", "no group of Xen's events"),
+        ("{trace: {xen: 0x123456789}}", "", "no group of Xen events"),
         ("{trace: {xan: sched}}", "", "did you mean 'xen'?"),
         ("{guests: g}", "g: {freertos: app, trace: 3M}", "4K, 8K, 16K"),
         ("{guests: g}", "g: {freertos: app, trace: 64M}", "4K, 8K, 16K"),
         ("{guests: g}", "g: {freertos: app, trace: 16M}", "more than half"),
-        ("{guests: g}", "g: {kernel: g.bin, trace: true}", "has no place here"),
+        ("{guests: g}", "g: {kernel: g.bin, trace: true}", "is not allowed here"),
         ("{guests: g}", "g: {freertos: app, trace: yes}", "not a size"),
     ],
 )

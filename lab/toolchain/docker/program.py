@@ -106,7 +106,7 @@ def record_of(engine: Engine, container: str, tag: str) -> ProgramRecord:
     if pid and not _is_of(pid, container):
         if look(engine, container)["State"]["Running"]:
             raise ToolchainError(
-                f"the Docker engine at {engine.where} runs programs out of this machine's sight",
+                f"the Docker engine at {engine.where} runs programs that this machine cannot see",
                 hint=f"an engine in a virtual machine cannot share a lab's sockets; {OTHER_DOOR}",
             )
         started = None

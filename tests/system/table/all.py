@@ -1,6 +1,6 @@
-"""The fault table: every row, and how often (docs/faults.md says what must hold).
+"""The fault table: every row, and how often it is injected (docs/faults.md says what must hold).
 
-Rows whose ``ci`` is 0 have tests of their own beside this folder; here they are only counted.
+Rows whose ``ci`` is 0 have their own tests in ``tests/system``; here they are only counted.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ LONG = 3600.0
 
 
 def hands(world: World, _: int) -> None:
-    """`lab.exec`, `lab.inject`, status, logs, console at once: all succeed; in full for an hour."""
+    """`lab.exec`, `lab.inject`, status, logs and console at once: all succeed. The full size
+    takes an hour."""
     world.run("lab.up", "hello")
     try:
         end, rounds = time.monotonic() + (LONG if full() else 0.0), 0
@@ -49,19 +50,19 @@ def _at_once(world: World) -> None:
 
 
 def _exec(world: World, number: int) -> Running:
-    """Some are through at once, some take longer than a turn."""
+    """Run commands in dom0. Some end at once, some take longer than a turn."""
     line = f"sh -c 'sleep {number % 3}; echo said {number}'"
     return world.start("lab.exec", "hello", line, "--timeout", "300")
 
 
 def _inject(world: World, number: int) -> Running:
-    """Half of them the same guest, so that they replace each other."""
+    """Inject guests. Half of the commands inject the same guest, so they replace each other."""
     return world.start("lab.inject", "hello", ("hello", "hello2")[number % 2], "--json")
 
 
 @contextlib.contextmanager
 def _console(world: World) -> Iterator[Running]:
-    """A person at a console, until the block ends."""
+    """Keep a person's console open until the block ends."""
     reader, writer = os.pipe()
     try:
         yield world.start("lab.console", "hello", "--on", "dom0", stdin=reader)

@@ -1,4 +1,4 @@
-"""Cached things are damaged: a flipped bit, a cut, a foreign byte; each at another place."""
+"""Damages cached things: a flipped bit, a cut, a foreign byte, each time at another place."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ COLD_AND_WARM = {"LAB_COLD": "0"}
 
 
 def spot(world: World, number: int) -> None:
-    """It is refused by name, rebuilt or set aside, and never used."""
+    """Damage is reported by name; the thing is rebuilt or set aside, and never used."""
     folder = world.folder / "damage"
     rng = random.Random(number)
     (_template, _image, _manifest, _lock)[number % 4](world, folder, rng)
 
 
 def _template(world: World, folder: Path, rng: random.Random) -> None:
-    """Of a stored lab: the part is named."""
+    """Damage a stored lab. The error names the part."""
     root = folder / "templates"
     if not root.exists():
         world.run("lab.up", "hello", env=COLD_AND_WARM)
@@ -67,7 +67,7 @@ def _entries(world: World, folder: Path) -> list[Entry]:
 
 
 def _image(world: World, folder: Path, rng: random.Random) -> None:
-    """Of a built image: it is refused by name when read, and built again when made."""
+    """Damage a built image. It is reported when read, and built again when it is needed."""
     entry = rng.choice(_entries(world, folder))
     name = rng.choice([one for one in sorted(entry.outputs) if _has_bytes(entry.path / one)])
     path = entry.path / name
@@ -77,7 +77,8 @@ def _image(world: World, folder: Path, rng: random.Random) -> None:
 
 
 def _manifest(world: World, folder: Path, rng: random.Random) -> None:
-    """Of what was built, and from what: the entry is not used, or only what it says is."""
+    """Damage the record of what was built and from what. The entry is not used, or only with
+    what it says."""
     entry = rng.choice(_entries(world, folder))
     _built_again(folder, entry, rng, entry.path.parent / "manifest.json")
 
@@ -100,7 +101,7 @@ def _built_again(folder: Path, entry: Entry, rng: random.Random, damaged: Path) 
 
 
 def _lock(_: World, folder: Path, rng: random.Random) -> None:
-    """Of labs.lock: it is refused by name, or it says something else, which is compared."""
+    """Damage labs.lock. It is refused, or it says something else, which is then compared."""
     folder.mkdir(exist_ok=True)
     file = folder / lock.NAME
     shutil.copyfile(ROOT / lock.NAME, file)
@@ -117,12 +118,13 @@ def _lock(_: World, folder: Path, rng: random.Random) -> None:
 
 
 def _aside(before: lock.Lock, after: lock.Lock) -> bool:
-    """What is no package: the moment of the archive, or what published runs came to."""
+    """Whether something changed that is no package: the snapshot time, or the digests of
+    published runs."""
     return (before.snapshot, before.runs) != (after.snapshot, after.runs)
 
 
 def _refused(path: Path, rng: random.Random, use: Callable[[], object], kind: type[T]) -> T:
-    """The error that using a damaged file leads to; the file is whole again then."""
+    """The error that comes from using a damaged file. Afterwards the file is whole again."""
     data = path.read_bytes() if path.stat().st_size < 64 << 20 else None
     undo = _damage(path, rng)
     try:
@@ -136,7 +138,7 @@ def _refused(path: Path, rng: random.Random, use: Callable[[], object], kind: ty
 
 
 def _damage(path: Path, rng: random.Random) -> Callable[[], None]:
-    """Flip a bit, or cut the end off; returns what makes it whole again."""
+    """Flip a bit, or cut off the end. Returns a function that undoes it."""
     size = path.stat().st_size
     with path.open("r+b") as file:
         if rng.random() < 0.2 and size > 1:

@@ -20,7 +20,7 @@ _LINE = re.compile(rb"flood ([0-9a-f]{8}) 0123456789")
 
 
 def long(world: World, _: int) -> None:
-    """QEMU answers, we do not grow, and every byte is archived in order."""
+    """QEMU answers, our process does not grow, and every byte is archived in order."""
     count, seconds = SIZES[full()]
     try:
         said = json.loads(world.run("lab.up", "wild-flood", "--count", str(count), "--json").out)
@@ -68,24 +68,26 @@ def memory(pid: int) -> int:
 
 
 def _whole(log: Path, seconds: float) -> None:
-    """Numbers in a row: not one is missing, and there are many."""
+    """Check that the numbers follow each other: none is missing, and there are many."""
     numbers = [int(found, 16) for found in _LINE.findall(log.read_bytes())]
     assert len(numbers) > 50 * seconds, f"{len(numbers)} lines only: no flood"
     assert numbers == list(range(len(numbers))), "lines are missing, or out of order"
 
 
 def ends_a_run(world: World, number: int) -> None:
-    """A console that says more than it may ends `lab.run`: exit 1, the guest and why."""
+    """A console that prints more than it may ends `lab.run` with exit status 1, the guest and
+    the reason."""
     env = {"LAB_CONSOLE_LIMIT": "256K"}
     clock = ("--clock", "host" if number % 2 else "virtual")
     said = json.loads(world.run("lab.run", "wild-flood", *clock, "--json", env=env, status=1).out)
     assert said["layer"] == "guest", said
-    assert "console of wild-flood said more than 256K" in said["reason"], said
+    assert "console of wild-flood printed more than 256K" in said["reason"], said
     assert (Path(said["run"]) / "console" / "wild-flood.log").stat().st_size < 4 << 20
 
 
 def is_bounded(world: World, _: int) -> None:
-    """With nobody watching the kernel holds QEMU to it, QEMU lives, and the loss is counted."""
+    """If nobody watches, the kernel enforces the limit on QEMU, QEMU lives, and the loss is
+    counted."""
     env = {"LAB_CONSOLE_LIMIT": "1K"}
     said = json.loads(world.run("lab.up", "wild-flood", "--json", env=env).out)
     log = Path(said["run"]) / "console" / "wild-flood.log"
@@ -93,7 +95,7 @@ def is_bounded(world: World, _: int) -> None:
         until("its log is full", lambda: log.stat().st_size == console_quota.LEAST, 120)
         time.sleep(1)
         assert "wild-flood" in world.run("lab.exec", "wild-flood", "xl list").out
-        assert "bytes more than its log may hold" in world.run("lab.logs", "wild-flood").err
+        assert "bytes that did not fit into its log" in world.run("lab.logs", "wild-flood").err
     finally:
         world.run("lab.down", "wild-flood")
     assert log.stat().st_size == console_quota.LEAST

@@ -1,4 +1,4 @@
-"""Guests and dom0s that hang, halt, reset, crash or say what they should not."""
+"""Guests and dom0s that hang, halt, reset or crash, or print what they should not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLACK = 60.0
 
 
 def stops(world: World, number: int) -> None:
-    """The guest that stopped is named, with what became of its domain; exit 1, in time."""
+    """The guest that stopped is named, with what happened to its domain: exit status 1, in time."""
     way = list(wild.WAYS)[number % len(wild.WAYS)]
     began = time.monotonic()
     virtual = number // len(wild.WAYS) % 2 == 1  # a second of it may take many of ours
@@ -42,7 +42,7 @@ ENDS = (
 
 
 def dom0_hangs(world: World, number: int) -> None:
-    """A dom0 that hangs or panics is named in time; the lab can be stopped as ever."""
+    """A dom0 that hangs or panics is named in time, and the lab can be stopped as usual."""
     line = ENDS[number % len(ENDS)]
     world.run("lab.up", "hello")
     try:
@@ -62,9 +62,10 @@ def dom0_hangs(world: World, number: int) -> None:
 
 
 def hostile_output(world: World, number: int) -> None:
-    """Whatever a guest prints: raw in its log, harmless when shown, and no verdict but its own.
+    """Whatever a guest prints is kept raw in its log, shown escaped, and decides only its own
+    verdict.
 
-    It prints ``wild: PASS`` and words of Xen's and dom0's; what is expected is something else.
+    It prints ``wild: PASS`` and lines as of Xen and dom0; the lab expects something else.
     """
     name = "wild-hostile"
     file = world.folder / "hostile.yaml"

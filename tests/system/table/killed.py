@@ -1,4 +1,4 @@
-"""Our own process is killed with -9, QEMU is killed, and many commands want one name."""
+"""Our own process is killed with -9, QEMU is killed, and many commands start the same lab."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ COLD, WARM = {"LAB_COLD": "1"}, {"LAB_COLD": "0"}
 
 @dataclass(frozen=True)
 class Phase:
-    """A command, and the words after which it is killed.
+    """A command, and the output after which it is killed.
 
-    ``fresh``: with nothing in these folders of the cache; ``up``: on a lab that runs.
+    ``fresh``: folders of the cache that are empty. ``up``: the command works on a running lab.
     """
 
     words: tuple[str, ...]
@@ -54,7 +54,7 @@ PHASES = (
 
 @contextlib.contextmanager
 def cache(world: World, without: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """A cache like the real one, but with nothing in some of its folders; as environment."""
+    """The environment with a cache like the real one, except that some of its folders are empty."""
     if not without:
         yield {}
         return
@@ -69,7 +69,7 @@ def cache(world: World, without: tuple[str, ...]) -> Iterator[dict[str, str]]:
 
 
 def our_process(world: World, number: int) -> None:
-    """After kill -9 the next command cleans up, or finds the lab that came up all the same."""
+    """After kill -9 the next command cleans up, or finds the lab that came up anyway."""
     phase = PHASES[number % len(PHASES)]
     with cache(world, phase.fresh) as more:
         env = {**phase.env, **more}
@@ -92,7 +92,7 @@ def our_process(world: World, number: int) -> None:
 
 
 def _logs_are_kept(world: World, before: RunDir | None) -> None:
-    """What the run had said is there, and its manifest does not say that it goes on."""
+    """The output of the run is kept, and its manifest does not say that it still runs."""
     run = rundir.latest_run(world.folder / "runs", "silent")
     if run is None or (before and run.path == before.path) or not run.manifest():
         return
@@ -103,17 +103,19 @@ def _logs_are_kept(world: World, before: RunDir | None) -> None:
 
 
 def _work_in(folder: Path) -> list[int]:
-    """Programs of a killed command die after it: on a busy machine, seconds later."""
+    """The programs that still work in a folder. Those of a killed command die after it; on a
+    busy machine this takes seconds."""
     return [pid for pid, words in processes() if any(str(folder) in word for word in words)]
 
 
 def _own(folder: Path) -> bool:
-    """A link leads to the cache of all tests: others may be making something there now."""
+    """Whether a folder of the cache is not a link. A link leads to the cache of all tests, in
+    which others may be making something now."""
     return folder.is_dir() and not folder.is_symlink()
 
 
 def _nothing_half_made(folder: Path, world: World, env: Mapping[str, str]) -> None:
-    """The next command that makes something of that kind removes what was half made."""
+    """Check that the next command that makes something of this kind removes half-made things."""
     until("nobody works in it", lambda: not _work_in(folder), 60)
     world.run("image.build", env=env)
     if _own(folder / "templates"):
@@ -138,7 +140,7 @@ SEEN = 1.0
 
 
 def qemu(world: World, number: int) -> None:
-    """The death of QEMU is seen within a second: exit 3, layer qemu, its last output."""
+    """The death of QEMU is noticed within a second: exit status 3, layer qemu, its last output."""
     stage, clock, env = STAGES[number % len(STAGES)]
     command = world.start("lab.run", "selftest", "--json", "--clock", clock, env=env)
     command.when(stage)
@@ -163,7 +165,8 @@ def _failed_at(run: Path) -> float:
 
 
 def race(world: World, number: int) -> None:
-    """Of two to eight `lab.up` of one name one comes up; the others name it and end with 2."""
+    """Of two to eight `lab.up` of one lab one succeeds; the others name it and end with status
+    2."""
     count = 2 + number % 7
     commands = [world.start("lab.up", "hello", env=WARM) for _ in range(count)]
     ends = {command.process.pid: command.end() for command in commands}

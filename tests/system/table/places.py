@@ -30,7 +30,7 @@ def _place() -> Iterator[Path]:
 
 
 def alone(test: Callable[..., None]) -> Callable[[World, int], None]:
-    """A test of ``test_places`` as a row; CI runs it there."""
+    """A test of ``test_places`` as a row of the table. CI runs it there."""
 
     def inject(world: World, _: int) -> None:
         with _place() as place:
@@ -48,10 +48,10 @@ careful_umask = alone(test_places.test_a_careful_umask_and_a_symlinked_folder)
 
 
 def full_template(world: World, _: int) -> None:
-    """No room for a template: the lab comes up without one, another lab goes on, nothing
-    half-made stays; a run that needs the template says so."""
+    """Without room for a template the lab still comes up, another lab continues, and nothing
+    half-made stays. A run that needs the template says so."""
     everything = ("toolchain", "apt", "packages", "store")
-    assert "guest silent has said nothing, after " in world.run("lab.up", "silent").out
+    assert "guest silent has printed nothing after " in world.run("lab.up", "silent").out
     try:
         with _place() as place:
             env = cache_with(world, place / "cache", *everything) | WARM
@@ -67,7 +67,8 @@ def full_template(world: World, _: int) -> None:
 
 
 def filled_run(world: World, _: int) -> None:
-    """The disk of the run folder is full while the lab runs: it can be used and stopped."""
+    """If the disk of the run folder fills up while the lab runs, the lab can still be used and
+    stopped."""
     with _place() as place, disk(place / "labs", "30m") as folder:
         (folder / "images").symlink_to(world.folder / "images")
         shutil.copy(ROOT / "labs.yaml", folder)
@@ -82,12 +83,12 @@ LONG = "a long, 'quoted' \"folder\" $HOME;&|<>`x` é \u4e2d " + "x" * 120
 
 
 def odd_places(world: World, number: int) -> None:
-    """No XDG_RUNTIME_DIR, a long one, a home that may not be written, a long odd path."""
+    """No XDG_RUNTIME_DIR, or a long one; a read-only home; a long odd path."""
     (_no_runtime, _long_path, _no_home, _long_runtime, _clock_jumps)[number % 5](world)
 
 
 def _used(world: World, env: dict[str, str], cwd: Path | None = None) -> None:
-    """A lab comes up, says what it is, and goes."""
+    """Start a lab, ask for its status, stop it."""
     try:
         world.run("lab.up", "hello", env=env, cwd=cwd)
         said = json.loads(world.run("lab.status", "hello", "--json", env=env, cwd=cwd).out)
@@ -109,7 +110,7 @@ def _long_runtime(world: World) -> None:
 
 
 def _no_home(world: World) -> None:
-    """With the cache elsewhere a home is only read; without, the error says what to do."""
+    """If the cache is elsewhere, the home is only read; otherwise the error says what to do."""
     with _place() as place, _read_only(place / "home") as home:
         _used(world, {"HOME": str(home), "LAB_CACHE": str(world.cache)})
         env = {"HOME": str(home), "LAB_CACHE": "", "XDG_CACHE_HOME": ""}
@@ -120,7 +121,7 @@ def _no_home(world: World) -> None:
 
 @contextmanager
 def _read_only(folder: Path) -> Iterator[Path]:
-    """A folder that may not be written; root may write anywhere but on a disk that is so."""
+    """A folder that cannot be written. Root can write anywhere except on a read-only disk."""
     folder.mkdir(mode=0o500)
     if os.geteuid() != 0:
         yield folder
@@ -162,6 +163,6 @@ def _clock_jumps(world: World) -> None:
 
 
 def _instead(script: Path) -> tuple[str, ...]:
-    """Another program in place of ours: ``python -m lab WORD…``."""
+    """A command that runs another program in place of ours: ``python -m lab WORD…``."""
     shell = 'script=$1; python=$2; shift 4; exec "$python" "$script" "$@"'
     return ("sh", "-c", shell, "sh", str(script))

@@ -1,7 +1,7 @@
-"""A row of the fault table: a fault, how often it is injected, and what came of it.
+"""A row of the fault table: a fault, how often it is injected, and the results.
 
 ``./inv test`` injects each fault ``ci`` times, ``./inv test.faults --full`` ``full`` times. Rows
-whose ``ci`` is 0 are there tested by tests of their own.
+whose ``ci`` is 0 have separate tests, which ``./inv test`` runs.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def full() -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """``inject`` does it for the n-th time, and asserts what must hold.
+    """``inject`` injects the fault for the n-th time, and asserts what must hold.
 
-    ``longest``: seconds that this may take, if the machine is busy. ``alone``: it measures time,
-    so no other test may run meanwhile.
+    ``longest``: seconds that this may take on a busy machine. ``alone``: it measures time, so no
+    other test may run meanwhile.
     """
 
     name: str
@@ -54,7 +54,8 @@ class Row:
 
 @dataclass
 class Count:
-    """What came of a row. ``failed``: the words of each failure; ``seconds`` for all."""
+    """The results of a row. ``failed``: the text of each failure. ``seconds``: the time of all
+    injections."""
 
     row: str
     wanted: int
@@ -66,7 +67,7 @@ class Count:
 
 
 def injected(row: Row, world: World) -> Count:
-    """Inject a fault as often as is due; a failure does not end it, what it left is cleared."""
+    """Inject a fault as often as required. After a failure, clean up and continue."""
     count, began = Count(row.name, row.times), time.monotonic()
     for number in range(row.times):
         try:
@@ -91,14 +92,14 @@ def injected(row: Row, world: World) -> Count:
 
 
 def keep(count: Count) -> None:
-    """Write what was counted so far, if anybody wants it."""
+    """Write the counts so far, if somebody wants them."""
     if folder := os.environ.get(RESULTS):
         name = re.sub(r"\W+", "-", count.row)
         Path(folder, f"{name}.json").write_text(json.dumps(asdict(count)))
 
 
 def _words(error: BaseException) -> str:
-    """What failed, and in which line of ours."""
+    """What failed, and at which line of our code."""
     frames = traceback.extract_tb(error.__traceback__)
     where = next((one for one in reversed(frames) if one.filename.startswith(_HERE)), frames[-1])
     what = str(error) or where.line or ""

@@ -1,4 +1,4 @@
-"""labs.yaml files that are broken in every way: malformed, huge, deep, out of bounds, misnamed."""
+"""labs.yaml files that are broken in many ways: malformed, huge, deep, out of bounds, misnamed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ PATHS = (
 
 
 def broken(world: World, number: int) -> None:
-    """An error at file:line:column, or a lab whose every name and path stays inside."""
+    """The file gives an error at file:line:column, or a lab whose names and paths all stay
+    inside."""
     rng = random.Random(number)
     folder = world.folder / "yaml"
     if not folder.exists():
@@ -56,7 +57,7 @@ def _listing(folder: Path) -> list[Path]:
 
 
 def _inside(file: Path) -> None:
-    """Whatever was accepted: where it would be put, and what QEMU would be told."""
+    """Check for an accepted file where its things would be put, and what QEMU would be told."""
     labs = config.load(file)
     runs = file.parent / "runs"
     for name, lab in labs.labs.items():
@@ -74,7 +75,7 @@ def _inside(file: Path) -> None:
 
 
 def _short(text: str, rng: random.Random) -> str:
-    """A piece of the file that is a file itself: a guest, and one of the labs."""
+    """A small but complete labs.yaml: one guest and one lab."""
     del text
     guest = "guests:\n  hello:\n    freertos: images/freertos/apps/hello\n    memory: 16M\n"
     line = rng.choice(('line: "x"', "regex: 'x+'"))
@@ -82,13 +83,13 @@ def _short(text: str, rng: random.Random) -> str:
 
 
 def _name(text: str, rng: random.Random) -> str:
-    """A name becomes another."""
+    """Replace a name by another."""
     found = [*re.finditer(r"[a-z0-9][a-z0-9-]*(?=:)|hello", text)]
     return _put(text, rng.choice(found), rng.choice(NAMES)) if found else text
 
 
 def _value(text: str, rng: random.Random) -> str:
-    """A value becomes another, or a path out of here."""
+    """Replace a value by another one, or by a path that leads outside."""
     found = [*re.finditer(r"(?<=: )[^\n{\[]+", text)]
     return _put(text, rng.choice(found), rng.choice(NAMES + PATHS)) if found else text
 
@@ -98,7 +99,7 @@ def _put(text: str, at: re.Match[str], what: str) -> str:
 
 
 def _noise(text: str, rng: random.Random) -> str:
-    """Characters come, go and change."""
+    """Insert, remove and replace characters."""
     for _ in range(rng.randrange(1, 20)):
         at = rng.randrange(len(text) + 1)
         more = chr(rng.choice((rng.randrange(32, 127), rng.randrange(0x11_0000), 10, 9, 0)))
@@ -107,7 +108,7 @@ def _noise(text: str, rng: random.Random) -> str:
 
 
 def _lines(text: str, rng: random.Random) -> str:
-    """Lines are twice, gone, or at another depth."""
+    """Repeat, remove or re-indent lines."""
     lines = text.splitlines(keepends=True)
     if not lines:
         return text

@@ -1,4 +1,4 @@
-"""One line about packages that are not the locked ones, and whether the images show it."""
+"""One line about packages that are not the locked ones, and whether this changed the images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PINS = Lock(images={"dom0/kernel": "1", "guest/hello/kernel": "2", "devicetree/h
     ],
 )
 def test_images_are_compared_with_the_lock(images: dict[str, str], words: str) -> None:
-    """Those that it has; others are a user's own."""
+    """Only the images that the lock has are compared; others are the user's own."""
     assert drift.beside(PINS, images).endswith(words)
 
 

@@ -1,4 +1,4 @@
-"""Many labs asked at once; and groups of them."""
+"""Many labs are asked at once; groups of labs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINES = "Domain-0 0 256 1 r----- 3.3\n"
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """A session of the test's own; those of others are not seen."""
+    """A session that belongs to the test; labs of other sessions are not seen."""
     folder = Path(tempfile.mkdtemp(prefix="xlu-"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
@@ -41,7 +41,7 @@ def stack() -> Iterator[contextlib.ExitStack]:
 
 
 def lab_that_runs(runs: Path, name: str, stack: contextlib.ExitStack) -> LabDir:
-    """A lab as it is recorded, without a machine: its lock is held by the test."""
+    """A lab as it is recorded, without a machine. The test holds its lock."""
     lab = rundir.lab_dir(runs, name)
     lab.make()
     wanted = plan.plan(Lab(name, HypervisorSpec("stock"), description="for tests"))
@@ -55,7 +55,7 @@ def lab_that_runs(runs: Path, name: str, stack: contextlib.ExitStack) -> LabDir:
 
 
 def answering(lab: LabDir, gate: threading.Barrier, stack: contextlib.ExitStack) -> None:
-    """dom0 of a lab, which answers when all labs were asked."""
+    """The dom0 of a lab. It answers when all labs were asked."""
     for end in ("in", "out"):
         os.mkfifo(lab.path / f"domains.{end}")
     ends = [os.open(lab.path / f"domains.{end}", os.O_RDWR) for end in ("in", "out")]
@@ -73,7 +73,7 @@ def answering(lab: LabDir, gate: threading.Barrier, stack: contextlib.ExitStack)
 
 
 def test_all_labs_are_asked_at_once(tmp_path: Path, stack: contextlib.ExitStack) -> None:
-    """None answers before all were asked. They are told of in the order of their numbers."""
+    """None answers before all were asked. They are listed in the order of their numbers."""
     names = [f"hello-{number}" for number in range(1, 41)]
     gate = threading.Barrier(len(names))
     for name in sorted(names):
@@ -92,11 +92,11 @@ def test_one_that_is_silent_does_not_hide_the_others(
     lab_that_runs(tmp_path / "runs", "two", stack)  # nobody answers for it
     first, second = api.status(api.Context(tmp_path / "labs.yaml"))
     assert first.domains
-    assert "dom0 cannot be asked" in second.problem
+    assert "dom0 cannot list its domains" in second.problem
 
 
 def test_labs_of_others_come_later(tmp_path: Path, stack: contextlib.ExitStack) -> None:
-    """Those of another labs.yaml say whose they are, and what to type."""
+    """Labs of another labs.yaml say to whom they belong, and what to type."""
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "labs.yaml").touch()
     for folder, name in (("b", "a"), ("a", "z")):
@@ -111,7 +111,8 @@ def test_labs_of_others_come_later(tmp_path: Path, stack: contextlib.ExitStack) 
 def test_another_session_is_another_lab(
     tmp_path: Path, stack: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same labs.yaml and name; not found here, but told of with what to type."""
+    """The same labs.yaml and name in another session: not found here, but listed with what to
+    type."""
     theirs = lab_that_runs(tmp_path / "runs", "one", stack)
     root = theirs.path.parent
     monkeypatch.setattr(other_sessions, "roots", lambda: [root])
@@ -133,7 +134,8 @@ def test_another_session_is_another_lab(
 
 
 def test_a_mistyped_lab_is_not_to_be_started(tmp_path: Path) -> None:
-    """A lab that is in no labs.yaml gets the nearest name, not the advice to start it."""
+    """For a lab that is in no labs.yaml the error has the nearest name, not the advice to start
+    it."""
     context = api.Context(tmp_path / "labs.yaml")
     context.file.write_text("labs: {hello: {guests: []}}\n")
     with pytest.raises(UsageError, match="no lab 'helo'; did you mean 'hello'"):
@@ -143,7 +145,8 @@ def test_a_mistyped_lab_is_not_to_be_started(tmp_path: Path) -> None:
 
 
 def test_a_pattern_takes_a_group(tmp_path: Path, stack: contextlib.ExitStack) -> None:
-    """Only of this labs.yaml; in the order of their numbers; none that matches is an error."""
+    """Only labs of this labs.yaml, in the order of their numbers. If none matches, it is an
+    error."""
     context = api.Context(tmp_path / "a" / "labs.yaml")
     for folder, name in (("a", "hello-10"), ("a", "hello-2"), ("a", "other"), ("b", "hello-3")):
         lab_that_runs(tmp_path / folder / "runs", name, stack)

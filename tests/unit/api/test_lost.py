@@ -1,4 +1,4 @@
-"""A running lab whose machine is a process that only waits: what its end does to whoever waits."""
+"""A running lab whose machine is a process that only waits: what happens to a wait when it ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lab.util import process
 
 
 class Machine:
-    """A process in QEMU's place, and the lab that it is."""
+    """A process in the place of QEMU, and its lab."""
 
     def __init__(self, folder: Path) -> None:
         self.child = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL)
@@ -60,7 +60,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_the_end_of_qemu_ends_an_expectation(machine: Machine) -> None:
-    """At once, although it might have waited for a minute; the error names layer and step."""
+    """It ends at once, not after a minute. The error names the layer and the step."""
     threading.Timer(0.2, machine.child.kill).start()
     start = time.monotonic()
     with pytest.raises(MachineError, match=r"QEMU ended by itself .* waited for 'hello'") as lost:
@@ -80,7 +80,8 @@ def test_a_panic_of_xen_ends_an_expectation(machine: Machine) -> None:
 
 
 def test_a_crash_ends_an_expectation(machine: Machine) -> None:
-    """At once; a command that goes on, too; then dom0 can be asked, and all is not well."""
+    """It ends at once; so does a command that is running. Then dom0 can be asked, and the lab is
+    not sound."""
     guest = machine.lab.guest("g")
     machine.lab.check()
     words = "lab: domain g crashed\n"
@@ -121,10 +122,10 @@ def test_a_guest_cannot_speak_for_xen(machine: Machine) -> None:
 
 
 def test_dom0_that_cannot_be_reached_is_dom0s_failure(machine: Machine) -> None:
-    """Also while one only wants to know what became of a guest that said nothing."""
+    """This holds also while the lab only asks what happened to a silent guest."""
     with pytest.raises(Dom0Error, match="cannot be reached"):
         machine.lab.dom0.run("xl list")
-    with pytest.raises(Dom0Error, match="cannot be asked which domains"):
+    with pytest.raises(Dom0Error, match="cannot list its domains"):
         machine.lab.guest("g").expect("hello", within=0.01)
 
 

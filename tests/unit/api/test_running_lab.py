@@ -1,4 +1,4 @@
-"""A console of a running lab, and the lab's room and names; no machine runs here."""
+"""A console of a running lab, and the lab's names. No machine runs here."""
 
 from __future__ import annotations
 
@@ -75,19 +75,20 @@ def test_a_text_is_no_pattern(tmp_path: Path) -> None:
 
 
 def test_what_is_no_text_or_time_is_named(tmp_path: Path) -> None:
-    """With what was given; not with a traceback of our insides."""
+    """The error shows what was given, and is no traceback of our code."""
     guest = console(tmp_path, Owner(tmp_path))
     guest.log.write_text("x\n")
-    with pytest.raises(UsageError, match=r"'within' is a number of seconds, .* not ''10s''"):
+    with pytest.raises(UsageError, match=r"'within' must be a number of seconds, .* not ''10s''"):
         guest.expect("x", within="10s")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a text or a pattern, not 'None'"):
         guest.expect(None)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="is a text, not 'b'x''"):
+    with pytest.raises(UsageError, match="needs a text, not 'b'x''"):
         guest.send(b"x")  # type: ignore[arg-type]
 
 
 def test_what_is_not_seen_is_a_failed_assertion_of_the_guest(tmp_path: Path) -> None:
-    """What, where, how long, what became of the domain, and the last lines, harmless."""
+    """The error says what, where, for how long, what happened to the domain, and has the last
+    lines, escaped."""
     guest = console(tmp_path, Owner(tmp_path))
     guest.log.write_bytes(b"last\x1b[2J words\n")
     with pytest.raises(AssertionError) as failed:
@@ -102,7 +103,7 @@ def test_what_is_not_seen_is_a_failed_assertion_of_the_guest(tmp_path: Path) -> 
 
 
 def test_a_lost_machine_is_not_the_guests_failure(tmp_path: Path) -> None:
-    """dom0 is asked what became of the guest: if it cannot answer, that is what failed."""
+    """dom0 is asked what happened to the guest. If it cannot answer, that is the failure."""
     guest = console(tmp_path, Owner(tmp_path, MachineError("QEMU ended by itself")))
     guest.log.write_text("")
     with pytest.raises(MachineError):

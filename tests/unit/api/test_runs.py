@@ -1,4 +1,4 @@
-"""Runs that come to nothing: what is wrong is said early, and what fails early has a verdict."""
+"""Runs that cannot begin: mistakes are reported early, and early failures have a verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_report_that_cannot_be_written(file: Path, tmp_path: Path) -> None:
-    """Not after minutes; and an earlier one that is in the way goes at once."""
+    """The error comes at once, not after minutes. An earlier report in its place is removed at
+    once."""
     for wrong in (tmp_path, file / "results.xml"):
         with pytest.raises(UsageError, match="cannot be written"):
             api.run(api.Context(file), "hello", junit=wrong)
@@ -42,7 +43,7 @@ def fails_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_lab_that_cannot_be_prepared_has_a_verdict(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a run folder and in the report, although no machine was started."""
+    """The verdict is in a run folder and in the report, although no machine was started."""
     fails_with(ImageError("Xen does not compile"), monkeypatch)
     run = api.run(api.Context(file), "hello", junit=tmp_path / "results.xml")
     assert run.report.verdict.layer is Layer.IMAGE

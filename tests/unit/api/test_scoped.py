@@ -1,4 +1,4 @@
-"""Labs of programs: what a program may say about the lab it wants."""
+"""Labs of programs: the options with which a program asks for a lab."""
 
 from __future__ import annotations
 

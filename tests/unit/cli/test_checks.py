@@ -31,7 +31,8 @@ def test_the_fault_table_is_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     rows: list[dict[str, Any]], status: int,
 ) -> None:  # fmt: skip
-    """What held is a 0; a failure, a row that was cut off, or none at all a 1."""
+    """The status is 0 if everything held; 1 after a failure, a row that was cut off, or no row
+    at all."""
 
     def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
         assert "-k" in argv
@@ -66,7 +67,7 @@ def test_the_fault_table_is_counted(
 def test_what_pytest_is_asked(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wanted: list[str], unwanted: list[str]
 ) -> None:
-    """Options of `./inv test` become options of pytest, which takes the place of this process."""
+    """Options of `./inv test` become options of pytest, which replaces this process."""
     asked: list[str] = []
     monkeypatch.setattr(install, "ensure", lambda *_: None)
     monkeypatch.setattr(os, "execv", lambda _, argv: asked.extend(argv))
@@ -78,7 +79,7 @@ def test_what_pytest_is_asked(
 
 
 def test_as_many_tests_as_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more than processors, three gigabytes for each; one, whatever there is."""
+    """One more than there are processors, if there are three gigabytes for each; at least one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     for gigabytes, workers in ((64, 3), (7, 2), (1, 1)):
         sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gigabytes << 18}

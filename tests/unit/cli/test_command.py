@@ -1,4 +1,4 @@
-"""What Invoke lacks: optional words, exit statuses, one printer of errors."""
+"""What Invoke lacks: optional words, exit statuses, one place that prints errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def fail_(how: str, json: bool = False) -> None:
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """The handlers of the test runner come back."""
+    """Restore the handlers of the test runner."""
     kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {kind: signal.getsignal(kind) for kind in kinds}
     SEEN.clear()
@@ -75,7 +75,7 @@ def test_an_optional_word_may_be_left_out() -> None:
 
 @pytest.mark.parametrize("words", [("t.greet",), ("t.fail",), ("t.fail", "lab")])
 def test_help_of_a_task(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """Before, after, and in the place of its words; nothing is run."""
+    """Before, after, and in the place of its words. Nothing is run."""
     assert invoke(*words, "--help") == 0
     assert invoke("--help", words[0]) == invoke("t.greet", "-h") == 0
     usage = {"t.greet": "t.greet [NAME]", "t.fail": "t.fail HOW"}[words[0]]
@@ -84,7 +84,7 @@ def test_help_of_a_task(words: tuple[str, ...], capsys: pytest.CaptureFixture[st
 
 
 def test_a_needed_word_may_not(capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong command line is status 2, and the words say what to do."""
+    """A wrong command line is status 2, and the message says what to do."""
     for words in (("t.fail",), ("t.fail", "lab", "--nosuch"), ("t.nosuch",)):
         assert invoke(*words) == 2
     assert "what to do" in capsys.readouterr().err
@@ -129,13 +129,13 @@ def test_every_error_has_its_status(error: LabError, status: int) -> None:
 
 
 def test_stopping_is_heard_in_background_jobs() -> None:
-    """A shell starts them with SIGINT ignored; SIGTERM ends them all the same."""
+    """A shell starts them with SIGINT ignored. SIGTERM still ends them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert invoke("t.fail", "terminate") == 130
 
 
 def test_nohup_is_respected() -> None:
-    """Who ignores SIGHUP goes on ignoring it."""
+    """A process that ignores SIGHUP keeps ignoring it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     assert invoke("t.greet") == 7
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -1,4 +1,4 @@
-"""What is offered to a shell, and that it is quick and never an error."""
+"""What a shell is offered; that it is quick, and never an error."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_what_may_come_next(words: list[str], found: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ["", "labs: [", "labs: 3", "- x", "labs: {a: &a [*a]}", "\0"])
 def test_a_file_that_is_wrong_offers_nothing(here: Path, text: str) -> None:
-    """It is said to whoever runs the command, not to who is typing it."""
+    """The mistake is shown to the person who runs the command, not to the one who is typing it."""
     (here / "labs.yaml").write_text(text)
     assert list(yaml_names.defined(here / "labs.yaml", "labs")) in ([], ["a"])
 
 
 def test_names_are_as_they_are_written(here: Path) -> None:
-    """Not as YAML takes some words: nothing, true, a number."""
+    """Not as YAML reads some words: nothing, true, a number."""
     file = here / "labs.yaml"
     file.write_text("labs: {null: {description: 1e3}, on: {}, 007: {}, ~: {}}")
     assert yaml_names.defined(file, "labs") == {"null": "1e3", "on": "", "007": "", "~": ""}
@@ -97,7 +97,7 @@ def test_what_is_no_file_is_not_opened(here: Path) -> None:
 
 
 def test_bash_takes_words_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    """At each "=", and it replaces only what is behind it."""
+    """bash splits words at each "=", and replaces only what is behind it."""
     completion_answers.main(["bash", "lab.up", "--door", "=", "ro"])
     completion_answers.main(["bash", "lab.up", "--door", "="])
     assert capsys.readouterr().out == "rootfs\nauto\ndocker\nrootfs\nhost\n"
@@ -110,7 +110,7 @@ def test_every_shell_gets_it_its_own_way(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_second_time_nothing_of_ours_is_imported(here: Path, root: Path) -> None:
-    """A shell waits: what tasks there are is kept, until the program is another."""
+    """A shell is waiting, so the list of tasks is kept until the program changes."""
     script = (
         "import sys; sys.argv[1:] = ['--complete', 'bash', 'lab.stat']\n"
         "from lab.__main__ import main\n"
@@ -138,7 +138,7 @@ def test_no_room_for_the_cache_is_no_error(
 
 
 def test_every_word_has_a_kind_or_none(root: Path) -> None:
-    """Whoever adds a task thinks of what may be completed in it."""
+    """Whoever adds a task must say what can be completed in it."""
     for name, task in TABLE.items():
         for kind in (*task["words"], *(one["kind"] for one in task["options"].values())):
             assert kind in {

@@ -1,4 +1,4 @@
-"""What a newcomer sees: the page of all tasks, a task's page, and what is said to slips."""
+"""What a newcomer sees: the page of all tasks, a task's page, and the answers to mistakes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = sorted(NAMESPACE.task_names)
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Exit status, output and words of a command line."""
+    """Exit status, standard output and standard error of a command line."""
     with pytest.raises(SystemExit) as caught:
         LabProgram().run(["xenlab", *words])
     out, err = capsys.readouterr()
@@ -31,7 +31,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
 def test_alone_it_shows_all_tasks(capsys: pytest.CaptureFixture[str], words: tuple[str]) -> None:
-    """In 80 columns; each task has one line, and the first thing to type comes first."""
+    """In 80 columns. Each task has one line, and the first thing to type comes first."""
     status, out, err = said(capsys, *words)
     assert (status, err) == (0, "")
     lines = out.splitlines()
@@ -75,7 +75,7 @@ def test_every_task_explains_itself(capsys: pytest.CaptureFixture[str], name: st
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_a_right_command_line(name: str) -> None:
-    """All of its words and options are known to the task."""
+    """The task knows all of its words and options."""
     import shlex
 
     program = LabProgram()
@@ -87,7 +87,7 @@ def test_an_example_is_a_right_command_line(name: str) -> None:
 
 
 def test_short_options_mean_the_same_everywhere() -> None:
-    """Those of the table and no other; none of them can change labs.lock."""
+    """Only those of the table exist; none of them can change labs.lock."""
     writing = {"publish", "update", "force"}
     for name in NAMES:
         for argument in NAMESPACE[name].get_arguments(ignore_unknown_help=True):
@@ -157,7 +157,7 @@ def test_a_slip_gets_the_right_word(
 @pytest.mark.skipif(not in_checkout(), reason="an installed package has no inv")
 @pytest.mark.parametrize("words", [(), ("lab.run", "--help"), ("--list",), ("lab.list",)])
 def test_a_reader_that_goes_away_is_no_error(root: Path, words: tuple[str, ...]) -> None:
-    """The exit status is that of a program that SIGPIPE ends; nothing is said."""
+    """The exit status is that of a program that SIGPIPE ends; no message is printed."""
     reader, writer = os.pipe()
     os.close(reader)
     line = [sys.executable, "-m", "lab", *words]
@@ -169,7 +169,7 @@ def test_a_reader_that_goes_away_is_no_error(root: Path, words: tuple[str, ...])
 def test_new_labs_are_started_from_where_they_are(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Written elsewhere, they need --labs; written here, they do not."""
+    """If they are written elsewhere, they need --labs; here they do not."""
     monkeypatch.chdir(tmp_path)
     assert said(capsys, "lab.new", "my labs")[2].endswith(" lab.up --labs 'my labs/labs.yaml'\n")
     assert said(capsys, "lab.new")[2].endswith(" lab.up\n")

@@ -1,4 +1,4 @@
-"""A file or folder of a guest that is missing or wrong refuses that guest only, at its place."""
+"""A missing or wrong file or folder of a guest refuses only that guest, at its place."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PLACES = {
     "wrapped": "labs.yaml:3:21: 'kernel': 'wrapped.bin' is a U-Boot image (uImage);",
     "gone": "labs.yaml:5:13: 'kernel': no such file: 'gone.bin'",
     "folder": "labs.yaml:6:20: 'kernel': not a file: '.'",
-    "small": "labs.yaml:7:37: 'memory': 2M is too little: its kernel has 1K, for which",
+    "small": "labs.yaml:7:37: 'memory': 2M is too little: its kernel takes 1K, for which",
     "tiny": "labs.yaml:8:33: 'memory': 1M is too little: xl reserves 2M for any kernel;",
     "linux": "labs.yaml:9:39: 'ramdisk': 'empty' is empty",
     "app": "labs.yaml:11:19: 'freertos': no such folder: 'nowhere'",
@@ -74,7 +74,7 @@ def test_a_guest_is_refused_at_its_place(labs: Labs, guest: str, words: str) -> 
 
 
 def test_other_labs_go_on(labs: Labs) -> None:
-    """All problems of a lab's guests are told at once, in the file's order."""
+    """All problems of a lab's guests are reported at once, in the order of the file."""
     assert config.find_startable(labs, "one").guests[0].name == "good"
     assert config.find_guest(labs, "good").name == "good"
     with pytest.raises(ConfigError, match=r"^labs\.yaml:3:21: .*\nlabs\.yaml:5:13: [^\n]*$"):
@@ -84,7 +84,7 @@ def test_other_labs_go_on(labs: Labs) -> None:
 
 
 def test_all_labs_are_listed(labs: Labs) -> None:
-    """With why some cannot be started."""
+    """The list says why some of them cannot be started."""
     found = {one.name: one.problem for one in api.list_labs(Context(labs.file))}
     assert list(found) == ["one", "two", "later"]
     assert found["one"] == ""
@@ -124,7 +124,7 @@ def test_a_project_that_builds_something_else(tmp_path: Path) -> None:
 
 
 def test_an_elf_that_is_none(tmp_path: Path) -> None:
-    """It has no place of its own here: the guest's counts."""
+    """It has no place of its own here, so the guest's place is used."""
     kernel = image(tmp_path, "kernel", zimage())
     built = GuestImage("p", kernel, elf=image(tmp_path, "elf", zimage()))
     with pytest.raises(ConfigError, match=r":3:5: 'elf': 'k\.elf', which the build made, is no"):

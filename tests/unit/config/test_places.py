@@ -1,4 +1,5 @@
-"""What labs.yaml names and what is there: each at its line, with the folder that was looked in."""
+"""Paths that labs.yaml names, and what is there: each error has its line and the folder that was
+searched."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def refused(folder: Path, guest: str = APP, hypervisor: str = "h: {}") -> str:
     ],
 )
 def test_what_is_no_file(folder: Path, text: str, words: str) -> None:
-    """As a kernel, a ramdisk, and what a hypervisor is built with."""
+    """As a kernel, a ramdisk, or a hypervisor's configuration."""
     for guest, key in ((f"app: {{kernel: {text}}}", "kernel"),
                        (f"app: {{kernel: vmlinuz, ramdisk: {text}}}", "ramdisk")):  # fmt: skip
         assert f"'{key}': {words}" in refused(folder, guest)
@@ -57,7 +58,8 @@ def test_what_is_no_file(folder: Path, text: str, words: str) -> None:
 
 
 def test_the_folder_that_was_looked_in(folder: Path) -> None:
-    """A path is relative to the folder of labs.yaml, and something there is nearly called so."""
+    """A path is relative to the folder of labs.yaml. The error has the nearest name that is
+    there."""
     for text, wanted in {
         "vmlinz": f"'vmlinz' in {folder}; did you mean 'vmlinuz'?",
         "nothing-like-it": f"'nothing-like-it' in {folder}",

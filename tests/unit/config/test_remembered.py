@@ -1,4 +1,4 @@
-"""A labs.yaml that was checked before is not checked again, unless anything has changed."""
+"""A labs.yaml that was checked before is not checked again unless something has changed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_kernel_that_is_none_any_more_is_missed(file: Path) -> None:
 
 
 def test_what_stands_in_a_file_that_is_named_counts(file: Path) -> None:
-    """Without the RTDS scheduler the lab is wrong, though labs.yaml is the same."""
+    """Without the RTDS scheduler the lab is wrong, although labs.yaml is the same."""
     config.load(file)
     (file.parent / "mine.config").write_text("CONFIG_SCHED_RTDS=n\n")
     with pytest.raises(ConfigError, match="rtds"):
@@ -172,7 +172,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 
 def test_every_checker_of_images_counts() -> None:
-    """They are named by their files, because to load them is what remembering saves."""
+    """They are named by file, because not loading them is the point."""
     code = "import sys, lab.config.resolve; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     used = {one.removeprefix("lab.").replace(".", "/") + ".py" for one in done.stdout.split()

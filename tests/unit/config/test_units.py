@@ -1,4 +1,4 @@
-"""Sizes and times mean what they say; what others write is translated."""
+"""Sizes and times mean what they say; other notations are translated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIME_HINTS = {
 def test_units_of_others_are_translated(
     read: Callable[[str], object], text: str, right: str
 ) -> None:
-    """The error has the word to write, and that is right."""
+    """The error has the right notation to write."""
     with pytest.raises(ValueError, match=f"write {right}( for mebibytes)?$"):
         read(text)
     read(right.split(",")[0])

@@ -1,4 +1,4 @@
-"""Words of xl's configuration files: understood where we have what they ask for, else answered."""
+"""Keys of xl.cfg: accepted if the lab has what they ask for, else refused with an answer."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ UNDERSTOOD = {
     "type: pvh, gic_version: v2, tee: none, passthrough: disabled, pool: Pool-0": {},
 }
 REFUSED = {
-    'vif: ["bridge=xenbr0"]': "2:18: 'vif' is a word of xl's: guests have no devices but their con",
-    "disk: ['a,raw,xvda']": "'disk' is a word of xl's: .* root file system as 'ramdisk'",
-    "vuart: sbsa_uart": "'vuart' is a word of xl's: the console is Xen's",
-    "cpu_weight: 512": r"'cpu_weight' is a word of xl's: write scheduler: \{weight: …\}",
-    "bootloader: pygrub": "'bootloader' is a word of xl's: .* give its 'kernel' and 'ramdisk'",
-    "viridian: 1": "'viridian' is a word of xl's: xl has it for other machines",
-    "on_crash: destroy": "2:28: 'on_crash': a domain that ended stays .* leave it out",
-    "type: hvm": "'type': every guest on ARM is a PVH one; leave it out",
+    'vif: ["bridge=xenbr0"]': "2:18: 'vif' is a key of xl.cfg only: guests have no devices",
+    "disk: ['a,raw,xvda']": "'disk' is a key of xl.cfg only: .* root file system as 'ramdisk'",
+    "vuart: sbsa_uart": "'vuart' is a key of xl.cfg only: the console is Xen's",
+    "cpu_weight: 512": r"'cpu_weight' is a key of xl.cfg only: write scheduler: \{weight: …\}",
+    "bootloader: pygrub": "'bootloader' is a key of xl.cfg only: .* its 'kernel' and 'ramdisk'",
+    "viridian: 1": "'viridian' is a key of xl.cfg only: it does nothing on this machine",
+    "on_crash: destroy": "2:28: 'on_crash': must be 'preserve': .* leave it out",
+    "type: hvm": "'type': every guest on ARM is a PVH guest; leave it out",
     "gic_version: v3": "'gic_version': the machine has a GICv2",
-    "name: h": "2:24: 'name': a guest's name is its key: 'g' here",
+    "name: h": "2:24: 'name': the guest's name is its key, 'g'; leave",
     "maxmem: 32": "2:26: 'maxmem': '32' is not a size; write 32M for mebibytes",
-    "maxmem: 64M, memory: 32M": "'maxmem': a guest's memory stays as it is",
+    "maxmem: 64M, memory: 32M": "'maxmem': must be the same as 'memory'",
     "maxmem: [1]": "'maxmem': ",
-    "maxvcpus: 2": "'maxvcpus': all vCPUs of a guest are there from its start",
-    "extra: quiet, cmdline: a": "2:18: xl ignores 'extra' beside 'cmdline'",
-    "extra: [a]": "'extra': wants a text",
+    "maxvcpus: 2": "'maxvcpus': a guest always has all of its vCPUs",
+    "extra: quiet, cmdline: a": "2:18: xl ignores 'extra' if there is 'cmdline'",
+    "extra: [a]": "'extra': must be text",
     'cpus: "^1"': r"'cpus': '\^1' leaves no CPU; begin with all or a range",
     'cpus: "3-1"': "'3-1' is an empty range",
-    'cpus: "nodes:0"': "'nodes:0' is no CPU; the machine has one node",
-    "cpus: 8": "'8' is no CPU; write numbers from 0 to 7",
-    "cpus: {a: 1}": "'cpus': wants CPUs such as 1",
-    "cpus: 4": "lab 'one' has no CPU 4: its 'cpus' is 4",
+    'cpus: "nodes:0"': "'nodes:0' is not a CPU; the machine has only one NUMA node",
+    "cpus: 8": "'8' is not a CPU; write numbers from 0 to 7",
+    "cpus: {a: 1}": "'cpus': must be CPUs such as 1",
+    "cpus: 4": "lab 'one' has no CPU 4: it has 4",
     "cpus: [1, 1]": "'1' is in the list twice",
     "kernle: x": "unknown key 'kernle'; did you mean 'kernel'",
 }
@@ -82,7 +82,7 @@ def read(folder: Path, words: str) -> GuestSpec:
 
 @pytest.mark.parametrize(("words", "wanted"), UNDERSTOOD.items())
 def test_what_we_have_is_understood(tmp_path: Path, words: str, wanted: dict[str, object]) -> None:
-    """Nothing else differs, also in what xl is told."""
+    """Nothing else changes, in what xl is told either."""
     plain = read(tmp_path, "vcpus: 1")
     found = read(tmp_path, words)
     differs = {key for key in vars(plain) if key not in ("places", "cpus_of_all")
@@ -101,7 +101,7 @@ def test_of_what_we_have_not_it_is_said_what_there_is(
 
 @pytest.mark.parametrize("word", WORDS)
 def test_every_word_is_known(word: str) -> None:
-    """No word of xl's is taken for a slip of the pen."""
+    """No key of xl is taken for a typing mistake."""
     ours = schema.Guest.model_fields
     assert word in ours or word in ("root", "extra") or word in xl_words.READ or (
         xl_words.instead(word)
@@ -115,18 +115,18 @@ def test_a_word_counts_in_guests_alone(tmp_path: Path) -> None:
 
 
 def test_all_but_one_on_machines_of_any_size(tmp_path: Path) -> None:
-    """One CPU: there is none left, which is said at the word."""
+    """With one CPU none is left, and the error is at the word."""
     (tmp_path / "k").write_bytes(zimage())
     text = 'guests: {g: {kernel: k, cpus: "all,^0"}}\nlabs: {one: {cpus: %d, guests: [g]}}\n'
     for count, wanted in ((2, (1,)), (8, (1, 2, 3, 4, 5, 6, 7))):
         (tmp_path / "labs.yaml").write_text(text % count)
         assert config.load(tmp_path / "labs.yaml").labs["one"].guests[0].cpus == wanted
     (tmp_path / "labs.yaml").write_text(text % 1)
-    with pytest.raises(ConfigError, match=r"1:31: 'cpus' leaves guest 'g' none"):
+    with pytest.raises(ConfigError, match=r"1:31: 'cpus' leaves guest 'g' no CPU"):
         config.load(tmp_path / "labs.yaml")
 
 
 def test_cpus_are_taken_in_their_order() -> None:
-    """As xl does: what is left out may be taken again."""
+    """As in xl: a CPU that was left out may be added again."""
     assert cpus.read("all,^0-6,2").numbers == (7, 2)
     assert cpus.read([]).numbers == ()

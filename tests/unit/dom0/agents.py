@@ -1,4 +1,4 @@
-"""Agents in dom0 that only seem to be there."""
+"""Fake agents in dom0."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def line(value: Any) -> bytes:
 
 
 def good(question: dict[str, Any]) -> bytes | None:
-    """What an agent in order answers."""
+    """The answers of an agent that works."""
     arguments = question.get("arguments", {})
     match question["execute"]:
         case "guest-sync-delimited":
@@ -43,7 +43,8 @@ def good(question: dict[str, Any]) -> bytes | None:
 
 
 def but(command: str, reply: bytes | None) -> Reply:
-    """An agent in order but for one command, to which it says this (``None``: nothing)."""
+    """An agent that works except for one command, which it answers with this (``None``: not at
+    all)."""
     return lambda question: reply if question["execute"] == command else good(question)
 
 

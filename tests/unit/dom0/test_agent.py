@@ -1,4 +1,4 @@
-"""The agent's client against agents that stall, lie, flood and come late."""
+"""The client of dom0's agent against agents that stall, lie, flood and answer late."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from lab.errors import Dom0Error, UsageError
 
 
 def test_a_program_runs(tmp_path: Path) -> None:
-    """Status and output of a program come back."""
+    """Its status and output come back."""
     result = talk(tmp_path, good, lambda agent: agent.run(["xl", "list"]))
     assert (result.argv, result.status, result.stdout) == (("xl", "list"), 3, b"said\n")
 
 
 def test_a_signal_is_a_negative_status(tmp_path: Path) -> None:
-    """A program that a signal ended has minus its number as status."""
+    """If a signal ended a program, its status is minus the signal's number."""
     reply = but("guest-exec-status", line({"exited": True, "signal": 9}))
     assert talk(tmp_path, reply, lambda agent: agent.run(["x"])).status == -9
 
 
 def test_an_agent_that_is_silent(tmp_path: Path) -> None:
-    """No answer to the synchronisation is an error after the time it may take."""
+    """If the synchronisation gets no answer in time, it is an error."""
     with pytest.raises(Dom0Error, match=r"within 0\.1 s"):
         talk(tmp_path, lambda _: None, lambda agent: agent.ask("x"), within=0.1)
 
@@ -47,7 +47,7 @@ def test_an_agent_that_stalls_later(tmp_path: Path) -> None:
 
 
 def test_a_late_answer_is_skipped(tmp_path: Path) -> None:
-    """What was answered to somebody else's question comes before ours, and does not count."""
+    """The answer to somebody else's question comes before ours, and does not count."""
 
     def reply(question: dict[str, Any]) -> bytes | None:
         late = line({"late": 1}) + b"\xff" + line(1) + b'{"half'
@@ -62,7 +62,7 @@ def test_a_late_answer_is_skipped(tmp_path: Path) -> None:
      b'{"return": {"pid": "7"}}\n', b'{"error": "no"}\n', b'{"error": {"desc": 5}}\n'],
 )  # fmt: skip
 def test_nonsense_is_an_error(tmp_path: Path, garbage: bytes) -> None:
-    """Whatever the agent says that is no answer: one error of dom0, nothing else."""
+    """Anything that is no answer is one error of dom0, and nothing else."""
     with pytest.raises(Dom0Error):
         talk(tmp_path, but("guest-exec", garbage), lambda agent: agent.run(["x"]))
 
@@ -75,14 +75,14 @@ def test_damaged_output_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_flood_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer without end is not collected without end."""
+    """An answer without end is not collected for ever."""
     monkeypatch.setattr(connection, "LARGEST_ANSWER", 1 << 16)
     with pytest.raises(Dom0Error, match="malformed"):
         talk(tmp_path, but("guest-exec", b"x" * (1 << 18)), lambda agent: agent.run(["x"]))
 
 
 def test_megabytes_of_output_arrive(tmp_path: Path) -> None:
-    """A large answer that is one is read whole."""
+    """A large valid answer is read whole."""
     data = bytes(range(256)) * 20000
     said = {"exited": True, "exitcode": 0, "out-data": base64.b64encode(data).decode()}
     reply = but("guest-exec-status", line(said))
@@ -91,13 +91,13 @@ def test_megabytes_of_output_arrive(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["guest-sync-delimited", "guest-exec", "guest-exec-status"])
 def test_dom0_goes_away(tmp_path: Path, command: str) -> None:
-    """The end of the connection, whenever it comes, is an error that says so."""
+    """The end of the connection, at any time, is an error that says so."""
     with pytest.raises(Dom0Error, match="connection to dom0's agent ended"):
         talk(tmp_path, but(command, b"hang up"), lambda agent: agent.run(["x"]))
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    """No socket: an error, not an exception of the operating system."""
+    """Without a socket: an error, not an exception of the operating system."""
 
     async def go() -> None:
         async with connection.connected(tmp_path / "none.sock"):
@@ -116,7 +116,7 @@ def test_a_program_that_dom0_lacks(tmp_path: Path) -> None:
 
 
 def test_hostile_words_are_escaped(tmp_path: Path) -> None:
-    """What dom0 says goes into an error only as harmless text."""
+    """What dom0 says goes into an error only as escaped text."""
     words = json.dumps({"error": {"desc": "\x1b]0;owned\x07"}}).encode() + b"\n"
     with pytest.raises(Dom0Error) as caught:
         talk(tmp_path, but("guest-exec", words), lambda agent: agent.run(["x"]))
@@ -124,7 +124,7 @@ def test_hostile_words_are_escaped(tmp_path: Path) -> None:
 
 
 def test_files_go_in_pieces(tmp_path: Path) -> None:
-    """A file is written in pieces that the agent can take, and all of it."""
+    """A whole file is written, in pieces that the agent can take."""
     seen = []
 
     def reply(question: dict[str, Any]) -> bytes | None:
@@ -137,7 +137,7 @@ def test_files_go_in_pieces(tmp_path: Path) -> None:
 
 
 class LabWindow:
-    """An agent whose only program is lab-window, and dom0's only file."""
+    """An agent whose only program is lab-window, with the only file of dom0."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -171,7 +171,7 @@ def lab_window(tmp_path: Path) -> LabWindow:
 
 
 def test_large_files_go_through_the_window(tmp_path: Path, lab_window: LabWindow) -> None:
-    """There and back, in pieces as large as it is; the agent only starts the program for it."""
+    """In both directions, in pieces as large as the window; the agent only starts the program."""
     data = bytes(range(256)) * 900
 
     async def there_and_back(agent: dom0.Agent) -> bytes:
@@ -184,7 +184,7 @@ def test_large_files_go_through_the_window(tmp_path: Path, lab_window: LabWindow
 
 @pytest.mark.parametrize("said", [b"9" * 5000, b"1" * 30, b"-1", b"", b"\xb2", b"much"])
 def test_a_size_that_dom0_made_up(tmp_path: Path, lab_window: LabWindow, said: bytes) -> None:
-    """What it says is not believed: the file has an end, and it is not more than was asked for."""
+    """The size is not believed: the file ends, and has at most as much as was asked for."""
     lab_window.made_up = said
     lab_window.file[:] = b"x" * 300_000
     read = talk(tmp_path, lab_window, lambda agent: agent.read_file("/f", 250_000),
@@ -193,7 +193,7 @@ def test_a_size_that_dom0_made_up(tmp_path: Path, lab_window: LabWindow, said: b
 
 
 def test_a_full_dom0_says_so_through_the_window(tmp_path: Path, lab_window: LabWindow) -> None:
-    """The program's status is errno; the words say what to do."""
+    """The program's status is errno; the message says what to do."""
     lab_window.status = errno.ENOSPC
     with pytest.raises(Dom0Error, match="No space left") as caught:
         talk(tmp_path, lab_window, lambda agent: agent.write_file("/f", b"x" * 99_999),
@@ -202,7 +202,7 @@ def test_a_full_dom0_says_so_through_the_window(tmp_path: Path, lab_window: LabW
 
 
 def test_a_full_dom0_is_noticed(tmp_path: Path) -> None:
-    """A piece that was not taken whole is an error."""
+    """If a piece was not written whole, it is an error."""
     with pytest.raises(Dom0Error, match="memory is full"):
         talk(
             tmp_path,
@@ -212,7 +212,7 @@ def test_a_full_dom0_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
-    """To its end, and no more than was asked for."""
+    """To its end, but no more than was asked for."""
     assert talk(tmp_path, good, lambda agent: agent.read_file("/f")) == b"data"
     assert talk(tmp_path, good, lambda agent: agent.read_file("/f", largest=2)) == b"da"
 
@@ -222,7 +222,7 @@ FIELDS = ("pid", "exited", "exitcode", "signal", "out-data", "err-data", "count"
 
 
 def liar(seed: int) -> Reply:
-    """An agent that synchronises, then answers what it likes: wrong kinds, huge, deep, never."""
+    """An agent that synchronises and then answers anything: wrong types, huge, deep, or nothing."""
     rng = random.Random(seed)
 
     def reply(question: dict[str, Any]) -> bytes | None:
@@ -247,7 +247,8 @@ def liar(seed: int) -> Reply:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_agents_that_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """Whatever it says, every question ends in time, in a result or in the one kind of error."""
+    """Whatever it says, every question ends in time, with a result or with the one kind of
+    error."""
     monkeypatch.setattr(dom0, "ANSWER", 0.3)
     monkeypatch.setattr(dom0, "TRANSFER", 0.3)
     reply = liar(seed)
@@ -268,6 +269,6 @@ def test_agents_that_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: 
 
 
 def test_a_file_without_end_and_without_bytes(tmp_path: Path) -> None:
-    """Pieces that are empty and never the last one do not keep us."""
+    """Pieces that are empty and never the last one do not keep the reader for ever."""
     reply = but("guest-file-read", line({"count": 0, "eof": False, "buf-b64": ""}))
     assert talk(tmp_path, reply, lambda agent: agent.read_file("/x")) == b""

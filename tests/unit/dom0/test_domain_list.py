@@ -1,4 +1,4 @@
-"""Which domains there are, asked over FIFOs of which a fake QEMU holds the other ends."""
+"""Asks which domains exist, over FIFOs whose other ends a fake QEMU holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINES = "Domain-0 0 256 1 r----- 3.3\nhello 1 16 1 -b---- 0.1\n"
 
 @contextmanager
 def dom0(live: Path, answer: Callable[[str], str], left: str = "") -> Iterator[None]:
-    """Answers one question; ``left`` is what an earlier one left in the FIFO."""
+    """Answers one question. ``left``: the rest of an earlier answer in the FIFO."""
     for end in ("in", "out"):
         os.mkfifo(live / f"domains.{end}")
     # As QEMU: both ends open for both, so that nobody waits to open and nothing is lost.
@@ -42,7 +42,7 @@ def dom0(live: Path, answer: Callable[[str], str], left: str = "") -> Iterator[N
 
 
 def test_the_domains_are_told(tmp_path: Path) -> None:
-    """What an abandoned question left is skipped."""
+    """The rest of an abandoned answer is skipped."""
     with dom0(tmp_path, lambda token: f"= {token}\n{LINES}. {token}\n", "= old\nx 9\n. old\n"):
         found = asyncio.run(domain_list.domains(tmp_path))
     assert [(one.name, one.id, one.memory >> 20) for one in found] == [
@@ -53,7 +53,7 @@ def test_the_domains_are_told(tmp_path: Path) -> None:
 def test_no_answer_is_an_error(tmp_path: Path) -> None:
     with (
         dom0(tmp_path, lambda token: f"= {token}\n"),
-        pytest.raises(Dom0Error, match="did not say within"),
+        pytest.raises(Dom0Error, match="did not list its domains within"),
     ):
         asyncio.run(domain_list.domains(tmp_path, within=0.2))
 
@@ -64,10 +64,10 @@ def test_an_endless_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
     def endless(token: str) -> str:
         return f"= {token}\n" + "x" * 5000
 
-    with dom0(tmp_path, endless), pytest.raises(Dom0Error, match="no end"):
+    with dom0(tmp_path, endless), pytest.raises(Dom0Error, match="cut off"):
         asyncio.run(domain_list.domains(tmp_path))
 
 
 def test_a_lab_without_the_port(tmp_path: Path) -> None:
-    with pytest.raises(Dom0Error, match="cannot be asked"):
+    with pytest.raises(Dom0Error, match="cannot list its domains"):
         asyncio.run(domain_list.domains(tmp_path))

@@ -1,4 +1,4 @@
-"""Commands in dom0 that take long, are late, or are not there."""
+"""Commands in dom0 that take long, are late, or do not exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.errors import UsageError
 def test_a_long_program_keeps_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    """While a program runs on, its connection is given up again and again."""
+    """While a program runs, its connection is given up again and again."""
     monkeypatch.setattr(shared_agent, "LONGEST_TURN", 0.01)
     asked: list[str] = []
 
@@ -39,7 +39,7 @@ def test_a_long_program_keeps_nobody_out(
 
 @pytest.mark.parametrize("given_up", [False, True])
 def test_what_is_late_is_killed_with_its_children(tmp_path: Path, given_up: bool) -> None:
-    """In dom0, by its group, also if whoever waited gave up; what it said is told."""
+    """dom0 kills the group, also if the caller gave up. The output so far is shown."""
     asked: list[Any] = []
 
     def reply(question: dict[str, Any]) -> bytes | None:
@@ -68,7 +68,8 @@ def test_what_is_late_is_killed_with_its_children(tmp_path: Path, given_up: bool
 
 
 def test_a_command_that_dom0_lacks(tmp_path: Path) -> None:
-    """What makes it a group says so; a program that ends with 127 of itself is no such thing."""
+    """The program that makes the group reports it. A program that itself ends with 127 does not
+    count."""
 
     def told(words: bytes) -> Reply:
         answer = {"exited": True, "exitcode": 127, "err-data": base64.b64encode(words).decode()}
@@ -89,7 +90,7 @@ def test_a_command_that_dom0_lacks(tmp_path: Path) -> None:
 def test_several_things_in_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: float, connections: int
 ) -> None:
-    """One connection does for all, but it is given up when others have waited long enough."""
+    """One connection serves all, but it is given up when others have waited long enough."""
     monkeypatch.setattr(shared_agent, "LONGEST_TURN", longest)
     asked: list[str] = []
 

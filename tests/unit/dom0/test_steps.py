@@ -1,4 +1,4 @@
-"""Orders to dom0 at stops, against a machine that obeys as lab-steps does."""
+"""Orders to dom0 at stops, against a machine that obeys like lab-steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERTZ = 62_500_000
 
 
 class Machine:
-    """Memory, breakpoints, and a lab-steps that obeys when it goes on."""
+    """Memory, breakpoints, and a lab-steps that obeys when the machine continues."""
 
     def __init__(self, obey: Callable[[Machine, Mailbox], None]) -> None:
         self.memory: dict[int, bytes] = {}
@@ -70,7 +70,7 @@ async def unguarded(step: Awaitable[None], within: float, what: str) -> None:
 
 @pytest.fixture
 def window(tmp_path: Path) -> Window:
-    """What both sides share."""
+    """The memory that both sides share."""
     (tmp_path / "window").write_bytes(bytes(ROOM))
     return Window(tmp_path / "window")
 
@@ -88,7 +88,7 @@ def words(window: Window, box: Mailbox) -> bytes:
 
 
 def test_a_file_is_handed_over(window: Window) -> None:
-    """In as many pieces as it takes; each stop is at the other place."""
+    """In as many pieces as it takes; stops alternate between the two places."""
     found = bytearray()
 
     def obey(_: Machine, box: Mailbox) -> None:
@@ -106,7 +106,7 @@ def test_a_file_is_handed_over(window: Window) -> None:
 
 
 def test_an_empty_file_is_one_too(window: Window) -> None:
-    """dom0 makes it, and leaves nothing of the one before."""
+    """dom0 makes it, and leaves nothing of the file before."""
     seen = []
     _, steps = stopped(window, lambda _, box: seen.append((Order(box.order), box.more_size)))
     asyncio.run(steps.write_file("/a", b""))
@@ -114,7 +114,7 @@ def test_an_empty_file_is_one_too(window: Window) -> None:
 
 
 def test_a_file_is_read(window: Window) -> None:
-    """Piece by piece, until one is not whole; and no more than was asked for."""
+    """Piece by piece, until one is not whole, but no more than was asked for."""
     data = bytes(range(256)) * 100
 
     def obey(_: Machine, box: Mailbox) -> None:
@@ -134,14 +134,14 @@ def test_a_file_is_read(window: Window) -> None:
      ("size", 0xFFFF_FFFF, "more than 64M"), ("more_size", 1 << 31, "more than 64M")],
 )  # fmt: skip
 def test_what_dom0_says_is_looked_at(window: Window, field: str, value: int, says: str) -> None:
-    """A dom0 that a guest took over cannot have us write beyond the window, or read for ever."""
+    """A dom0 that a guest took over cannot make us write beyond the window, or read for ever."""
     _, steps = stopped(window, lambda _, box: setattr(box, field, value))
     with pytest.raises(Dom0Error, match=says):
         asyncio.run(steps.read_file("/a"))
 
 
 def test_words_have_an_end(window: Window) -> None:
-    """What is more than dom0 takes is said before it is told."""
+    """If the order is longer than dom0 accepts, the error comes before dom0 is told."""
     _, steps = stopped(window, lambda *_: pytest.fail("dom0 was told"))
     with pytest.raises(Dom0Error, match="12288 bytes at once"):
         asyncio.run(steps.run(["echo", "x" * ROOM]))
@@ -169,7 +169,7 @@ def test_a_program_that_is_not_there(window: Window) -> None:
 
 
 def test_dom0_refuses(window: Window) -> None:
-    """Its errno comes in words, and if its memory is full, with what to do."""
+    """Its errno is explained; if its memory is full, with what to do."""
 
     def obey(_: Machine, box: Mailbox) -> None:
         box.status = 28
@@ -190,7 +190,7 @@ def test_sleep_is_until_a_reading_of_the_counter(window: Window) -> None:
 
 @pytest.mark.parametrize("hold", [False, True])
 def test_dom0_is_told_to_hold_its_guests(window: Window, hold: bool) -> None:
-    """With each order, before the stop that comes after it."""
+    """With each order, before the stop that follows."""
     seen = []
     machine = Machine(lambda _, box: seen.append(box.hold))
     steps = Steps(machine, unguarded, window, hold=hold)

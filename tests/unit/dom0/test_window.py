@@ -1,4 +1,4 @@
-"""The window is a file in a folder that QEMU writes, too."""
+"""The window is a file in a folder to which QEMU can write too."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lab.errors import MachineError
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The window of a lab; beside it there is a file that is none of the lab's business."""
+    """The window of a lab. Beside it there is a file that is not the lab's."""
     (tmp_path / "mine").write_bytes(b"precious")
     (tmp_path / "window").write_bytes(bytes(8192))
     return tmp_path / "window"
 
 
 def test_it_is_written_and_read(path: Path) -> None:
-    """From its start, and no more than it has."""
+    """From its start, and no more than it holds."""
     window = Window(path)
     window.write(1, b"two")
     assert window.read(5) == b"\0two\0"
@@ -31,7 +31,8 @@ def test_it_is_written_and_read(path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["link", "fifo", "folder", "nothing"])
 def test_nothing_else_is_taken_for_it(path: Path, what: str) -> None:
-    """A QEMU that a guest took over may have put it there: nothing waits, or leads out."""
+    """A QEMU that a guest took over may put something else there: nothing hangs or leads
+    outside."""
     path.unlink()
     match what:
         case "link":

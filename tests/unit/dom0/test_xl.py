@@ -26,7 +26,7 @@ crashed                                     12    16     2     ---c--     100.0
 
 
 def test_every_line_is_a_domain() -> None:
-    """Name, id, memory in bytes, vCPUs, state, seconds; the header is none."""
+    """Name, id, memory in bytes, vCPUs, state, seconds. The header is not a domain."""
     found = xl.parse_list(TABLE)
     assert [one.name for one in found] == ["Domain-0", "hello", "crashed", "(null)"]
     assert found[2] == Domain("crashed", 12, 16 << 20, 2, "---c--", 100.0)
@@ -34,13 +34,13 @@ def test_every_line_is_a_domain() -> None:
 
 @given(st.text())
 def test_whatever_xl_says_is_survived(text: str) -> None:
-    """A line that is no domain is passed over."""
+    """A line that is no domain is skipped."""
     assert all(isinstance(one, Domain) for one in xl.parse_list(text))
     assert len(xl.parse_list(f"{TABLE}\n{text}")) >= 4
 
 
 class Full:
-    """A dom0 that has room for so many bytes, and keeps what did fit."""
+    """A dom0 with room for this many bytes. It keeps what did fit."""
 
     def __init__(self, room: int) -> None:
         self.room = room
@@ -60,7 +60,7 @@ class Full:
 
 
 def test_a_file_that_did_not_fit_takes_no_room() -> None:
-    """The next guest has it."""
+    """The next guest gets the room."""
     dom0 = Full(5)
     with pytest.raises(Dom0Error, match="No space left"):
         asyncio.run(xl.put(dom0, "large", {"bin": b"123456", "cfg": b""}))
@@ -68,7 +68,7 @@ def test_a_file_that_did_not_fit_takes_no_room() -> None:
 
 
 def test_xl_in_a_full_dom0() -> None:
-    """What to do is said, also when it is xl that found no room."""
+    """The error says what to do, also if xl is the one that found no room."""
     with pytest.raises(ToolstackError) as caught:
         asyncio.run(xl.create(Full(0), "any"))
     assert "dom0's memory is full" in caught.value.hint

@@ -1,4 +1,4 @@
-"""The executor of this process: jobs in order, and what becomes of the others when one fails."""
+"""The executor of this process: jobs in order, and what happens to the others when one fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.explore.executor import AsyncJob, Executor, Here, here
 
 
 def test_a_job_begins_when_its_result_is_asked_for() -> None:
-    """Whoever has seen enough asks for no more, and no further job begins."""
+    """A caller that has seen enough asks for no more, and no further job begins."""
     begun: list[int] = []
 
     def job(number: int) -> int:

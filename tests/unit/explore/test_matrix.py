@@ -39,7 +39,7 @@ def test_a_matrix_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("[a, b]", "[a]", "1 labs for 2 columns"),
+        ("[a, b]", "[a]", "1 labs, but 2 columns"),
         ("[a, b]", "[a, bb]", "no lab 'bb'; did you mean 'b'"),
         ("[quiet, loud]", "[quiet, quiet]", "in the list twice"),
         ("    columns: [quiet, loud]\n", "", "'columns' is missing"),
@@ -73,7 +73,7 @@ def outcome() -> matrix.MatrixResult:
 
 
 def test_the_table(outcome: matrix.MatrixResult) -> None:
-    """The most urgent task first; a cell without figures says why."""
+    """The most urgent task comes first; a cell without figures says why."""
     header, rows = matrix.rows(outcome)
     assert outcome.tasks == ("fast", "slow")
     assert all(len(row) == len(header) for row in rows)
@@ -116,7 +116,7 @@ def test_the_picture_is_the_same_twice(outcome: matrix.MatrixResult, tmp_path: P
 
 
 def test_any_outcome_has_a_picture(tmp_path: Path) -> None:
-    """Many columns, and none of them with figures; no column wears the colour of late things."""
+    """Many columns, none with figures; no column has the colour of late jobs."""
     names = tuple(f"column {n}" for n in range(9))
     cells = tuple(matrix.Cell("row", name, "a", "", "it did not boot") for name in names)
     none = matrix.MatrixResult("m", "nothing", "host", names, cells)

@@ -38,7 +38,7 @@ def library(needed: Sequence[str] = (), interpreter: str = "") -> bytes:
 
 
 def module(name: str, depends: Sequence[str] = ()) -> bytes:
-    """A kernel module that says what it is and what it depends on."""
+    """A kernel module with its name and its dependencies."""
     info = f"name={name}\0depends={','.join(depends)}\0license=GPL\0".encode()
     names = b"\0.modinfo\0.shstrtab\0"
     sections = ELF_HEADER + len(info) + len(names)
@@ -52,7 +52,7 @@ def module(name: str, depends: Sequence[str] = ()) -> bytes:
 
 
 def program(sections: Sequence[tuple[int, int]]) -> bytes:
-    """An ELF file whose sections have these addresses and sizes, and nothing in the file."""
+    """An ELF file whose sections have these addresses and sizes, and no content."""
     headers = [
         struct.pack("<10I", 0, 8, 2, address, 0, size, 0, 0, 0, 0) for address, size in sections
     ]

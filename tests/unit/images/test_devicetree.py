@@ -40,7 +40,7 @@ def choose(tree: fdt.FDT) -> fdt.FDT:
 
 
 def test_only_what_is_used_stays(tree: fdt.FDT) -> None:
-    """Also what a later QEMU adds goes; the interrupt controller loses its MSI frame."""
+    """What a later QEMU adds is removed too; the interrupt controller loses its MSI frame."""
     devicetree.trim(tree)
     assert [node.name for node in tree.root.nodes] == [
         "psci", "memory@40000000", "pl011@9000000", "pl011@9040000", "virtio_mmio@a000000",
@@ -50,7 +50,7 @@ def test_only_what_is_used_stays(tree: fdt.FDT) -> None:
 
 
 def test_what_xen_reads_is_there(tree: fdt.FDT) -> None:
-    """Command lines and exact places of both files, as Xen's booting.txt asks."""
+    """Command lines and exact places of both files, as Xen's booting.txt requires."""
     chosen = choose(tree)
     kernel = chosen.get_node("/chosen/module@49000000")
     assert chosen.get_property("xen,xen-bootargs", "/chosen").value == "console=dtuart"
@@ -62,7 +62,7 @@ def test_what_xen_reads_is_there(tree: fdt.FDT) -> None:
 
 
 def test_the_window_is_kept_out_of_the_memory(tree: fdt.FDT) -> None:
-    """Xen must give it to nobody but dom0, and dom0's Linux to nobody at all."""
+    """Xen must give it only to dom0, and dom0's Linux must not use it."""
     devicetree.reserve(tree, 0x1_2000_0000, 0x10_0000)
     read = fdt.parse_dtb(tree.to_dtb(version=17))
     window = read.get_node("/reserved-memory/lab-window")
@@ -72,7 +72,7 @@ def test_the_window_is_kept_out_of_the_memory(tree: fdt.FDT) -> None:
 
 
 def test_nothing_random_is_left(tree: fdt.FDT) -> None:
-    """QEMU's seeds differ at each start; ours is the one that was given."""
+    """QEMU's seeds differ at each start; ours is the given one."""
     chosen = choose(tree).get_node("/chosen")
     assert chosen.get_property("rng-seed").data == [0x01010101] * 8
     assert not chosen.exist_property("kaslr-seed")
@@ -98,7 +98,8 @@ def built(store: Path, toolchain: Qemu, kernel: str = "k") -> bytes:
 
 
 def test_another_toolchain_makes_the_same_tree(tree: fdt.FDT, tmp_path: Path) -> None:
-    """Newer packages are another key in the store, and the same bytes; a kernel is other bytes."""
+    """Newer packages give another key in the store and the same bytes; another kernel gives
+    other bytes."""
     old = built(tmp_path, Qemu("old", tree))
     assert built(tmp_path, Qemu("new", tree)) == old
     assert built(tmp_path, Qemu("new", tree), kernel="other") != old

@@ -49,7 +49,7 @@ def test_where_a_program_ends_in_memory() -> None:
 
 @given(st.data())
 def test_damaged_files_are_errors(data: st.DataObject) -> None:
-    """Whatever is cut off or changed: an answer or a ValueError, nothing else."""
+    """Whatever is cut off or changed gives an answer or a ValueError, and nothing else."""
     good = [samples.library(["a"], "l"), samples.module("m")]
     whole = bytearray(data.draw(st.sampled_from(good)))
     for _ in range(data.draw(st.integers(0, 4))):

@@ -1,4 +1,4 @@
-"""What is said when a guest cannot be built."""
+"""Messages about a guest that cannot be built."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lab.images.freertos import advice
 
 
 def test_who_uses_printf_is_told_of_printk() -> None:
-    """The linker names functions that no guest's author has heard of."""
+    """The linker names functions that the author of a guest has never heard of."""
     said = "libc_a-sbrkr.o: in function `_sbrk_r':\nundefined reference to `_sbrk'"
     assert "printk" in advice(said)
     assert advice("undefined reference to `foo'\nundefined reference to `_mine'") == ""

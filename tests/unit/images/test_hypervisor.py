@@ -1,4 +1,4 @@
-"""A hypervisor is known by its image's words; one from source by all that made it."""
+"""A hypervisor's version is read from its image; one from source has all its inputs in its key."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_source_package_is_built_once(tmp_path: Path, packages: list[Package]) -
 
 
 def test_make_is_told_who_and_when(tmp_path: Path, packages: list[Package]) -> None:
-    """Else Xen's makefiles would ask the machine, and no two builds would be the same."""
+    """Otherwise Xen's makefiles would ask the machine, and no two builds would be the same."""
     make: Any = Make()
     xen.build(Store(tmp_path / "cache"), make, spec(tmp_path), packages)
     build = make.calls[-1]
@@ -122,10 +122,10 @@ def test_another_fragment_is_another_xen(tmp_path: Path, packages: list[Package]
 
 
 def test_option_that_xen_does_not_take(tmp_path: Path, packages: list[Package]) -> None:
-    """kconfig drops an option whose dependencies are not met, without a word."""
+    """kconfig silently drops an option whose dependencies are not met."""
     make: Any = Make("CONFIG_DEBUG=y\n")
     wanted = spec(tmp_path, "CONFIG_DEBUG=y\nCONFIG_SCHED_RTDS=y\n# CONFIG_X is not set\n")
-    with pytest.raises(ImageError, match=r"does not take CONFIG_SCHED_RTDS=y\s"):
+    with pytest.raises(ImageError, match=r"does not accept CONFIG_SCHED_RTDS=y\s"):
         xen.build(Store(tmp_path / "cache"), make, wanted, packages)
 
 

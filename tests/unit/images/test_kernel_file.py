@@ -1,4 +1,4 @@
-"""What a file is that is given as a kernel is known before the boot, and what to do about it."""
+"""Before the boot the lab knows what a given kernel file is, and what to do about it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WRONG = {
     "big-endian": (at(0x24, b"\x01\x6f\x28\x18"), "big-endian"),
     "uImage": (uimage(GOOD), r"uImage\); xl .*\(tail -c \+65 'k' > zImage\)"),
     "uImage of something else": (uimage(b"\x02\x21\x4c\x18"), "holds lz4; .*give the zImage"),
-    "uImage in gzip": (gzip.compress(uimage(GOOD)), "gzip, and its content is a U-Boot image"),
+    "uImage in gzip": (gzip.compress(uimage(GOOD)), "gzip file, and its content is a U-Boot image"),
     "ELF of ARM": (elf(40), "ELF program for 32-bit ARM; .*objcopy -O binary"),
     "vmlinux": (elf(40) + b"Linux version 6.1", "arch/arm/boot/zImage"),
     "ELF of x86": (elf(3), "ELF program for 32-bit x86; the machine is a 32-bit ARM"),
@@ -49,9 +49,9 @@ WRONG = {
     "initramfs": (b"070701" + b"0" * 99, "it is not a kernel: give it as 'ramdisk'"),
     "xz": (b"\xfd7zXZ\0" + b"\0" * 99, r"xl unpacks only gzip: unpack it first \(xz -d\)"),
     "zstd": (b"\x28\xb5\x2f\xfd" + b"\0" * 99, "zstd -d"),
-    "gzip of nothing": (gzip.compress(b""), "gzip, and its content is empty"),
+    "gzip of nothing": (gzip.compress(b""), "gzip file, and its content is empty"),
     "gzip of an ELF": (gzip.compress(elf(40)), "its content is an ELF program for 32-bit ARM"),
-    "gzip cut off": (gzip.compress(GOOD)[:-9], "gzip that was cut off"),
+    "gzip cut off": (gzip.compress(GOOD)[:-9], "gzip file that was cut off"),
     "gzip damaged": (b"\x1f\x8b" + b"\xff" * 99, "damaged gzip"),
     "two gzips": (gzip.compress(GOOD) * 2, "other data after it"),
     "a package": (b"!<arch>\ndebian-binary", "a Debian package; unpack it"),
@@ -83,7 +83,7 @@ def test_what_xl_does_not_boot_is_named(tmp_path: Path, data: bytes, words: str)
 
 
 def test_what_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what gzip makes of a small file."""
+    """Also a small gzip file with large content."""
     monkeypatch.setattr(kernel_file, "LARGEST", 1 << 20)
     for data in (zimage((1 << 20) + 1), gzip.compress(zimage((1 << 20) + 1))):
         assert "larger than 1M" in look(tmp_path, data).wrong
@@ -142,7 +142,8 @@ def test_what_a_guest_needs(placed: int, ramdisk: int, end: int, least: int) -> 
 
 
 def test_what_linux_needs_to_unpack_itself() -> None:
-    """Debian's armmp-lpae: 22 MiB unpacked 2 MiB into RAM, and the packed one behind it."""
+    """Debian's armmp-lpae: unpacked it has 22 MiB and lies 2 MiB into RAM, with the packed
+    kernel behind it."""
     kernel = Kernel("", 5_526_016, Linux(0x208000, 22_696_136, 393_664), is_linux=True)
     need = guest_memory.need(kernel, 3_000_000)
     assert need.least == 32 * MIB

@@ -25,7 +25,7 @@ labs:
 
 
 def test_the_kernel_lies_where_it_was_linked_to() -> None:
-    """A zImage that branches to it; its header says how large all of it is."""
+    """A zImage that branches to it. Its header gives the size of all of it."""
     made = linux.placed(UNWRAPPED)
     place = UNWRAPPED.text_offset - zimage.LOADED_AT
     assert zimage.is_zimage(made)
@@ -37,8 +37,8 @@ def test_the_kernel_lies_where_it_was_linked_to() -> None:
 
 @pytest.mark.parametrize("offset", [0x8000, 0x208002])
 def test_a_strange_place_is_refused(offset: int) -> None:
-    """The packaged kernel is used then, as it is."""
-    with pytest.raises(ValueError, match="strange"):
+    """Then the packaged kernel is used unchanged."""
+    with pytest.raises(ValueError, match="unexpected"):
         linux.placed(replace(UNWRAPPED, text_offset=offset))
 
 
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_labs_yaml_says_it_in_one_word(folder: Path) -> None:
-    """The folder; the memory has a default of its own, and the console is there."""
+    """Only the folder is named. The memory has its own default, and the console is set."""
     labs = config.load(folder / "labs.yaml")
     spec = labs.guests["linux"]
     assert spec.program == LinuxGuest(folder / "files")
@@ -64,7 +64,7 @@ def test_labs_yaml_says_it_in_one_word(folder: Path) -> None:
 
 
 def test_a_folder_without_init_is_refused(folder: Path) -> None:
-    """At its line, with the file that is missing."""
+    """At its line, with the missing file."""
     (folder / "files/init").unlink()
     labs = config.load(folder / "labs.yaml")
     with pytest.raises(ConfigError, match=r"labs.yaml:2:18: 'linux': no such file: 'files/init'"):
@@ -72,8 +72,8 @@ def test_a_folder_without_init_is_refused(folder: Path) -> None:
 
 
 def test_what_does_not_go_with_it(folder: Path) -> None:
-    """A kernel of one's own is another kind of guest."""
+    """A guest with a kernel of its own is another kind of guest."""
     text = "guests: {a: {linux: files, kernel: k}}\nlabs: {one: {guests: [a]}}\n"
     (folder / "labs.yaml").write_text(text)
-    with pytest.raises(ConfigError, match="'kernel' has no place here: a 'linux' guest has"):
+    with pytest.raises(ConfigError, match="'kernel' is not allowed here: the lab makes"):
         config.load(folder / "labs.yaml")

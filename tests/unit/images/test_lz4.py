@@ -61,7 +61,7 @@ def test_what_is_packed_is_unpacked(data: bytes) -> None:
 
 
 def test_repetition_gets_small() -> None:
-    """It does compress."""
+    """The writer really compresses."""
     assert len(lz4.compress(b"a line of text\n" * 1000)) < 200
 
 

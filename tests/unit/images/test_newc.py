@@ -47,7 +47,7 @@ def test_files_links_devices_and_folders_are_found_again() -> None:
 
 
 def test_parents_come_before_what_lies_in_them() -> None:
-    """The kernel makes no folders by itself: each must come first, once."""
+    """The kernel does not make missing folders: each must come first, once."""
     names = list(entries(newc.archive([newc.file("a/b/c", b""), newc.file("a/d", b"")])))
     assert names == ["a", "a/b", "a/b/c", "a/d"]
 
@@ -71,6 +71,6 @@ def test_paths_that_lead_elsewhere_are_refused(path: str) -> None:
 
 
 def test_two_items_at_one_path_are_refused() -> None:
-    """Which of them wins would be chance."""
+    """Otherwise chance would decide which one wins."""
     with pytest.raises(ValueError, match="twice"):
         newc.archive([newc.file("a", b"1"), newc.file("a", b"2")])

@@ -20,7 +20,7 @@ def whole(folder: Path, files: dict[str, bytes | str]) -> deb.Tree:
 
 
 def test_files_are_found_through_links_and_merged_folders(tmp_path: Path) -> None:
-    """A link is followed, also where /lib and /usr/lib are one."""
+    """A link is followed, also if /lib and /usr/lib are the same folder."""
     tree = whole(tmp_path, {"/usr/lib/x/libz.so.1": "libz.so.1.2", "/lib/x/libz.so.1.2": b"z"})
     member = tree.find("/lib/x/libz.so.1")
     assert member is not None
@@ -50,7 +50,7 @@ def test_a_damaged_package_is_named(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_libraries_are_followed_to_the_end(tmp_path: Path) -> None:
-    """Needs of needs, the loader, and what is only opened while running; each once."""
+    """Indirect needs, the loader, and what is opened only at run time; each once."""
     tree = whole(tmp_path, {
         f"{MULTIARCH}/liba.so": samples.library(["libb.so", "libc.so.6"]),
         f"{MULTIARCH}/libb.so": samples.library(["liba.so"]),
@@ -65,7 +65,7 @@ def test_libraries_are_followed_to_the_end(tmp_path: Path) -> None:
 
 
 def test_a_missing_library_is_named_with_who_needs_it(tmp_path: Path) -> None:
-    """The way from the program to the library is in the message."""
+    """The message shows the way from the program to the library."""
     tree = whole(tmp_path, {f"{MULTIARCH}/liba.so": samples.library(["libgone.so.3"])})
     with pytest.raises(ImageError, match=r"libgone\.so\.3, which liba\.so \(for bin/tool\)"):
         programs.libraries(tree, {"bin/tool": samples.library(["liba.so"])})
@@ -89,7 +89,7 @@ def test_modules_come_after_what_they_need() -> None:
 
 
 def test_modules_name_what_they_need() -> None:
-    """One step of dependencies, with the one spelling."""
+    """Direct dependencies only, in one spelling."""
     files = {"a": samples.module("a", ["b-c", "d"]), "d": samples.module("d")}
     assert modules.needed(files) == {"b_c", "d"}
 
@@ -103,13 +103,13 @@ def test_modules_name_what_they_need() -> None:
     ],
 )
 def test_modules_that_cannot_go_in(files: dict[str, bytes], words: str) -> None:
-    """Missing, damaged or circular: said with the names."""
+    """Missing, damaged or circular: the error has the names."""
     with pytest.raises(ImageError, match=words):
         modules.ordered(["a"], files.get)
 
 
 def test_contents_are_read() -> None:
-    """One thing a line; applets and modules may share one."""
+    """One entry a line; applets and modules may share a line."""
     text = "# words\nprogram /a/b -> /c/d\nlibrary l\nmodule m n\napplet x\nfolder f\n"
     assert contents.parse(text + "link k -> /t\n") == contents.Contents(
         {"c/d": "/a/b"}, ("l",), ("m", "n"), ("x",), ("f",), {"k": "/t"}

@@ -1,4 +1,4 @@
-"""What an image is made of is hashed, whole."""
+"""The inputs of an image are hashed completely."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_every_file_counts(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_no_recipe(tmp_path: Path) -> None:
-    """A key that says nothing of it would fit whatever it becomes."""
+    """A key that does not cover it would fit whatever it becomes."""
     with pytest.raises(FileNotFoundError):
         recipes.hashes(tmp_path / "gone")
 

@@ -33,7 +33,7 @@ def changed(data: bytes, offset: int, word: int) -> bytes:
         (changed(samples.vmlinuz(KERNEL), 0x38, 1 << 30), "no table"),
         (samples.vmlinuz(KERNEL, size=5), "its zImage says 5"),
         (samples.vmlinuz(KERNEL).replace(b"\4YZ", b"\4YX"), "no XZ stream"),
-        (samples.vmlinuz(KERNEL, text_offset=0x208004), "strange text offset"),
+        (samples.vmlinuz(KERNEL, text_offset=0x208004), "unexpected text offset"),
         (samples.vmlinuz(KERNEL, text_offset=zimage.WINDOW - 4096), "cannot be copied"),
     ],
 )

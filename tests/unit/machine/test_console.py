@@ -1,4 +1,4 @@
-"""Consoles: lines out of raw logs, waits that always end, and one order for all."""
+"""Consoles: lines from raw logs, waits that always end, and one order for all."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_only_xen_and_dom0_say_that_they_are_lost(
 
 
 class Consoles:
-    """Logs of a machine that the test plays."""
+    """Logs of a machine that the test writes."""
 
     def __init__(self, folder: Path) -> None:
         self.files = {name: folder / f"{name}.log" for name in ("xen", "dom0", "hello")}
@@ -169,7 +169,7 @@ def test_what_is_in_the_log_wins_over_the_stop(consoles: Consoles) -> None:
 
 
 def test_deadline_ends_the_wait_even_in_a_flood(consoles: Consoles) -> None:
-    """However slow the host is: once the deadline has passed, next to nothing is read."""
+    """On any host, almost nothing is read once the deadline has passed."""
 
     def flood() -> None:
         if not over.is_set():
@@ -189,7 +189,7 @@ def test_no_deadline_passes_without_an_end(consoles: Consoles) -> None:
 
 
 def test_waiting_sleeps(consoles: Consoles) -> None:
-    """Nothing is polled: half a second of silence costs next to no time of ours."""
+    """Nothing is polled: half a second of silence costs almost no CPU time."""
     used = time.process_time()
     consoles.wait(seconds=0.5)
     assert time.process_time() - used < 0.1

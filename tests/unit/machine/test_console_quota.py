@@ -1,4 +1,4 @@
-"""How much a console may say, and who is told when it says more."""
+"""How much a console may print, and who is told when it prints more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.rundir import RunDir, new_run
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
-    """A run whose consoles may say 1 KiB."""
+    """A run whose consoles may print 1 KiB."""
     monkeypatch.setenv(console_quota.VARIABLE, "1K")
     monkeypatch.setattr(console_quota, "PAUSE", 0.01)
     found = new_run(tmp_path, "lab")
@@ -26,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
 
 @pytest.mark.parametrize(("text", "size"), [("2K", 2 << 10), ("64M", 64 << 20), ("1G", 1 << 30)])
 def test_the_limit_is_a_size(monkeypatch: pytest.MonkeyPatch, text: str, size: int) -> None:
-    """QEMU's files have so many times more room."""
+    """QEMU's files may be this many times larger."""
     monkeypatch.setenv(console_quota.VARIABLE, text)
     assert console_quota.limit() == size
     assert console_quota.largest_file() == max(console_quota.LEAST, console_quota.ROOM * size)
@@ -40,7 +40,7 @@ def test_what_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) 
 
 
 def test_a_loud_console_ends_the_wait(run: RunDir) -> None:
-    """The guest is named, with its last lines; whatever was waited for is given up."""
+    """The error names the guest, with its last lines. The wait ends, whatever it is for."""
 
     async def go() -> None:
         wait = asyncio.ensure_future(console_quota.guarded(asyncio.sleep(60), run.consoles()))
@@ -49,13 +49,13 @@ def test_a_loud_console_ends_the_wait(run: RunDir) -> None:
             log.write(b"again and again\n" * 100)
         await asyncio.wait_for(wait, 20)
 
-    with pytest.raises(GuestError, match="console of talker said more than 1K") as caught:
+    with pytest.raises(GuestError, match="console of talker printed more than 1K") as caught:
         asyncio.run(go())
     assert "again and again" in caught.value.tail
 
 
 def test_the_result_comes_through(run: RunDir) -> None:
-    """Nobody is loud: the step's own result, or its own error."""
+    """If no console is too loud: the step's own result, or its own error."""
 
     async def good() -> int:
         return 7
@@ -76,7 +76,7 @@ def test_each_console_has_its_layer(run: RunDir) -> None:
 
 
 def test_what_is_lost_follows_from_the_stamps(run: RunDir) -> None:
-    """What dom0 stamped and the log does not hold; damaged stamps count for nothing."""
+    """What dom0 stamped and the log does not hold; damaged stamps do not count."""
     assert console_quota.lost(run) == {}
     run.times_file.write_bytes(b"# frequency 1\ntalker 0 5\ntalker 4096 6\nxen 9 9\nodd x\n\xff\n")
     run.console("talker").write_bytes(bytes(4000))
@@ -85,7 +85,7 @@ def test_what_is_lost_follows_from_the_stamps(run: RunDir) -> None:
 
 
 def test_an_index_without_an_end_of_a_line_takes_no_memory(tmp_path: Path) -> None:
-    """QEMU writes it, so it may be anything: here 64 MiB of zeros, and far too many."""
+    """QEMU writes it, so it may hold anything: here 64 MiB of zeros."""
     run = RunDir(tmp_path)
     run.times_file.parent.mkdir()
     with run.times_file.open("wb") as file:

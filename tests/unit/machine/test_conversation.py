@@ -51,7 +51,7 @@ def test_what_is_left_of_a_line_is_not_missed(log: Path) -> None:
 
 
 def test_a_rest_of_a_line_has_no_beginning(log: Path) -> None:
-    """``^`` is where the line begins, not where one stopped looking."""
+    """``^`` is where the line begins, not where the last search stopped."""
     log.write_text("say say\n")
     assert then(log, "say", "^ say") == ["say", None]
 
@@ -67,7 +67,8 @@ def test_a_failed_question_uses_up_nothing(log: Path) -> None:
 
 
 def test_an_unfinished_line_counts_when_it_stays_like_that(log: Path) -> None:
-    """A prompt has no end; but a number that is half there is not taken for the number."""
+    """A prompt has no end. But a number of which only a part has arrived is not taken for the
+    number."""
     log.write_text("login: ")
     found = find(log, "login: ", Position(), within=600)
     assert found
@@ -169,6 +170,6 @@ def test_typing_to_nobody_is_the_machines_failure(
         asyncio.run(conversation.type_into(fifo, b"x"))
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     monkeypatch.setattr(conversation, "TYPED", 0.1)
-    with pytest.raises(MachineError, match=r"did not take the typed input within 0\.1 s"):
+    with pytest.raises(MachineError, match=r"did not accept the typed input within 0\.1 s"):
         asyncio.run(conversation.type_into(fifo, b"x" * 200_000))
     os.close(reader)

@@ -1,4 +1,4 @@
-"""Addresses in Xen's crash dumps get names; everything else stays as it was."""
+"""Addresses in Xen's crash dumps get names; everything else stays unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXEC, DATA = 4, 0
 
 
 def elf(*functions: tuple[str, int, int]) -> bytes:
-    """An ELF file with a section of code, one of data, and symbols: name, address, section."""
+    """An ELF file with a code section, a data section, and symbols: name, address, section."""
     strings = b"\0" + b"".join(name.encode() + b"\0" for name, _, _ in functions)
     table = b"\0" * 16
     for name, address, section in functions:

@@ -1,4 +1,4 @@
-"""How and when a guest ended is said in words, by dom0 alone."""
+"""How and when a guest ended, in words, as reported by dom0 alone."""
 
 from __future__ import annotations
 
@@ -81,16 +81,16 @@ def test_times_for_people() -> None:
 
 
 def test_every_domain_has_its_note(run: RunDir) -> None:
-    """Of one that was created anew, the last end counts, and only if it has ended."""
+    """If a domain was created again, its last end counts, and only if it has ended."""
     early = OFF.replace(b"ended 13.152694", b"ended 9.000000")
     run.console("dom0").write_bytes(early + b"\r\n" + OFF + b"\r\n")
     run.update_manifest(began=13.128047)
     found = guest_ends.told(run, [domain("Domain-0", "r-----", 0), domain("off", "---s--"),
                             domain("silent", "-b----"), domain("loud", "-b----")])  # fmt: skip
     assert [one.note for one in found] == [
-        "", "powered off after 25 ms", "has said nothing, after 3.2 s of CPU time", "",
+        "", "powered off after 25 ms", "has printed nothing after 3.2 s of CPU time", "",
     ]  # fmt: skip
-    assert guest_ends.told(run, [domain("off", "-b----")])[0].note.startswith("has said nothing")
+    assert guest_ends.told(run, [domain("off", "-b----")])[0].note.startswith("has printed nothing")
     assert guest_ends.told(run, [domain("gone", "---c--")])[0].note == ""
     assert guest_ends.told(run, [domain("silent", "--p---")])[0].note == ""
     assert guest_ends.told(run, [domain("../one", "-b----")])[0].note == ""
@@ -102,7 +102,7 @@ def test_a_damaged_manifest(run: RunDir) -> None:
 
 
 def test_who_watches_a_guest_hears_of_its_end_once(run: RunDir) -> None:
-    """Not of another guest's, nor of an end before."""
+    """Not of another guest's end, nor of an earlier one."""
     log = run.console("dom0")
     log.write_bytes(OFF + b"\n")
     with contextlib.closing(guest_ends.EndWatch(run, "off")) as watch:
@@ -136,10 +136,10 @@ def test_a_verdict_says_how_the_guest_ended(run: RunDir) -> None:
 
 
 def test_a_verdict_says_that_a_guest_is_silent(run: RunDir) -> None:
-    """With what may be looked at."""
+    """With what to look at."""
     domains = guest_ends.told(run, [domain("silent", "r-----")])
     found = scenario.with_domains(report("silent"), domains).verdict
-    assert "its domain still runs and has said nothing, after 3.2 s of CPU time" in found.reason
+    assert "its domain still runs and has printed nothing after 3.2 s of CPU time" in found.reason
     assert found.hint == scenario.SILENCE
 
 

@@ -1,4 +1,4 @@
-"""What ends a wait for a guest: its crash, or a console that says too much."""
+"""What ends a wait for a guest: its crash, or a console that prints too much."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def say(run: RunDir, console: str, data: bytes) -> None:
 
 
 def wait(health: Health, run: RunDir, words: bytes = b"", on: str = "", console: str = "") -> str:
-    """Wait for what never comes, while words appear on a console; what came instead."""
+    """Wait for something that never comes while text appears on a console. Returns what ended
+    the wait."""
 
     async def go() -> str:
         step = health.guarded(asyncio.sleep(60, "waited"), on)
@@ -47,7 +48,7 @@ def soon(health: Health, on: str = "") -> str:
 
 
 def test_a_crash_ends_a_wait_for_anything(run: RunDir) -> None:
-    """With the last words of the guest that crashed, also if it is about another one."""
+    """With the last lines of the guest that crashed, also if the wait is about another guest."""
     say(run, "one", b"my last words\n")
     with pytest.raises(GuestCrashed, match="guest one: its domain crashed") as failed:
         wait(Health(run, ()), run, CRASHED % b"one", "two")
@@ -56,7 +57,7 @@ def test_a_crash_ends_a_wait_for_anything(run: RunDir) -> None:
 
 
 def test_it_is_said_once_but_of_the_guest_itself_each_time(run: RunDir) -> None:
-    """After it dom0 can be asked; a guest that is created anew is expected something of."""
+    """After that dom0 can be asked. A guest that is created again can be waited for."""
     health = Health(run, ())
     say(run, "dom0", CRASHED % b"one")
     assert not health.well
@@ -72,7 +73,7 @@ def test_it_is_said_once_but_of_the_guest_itself_each_time(run: RunDir) -> None:
 
 
 def test_who_may_crash(run: RunDir) -> None:
-    """As labs.yaml says, of a guest, of all, and of one that is injected."""
+    """As labs.yaml says for one guest, for all, and for an injected one."""
     say(run, "dom0", CRASHED % b"one")
     for may in (("one",), None):
         tolerant = Health(run, may)
@@ -90,16 +91,16 @@ def test_who_may_crash(run: RunDir) -> None:
 
 @pytest.mark.parametrize("on", ["one", "xen"])
 def test_only_dom0_can_say_so(run: RunDir, on: str) -> None:
-    """A guest that prints what dom0 would say does not end a wait."""
+    """A guest that prints the words of dom0 does not end a wait."""
     say(run, on, CRASHED % b"two")
     assert soon(Health(run, ()), "two") == "done"
 
 
 def test_a_flood_ends_a_wait(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The console and the limit are named; the layer is that console's."""
+    """The error names the console and the limit; the layer is that console's."""
     monkeypatch.setenv("LAB_CONSOLE_LIMIT", "1K")
     health = Health(run, ())
-    with pytest.raises(GuestError, match="console of two said more than 1K"):
+    with pytest.raises(GuestError, match="console of two printed more than 1K"):
         wait(health, run, b"flood\n" * 400, console="two")
     assert not health.well
 

@@ -21,7 +21,7 @@ def recent(folder: Path, said: bytes) -> bytes:
 
 
 def test_what_was_said_before_begins_with_a_line(tmp_path: Path) -> None:
-    """Not in the middle of one, nor with what a full-screen program drew that has ended."""
+    """Not in the middle of a line, nor with the screen of a full-screen program that has ended."""
     assert recent(tmp_path, b"short\n# ") == b"short\n# "
     long = b"".join(b"line %d\r\n" % n for n in range(1000))
     shown = recent(tmp_path, long)
@@ -33,7 +33,7 @@ def test_what_was_said_before_begins_with_a_line(tmp_path: Path) -> None:
 
 
 def test_how_to_leave_stays_in_sight() -> None:
-    """What was said before fills the window but for that line and the cursor's."""
+    """Earlier output fills the window except for that line and the cursor's line."""
     said = b"".join(b"line %d\r\n" % n for n in range(100))
     assert _last_lines(said, 24, 80).count(b"\n") == 22
     assert _last_lines(said, 24, 80).endswith(b"line 99\r\n")
@@ -45,7 +45,7 @@ def test_how_to_leave_stays_in_sight() -> None:
 def test_who_is_far_behind_is_shown_the_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And told how much is left out; a sequence that the gap cuts does no harm."""
+    """The terminal says how much is left out. A sequence that the gap cuts does no harm."""
     log = tmp_path / "log"
     log.write_bytes(b"\x1b[3" + b"0123456789abcde\n" * (BEHIND // 8))
     attached = _Attached("hello", -1, Behind())
@@ -82,7 +82,7 @@ def test_what_is_typed_waits_for_a_slow_machine() -> None:
 
 @pytest.mark.parametrize(("answers", "typed"), [(True, b"\x1b[24;1R"), (False, b"")])
 def test_questions_are_answered_where_they_may_be(answers: bool, typed: bytes) -> None:
-    """Not under the virtual clock: a run must not depend on who looks."""
+    """Not under the virtual clock: a run must not depend on who is watching."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
 
@@ -102,7 +102,7 @@ def test_questions_are_answered_where_they_may_be(answers: bool, typed: bytes) -
 def test_the_windows_size_is_told_again_when_dom0_was_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And whenever it changes; nobody hears of it if dom0 never has time."""
+    """And whenever it changes. If dom0 never has time, nothing is sent."""
     told: list[tuple[int, int]] = []
     window = [(24, 80)]
     enough = asyncio.Event()

@@ -93,7 +93,7 @@ def test_guest_without_an_index_comes_last(run_folder: Path) -> None:
 def test_any_bytes_can_be_merged(
     tmp_path_factory: pytest.TempPathFactory, log: bytes, index: bytes
 ) -> None:
-    """Damaged logs and indices lose their times, never a line."""
+    """Damaged logs and indices lose their times, but never a line."""
     folder = tmp_path_factory.mktemp("merge")
     for name in ("xen", "dom0", "hello"):
         (folder / f"{name}.log").write_bytes(log)

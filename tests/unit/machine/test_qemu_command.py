@@ -1,4 +1,4 @@
-"""The command line of QEMU, golden."""
+"""QEMU's command line, compared with a stored one."""
 
 from __future__ import annotations
 
@@ -61,12 +61,13 @@ GOLDEN = [
 
 
 def test_the_command_line_is_golden() -> None:
-    """A plan decides every word of it; nothing of the machine it runs on is in it."""
+    """The plan decides every word of it. Nothing of the host is in it."""
     assert qemu_command.qemu(planning.plan(LAB), "xenlab-0123") == GOLDEN
 
 
 def test_a_lab_that_is_traced_has_ports_for_it() -> None:
-    """Xen's trace, each traced guest's and what is said of them; a lab without has none."""
+    """For Xen's trace, for each traced guest's, and for messages about them. A lab without
+    traces has none."""
     guests = (*LAB.guests, GuestSpec("t", FreeRtosApp(Path("/src/t")), trace=1 << 20))
     lab = replace(LAB, guests=guests, trace=XenTrace(("sched",), 0x2F000))
     argv = qemu_command.traces(planning.plan(lab))
@@ -88,7 +89,7 @@ def test_virtual_time_counts_instructions() -> None:
 
 
 def test_a_restored_machine_only_reads_its_template() -> None:
-    """The same machine but for its memory, which is the template's, and how it begins."""
+    """The same machine except for its memory, which is the template's, and for how it begins."""
     argv = qemu_command.qemu(
         planning.plan(LAB), "xenlab-0123", restored=True, memory=Memory.TEMPLATE
     )
@@ -98,14 +99,14 @@ def test_a_restored_machine_only_reads_its_template() -> None:
 
 
 def test_memory_that_is_never_stored_is_no_file() -> None:
-    """The same machine but for that: the host's kernel gives it large pages."""
+    """The same machine except for this: the host's kernel gives it large pages."""
     argv = qemu_command.qemu(planning.plan(LAB), "xenlab-0123", memory=Memory.ANONYMOUS)
     (memory,) = [json.loads(word) for word in argv if word not in GOLDEN and word[0] == "{"]
     assert memory == {"qom-type": "memory-backend-ram", "id": "ram", "size": 1 << 30}
 
 
 def test_a_machine_reaches_nothing_but_its_own_folders() -> None:
-    """No network, no display, no monitor of its own, every denial of the sandbox."""
+    """No network, no display, no monitor of its own, and every denial of the sandbox."""
     argv = qemu_command.qemu(planning.plan(LAB), "xenlab-0123")
     assert argv[argv.index("-nic") + 1] == "none"
     assert argv[argv.index("-sandbox") + 1].count("deny") == 4
@@ -113,6 +114,6 @@ def test_a_machine_reaches_nothing_but_its_own_folders() -> None:
 
 
 def test_what_holds_a_comma_is_json() -> None:
-    """A port's name cannot smuggle options: it goes in as JSON."""
+    """A port's name cannot add options, because it is passed as JSON."""
     port = qemu_command.port("a,b=c")
     assert json.loads(json.dumps(port))["name"] == "console.a,b=c"

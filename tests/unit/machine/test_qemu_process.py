@@ -1,4 +1,4 @@
-"""A QEMU that is stopped, starved or swapped out; its process here is another program."""
+"""A QEMU that is stopped, starved or swapped out. Another program plays its process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAG = f"xenlab-{os.getpid():012x}"
 
 @pytest.fixture
 def machine() -> Iterator[subprocess.Popen[bytes]]:
-    """What looks like the QEMU of a lab."""
+    """A process that looks like the QEMU of a lab."""
     code = "import sys; print('ready', flush=True); sys.stdin.read()"
     argv = ["qemu-system-arm", "-c", code, "-name", f"guest={TAG},debug-threads=on"]
     pipe = subprocess.PIPE
@@ -42,12 +42,12 @@ def test_a_machine_is_found_by_its_lab(machine: subprocess.Popen[bytes]) -> None
 
 
 def test_a_stopped_machine_is_named(machine: subprocess.Popen[bytes]) -> None:
-    """With its process, and what to do; when it goes on, no more."""
+    """With its process, and what to do. Once it continues, there is no error."""
     stop(machine)
     for found in (qemu_process.why_stopped(TAG), asyncio.run(qemu_process.why_silent(TAG))):
         assert found is not None
         assert found.message == f"QEMU (process {machine.pid}) is stopped"
-        assert found.hint == f"let it go on: kill -CONT {machine.pid}"
+        assert found.hint == f"continue it: kill -CONT {machine.pid}"
     machine.send_signal(signal.SIGCONT)
     os.waitid(os.P_PID, machine.pid, os.WCONTINUED | os.WNOWAIT)
     assert qemu_process.stopped(machine.pid) is None

@@ -40,7 +40,7 @@ def stored(tmp_path: Path) -> Template:
 
 
 def check(stored: Template) -> None:
-    """What stands before every start from a template."""
+    """The check before every start from a template."""
     found = template.find(stored.path.parent, KEY)
     assert found is not None
     template.verify(found)
@@ -60,7 +60,8 @@ def test_what_was_stored_comes_back(stored: Template) -> None:
 
 
 def test_a_thousand_flipped_bits(stored: Template) -> None:
-    """None may start: spread over all parts, the memory's holes and the manifest included."""
+    """No template starts with a flipped bit, wherever it is: in any part, in the memory's holes,
+    or in the manifest."""
     rng = random.Random(1)
     for number in range(1200):
         path = parts(stored)[number % 5]
@@ -88,7 +89,7 @@ def test_a_hundred_truncations(stored: Template) -> None:
 
 
 def ways(stored: Template) -> Iterator[tuple[str, Path]]:
-    """Other damage: missing, foreign, a link, too long."""
+    """Other damage: a part that is missing, foreign, a link, or too long."""
     for path in parts(stored):
         yield "missing", path
         yield "link", path
@@ -144,7 +145,7 @@ def test_set_aside_and_cleaned(stored: Template) -> None:
 
 
 def test_what_killed_commands_left_is_removed(stored: Template, tmp_path: Path) -> None:
-    """A half-made template goes when the next one is stored; one that is being made stays."""
+    """A half-made template is removed when the next one is stored; one that is being made stays."""
     root = stored.path.parent
     for name in (".new-dead", ".new-alive"):
         (root / name).mkdir()

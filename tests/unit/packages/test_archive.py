@@ -1,4 +1,4 @@
-"""What was decided once holds, what is cached needs no network, what is wrong is never kept."""
+"""Decisions last, cached files need no network, and wrong files are never kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.util import debian
 
 
 class FakeArchive:
-    """A toolchain whose apt-get serves ``files``: archive file name to bytes."""
+    """A toolchain whose apt-get serves ``files``: archive file name → bytes."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -100,7 +100,7 @@ def fetch(served: FakeArchive, cache: Path, resolution: Resolution) -> list[byte
 
 
 def test_the_closure_is_filtered_and_sorted(served: FakeArchive, tmp_path: Path) -> None:
-    """Only what a pattern keeps; an epoch is part of the version."""
+    """Only what a pattern keeps. An epoch is part of the version."""
     pins = ask(served, tmp_path).pins
     assert [(pin.name, pin.version, pin.arch) for pin in pins] == [
         ("busybox", "1:1.35", "armhf"),
@@ -110,7 +110,7 @@ def test_the_closure_is_filtered_and_sorted(served: FakeArchive, tmp_path: Path)
 
 
 def test_a_resolution_is_asked_for_once(served: FakeArchive, tmp_path: Path) -> None:
-    """Until it is to be refreshed, or the question is another."""
+    """Until it is refreshed, or the question changes."""
     first = ask(served, tmp_path)
     served.files.clear()
     assert ask(served, tmp_path) == first
@@ -128,7 +128,8 @@ def test_with_everything_cached_nothing_is_run(served: FakeArchive, tmp_path: Pa
 
 
 def test_a_resolution_may_come_from_elsewhere(served: FakeArchive, tmp_path: Path) -> None:
-    """A lock file feeds one in: written, read back, fetched in an empty cache, by version."""
+    """A lock file supplies one: it is written, read back, and fetched by version into an empty
+    cache."""
     data = ask(served, tmp_path / "here").to_json()
     served.calls.clear()
     fetch(served, tmp_path / "there", Resolution.from_json(data))
@@ -146,7 +147,7 @@ def test_only_what_is_missing_is_downloaded(served: FakeArchive, tmp_path: Path)
 
 
 def test_a_wrong_hash_names_the_package(served: FakeArchive, tmp_path: Path) -> None:
-    """And nothing of it is kept."""
+    """Nothing of it is kept."""
     resolution = ask(served, tmp_path)
     served.add("xen-utils_4.17-1_armhf.deb", b"bad")
     with pytest.raises(ImageError, match=r"xen-utils 4\.17-1 \(armhf\)"):
@@ -156,7 +157,7 @@ def test_a_wrong_hash_names_the_package(served: FakeArchive, tmp_path: Path) -> 
 
 
 def test_an_archive_out_of_reach_is_said(served: FakeArchive, tmp_path: Path) -> None:
-    """What was wanted, apt's words, what to do."""
+    """The error has what was wanted, apt's message, and what to do."""
     served.broken = "E: Could not resolve 'a.test'"
     with pytest.raises(ImageError) as caught:
         ask(served, tmp_path)
@@ -167,7 +168,7 @@ def test_an_archive_out_of_reach_is_said(served: FakeArchive, tmp_path: Path) ->
 
 
 def test_an_index_that_is_too_old_is_fetched_again(served: FakeArchive, tmp_path: Path) -> None:
-    """The archive has moved on; once is enough."""
+    """The archive has moved on. One new attempt is enough."""
     resolution = ask(served, tmp_path)
     served.calls.clear()
     served.stale = True
@@ -176,7 +177,7 @@ def test_an_index_that_is_too_old_is_fetched_again(served: FakeArchive, tmp_path
 
 
 def test_a_failed_download_names_the_package(served: FakeArchive, tmp_path: Path) -> None:
-    """Not the index, which cannot be had either."""
+    """It does not name the index, which is out of reach too."""
     resolution = ask(served, tmp_path)
     served.broken = "E: Could not connect"
     with pytest.raises(ImageError, match="xen-utils"):
@@ -184,7 +185,7 @@ def test_a_failed_download_names_the_package(served: FakeArchive, tmp_path: Path
 
 
 def test_network_is_on_for_downloads_alone(served: FakeArchive, tmp_path: Path) -> None:
-    """Deciding needs none."""
+    """A decision needs no network."""
     fetch(served, tmp_path, ask(served, tmp_path))
     assert dict(zip(served.verbs(), served.online, strict=True)) == {
         "update": True, "install": False, "download": True,
@@ -192,7 +193,7 @@ def test_network_is_on_for_downloads_alone(served: FakeArchive, tmp_path: Path) 
 
 
 def test_a_source_package_is_all_of_its_files(served: FakeArchive, tmp_path: Path) -> None:
-    """The version is the description's; tarballs have the upstream one in their names."""
+    """The version is the description's; tarballs have the upstream version in their names."""
     served.files.clear()
     served.add("micropython_1.25.0+ds-1.dsc", b"dsc")
     served.add("micropython_1.25.0+ds.orig.tar.xz", b"tar")
@@ -204,7 +205,7 @@ def test_a_source_package_is_all_of_its_files(served: FakeArchive, tmp_path: Pat
 
 
 def test_apt_is_private(served: FakeArchive, tmp_path: Path) -> None:
-    """Its own sources, of one suite and architecture, signed; this machine's proxy."""
+    """It has its own sources, for one suite and architecture, signed; and this machine's proxy."""
     ask(served, tmp_path)
     folder = tmp_path / "apt" / "bookworm-armhf"
     assert (folder / "etc/sources.list").read_text() == (
@@ -230,7 +231,8 @@ def test_pins_survive_json() -> None:
 def test_source_package_in_the_version_of_the_binary_ones(
     served: FakeArchive, tmp_path: Path
 ) -> None:
-    """The archive has moved on: both versions are named, nothing else is built in its place."""
+    """The archive has moved on: the error names both versions, and nothing else is built
+    instead."""
     served.files = {"xen_4.18-1.dsc": b"dsc", "xen_4.18.orig.tar.xz": b"tar"}
     served.lacks = "xen=4.17-1"
 

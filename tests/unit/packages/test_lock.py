@@ -1,4 +1,4 @@
-"""The lock: what is written is read back, what differs is named, what is wrong is an error."""
+"""What is written to a lock is read back, differences are named, and mistakes are errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ONE = Pin("make", "4.4", "amd64", "a" * 64, 3, "make_4.4_amd64.deb")
 
 @given(LOCKS)
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, made: Lock) -> None:
-    """Exactly, and to the same identity."""
+    """Exactly, and with the same identity."""
     path = tmp_path_factory.mktemp("lock") / lock.NAME
     path.write_text(lock.dump(made))
     assert lock.load(path) == made
@@ -50,7 +50,7 @@ def test_a_package_is_a_line(made: Lock) -> None:
 
 @given(SETS, st.data())
 def test_any_other_byte_is_another_lock(pins: tuple[Pin, ...], data: st.DataObject) -> None:
-    """Its identity follows every field; a hash that differs alone is a contradiction."""
+    """Its identity depends on every field. If only a hash differs, that is a contradiction."""
     if not pins:
         return
     at = data.draw(st.integers(0, len(pins) - 1))
@@ -65,7 +65,7 @@ def test_any_other_byte_is_another_lock(pins: tuple[Pin, ...], data: st.DataObje
 
 @given(SETS, SETS)
 def test_drift_is_what_is_not_in_both(old: tuple[Pin, ...], new: tuple[Pin, ...]) -> None:
-    """Nothing is forgotten and nothing is made up; the order has no part in it."""
+    """Nothing is forgotten and nothing is made up. The order does not matter."""
     found = lock.drift(old, new)
     assert sorted(found, key=str) == sorted(lock.drift(old[::-1], new[::-1]), key=str)
     back = [Drift(one.name, one.arch, one.found, one.locked) for one in found]
@@ -119,14 +119,14 @@ def test_what_is_no_lock_is_said(tmp_path: Path, text: str) -> None:
 
 
 def test_the_one_beside_labs_yaml_wins(tmp_path: Path, root: Path) -> None:
-    """Else it is the one that ships."""
+    """Otherwise the one that ships is used."""
     assert lock.place(tmp_path / "labs.yaml") == root / lock.NAME
     (tmp_path / lock.NAME).write_text(lock.dump(Lock()))
     assert lock.place(tmp_path / "labs.yaml") == tmp_path / lock.NAME
 
 
 def test_the_one_that_ships_is_whole(root: Path) -> None:
-    """Everything that is asked for is pinned, and no place where it came from is named."""
+    """Everything that is asked for is pinned, and no archive is named."""
     pins = lock.load(root / lock.NAME)
     everything = (*pins.toolchain, *(pin for part in pins.archives.values() for pin in part))
     assert all(len(pin.sha256) == 64 and pin.version and pin.size for pin in everything)

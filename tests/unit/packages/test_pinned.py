@@ -82,7 +82,7 @@ def test_the_locked_ones_are_had_and_then_nobody_is_asked(served: Archive, tmp_p
 
 
 def test_files_that_are_there_need_no_archive(served: Archive, tmp_path: Path) -> None:
-    """Under a lock that is new to the cache, too."""
+    """This holds for a lock that is new to the cache, too."""
     settle(served, tmp_path, LOCKED)
     served.broken = "Could not connect"
     assert settle(served, tmp_path, LOCKED[:1][::-1] + LOCKED[1:]).drift == ()
@@ -108,7 +108,7 @@ def test_one_wrong_hash_names_the_package(
 
 
 def test_a_replaced_version_drifts(served: Archive, tmp_path: Path) -> None:
-    """It is told again when it comes from the cache."""
+    """The drift is reported again when the answer comes from the cache."""
     assert settle(served, tmp_path, OLDER).drift == (DRIFT,)
     served.calls.clear()
     assert settle(served, tmp_path, OLDER).drift == (DRIFT,)
@@ -118,7 +118,7 @@ def test_a_replaced_version_drifts(served: Archive, tmp_path: Path) -> None:
 def test_a_replaced_version_is_an_error_where_drift_is_forbidden(
     served: Archive, tmp_path: Path
 ) -> None:
-    """It names the package; without network too, and also if a drifted one is cached."""
+    """It names the package, also without network, and also if a drifted one is cached."""
     with pytest.raises(LockError, match=r"xen-utils \(armhf\): 1 → 2"):
         settle(served, tmp_path, OLDER, strict=True)
     settle(served, tmp_path, OLDER)
@@ -128,13 +128,13 @@ def test_a_replaced_version_is_an_error_where_drift_is_forbidden(
 
 
 def test_a_snapshot_comes_before_drift(served: Archive, tmp_path: Path) -> None:
-    """Asked for only when the archive has other versions."""
+    """It is asked only if the archive has other versions."""
     served.snapshot = dict([deb("busybox", "1"), deb("xen-utils", "1")])
     assert settle(served, tmp_path, OLDER, snapshot="20250101T000000Z").drift == ()
 
 
 def test_a_drifted_lab_comes_back(served: Archive, tmp_path: Path) -> None:
-    """When the archive, or its snapshots, have the locked ones again, strict takes them."""
+    """If the archive or its snapshots have the locked ones again, strict rules take them."""
     settle(served, tmp_path, OLDER, snapshot="20250101T000000Z")
     served.snapshot = dict([deb("busybox", "1"), deb("xen-utils", "1")])
     assert settle(served, tmp_path, OLDER, snapshot="20250101T000000Z", strict=True).drift == ()
@@ -143,7 +143,7 @@ def test_a_drifted_lab_comes_back(served: Archive, tmp_path: Path) -> None:
 
 
 def test_an_archive_out_of_reach_is_no_drift(served: Archive, tmp_path: Path) -> None:
-    """Nothing is decided then."""
+    """Then nothing is decided."""
     served.broken = "Could not connect"
     with pytest.raises(ImageError, match="could not get"):
         settle(served, tmp_path, OLDER)
@@ -152,14 +152,14 @@ def test_an_archive_out_of_reach_is_no_drift(served: Archive, tmp_path: Path) ->
 
 
 def test_a_lock_that_lacks_what_is_wanted_drifts(served: Archive, tmp_path: Path) -> None:
-    """It is older than the recipe: what was added is named."""
+    """It is older than the recipe: the added packages are named."""
     settle(served, tmp_path, LOCKED)
     drift = settle(served, tmp_path, LOCKED[:1]).drift
     assert drift == (Drift("xen-utils", "armhf", "", "2"),)
 
 
 def test_without_pins_the_newest_are_taken(served: Archive, tmp_path: Path) -> None:
-    """And that is no drift."""
+    """That is no drift."""
     found = settle(served, tmp_path, (), strict=True)
     assert found.drift == ()
     assert [one.version for one in found.resolution.pins] == ["1", "2"]

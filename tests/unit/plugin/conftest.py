@@ -1,4 +1,4 @@
-"""Test files that the plugin runs, with labs that only seem to run."""
+"""Test files that the plugin runs, with fake labs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labs that only seem to run, and what the plugin asked of them."""
+"""Fake labs, and what the plugin asked of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_it(lab):
 
 @dataclass
 class Seeming:
-    """A lab that seems to run. ``log``: what was done, to all of them."""
+    """A fake lab. ``log``: what was done to all of them."""
 
     name: str
     run_dir: Path

@@ -1,4 +1,4 @@
-"""What the marker, the command line and the ini-file of the pytest plugin say."""
+"""The settings in the marker, on the command line and in the ini-file of the pytest plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ pytest_plugins = ["pytester"]
 
 
 def test_where_labs_yaml_is(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
-    """Beside the ini-file; as the ini-file says, from there; as the option says, from here."""
+    """Beside the ini-file; as the ini-file says, relative to it; as the option says, relative to
+    the current folder."""
     text = USES.format(before='@pytest.mark.lab("hello")', body="pass")
     (pytester.path / "pytest.ini").write_text("[pytest]\n")
     given(text)
@@ -53,7 +54,7 @@ def test_keeping_what_there_is_not(given: Given, pytester: pytest.Pytester) -> N
     (pytester.path / "pytest.ini").write_text("[pytest]\nlab_keep_runs = some\n")
     result = given("def test_it(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*lab_keep_runs: 'some' is none of all, failed"])
+    result.stderr.fnmatch_lines(["*lab_keep_runs: 'some' is not one of all, failed"])
 
 
 def test_a_run_folder_of_a_shared_lab_stays_if_one_test_failed(stage: Stage, given: Given) -> None:
@@ -72,11 +73,14 @@ def test_a_run_folder_of_a_shared_lab_stays_if_one_test_failed(stage: Stage, giv
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("", "which lab? say so*@pytest.mark.lab(*"),
-        ("@pytest.mark.lab", "which lab? say so*"),
+        ("", "which lab? name it*@pytest.mark.lab(*"),
+        ("@pytest.mark.lab", "which lab? name it*"),
         ("@pytest.mark.lab('a', 'b')", "which lab?*"),
-        ("@pytest.mark.lab('a', scope='class')", "scope 'class' is none of test, module, session"),
-        ("@pytest.mark.lab('a', scoop='test')", "the marker lab knows no 'scoop'"),
+        (
+            "@pytest.mark.lab('a', scope='class')",
+            "scope 'class' is not one of test, module, session",
+        ),
+        ("@pytest.mark.lab('a', scoop='test')", "the marker lab has no argument 'scoop'"),
     ],
 )
 def test_a_marker_that_is_wrong(stage: Stage, given: Given, marker: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""The pytest plugin, with labs that only seem to run; real ones are in the system tests."""
+"""The pytest plugin with fake labs; the system tests use real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytest_plugins = ["pytester"]
 
 
 def test_a_lab_for_each_test(stage: Stage, given: Given) -> None:
-    """The marker names it; it is taken down after the test, whatever came of that."""
+    """The marker names it. It is taken down after the test, whatever the result."""
     result = given("""
         import pytest
         @pytest.mark.lab("hello")
@@ -39,7 +39,7 @@ def test_a_lab_for_each_test(stage: Stage, given: Given) -> None:
 def test_scopes(
     stage: Stage, given: Given, pytester: pytest.Pytester, scope: str, ups: int
 ) -> None:
-    """Shared by a module or a session: each further test sees what is said from then on."""
+    """Shared by a module or a session: each further test sees what is printed from then on."""
     text = f"""
         import pytest
         pytestmark = pytest.mark.lab("hello", scope={scope!r})
@@ -65,7 +65,7 @@ def test_a_shared_lab_that_died_is_started_again(stage: Stage, given: Given) -> 
 
 
 def test_a_guest_that_crashed_unseen_fails_the_test(stage: Stage, given: Given) -> None:
-    """A failure, not an error; and the next test of a shared lab has one that is whole."""
+    """It is a failure, not an error. The next test with the shared lab gets a sound one."""
     result = given("""
         import pytest
         pytestmark = pytest.mark.lab("hello", scope="module")
@@ -88,7 +88,7 @@ def test_labs_by_parameter(stage: Stage, given: Given) -> None:
 
 
 def test_what_the_guest_did_wrong_is_a_failure(stage: Stage, given: Given) -> None:
-    """With the last lines, the consoles, and where the run folder is; nothing of our insides."""
+    """With the last lines, the consoles and the run folder, and nothing of our own code."""
     before = '@pytest.mark.lab("hello")'
     result = given(USES.format(before=before, body="lab.miss()"), "--junitxml=out.xml")
     result.assert_outcomes(failed=1)
@@ -107,7 +107,8 @@ def test_what_the_guest_did_wrong_is_a_failure(stage: Stage, given: Given) -> No
 
 
 def test_what_the_machine_did_wrong_is_an_error(stage: Stage, given: Given) -> None:
-    """An error for pytest and for JUnit: the test says nothing about the guest then."""
+    """It is an error for pytest and for JUnit, because the test then says nothing about the
+    guest."""
     before = '@pytest.mark.lab("hello")'
     result = given(USES.format(before=before, body="lab.lose()"), "--junitxml=out.xml")
     result.assert_outcomes(errors=1)
@@ -148,7 +149,7 @@ def test_the_run_folder_of_a_boot_that_failed_is_shown(stage: Stage, given: Give
 def test_an_unknown_lab_is_an_error_at_labs_yaml(
     given: Given, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real thing, which stops before anything is booted or built."""
+    """This uses the real API, which stops before anything is booted or built."""
     (pytester.path / "k.bin").write_bytes(b"x")
     file = pytester.path / "labs.yaml"
     file.write_text("guests: {g: {kernel: k.bin}}\nlabs: {hello: {guests: [g]}}\n")
@@ -159,7 +160,7 @@ def test_an_unknown_lab_is_an_error_at_labs_yaml(
 
 
 def test_without_a_lab_nothing_is_imported() -> None:
-    """The plugin is loaded by every pytest of its environment: it must cost next to nothing."""
+    """Every pytest of the environment loads the plugin, so it must cost almost nothing."""
     code = "import sys, lab.pytest_plugin; print([m for m in sys.modules if m.startswith('lab')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['lab', 'lab.pytest_plugin']"

@@ -1,4 +1,4 @@
-"""Whoever looks at pytest learns what a test waits for, on every kind of terminal."""
+"""A person who watches pytest learns what a test waits for, on every kind of terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAID = "lab hello for test_what_*::test_it: boot … *s (a note)"
 
 @pytest.fixture
 def slow(stage: Stage, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """A lab that is being booted until somebody was told so."""
+    """A lab that keeps booting until a line was shown."""
     told = pytester.path / "told"
     stage.until = ("boot", told)
     write = terminal_lines._write
@@ -39,7 +39,7 @@ def slow(stage: Stage, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("options", [[], ["-v"], ["-q"], ["-s"], ["--capture=sys"]])
 @pytest.mark.usefixtures("slow")
 def test_what_it_waits_for(given: Given, options: list[str]) -> None:
-    """A line of its own, whatever is captured; what the test says stays captured."""
+    """The line is separate, whatever is captured. What the test prints stays captured."""
     result = given(ONE, *options)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([SAID])
@@ -54,7 +54,8 @@ def test_what_is_quick_is_not_told(given: Given) -> None:
 
 
 def test_a_worker_is_heard(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pytest-xdist: workers have no terminal; their lines come out of the one that there is."""
+    """pytest-xdist: workers have no terminal. Their lines come out of the main process's
+    terminal."""
     told = pytester.path / "told"
     pytester.makeconftest(f"""
         import asyncio
@@ -93,7 +94,7 @@ def test_a_worker_is_heard(pytester: pytest.Pytester, monkeypatch: pytest.Monkey
 def test_no_room_for_a_socket_is_no_error(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long TMPDIR: then workers are not heard, and tests run as ever."""
+    """With a long TMPDIR workers are not heard, and tests run as usual."""
     deep = pytester.path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))

@@ -1,4 +1,4 @@
-"""Both ways to speak to dom0 answer the same questions."""
+"""Both ways to talk to dom0 answer the same questions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_program_in_dom0(still: bool) -> None:
 
 
 def test_a_stop_has_a_moment() -> None:
-    """By dom0's counter, once its frequency is known; a machine that runs has none."""
+    """It is read from dom0's counter, once its frequency is known. A running machine has none."""
     dom0: Any = Dom0()
     assert AtStop(dom0).counter is None
     dom0.box.frequency = 62_500_000
@@ -71,7 +71,7 @@ def test_a_stop_has_a_moment() -> None:
 
 
 def test_domains_come_from_xl_or_from_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a stop `xl list` is run. The agent is spared: another port has the list."""
+    """At a stop `xl list` is run. Otherwise the agent is left alone: another port has the list."""
 
     async def listed(live: Path) -> list[str]:
         return [str(live)]

@@ -1,4 +1,4 @@
-"""Which command is at work on a lab, at what, and who interrupted it."""
+"""Which command is at work on a lab, at which stage, and who interrupted it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabDir]:
 
 
 def test_the_stage_is_seen_by_others(lab: LabDir) -> None:
-    """The innermost one; afterwards there is nobody."""
+    """They see the innermost one. Afterwards they see nothing."""
     say = Progress(io.StringIO())
     with live.claimed(lab, "one", "lab.up", say):
         assert str(claim.maker(lab)) == f"process {os.getpid()} (lab.up) for 0 s"
@@ -63,7 +63,8 @@ def test_the_stage_is_seen_by_others(lab: LabDir) -> None:
 
 
 def test_a_lab_without_a_folder_is_prepared(lab: LabDir) -> None:
-    """Its name is known, and whoever wants to use it hears who is at it, and at what."""
+    """Its name is known. Whoever wants to use it is told which command prepares it, and at which
+    stage."""
     say = Progress(quiet=True)
     with live.claimed(lab, "one", "lab.up", say), say.stage("images"):
         assert [one.id for one in live.prepared_now()] == [lab.id]
@@ -77,7 +78,7 @@ def test_a_lab_without_a_folder_is_prepared(lab: LabDir) -> None:
 
 @pytest.mark.parametrize("by_command", [True, False])
 def test_both_sides_know_who_interrupted(tmp_path: Path, lab: LabDir, by_command: bool) -> None:
-    """A command says its own; a person's Ctrl-C has no name."""
+    """A command gives its name; a person's Ctrl-C has none."""
     argv = [sys.executable, "-c", MAKER, str(tmp_path / "runs")]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as maker:
@@ -95,7 +96,7 @@ def test_both_sides_know_who_interrupted(tmp_path: Path, lab: LabDir, by_command
 
 
 def test_what_a_lock_says_is_harmless(lab: LabDir) -> None:
-    """Escapes of whoever wrote it do not reach a terminal."""
+    """Escape sequences in it do not reach a terminal."""
     rundir.claim_file(lab).touch()
     with rundir.claim_file(lab).open("r+b") as lock:
         claim.say(lab, lock.fileno(), "one", "\x1b[2J")
@@ -105,13 +106,13 @@ def test_what_a_lock_says_is_harmless(lab: LabDir) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1, "boot_id": ""}'])
 def test_a_damaged_lock_has_no_maker(lab: LabDir, text: str) -> None:
-    """What cannot be read in a lock's file is nobody."""
+    """If a lock's file cannot be read, it names nobody."""
     rundir.claim_file(lab).write_text(text)
     assert claim.maker(lab) is None
 
 
 def test_a_strangers_pid_is_not_the_maker(lab: LabDir) -> None:
-    """A process that has the pid now but started at another time is somebody else."""
+    """A process that has the pid now but started at another time is a stranger."""
     who = {"pid": os.getpid(), "boot_id": process.boot_id(), "start_time": 1, "command": "x"}
     rundir.claim_file(lab).write_text(json.dumps(who))
     assert claim.maker(lab) is None

@@ -1,4 +1,4 @@
-"""Who holds a lab, and what is left of dead ones."""
+"""Who holds a lab, and what dead commands leave."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PLAN = planning.plan(Lab("one", HypervisorSpec("stock")))
 
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A runtime folder and a cache of the test's own."""
+    """A runtime folder and a cache that belong to the test."""
     base = tmp_path / "r"
     base.mkdir(mode=0o700)
     monkeypatch.setattr(rundir, "runtime_root", lambda: base)
@@ -67,7 +67,7 @@ def run(tmp_path: Path) -> RunDir:
 
 
 def prepare(lab: LabDir, run: RunDir, *, kept: bool = True) -> None:
-    """As a command does before it starts the machine."""
+    """Do what a command does before it starts the machine."""
     lab.make()
     live.record_intent(lab, PLAN, run, Door.ROOTFS, kept=kept)
     live.ram_file(lab).parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def prepare(lab: LabDir, run: RunDir, *, kept: bool = True) -> None:
 
 @pytest.fixture
 def machine(lab: LabDir) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Starts what looks like a lab's sandbox: it carries the tag and holds the lock."""
+    """Starts a process that looks like a lab's sandbox: it carries the tag and holds the lock."""
     started = []
 
     def start() -> subprocess.Popen[bytes]:
@@ -118,7 +118,8 @@ def test_a_lab_has_one_holder(lab: LabDir) -> None:
 
 
 def test_a_machine_in_a_container_holds_the_twin(lab: LabDir, run: RunDir) -> None:
-    """What cannot inherit the lock locks its twin: the lab is taken, and no sweep touches it."""
+    """It cannot inherit the lock, so it locks the twin: the lab is taken, and no sweep touches
+    it."""
     with live.claimed(lab, "one", "lab.up"):
         lab.make()
         live.record_intent(lab, PLAN, run, Door.DOCKER, kept=True)
@@ -134,7 +135,7 @@ def test_a_machine_in_a_container_holds_the_twin(lab: LabDir, run: RunDir) -> No
 
 
 def test_of_many_at_once_one_wins(tmp_path: Path) -> None:
-    """Processes that claim one lab at the same time: exactly one holds it."""
+    """If several processes claim one lab at the same time, exactly one gets it."""
     argv = holder_of(tmp_path)
     pipe = subprocess.PIPE
     crowd = [subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(4)]
@@ -147,7 +148,7 @@ def test_of_many_at_once_one_wins(tmp_path: Path) -> None:
 
 
 def _ended(one: subprocess.Popen[bytes], crowd: list[subprocess.Popen[bytes]]) -> bool:
-    """Whether it ended by itself, once all but one did."""
+    """Whether it ended before we killed it, once all but one did."""
     end = time.monotonic() + 20
     while sum(other.poll() is None for other in crowd) > 1:
         assert time.monotonic() < end
@@ -156,7 +157,7 @@ def _ended(one: subprocess.Popen[bytes], crowd: list[subprocess.Popen[bytes]]) -
 
 
 def test_a_killed_command_leaves_no_lab(tmp_path: Path, lab: LabDir) -> None:
-    """kill -9 of the holder: its lab is swept, and said so."""
+    """kill -9 of the holder: its lab is swept, and a message says so."""
     argv = holder_of(tmp_path)
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
@@ -189,7 +190,7 @@ def test_our_own_lab_is_not_interrupted(lab: LabDir) -> None:
 def test_what_was_started_but_not_recorded_is_found(
     lab: LabDir, run: RunDir, machine: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    """A machine without a record is known by the tag in its command line."""
+    """A machine without a record is found by the tag in its command line."""
     prepare(lab, run)
     stray = machine()
     live.sweep()
@@ -202,7 +203,7 @@ def test_what_was_started_but_not_recorded_is_found(
 def test_a_machine_whose_folder_is_gone_is_ended(
     lab: LabDir, run: RunDir, machine: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    """Somebody cleaned the folder away while the lab ran: nobody can reach its machine."""
+    """Somebody removed the folder while the lab ran, so nobody can reach its machine."""
     child = machine()
     prepare(lab, run)
     lab.record(program=asdict(record_of(child)), state=State.GUESTS)
@@ -230,7 +231,7 @@ def test_a_lab_that_runs_is_left_alone(
 def test_a_machine_that_is_not_kept_ends_with_its_command(
     lab: LabDir, run: RunDir, machine: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    """What `lab.run` started goes when `lab.run` is gone, also after its guests ran."""
+    """What `lab.run` started ends with `lab.run`, also after its guests ran."""
     prepare(lab, run, kept=False)
     child = machine()
     lab.record(program=asdict(record_of(child)), state=State.GUESTS)
@@ -239,7 +240,7 @@ def test_a_machine_that_is_not_kept_ends_with_its_command(
 
 
 def test_a_machine_that_ended_is_cleaned_up(lab: LabDir, run: RunDir) -> None:
-    """A lab whose QEMU ended holds no lock any more."""
+    """A lab whose QEMU ended no longer holds a lock."""
     prepare(lab, run)
     lab.record(state=State.GUESTS)
     assert "QEMU ended by itself" in live.sweep()[0]
@@ -254,7 +255,7 @@ def test_a_machine_that_ended_is_cleaned_up(lab: LabDir, run: RunDir) -> None:
      '{"name": "x", "run": "/r", "state": "off", "door": "", "kept": true, "program": {"a": 1}}'],
 )  # fmt: skip
 def test_a_damaged_record_is_no_lab(lab: LabDir, text: str) -> None:
-    """Whatever is in the record: no lab, no crash, and sweeping removes it."""
+    """Whatever the record holds: no lab, no crash, and sweeping removes it."""
     lab.make()
     lab.state_file.write_text(text)
     assert live.find(lab) is None
@@ -263,7 +264,7 @@ def test_a_damaged_record_is_no_lab(lab: LabDir, text: str) -> None:
 
 
 def test_a_lab_is_used_only_when_it_runs(lab: LabDir, run: RunDir) -> None:
-    """Neither what is not there nor what still boots can be used; the words differ."""
+    """Neither a missing lab nor one that still boots can be used; the messages differ."""
     with pytest.raises(UsageError, match="does not run"):
         live.running(lab, "one")
     prepare(lab, run)
@@ -274,7 +275,7 @@ def test_a_lab_is_used_only_when_it_runs(lab: LabDir, run: RunDir) -> None:
 def test_the_memory_is_where_it_was_put(
     lab: LabDir, run: RunDir, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A command with another cache finds and removes the memory file all the same."""
+    """A command with another cache still finds and removes the memory file."""
     prepare(lab, run)
     ram = live.ram_file(lab)
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "other"))
@@ -283,7 +284,7 @@ def test_the_memory_is_where_it_was_put(
 
 
 def test_a_run_folder_that_is_gone_keeps_nothing(lab: LabDir, run: RunDir) -> None:
-    """Somebody removed the runs: the lab is cleaned up all the same."""
+    """Somebody removed the runs: the lab is still cleaned up."""
     prepare(lab, run)
     shutil.rmtree(run.path)
     live.sweep()

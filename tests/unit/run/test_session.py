@@ -1,4 +1,4 @@
-"""A session's guards: states, and machines that end in every way."""
+"""The guards of a session: states, and machines that end in every way."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def power_on(
 
 
 def test_qemu_that_refuses_its_arguments(power_on: Any) -> None:
-    """Its exit status, its own words, the command line and what was waited for."""
+    """The error has its exit status, its message, the command line and what was waited for."""
     with pytest.raises(MachineError, match="exit status 7") as caught:
         power_on("echo 'bad option' >&2; exit 7")
     assert "bad option" in caught.value.tail
@@ -129,7 +129,7 @@ def test_qemu_that_never_listens(power_on: Any, monkeypatch: pytest.MonkeyPatch)
 def test_a_panic_wins_over_everything(
     power_on: Any, console: str, line: str, kind: type[LabError]
 ) -> None:
-    """A console that says that it is lost ends the wait, even when QEMU ends right after."""
+    """A panic on a console ends the wait, even if QEMU ends right after it."""
     with pytest.raises(kind) as caught:
         power_on(f'echo "{line}" >>"$1/{console}.log"; exit 1')
     assert line in caught.value.tail
@@ -137,7 +137,7 @@ def test_a_panic_wins_over_everything(
 
 
 def test_a_guests_words_do_not_count(power_on: Any) -> None:
-    """A line that only looks like a panic of Xen is none."""
+    """A line of a guest that looks like a panic of Xen is no panic."""
     with pytest.raises(MachineError):
         power_on('echo "(d1) (XEN) Panic on CPU 0:" >>"$1/xen.log"; exit 1')
 

@@ -67,7 +67,7 @@ def test_what_fits_is_given_at_once() -> None:
 
 @pytest.mark.parametrize("wanted", [Room(2, 1 << 30), Room(1, 4 << 30)])
 def test_more_than_there_is_left_is_refused_by_name(wanted: Room) -> None:
-    """A process does not wait for room that it has itself: nobody else could free it."""
+    """A process does not wait for room that it holds itself: nobody else could free it."""
     start = time.monotonic()
     with (
         slots.taken(ONE, LIMIT, "lab hello", 0),
@@ -98,7 +98,7 @@ def test_others_are_waited_for_but_not_for_ever(other: subprocess.Popen[str]) ->
 
 
 def test_who_waits_is_told_who_has_it(other: subprocess.Popen[str]) -> None:
-    """It is entered while there is no room, and left as soon as there is."""
+    """The context is entered while there is no room, and left as soon as there is some."""
     seen: list[str] = []
 
     @contextlib.contextmanager
@@ -135,7 +135,7 @@ with slots.taken(one, all_, "kept", 5.0):
 
 def test_who_waits_for_each_other_is_told_at_once() -> None:
     """Each of two workers keeps one lab and wants another. Neither waits until its time is over:
-    the second one gets an error at once, and when it gives up the first one has its room."""
+    the second one gets an error at once, and when it gives up, the first one gets its room."""
     start, children = time.monotonic(), []
     for _ in range(2):
         child = _child(GREEDY)
@@ -155,7 +155,7 @@ def test_who_waits_for_each_other_is_told_at_once() -> None:
 def test_room_is_there_as_soon_as_its_holder_is_gone(
     other: subprocess.Popen[str], how: str
 ) -> None:
-    """A killed process leaves its file, and nobody waits for it."""
+    """A killed process leaves its file, but nobody waits for it."""
     assert other.stdin
     if how == "it is done":
         other.stdin.write("enough\n")

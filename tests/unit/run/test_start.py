@@ -36,7 +36,7 @@ def _made(folder: Path) -> Path:
 
 
 def nothing(tmp_path: Path) -> Prepared:
-    """What an empty lab needs, of which no byte is looked at."""
+    """Images for an empty lab, whose bytes nobody looks at."""
     info = SimpleNamespace(door=Door.HOST, key="k", versions={})
     toolchain: Any = SimpleNamespace(door=Door.HOST, key="k", info=lambda: info)
     one = Image("x", tmp_path / "image", "", 1, "")
@@ -53,7 +53,7 @@ def intent(tmp_path: Path, name: str = "one", *, kept: bool = False) -> Intent:
 
 
 def test_what_the_block_gets_and_what_is_left(tmp_path: Path) -> None:
-    """While it runs the lab is claimed and recorded; then only the run folder is left."""
+    """During the block the lab is claimed and recorded. Afterwards only the run folder is left."""
     wanted = intent(tmp_path)
     with started([wanted]) as start:
         found = live.find(start.lab)
@@ -61,7 +61,7 @@ def test_what_the_block_gets_and_what_is_left(tmp_path: Path) -> None:
         assert not found.kept
         assert found.run.path == start.run.path
         assert start.run.manifest()["life"] == rundir.RUNNING
-        with pytest.raises(BusyError, match="in the hands of process"):
+        with pytest.raises(BusyError, match="in use by process"):
             started([wanted]).__enter__()
     assert live.find(start.lab) is None
     assert start.run.manifest()["life"] == rundir.FINISHED
@@ -77,7 +77,7 @@ def test_a_lab_that_is_kept_stays_recorded(tmp_path: Path) -> None:
 
 
 def test_the_first_free_lab_counts(tmp_path: Path) -> None:
-    """No further intent is even made."""
+    """No further intent is even created."""
 
     def intents() -> Iterator[Intent]:
         yield intent(tmp_path, "one-1")
@@ -112,7 +112,7 @@ def test_a_preparation_that_fails_leaves_no_run(tmp_path: Path) -> None:
 def test_a_block_that_fails_is_undone(
     tmp_path: Path, error: BaseException, life: str, reason: str
 ) -> None:
-    """Even if the lab was to be kept. The manifest says why, and the error where that is."""
+    """Even if the lab was to be kept. The manifest says why, and the error names the run folder."""
     wanted = intent(tmp_path, kept=True)
     with contextlib.suppress(type(error)), started([wanted]) as start:
         raise error

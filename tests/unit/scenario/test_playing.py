@@ -231,7 +231,7 @@ def test_silence(tmp_path: Path) -> None:
     assert report.verdict.passed, "a silence takes nothing from the next wait"
     assert stage.at == 2.0
     report, stage, _ = played(tmp_path, lab(quiet), [(1.0, "a", "new line\nx")])
-    assert "a was not silent for 2s; it said: new line" in report.verdict.reason
+    assert "a was not silent for 2s; it printed: new line" in report.verdict.reason
     assert stage.at == 1.0
 
 

@@ -59,7 +59,7 @@ def bad_step(folder: Path) -> Report:
 
 
 def test_there_is_a_case_for_everything(tmp_path: Path) -> None:
-    """One case is the one that failed. Those that were open then are skipped."""
+    """One case failed. Those that were still open are skipped."""
     found = cases(bad_step(tmp_path))
     assert [(case.name, case.outcome.value, case.line) for case in found] == [
         (PLATFORM, "passed", 0),
@@ -111,7 +111,7 @@ def test_a_crash_blames_no_expectation(tmp_path: Path) -> None:
     [("crashed after 12 ms", "crashed after 12 ms"), ("crashed", "crashed after 3 s")],
 )
 def test_dom0_says_when_it_crashed_if_it_knows(tmp_path: Path, note: str, reason: str) -> None:
-    """A lab-fate that was started again knows no time: then that of the scenario stays."""
+    """A lab-fate that was started again knows no time; then the scenario's time stays."""
     verdict = failed(Layer.GUEST, "guest hello: its domain crashed after 3 s", "registers")
     found = replace(report(tmp_path, verdict, crashed="hello"), notes={"hello": note})
     assert with_domains(found, []).verdict.reason == f"guest hello: its domain {reason}"
@@ -194,7 +194,7 @@ def test_a_summary_holds_text_only(tmp_path: Path) -> None:
 def test_a_summary_says_where_the_run_is_and_how_to_repeat_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the checkout on, and as it can be given to a shell."""
+    """Relative to the checkout, and quoted for a shell."""
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
     folder = RunDir(tmp_path / "runs" / "one" / "20260101-000000-abcd")
     folder.path.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Fakes of this room: real executables on PATH that record how they were called."""
+"""Fakes for these tests: real executables on PATH that record how they were called."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ class Fakes:
         path.chmod(0o755)
 
     def archive(self, *debs: str, seconds: float = 0) -> None:
-        """Programs that make a tree of an archive of these files; a download takes so long."""
+        """Programs that make a tree from an archive with these files. A download takes this many
+        seconds."""
         self.add("mmdebstrap", _MMDEBSTRAP)
         self.add("apt-get", _APT_GET.format(debs=debs, seconds=seconds))
         self.add("dpkg-deb", "print('files')")
@@ -103,7 +104,7 @@ class Fakes:
 
 @pytest.fixture
 def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fakes:
-    """Nothing but fakes on PATH."""
+    """A PATH with nothing but fakes."""
     folder = tmp_path / "fakes"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -112,7 +113,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fakes:
 
 @pytest.fixture
 def said() -> tuple[list[str], Callable[[str], None]]:
-    """What was told to the user, and the function that tells."""
+    """What the user was told, and the function that tells."""
     lines: list[str] = []
     return lines, lines.append
 
@@ -124,7 +125,7 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A short private folder: for sockets, and as the place of live labs."""
+    """A short private folder, for sockets and as the runtime folder."""
     folder = Path(tempfile.mkdtemp(prefix="xl-"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("DOCKER_CONFIG", str(folder / "config"))

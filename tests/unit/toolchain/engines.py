@@ -1,4 +1,5 @@
-"""A Docker engine for tests: HTTP on a unix socket, answers given beforehand, requests noted."""
+"""A fake Docker engine: HTTP on a unix socket, with prepared answers, which records the
+requests."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ Answer = tuple[int, Any] | Callable[[dict[str, str]], tuple[int, Any]]
 
 
 class FakeEngine:
-    """Answers ``METHOD /path`` as told, after ``delay`` seconds; 404 to everything else."""
+    """Answers ``METHOD /path`` as prepared, after ``delay`` seconds, and everything else with
+    404."""
 
     def __init__(self, path: Path) -> None:
         self.where = f"unix://{path}"

@@ -1,4 +1,4 @@
-"""The command line of bubblewrap says exactly what is there inside."""
+"""The command line of bubblewrap decides exactly what is visible inside."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def line(*mounts: Mount, cwd: str = "/") -> list[str]:
 
 
 def test_everything_is_unshared_and_no_capability_is_kept() -> None:
-    """Isolation is not an option of the caller's."""
+    """The caller cannot turn isolation off."""
     made = line()
     assert made[: 1 + len(bwrap.ISOLATION)] == ["bwrap", *bwrap.ISOLATION]
     assert "--unshare-all" in made
@@ -31,7 +31,7 @@ def test_a_mount_is_read_only_unless_it_says_otherwise() -> None:
 
 
 def test_outer_mounts_come_before_inner_ones() -> None:
-    """A folder bound later would hide what was bound below it."""
+    """A folder that is bound later would hide what was bound below it."""
     made = line(Mount(Path("/in"), "/work/sub"), Mount(Path("/out"), "/work"))
     assert made.index("/out") < made.index("/in")
 
@@ -43,7 +43,7 @@ def test_the_root_is_sealed_after_the_last_mount() -> None:
 
 
 def test_strange_names_are_arguments_not_options() -> None:
-    """Nothing of a path or a variable is ever read as an option: each is the value of one."""
+    """No part of a path or variable is read as an option: each is the value of one."""
     made = line(Mount(Path("/a b,--bind"), "/x y"), cwd="/x y")
     assert made[made.index("/a b,--bind") - 1 : made.index("/a b,--bind") + 2] == [
         "--ro-bind", "/a b,--bind", "/x y",

@@ -1,4 +1,4 @@
-"""The archive's address is read from the machine, in each of apt's two ways to write it."""
+"""The archive's address is read from the machine, in both of apt's notations."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ Signed-By: /k.gpg
 
 @pytest.mark.parametrize("text", [ONE_LINE, STANZAS])
 def test_the_main_suite_is_found(text: str) -> None:
-    """Not sources, not updates, not somebody else's."""
+    """Not sources, not updates, not another vendor's archive."""
     assert debian.archive_of_sources(text) == "http://a.test/debian"
     assert debian.archive_of_sources(text, "bookworm") == "http://a.test/debian"
     assert debian.archive_of_sources(text, "trixie") is None
 
 
 def test_local_archives_are_of_no_use_inside() -> None:
-    """Their files are not there."""
+    """Their files are not visible there."""
     assert debian.archive_of_sources("deb file:/mirror bookworm main\n") is None
 
 
 def test_apt_knows_best(fakes: Fakes) -> None:
-    """By the origin that the index says, whatever the sources look like."""
+    """By the origin that the index states, whatever the sources look like."""
     fakes.add(
         "apt-get", 'print("http://s.test/d bookworm-security\\nhttp://a.test/debian/ bookworm")'
     )
@@ -62,7 +62,7 @@ def test_apt_knows_best(fakes: Fakes) -> None:
 def test_before_apt_has_read_an_index_the_sources_do(
     tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch, id_: str, found: str | None
 ) -> None:
-    """A fresh container has none; another distribution's archive is not Debian's."""
+    """A fresh container has no index. Another distribution's archive is not Debian's."""
     fakes.add("apt-get")
     (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
     (tmp_path / "etc/os-release").write_text(f'ID={id_}\nVERSION_CODENAME="bookworm"\n')
@@ -72,7 +72,7 @@ def test_before_apt_has_read_an_index_the_sources_do(
 
 
 def test_only_proxies_are_taken_from_apt(fakes: Fakes) -> None:
-    """Nothing else of its configuration."""
+    """Nothing else of its configuration is used."""
     text = (
         'APT::Architecture "amd64";\nAcquire::http::Proxy "http://p:1";\nAcquire::http::Proxy "";\n'
     )
@@ -83,7 +83,7 @@ def test_only_proxies_are_taken_from_apt(fakes: Fakes) -> None:
 def test_a_machine_without_apt_has_neither(
     fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And that is no error."""
+    """That is no error."""
     assert fakes.calls("apt-get") == []
     monkeypatch.setattr(debian, "ROOT", tmp_path)
     assert debian.archive_of_this_machine() is None
@@ -91,7 +91,7 @@ def test_a_machine_without_apt_has_neither(
 
 
 def test_a_file_that_apt_could_not_download_is_named() -> None:
-    """As it is called in the archive, with the reason, and without the address."""
+    """With its name in the archive and the reason, but without the address."""
     said = "Err:1 x\nE: Failed to fetch http://a.test/pool/g%2b%2b_1_amd64.deb  Connection failed"
     assert debian.not_fetched(f"{said} [IP: 127.0.0.1 80]\n") == (
         "g++_1_amd64.deb: Connection failed"

@@ -1,4 +1,4 @@
-"""The docker door against an engine that is not one."""
+"""The docker door against a fake engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from toolchain.engines import FakeEngine
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The doors that were opened; nothing is behind them."""
+    """The doors that were opened; there is nothing behind them."""
     doors: list[str] = []
     for name in ("docker", "rootfs"):
         monkeypatch.setattr(opening, f"open_{name}", lambda *_, name=name: doors.append(name))
@@ -48,7 +48,7 @@ def test_auto_is_rootfs_without_an_engine(
 
 
 def test_auto_does_not_wait_for_an_engine_that_hangs(engine: FakeEngine, opened: list[str]) -> None:
-    """Two seconds are given to it, no more."""
+    """The engine has two seconds and no more."""
     engine.delay = 30
     began = time.monotonic()
     toolchain.open_toolchain()
@@ -59,7 +59,7 @@ def test_auto_does_not_wait_for_an_engine_that_hangs(engine: FakeEngine, opened:
 def test_auto_is_rootfs_for_who_may_not_use_the_engine(
     engine: FakeEngine, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks for Docker by name is told what to do."""
+    """If the user chose Docker explicitly, the error says what to do."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -74,7 +74,7 @@ def test_auto_is_rootfs_for_who_may_not_use_the_engine(
 
 
 def test_an_engine_elsewhere_is_none() -> None:
-    """Sockets and FIFOs in mounted folders do not cross machines."""
+    """Sockets and FIFOs in mounted folders do not work across machines."""
     with pytest.raises(ToolchainError) as error:
         Engine("tcp://elsewhere:2375").ping()
     assert "unix socket" in error.value.hint
@@ -121,7 +121,7 @@ def test_an_engine_that_went_away(engine: FakeEngine) -> None:
 
 
 def test_a_container_has_nothing_but_what_it_needs(tmp_path: Path) -> None:
-    """No network, capabilities, privileges; a read-only root; the folders that were named."""
+    """No network, capabilities or privileges; a read-only root; only the named folders."""
     mounts = [Mount(tmp_path, "/in"), Mount(tmp_path, "/out", writable=True)]
     program = container.to_the_end(Command(["make", "all"], mounts), tmp_path)
     body = container.spec(container.Who("image", "1000:1000"), program, {"a": "b"})
@@ -152,7 +152,7 @@ def test_a_container_has_nothing_but_what_it_needs(tmp_path: Path) -> None:
 def test_files_are_the_users_with_every_kind_of_engine(
     tmp_path: Path, way: str, user: str, namespace: str
 ) -> None:
-    """With root, without root, and with user ids of its own."""
+    """As root, rootless, and with remapped user ids."""
     image = toolchain_image.DockerImage("id", "name", "key", "base", 1, {}, (way,))
     door = DockerToolchain(Engine("unix:///none"), image, tmp_path)
     body = door._spec(container.to_the_end(Command(["true"]), tmp_path), labels={})
@@ -166,7 +166,7 @@ def test_network_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_files_of_a_container_have_a_largest_size() -> None:
-    """As setrlimit(2) has it, in bytes; without a limit there is none."""
+    """As in setrlimit(2), in bytes. Without a limit there is none."""
     who, program = container.Who("image", "0:0"), container.Confined(Command([]), [], [])
     body = container.spec(who, program, {}, largest_file=12345)
     wanted = [{"Name": "fsize", "Soft": 12345, "Hard": 12345}]

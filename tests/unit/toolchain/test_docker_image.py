@@ -1,4 +1,4 @@
-"""The image of the docker door: from which list, what a build says."""
+"""The image of the docker door: the list that it is built from, and how a build reports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def test_packages_are_read_from_apts_own_list() -> None:
 
 
 def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is copied into the image is the list of the rootfs door, a name a line; and the lock."""
+    """The list that is copied into the image is that of the rootfs door, one name a line, with
+    the lock."""
     monkeypatch.setattr("lab.util.debian.archive_of_this_machine", lambda: None)
     wanted = ToolchainRequest(
         (Pin("make", "4.4-2", "amd64", "a" * 64, 6, "x"),), "20250101T000000Z"

@@ -1,4 +1,4 @@
-"""What dead commands left at an engine, and whether a container of ours lives."""
+"""What dead commands left in an engine, and whether a container of ours lives."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def of(maker: str, identity: str, **labels: str) -> dict[str, Any]:
 
 
 def test_sweep_removes_what_dead_commands_left(engine: FakeEngine) -> None:
-    """By label, and nothing that is alive, recorded, or of another place."""
+    """By label, and nothing that is alive, recorded, or of another runtime folder."""
     lab = LabDir(runtime_root() / "0123456789ab")
     lab.make()
     lab.record(program={"id": "recorded"})
@@ -94,7 +94,8 @@ def test_an_engine_that_is_gone_is_passed_over(engine: FakeEngine) -> None:
 
 
 def test_a_machine_lives_as_its_process_does(engine: FakeEngine) -> None:
-    """Whether it lives needs no engine; its exit status does, and says when that is gone."""
+    """To know whether it lives, no engine is needed. Its exit status needs one, and the error
+    says if that is gone."""
     me = os.getpid()
     start = process.start_time(me)
     assert start

@@ -1,4 +1,4 @@
-"""The doctor looks at everything, changes nothing and never faints."""
+"""The doctor checks everything, changes nothing and never fails itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def look(tmp_path: Path) -> dict[str, Finding]:
 
 @pytest.mark.usefixtures("fakes", "ordinary_user")
 def test_a_bare_machine_is_told_what_to_install(tmp_path: Path) -> None:
-    """With the command, for a user who may not."""
+    """With the command, for a user who may not install it."""
     found = look(tmp_path)
     assert found["bwrap"].status is Grade.FAIL
     assert "apt-get install bubblewrap" in found["bwrap"].hint
@@ -39,7 +39,7 @@ def test_a_bare_machine_is_told_what_to_install(tmp_path: Path) -> None:
 def test_forbidden_namespaces_name_the_switch(
     tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ubuntu's, say."""
+    """For example Ubuntu's."""
     fakes.add("bwrap", 'sys.exit("bwrap: setting up uid map: Permission denied")')
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     switch = "kernel/apparmor_restrict_unprivileged_userns"
@@ -54,7 +54,7 @@ def test_forbidden_namespaces_name_the_switch(
 def test_an_archive_out_of_reach_fails_an_empty_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a made toolchain it is a warning only."""
+    """If the toolchain exists, it is only a warning."""
     monkeypatch.setattr(debian, "archive_of_this_machine", lambda: "http://127.0.0.1:9/debian")
     found = look(tmp_path)["archive"]
     assert found.status is Grade.FAIL
@@ -86,7 +86,7 @@ def test_findings_are_json(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("fakes")
 def test_a_check_that_breaks_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are still made."""
+    """The other checks still run."""
 
     def broken() -> Finding:
         raise RuntimeError("no meminfo")

@@ -1,4 +1,4 @@
-"""Which door is opened, and how the sandbox reports what went wrong in it."""
+"""Which door is opened, and how errors inside the sandbox are reported."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def sandbox() -> Sandbox:
 
 
 def test_an_unknown_door_is_a_usage_error(tmp_path: Path) -> None:
-    """With the doors that there are."""
+    """The error lists the doors."""
     with pytest.raises(UsageError, match="window") as caught:
         open_toolchain("window", cache=tmp_path)
     assert "rootfs" in caught.value.hint
 
 
 def test_the_environment_chooses_for_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``LAB_DOOR`` is for ``auto`` alone: a door named by hand wins."""
+    """``LAB_DOOR`` only counts for ``auto``: a door given explicitly wins."""
     monkeypatch.setenv("LAB_DOOR", "docker")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
     with pytest.raises(ToolchainError, match="Docker engine"):
@@ -38,7 +38,7 @@ def test_the_environment_chooses_for_auto(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_host_door_names_what_is_missing(
     tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Program and package."""
+    """The program and its package."""
     monkeypatch.delenv("LAB_HOST_PATH", raising=False)
     fakes.add("bwrap")
     with pytest.raises(ToolchainError, match="qemu-system-arm") as caught:
@@ -47,7 +47,7 @@ def test_the_host_door_names_what_is_missing(
 
 
 def test_a_failed_program_is_reported_with_its_last_lines(sandbox: Sandbox, fakes: Fakes) -> None:
-    """Its own command line, not bubblewrap's."""
+    """The error has its own command line, not bubblewrap's."""
     fakes.add("bwrap", 'sys.exit("hello.c:1: error: no")')
     with pytest.raises(ToolchainError) as caught:
         sandbox.run(Command(["gcc", "hello.c"]))
@@ -66,7 +66,7 @@ def test_a_failed_program_is_reported_with_its_last_lines(sandbox: Sandbox, fake
 def test_a_broken_door_is_not_a_failed_program(
     sandbox: Sandbox, fakes: Fakes, said: str, message: str
 ) -> None:
-    """Raised even without ``check``: the program never ran."""
+    """This raises even without ``check``, because the program never ran."""
     fakes.add("bwrap", f"sys.exit({said!r})")
     with pytest.raises(ToolchainError, match=message):
         sandbox.run(Command(["gcc"]), check=False)
@@ -75,7 +75,7 @@ def test_a_broken_door_is_not_a_failed_program(
 def test_network_is_only_there_when_asked_for(
     sandbox: Sandbox, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And with it the proxy's variables, and no other."""
+    """Then the proxy's variables are there too, and no others."""
     fakes.add("bwrap")
     monkeypatch.setenv("https_proxy", "http://p")
     monkeypatch.setenv("SECRET", "x")
@@ -90,13 +90,13 @@ def test_network_is_only_there_when_asked_for(
 
 
 def test_a_missing_folder_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Before anything is started."""
+    """The error comes before anything is started."""
     with pytest.raises(ToolchainError, match="gone"):
         sandbox.run(Command(["true"], mounts=[Mount(tmp_path / "gone", "/x")]))
 
 
 def test_a_slow_program_is_ended(sandbox: Sandbox, fakes: Fakes) -> None:
-    """After its time, with what it had said."""
+    """When its time is over; its output so far is kept."""
     fakes.add("bwrap", 'print("half", flush=True); import time; time.sleep(60)')
     with pytest.raises(ToolchainError, match="longer than") as caught:
         sandbox.run(Command(["gcc"], timeout=3))
@@ -104,7 +104,7 @@ def test_a_slow_program_is_ended(sandbox: Sandbox, fakes: Fakes) -> None:
 
 
 def test_no_bubblewrap_is_said_plainly(sandbox: Sandbox, fakes: Fakes) -> None:
-    """With the package's name."""
+    """With the name of the package."""
     assert fakes.folder.is_dir()
     with pytest.raises(ToolchainError) as caught:
         sandbox.run(Command(["true"]))

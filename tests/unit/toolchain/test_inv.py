@@ -1,4 +1,4 @@
-"""The wrapper makes its environment once, redoes what was cut off, and says little."""
+"""The wrapper makes its environment once, repeats what was interrupted, and prints little."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Checkout:
         return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
 
     def installs(self) -> int:
-        """How often the project was installed, by whom ever."""
+        """How often the project was installed, by whichever installer."""
         return sum("--editable" in line for line in self.calls())
 
 
@@ -95,7 +95,7 @@ def checkout(tmp_path: Path, root: Path) -> Checkout:
 
 
 def test_the_first_call_makes_the_environment(checkout: Checkout) -> None:
-    """It says so; tasks are found from any folder, which stays the current one."""
+    """It says so. Tasks are found from any folder, which stays the current one."""
     status, out, err = checkout.run("lab.up", "two words")
     assert status == 0
     assert out == "/|lab.up two words\n"
@@ -105,14 +105,14 @@ def test_the_first_call_makes_the_environment(checkout: Checkout) -> None:
 
 
 def test_the_second_call_only_runs(checkout: Checkout) -> None:
-    """Silently."""
+    """It prints nothing of its own."""
     checkout.run()
     assert checkout.run()[2] == ""
     assert checkout.installs() == 1
 
 
 def test_a_changed_pyproject_is_installed_again(checkout: Checkout) -> None:
-    """Into the same environment, and what the tests need will be when they are run."""
+    """Into the same environment. What the tests need is installed when they are run."""
     checkout.run()
     (checkout.folder / ".venv/.stamp-dev").write_text("made before")
     (checkout.folder / "pyproject.toml").write_text("two")
@@ -122,7 +122,7 @@ def test_a_changed_pyproject_is_installed_again(checkout: Checkout) -> None:
 
 
 def test_a_moved_checkout_is_made_anew(checkout: Checkout) -> None:
-    """Scripts in it name the old folder."""
+    """Scripts in the environment contain the old path."""
     checkout.run()
     old = checkout.folder
     checkout.folder = old.rename(old.parent / "moved")
@@ -133,7 +133,7 @@ def test_a_moved_checkout_is_made_anew(checkout: Checkout) -> None:
 
 
 def test_what_was_cut_off_is_done_again(checkout: Checkout) -> None:
-    """The stamp is written last. The installer that was left alone is waited for."""
+    """The stamp is written last. If an installer is still running, the next call waits for it."""
     process = checkout.start(SLOW="1")
     while checkout.installs() == 0:
         assert process.poll() is None
@@ -145,7 +145,7 @@ def test_what_was_cut_off_is_done_again(checkout: Checkout) -> None:
 
 
 def test_it_is_interrupted_at_once(checkout: Checkout) -> None:
-    """By SIGTERM as by Ctrl-C, in words; the installer ends with it."""
+    """By SIGTERM or Ctrl-C, with a message; the installer ends too."""
     process = checkout.start(SLOW="50")
     while checkout.installs() == 0:
         assert process.poll() is None
@@ -165,7 +165,7 @@ def test_two_at_once_install_once(checkout: Checkout) -> None:
 
 
 def test_a_failed_install_shows_the_last_lines(checkout: Checkout) -> None:
-    """With what to do; the next call tries again."""
+    """With what to do. The next call tries again."""
     status, _, err = checkout.run(BROKEN="1", NO_UV="1")
     assert status == 3
     assert "no matching distribution" in err
@@ -183,7 +183,8 @@ def test_a_failed_install_shows_the_last_lines(checkout: Checkout) -> None:
     ],
 )
 def test_pip_is_the_way_back(checkout: Checkout, environment: dict[str, str], why: str) -> None:
-    """pip installs if uv cannot be downloaded, fails, or lacks a setting of pip; it says why."""
+    """pip installs if uv cannot be downloaded, fails, or lacks a setting of pip. A message says
+    why."""
     status, out, err = checkout.run(**environment)
     assert (status, bool(out)) == (0, True)
     assert f"(by pip: {why}" in err.splitlines()[-1]
@@ -191,7 +192,7 @@ def test_pip_is_the_way_back(checkout: Checkout, environment: dict[str, str], wh
 
 
 def test_uv_takes_packages_from_where_pip_does(checkout: Checkout) -> None:
-    """The addresses are in its environment, not among its options, which everybody can see."""
+    """The addresses are in its environment, not in its options, which everybody can see."""
     config = (
         "global.index-url='https://me:secret@index.test/simple'\\n"
         "install.extra-index-url='https://a.test https://b.test'\\n"
@@ -231,7 +232,7 @@ def test_it_is_one_screenful_of_plain_sh(root: Path) -> None:
 
 
 def test_a_link_to_it_finds_its_folder(checkout: Checkout, tmp_path: Path) -> None:
-    """Also through the PATH, and a link to a link."""
+    """Also through PATH, and through a link to a link."""
     (tmp_path / "one").symlink_to(checkout.folder / "inv")
     (tmp_path / "two").symlink_to("one")
     assert checkout.run("--version")[0] == 0
@@ -242,7 +243,7 @@ def test_a_link_to_it_finds_its_folder(checkout: Checkout, tmp_path: Path) -> No
 
 
 def test_python_alone_can_make_it(root: Path) -> None:
-    """Nothing is imported that has to be installed first."""
+    """Nothing is imported that must be installed first."""
     code = """import sys
 sys.path.insert(0, sys.argv[1])
 from lab.api import first_start as ahead
@@ -269,6 +270,6 @@ def test_what_is_made_beside_the_environment(words: str, needed: bool) -> None:
 
 
 def test_nothing_that_goes_wrong_beside_it_is_an_error(tmp_path: Path) -> None:
-    """The task that comes next meets it again, and says so."""
+    """The task that follows meets the same problem, and reports it."""
     (tmp_path / "labs.lock").write_text("no lock")
     ahead.make_toolchain(tmp_path / "labs.yaml", Progress(quiet=True))

@@ -1,4 +1,4 @@
-"""A program is found again by who it is, never by its number alone."""
+"""A program is recognised by its identity, never by its pid alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def record(child: subprocess.Popen[bytes]) -> ProgramRecord:
 
 
 def test_a_running_program_is_alive_and_killed(sleeper: subprocess.Popen[bytes]) -> None:
-    """Found by its record alone, as by another command."""
+    """It is found by its record alone, as another command would."""
     program = HostProgram(record(sleeper))
     assert program.alive()
     assert program.returncode() is None
@@ -46,7 +46,7 @@ def test_a_running_program_is_alive_and_killed(sleeper: subprocess.Popen[bytes])
 def test_a_stranger_with_the_same_pid_is_left_alone(
     sleeper: subprocess.Popen[bytes], change: dict[str, object]
 ) -> None:
-    """The pid was given to somebody else, the host was started again, or it is another lab's."""
+    """The pid belongs to somebody else now, the host was restarted, or it is another lab's."""
     program = HostProgram(dataclasses.replace(record(sleeper), **change))  # type: ignore[arg-type]
     assert not program.alive()
     assert program.wait(0)
@@ -55,7 +55,7 @@ def test_a_stranger_with_the_same_pid_is_left_alone(
 
 
 def test_wait_returns_at_the_end_not_after_the_timeout() -> None:
-    """Waiting is on the process itself."""
+    """It waits for the process itself."""
     child = subprocess.Popen(["sleep", "0.2"])
     program = HostProgram(dataclasses.replace(record(child), tag=""), child)
     before = time.monotonic()
@@ -66,7 +66,7 @@ def test_wait_returns_at_the_end_not_after_the_timeout() -> None:
 
 
 def test_killing_what_has_ended_is_harmless() -> None:
-    """Twice, too."""
+    """Also twice."""
     child = subprocess.Popen(["true"])
     made = ProgramRecord(Door.ROOTFS, str(child.pid), process.boot_id(), 1)
     child.wait()

@@ -1,4 +1,4 @@
-"""What the host lacks is installed when that is allowed; else the user is told how."""
+"""What the host lacks is installed if that is allowed; otherwise the user is told how."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Said = tuple[list[str], Callable[[str], None]]
 
 @pytest.mark.usefixtures("ordinary_user")
 def test_without_sudo_the_exact_command_is_the_hint(fakes: Fakes, said: Said) -> None:
-    """And nothing is run."""
+    """Nothing is run."""
     fakes.add("apt-get")
     with pytest.raises(ToolchainError) as caught:
         provide.ensure({"bwrap": "bubblewrap", "mmdebstrap": "mmdebstrap"}, said[1])
@@ -26,7 +26,7 @@ def test_without_sudo_the_exact_command_is_the_hint(fakes: Fakes, said: Said) ->
 
 @pytest.mark.usefixtures("ordinary_user")
 def test_sudo_that_wants_a_password_is_no_sudo(fakes: Fakes, said: Said) -> None:
-    """Nothing ever asks."""
+    """Nothing ever asks for one."""
     fakes.add("apt-get")
     fakes.add("sudo", "sys.exit(1)")
     with pytest.raises(ToolchainError):
@@ -36,7 +36,7 @@ def test_sudo_that_wants_a_password_is_no_sudo(fakes: Fakes, said: Said) -> None
 
 @pytest.mark.usefixtures("ordinary_user")
 def test_with_sudo_it_is_said_and_done(fakes: Fakes, said: Said) -> None:
-    """Through ``sudo -n``; said before."""
+    """Through ``sudo -n``; the message comes first."""
     fakes.add("apt-get")
     fakes.add("sudo")
     provide.ensure({"bwrap": "bubblewrap"}, said[1])
@@ -47,7 +47,7 @@ def test_with_sudo_it_is_said_and_done(fakes: Fakes, said: Said) -> None:
 def test_old_lists_are_updated_once(
     fakes: Fakes, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fresh machine has no lists; a machine without network has an end."""
+    """A fresh machine has no lists; on a machine without network this ends, too."""
     monkeypatch.setattr("os.geteuid", lambda: 0)
     fakes.add("apt-get")
     fakes.add("env", 'sys.exit("E: Unable to locate package bubblewrap")')
@@ -61,7 +61,7 @@ def test_old_lists_are_updated_once(
 
 
 def test_what_is_there_is_not_asked_for(fakes: Fakes, said: Said) -> None:
-    """No apt, no word."""
+    """apt is not called, and nothing is printed."""
     fakes.add("bwrap")
     provide.ensure({"bwrap": "bubblewrap", str(fakes.folder / "bwrap"): "x"}, said[1])
     assert said[0] == []

@@ -1,4 +1,5 @@
-"""The real tree: what is in it works, what was left out is not missed. Made if need be."""
+"""The real tree: its programs work, and nothing that was left out is missing. It is made if need
+be."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ def work(tmp_path: Path) -> Mount:
 def test_every_kind_of_bare_metal_program_links(
     toolchain: Toolchain, work: Mount, core: str, state: str, floats: str
 ) -> None:
-    """The libraries that were left out are of cores that no guest has."""
+    """The libraries that were left out are for cores that no guest has."""
     if core == "-march=armv7-a" and floats == "-mfloat-abi=softfp":
         floats += " -mfpu=vfpv3"
     options = [core, state, *floats.split()]
@@ -70,7 +71,7 @@ def test_every_kind_of_bare_metal_program_links(
 
 
 def test_programs_for_dom0_link(toolchain: Toolchain, work: Mount) -> None:
-    """Static and dynamic."""
+    """Statically and dynamically."""
     for link in ("-static", "-pie"):
         line = ["arm-linux-gnueabihf-gcc", link, "p.c", "-lm", "-o", "p"]
         toolchain.run(Command(line, mounts=[work], cwd="/work"))
@@ -93,12 +94,12 @@ def test_programs_for_dom0_link(toolchain: Toolchain, work: Mount) -> None:
     ],
 )
 def test_the_other_programs_work(toolchain: Toolchain, work: Mount, line: list[str]) -> None:
-    """Though no maintainer script was run."""
+    """They do, although no maintainer script was run."""
     toolchain.run(Command(line, mounts=[work], cwd="/work"))
 
 
 def test_qemu_is_ten(toolchain: Toolchain) -> None:
-    """Two CPUs under the virtual clock need it."""
+    """Two CPUs under the virtual clock need QEMU 10."""
     assert b"version 10." in toolchain.run(Command(["qemu-system-arm", "--version"])).stdout
     assert toolchain.info().versions["qemu"].startswith("1:10.")
 
@@ -119,7 +120,7 @@ def test_inside_there_is_nobody_else(toolchain: Toolchain) -> None:
 
 
 def test_files_come_out_as_the_callers(toolchain: Toolchain, work: Mount, tmp_path: Path) -> None:
-    """Whoever calls."""
+    """Whoever the caller is."""
     toolchain.run(Command(["touch", "/work/made"], mounts=[work]))
     assert (tmp_path / "made").stat().st_uid == os.getuid()
 
@@ -127,7 +128,8 @@ def test_files_come_out_as_the_callers(toolchain: Toolchain, work: Mount, tmp_pa
 def test_a_started_program_is_found_again_and_ended_with_all_its_own(
     toolchain: Toolchain, tmp_path: Path
 ) -> None:
-    """By its record alone; children that left its session are ended too; the lock is let go."""
+    """By its record alone. Children that left its session are ended too, and the lock is
+    released."""
     reader, writer = os.pipe()
     log = tmp_path / "log"
     line = ["sh", "-c", "echo up; setsid sleep 600 & setsid sleep 600 & exec sleep 600"]
@@ -148,7 +150,7 @@ def test_a_started_program_is_found_again_and_ended_with_all_its_own(
 
 
 def test_a_program_outlives_its_starter(toolchain: Toolchain, tmp_path: Path) -> None:
-    """Also when that is killed without a chance to say good-bye."""
+    """Also if the starter is killed."""
     script = tmp_path / "start.py"
     script.write_text(
         "import dataclasses, json, os, signal, sys\n"
@@ -170,7 +172,7 @@ def test_a_program_outlives_its_starter(toolchain: Toolchain, tmp_path: Path) ->
 
 
 def test_what_is_run_to_its_end_dies_with_the_caller(toolchain: Toolchain, tmp_path: Path) -> None:
-    """A killed command leaves no compiler behind; every holder of the pipe's end is gone."""
+    """A killed command leaves no compiler behind: every holder of the pipe's end is gone."""
     script = tmp_path / "run.py"
     script.write_text(
         "from lab.model import Command\n"
@@ -217,7 +219,7 @@ def _environment() -> dict[str, str]:
 
 
 def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: Path) -> None:
-    """Exit status and log."""
+    """By its exit status and log."""
     log = tmp_path / "log"
     with log.open("wb") as stream:
         line = ["qemu-system-arm", "-M", "nonesuch"]
@@ -228,7 +230,7 @@ def test_a_program_that_ends_at_once_tells_why(toolchain: Toolchain, tmp_path: P
 
 
 def test_the_freertos_kernel_comes_out_of_its_package(toolchain: Toolchain) -> None:
-    """Needs the archive once; then the cache."""
+    """It needs the archive once, and then only the cache."""
     packages = archive.source(toolchain, cache_root(), suite="trixie", name="micropython")
     kernel = sources.freertos_kernel(Store(), toolchain, packages).path
     assert (kernel / "portable/MemMang/heap_4.c").is_file()

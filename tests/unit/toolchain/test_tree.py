@@ -1,4 +1,4 @@
-"""The tree is there whole or not at all, whoever makes it and whatever happens."""
+"""The tree is complete or absent, whoever makes it and whatever happens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_made_tree_is_found_again(tmp_path: Path, fakes: Fakes, said: Said) -> None:
-    """With its packages, pruned, with the links that maintainer scripts would have made."""
+    """With its packages, pruned, and with the links that maintainer scripts would have made."""
     fakes.archive(*DEBS)
     made = tree.make(tmp_path, said[1])
     assert tree_cache.find(tmp_path) == made
@@ -43,14 +43,14 @@ def test_a_made_tree_is_found_again(tmp_path: Path, fakes: Fakes, said: Said) ->
 
 
 def test_the_key_is_of_the_content(tmp_path: Path, fakes: Fakes, said: Said) -> None:
-    """The same packages through any door are the same toolchain, wherever it lies."""
+    """The same packages are the same toolchain, through any door and in any place."""
     fakes.archive(*DEBS)
     first, second = tree.make(tmp_path / "a", said[1]), tree.make(tmp_path / "b", said[1])
     assert first.key == second.key
 
 
 def test_a_failure_leaves_nothing_and_tells_all(tmp_path: Path, fakes: Fakes, said: Said) -> None:
-    """Command, last lines, and a hint that fits what apt said."""
+    """The command, the last lines, and a hint that fits apt's message."""
     fakes.add("mmdebstrap", 'sys.exit("E: Failed to fetch Release: Could not connect")')
     with pytest.raises(ToolchainError) as caught:
         tree.make(tmp_path, said[1])
@@ -63,7 +63,7 @@ def test_a_failure_leaves_nothing_and_tells_all(tmp_path: Path, fakes: Fakes, sa
 def test_a_file_that_cannot_be_downloaded_is_named(
     tmp_path: Path, fakes: Fakes, said: Said
 ) -> None:
-    """In the error itself, not only in apt's words; what helps depends on why."""
+    """In the error itself, not only in apt's output; the hint depends on the cause."""
     fakes.archive(*DEBS)
     place = "http://a.test/pool/m/make_4.4_amd64.deb"
     for why, hint in (("Connection timed out [IP: 127.0.0.1 80]", "network"),
@@ -95,7 +95,7 @@ def test_a_folder_without_its_manifest_is_no_tree(tmp_path: Path) -> None:
 
 
 def test_two_at_once_make_one(tmp_path: Path, fakes: Fakes, said: Said) -> None:
-    """The second waits, says so, and takes what the first made."""
+    """The second process waits, says so, and takes what the first one made."""
     fakes.archive(*DEBS, seconds=0.5)
     makers = [threading.Thread(target=tree.make, args=(tmp_path, said[1])) for _ in range(2)]
     for maker in makers:
@@ -121,7 +121,7 @@ def test_too_little_disk_is_said_before_the_download(
 def test_only_the_main_archive_is_asked(
     tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of this machine's own archive if it has one; through its proxy, also for the download."""
+    """Of this machine's own archive if it has one, through its proxy, also for the download."""
     default = bootstrap.command(Path("/t"), None)
     assert default[-2:] == [recipe.SUITE, "/t"]
     assert any(part.startswith("--setup-hook=") for part in default)
@@ -137,7 +137,7 @@ def test_only_the_main_archive_is_asked(
 
 
 def test_the_list_of_packages_is_names_alone() -> None:
-    """Comments and blank lines are for people."""
+    """Comments and blank lines are only for people."""
     names = recipe.package_list()
     assert "qemu-system-arm" in names
     assert all(name and " " not in name and "#" not in name for name in names)

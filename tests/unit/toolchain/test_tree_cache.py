@@ -1,4 +1,4 @@
-"""Which tree is for which lock: exactly the locked one, one from elsewhere, or a newer one."""
+"""Which tree is used for which lock: the locked one, one from elsewhere, or a newer one."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ def make(cache: Path, *locked: Pin, strict: bool = False) -> CachedTree:
 
 @pytest.fixture
 def now(tmp_path: Path) -> Pin:
-    """What the archive has."""
+    """The packages that the archive has."""
     (found,) = make(tmp_path / "other").pins
     return found
 
 
 @pytest.fixture
 def old(now: Pin) -> Pin:
-    """What it had."""
+    """The packages that it had."""
     return dataclasses.replace(now, version="4.3", sha256="0" * 64, file="make_4.3_amd64.deb")
 
 
 def test_the_locked_versions_are_asked_for(tmp_path: Path, now: Pin, fakes: Fakes) -> None:
-    """All of them by version and nothing else; found again for the same lock, made once."""
+    """All of them by version, and nothing else. The tree is found again for the same lock, and
+    made once."""
     before = len(fakes.made())
     made = make(tmp_path, now, strict=True)
     assert made.pins == (now,)
@@ -53,7 +54,7 @@ def test_the_locked_versions_are_asked_for(tmp_path: Path, now: Pin, fakes: Fake
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_other_bytes_name_the_package(tmp_path: Path, now: Pin, cached: bool) -> None:
-    """Whether the tree is there or made now; then nothing of it is kept."""
+    """Whether the tree exists or is being made. Nothing of it is kept then."""
     if cached:
         make(tmp_path, now)
     with pytest.raises(LockError, match=r"package make 4\.4 .*labs\.lock"):
@@ -73,14 +74,14 @@ def test_a_replaced_version_drifts(tmp_path: Path, now: Pin, old: Pin, fakes: Fa
 
 
 def test_nothing_cached_is_used_under_another_lock(tmp_path: Path, now: Pin, old: Pin) -> None:
-    """Only what was chosen for this one."""
+    """Only what was chosen for this lock is used."""
     make(tmp_path, old)
     assert tree_cache.find(tmp_path, [dataclasses.replace(old, version="4.2")]) is None
     assert tree_cache.find(tmp_path, [dataclasses.replace(now, version="4.2")]) is None
 
 
 def test_strict_forbids_drift(tmp_path: Path, old: Pin, fakes: Fakes) -> None:
-    """It names the package before anything is fetched; a tree that drifted before is no excuse."""
+    """It names the package before anything is fetched, even if a drifted tree exists."""
     made = len(fakes.made())
     with pytest.raises(LockError, match=r"make \(amd64\): 4\.3 → 4\.4"):
         make(tmp_path, old, strict=True)
@@ -129,7 +130,7 @@ for name in ("passwd", "group"):
 def test_older_files_from_elsewhere_come_before_drift(
     tmp_path: Path, old: Pin, older: tuple[Path, Pin]
 ) -> None:
-    """They are asked for with a small tree, unpacked, and checked as any other."""
+    """A small tree asks for them. They are unpacked and checked like any others."""
     deb, right = older
     asked: list[CachedTree] = []
 
@@ -148,7 +149,7 @@ def test_older_files_from_elsewhere_come_before_drift(
 def test_a_package_that_went_away_comes_from_elsewhere(
     tmp_path: Path, fakes: Fakes, older: tuple[Path, Pin]
 ) -> None:
-    """The archive has it in no version any more; what nobody has is named."""
+    """The archive no longer has any version of it. If nobody has it, the error names it."""
     deb, right = older
     fakes.fail("--print-uris", 'sys.exit("E: Unable to locate package make")')
     made = tree.make(tmp_path, lambda _: None, [right], older=lambda _: [deb])

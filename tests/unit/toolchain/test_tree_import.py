@@ -1,4 +1,5 @@
-"""The image of the docker door is the tree of the rootfs door, and the tar depends on it alone."""
+"""The image of the docker door is the tree of the rootfs door, and its tar depends on the tree
+alone."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ PACKAGES = {"make": {"version": "1:4.4-2", "arch": "amd64", "sha256": "a" * 64, 
 
 
 def tree(folder: Path) -> CachedTree:
-    """A tree with files of every kind, among them some that no program is shown."""
+    """A tree with files of every kind, among them some that programs cannot see."""
     for name in ("usr/bin", "etc/empty", "root", "var/lib/dpkg"):
         (folder / name).mkdir(parents=True)
     (folder / "usr/bin/b").write_bytes(b"program")
@@ -36,7 +37,7 @@ def read(made: CachedTree) -> tarfile.TarFile:
 
 
 def test_an_image_shows_what_the_rootfs_door_shows(tmp_path: Path) -> None:
-    """The same files with their modes and links, empty places for mounts, and nothing else."""
+    """The same files with their modes and links, empty mount points, and nothing else."""
     with read(tree(tmp_path)) as archive:
         found = {one.name: one for one in archive}
         listing = archive.extractfile(tree_import.INSTALLED)
@@ -53,7 +54,7 @@ def test_an_image_shows_what_the_rootfs_door_shows(tmp_path: Path) -> None:
 
 
 def test_the_tar_depends_on_the_tree_alone(tmp_path: Path) -> None:
-    """Not on where it lies, nor on when it was made."""
+    """Not on its place, nor on the time when it was made."""
     first, second = tree(tmp_path / "a"), tree(tmp_path / "b")
     os.utime(second.path / "usr/bin/b", (1, 1))
     assert b"".join(tree_import.tar(first)) == b"".join(tree_import.tar(second))
@@ -62,7 +63,8 @@ def test_the_tar_depends_on_the_tree_alone(tmp_path: Path) -> None:
 def test_a_tree_that_is_there_needs_nothing_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without one, and without what makes one, a registry is asked; that is said."""
+    """Without a tree, and without the programs that make one, a registry is asked, and a message
+    says so."""
 
     def missing(*_: object) -> None:
         raise ToolchainError("missing on this machine: mmdebstrap")

@@ -38,7 +38,7 @@ def run(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 @pytest.fixture(scope="session")
 def seen(run: RunDir) -> Timeline:
-    """Its timeline."""
+    """The timeline of the run."""
     lines = [
         ConsoleLine(3.2, "rt", HOSTILE),
         ConsoleLine(None, "dom0", "no time"),

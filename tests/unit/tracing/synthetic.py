@@ -1,6 +1,7 @@
-"""A small simulation of three periodic tasks in a guest under Xen, which knows the truth.
+"""A small simulation of three periodic tasks in a guest under Xen, which records what really
+happened.
 
-One PCPU is shared with a noisy guest that always wants to run: Xen lets our guest wait a while
+One PCPU is shared with a noisy guest that always wants to run. Xen lets our guest wait a while
 after each wake-up, and sometimes takes the PCPU away in the middle of its work. The simulation
 counts what each job spends its time on while that happens. It does not use the traces for this.
 """

@@ -27,7 +27,7 @@ FLAGS = (
 
 
 class Visit(NamedTuple):
-    """What a page did: its elements at the end, lines on its console, its requests."""
+    """What a page did: its elements at the end, its console lines, its requests."""
 
     page: str
     console: list[str]
@@ -69,7 +69,7 @@ def test_it_draws_and_asks_for_nothing(written: Path, tmp_path: Path, width: int
 
 
 def test_it_opens_where_something_happens(written: Path, tmp_path: Path) -> None:
-    """Not all of the trace, but a late job; and it says which."""
+    """It does not open with the whole trace, but at a late job, and says which."""
     assert re.search(r"of \d+ late jobs: rt / \w+, ", visit(written, "", tmp_path).page)
 
 
@@ -88,7 +88,7 @@ document.body.dataset.found = `wide: ${found.join()}; paper: ${paper}`;
 
 
 def test_tables_fit_a_window_of_800_pixels(written: Path, tmp_path: Path) -> None:
-    """Nothing has to be scrolled sideways; what is printed is drawn as wide as paper."""
+    """Nothing must be scrolled sideways. In print everything is as wide as the paper."""
     page = re.sub(r"<meta http-equiv=[^>]*>", "", written.read_text())
     written.write_text(page.replace("</body>", f"{MEASURE}</body>"))
     seen = visit(written, "", tmp_path, 800)
@@ -97,7 +97,7 @@ def test_tables_fit_a_window_of_800_pixels(written: Path, tmp_path: Path) -> Non
 
 
 def test_the_test_would_see_it(tmp_path: Path) -> None:
-    """The test's own test: it finds an error on the console, and a request."""
+    """A test of the test: it finds an error on the console, and a request."""
     page = tmp_path / "bad.html"
     page.write_text('<script>nothing_here()</script><img src="http://address.invalid/a.png">')
     seen = visit(page, "", tmp_path)

@@ -60,7 +60,7 @@ def lab(light: Colours) -> Colours:
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("eyes", EYES)
 def test_tasks_are_told_apart_by_everybody(mode: str, eyes: str) -> None:
-    """Also from what is late, and from what waits."""
+    """Also from late jobs, and from waiting."""
     palette = palettes()[mode]
     names = [*(f"t{n}" for n in range(colours.COLOURS)), "late", "wait"]
     seen = {name: lab(EYES[eyes] @ linear(palette[name])) for name in names}
@@ -83,7 +83,7 @@ def test_colours_stand_out_from_the_page(mode: str) -> None:
 
 
 def test_only_late_things_wear_their_colour(seen: Timeline) -> None:
-    """A deadline that all jobs met is drawn plainly; one that was missed is not."""
+    """A deadline that all jobs met is drawn plainly; a missed one is not."""
     times = np.array([0.001, 0.002])
     assert "missed" not in histogram(times, 0.003, "x", "t1")
     assert "f-late" not in histogram(times, 0.003, "x", "t1")
@@ -94,7 +94,8 @@ def test_only_late_things_wear_their_colour(seen: Timeline) -> None:
 
 
 def test_tasks_have_colours_and_names_of_their_own(seen: Timeline) -> None:
-    """In order of their priority, and the idle task none; a name that is twice has its number."""
+    """In the order of their priority. The idle task has no colour. A name that occurs twice gets
+    its number."""
     guest = seen.guests["rt"]
     shown = [one for one in colours.in_order(guest) if guest.task_name(one) != colours.IDLE]
     assert [colours.task_colour(guest, one) for one in shown] == [
@@ -108,7 +109,7 @@ def test_tasks_have_colours_and_names_of_their_own(seen: Timeline) -> None:
 
 
 def first_view(found: Timeline) -> tuple[float, float, str]:
-    """Seconds from the trace's begin, and why."""
+    """Seconds from the start of the trace, and the reason."""
     periodic = {
         (guest.name, number): mine
         for guest in found.guests.values()
@@ -128,7 +129,8 @@ def test_the_first_view_shows_what_was_late(seen: Timeline) -> None:
 
 
 def test_the_first_view_without_late_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What came nearest to its deadline; without periodic tasks, what guests did."""
+    """It shows the job that came nearest to its deadline; without periodic tasks, what guests
+    did."""
     folder = RunDir(tmp_path_factory.mktemp("runs") / "calm" / "id")
     folder.trace_dir.mkdir(parents=True)
     Simulation(1.0, seed=3).write_to(folder.trace_dir)

@@ -1,4 +1,4 @@
-"""Files for other programs are whole, and the same every time."""
+"""Files for other programs are complete, and the same every time."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_csv_is_in_order(seen: Timeline, drawn: Tracks, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x"])
 def test_csv_has_no_formula(text: str) -> None:
-    """No spreadsheet takes a guest's words for a formula."""
+    """No spreadsheet takes the text of a guest for a formula."""
     assert export_csv._plain(text) == f"'{text}"
 
 

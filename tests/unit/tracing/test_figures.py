@@ -1,4 +1,4 @@
-"""Figures agree with a simulation that counted while it ran."""
+"""The figures agree with a simulation that counted while it ran."""
 
 from __future__ import annotations
 

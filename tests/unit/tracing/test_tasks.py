@@ -1,4 +1,5 @@
-"""The tasks trace.*: which run they read, what they write where, what other tasks pay."""
+"""The tasks trace.*: which run they read, what they write and where, and what they cost other
+tasks."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def test_what_is_wrong_is_said(context: api.Context) -> None:
 
 
 def test_a_lab_that_never_ran_is_to_be_run(tmp_path: Path) -> None:
-    """Who asks for the trace of a lab of labs.yaml is told how to make one."""
+    """If a lab of labs.yaml has no run yet, the error says how to make one."""
     context = api.Context(tmp_path / "labs.yaml")
     context.file.write_text("labs: {periodic: {guests: []}}\n")
     for word, hint in (("periodic", "make one: ./inv lab.run periodic"), ("latest", "a folder, ")):
@@ -70,7 +71,7 @@ def test_files_are_where_they_are_said_to_be(context: api.Context, tmp_path: Pat
 
 
 def test_tables_and_json(context: api.Context) -> None:
-    """As a user types it: JSON is JSON, and a guest's words do no harm to a terminal."""
+    """As a user types it: JSON is valid, and a guest's text does no harm to a terminal."""
     argv = [sys.executable, "-m", "invoke", "-r", str(Path(__file__).parents[3])]
     labs = ["--labs", str(context.file)]
     done = process.run([*argv, "trace.stats", "periodic", "--json", *labs])

@@ -1,4 +1,4 @@
-"""Xen's own reader of traces, and ours, see the same."""
+"""Xen's own reader of traces and ours agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.util import files
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    """The new bytes are there, the old ones gone, nothing temporary stays."""
+    """The new bytes are there, the old ones are gone, and no temporary file stays."""
     path = tmp_path / "deep" / "file"
     files.write_atomic(path, "old")
     files.write_atomic(path, b"new")
@@ -32,7 +32,8 @@ def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    """What cannot be put in place leaves nothing, and the error names the file."""
+    """If the new file cannot be put in place, nothing of it is left, and the error names the
+    file."""
     path = tmp_path / "file"
     path.mkdir()
     with pytest.raises(IsADirectoryError) as caught:
@@ -53,14 +54,14 @@ def test_a_private_file_is_nobody_elses_and_leaves_one_file_at_most(tmp_path: Pa
 
 
 def test_an_error_of_a_write_names_the_file() -> None:
-    """write(2) does not say which file it was about; we do."""
+    """write(2) does not say which file it was about; our error does."""
     with pytest.raises(OSError, match="No space left") as caught:
         files.append(Path("/dev/full"), "x")
     assert caught.value.filename == "/dev/full"
 
 
 def test_a_tree_is_removed_whatever_its_modes(tmp_path: Path) -> None:
-    """Folders that nobody may enter go as well; one that is not there is no error."""
+    """Folders that nobody may enter are removed too; a missing one is no error."""
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     (inner / "file").write_text("x")
@@ -84,7 +85,7 @@ def test_tree_hashes_see_every_change(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    """The second one is told that it waits, and gets it when the first is done."""
+    """The second one is told that it waits, and gets the lock when the first is done."""
     waits = threading.Event()
     got = threading.Event()
 

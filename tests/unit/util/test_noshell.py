@@ -1,4 +1,5 @@
-"""No shell reads a command of labs.yaml: whatever asks for one is refused, with what to write."""
+"""No shell reads a command of labs.yaml. A command that needs one is refused, with what to
+write."""
 
 from __future__ import annotations
 
@@ -31,10 +32,10 @@ def test_plain_words(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "word"), REFUSED.items())
-def test_what_wants_a_shell(text: str, word: str) -> None:
-    with pytest.raises(ValueError, match="none runs this: write ") as caught:
+def test_what_needs_a_shell(text: str, word: str) -> None:
+    with pytest.raises(ValueError, match="none runs this command; write ") as caught:
         noshell.split(text)
-    assert str(caught.value).split(" wants a shell")[0].strip("'") == word
+    assert str(caught.value).split(" needs a shell")[0].strip("'") == word
 
 
 @pytest.mark.parametrize("text", [*REFUSED, "printf '%s|' \"a\" && printf '\\t'"])
@@ -47,7 +48,7 @@ def test_what_is_to_be_written_instead(text: str) -> None:
 
 def test_operators_in_a_list() -> None:
     noshell.check(["sh", "-c", "a && b", "*"])
-    with pytest.raises(ValueError, match=r"'&&' wants a shell.*\"sh -c 'make && make all'\""):
+    with pytest.raises(ValueError, match=r"'&&' needs a shell.*\"sh -c 'make && make all'\""):
         noshell.check(["make", "&&", "make", "all"])
 
 
@@ -57,7 +58,7 @@ _letters = st.text(alphabet="ab '\"\\$&|;<>*?[]#~=(){}`!\n", max_size=12)
 @given(_letters)
 def test_what_is_accepted_is_the_same_to_a_shell(tmp_path_factory: pytest.TempPathFactory,
                                                  text: str) -> None:  # fmt: skip
-    """A real shell makes the same words of it."""
+    """A real shell splits it into the same words."""
     try:
         argv = noshell.split(f"echo {text}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Texts and expressions that are searched for in lines; none of them takes for ever."""
+"""Texts and expressions that are searched for in lines. None of them takes for ever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDLESS = (("(a+)+$", "a" * 16_000 + "!"), ("(x+x+)+y", "x" * 5_000), ("(a|aa)+$
 
 @pytest.mark.parametrize(("text", "line"), ENDLESS)
 def test_an_endless_expression_is_given_up(text: str, line: str) -> None:
-    """With its words, where it stands, and what to do."""
+    """The error has the expression, its place, and what to do."""
     before = time.process_time()
     with pytest.raises(TooSlow, match="takes too long on a line of") as failed:
         pattern(text, regex=True, line=7).search(line)
@@ -32,7 +32,7 @@ def test_an_endless_expression_is_given_up(text: str, line: str) -> None:
 
 
 def test_many_slow_lines_are_no_way_around_it() -> None:
-    """What one line may take is not given to each of them anew."""
+    """The time limit of one line is not granted to each line again."""
     slow = pattern("(a|aa)+$", regex=True)
     before = time.process_time()
     with pytest.raises(TooSlow):
@@ -67,7 +67,7 @@ def test_expressions_are_pythons(text: str, line: str, found: str | None) -> Non
 
 
 def test_from_a_place_in_the_line_on() -> None:
-    """``^`` is the line's beginning, not that place."""
+    """``^`` is the line's beginning, not the place where the search begins."""
     for one in (pattern("^b", regex=True), compiled(re.compile("^b"))):
         assert one.search("ab", 1) is None
     assert pattern("b", regex=True).search("bb", 1)
@@ -107,7 +107,7 @@ def test_the_size_of_an_expression(text: str, pieces: int) -> None:
 
 @given(st.text("a({[])},\\*+?|^10 ", max_size=30))
 def test_what_is_small_is_soon_compiled(text: str) -> None:
-    """Whatever its text is: no more than its size says is ever made of it."""
+    """Whatever its text: the compiled form is no larger than the computed size."""
     before = time.process_time()
     with contextlib.suppress(ValueError):
         pattern(text, regex=True)

@@ -1,4 +1,4 @@
-"""The one door to programs."""
+"""The one way to start programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.util import process, signals
 
 
 def test_output_and_status_come_back() -> None:
-    """Both outputs, the status, no shell in between."""
+    """Both outputs and the status, with no shell in between."""
     done = process.run(["sh", "-c", 'echo "$1"; echo err >&2; exit 7', "sh", "$HOME; a b"])
     assert (done.stdout, done.stderr, done.returncode) == (b"$HOME; a b\n", b"err\n", 7)
 
@@ -27,7 +27,7 @@ def test_standard_input_is_closed_or_given() -> None:
 
 
 def test_the_environment_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of ours that was not named reaches a program."""
+    """A program gets only the variables that were named."""
     monkeypatch.setenv("SECRET", "x")
     names = {
         line.partition(b"=")[0] for line in process.run(["env"], env={"A": "b"}).stdout.split()
@@ -37,13 +37,13 @@ def test_the_environment_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_such_program() -> None:
-    """That is its own error, which callers explain."""
+    """That is an error of its own, which callers explain."""
     with pytest.raises(FileNotFoundError):
         process.run(["no-such-program-here"])
 
 
 def test_late_programs_end_with_their_children() -> None:
-    """After the time is over nothing of it runs, and what it said is kept."""
+    """When the time is over, nothing of it runs any more, and its output is kept."""
     with pytest.raises(process.TimedOut) as caught:
         process.run(["sh", "-c", "echo begun; sleep 60 & echo $!; wait"], timeout=0.5)
     begun, child = caught.value.completed.stdout.split()
@@ -54,7 +54,7 @@ def test_late_programs_end_with_their_children() -> None:
 
 
 def test_an_interrupt_ends_the_program(tmp_path: Path) -> None:
-    """Ctrl-C while a program runs: it is gone when the exception arrives."""
+    """After Ctrl-C the program is gone when the exception arrives."""
     path = tmp_path / "pid"
     code = (
         "import os, sys; from lab.util import process, signals; signals.one_way_to_stop();"
@@ -102,7 +102,7 @@ def test_a_process_is_known_by_its_start() -> None:
 
 
 def test_runs_in_a_thread_too() -> None:
-    """Programs can be run beside each other."""
+    """Programs can run side by side."""
     found: list[bytes] = []
     threads = [
         threading.Thread(target=lambda: found.append(process.run(["echo", "x"]).stdout))
@@ -116,7 +116,7 @@ def test_runs_in_a_thread_too() -> None:
 
 
 def test_files_have_a_largest_size(tmp_path: Path) -> None:
-    """A program that may write no more lives on, and what it wrote until then is there."""
+    """A program that may write no more keeps running, and what it wrote before is there."""
     script = "dd if=/dev/zero of=$0 bs=1000 count=20; echo it lives"
     hold, go = os.pipe()
     with (tmp_path / "log").open("wb") as log:
@@ -132,7 +132,8 @@ def test_files_have_a_largest_size(tmp_path: Path) -> None:
 def test_people_hear_a_program_as_it_goes(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Both its outputs are words for people: standard output is for results. Its status counts."""
+    """Both its outputs are messages for people, because standard output is for results. Its
+    status counts."""
     argv = ["sh", "-c", "echo out; echo err >&2; exit 7"]
     assert process.attend(argv, env=os.environ, cwd=tmp_path) == 7
     said = capfd.readouterr()
@@ -149,7 +150,7 @@ def test_lines_are_heard_as_they_come() -> None:
 
 
 def test_who_is_followed_ends_in_time() -> None:
-    """With its children; what it said until then is there."""
+    """With its children; its output until then is there."""
     heard: list[str] = []
     with pytest.raises(process.TimedOut) as caught:
         process.follow(["sh", "-c", "echo a; sleep 60 & sleep 60"], heard.append, timeout=0.5)

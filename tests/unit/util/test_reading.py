@@ -1,4 +1,5 @@
-"""Files of any kind, size and content: read within bounds, or refused in words, and at once."""
+"""Files of any kind, size and content: they are read within bounds, or refused with a message,
+at once."""
 
 from __future__ import annotations
 
@@ -88,7 +89,8 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
 
 
 def test_a_file_that_grows_has_an_end(tmp_path: Path) -> None:
-    """It is as large as when it was opened: what comes meanwhile is an error, not waited for."""
+    """It is read up to the size that it had when it was opened. If it grows meanwhile, that is
+    an error; nothing waits."""
     path = tmp_path / "log"
     path.write_bytes(b"x")
     with reading.binary(path) as stream:
@@ -172,7 +174,7 @@ def test_sockets_of_editors_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_tree_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is no folder of sources is refused before it is read: ``/``, a million files."""
+    """A folder that cannot hold sources is refused before it is read: ``/``, a million files."""
     for number in range(5):
         (tmp_path / str(number)).touch()
     monkeypatch.setattr(files, "MOST_FILES", 4)

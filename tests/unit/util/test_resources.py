@@ -1,4 +1,4 @@
-"""What ships with the lab is found in a checkout and in an installed package."""
+"""What ships with the lab is found both in a checkout and in an installed package."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_in_a_checkout(root: Path) -> None:
 
 
 def test_in_an_installed_package(installed: Path) -> None:
-    """What lies beside the package is somebody else's."""
+    """What lies beside the package belongs to somebody else."""
     assert resources.resource("images") == installed / "resources" / "images"
     with pytest.raises(FileNotFoundError, match="tests is missing from the installation"):
         resources.resource("tests")

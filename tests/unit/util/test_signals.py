@@ -132,8 +132,8 @@ signals.run(stubborn())
 
 
 def test_a_signal_while_a_loop_is_made(tmp_path: Path) -> None:
-    """It waits until the loop is whole: nothing complains about half of one, or about what was to
-    run in it."""
+    """The signal waits until the loop is complete: there is no message about a half-made loop,
+    or about what should have run in it."""
     argv = [sys.executable, "-c", HEAD + HALF, str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.rstrip().endswith("KeyboardInterrupt"), done.stderr
@@ -143,14 +143,14 @@ def test_a_signal_while_a_loop_is_made(tmp_path: Path) -> None:
 
 
 def somebodys(path: Path) -> int:
-    """A lock that somebody else holds."""
+    """A lock that another process holds."""
     handle = files.try_lock(path)
     assert handle is not None
     return handle
 
 
 def test_what_others_set_is_left_alone() -> None:
-    """A program with handlers of its own keeps them, also while its labs do something."""
+    """A program with its own handlers keeps them, also while its labs do something."""
     before = signal.getsignal(signal.SIGINT)
     came: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: came.append(number))

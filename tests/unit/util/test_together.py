@@ -1,4 +1,4 @@
-"""Work side by side ends together, whoever fails and whatever it waits for."""
+"""Work that is done side by side ends together, whichever part fails and whatever it waits for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = ["sleep", "1000"]
 
 
 def test_results_come_in_order() -> None:
-    """Whoever is first; no more at once than was asked for."""
+    """Whichever is first; and no more at once than were asked for."""
     there, most = 0, 0
     guard = threading.Lock()
 
@@ -39,7 +39,7 @@ def test_results_come_in_order() -> None:
 
 
 def test_the_first_failure_ends_the_others() -> None:
-    """Programs that run, also those of work within work; and what has not begun never begins."""
+    """Running programs end, also those of nested work; what has not begun never begins."""
     ended, begun = list[str](), threading.Event()
 
     def waits() -> None:
@@ -62,7 +62,7 @@ def test_the_first_failure_ends_the_others() -> None:
 
 
 def test_a_pipe_ends_with_its_work() -> None:
-    """Both of its programs."""
+    """Both of its programs end."""
     begun = threading.Event()
 
     def pipe() -> None:
@@ -80,7 +80,7 @@ def test_a_pipe_ends_with_its_work() -> None:
 
 
 def test_a_pipe_says_who_failed() -> None:
-    """The first program only if the second one is content."""
+    """The first program is named only if the second one succeeded."""
     done = process.piped(["sh", "-c", "echo a; exit 3"], ["cat"])
     assert (done.argv[0], done.returncode) == ("sh", 3)
     done = process.piped(["sh", "-c", "echo wrong >&2; exit 3"], ["sh", "-c", "cat; exit 4"])
@@ -105,7 +105,7 @@ except KeyboardInterrupt:
 
 
 def test_a_signal_ends_all(root: Path) -> None:
-    """At once, and nothing is left of it."""
+    """At once, and nothing is left."""
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True, cwd=root
     )
@@ -118,7 +118,7 @@ def test_a_signal_ends_all(root: Path) -> None:
 
 
 def test_what_is_called_off_does_not_go_on() -> None:
-    """Whoever asks is told."""
+    """Code that asks is told that it was cancelled."""
     together.go_on()
     begun = threading.Event()
     told = list[str]()

@@ -53,7 +53,7 @@ def pen(tmp_path: Path) -> Path:
 
 
 def said(child: subprocess.Popen[bytes]) -> bytes:
-    """The next line that it says."""
+    """The next line that it prints."""
     assert child.stdout
     return child.stdout.readline()
 
@@ -71,7 +71,7 @@ def keeper(pen: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_every_one_of_a_crowd_has_its_turns(pen: Path, tmp_path: Path) -> None:
-    """Six processes, five turns each: none is lost, and nobody has all of his before others."""
+    """Six processes, five turns each: none is lost, and nobody has all turns before the others."""
     (tmp_path / "log").write_text("")
     argv, pipe = [sys.executable, "-c", CROWD, str(pen)], subprocess.PIPE
     crowd = [
@@ -91,18 +91,21 @@ def test_every_one_of_a_crowd_has_its_turns(pen: Path, tmp_path: Path) -> None:
 
 
 def test_who_has_it_is_named(pen: Path) -> None:
-    """A wait that is in vain ends in its time, and says which process, what and how long."""
+    """A wait without success ends in time, and names the process, its task and for how long."""
     with keeper(pen) as other:
         began = time.monotonic()
         with pytest.raises(BusyError, match=rf"the pen .* process {other.pid} \(.*\), for \d+ s"):
             asyncio.run(turns.take(pen, "the pen", 0.3))
         assert 0.3 <= time.monotonic() - began < 5
-        with pytest.raises(BusyError, match=r"no turn within 0\.1 s"), turns.taken(pen, "it", 0.1):
+        with (
+            pytest.raises(BusyError, match=r"gave up waiting after 0\.1 s"),
+            turns.taken(pen, "it", 0.1),
+        ):
             pass
 
 
 def test_a_stopped_holder_is_called_stopped(pen: Path) -> None:
-    """Ctrl-Z in one terminal does not leave another one without a word."""
+    """After Ctrl-Z in one terminal, the command in another one is told why it waits."""
     with keeper(pen) as other:
         other.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WNOWAIT)
@@ -112,7 +115,7 @@ def test_a_stopped_holder_is_called_stopped(pen: Path) -> None:
 
 
 def test_a_killed_holder_keeps_nobody(pen: Path) -> None:
-    """The lock ends with its process; who waited has the turn at once."""
+    """The lock ends with its process; the next one has the turn at once."""
 
     async def go(other: subprocess.Popen[bytes]) -> None:
         waits = asyncio.create_task(turns.take(pen, "the pen", 30.0))
@@ -126,7 +129,7 @@ def test_a_killed_holder_keeps_nobody(pen: Path) -> None:
 
 
 def test_who_gives_up_leaves_no_lock(pen: Path) -> None:
-    """A wait that was cancelled takes nothing when its turn comes later."""
+    """A cancelled wait takes nothing when its turn comes later."""
 
     async def go() -> None:
         first = await turns.take(pen, "the pen", 1.0)
@@ -173,7 +176,7 @@ def test_threads_and_tasks_of_one_process_take_turns_too(pen: Path) -> None:
 
 
 def test_two_turns_one_after_the_other_never_wait_for_each_other(tmp_path: Path) -> None:
-    """What went away with its folder is said; nobody gets a turn on nothing."""
+    """If the folder disappears, the error says so; nobody gets a turn on nothing."""
     folder = tmp_path / "lab"
     folder.mkdir()
 
@@ -185,7 +188,7 @@ def test_two_turns_one_after_the_other_never_wait_for_each_other(tmp_path: Path)
             path.unlink()
         folder.rmdir()
         first.end()
-        with pytest.raises(MachineError, match="the agent went away"):
+        with pytest.raises(MachineError, match="the agent disappeared"):
             await waits
 
     asyncio.run(go())
@@ -193,7 +196,8 @@ def test_two_turns_one_after_the_other_never_wait_for_each_other(tmp_path: Path)
 
 @pytest.mark.parametrize("how", ["link", "fifo", "folder"])
 def test_what_is_no_file_locks_nobody(pen: Path, tmp_path: Path, how: str) -> None:
-    """A QEMU that a guest has taken over may put anything there: nothing is written or hangs."""
+    """A QEMU that a guest has taken over may put anything there: nothing is written, and nothing
+    hangs."""
     precious = tmp_path / "precious"
     precious.write_text("kept")
     if how == "link":
@@ -235,7 +239,7 @@ def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_cancelling_ends_a_wait_in_a_thread_at_once() -> None:
-    """What the thread brings later is undone, not lost."""
+    """The thread's late result is undone, not lost."""
     gate, undone = threading.Event(), threading.Event()
 
     async def go() -> None:
