@@ -46,7 +46,7 @@ def names(
 ) -> dict[str, str]:
     """The images of a lab as the lock names them. If it is not the lock of this labs.yaml, of
     dom0 alone: a lab of the same name may be another one."""
-    found = {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+    found = images.dom0
     if not lock.beside(lock.place(context.file), context.file):
         return found
     found[f"hypervisor/{plan.lab.hypervisor.name}"] = images.hypervisor.sha256

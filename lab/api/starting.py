@@ -16,7 +16,7 @@ from lab.machine import ends, pulse, quota
 from lab.machine.logs import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import Act, Clock, Lab, Layer, Plan
-from lab.run import digest, guests, lifecycle, live, virtual_time
+from lab.run import alone, digest, guests, lifecycle, live, virtual_time
 from lab.run.hands import Hands, refuse
 from lab.run.session import Session
 from lab.rundir import RunDir
@@ -205,7 +205,10 @@ async def _watched(session: Session, plan: Plan, prepared: Prepared, file: str) 
             plan.lab, consoles, stop=session.ended, hands=hands, note=note, file=file
         )
         return await quota.guarded(watching, consoles)
-    report = await virtual_time.watch(session, plan.lab, hands, note, file)
+    if plan.lab.without_dom0:
+        report = await alone.watch(session, plan, note, file)
+    else:
+        report = await virtual_time.watch(session, plan.lab, hands, note, file)
     seen = [
         {"what": "expected", "on": one.expectation.on, "text": one.expectation.text,
          "seen": one.seen}

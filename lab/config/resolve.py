@@ -11,7 +11,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
+from lab.config import (
+    boot_guests,
+    fit,
+    guest_files,
+    matrix,
+    remembered,
+    scenario,
+    sched,
+    schema,
+    trace_keys,
+)
 from lab.config.source import Loc, Source
 from lab.config.units import nearest
 from lab.errors import UsageError
@@ -117,6 +127,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
     fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
+    boot_guests.check_guest(source, at, shape)
     return model.GuestSpec(
         name=name,
         program=_program(source, paths, at, shape),
@@ -128,6 +139,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         scheduler=_share(shape.scheduler),
         trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
+        by_xen=shape.start == boot_guests.DEVICE_TREE,
         refused=guest_files.refusals(source, at, shape),
         places=guest_files.places(source, at, shape),
     )
@@ -234,12 +246,14 @@ def _lab(
         ),
         guests=tuple(guests[guest].on(shape.cpus) for guest in shape.guests if guest in guests),
         may_crash=shape.may_crash,
+        without_dom0=shape.dom0.absent,
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
         trace=trace_keys.xen(source, (*at, "trace"), shape.trace),
     )
     lab = scenario.read(source, at, shape, lab, guests)
+    boot_guests.check(source, at, shape, lab)
     fit.check(source, at, lab)
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())

@@ -128,6 +128,7 @@ class Guest(Shape):
     scheduler: Scheduler | None = None
     trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
+    start: Annotated[str, _scalar(units.one_of("toolstack", "device-tree"), "a word")] = "toolstack"
 
 
 class Dom0(Shape):
@@ -136,6 +137,12 @@ class Dom0(Shape):
     cpus: Cpus = []
     scheduler: Scheduler | None = None
     busy: Flag = False
+    absent: Flag = False
+
+
+def _or_none(value: Any) -> Any:
+    """``dom0: false``: there is none."""
+    return {"absent": "true"} if value == "false" else value
 
 
 class Expect(Shape):
@@ -196,7 +203,7 @@ class Lab(Shape):
     hypervisor: Text = "stock"
     cpus: Vcpus = 1
     memory: Size = 1 << 30
-    dom0: Dom0 = Dom0()
+    dom0: Annotated[Dom0, BeforeValidator(_or_none)] = Dom0()
     scheduler: Scheduler | None = None
     trace: Trace | None = None
     guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []

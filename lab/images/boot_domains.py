@@ -5,10 +5,22 @@ Every property is described in Xen's docs/misc/arm/device-tree/booting.txt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import fdt
+
+from lab.errors import UsageError
+from lab.images import guest_memory
+from lab.model import BOOTED_ADDRESS, GuestImage, GuestPlan, Image, Refusal
+from lab.store import Store
+from lab.util import files, reading, refusals
+
+MIB, PIECE = 1 << 20, 2 << 20
+#: A zImage's header: where it is to be loaded (0: anywhere) and ends; and its magic number
+#: (Linux's Documentation/arm/booting.rst).
+_MAGIC, _START, _END, _ZIMAGE = 0x24, 0x28, 0x2C, 0x016F2818
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,76 @@ class BootDomain:
     ramdisk: tuple[int, int] | None = None
     cmdline: str = ""
     static: tuple[int, int] | None = None
+
+
+def build(
+    store: Store, guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]
+) -> tuple[Image, list[BootDomain]]:
+    """The files of these guests in one, and their domains; each file begins a piece of 2 MiB.
+
+    Raises:
+        UsageError: a guest's memory is too small for Xen's way to place its files.
+    """
+    inputs = {
+        "recipe": files.sha256_file(Path(__file__)),
+        "guests": [[image.sha256 for image in _files(images[one.name])] for one in guests],
+    }
+
+    def make(folder: Path) -> None:
+        with (folder / "booted").open("wb") as all_:
+            for one in guests:
+                for image in _files(images[one.name]):
+                    all_.write(reading.data(image.path, reading.IMAGE))
+                    all_.truncate(all_.seek(_up(all_.tell())))
+
+    return store.make("booted", inputs, make).image("booted"), list(_domains(guests, images))
+
+
+def _domains(guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]) -> Iterator[BootDomain]:
+    at = BOOTED_ADDRESS
+    for one in guests:
+        places = []
+        for image in _files(images[one.name]):
+            places.append((at, image.size))
+            at += _up(image.size)
+        _check(one, images[one.name])
+        ramdisk = places[1] if len(places) > 1 else None
+        yield BootDomain(
+            one.name, one.spec.memory, one.spec.vcpus, places[0], ramdisk, one.spec.cmdline
+        )
+
+
+def _check(guest: GuestPlan, image: GuestImage) -> None:
+    """Whether Xen finds a place for kernel, device tree and ramdisk (place_modules and
+    kernel_zimage_place in xen/arch/arm/kernel.c); if not, it panics."""
+    with reading.binary(image.kernel.path) as file:
+        head = file.read(64)
+    word = [int.from_bytes(head[at : at + 4], "little") for at in (_MAGIC, _START, _END)]
+    if word[0] != _ZIMAGE or word[1]:
+        return  # Xen loads it where it says itself
+    size = word[2] or image.kernel.size
+    modules = PIECE + _up(image.ramdisk.size if image.ramdisk else 0)
+    end = min(guest.spec.memory, 128 * MIB)
+    if (end - size) // PIECE * PIECE > modules:
+        return
+    least = guest_memory.shown(-(-(modules + PIECE + size) // MIB) * MIB)
+    text = (
+        f"'memory': {guest_memory.shown(guest.spec.memory)} is too little for a guest with "
+        f"'start: device-tree': Xen places its kernel, its device tree and its ramdisk in pieces "
+        f"of 2M, the kernel last; that takes {least}"
+    )
+    place = guest.spec.places.get("memory") or guest.spec.places.get("")
+    if place is None:
+        raise UsageError(f"guest {guest.name}: {text}")
+    raise refusals.refusal([Refusal(place, text)])
+
+
+def _files(image: GuestImage) -> list[Image]:
+    return [image.kernel, *([image.ramdisk] if image.ramdisk else [])]
+
+
+def _up(size: int) -> int:
+    return -(-size // PIECE) * PIECE
 
 
 def add(tree: fdt.FDT, domains: Sequence[BootDomain], *, dom0: bool) -> None:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import fdt
 
 from lab.errors import ImageError
+from lab.images import boot_domains
+from lab.images.boot_domains import BootDomain
 from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
@@ -45,17 +48,27 @@ def build(
     machine: MachinePlan,
     xen_args: str,
     dom0_args: str,
-    kernel: Image,
-    initramfs: Image,
+    kernel: Image | None,
+    initramfs: Image | None,
+    domains: Sequence[BootDomain] = (),
+    files_of_domains: Image | None = None,
 ) -> Image:
-    """The packed tree for this machine, with these command lines, booting these files."""
-    booted = {
+    """The packed tree for this machine, with these command lines, booting these files.
+
+    ``kernel`` and ``initramfs`` are dom0's, if there is one. ``domains``: those that Xen creates
+    besides, out of ``files_of_domains``.
+    """
+    booted: dict[str, Any] = {
         "board": list(board_arguments(machine)),
         "xen": xen_args,
         "dom0": dom0_args,
-        "kernel": [KERNEL_ADDRESS, kernel.size, kernel.sha256],
-        "initramfs": [INITRAMFS_ADDRESS, initramfs.size, initramfs.sha256],
     }
+    if kernel and initramfs:
+        booted["kernel"] = [KERNEL_ADDRESS, kernel.size, kernel.sha256]
+        booted["initramfs"] = [INITRAMFS_ADDRESS, initramfs.size, initramfs.sha256]
+    if files_of_domains:
+        booted["domains"] = [asdict(domain) for domain in domains]
+        booted["files of domains"] = files_of_domains.sha256
     made_by = {"recipe": files.sha256_file(Path(__file__)), "toolchain": toolchain.key}
 
     def make(folder: Path) -> None:
@@ -66,10 +79,11 @@ def build(
             tree,
             xen_args,
             dom0_args,
-            (KERNEL_ADDRESS, kernel.size),
-            (INITRAMFS_ADDRESS, initramfs.size),
+            (KERNEL_ADDRESS, kernel.size) if kernel else None,
+            (INITRAMFS_ADDRESS, initramfs.size) if initramfs else None,
             seed=seed_of(booted),
         )
+        boot_domains.add(tree, domains, dom0=kernel is not None)
         (folder / "lab.dtb").write_bytes(tree.to_dtb(version=17))
 
     return store.make("devicetree", made_by | booted, make).image("lab.dtb")
@@ -114,8 +128,8 @@ def choose(
     tree: fdt.FDT,
     xen_args: str,
     dom0_args: str,
-    kernel: tuple[int, int],
-    initramfs: tuple[int, int],
+    kernel: tuple[int, int] | None,
+    initramfs: tuple[int, int] | None,
     *,
     seed: bytes,
 ) -> None:
@@ -133,8 +147,10 @@ def choose(
     chosen.set_property("xen,xen-bootargs", xen_args)
     words = [int.from_bytes(seed[at : at + 4], "big") for at in range(0, len(seed), 4)]
     chosen.set_property("rng-seed", words)
-    _module(chosen, "multiboot,kernel", kernel).set_property("bootargs", dom0_args)
-    _module(chosen, "multiboot,ramdisk", initramfs)
+    if kernel:
+        _module(chosen, "multiboot,kernel", kernel).set_property("bootargs", dom0_args)
+    if initramfs:
+        _module(chosen, "multiboot,ramdisk", initramfs)
 
 
 def _module(chosen: fdt.Node, kind: str, place: tuple[int, int]) -> fdt.Node:

@@ -10,8 +10,11 @@ import json
 from enum import Enum, auto
 from typing import Any
 
+from lab.machine.rtc import BASE
+from lab.machine.shared_console import RAW
 from lab.model import (
     AGENT_PORT,
+    BOOTED_ADDRESS,
     CONSOLE_PORT,
     DOMAINS_PORT,
     INITRAMFS_ADDRESS,
@@ -86,21 +89,24 @@ def clock(machine: MachinePlan) -> list[str]:
         return []
     return [
         "-icount", "shift=1,sleep=off",
-        "-rtc", "clock=vm,base=2024-01-01",
+        "-rtc", f"clock=vm,base={BASE}",
         "-seed", "1",
     ]  # fmt: skip
 
 
-def loaded(*, restored: bool = False) -> list[str]:
+def loaded(plan: Plan, *, restored: bool = False) -> list[str]:
     """What lies in memory when the machine starts.
 
     A restored machine has it there; QEMU would only keep a copy of its own of all of it.
     """
-    dom0 = [
-        "-device", _loader("kernel", KERNEL_ADDRESS),
-        "-device", _loader("initramfs", INITRAMFS_ADDRESS),
+    found = {} if plan.lab.without_dom0 else {"kernel": KERNEL_ADDRESS,
+                                              "initramfs": INITRAMFS_ADDRESS}  # fmt: skip
+    if plan.booted:
+        found["booted"] = BOOTED_ADDRESS
+    loaders = [] if restored else [
+        word for name, address in found.items() for word in ("-device", _loader(name, address))
     ]  # fmt: skip
-    return ["-kernel", f"{IMAGES}/xen", "-dtb", f"{IMAGES}/devicetree", *([] if restored else dom0)]
+    return ["-kernel", f"{IMAGES}/xen", "-dtb", f"{IMAGES}/devicetree", *loaders]
 
 
 def consoles(plan: Plan) -> list[str]:
@@ -111,6 +117,9 @@ def consoles(plan: Plan) -> list[str]:
     else that would be asked at moments of the host: dom0 is spoken to at stops
     (:mod:`lab.dom0.steps`).
     """
+    if plan.lab.without_dom0:
+        return ["-chardev", pipe("xen", f"{CONSOLES}/{RAW}"), "-serial", "chardev:xen",
+                "-serial", "null"]  # fmt: skip
     argv = []
     for name in ("xen", "dom0"):
         argv += ["-chardev", pipe(name, f"{CONSOLES}/{name}.log"), "-serial", f"chardev:{name}"]
@@ -126,7 +135,7 @@ def consoles(plan: Plan) -> list[str]:
         "-chardev", pipe("times", f"{CONSOLES}/times"),
         "-device", _json(driver="virtserialport", chardev="times", name=TIMES_PORT),
     ]  # fmt: skip
-    for guest in plan.all_guests:
+    for guest in plan.created:
         log = f"{CONSOLES}/{guest.name}.log"
         argv += ["-chardev", pipe(chardev(guest.name), log), "-device", _json(**port(guest.name))]
     return argv
@@ -199,7 +208,7 @@ def qemu(plan: Plan, tag: str, *, restored: bool = False, memory: Memory = Memor
         "qemu-system-arm",
         "-name", f"guest={tag},debug-threads=on",
         *board(plan.machine, memory), *clock(plan.machine),
-        *loaded(restored=restored), *consoles(plan), *traces(plan),
+        *loaded(plan, restored=restored), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-gdb", f"unix:path={LIVE}/gdb.sock,server=on,wait=off",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lab.machine import shared_console
 from lab.machine.explain import explainer
 from lab.util import reading
 from lab.util.terminal import escape_lines
@@ -86,6 +87,7 @@ class LogReader:
 
     def read(self) -> list[Line]:
         """The lines that were completed since; empty when there is nothing new."""
+        shared_console.bring(self.path.parent)
         if self._file is None:
             try:
                 self._file = reading.binary(self.path, LARGEST)
@@ -111,6 +113,7 @@ def tail(path: Path, lines: int = 15) -> str:
 
     Of Xen's log: the whole dump of a crash, if it ends with one.
     """
+    shared_console.bring(path.parent)
     try:
         with reading.binary(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))

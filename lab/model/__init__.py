@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lab.model.board import (
     AGENT_PORT,
+    BOOTED_ADDRESS,
     CONSOLE_PORT,
     DOMAINS_PORT,
     INITRAMFS_ADDRESS,
@@ -45,6 +46,7 @@ from lab.model.spec import (
 
 __all__ = [
     "AGENT_PORT",
+    "BOOTED_ADDRESS",
     "CONSOLE_PORT",
     "DOMAINS_PORT",
     "INITRAMFS_ADDRESS",

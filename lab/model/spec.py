@@ -83,9 +83,10 @@ class GuestSpec:
     those that the machine has not are left out.
 
     ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
-    crash does not fail a run. ``refused``: why it cannot be started although labs.yaml is
-    right. ``places``: the places of the guest's keys in labs.yaml; for a missing key, the
-    guest's own.
+    crash does not fail a run. ``by_xen``: Xen creates it while it boots, as its device tree says;
+    then its console is the PL011 that Xen emulates. ``refused``: why it cannot be started although
+    labs.yaml is right. ``places``: the places of the guest's keys in labs.yaml; for a missing key,
+    the guest's own.
     """
 
     name: str
@@ -97,6 +98,7 @@ class GuestSpec:
     scheduler: Scheduling | None = None
     trace: int = 0
     may_crash: bool = False
+    by_xen: bool = False
     cpus_of_all: bool = False
     refused: tuple[Refusal, ...] = field(default=(), compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
@@ -136,7 +138,7 @@ class Lab:
     ``scheduler`` is the name of Xen's scheduler; empty: the hypervisor's default. ``trace`` is
     Xen's own trace; ``None``: there is none. All of ``expect`` is watched for at once; ``steps``
     are taken in order. ``later`` are the guests that only its steps inject. ``line`` is the line
-    in labs.yaml where it begins, from 1.
+    in labs.yaml where it begins, from 1. ``without_dom0``: Xen boots its guests alone.
     """
 
     name: str
@@ -155,7 +157,13 @@ class Lab:
     thresholds: tuple[Threshold, ...] = ()
     later: tuple[GuestSpec, ...] = ()
     may_crash: bool = False
+    without_dom0: bool = False
     line: int = field(default=0, compare=False)
+
+    @property
+    def booted(self) -> tuple[GuestSpec, ...]:
+        """The guests that Xen creates while it boots: the first one becomes domain 1."""
+        return tuple(guest for guest in self.guests if guest.by_xen)
 
     @property
     def traced(self) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ def machine(command: Sequence[str], images: Images, toolchain: str) -> dict[str,
     return {
         "toolchain": toolchain,
         "hypervisor": images.hypervisor.sha256,
-        "kernel": images.kernel.sha256,
-        "initramfs": images.initramfs.sha256,
+        **({"kernel": images.kernel.sha256} if images.kernel else {}),
+        **({"initramfs": images.initramfs.sha256} if images.initramfs else {}),
+        **({"guests of Xen": images.booted.sha256} if images.booted else {}),
         "device tree": images.devicetree.sha256,
         "command line": files.sha256_json(_plain(command)),
     }

@@ -15,7 +15,7 @@ from lab.machine import quota
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, Image, Images, Lab, Plan
 from lab.progress import Progress
-from lab.run import booting, claim, live, traces
+from lab.run import alone, booting, claim, live, traces
 from lab.run.session import Session
 from lab.rundir import LabDir, RunDir
 from lab.util import files, signals, waiting
@@ -82,6 +82,10 @@ async def boot(
 
     ``cold``: really booted; on the host's clock no template is used or made.
     """
+    if plan.lab.without_dom0:
+        await alone.boot(session, plan, prepared, lock, say)
+        session.run.update_manifest(phases=session.marks)
+        return
     how = session, plan, prepared, lock, say
     virtual = plan.machine.clock is Clock.VIRTUAL
     key = booting.with_guests(plan, prepared) if virtual or not cold else ""
@@ -120,12 +124,18 @@ async def _make_guests(
     if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
         with say.stage("traces"):
             await session.start_traces(plan.lab)
+    for number, guest in enumerate(plan.booted, 1):
+        with say.stage(f"guest {guest.name}"):
+            await session.adopt(number, guest, prepared.guests[guest.name])
     for guest in plan.guests:
+        if guest.spec.by_xen:
+            continue
         with say.stage(f"guest {guest.name}") as stage:
             image = prepared.guests[guest.name]
             await session.inject(guest, image, stage.note, paused=paused)
     if paused:
-        session.paused = [one.id for one in await session.domains() if one.id]
+        running = range(len(plan.booted) + 1)
+        session.paused = [one.id for one in await session.domains() if one.id not in running]
 
 
 async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused: bool) -> None:
@@ -188,10 +198,7 @@ def first_manifest(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
         "lock": asdict(prepared.lock),
         "images": {
-            "hypervisor": _digest(images.hypervisor),
-            "kernel": _digest(images.kernel),
-            "initramfs": _digest(images.initramfs),
-            "devicetree": _digest(images.devicetree),
+            **{name: _digest(image) for name, image in images.parts().items()},
             **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},

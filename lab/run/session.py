@@ -30,6 +30,7 @@ from lab.machine import (
     new_ports,
     postmortem,
     qmp,
+    rtc,
     snapshot,
     template,
 )
@@ -47,7 +48,7 @@ from lab.model import (
     State,
     Toolchain,
 )
-from lab.run import guests, traces
+from lab.run import guests, live, traces
 from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 from lab.util.deadline import Deadline
@@ -134,6 +135,9 @@ class Session:
         control = self._qmp = await self.guarded(
             self._stack.enter_async_context(qmp.connected(self.lab.qmp_socket))
         )
+        if plan.lab.without_dom0:
+            self.mark("qmp")
+            return
         reached = gdbstop.connected(self.lab.gdb_socket, control, self.guarded)
         stub = await self.guarded(self._stack.enter_async_context(reached))
         self.mark("qmp")
@@ -150,6 +154,17 @@ class Session:
         else:
             self._arriving = asyncio.create_task(self.steps.arrive(DOM0))
             traces.note_start(self.run, before, time.time())
+
+    async def go(self) -> None:
+        """Let a machine run that has no dom0."""
+        traces.note_start(self.run, time.time(), time.time())
+        async with self._control() as control:
+            await self.guarded(control.execute("cont"))
+
+    async def seconds(self) -> int:
+        """The machine's own time in whole seconds."""
+        async with self._control() as control:
+            return await self.guarded(rtc.seconds(control))
 
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
@@ -195,6 +210,7 @@ class Session:
         """The machine stands still no more; from now on dom0's agent is asked."""
         if self.steps:
             await self.guarded(self.steps.release())
+        if self.steps or self.alone:
             self.steps = self._qmp = None
             await self._stack.aclose()  # others may need QEMU's sockets now
 
@@ -217,9 +233,16 @@ class Session:
     ) -> None:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
+        self._need_dom0()
         self._watcher.step = f"xl to create guest {guest.name}"
         async with guests.alone(self.lab, guest.name), self.dom0() as agent:
             await self.guarded(guests.replace(agent, guest, image, seen, paused=paused))
+        self.mark(f"created {guest.name}")
+
+    async def adopt(self, number: int, guest: GuestPlan, image: GuestImage) -> None:
+        """Give the domain that Xen made of a guest its name, and all else that ``xl`` would."""
+        async with self.dom0() as agent:
+            await self.guarded(guests.adopt(agent, number, guest, image))
         self.mark(f"created {guest.name}")
 
     async def unpause(self) -> None:
@@ -258,12 +281,15 @@ class Session:
         await self.guarded(self._plug(new_ports.trace, guest))
 
     async def domains(self) -> list[Domain]:
-        """The domains that exist now; Domain-0 is the first."""
+        """The domains that exist now; Domain-0 is the first. Without dom0: those that Xen made."""
+        if self.alone:
+            return live.without_dom0(self.lab)
         asked = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
         return ends.told(self.run, await (asked if self.steps else self.guarded(asked)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.ProgramResult:
         """Run a program in dom0, for ``within`` seconds at most, the wait for its turn included."""
+        self._need_dom0()
         if self.steps:
             return await self.steps.run(argv, within=within)
         return await self.guarded(commands.run_in_turns(self._agent, argv, within))
@@ -271,6 +297,7 @@ class Session:
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
         """dom0, to be told something: at a stop of the machine, else through its agent."""
+        self._need_dom0()
         if self.steps:
             yield self.steps
             return
@@ -300,6 +327,18 @@ class Session:
     async def _plug(self, port: new_ports.Plug, guest: str) -> None:
         async with self._control() as control:
             await port(control, self.lab, self.run, guest)
+
+    @property
+    def alone(self) -> bool:
+        """Whether the lab has no dom0."""
+        return bool(live.without_dom0(self.lab))
+
+    def _need_dom0(self) -> None:
+        if self.alone:
+            raise UsageError(
+                "this needs dom0, and the lab has none: labs.yaml has 'dom0: false'",
+                hint="what its guests and Xen say is in lab.logs",
+            )
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""

@@ -100,10 +100,10 @@ async def watch(
         report = await Player(lab, files, stage, hands, note, file).play()
     finally:
         stage.close()
-    return replace(report, results=tuple(_dated(session.run, report.results, start)))
+    return replace(report, results=tuple(dated(session.run, report.results, start)))
 
 
-def _dated(
+def dated(
     run: RunDir, results: Sequence[ExpectationResult], start: float
 ) -> Iterator[ExpectationResult]:
     """Results with the exact times of their lines (0: before the guests ran)."""

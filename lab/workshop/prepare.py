@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.images import devicetree, dom0, freertos, guest_check, hypervisor, linux, sources, xen
+from lab.images import (
+    boot_domains,
+    devicetree,
+    dom0,
+    freertos,
+    guest_check,
+    hypervisor,
+    linux,
+    sources,
+    xen,
+)
+from lab.images.boot_domains import BootDomain
 from lab.model import (
     GuestImage,
     GuestSpec,
@@ -65,20 +76,27 @@ class Workshop:
         """
         packages = self.packages()
         files = self.hypervisor(plan.lab.hypervisor)
-        if not force:
+        if not force and not plan.lab.without_dom0:
             hypervisor.check_tools(plan.lab.hypervisor.name, files["xen"], packages)
+        guests = self.guests([guest.spec for guest in plan.booted])
         with self.progress.stage("images") as stage:
-            stage.note("dom0 kernel")
-            kernel = dom0.kernel(self.store, self.toolchain, packages)
-            stage.note("initramfs")
-            initramfs = dom0.initramfs(self.store, self.toolchain, packages)
+            kernel = initramfs = booted = None
+            domains: list[BootDomain] = []
+            if not plan.lab.without_dom0:
+                stage.note("dom0 kernel")
+                kernel = dom0.kernel(self.store, self.toolchain, packages)
+                stage.note("initramfs")
+                initramfs = dom0.initramfs(self.store, self.toolchain, packages)
+            if plan.booted:
+                stage.note("guests that Xen boots")
+                booted, domains = boot_domains.build(self.store, plan.booted, guests)
             stage.note("device tree")
             tree = devicetree.build(
                 self.store, self.toolchain, plan.machine, plan.xen_args, plan.dom0_args,
-                kernel, initramfs,
+                kernel, initramfs, domains, booted,
             )  # fmt: skip
             stage.note("")
-        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
+        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"), booted)
 
     def hypervisor(self, spec: HypervisorSpec) -> dict[str, Image]:
         """A hypervisor's files: ``xen``, and of one built from source ``xen-syms``, ``config``.
