@@ -10,7 +10,7 @@ import json
 from enum import Enum, auto
 from typing import Any
 
-from lab.machine.rtc import BASE
+from lab.machine import rtc
 from lab.machine.shared_console import RAW
 from lab.model import (
     AGENT_PORT,
@@ -89,13 +89,15 @@ def clock(machine: MachinePlan) -> list[str]:
         return []
     return [
         "-icount", "shift=1,sleep=off",
-        "-rtc", f"clock=vm,base={BASE}",
+        "-rtc", f"clock=vm,base={rtc.BASE}",
         "-seed", "1",
     ]  # fmt: skip
 
 
 def loaded(plan: Plan, *, restored: bool = False) -> list[str]:
     """What lies in memory when the machine starts.
+
+    Without dom0 an alarm, too: the virtual clock would stand still if all waited without end.
 
     A restored machine has it there; QEMU would only keep a copy of its own of all of it.
     """
@@ -106,6 +108,8 @@ def loaded(plan: Plan, *, restored: bool = False) -> list[str]:
     loaders = [] if restored else [
         word for name, address in found.items() for word in ("-device", _loader(name, address))
     ]  # fmt: skip
+    if plan.lab.without_dom0 and plan.machine.clock is Clock.VIRTUAL:
+        loaders += ["-device", _json(driver="loader", **rtc.alarm())]
     return ["-kernel", f"{IMAGES}/xen", "-dtb", f"{IMAGES}/devicetree", *loaders]
 
 
