@@ -171,7 +171,8 @@ async def _run(
                 if still := pulse.why_stopped(lab.tag):  # no guest could have done it
                     raise still
                 with contextlib.suppress(LabError):  # the verdict says more than that
-                    report = scenario.with_domains(report, await session.domains())
+                    if not plan.lab.without_dom0:  # there nobody knows
+                        report = scenario.with_domains(report, await session.domains())
             await lifecycle.collect(session, plan.lab, context.progress)
             return report
         finally:

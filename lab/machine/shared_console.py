@@ -78,9 +78,16 @@ def bring(consoles: Path) -> None:
             with contextlib.suppress(OSError):
                 if (consoles / name).stat().st_size > size:
                     os.truncate(consoles / name, size)
+        before = (state.at, state.over)
         while not state.over and _some(consoles, state):
             pass
-        _write(file, state)
+        if (state.at, state.over) != before:  # whoever follows this folder is woken by a write
+            _write(file, state)
+
+
+def carries(log: Path) -> bool:
+    """Whether this is the log of a guest whose console Xen's own carries."""
+    return log.with_suffix(TIMES).exists()
 
 
 def last_stamp(consoles: Path) -> float:

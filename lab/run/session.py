@@ -274,6 +274,7 @@ class Session:
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that was not there at the start."""
+        self._need_dom0()
         await self.guarded(self._plug(new_ports.console, guest))
 
     async def add_trace(self, guest: str) -> None:
