@@ -53,6 +53,7 @@ def lay(consoles: Path, guests: Mapping[int, str], *, alone: bool) -> None:
     state = _State(source, {str(number): name for number, name in guests.items()})
     for name in ("xen", *guests.values()) if alone else guests.values():
         (consoles / f"{name}.log").touch()
+        state.sizes[f"{name}.log"] = 0
     for name in guests.values():
         (consoles / f"{name}{TIMES}").write_text(f"{TICKS}\n")
         state.sizes[f"{name}{TIMES}"] = len(f"{TICKS}\n")
@@ -162,12 +163,13 @@ def _held(consoles: Path) -> Iterator[IO[str] | None]:
 def _read(file: IO[str]) -> _State | None:
     with contextlib.suppress(ValueError, TypeError):
         file.seek(0)
-        return _State(**json.loads(file.read()))
+        return _State(**json.JSONDecoder().raw_decode(file.read())[0])
     return None
 
 
 def _write(file: IO[str], state: _State) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps(asdict(state)))
-    file.flush()
+    """One write, so that who is killed leaves the old state or the new one; what may be left of a
+    longer one behind it is not read."""
+    data = json.dumps(asdict(state)).encode()
+    os.pwrite(file.fileno(), data, 0)
+    os.ftruncate(file.fileno(), len(data))
