@@ -22,9 +22,6 @@ def check_guest(source: Source, at: Loc, shape: schema.Guest) -> None:
     """Add to ``source`` what does not go with ``start: device-tree``."""
     if shape.start != DEVICE_TREE:
         return
-    if shape.scheduler:
-        text = "'scheduler' has no place here: Xen gives a guest of the device tree no share"
-        source.add((*at, "scheduler"), text, key=True)
     if shape.linux:
         text = (
             "'start: device-tree' is not for 'linux': that kernel knows no console but Xen's ring"
@@ -67,9 +64,15 @@ def _alone(source: Source, at: Loc, shape: schema.Lab, lab: Lab) -> None:
         if guest.trace:
             text = f"'trace' needs dom0, and lab '{lab.name}' has none"
             source.add(("guests", guest.name, "trace"), text, key=True)
+        if guest.scheduler:
+            text = f"'scheduler' needs dom0, which gives the share; lab '{lab.name}' has none"
+            source.add(("guests", guest.name, "scheduler"), text, key=True)
         if guest.cpus:
             text = f"'cpus' needs dom0, which pins the guest, and lab '{lab.name}' has none"
             source.add(("guests", guest.name, "cpus"), text, key=True)
+    if shape.scheduler and shape.scheduler.model_dump(exclude={"name"}, exclude_none=True):
+        text = f"'scheduler' gives shares, which needs dom0, and lab '{lab.name}' has none"
+        source.add((*at, "scheduler"), text, key=True)
     if shape.trace:
         source.add((*at, "trace"), f"'trace' needs dom0, and lab '{lab.name}' has none", key=True)
     consoles = [(("expect", i), one.on) for i, one in enumerate(shape.expect)]

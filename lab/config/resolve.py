@@ -14,6 +14,7 @@ from lab import model
 from lab.config import (
     boot_guests,
     fit,
+    fixed_memory,
     guest_files,
     matrix,
     remembered,
@@ -128,7 +129,7 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
     fit.whole_mebibytes(source, (*at, "memory"), memory)
     fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
     boot_guests.check_guest(source, at, shape)
-    return model.GuestSpec(
+    spec = model.GuestSpec(
         name=name,
         program=_program(source, paths, at, shape),
         memory=memory,
@@ -140,9 +141,13 @@ def _guest(source: Source, paths: _Paths, name: str, shape: schema.Guest) -> mod
         trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
         by_xen=shape.start == boot_guests.DEVICE_TREE,
+        static_memory=shape.static_memory,
+        direct_map=shape.direct_map,
         refused=guest_files.refusals(source, at, shape),
         places=guest_files.places(source, at, shape),
     )
+    fixed_memory.check_guest(source, at, spec)
+    return spec
 
 
 def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Program:
@@ -254,6 +259,7 @@ def _lab(
     )
     lab = scenario.read(source, at, shape, lab, guests)
     boot_guests.check(source, at, shape, lab)
+    fixed_memory.check(source, lab)
     fit.check(source, at, lab)
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lab.config import units, xl_words
+from lab.config import fixed_memory, units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
 from lab.config.sched import PARAMETERS
 from lab.config.source import Loc, Source
@@ -128,6 +128,8 @@ class Guest(Shape):
     scheduler: Scheduler | None = None
     trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
+    static_memory: Annotated[int, _scalar(fixed_memory.address, "an address")] = 0
+    direct_map: Flag = False
     start: Annotated[str, _scalar(units.one_of("toolstack", "device-tree"), "a word")] = "toolstack"
 
 

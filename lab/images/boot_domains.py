@@ -28,7 +28,8 @@ class BootDomain:
     """One such domain. ``kernel`` and ``ramdisk``: address in the machine's memory, bytes.
 
     ``memory`` is in bytes. ``static``: the machine's memory that becomes the domain's, as
-    address and bytes; empty: Xen looks for some.
+    address and bytes; empty: Xen looks for some. ``direct_map``: the domain sees it at the same
+    address.
     """
 
     name: str
@@ -38,6 +39,7 @@ class BootDomain:
     ramdisk: tuple[int, int] | None = None
     cmdline: str = ""
     static: tuple[int, int] | None = None
+    direct_map: bool = False
 
 
 def build(
@@ -73,7 +75,14 @@ def _domains(guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]) -> I
         _check(one, images[one.name])
         ramdisk = places[1] if len(places) > 1 else None
         yield BootDomain(
-            one.name, one.spec.memory, one.spec.vcpus, places[0], ramdisk, one.spec.cmdline
+            one.name,
+            one.spec.memory,
+            one.spec.vcpus,
+            places[0],
+            ramdisk,
+            one.spec.cmdline,
+            (one.spec.static_memory, one.spec.memory) if one.spec.static_memory else None,
+            one.spec.direct_map,
         )
 
 
@@ -128,6 +137,8 @@ def add(tree: fdt.FDT, domains: Sequence[BootDomain], *, dom0: bool) -> None:
         node.append(fdt.PropStrings("xen,enhanced", "enabled" if dom0 else "no-xenstore"))
         if domain.static:
             node.append(fdt.PropWords("xen,static-mem", *_extent(domain.static)))
+        if domain.direct_map:
+            node.append(fdt.Property("direct-map"))
         kernel = _module("multiboot,kernel", domain.kernel)
         if domain.cmdline:
             kernel.append(fdt.PropStrings("bootargs", domain.cmdline))

@@ -84,9 +84,10 @@ class GuestSpec:
 
     ``trace``: bytes of its memory for its timing trace; 0: it has none. ``may_crash``: its
     crash does not fail a run. ``by_xen``: Xen creates it while it boots, as its device tree says;
-    then its console is the PL011 that Xen emulates. ``refused``: why it cannot be started although
-    labs.yaml is right. ``places``: the places of the guest's keys in labs.yaml; for a missing key,
-    the guest's own.
+    then its console is the PL011 that Xen emulates. ``static_memory``: where in the machine's
+    memory its own lies; 0: anywhere. ``direct_map``: the guest sees it there. ``refused``: why it
+    cannot be started although labs.yaml is right. ``places``: the places of the guest's keys in
+    labs.yaml; for a missing key, the guest's own.
     """
 
     name: str
@@ -99,6 +100,8 @@ class GuestSpec:
     trace: int = 0
     may_crash: bool = False
     by_xen: bool = False
+    static_memory: int = 0
+    direct_map: bool = False
     cpus_of_all: bool = False
     refused: tuple[Refusal, ...] = field(default=(), compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)

@@ -96,6 +96,8 @@ async def adopt(agent: Dom0, number: int, guest: GuestPlan, image: GuestImage) -
     cpus = ",".join(map(str, guest.spec.cpus))
     pinned = ("vcpu-pin", guest.name, "all", cpus) if cpus else ()
     await xl.adopt(agent, guest.name, number, pinned)
+    if guest.scheduling:
+        await xl.schedule(agent, guest.name, guest.scheduling)
 
 
 def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:

@@ -66,12 +66,12 @@ def test_a_word_that_start_does_not_know() -> None:
         config.load(Path("labs.yaml"))
 
 
-def test_a_share_of_the_scheduler_is_refused() -> None:
+def test_a_share_of_the_scheduler_needs_dom0() -> None:
     Path("labs.yaml").write_text(
         "guests: {a: {freertos: app, start: device-tree, scheduler: {weight: 3}}}\n"
-        "labs: {l: {guests: [a]}}\n"
+        "labs: {l: {guests: [a], dom0: false}}\n"
     )
-    with pytest.raises(ConfigError, match="gives a guest of the device tree no share"):
+    with pytest.raises(ConfigError, match="'scheduler' needs dom0"):
         config.load(Path("labs.yaml"))
 
 
@@ -91,3 +91,44 @@ def test_other_labs_are_as_before() -> None:
     found = plan.plan(load("  l: {guests: [ours]}\n").labs["l"])
     assert "conswitch" not in found.xen_args
     assert found.booted == ()
+
+
+STATIC = """\
+hypervisors:
+  static: {from: source, kconfig: x.config}
+guests:
+  a: {freertos: app, start: device-tree, static_memory: "0x60000000"}
+  b: {freertos: app, start: device-tree, static_memory: "0x60800000"}
+  low: {freertos: app, start: device-tree, static_memory: "0x48000000"}
+  high: {freertos: app, start: device-tree, static_memory: "0x7f800000", direct_map: true}
+  ours: {freertos: app, static_memory: "0x60000000"}
+  mapped: {freertos: app, start: device-tree, direct_map: true}
+  odd: {freertos: app, start: device-tree, static_memory: "0x60000400"}
+labs:
+"""
+
+
+@pytest.mark.parametrize(
+    ("guests", "hypervisor", "said"),
+    [
+        ("a, b", "static", "5:57: lab 'l': 0x60800000 to 0x61800000 overlaps guest 'a'"),
+        ("low", "static", "6:59: lab 'l': 0x48000000 to 0x49000000 is not in the part"),
+        ("high", "static", "7:60: lab 'l': 0x7f800000 to 0x80800000 is not in the part"),
+        ("a", "stock", "4:57: lab 'l': hypervisor 'stock' has no static memory"),
+        ("ours", "static", "'static_memory' has no place here: it goes with 'start"),
+        ("mapped", "static", "'direct_map' has no place here: it goes with 'static_memory'"),
+        ("odd", "static", "is no address of a whole MiB"),
+    ],
+)
+def test_static_memory_that_cannot_be(guests: str, hypervisor: str, said: str) -> None:
+    """Each at its line; Xen itself would only panic."""
+    names = guests.split(", ")
+    kept = [line for line in STATIC.splitlines() if not line.startswith("  ")
+            or line.split(":")[0].strip() in (*names, "static")]  # fmt: skip
+    lines = [line if line in kept else "#" for line in STATIC.splitlines()]
+    Path("x.config").write_text("CONFIG_UNSUPPORTED=y\nCONFIG_STATIC_MEMORY=y\n")
+    lab = f"  l: {{hypervisor: {hypervisor}, guests: [{guests}]}}\n"
+    Path("labs.yaml").write_text("\n".join(lines) + "\n" + lab)
+    with pytest.raises(ConfigError) as caught:
+        config.load(Path("labs.yaml"))
+    assert said in caught.value.message
