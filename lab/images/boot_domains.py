@@ -56,11 +56,10 @@ def build(
     }
 
     def make(folder: Path) -> None:
-        with (folder / "booted").open("wb") as all_:
-            for one in guests:
-                for image in _files(images[one.name]):
-                    all_.write(reading.data(image.path, reading.IMAGE))
-                    all_.truncate(all_.seek(_up(all_.tell())))
+        for one in guests:
+            for image in _files(images[one.name]):
+                data = reading.data(image.path, reading.IMAGE)
+                files.append(folder / "booted", data.ljust(_up(len(data)), b"\0"))
 
     return store.make("booted", inputs, make).image("booted"), list(_domains(guests, images))
 

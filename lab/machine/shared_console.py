@@ -12,14 +12,14 @@ clock shows of the machine only what it said up to a moment (:func:`limit`).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
+
+from lab.util import files, reading
 
 #: Beside the logs: which guest each domain is, and how far their logs are made.
 STATE = ".shared"
@@ -32,6 +32,8 @@ TICKS = 1_000_000
 PIECE = 126
 #: At most so much of the log is read at a time.
 CHUNK = 1 << 20
+#: The state has less, in bytes.
+MOST_STATE = 1 << 16
 _STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\]")
 _LINE = re.compile(rb"^\(XEN\) (?:\[[^\]]*\] )?DOM(\d{1,5}): (.*)$", re.DOTALL)
 
@@ -62,18 +64,18 @@ def lay(consoles: Path, guests: Mapping[int, str], *, alone: bool) -> None:
 
 def limit(consoles: Path, seconds: float | None) -> None:
     """Show what was said up to this time of Xen's clock; ``None``: all of it."""
-    with _held(consoles) as file:
-        if file and (state := _read(file)):
+    with _held(consoles) as handle:
+        if handle is not None and (state := _read(handle)):
             state.limit = seconds
             state.over = False
-            _write(file, state)
+            _write(handle, state)
     bring(consoles)
 
 
 def bring(consoles: Path) -> None:
     """Bring the logs in this folder up to date. A folder that cannot be written stays as it is."""
-    with _held(consoles) as file:
-        if file is None or (state := _read(file)) is None:
+    with _held(consoles) as handle:
+        if handle is None or (state := _read(handle)) is None or not _is_there(consoles, state):
             return
         for name, size in state.sizes.items():  # somebody may have been killed half way
             with contextlib.suppress(OSError):
@@ -83,7 +85,7 @@ def bring(consoles: Path) -> None:
         while not state.over and _some(consoles, state):
             pass
         if (state.at, state.over) != before:  # whoever follows this folder is woken by a write
-            _write(file, state)
+            _write(handle, state)
 
 
 def carries(log: Path) -> bool:
@@ -93,16 +95,20 @@ def carries(log: Path) -> bool:
 
 def last_stamp(consoles: Path) -> float:
     """Xen's time of the last line that it has said, shown or not."""
-    with contextlib.suppress(OSError), (consoles / RAW).open("rb") as file:
+    with contextlib.suppress(OSError), reading.binary(consoles / RAW) as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
         found = [float(m[1]) for line in file.read().split(b"\n")[:-1] if (m := _STAMP.match(line))]
         return max(found, default=0.0)
     return 0.0
 
 
+def _is_there(consoles: Path, state: _State) -> bool:
+    return (consoles / state.source).is_file()
+
+
 def _some(consoles: Path, state: _State) -> bool:
     """Pass on a chunk of whole lines; whether there was one."""
-    with (consoles / state.source).open("rb") as source:
+    with reading.binary(consoles / state.source) as source:
         source.seek(state.at)
         data = source.read(CHUNK)
     whole = data[: data.rfind(b"\n") + 1] or (data if len(data) == CHUNK else b"")
@@ -119,9 +125,8 @@ def _some(consoles: Path, state: _State) -> bool:
             found.setdefault("xen.log", bytearray()).extend(line)
         _pass_on(line, state, found)
     for name, text in found.items():
-        with (consoles / name).open("ab") as log:
-            log.write(text)
-            state.sizes[name] = log.tell()
+        files.append(consoles / name, bytes(text))
+        state.sizes[name] = state.sizes.get(name, 0) + len(text)
     return bool(whole) and not state.over
 
 
@@ -148,28 +153,26 @@ def _pass_on(line: bytes, state: _State, found: dict[str, bytearray]) -> None:
 
 
 @contextlib.contextmanager
-def _held(consoles: Path) -> Iterator[IO[str] | None]:
+def _held(consoles: Path) -> Iterator[int | None]:
     """The state's file, locked; ``None`` where there is none, or nothing can be written."""
-    try:
-        file = (consoles / STATE).open("r+")
-    except OSError:
-        yield None
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+    with contextlib.ExitStack() as stack:
+        handle = None
+        if (consoles / STATE).is_file():
+            with contextlib.suppress(OSError):
+                handle = stack.enter_context(files.locked(consoles / STATE))
+        yield handle
 
 
-def _read(file: IO[str]) -> _State | None:
-    with contextlib.suppress(ValueError, TypeError):
-        file.seek(0)
-        return _State(**json.JSONDecoder().raw_decode(file.read())[0])
+def _read(handle: int) -> _State | None:
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        text = os.pread(handle, MOST_STATE, 0).decode()
+        return _State(**json.JSONDecoder().raw_decode(text)[0])
     return None
 
 
-def _write(file: IO[str], state: _State) -> None:
+def _write(handle: int, state: _State) -> None:
     """One write, so that who is killed leaves the old state or the new one; what may be left of a
     longer one behind it is not read."""
     data = json.dumps(asdict(state)).encode()
-    os.pwrite(file.fileno(), data, 0)
-    os.ftruncate(file.fileno(), len(data))
+    os.pwrite(handle, data, 0)
+    os.ftruncate(handle, len(data))

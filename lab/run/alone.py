@@ -9,19 +9,20 @@ it does not matter how far the machine has come meanwhile.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.machine import shared_console
+from lab.machine import rtc, shared_console
 from lab.machine.command import Memory
 from lab.machine.console import Follower
 from lab.machine.lines import Line, LogReader
 from lab.model import Clock, Plan, State
 from lab.progress import Progress
-from lab.run import live, virtual_time
+from lab.run import live, traces, virtual_time
 from lab.run.session import Session
 from lab.run.virtual_time import AFTERMATH, FIRST, GROWTH, PATIENCE
 from lab.scenario.player import Player
@@ -41,14 +42,27 @@ async def boot(session: Session, plan: Plan, prepared: Prepared, lock: int, say:
         )
     if plan.machine.clock is Clock.VIRTUAL:
         shared_console.limit(session.run.console_dir, 0.0)
-        await session.go()
+        await _go(session)
         session.state = State.DOM0
     else:
-        await session.go()
+        await _go(session)
         with say.stage("Xen"):
             await session.wait_xen()
         await session.let_run()
     session.guests_run()
+
+
+async def _go(session: Session) -> None:
+    """Let the machine run."""
+    traces.note_start(session.run, time.time(), time.time())
+    async with session.control() as control:
+        await session.guarded(control.execute("cont"))
+
+
+async def _seconds(session: Session) -> int:
+    """The machine's own time in whole seconds."""
+    async with session.control() as control:
+        return await session.guarded(rtc.seconds(control))
 
 
 class AloneStage:
@@ -108,7 +122,7 @@ class AloneStage:
         if shared_console.last_stamp(self._consoles) > at:
             return True
         # Xen's time begins some milliseconds after the machine's, which is known in seconds.
-        return not self._session.ended.is_set() and await self._session.seconds() >= at + 1
+        return not self._session.ended.is_set() and await _seconds(self._session) >= at + 1
 
     def close(self) -> None:
         for reader in self._readers:

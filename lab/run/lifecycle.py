@@ -10,12 +10,13 @@ from dataclasses import asdict
 from typing import Any
 
 from lab import __version__, rundir
+from lab.dom0 import xl
 from lab.errors import LabError
 from lab.machine import quota
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, Image, Images, Lab, Plan
 from lab.progress import Progress
-from lab.run import alone, booting, claim, live, traces
+from lab.run import alone, booting, claim, guests, live, traces
 from lab.run.session import Session
 from lab.rundir import LabDir, RunDir
 from lab.util import files, signals, waiting
@@ -120,13 +121,17 @@ async def _make_guests(
     if plan.machine.clock is Clock.HOST and not paused:
         await _let_dom0_run(session, plan, say)
     if plan.dom0_scheduling:
-        await session.schedule_dom0(plan.dom0_scheduling)
+        async with session.dom0() as agent:
+            await session.guarded(xl.schedule(agent, "Domain-0", plan.dom0_scheduling))
     if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
         with say.stage("traces"):
             await session.start_traces(plan.lab)
     for number, guest in enumerate(plan.booted, 1):
         with say.stage(f"guest {guest.name}"):
-            await session.adopt(number, guest, prepared.guests[guest.name])
+            image = prepared.guests[guest.name]
+            async with session.dom0() as agent:
+                await session.guarded(guests.adopt(agent, number, guest, image))
+            session.mark(f"created {guest.name}")
     for guest in plan.guests:
         if guest.spec.by_xen:
             continue

@@ -127,6 +127,19 @@ def without_dom0(lab: LabDir) -> list[Domain]:
             for number, (name, memory, vcpus) in enumerate(made, 1)]  # fmt: skip
 
 
+def need_dom0(lab: LabDir) -> None:
+    """Nothing, if the lab has a dom0.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if without_dom0(lab):
+        raise UsageError(
+            "this needs dom0, and the lab has none: labs.yaml has 'dom0: false'",
+            hint="what its guests and Xen say is in lab.logs",
+        )
+
+
 def find(lab: LabDir) -> Live | None:
     """The live lab of this folder, if anything (whole) is recorded there."""
     state = lab.state() or {}

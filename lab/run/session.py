@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from lab.machine import (
     new_ports,
     postmortem,
     qmp,
-    rtc,
     snapshot,
     template,
 )
@@ -155,17 +154,6 @@ class Session:
             self._arriving = asyncio.create_task(self.steps.arrive(DOM0))
             traces.note_start(self.run, before, time.time())
 
-    async def go(self) -> None:
-        """Let a machine run that has no dom0."""
-        traces.note_start(self.run, time.time(), time.time())
-        async with self._control() as control:
-            await self.guarded(control.execute("cont"))
-
-    async def seconds(self) -> int:
-        """The machine's own time in whole seconds."""
-        async with self._control() as control:
-            return await self.guarded(rtc.seconds(control))
-
     async def wait_xen(self) -> None:
         """Until Xen starts dom0."""
         self._watcher.step = "Xen to start dom0"
@@ -184,7 +172,7 @@ class Session:
 
     async def store_state(self) -> Path:
         """The machine's device state as a file; the machine stands still before and after."""
-        async with self._control() as control:
+        async with self.control() as control:
             return await self.guarded(snapshot.save(control, self.lab.path))
 
     @contextlib.asynccontextmanager
@@ -210,9 +198,8 @@ class Session:
         """The machine stands still no more; from now on dom0's agent is asked."""
         if self.steps:
             await self.guarded(self.steps.release())
-        if self.steps or self.alone:
-            self.steps = self._qmp = None
-            await self._stack.aclose()  # others may need QEMU's sockets now
+        self.steps = self._qmp = None
+        await self._stack.aclose()  # others may need QEMU's sockets now
 
     async def wait_agent(self) -> None:
         """Until dom0's agent answers."""
@@ -233,16 +220,9 @@ class Session:
     ) -> None:
         """Place a guest's files in dom0 and create it; a domain of its name is replaced."""
         self._require(State.DOM0, State.GUESTS)
-        self._need_dom0()
         self._watcher.step = f"xl to create guest {guest.name}"
         async with guests.alone(self.lab, guest.name), self.dom0() as agent:
             await self.guarded(guests.replace(agent, guest, image, seen, paused=paused))
-        self.mark(f"created {guest.name}")
-
-    async def adopt(self, number: int, guest: GuestPlan, image: GuestImage) -> None:
-        """Give the domain that Xen made of a guest its name, and all else that ``xl`` would."""
-        async with self.dom0() as agent:
-            await self.guarded(guests.adopt(agent, number, guest, image))
         self.mark(f"created {guest.name}")
 
     async def unpause(self) -> None:
@@ -250,11 +230,6 @@ class Session:
         if self.steps and self.paused:
             self.began = self.steps.now
             await self.guarded(self.steps.unpause(self.paused))
-
-    async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
-        """Give dom0 its share of the processors: words for ``xl``, without its name."""
-        async with self.dom0() as agent:
-            await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     async def start_traces(self, lab: Lab) -> None:
         """Start what is traced, and dom0's load, before there are guests."""
@@ -274,7 +249,6 @@ class Session:
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that was not there at the start."""
-        self._need_dom0()
         await self.guarded(self._plug(new_ports.console, guest))
 
     async def add_trace(self, guest: str) -> None:
@@ -283,14 +257,13 @@ class Session:
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first. Without dom0: those that Xen made."""
-        if self.alone:
-            return live.without_dom0(self.lab)
+        if alone := live.without_dom0(self.lab):
+            return alone
         asked = xl.domains(self.steps) if self.steps else listing.domains(self.lab.path)
         return ends.told(self.run, await (asked if self.steps else self.guarded(asked)))
 
     async def execute(self, argv: list[str], within: float) -> dom0_agent.ProgramResult:
         """Run a program in dom0, for ``within`` seconds at most, the wait for its turn included."""
-        self._need_dom0()
         if self.steps:
             return await self.steps.run(argv, within=within)
         return await self.guarded(commands.run_in_turns(self._agent, argv, within))
@@ -298,7 +271,6 @@ class Session:
     @contextlib.asynccontextmanager
     async def dom0(self) -> AsyncIterator[dom0_agent.Dom0]:
         """dom0, to be told something: at a stop of the machine, else through its agent."""
-        self._need_dom0()
         if self.steps:
             yield self.steps
             return
@@ -309,6 +281,7 @@ class Session:
     async def _agent(
         self, patience: float = dom0_agent.TURN, within: float = dom0_agent.ANSWER
     ) -> AsyncIterator[dom0_agent.Agent]:
+        live.need_dom0(self.lab)
         try:
             agent = await self._line.answering(within, patience)
         except Dom0Error as error:
@@ -317,7 +290,7 @@ class Session:
             yield agent
 
     @contextlib.asynccontextmanager
-    async def _control(self) -> AsyncIterator[qmp.Qmp]:
+    async def control(self) -> AsyncIterator[qmp.Qmp]:
         """QEMU's control socket; of a machine that runs by itself, for no longer than needed."""
         if self._qmp:
             yield self._qmp
@@ -326,20 +299,9 @@ class Session:
             yield control
 
     async def _plug(self, port: new_ports.Plug, guest: str) -> None:
-        async with self._control() as control:
+        live.need_dom0(self.lab)
+        async with self.control() as control:
             await port(control, self.lab, self.run, guest)
-
-    @property
-    def alone(self) -> bool:
-        """Whether the lab has no dom0."""
-        return bool(live.without_dom0(self.lab))
-
-    def _need_dom0(self) -> None:
-        if self.alone:
-            raise UsageError(
-                "this needs dom0, and the lab has none: labs.yaml has 'dom0: false'",
-                hint="what its guests and Xen say is in lab.logs",
-            )
 
     def mark(self, what: str) -> None:
         """Remember when something was seen, in ``marks`` and in the run's events."""
@@ -355,5 +317,4 @@ class Session:
 
     def _require(self, *states: State) -> None:
         if self.state not in states:
-            wanted = " or ".join(states)
-            raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
+            raise UsageError(f"the lab is in state {self.state}; this needs {' or '.join(states)}")
