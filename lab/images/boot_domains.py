@@ -95,19 +95,40 @@ def _check(guest: GuestPlan, image: GuestImage) -> None:
         return  # Xen loads it where it says itself
     size = word[2] or image.kernel.size
     modules = PIECE + _up(image.ramdisk.size if image.ramdisk else 0)
-    end = min(guest.spec.memory, 128 * MIB)
-    if (end - size) // PIECE * PIECE > modules:
-        return
-    least = guest_memory.shown(-(-(modules + PIECE + size) // MIB) * MIB)
+    memory = guest.spec.memory
+    last = min(memory, 128 * MIB)
+    below = (last - size) // PIECE * PIECE - modules  # where the device tree lies
+    if below <= 0:
+        raise _too_little(
+            guest,
+            "Xen places its kernel, its device tree and its ramdisk in pieces of 2M, the kernel "
+            f"last; that takes {_mebibytes(modules + PIECE + size)}",
+        )
+    needed = (
+        guest_memory.linked_end(reading.data(image.elf.path, reading.IMAGE)) if image.elf else 0
+    )
+    if needed > below and memory < 128 * MIB + modules:
+        raise _too_little(
+            guest,
+            f"its program has {guest_memory.shown(needed)} with variables and heap, and Xen places "
+            f"the device tree at {guest_memory.shown(below)}; "
+            f"{_mebibytes(_up(needed) + modules + size)} would do",
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return guest_memory.shown(-(-size // MIB) * MIB)
+
+
+def _too_little(guest: GuestPlan, why: str) -> UsageError:
     text = (
         f"'memory': {guest_memory.shown(guest.spec.memory)} is too little for a guest with "
-        f"'start: device-tree': Xen places its kernel, its device tree and its ramdisk in pieces "
-        f"of 2M, the kernel last; that takes {least}"
+        f"'start: device-tree': {why}"
     )
     place = guest.spec.places.get("memory") or guest.spec.places.get("")
     if place is None:
-        raise UsageError(f"guest {guest.name}: {text}")
-    raise refusals.refusal([Refusal(place, text)])
+        return UsageError(f"guest {guest.name}: {text}")
+    return refusals.refusal([Refusal(place, text)])
 
 
 def _files(image: GuestImage) -> list[Image]:
