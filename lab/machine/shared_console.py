@@ -35,6 +35,7 @@ CHUNK = 1 << 20
 #: The state has less, in bytes.
 MOST_STATE = 1 << 16
 _STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\]")
+_NAME = re.compile(r"[a-z0-9_-]{1,64}\.(log|times)")
 _LINE = re.compile(rb"^\(XEN\) (?:\[[^\]]*\] )?DOM(\d{1,5}): (.*)$", re.DOTALL)
 
 
@@ -103,7 +104,14 @@ def last_stamp(consoles: Path) -> float:
 
 
 def _is_there(consoles: Path, state: _State) -> bool:
-    return (consoles / state.source).is_file()
+    """Whether the source is there, and all that is written lies in this very folder.
+
+    A run's folder may come from somebody else, and is read all the same.
+    """
+    names = [*state.sizes, *(f"{guest}.log" for guest in state.guests.values())]
+    inside = all(_NAME.fullmatch(name) and not (consoles / name).is_symlink() for name in names)
+    known = state.source in (RAW, "xen.log")
+    return inside and known and (consoles / state.source).is_file()
 
 
 def _some(consoles: Path, state: _State) -> bool:
@@ -157,7 +165,7 @@ def _held(consoles: Path) -> Iterator[int | None]:
     """The state's file, locked; ``None`` where there is none, or nothing can be written."""
     with contextlib.ExitStack() as stack:
         handle = None
-        if (consoles / STATE).is_file():
+        if (consoles / STATE).is_file() and not (consoles / STATE).is_symlink():
             with contextlib.suppress(OSError):
                 handle = stack.enter_context(files.locked(consoles / STATE))
         yield handle

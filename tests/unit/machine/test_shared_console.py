@@ -120,3 +120,25 @@ def test_the_state_says_who_is_who(tmp_path: Path) -> None:
     laid(tmp_path)
     assert json.loads((tmp_path / STATE).read_text())["guests"] == {"1": "early", "2": "late"}
     assert re.fullmatch(r"1000000\n", (tmp_path / "early.times").read_text())
+
+
+@pytest.mark.parametrize("change", ["sizes", "guests", "source", "link"])
+def test_a_folder_from_somebody_else_writes_nowhere_else(tmp_path: Path, change: str) -> None:
+    """Neither by a name in its state nor by a link."""
+    (folder := tmp_path / "console").mkdir()
+    victim = tmp_path / "victim.log"
+    victim.write_text("mine")
+    log = laid(folder)
+    state = json.loads((folder / STATE).read_text())
+    if change == "sizes":
+        state["sizes"]["../victim.log"] = 0
+    elif change == "guests":
+        state["guests"]["1"] = "../victim"
+    elif change == "source":
+        state["source"] = "../victim.log"
+    else:
+        (folder / "early.log").unlink()
+        (folder / "early.log").symlink_to(victim)
+    (folder / STATE).write_text(json.dumps(state))
+    spoken(log, SAID)
+    assert victim.read_text() == "mine"
