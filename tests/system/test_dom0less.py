@@ -23,8 +23,28 @@ GUESTS = {
         "freertos": str(APPS / "crash"), "start": "device-tree", "cmdline": "poweroff",
     },
     "early-small": EARLY | {"memory": "4M"},
+    "fixed": EARLY | {"static_memory": "0x60100000"},
+    "mapped": {
+        "freertos": str(APPS / "selftest"), "start": "device-tree",
+        "static_memory": "0x70100000", "direct_map": True,
+    },
 }  # fmt: skip
+HYPERVISORS = {
+    "static": {
+        "from": "source",
+        "kconfig": [str(ROOT / "images/hypervisor/debug.config"), "static.config"],
+    },
+}
 LABS = {
+    "alone-static": {
+        "hypervisor": "static",
+        "dom0": False,
+        "guests": ["fixed", "mapped"],
+        "expect": [
+            {"on": "fixed", "line": "alive at tick", "within": "5s"},
+            {"on": "mapped", "regex": "selftest: PASS", "within": "60s"},
+        ],
+    },
     "beside": {
         "guests": ["early"],
         "steps": [
@@ -86,8 +106,9 @@ class Labs:
         self._world = world
         self.folder = world.folder / "dom0less"
         self.folder.mkdir(exist_ok=True)
-        text = yaml.safe_dump({"guests": GUESTS, "labs": LABS}, sort_keys=False)
-        (self.folder / "labs.yaml").write_text(text)
+        data = {"hypervisors": HYPERVISORS, "guests": GUESTS, "labs": LABS}
+        (self.folder / "labs.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+        (self.folder / "static.config").write_text("CONFIG_STATIC_MEMORY=y\n")
 
     def run(self, *words: str, status: int = 0) -> Said:
         return self._world.run(*words, status=status, cwd=self.folder)
@@ -109,6 +130,11 @@ def test_its_scenario_passes_on_the_hosts_clock(labs: Labs, name: str) -> None:
     """Booted, and out of a template where there is one."""
     for _ in range(2):
         labs.run("lab.run", name, "--clock", "host")
+
+
+def test_memory_of_its_own_choice(labs: Labs) -> None:
+    """At an odd MiB, and where guest and machine have the same addresses (also GIC and UART)."""
+    labs.run("lab.run", "alone-static")
 
 
 def test_its_trace_is_complete(labs: Labs) -> None:
