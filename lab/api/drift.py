@@ -48,7 +48,7 @@ def names(
 
     If the lock does not belong to this labs.yaml, only dom0's: its lab of that name may be another.
     """
-    found = {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+    found = images.dom0
     if not lock.beside(lock.place(context.file), context.file):
         return found
     found[f"hypervisor/{plan.lab.hypervisor.name}"] = images.hypervisor.sha256
