@@ -49,7 +49,7 @@ def names(
     If the lock does not belong to this labs.yaml, only dom0's: its lab of that name may be another.
     """
     spec = plan.lab.hypervisor
-    found = {"dom0/kernel": images.kernel.sha256, initramfs(spec): images.initramfs.sha256}
+    found = dom0(images, spec)
     if not lock.beside(lock.place(context.file), context.file):
         return found
     found[f"hypervisor/{spec.name}"] = images.hypervisor.sha256
@@ -62,3 +62,9 @@ def names(
 def initramfs(spec: HypervisorSpec) -> str:
     """What the lock calls dom0's initramfs; with tools from a tree it has the hypervisor's name."""
     return "dom0/initramfs" if spec.tools == "package" else f"initramfs/{spec.name}"
+
+
+def dom0(images: Images, spec: HypervisorSpec) -> dict[str, str]:
+    """The sha256s of dom0's images, if there is a dom0, under their names in the lock."""
+    found = {"dom0/kernel": images.kernel, initramfs(spec): images.initramfs}
+    return {name: image.sha256 for name, image in found.items() if image}

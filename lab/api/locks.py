@@ -83,8 +83,7 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
         with context.progress.stage(f"lab {name}"):
             images = workshop.platform(make_plan(context, name), force=True)
         found[f"devicetree/{name}"] = images.devicetree.sha256
-        found |= {"dom0/kernel": images.kernel.sha256}
-        found[drift.initramfs(lab.hypervisor)] = images.initramfs.sha256
+        found |= drift.dom0(images, lab.hypervisor)
         guests |= {guest.name: guest for guest in lab.guests}
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}

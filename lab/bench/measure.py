@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.api import Context, down, make_plan
 from lab.bench import (
+    alone,
     baseline,
     crowd,
     decoding,
@@ -55,6 +56,7 @@ class Session:
         images = self.workshop.platform(make_plan(self.context, LAB))
         stock = dom0.packaged_kernel(self.workshop.store, self.workshop.packages())
         toolchain = self.workshop.toolchain
+        assert images.initramfs is not None
         self.naive.append(baseline.boot(toolchain, images.hypervisor, stock, images.initramfs))
         return self.naive[-1]
 
@@ -119,6 +121,11 @@ def _guests(session: Session) -> list[Figure]:
     return instant.guests(session.context, session.slow(), session.rounds, session.say)
 
 
+def _without_dom0(session: Session) -> list[Figure]:
+    with alone.context(session.context.door) as context:
+        return alone.measure(context, session.boot_naively, session.rounds, session.say)
+
+
 def _clocks(session: Session) -> list[Figure]:
     return instant.clocks(session.context, session.rounds, session.say)
 
@@ -159,6 +166,7 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
     "restored": _restored,
     "guests": _guests,
+    "without-dom0": _without_dom0,
     "clocks": _clocks,
     "transfer": _transfer,
     "decoding": _decoding,
@@ -187,6 +195,7 @@ def _figures(
     # Until xl has listed the domains, the machine is at work. The rest is our own share.
     own = median(up["wall"] - up["phases"]["listed"] for up in ups)
     inject = median(each["wall"] for each in injects)
+    assert images.initramfs is not None
     size = images.initramfs.size / 1e6
     return [
         *stages,

@@ -11,7 +11,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
+from lab.config import (
+    boot_guests,
+    fit,
+    fixed_memory,
+    guest_files,
+    links,
+    matrix,
+    remembered,
+    scenario,
+    sched,
+    schema,
+    trace_keys,
+)
 from lab.config.yaml_source import Loc, Source
 from lab.errors import UsageError
 from lab.images import kernel_tree
@@ -134,7 +146,8 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
     fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
-    return model.GuestSpec(
+    boot_guests.check_guest(source, at, shape)
+    spec = model.GuestSpec(
         name=name,
         program=program,
         memory=memory,
@@ -145,9 +158,14 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
         scheduler=_share(shape.scheduler),
         trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
+        by_xen=shape.start == boot_guests.DEVICE_TREE,
+        static_memory=shape.static_memory,
+        direct_map=shape.direct_map,
         refused=(*refused, *guest_files.refusals(source, at, shape)),
         places=guest_files.places(source, at, shape),
     )
+    fixed_memory.check_guest(source, at, spec)
+    return spec
 
 
 def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Program:
@@ -237,26 +255,27 @@ def _lab(
     for i, guest in enumerate(shape.guests):
         if guest not in guests:
             _unknown(source, (*at, "guests", i), "guest", guest, guests)
+    dom0 = shape.dom0 or schema.Dom0()
     lab = model.Lab(
         name=name,
         hypervisor=hypervisors.get(shape.hypervisor, hypervisors["stock"]),
         cpus=shape.cpus,
         memory=shape.memory,
         dom0=model.Dom0Spec(
-            shape.dom0.memory,
-            shape.dom0.vcpus,
-            tuple(shape.dom0.cpus),
-            _share(shape.dom0.scheduler),
-            shape.dom0.busy,
+            dom0.memory, dom0.vcpus, tuple(dom0.cpus), _share(dom0.scheduler), dom0.busy
         ),
         guests=tuple(guests[guest].on(shape.cpus) for guest in shape.guests if guest in guests),
         may_crash=shape.may_crash,
+        without_dom0=shape.dom0 is None,
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
         trace=trace_keys.xen(source, (*at, "trace"), shape.trace),
     )
     lab = scenario.read(source, at, shape, lab, guests)
+    boot_guests.check(source, at, shape, lab)
+    fixed_memory.check(source, lab)
+    lab = links.read(source, at, shape, lab)
     fit.check(source, at, lab)
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())

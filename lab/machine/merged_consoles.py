@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.machine.log_lines import LogReader, RawLine
+from lab.machine.shared_console import TIMES
 from lab.machine.stamps import Stamps
 from lab.util.terminal import escape
 
@@ -78,6 +79,8 @@ def merge(
             dated = _stamped(_lines(name, path), zeros.kernel, Stamps())
         elif name == "dom0":
             dated = _stamped(_lines(name, path), zeros.kernel)
+        elif (own := path.with_suffix(TIMES)).exists():  # Xen's console carries it
+            dated = _indexed(_lines(name, path), _index(own, name, 0.0))
         else:
             dated = _indexed(_lines(name, path), _index(times, name, zeros.counter))
         streams.append(dated)

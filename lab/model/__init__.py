@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lab.model.architecture import ARCHITECTURES, ARM32, Architecture
     from lab.model.board import (
         AGENT_PORT,
+        BOOTED_ADDRESS,
         CONSOLE_PORT,
         DOMAINS_PORT,
         INITRAMFS_ADDRESS,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     )
     from lab.model.scenario import Expectation, Never, Step, Threshold
     from lab.model.spec import (
+        Channel,
         Dom0Spec,
         FreeRtosApp,
         GuestSpec,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
         Prebuilt,
         Project,
         Scheduling,
+        SharedMemory,
         XenTrace,
     )
 
@@ -62,9 +65,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "lab.model.architecture": ("ARCHITECTURES", "ARM32", "Architecture"),
     "lab.model.board": (
-        "AGENT_PORT", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS", "KERNEL_ADDRESS",
-        "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT", "TRACE_LOG_PORT",
-        "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
+        "AGENT_PORT", "BOOTED_ADDRESS", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS",
+        "KERNEL_ADDRESS", "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT",
+        "TRACE_LOG_PORT", "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
     ),
     "lab.model.built": ("GuestImage", "Image", "Images", "Package", "Toolstack"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
@@ -77,8 +80,8 @@ _HOMES = {
     ),
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
-        "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs", "LinuxGuest",
-        "Matrix", "Prebuilt", "Project", "Scheduling", "XenTrace",
+        "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs",
+        "LinuxGuest", "Matrix", "Prebuilt", "Project", "Scheduling", "SharedMemory", "XenTrace",
     ),
 }  # fmt: skip
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
@@ -88,6 +91,7 @@ __all__ = [
     "AGENT_PORT",
     "ARCHITECTURES",
     "ARM32",
+    "BOOTED_ADDRESS",
     "CONSOLE_PORT",
     "DOMAINS_PORT",
     "INITRAMFS_ADDRESS",
@@ -102,6 +106,7 @@ __all__ = [
     "XEN_TRACE_PORT",
     "Act",
     "Architecture",
+    "Channel",
     "Clock",
     "Command",
     "Completed",
@@ -134,6 +139,7 @@ __all__ = [
     "Project",
     "Refusal",
     "Scheduling",
+    "SharedMemory",
     "StartOptions",
     "State",
     "Step",

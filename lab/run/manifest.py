@@ -29,10 +29,7 @@ def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
         "lock": asdict(prepared.lock),
         "images": {
-            "hypervisor": _digest(images.hypervisor),
-            "kernel": _digest(images.kernel),
-            "initramfs": _digest(images.initramfs),
-            "devicetree": _digest(images.devicetree),
+            **{name: _digest(image) for name, image in images.parts().items()},
             **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         **({"tools": asdict(images.tools)} if images.tools else {}),

@@ -5,11 +5,12 @@ If everything is stored already, nothing here uses the network or the packages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from lab.images import (
+    boot_domains,
     devicetree,
     dom0,
     freertos,
@@ -22,6 +23,7 @@ from lab.images import (
     tools,
     xen,
 )
+from lab.images.boot_domains import BootDomain
 from lab.images.interface import Interface
 from lab.images.tools import Tools
 from lab.model import (
@@ -48,6 +50,10 @@ from lab.workshop.provision import KERNEL, PLATFORM, SYSROOT, Supplies
 
 #: The public headers in the package libxen-dev.
 XEN_HEADERS = "usr/include/xen"
+
+
+#: The hypervisor's files; dom0's kernel, initramfs and tools, if there is a dom0.
+_Parts = tuple[dict[str, Image], tuple[Image, Image, Toolstack] | None]
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,14 @@ class Workshop:
         specs = [guest.spec for guest in plan.all_guests]
         compiled = [one for one in specs if not isinstance(one.program, LinuxGuest | Prebuilt)]
         more = [KERNEL] if compiled else []
-        more += [SYSROOT] if plan.lab.hypervisor.tools == "source" else []
+        if plan.lab.hypervisor.tools == "source" and not plan.lab.without_dom0:
+            more.append(SYSROOT)
         self.supplies.prepare([PLATFORM, *more])
         self.packages()
-        images, built = together.pair(
-            partial(self.platform, plan, force=force), partial(self.guests, specs)
+        parts, built = together.pair(
+            partial(self._parts, plan, force=force), partial(self.guests, specs)
         )
+        images = self._images(plan, parts, built)
         return Prepared(self.toolchain, images, built, self.supplies.state)
 
     def platform(self, plan: Plan, *, force: bool = False) -> Images:
@@ -101,14 +109,29 @@ class Workshop:
             ImageError: an image cannot be made, or Xen's version is not that of the tools in
                 dom0. With ``force`` the versions are not compared.
         """
+        parts = self._parts(plan, force=force)
+        return self._images(plan, parts, self.guests([guest.spec for guest in plan.booted]))
+
+    def _parts(self, plan: Plan, *, force: bool) -> _Parts:
+        """Files of the hypervisor, and what dom0 boots, if there is a dom0."""
         spec = plan.lab.hypervisor
-        files, (kernel, initramfs, tools) = together.pair(
-            partial(self._checked_hypervisor, spec, force=force), partial(self.dom0_of, spec)
-        )
+        if plan.lab.without_dom0:
+            return self.hypervisor(spec), None
+        checked = partial(self._checked_hypervisor, spec, force=force)
+        return together.pair(checked, partial(self.dom0_of, spec))
+
+    def _images(self, plan: Plan, parts: _Parts, guests: Mapping[str, GuestImage]) -> Images:
+        files, of_dom0 = parts
+        kernel, initramfs, tools = of_dom0 or (None, None, None)
+        booted, domains = None, list[BootDomain]()
         with self.progress.stage("device tree"):
-            boot = devicetree.Boot(plan.xen_args, plan.dom0_args, kernel, initramfs)
+            if plan.booted:
+                booted, domains = boot_domains.build(self.store, plan, guests)
+            boot = devicetree.Boot(
+                plan.xen_args, plan.dom0_args, kernel, initramfs, domains, booted
+            )
             tree = devicetree.build(self.store, self.toolchain, plan.machine, boot)
-        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"), tools)
+        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"), tools, booted)
 
     def tools(self, spec: HypervisorSpec) -> Tools | None:
         """dom0's tools, built from a hypervisor's tree; ``None``: it has the packaged ones.

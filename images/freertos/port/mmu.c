@@ -15,7 +15,7 @@
 #define MIB         0x100000u
 #define PAGE        0x1000u
 #define IO_START    0xf0000000u     /* where mmu_map() puts things */
-#define IO_END      0xf0100000u
+#define IO_END      0xfe000000u
 
 enum { TABLES = 8 };
 
@@ -32,6 +32,7 @@ static const struct { uint32_t section, page; } descriptor[] = {
 };
 
 extern char __text_start[], __text_end[], __rodata_end[], __image_end[];
+extern uint32_t boot_l1[];
 extern char __guard_svc[], __guard_irq[], __guard_fault[];
 
 static uint32_t sections[4096] __attribute__((aligned(16384)));
@@ -83,6 +84,13 @@ static void flush_translations(void)
     __asm__ volatile("dsb\n\tmcr p15, 0, %0, c8, c7, 0\n\tdsb\n\tisb" :: "r"(0) : "memory");
 }
 
+volatile void *mmu_boot_map(uint64_t physical)
+{
+    boot_l1[IO_START / MIB] = ((uint32_t)physical & ~(MIB - 1)) | descriptor[DEVICE].section;
+    flush_translations();
+    return (volatile void *)(IO_START + (uint32_t)physical % MIB);
+}
+
 static void map_image(const char *from, const char *to, enum access access)
 {
     map((uintptr_t)from, mmu_physical(from), to - from, access);
@@ -123,10 +131,12 @@ void *mmu_map(uint64_t physical, size_t size, enum mmu_kind kind)
     uint32_t address = io_next;
 
     size = (size + offset + PAGE - 1) & ~(PAGE - 1);
-    if (physical >> 32 || size > IO_END - io_next)
+    if (size >= MIB)        /* so that whole MiB need no table */
+        address = ((address + MIB - 1) & ~(MIB - 1)) + ((uint32_t)physical & (MIB - 1) & ~(PAGE - 1));
+    if (physical >> 32 || address > IO_END || size > IO_END - address)
         guest_panic("mmu: cannot map %llx", (unsigned long long)physical);
     map(address, (uint32_t)physical - offset, size, kind == MMU_DEVICE ? DEVICE : DATA);
-    io_next += size;
+    io_next = address + size;
     flush_translations();
     return (void *)(address + offset);
 }
