@@ -28,8 +28,8 @@ TESTS = Path(__file__).parent
 SYSTEM = TESTS / "system"
 #: The files of system tests that take longest. They begin first, so that all workers end together.
 LONGEST_FIRST = (
-    "test_docker", "test_python", "test_hypervisors", "test_lock", "test_moved", "test_fault_table",
-    "test_repro", "test_templates", "test_traces",
+    "test_docker", "test_python", "test_hypervisors", "test_tools", "test_lock", "test_moved",
+    "test_fault_table", "test_repro", "test_templates", "test_traces",
 )  # fmt: skip
 #: The key under which a worker is told the folder that all workers of a run share.
 ROOM = "xenlab-room"

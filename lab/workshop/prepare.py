@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from lab.errors import ImageError
 from lab.images import (
     boot_domains,
     devicetree,
@@ -106,8 +107,8 @@ class Workshop:
         """Xen, dom0 and the device tree of a plan.
 
         Raises:
-            ImageError: an image cannot be made, or Xen's version is not that of the tools in
-                dom0. With ``force`` the versions are not compared.
+            ImageError: an image cannot be made, or dom0's tools do not fit Xen. With ``force``
+                the latter is only said.
         """
         parts = self._parts(plan, force=force)
         return self._images(plan, parts, self.guests([guest.spec for guest in plan.booted]))
@@ -174,8 +175,13 @@ class Workshop:
 
     def _checked_hypervisor(self, spec: HypervisorSpec, *, force: bool) -> dict[str, Image]:
         files = self.hypervisor(spec)
-        if not force and spec.tools == "package":
-            self._check(spec, files["xen"])
+        if spec.tools == "package":
+            try:
+                self._check(spec, files["xen"])
+            except ImageError as error:
+                if not force:
+                    raise
+                self.progress.say(error.message)
         return files
 
     def _check(self, spec: HypervisorSpec, image: Image) -> None:

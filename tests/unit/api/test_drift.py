@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lab.api import drift
+from lab.model import HypervisorSpec
 from lab.packages.lock import Lock
 
 PINS = Lock(images={"dom0/kernel": "1", "guest/hello/kernel": "2", "devicetree/hello": "3"})
@@ -28,3 +31,10 @@ def test_many_images_are_counted() -> None:
     many = Lock(images={f"guest/{name}/kernel": "1" for name in "abcdefgh"})
     words = drift.beside(many, dict.fromkeys(many.images, "2"))
     assert words.endswith("guest/f/kernel and 2 more")
+
+
+def test_an_initramfs_with_tools_from_a_tree_has_its_hypervisors_name() -> None:
+    """Otherwise two hypervisors' initramfs would change one line of the lock in turn."""
+    assert drift.initramfs(HypervisorSpec("stock")) == "dom0/initramfs"
+    mine = HypervisorSpec("mine", "source", source=Path("/xen"), tools="source")
+    assert drift.initramfs(mine) == "initramfs/mine"
