@@ -29,6 +29,7 @@ GUESTS = {
         "freertos": str(APPS / "selftest"), "start": "device-tree",
         "static_memory": "0x70100000", "direct_map": True,
     },
+    "early-linux": {"linux": str(ROOT / "images/linux/hello"), "start": "device-tree"},
     "ping": MESSAGES | {"cmdline": "role=ping port=10 count=30"},
     "pong": MESSAGES | {"cmdline": "role=pong port=10 count=30"},
     "box-ping": MESSAGES | {
@@ -52,6 +53,11 @@ LABS = {
             {"on": "fixed", "line": "alive at tick", "within": "5s"},
             {"on": "mapped", "regex": "selftest: PASS", "within": "60s"},
         ],
+    },
+    "alone-linux": {
+        "dom0": False,
+        "guests": ["early-linux"],
+        "expect": [{"on": "early-linux", "line": "hello from Linux", "within": "20s"}],
     },
     "alone-channel": {
         "dom0": False,
@@ -154,7 +160,7 @@ def labs(world: World) -> Labs:
 
 
 @pytest.mark.parametrize(
-    "name", ["beside", "beside-pinned", "alone", "alone-selftest", "alone-channel"]
+    "name", ["beside", "beside-pinned", "alone", "alone-selftest", "alone-channel", "alone-linux"]
 )
 def test_its_scenario_passes_with_a_digest_that_repeats(labs: Labs, name: str) -> None:
     """Steps in dom0 know the guest as any other; without dom0 the consoles suffice."""
