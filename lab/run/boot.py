@@ -7,7 +7,6 @@ boot has just stored: what QEMU loses when it stores a machine is then lost in e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from lab.dom0 import xl
 from lab.machine import sparse_files, template
@@ -19,9 +18,6 @@ from lab.run import alone, guests, live, templates, traces
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.util import waiting
-
-#: Seconds of the host in which ``xl`` pins a vCPU.
-PINNED = 180.0
 
 
 async def boot(
@@ -108,19 +104,8 @@ async def _restore(session: Session, start: Start, stored: Template, *, own: boo
             await waiting.in_thread(sparse_files.copy, stored.ram, ram)
         await session.power_on(start, stored, Memory.OWN if own else Memory.TEMPLATE)
         template.used(stored)
-        if cpus := templates.to_visit(start.plan):
-            await _visit(session, cpus, pinned=bool(start.plan.lab.dom0.cpus))
         stage.note(f"from template {stored.key[:12]}")
     session.run.update_manifest(template=stored.key)
-
-
-async def _visit(session: Session, cpus: Sequence[int], *, pinned: bool) -> None:
-    """Have dom0's only vCPU run on each of these CPUs, so that Xen sets its timer there anew.
-
-    Afterwards it may run anywhere, or stays on the last of them if it is ``pinned``.
-    """
-    for cpu in (*map(str, cpus), *(() if pinned else ("all",))):
-        await session.execute(["xl", "vcpu-pin", "Domain-0", "0", cpu], PINNED)
 
 
 async def _boot_dom0(session: Session, start: Start, memory: Memory) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from lab.errors import MachineError
 from lab.machine import qemu_command, sparse_files, template
 from lab.machine.template import Damaged, Template
 from lab.model import Clock, Plan
-from lab.plan import DOM0_VCPUS
 from lab.progress import Progress
 from lab.run import fingerprint, live
 from lab.run.session import Session
@@ -37,20 +36,9 @@ def storable(plan: Plan) -> bool:
     """Whether the machine can be stored with all that runs in it when dom0 is ready.
 
     QEMU 10 does not store Xen's timers (CNTHP). lab-steps has Xen set that of dom0's CPU anew.
-    For another CPU, on which a guest waits that Xen booted, dom0 must go there
-    (:func:`to_visit`).
+    Nobody would set that of another CPU, on which a guest waits that Xen booted.
     """
-    return not to_visit(plan) or (_dom0_vcpus(plan) == 1 and plan.lab.scheduler != "null")
-
-
-def to_visit(plan: Plan) -> Sequence[int]:
-    """The CPUs to which dom0 must go once in a restored machine, and back."""
-    return [*range(1, plan.machine.cpus), 0] if plan.booted and plan.machine.cpus > 1 else ()
-
-
-def _dom0_vcpus(plan: Plan) -> int:
-    dom0 = plan.lab.dom0
-    return dom0.vcpus or len(dom0.cpus) or DOM0_VCPUS
+    return plan.machine.cpus == 1 or not plan.booted
 
 
 def key_of_dom0(plan: Plan, prepared: Prepared) -> str:
