@@ -54,8 +54,8 @@ def test_a_lab_without_dom0_cannot_have_a_trace(context: api.Context) -> None:
     """The usual hint, to ask for one in labs.yaml, would not help."""
     found = find_run(context.runs, "hello")
     assert found is not None
-    for images, hint in (({"hypervisor": {}}, "needs dom0"), ({"kernel": {}}, "`trace:` leaves")):
-        found.update_manifest(images=images)
+    for part, hint in (("hypervisor", "needs dom0"), ("kernel", "`trace:` leaves")):
+        found.update_manifest(images={part: {}})
         with pytest.raises(UsageError) as caught:
             api.trace_stats(context, "hello")
         assert hint in (caught.value.hint or "")
