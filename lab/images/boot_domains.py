@@ -94,7 +94,7 @@ def _domains(plan: Plan, images: Mapping[str, GuestImage]) -> Iterator[BootDomai
             one.spec.vcpus,
             places[0],
             ramdisk,
-            one.spec.cmdline,
+            one.cmdline,
             (one.spec.static_memory, one.spec.memory) if one.spec.static_memory else None,
             one.spec.direct_map,
             list(_ends(plan, one.name)),

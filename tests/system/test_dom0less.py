@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab import api
+from lab.rundir import RunDir
 from system.world import ROOT, Said, World
 
 APPS = ROOT / "images/freertos/apps"
@@ -29,6 +31,7 @@ GUESTS = {
         "freertos": str(APPS / "selftest"), "start": "device-tree",
         "static_memory": "0x70100000", "direct_map": True,
     },
+    "early-linux": {"linux": str(ROOT / "images/linux/hello"), "start": "device-tree"},
     "ping": MESSAGES | {"cmdline": "role=ping port=10 count=30"},
     "pong": MESSAGES | {"cmdline": "role=pong port=10 count=30"},
     "box-ping": MESSAGES | {
@@ -52,6 +55,11 @@ LABS = {
             {"on": "fixed", "line": "alive at tick", "within": "5s"},
             {"on": "mapped", "regex": "selftest: PASS", "within": "60s"},
         ],
+    },
+    "alone-linux": {
+        "dom0": False,
+        "guests": ["early-linux"],
+        "expect": [{"on": "early-linux", "line": "hello from Linux", "within": "20s"}],
     },
     "alone-channel": {
         "dom0": False,
@@ -154,7 +162,7 @@ def labs(world: World) -> Labs:
 
 
 @pytest.mark.parametrize(
-    "name", ["beside", "beside-pinned", "alone", "alone-selftest", "alone-channel"]
+    "name", ["beside", "beside-pinned", "alone", "alone-selftest", "alone-channel", "alone-linux"]
 )
 def test_its_scenario_passes_with_a_digest_that_repeats(labs: Labs, name: str) -> None:
     """Steps in dom0 know the guest as any other; without dom0 the consoles suffice."""
@@ -209,6 +217,22 @@ def test_without_dom0_what_needs_it_says_so(labs: Labs) -> None:
         assert "hello from FreeRTOS" in labs.run("lab.logs", "alone", "--on", "early").out
     finally:
         labs.run("lab.down", "alone")
+
+
+@pytest.mark.parametrize("name", ["alone", "beside"])
+def test_what_is_typed_reaches_the_guest_and_no_other(labs: Labs, name: str) -> None:
+    """More than the UART's FIFO holds at once; afterwards Xen has its input again."""
+    with api.lab(name, api.Context(labs.folder / "labs.yaml")) as lab:
+        guest = lab.guest("early")
+        guest.expect("alive at tick")
+        for text in ("a line that is longer than sixteen bytes", "x"):
+            guest.send(f"{text}\r")
+            guest.expect(f"you typed: {text}")
+        guest.expect("alive at tick")
+        consoles = {name: log.read_text() for name, log in RunDir(lab.run_dir).consoles().items()}
+    assert {name for name, text in consoles.items() if "you typed" in text} == {"early", "xen"}
+    switches = [line for line in consoles["xen"].splitlines() if "*** Serial input to" in line]
+    assert "Serial input to Xen" in switches[-1]
 
 
 def _digest(said: str) -> str:
