@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import NoReturn
 
-#: So many new objects are needed before the garbage collector runs (gc.set_threshold).
+#: The number of new objects after which the garbage collector runs (gc.set_threshold).
 MANY_OBJECTS = 100_000
 
 

@@ -25,7 +25,7 @@ from lab.workshop.prepare import Prepared
 
 #: More labs at once are surely a typing mistake.
 MOST = 256
-#: At most so many start at a time. A lab that starts has two inotify instances, and Linux gives
+#: The most that start at a time. A lab that starts has two inotify instances, and Linux gives
 #: a user 128 (fs.inotify.max_user_instances). More at a time would not be sooner.
 AT_ONCE = 32
 

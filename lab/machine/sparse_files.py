@@ -14,7 +14,7 @@ from lab.util import reading, waiting
 #: Files are read and copied in pieces of this many bytes.
 PIECE = 1 << 20
 _ZEROS = bytes(PIECE)
-#: So many pieces are hashed at once: hashlib lets other threads run meanwhile.
+#: How many pieces are hashed at once: hashlib lets other threads run meanwhile.
 THREADS = min(4, os.cpu_count() or 1)
 
 

@@ -21,7 +21,7 @@ from lab.trace.spans import Spans, Times
 from lab.trace.timeline import Timeline
 from lab.trace.tracks import Flow, Track, Tracks
 
-#: Only the first slices are drawn, so many; an export has all of them.
+#: The most slices that are drawn: the first ones. An export has all of them.
 MAX_SLICES = 1_000_000
 MAX_WORDS = 65_536
 #: Kinds of tracks that become lanes.

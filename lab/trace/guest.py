@@ -27,7 +27,7 @@ from lab.util.terminal import escape
 RECORD = np.dtype([("counter", "<u8"), ("event", "<u2"), ("task", "<u2"), ("argument", "<u4")])
 #: The most records of a guest that are read: 256 MB.
 MAX_RECORDS = 1 << 24
-#: Only so many tasks are read, and so many characters of a name.
+#: The most tasks that are read, and the most characters of a name.
 MAX_TASKS, MAX_NAME = 256, 32
 MAX_META = 8 << 20
 

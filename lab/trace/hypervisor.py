@@ -21,7 +21,7 @@ from lab.trace.spans import Spans, spans, union
 
 #: The domain of the vCPUs that run when nobody else does (DOMID_IDLE of Xen's xen.h).
 IDLE = 0x7FFF
-#: A damaged file may name more: only so many are taken.
+#: The most that are read. A damaged file may name more.
 MAX_VCPUS, MAX_PCPUS = 128, 64
 
 

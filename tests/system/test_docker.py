@@ -1,5 +1,4 @@
-"""The docker door, through a real engine: it does everything that the rootfs door does, and
-cleans up."""
+"""The docker door, through a real engine: it does all that the rootfs door does, and cleans up."""
 
 from __future__ import annotations
 
@@ -122,8 +121,7 @@ def test_it(lab):
 
 
 def test_the_pytest_plugin(world: World, tmp_path: Path) -> None:
-    """The same labs work as fixtures; a failure below the guest is an error; no container is
-    left."""
+    """The same labs as fixtures; a failure below the guest is an error; no container is left."""
     (tmp_path / "test_it.py").write_text(SUITE)
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     argv += ["--lab-file", str(world.folder / "labs.yaml"), "--lab-door", "docker", "test_it.py"]
@@ -135,8 +133,7 @@ def test_the_pytest_plugin(world: World, tmp_path: Path) -> None:
 
 
 def test_a_lab_in_its_container(world: World) -> None:
-    """The lab outlives its command, has nothing that it does not need, and does all that a lab
-    does."""
+    """The lab outlives its command, has only what it needs, and does all that a lab does."""
     world.run("lab.up", "hello")
     (seen,) = containers()
     assert seen["Labels"][sweep.LAB] == world.id_of("hello")
@@ -203,7 +200,7 @@ def test_a_program_that_is_late_is_ended() -> None:
 
 
 def test_what_others_have_is_not_touched(world: World) -> None:
-    """A container of another owner, and one of another user of ours, survive every sweep."""
+    """A container of another owner or another user of ours survives every sweep."""
     asked, image = Engine(address()), toolchain("docker")
     assert isinstance(image, DockerToolchain)
     dead = {sweep.MAKER: "another-boot/1/1/1", sweep.USER: str(os.getuid() + 1)}
@@ -269,8 +266,7 @@ def test_an_engine_that_stops_takes_its_labs_and_no_others(world: World, own: Ow
 
 
 def test_an_engine_that_is_full(world: World, own: OwnEngine, tmp_path: Path) -> None:
-    """The image cannot be built: the error has the step, its last lines, and what to do; nothing
-    is left."""
+    """The image cannot be built: the error has the step, its last lines and a hint."""
     folder = own.folder / "full"
     (folder / "data-root").mkdir(parents=True)
     small = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(folder / "data-root")]
@@ -292,8 +288,7 @@ def test_an_engine_that_is_full(world: World, own: OwnEngine, tmp_path: Path) ->
 
 
 def test_one_changed_hash_names_its_package(world: World) -> None:
-    """The error comes before anything is built, although there is an image, which belongs to
-    another lock."""
+    """The error comes before any build, although there is an image of another lock."""
     folder = locks.place(world.folder)
     drift = json.loads(world.run("toolchain.info", "--json").out)["drift"]
     name = locks.steady("toolchain", [one.split()[0] for one in drift])

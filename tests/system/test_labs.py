@@ -146,7 +146,7 @@ def test_a_guest_that_does_not_compile(world: World) -> None:
         ),
         (
             "guests: {g: {project: ., build: make && true, kernel: x}}",
-            "labs.yaml:1:33: 'build': '&&' needs a shell, but none runs this command: "
+            "labs.yaml:1:33: 'build': '&&' needs a shell, but none runs this command; "
             "write \"sh -c 'make && true'\"",
         ),
         ("guests: [", "labs.yaml:"),

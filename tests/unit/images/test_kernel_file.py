@@ -103,7 +103,7 @@ RAMDISKS = {
     "uImage": (uimage(b"070701"), r"tail -c \+65 'r' > ramdisk"),
     "zImage": (GOOD, "not a ramdisk"),
     "old cpio": (b"070707" + b"0" * 99, "cpio -o -H newc"),
-    "frames of lz4": (b"\x04\x22\x4d\x18" + b"\0" * 99, "wants a cpio archive"),
+    "frames of lz4": (b"\x04\x22\x4d\x18" + b"\0" * 99, "needs a cpio archive"),
     "noise": (b"\x80" * 2000, "not a known kind of file"),
 }
 
