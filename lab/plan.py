@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from enum import Enum
 from pathlib import Path
@@ -57,6 +58,8 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         guests=tuple(guest_plan(guest) for guest in lab.guests),
         dom0_scheduling=scheduling(lab.dom0.scheduler),
         later=tuple(guest_plan(guest) for guest in lab.later),
+        pool=pool(lab),
+        schedule=schedule(lab),
     )
 
 
@@ -82,6 +85,40 @@ def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
     return (f"sched-{wanted.name}", *words, "-d") if words else ()
 
 
+def pool(lab: Lab) -> tuple[tuple[str, ...], ...]:
+    """The commands in dom0 that give the guests a CPU of their own, with the lab's scheduler."""
+    if lab.pool_cpu is None:
+        return ()
+    settings = (f'name="{lab.scheduler}"', f'sched="{lab.scheduler}"', f'cpus=["{lab.pool_cpu}"]')
+    return (
+        ("xl", "cpupool-cpu-remove", "Pool-0", str(lab.pool_cpu)),
+        ("xl", "cpupool-create", *settings),
+    )
+
+
+def schedule(lab: Lab) -> tuple[str, ...]:
+    """The command in dom0 that sets the schedule of arinc653; empty if the lab has none.
+
+    Xen numbers CPU pools from 0, dom0's. Times are in nanoseconds.
+    """
+    if lab.schedule is None:
+        return ()
+    words = ["lab-arinc653", "0" if lab.pool_cpu is None else "1", _nanoseconds(lab.schedule.frame)]
+    for one in lab.schedule.windows:
+        words += [uuid(one.domain), str(one.vcpu), _nanoseconds(one.runtime)]
+    return tuple(words)
+
+
+def uuid(domain: str) -> str:
+    """The UUID of a domain of that name, by which a schedule names it. Xen gives dom0 zeros."""
+    digits = "0" * 32 if domain == "dom0" else hashlib.sha256(domain.encode()).hexdigest()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
+
+
+def _nanoseconds(seconds: float) -> str:
+    return str(round(seconds * 1e9))
+
+
 def xen_args(lab: Lab) -> str:
     """Xen's command line. The hypervisor's own ``args`` come last, so they win."""
     words = [XEN_CONSOLE, f"dom0_mem={lab.dom0.memory // MIB}M"]
@@ -89,7 +126,7 @@ def xen_args(lab: Lab) -> str:
     words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
     if lab.dom0.cpus:
         words.append("dom0_vcpus_pin")
-    if lab.scheduler:
+    if lab.scheduler and lab.pool_cpu is None:
         words.append(f"sched={lab.scheduler}")
     if lab.hypervisor.origin == "source":
         # Show everything that guests print on Xen's console, even in a build without DEBUG, and
@@ -127,6 +164,10 @@ def xl_config(guest: GuestSpec) -> str:
         lines.append(f"cmdline = {_quoted(cmdline)}")
     if guest.cpus:
         lines.append(f"cpus = {_quoted(','.join(map(str, guest.cpus)))}")
+    if guest.scheduler and guest.scheduler.name == "arinc653":
+        lines.append(f"uuid = {_quoted(uuid(guest.name))}")
+    if guest.scheduler and guest.scheduler.pool:
+        lines.append(f"pool = {_quoted(guest.scheduler.pool)}")
     lines.append("disk = []")
     lines += [f'on_{event} = "preserve"' for event in ("poweroff", "reboot", "watchdog", "crash")]
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.config import windows
 from lab.errors import UsageError
 from lab.model import FreeRtosApp, GuestSpec, HypervisorSpec, Lab, Scheduling
 from lab.util import kconfig, reading
@@ -66,7 +67,7 @@ def settle(
     _check_has(source, _place_of_name(at, lab, given), lab, name, known)
     _check_fits(source, at, lab, name)
     _check_emergency(source, lab, known)
-    return lab
+    return windows.settle(source, at, lab, name)
 
 
 def scheduler_of(lab: Lab) -> str:
@@ -83,8 +84,10 @@ def for_guest(lab: Lab, guest: GuestSpec) -> GuestSpec:
     if listed := next((one for one in lab.guests if one.name == guest.name), None):
         return dataclasses.replace(guest, scheduler=listed.scheduler)
     name = scheduler_of(lab)
+    if text := windows.without(lab, guest.name, guest.vcpus):
+        raise UsageError(f"lab {lab.name} runs arinc653: {text}", hint="add a window to 'windows'")
     if guest.scheduler is None:
-        return guest
+        return dataclasses.replace(guest, scheduler=windows.share(lab)) if lab.schedule else guest
     given = [key for key, value in dataclasses.asdict(guest.scheduler).items()
              if key != "name" and value is not None]  # fmt: skip
     if guest.scheduler.name not in ("", name) or not set(given) <= set(PARAMETERS[name]):
@@ -170,15 +173,8 @@ def _check_has(
 
 def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
     """Check what a scheduler needs. null needs one CPU for each vCPU. rtds cannot reserve more CPU
-    time than the machine has. Under arinc653 a guest runs only in a schedule that a program in dom0
-    sets.
+    time than the machine has.
     """
-    if name == "arinc653" and lab.guests:
-        text = (
-            f"lab '{lab.name}': under arinc653 guests do not run until a schedule is set, which xl "
-            "cannot do; leave 'guests' out, and inject them when it is set"
-        )
-        source.add((*at, "scheduler"), text)
     dom0_vcpus = lab.dom0.vcpus or len(lab.dom0.cpus) or lab.cpus
     vcpus = dom0_vcpus + sum(guest.vcpus for guest in lab.guests)
     if name == "null" and vcpus > lab.cpus:

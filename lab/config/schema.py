@@ -42,8 +42,6 @@ def _kind(value: Any) -> str:
     return "mapping" if isinstance(value, dict) else "list"
 
 
-#: A guest's trace: its default size in bytes, and its least and largest size.
-TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
 Name = Annotated[str, _scalar(units.name, "a name")]
 GuestName = Annotated[str, _scalar(units.guest_name, "a name")]
 Size = Annotated[int, _scalar(units.size, "a size such as 16M")]
@@ -86,22 +84,28 @@ class Scheduling(Shape):
     cap: Annotated[int, _scalar(units.count(0, 800), "a number of percent")] | None = None
 
 
+class Window(Shape):
+    """A window of arinc653's schedule: ``runtime`` for one vCPU of a domain."""
+
+    domain: Text
+    runtime: Seconds
+    vcpu: Cpu = 0
+
+
+class LabScheduling(Scheduling):
+    """The lab's scheduler: also the schedule of arinc653."""
+
+    frame: Seconds | None = None
+    windows: list[Window] | None = None
+
+
 def _named(value: Any) -> Any:
     """``scheduler: rtds`` is short for ``scheduler: {name: rtds}``."""
     return {"name": value} if isinstance(value, str) else value
 
 
 Scheduler = Annotated[Scheduling, BeforeValidator(_named)]
-
-
-def _trace(text: str) -> int:
-    """``true`` means 1M of records. A size is a power of two, because the ring's indices wrap."""
-    if text in ("true", "false"):
-        return TRACE_SIZE if text == "true" else 0
-    size = units.size(text)
-    if size & (size - 1) or not LEAST_TRACE <= size <= MOST_TRACE:
-        raise ValueError(f"{quote(text)} is none of 4K, 8K, 16K, … 32M")
-    return size
+LabScheduler = Annotated[LabScheduling, BeforeValidator(_named)]
 
 
 class Trace(Shape):
@@ -126,7 +130,7 @@ class Guest(Shape):
     cpus: GuestCpus = CpuSet()
     cmdline: Args = ""
     scheduler: Scheduler | None = None
-    trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
+    trace: Annotated[int, _scalar(units.trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
 
 
@@ -197,7 +201,7 @@ class Lab(Shape):
     cpus: Vcpus = 1
     memory: Size = 1 << 30
     dom0: Dom0 = Dom0()
-    scheduler: Scheduler | None = None
+    scheduler: LabScheduler | None = None
     trace: Trace | None = None
     guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []
     expect: list[Expect] = []
@@ -231,7 +235,8 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("matrices", "*"): Matrix,
     ("labs", "*", "trace"): Trace,
     ("guests", "*", "scheduler"): Scheduling,
-    ("labs", "*", "scheduler"): Scheduling,
+    ("labs", "*", "scheduler"): LabScheduling,
+    ("labs", "*", "scheduler", "windows", "*"): Window,
     ("labs", "*", "dom0", "scheduler"): Scheduling,
     ("labs", "*", "expect", "*"): Expect,
     ("labs", "*", "steps", "*"): Step,

@@ -38,6 +38,7 @@ COMPILED = {
 #: Own programs with additional linker options. lab-steps is linked to a fixed address, because
 #: lab.dom0.steps stops there.
 FIXED = {
+    "src/lab-arinc653.c": ("usr/sbin/lab-arinc653", ("-l:libxenctrl.so.4.17",)),
     "src/lab-fate.c": ("usr/sbin/lab-fate", ("-l:libxenctrl.so.4.17",)),
     "src/lab-steps.c": (
         "usr/sbin/lab-steps",

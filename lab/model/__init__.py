@@ -53,7 +53,9 @@ if TYPE_CHECKING:
         Matrix,
         Prebuilt,
         Project,
+        Schedule,
         Scheduling,
+        Window,
         XenTrace,
     )
 
@@ -76,7 +78,7 @@ _HOMES = {
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
         "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs", "LinuxGuest",
-        "Matrix", "Prebuilt", "Project", "Scheduling", "XenTrace",
+        "Matrix", "Prebuilt", "Project", "Schedule", "Scheduling", "Window", "XenTrace",
     ),
 }  # fmt: skip
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
@@ -130,6 +132,7 @@ __all__ = [
     "ProgramRecord",
     "Project",
     "Refusal",
+    "Schedule",
     "Scheduling",
     "State",
     "Step",
@@ -137,6 +140,7 @@ __all__ = [
     "Toolchain",
     "ToolchainInfo",
     "Verdict",
+    "Window",
     "XenTrace",
     "board_arguments",
 ]

@@ -115,6 +115,9 @@ async def _create_guests(session: Session, start: Start, *, paused: bool) -> Non
     plan, say = start.plan, start.progress
     if plan.machine.clock is Clock.HOST and not paused:
         await _let_dom0_run(session, plan, say)
+    if plan.pool:
+        with say.stage("CPU pool"):
+            await session.obey(plan.pool, "make a CPU pool for the guests")
     if plan.dom0_scheduling:
         await session.schedule_dom0(plan.dom0_scheduling)
     if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
@@ -124,6 +127,9 @@ async def _create_guests(session: Session, start: Start, *, paused: bool) -> Non
         with say.stage(f"guest {guest.name}") as stage:
             image = start.prepared.guests[guest.name]
             await session.inject(guest, image, stage.note, paused=paused)
+    if plan.schedule:  # last: it leaves dom0 only its own windows
+        with say.stage("schedule"):
+            await session.obey([plan.schedule], "set the schedule")
     if paused:
         await session.remember_paused()
 

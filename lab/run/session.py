@@ -215,6 +215,11 @@ class Session:
         async with self.dom0() as agent:
             await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
+    async def obey(self, commands: Sequence[Sequence[str]], what: str) -> None:
+        """Have dom0 run these commands, which together do ``what``, in words."""
+        async with self.dom0() as agent:
+            await self.guarded(xl.obey(agent, commands, what))
+
     async def start_traces(self, lab: Lab) -> None:
         """Start the traces and dom0's load, before there are guests."""
         traces.describe(self.run, lab)
