@@ -186,11 +186,11 @@ def _size_hint(text: str) -> str:
 
 def show_time(seconds: float) -> str:
     """Seconds in the units of labs.yaml: ``10ms``; the largest unit that gives a whole number."""
-    for unit in ("s", "ms", "us"):
-        number = f"{seconds / TIMES[unit]:.3f}".rstrip("0").rstrip(".")
-        if "." not in number:
-            break
-    return f"{number}{unit}"
+    found = round(seconds * 1e9)
+    for unit, nanoseconds in (("s", 10**9), ("ms", 10**6)):
+        if found % nanoseconds == 0:
+            return f"{found // nanoseconds}{unit}"
+    return f"{found / 1000:g}us"
 
 
 #: Other names of the units of time.

@@ -18,7 +18,7 @@ from lab.util.terminal import quote
 NAME = "arinc653"
 #: The most windows of a schedule (ARINC653_MAX_DOMAINS_PER_SCHEDULE in public/sysctl.h).
 MOST = 64
-#: The shortest window, in seconds. Emulated, Xen needs a good part of it to change domains.
+#: The shortest window, in seconds. An emulated Xen needs some 10 µs of it to change domains.
 LEAST = 50e-6
 #: The longest frame with a window of dom0, in seconds: dom0 must answer in time.
 LONGEST = 2.0
@@ -76,8 +76,8 @@ def _check_schedule(source: Source, at: Loc, lab: Lab, schedule: Schedule) -> No
         source.add((*at, "windows", MOST), f"'windows': Xen takes at most {MOST}")
     for i, window in enumerate(schedule.windows):
         _check_window(source, (*at, "windows", i), lab, window)
-    total = sum(round(window.runtime * 1e9) for window in schedule.windows)
-    if total > round(schedule.frame * 1e9):
+    total = sum(_nanoseconds(window.runtime) for window in schedule.windows)
+    if total > _nanoseconds(schedule.frame):
         text = f"the windows take {show_time(total / 1e9)}, more than the frame"
         source.add((*at, "windows"), f"{text} of {show_time(schedule.frame)}")
     for guest in lab.guests:
@@ -86,7 +86,7 @@ def _check_schedule(source: Source, at: Loc, lab: Lab, schedule: Schedule) -> No
 
 
 def _check_window(source: Source, at: Loc, lab: Lab, window: Window) -> None:
-    if window.runtime < LEAST:
+    if _nanoseconds(window.runtime) < _nanoseconds(LEAST):
         source.add((*at, "runtime"), f"'runtime': at least {show_time(LEAST)}")
     vcpus = {one.name: one.vcpus for one in (*lab.guests, *lab.later)} | {"dom0": 1}
     if window.domain not in vcpus:
@@ -98,10 +98,15 @@ def _check_window(source: Source, at: Loc, lab: Lab, window: Window) -> None:
         source.add((*at, "vcpu"), text)
 
 
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
 def _check_cpus(source: Source, at: Loc, lab: Lab, schedule: Schedule) -> None:
     if lab.pool_cpu is None:
-        if schedule.windows and (text := without(lab, "dom0", 1)):
-            source.add((*at, "windows"), f"lab '{lab.name}' has one CPU, and {text} on it")
+        if schedule.windows and without(lab, "dom0", 1):
+            text = f"lab '{lab.name}' has one CPU, so dom0 needs a window, too"
+            source.add((*at, "windows"), text)
         return
     for i, window in enumerate(schedule.windows):
         if window.domain == "dom0":
