@@ -44,18 +44,18 @@ def test_most_that_xen_gives_dom0(memory: int, most: int) -> None:
 REFUSED = {
     "more than Xen finds": (
         "{memory: 512M, dom0: {memory: 256M}}",
-        "2:32: 'memory': of the 512M of lab 'one' Xen can give dom0 at most 128M",
+        "2:38: 'memory': of the 512M of lab 'one' Xen can give dom0 at most 128M",
     ),
     "dom0's default": ("{memory: 512M}", "of the 512M of lab 'one' Xen can give dom0 at most 128M"),
     "no whole block": (
         "{dom0: {memory: 192M}}",
-        "2:18: 'memory': Xen gives dom0 a multiple of 128M, not 192M",
+        "2:24: 'memory': Xen gives dom0 a multiple of 128M, not 192M",
     ),
     "too little": ("{dom0: {memory: 64M}}", "'memory': dom0 needs at least 128M"),
     "no block": ("{memory: 384M, dom0: {memory: 128M}}", "the machine can have 448M to 3056M"),
     "guests and what Xen needs for them": (
         "{memory: 2112M, guests: [a, b]}",
-        "4:15: lab 'one' has 2112M, and this is 2175M: dom0 256M + a 1G + b 768M + Xen 127M",
+        "4:30: lab 'one' has 2112M, and this is 2175M: dom0 256M + a 1G + b 768M + Xen 127M",
     ),
 }
 
