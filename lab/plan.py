@@ -41,6 +41,9 @@ LINUX_ARGS = f"console=hvc0 {LINUX_QUICK}"
 #: How many vCPUs dom0 has by default. A second vCPU doubles dom0's boot time, because the two wait
 #: for each other through the emulator. It also leaves less of the machine to the guests.
 DOM0_VCPUS = 1
+#: The scheduler of dom0's CPUs if the guests have a CPU pool of their own. It cannot be arinc653 as
+#: well: in Xen 4.17 all pools share the variables that hold the place in the schedule.
+DOM0_SCHEDULER = "credit2"
 #: Fields of a guest that describe its text in labs.yaml, not the guest. A plan leaves them out.
 NOT_PLANNED = ("cpus_of_all", "refused", "places")
 #: The folder in dom0 that holds the guests' files.
@@ -126,8 +129,8 @@ def xen_args(lab: Lab) -> str:
     words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
     if lab.dom0.cpus:
         words.append("dom0_vcpus_pin")
-    if lab.scheduler and lab.pool_cpu is None:
-        words.append(f"sched={lab.scheduler}")
+    if lab.scheduler:
+        words.append(f"sched={lab.scheduler if lab.pool_cpu is None else DOM0_SCHEDULER}")
     if lab.hypervisor.origin == "source":
         # Show everything that guests print on Xen's console, even in a build without DEBUG, and
         # keep it until dom0 has read it.

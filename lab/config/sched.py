@@ -51,6 +51,9 @@ def settle(
     if _from_args(lab) not in ("", name):
         text = f"'args' of hypervisor '{lab.hypervisor.name}' choose {_from_args(lab)} and win"
         source.add((*at, "scheduler"), text)
+    elif _from_args(lab) and lab.pool_cpu is not None:
+        text = f"'args' of hypervisor '{lab.hypervisor.name}' choose {name} for dom0's CPUs too"
+        source.add((*at, "scheduler"), text)
     if given:
         _check_share(source, (*at, "scheduler"), given, name, lab)
     guests = tuple(_guest(source, guest, given, name, lab) for guest in lab.guests)

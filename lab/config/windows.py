@@ -2,7 +2,7 @@
 
 The scheduler follows one schedule on one CPU (xen/common/sched/arinc653.c). On a machine with one
 CPU dom0 is in the schedule, too. On a larger machine the last CPU is a CPU pool of its own for the
-guests, and dom0 has the others, under Xen's default scheduler.
+guests, and dom0 has the others, under credit2.
 """
 
 from __future__ import annotations

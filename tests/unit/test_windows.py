@@ -73,7 +73,7 @@ def test_one_cpu_is_shared_with_dom0(folder: Path) -> None:
 
 
 def test_more_cpus_give_the_guests_a_pool_of_their_own(folder: Path) -> None:
-    """The last CPU is theirs; dom0 needs no window, and Xen boots with its default scheduler."""
+    """The last CPU is theirs; dom0 needs no window, and Xen boots with another scheduler."""
     lab = load(
         folder, "cpus: 3", scheduler("5ms", "two 1ms", "two 1ms 1", "b 2ms"), "guests: [two]",
         "steps: [{inject: b}]",
@@ -84,7 +84,7 @@ def test_more_cpus_give_the_guests_a_pool_of_their_own(folder: Path) -> None:
         ("xl", "cpupool-cpu-remove", "Pool-0", "2"),
         ("xl", "cpupool-create", 'name="arinc653"', 'sched="arinc653"', 'cpus=["2"]'),
     )
-    assert "sched=" not in plan.xen_args
+    assert " sched=credit2 " in plan.xen_args
     for guest in plan.all_guests:
         assert 'pool = "arinc653"\n' in guest.config
 
@@ -176,6 +176,16 @@ def test_what_cannot_be_is_refused_at_its_place(folder: Path, name: str) -> None
     with pytest.raises(ConfigError) as caught:
         load(folder, *lines)
     assert words in caught.value.message.replace(f"{folder}/labs.yaml:", "")
+
+
+def test_dom0_beside_the_pool_must_not_have_the_same_scheduler(folder: Path) -> None:
+    lines = ("cpus: 2", scheduler("10ms", "a 1ms"), "guests: [a]")
+    assert load(folder, *lines)
+    text = (folder / "labs.yaml").read_text()
+    text = text.replace("all.config}", "all.config, args: sched=arinc653}")
+    (folder / "labs.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="'args' of hypervisor 'all' choose arinc653 for dom0's"):
+        config.load(folder / "labs.yaml")
 
 
 def test_a_frame_without_dom0_may_be_longer(folder: Path) -> None:
