@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from enum import Enum
 from pathlib import Path
@@ -40,6 +41,9 @@ RING_CONSOLE, PL011_CONSOLE = "hvc0", "ttyAMA0"
 #: How many vCPUs dom0 has by default. A second vCPU doubles dom0's boot time, because the two wait
 #: for each other through the emulator. It also leaves less of the machine to the guests.
 DOM0_VCPUS = 1
+#: The scheduler of dom0's CPUs if the guests have a CPU pool of their own. It cannot be arinc653 as
+#: well: in Xen 4.17 all pools share the variables that hold the place in the schedule.
+DOM0_SCHEDULER = "credit2"
 #: Fields of a guest that describe its text in labs.yaml, not the guest. A plan leaves them out.
 NOT_PLANNED = ("cpus_of_all", "refused", "places")
 #: The folder in dom0 that holds the guests' files.
@@ -61,6 +65,8 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         guests=tuple(guest_plan(guest) for guest in lab.guests),
         dom0_scheduling=scheduling(lab.dom0.scheduler),
         later=tuple(guest_plan(guest) for guest in lab.later),
+        pool=pool(lab),
+        schedule=schedule(lab),
     )
 
 
@@ -95,6 +101,40 @@ def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
     return (f"sched-{wanted.name}", *words, "-d") if words else ()
 
 
+def pool(lab: Lab) -> tuple[tuple[str, ...], ...]:
+    """The commands in dom0 that give the guests a CPU of their own, with the lab's scheduler."""
+    if lab.pool_cpu is None:
+        return ()
+    settings = (f'name="{lab.scheduler}"', f'sched="{lab.scheduler}"', f'cpus=["{lab.pool_cpu}"]')
+    return (
+        ("xl", "cpupool-cpu-remove", "Pool-0", str(lab.pool_cpu)),
+        ("xl", "cpupool-create", *settings),
+    )
+
+
+def schedule(lab: Lab) -> tuple[str, ...]:
+    """The command in dom0 that sets the schedule of arinc653; empty if the lab has none.
+
+    Xen numbers CPU pools from 0, dom0's. Times are in nanoseconds.
+    """
+    if lab.schedule is None:
+        return ()
+    words = ["lab-arinc653", "0" if lab.pool_cpu is None else "1", _nanoseconds(lab.schedule.frame)]
+    for one in lab.schedule.windows:
+        words += [uuid(one.domain), str(one.vcpu), _nanoseconds(one.runtime)]
+    return tuple(words)
+
+
+def uuid(domain: str) -> str:
+    """The UUID of a domain of that name, by which a schedule names it. Xen gives dom0 zeros."""
+    digits = "0" * 32 if domain == "dom0" else hashlib.sha256(domain.encode()).hexdigest()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
+
+
+def _nanoseconds(seconds: float) -> str:
+    return str(round(seconds * 1e9))
+
+
 def xen_args(lab: Lab) -> str:
     """Xen's command line. The hypervisor's own ``args`` come last, so they win."""
     dom0 = () if lab.without_dom0 else (f"dom0_mem={lab.dom0.memory // MIB}M",)
@@ -107,7 +147,7 @@ def xen_args(lab: Lab) -> str:
     if lab.dom0.cpus:
         words.append("dom0_vcpus_pin")
     if lab.scheduler:
-        words.append(f"sched={lab.scheduler}")
+        words.append(f"sched={lab.scheduler if lab.pool_cpu is None else DOM0_SCHEDULER}")
     if lab.hypervisor.origin == "source":
         # Show everything that guests print on Xen's console, even in a build without DEBUG, and
         # keep it until dom0 has read it.
@@ -144,6 +184,10 @@ def xl_config(guest: GuestSpec) -> str:
         lines.append(f"cmdline = {_quoted(words)}")
     if guest.cpus:
         lines.append(f"cpus = {_quoted(','.join(map(str, guest.cpus)))}")
+    if guest.scheduler and guest.scheduler.name == "arinc653":
+        lines.append(f"uuid = {_quoted(uuid(guest.name))}")
+    if guest.scheduler and guest.scheduler.pool:
+        lines.append(f"pool = {_quoted(guest.scheduler.pool)}")
     lines.append("disk = []")
     lines += [f'on_{event} = "preserve"' for event in ("poweroff", "reboot", "watchdog", "crash")]
     return "\n".join(lines) + "\n"

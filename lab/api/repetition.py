@@ -86,9 +86,13 @@ def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Re
     """
     if times < 1:
         raise UsageError(f"a lab cannot be run {times} times")
-    once = functools.partial(run, context, name, clock=Clock.VIRTUAL, cold=cold)
+
+    def once(number: int) -> Run:
+        context.progress.say(f"run {number} of {times}")
+        return run(context, name, clock=Clock.VIRTUAL, cold=cold)
+
     runs: list[Run] = []
-    for done in here.each([once] * times):
+    for done in here.each([functools.partial(once, number) for number in range(1, times + 1)]):
         runs.append(done)
         if runs[-1].digest != runs[0].digest:
             parted = digest.difference(RunDir(runs[0].run), RunDir(runs[-1].run))

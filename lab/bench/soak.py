@@ -15,15 +15,18 @@ from typing import Any
 
 from lab import rundir
 from lab.api import Context, down, execute, inject, run, status, up
-from lab.errors import LabError
-from lab.run import live
+from lab.errors import BusyError, LabError, UsageError
+from lab.run import claim, live
+from lab.rundir import LabDir
 from lab.store import cache_root
 from lab.toolchain import programs_of
 from lab.util import process
 from lab.util.deadline import Deadline
 
-#: The lab that is used, and its guest.
+#: A copy of this lab is used (``hello-1``, …), and its guest.
 LAB = GUEST = "hello"
+#: A lab has at most so many copies (lab.config).
+MOST_COPIES = 9999
 #: The first labs are not counted: they fill caches.
 WARM_UP = 4
 #: The growth that is allowed: of memory (as a ratio), of descriptors, of bytes on the disks.
@@ -33,7 +36,7 @@ MEMORY, DESCRIPTORS, DISK = 0.10, 2, 2 << 20
 @dataclass(frozen=True)
 class Sample:
     """The counts after a lab: open file descriptors and resident memory (bytes) of this process,
-    bytes on the disks, processes of labs."""
+    bytes on the disks, processes of the lab."""
 
     descriptors: int
     memory: int
@@ -64,25 +67,30 @@ class Soaked:
 def soak(context: Context, labs: int, hours: float, say: Callable[[str], None]) -> Soaked:
     """Use at least ``labs`` labs, and more until ``hours`` have passed, in each way in turn.
 
+    All of them have one name, that of a copy which nobody else uses. Other labs are left alone.
+
     Raises:
         LabError: a lab that failed could not be stopped.
     """
-    clock = Deadline(hours * 3600)
+    clock, name = Deadline(hours * 3600), free_copy(context)
     samples: list[Sample] = []
     failed: list[str] = []
-    number, kept = 0, _runs(context)
+    number = 0
     while number < labs or (hours and not clock.passed()):
         way = WAYS[number % len(WAYS)]
         try:
-            way(context)
+            way(context, name)
+            shutil.rmtree(context.runs / name)
+        except BusyError as error:  # it is somebody else's by now
+            failed.append(f"lab {number}, {way.__name__}: {error}")
+            name = free_copy(context)
         except (LabError, AssertionError) as error:
             failed.append(f"lab {number}, {way.__name__}: {error}")
-            down(context, LAB)
-        for run_ in _runs(context) - kept:  # the user's own templates stay
-            shutil.rmtree(run_)
+            down(context, name)
+            shutil.rmtree(context.runs / name, ignore_errors=True)
         number += 1
         if number >= WARM_UP:
-            samples.append(sample())
+            samples.append(sample(context.lab_dir(name)))
         if number % 10 == 0:
             say(f"{number} labs after {clock.elapsed():.0f} s: {samples[-1]}")
     first, last = (samples[0], samples[-1]) if samples else (None, None)
@@ -113,10 +121,24 @@ def grown(samples: Sequence[Sample]) -> list[str]:
     return found
 
 
-def sample() -> Sample:
-    """Take a sample now."""
+def free_copy(context: Context) -> str:
+    """The name of a copy of :data:`LAB` that does not run and has no runs.
+
+    Raises:
+        UsageError: there is none left.
+    """
+    for number in range(1, MOST_COPIES + 1):
+        name = f"{LAB}-{number}"
+        lab, used = context.lab_dir(name), (context.runs / name).exists()
+        if not used and live.find(lab) is None and claim.maker(lab) is None:
+            return name
+    raise UsageError(f"all copies of lab {LAB} are in use or have runs in {context.runs}")
+
+
+def sample(lab: LabDir) -> Sample:
+    """Take a sample now. Of the processes, only those of this lab count."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    mark = f"{rundir.runtime_root()}/".encode()
+    mark = f"{lab.path}/".encode()
     ours = [pid for pid, words in process.running() if any(mark in word for word in words)]
     return Sample(
         len(list(Path("/proc/self/fd").iterdir())),
@@ -139,56 +161,50 @@ def _occupied(root: Path) -> int:
     return total
 
 
-def _runs(context: Context) -> set[Path]:
-    folder = context.runs / LAB
-    found = set(folder.iterdir()) if folder.is_dir() else set()
-    return {path for path in found if not path.is_symlink()}
-
-
 # ---------------------------------------------------------------- ways to use a lab
 
 
-def used(context: Context) -> None:
+def used(context: Context, lab: str) -> None:
     """Boot it, run a command in dom0, inject a guest, stop it."""
-    up(context, LAB, cold=True)
-    assert b"Domain-0" in execute(context, LAB, "xl list").stdout
-    inject(context, LAB, GUEST)
-    down(context, LAB)
+    up(context, lab, cold=True)
+    assert b"Domain-0" in execute(context, lab, "xl list").stdout
+    inject(context, lab, GUEST)
+    down(context, lab)
 
 
-def restored(context: Context) -> None:
+def restored(context: Context, lab: str) -> None:
     """Restore it from a template."""
-    up(context, LAB, cold=False)
-    status(context, LAB)
-    down(context, LAB)
+    up(context, lab, cold=False)
+    status(context, lab)
+    down(context, lab)
 
 
-def judged(context: Context) -> None:
+def judged(context: Context, lab: str) -> None:
     """Play its scenario."""
-    verdict = run(context, LAB, cold=False).report.verdict
+    verdict = run(context, lab, cold=False).report.verdict
     assert verdict.passed, verdict.reason
 
 
-def killed(context: Context) -> None:
+def killed(context: Context, lab: str) -> None:
     """Kill its QEMU. The next command cleans up."""
-    up(context, LAB, cold=False)
-    found = live.find(context.lab_dir(LAB))
+    up(context, lab, cold=False)
+    found = live.find(context.lab_dir(lab))
     assert found is not None
     for program in programs_of(found.record, found.lab.tag):
         program.kill()
-    down(context, LAB)
+    down(context, lab)
 
 
-def refused(context: Context) -> None:
+def refused(context: Context, lab: str) -> None:
     """Make two mistakes: start it twice, and run a program that dom0 does not have."""
-    up(context, LAB, cold=False)
-    for wrong in (lambda: up(context, LAB), lambda: execute(context, LAB, "nosuch")):
+    up(context, lab, cold=False)
+    for wrong in (lambda: up(context, lab), lambda: execute(context, lab, "nosuch")):
         try:
             wrong()
         except LabError:
             continue
         raise AssertionError("a command that should have failed did not")
-    down(context, LAB)
+    down(context, lab)
 
 
 WAYS = (used, restored, judged, killed, refused)

@@ -94,6 +94,8 @@ def _repeated(context: api.Context, name: str, times: int, cold: bool, json: boo
         print_json(result.summary())
         return result.exit_status
     show_run(result.runs[0])
+    for number, one in enumerate(result.runs, 1):
+        print(f"run {number} of {times}: {short(one.run)}")
     if result.same:
         print(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
     else:

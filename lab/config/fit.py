@@ -6,17 +6,25 @@ from collections.abc import Sequence
 
 from lab.config.units import show_size
 from lab.config.yaml_source import Loc, Source
-from lab.model import WINDOW_SIZE, Lab
+from lab.model import RAM_BASE, WINDOW_SIZE, Lab
 from lab.util.terminal import quote
 
 MIB = 1 << 20
-#: The memory that Xen keeps for itself: its heap (1/32 of the RAM, at least 32 MiB) and its tables.
-XEN_RESERVE = 64 * MIB
-#: Kernel and initramfs are placed up to here (lab.model), so less cannot boot.
-LEAST_MEMORY = 256 * MIB
+#: Xen's own data besides its heap and its table of frames, with a margin: 1 MiB was measured.
+XEN_DATA = 2 * MIB
+#: Xen maps its heap in blocks of this size (setup_mm in xen/arch/arm/setup.c).
+HEAP_BLOCK = 32 * MIB
+#: Xen gives dom0 memory in blocks of this size, whose addresses are multiples of it
+#: (allocate_memory_11 in xen/arch/arm/domain_build.c). The first that is free lies behind the
+#: kernel and the initramfs (lab.model).
+DOM0_BLOCK, FIRST_BLOCK = 128 * MIB, 0x5000_0000
+#: With less, Xen finds no block for dom0.
+LEAST_MEMORY = 448 * MIB
 #: The board without its high memory region has 3 GiB (hw/arm/virt.c), the window included.
 MOST_MEMORY = (3 << 30) - WINDOW_SIZE
-LEAST_DOM0 = 128 * MIB
+#: What ``xl`` and Xen need for a guest besides its memory: for each vCPU, and once. For its page
+#: tables they take 1/256 of its memory (libxl__get_required_paging_memory of libxl).
+VCPU_DATA = GUEST_DATA = MIB
 
 
 def check(source: Source, at: Loc, lab: Lab) -> None:
@@ -44,20 +52,58 @@ def _memory(source: Source, at: Loc, lab: Lab) -> None:
         bounds = f"{show_size(LEAST_MEMORY)} to {show_size(MOST_MEMORY)}"
         source.add((*at, "memory"), f"'memory': must be from {bounds}")
         return
-    if lab.dom0.memory < LEAST_DOM0 and not lab.without_dom0:
-        least = show_size(LEAST_DOM0)
-        source.add((*at, "dom0", "memory"), f"'memory': dom0 needs at least {least}")
+    if not lab.without_dom0:
+        _dom0_memory(source, (*at, "dom0", "memory"), lab)
     dom0 = [] if lab.without_dom0 else [("dom0", lab.dom0.memory)]
     shares = [*dom0, *((guest.name, guest.memory) for guest in lab.guests)]
-    wanted = XEN_RESERVE + sum(size for _, size in shares)
+    own = of_xen(lab)
+    wanted = own + sum(size for _, size in shares)
     if wanted <= lab.memory:
         return
     parts = " + ".join(f"{name} {show_size(size)}" for name, size in shares)
     text = (
         f"lab '{lab.name}' has {show_size(lab.memory)}, but needs {show_size(wanted)}: "
-        f"{parts} + Xen {show_size(XEN_RESERVE)}"
+        f"{parts} + Xen {show_size(own)}"
     )
     source.add(_biggest(at, lab), text)
+
+
+def _dom0_memory(source: Source, at: Loc, lab: Lab) -> None:
+    most, least = most_dom0(lab.memory), show_size(DOM0_BLOCK)
+    if lab.dom0.memory < DOM0_BLOCK:
+        source.add(at, f"'memory': dom0 needs at least {least}")
+    elif lab.dom0.memory % DOM0_BLOCK:
+        text = f"Xen gives dom0 a multiple of {least}, not {show_size(lab.dom0.memory)}"
+        source.add(at, f"'memory': {text}")
+    elif lab.dom0.memory > most:
+        text = f"of the {show_size(lab.memory)} of lab '{lab.name}' Xen can give dom0"
+        source.add(at, f"'memory': {text} at most {show_size(most)}")
+
+
+def of_xen(lab: Lab) -> int:
+    """The memory that Xen keeps for itself and for the lab's guests, in bytes."""
+    heap, frames = _heap_and_frames(lab.memory)
+    guests = (one.memory // 256 + one.vcpus * VCPU_DATA + GUEST_DATA for one in lab.guests)
+    return heap + frames + XEN_DATA + sum(_up(size, MIB) for size in guests)
+
+
+def most_dom0(memory: int) -> int:
+    """The most memory that Xen can give dom0 on a machine with this memory, in bytes."""
+    heap, frames = _heap_and_frames(memory)
+    end = (RAM_BASE + memory) // HEAP_BLOCK * HEAP_BLOCK - heap - _up(frames, HEAP_BLOCK)
+    return max(0, end - FIRST_BLOCK) // DOM0_BLOCK * DOM0_BLOCK
+
+
+def _heap_and_frames(memory: int) -> tuple[int, int]:
+    """The sizes of Xen's heap (1/32 of the RAM, with the window) and of its table of frames, with
+    32 bytes for each page of 4 KiB (setup_mm, and setup_frametable_mappings in mm.c)."""
+    total = memory + WINDOW_SIZE
+    frames = total // 4096 * 32
+    return _up(total // 32, HEAP_BLOCK), _up(frames, 2 * MIB if frames < 32 * MIB else 32 * MIB)
+
+
+def _up(size: int, block: int) -> int:
+    return -(-size // block) * block
 
 
 def _biggest(at: Loc, lab: Lab) -> Loc:

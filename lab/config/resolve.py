@@ -111,8 +111,16 @@ def _share(shape: schema.Scheduling | None) -> model.Scheduling | None:
     """A share of the CPU, as written in the file."""
     if shape is None:
         return None
-    found = shape.model_dump()
+    found = shape.model_dump(include=set(schema.Scheduling.model_fields))
     return model.Scheduling(**{**found, "name": found["name"] or ""})
+
+
+def _schedule(shape: schema.LabScheduling | None) -> model.Schedule | None:
+    """The schedule as it is in the file; what is missing of it is 0 or empty."""
+    if shape is None or (shape.frame is None and shape.windows is None):
+        return None
+    windows = (model.Window(one.domain, one.runtime, one.vcpu) for one in shape.windows or ())
+    return model.Schedule(shape.frame or 0.0, tuple(windows))
 
 
 def _hypervisor(
@@ -271,6 +279,7 @@ def _lab(
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
         trace=trace_keys.xen(source, (*at, "trace"), shape.trace),
+        schedule=_schedule(shape.scheduler),
     )
     lab = scenario.read(source, at, shape, lab, guests)
     boot_guests.check(source, at, shape, lab)

@@ -37,8 +37,6 @@ def _kind(value: Any) -> str:
 #: Ports of a static event channel. Xen gives port 1 to xenstore, and allows guests that it boots
 #: ports up to 1023 (max_evtchn_port in create_domUs of xen/arch/arm/domain_build.c).
 FIRST_PORT, LAST_PORT = 2, 1023
-#: A guest's trace: its default size in bytes, and its least and largest size.
-TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
 Name = Annotated[str, scalar(units.name, "a name")]
 GuestName = Annotated[str, scalar(units.guest_name, "a name")]
 Size = Annotated[int, scalar(units.size, "a size such as 16M")]

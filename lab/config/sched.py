@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.config import windows
 from lab.errors import UsageError
 from lab.model import FreeRtosApp, GuestSpec, HypervisorSpec, Lab, Scheduling
 from lab.util import kconfig, reading
@@ -50,6 +51,9 @@ def settle(
     if _from_args(lab) not in ("", name):
         text = f"'args' of hypervisor '{lab.hypervisor.name}' override this with {_from_args(lab)}"
         source.add((*at, "scheduler"), text)
+    elif _from_args(lab) and lab.pool_cpu is not None:
+        text = f"'args' of hypervisor '{lab.hypervisor.name}' choose {name} for dom0's CPUs too"
+        source.add((*at, "scheduler"), text)
     if given:
         _check_share(source, (*at, "scheduler"), given, name, lab)
     guests = tuple(_guest(source, guest, given, name, lab) for guest in lab.guests)
@@ -66,7 +70,7 @@ def settle(
     _check_has(source, _place_of_name(at, lab, given), lab, name, known)
     _check_fits(source, at, lab, name)
     _check_emergency(source, lab, known)
-    return lab
+    return windows.settle(source, at, lab, name)
 
 
 def scheduler_of(lab: Lab) -> str:
@@ -83,8 +87,10 @@ def for_guest(lab: Lab, guest: GuestSpec) -> GuestSpec:
     if listed := next((one for one in lab.guests if one.name == guest.name), None):
         return dataclasses.replace(guest, scheduler=listed.scheduler)
     name = scheduler_of(lab)
+    if text := windows.without(lab, guest.name, guest.vcpus):
+        raise UsageError(f"lab {lab.name} runs arinc653: {text}", hint="add a window to 'windows'")
     if guest.scheduler is None:
-        return guest
+        return dataclasses.replace(guest, scheduler=windows.share(lab)) if lab.schedule else guest
     given = [key for key, value in dataclasses.asdict(guest.scheduler).items()
              if key != "name" and value is not None]  # fmt: skip
     if guest.scheduler.name not in ("", name) or not set(given) <= set(PARAMETERS[name]):
@@ -170,15 +176,8 @@ def _check_has(
 
 def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
     """Check what a scheduler needs. null needs one CPU for each vCPU. rtds cannot reserve more CPU
-    time than the machine has. Under arinc653 a guest runs only in a schedule that a program in dom0
-    sets.
+    time than the machine has.
     """
-    if name == "arinc653" and lab.guests:
-        text = (
-            f"lab '{lab.name}': under arinc653 guests do not run until a schedule is set, which xl "
-            "cannot do; leave 'guests' out, and inject them once it is set"
-        )
-        source.add((*at, "scheduler"), text)
     dom0_vcpus = lab.dom0.vcpus or len(lab.dom0.cpus) or lab.cpus
     if lab.without_dom0:
         dom0_vcpus = 0

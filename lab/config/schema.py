@@ -15,12 +15,10 @@ from lab.config.cpus import CpuSet, GuestCpus
 from lab.config.scalars import (
     FIRST_PORT,
     LAST_PORT,
-    LEAST_TRACE,
-    MOST_TRACE,
-    TRACE_SIZE,
     Address,
     Args,
     Count,
+    Cpu,
     Cpus,
     FileName,
     Flag,
@@ -68,22 +66,28 @@ class Scheduling(Shape):
     cap: Annotated[int, scalar(units.count(0, 800), "a number of percent")] | None = None
 
 
+class Window(Shape):
+    """A window of arinc653's schedule: ``runtime`` for one vCPU of a domain."""
+
+    domain: Text
+    runtime: Seconds
+    vcpu: Cpu = 0
+
+
+class LabScheduling(Scheduling):
+    """The lab's scheduler: also the schedule of arinc653."""
+
+    frame: Seconds | None = None
+    windows: list[Window] | None = None
+
+
 def _named(value: Any) -> Any:
     """``scheduler: rtds`` is short for ``scheduler: {name: rtds}``."""
     return {"name": value} if isinstance(value, str) else value
 
 
 Scheduler = Annotated[Scheduling, BeforeValidator(_named)]
-
-
-def _trace(text: str) -> int:
-    """``true`` means 1M of records. A size is a power of two, because the ring's indices wrap."""
-    if text in ("true", "false"):
-        return TRACE_SIZE if text == "true" else 0
-    size = units.size(text)
-    if size & (size - 1) or not LEAST_TRACE <= size <= MOST_TRACE:
-        raise ValueError(f"{quote(text)} is not one of 4K, 8K, 16K, … 32M")
-    return size
+LabScheduler = Annotated[LabScheduling, BeforeValidator(_named)]
 
 
 class Trace(Shape):
@@ -108,7 +112,7 @@ class Guest(Shape):
     cpus: GuestCpus = CpuSet()
     cmdline: Args = ""
     scheduler: Scheduler | None = None
-    trace: Annotated[int, scalar(_trace, "true, false or a size such as 1M")] = 0
+    trace: Annotated[int, scalar(units.trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
     static_memory: Address = 0
     direct_map: Flag = False
@@ -203,7 +207,7 @@ class Lab(Shape):
     cpus: Vcpus = 1
     memory: Size = 1 << 30
     dom0: Annotated[Dom0 | None, BeforeValidator(_or_none)] = Dom0()
-    scheduler: Scheduler | None = None
+    scheduler: LabScheduler | None = None
     trace: Trace | None = None
     guests: Annotated[list[Text], BeforeValidator(one_or_more)] = []
     expect: list[Expect] = []
@@ -239,7 +243,8 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("matrices", "*"): Matrix,
     ("labs", "*", "trace"): Trace,
     ("guests", "*", "scheduler"): Scheduling,
-    ("labs", "*", "scheduler"): Scheduling,
+    ("labs", "*", "scheduler"): LabScheduling,
+    ("labs", "*", "scheduler", "windows", "*"): Window,
     ("labs", "*", "dom0", "scheduler"): Scheduling,
     ("labs", "*", "channels", "*"): Channel,
     ("labs", "*", "shared_memory", "*"): SharedMemory,

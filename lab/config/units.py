@@ -15,6 +15,8 @@ from lab.util.suggest import nearest as nearest
 from lab.util.terminal import quote
 
 SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+#: A guest's trace: its default size in bytes, and its least and largest size.
+TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
 TIMES = {"us": 0.000001, "ms": 0.001, "s": 1.0, "m": 60.0}
 
 #: Names that belong to a console or a part of Xen.
@@ -71,6 +73,19 @@ def one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def trace(text: str) -> int:
+    """The size of a guest's trace in bytes. ``true`` means 1M.
+
+    A size is a power of two, because the ring's indices wrap.
+    """
+    if text in ("true", "false"):
+        return TRACE_SIZE if text == "true" else 0
+    found = size(text)
+    if found & (found - 1) or not LEAST_TRACE <= found <= MOST_TRACE:
+        raise ValueError(f"{quote(text)} is none of 4K, 8K, 16K, … 32M")
+    return found
 
 
 def name(text: str) -> str:
@@ -167,6 +182,15 @@ def _size_hint(text: str) -> str:
     if value and value % SIZES["K"] == 0:
         return f"write {show_size(value)}"
     return "write 512K, 16M or 1G"
+
+
+def show_time(seconds: float) -> str:
+    """Seconds in the units of labs.yaml: ``10ms``; the largest unit that gives a whole number."""
+    found = round(seconds * 1e9)
+    for unit, nanoseconds in (("s", 10**9), ("ms", 10**6)):
+        if found % nanoseconds == 0:
+            return f"{found // nanoseconds}{unit}"
+    return f"{found / 1000:g}us"
 
 
 #: Other names of the units of time.

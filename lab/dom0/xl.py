@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 
 from lab.dom0.agent import Dom0, ProgramResult
 from lab.dom0.window import FULL
@@ -128,6 +129,23 @@ async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
             command=" ".join(argv),
             tail=_words(result),
         )
+
+
+async def obey(agent: Dom0, commands: Iterable[Sequence[str]], what: str) -> None:
+    """Run commands that set something for all domains, one after the other.
+
+    Raises:
+        ToolstackError: one of them failed, so dom0 could not do ``what``; the error's tail is what
+            the command printed.
+    """
+    for argv in commands:
+        result = await agent.run(argv, within=30.0)
+        if result.status != 0:
+            raise ToolstackError(
+                f"dom0 could not {what} (exit status {result.status})",
+                command=shlex.join(argv),
+                tail=_words(result),
+            )
 
 
 async def destroy(agent: Dom0, name: str) -> None:

@@ -32,6 +32,7 @@ COMPILED = {
 #: The programs that use libxenctrl, and more linker options. lab-steps is linked to a fixed
 #: address, because lab.dom0.steps stops there.
 FIXED = {
+    "src/lab-arinc653.c": ("usr/sbin/lab-arinc653", ()),
     "src/lab-fate.c": ("usr/sbin/lab-fate", ()),
     "src/lab-steps.c": (
         "usr/sbin/lab-steps",

@@ -26,6 +26,9 @@ DUMP_LINES = 80
 LARGEST = 64 << 30
 #: The most bytes of one file that are read at a time.
 CHUNK = 1 << 20
+#: At most so many lines are handed over at a time (pieces of long lines not counted), so that
+#: whoever searches them looks at the clock in between.
+MOST_LINES = 4096
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,10 @@ class LogReader:
         self._offset = offset
         self._splitter = LineSplitter(console, offset)
         self._file: BinaryIO | None = None
+        self._held = b""
 
     def read(self) -> list[RawLine]:
-        """The lines that were completed since the last call; empty if there is none."""
+        """The next complete lines, at most one portion of them; empty if there is none."""
         shared_console.bring(self.path.parent)
         if self._file is None:
             try:
@@ -95,7 +99,9 @@ class LogReader:
                 return []
             self._file.seek(self._offset)
         lines: list[RawLine] = []
-        while not lines and (data := self._file.read(CHUNK)):
+        while not lines and (data := self._held or self._file.read(CHUNK)):
+            end = _end_of_lines(data, MOST_LINES)
+            data, self._held = data[:end], data[end:]
             lines = self._splitter.feed(data)
         return lines
 
@@ -106,6 +112,16 @@ class LogReader:
     def close(self) -> None:
         if self._file:
             self._file.close()
+
+
+def _end_of_lines(data: bytes, most: int) -> int:
+    """Where the first ``most`` lines of ``data`` end; its size if it has no more."""
+    if data.count(b"\n") <= most:
+        return len(data)
+    end = 0
+    for _ in range(most):
+        end = data.index(b"\n", end) + 1
+    return end
 
 
 def tail(path: Path, lines: int = 15) -> str:

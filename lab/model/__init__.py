@@ -56,8 +56,10 @@ if TYPE_CHECKING:
         Matrix,
         Prebuilt,
         Project,
+        Schedule,
         Scheduling,
         SharedMemory,
+        Window,
         XenTrace,
     )
 
@@ -81,7 +83,8 @@ _HOMES = {
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
         "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs",
-        "LinuxGuest", "Matrix", "Prebuilt", "Project", "Scheduling", "SharedMemory", "XenTrace",
+        "LinuxGuest", "Matrix", "Prebuilt", "Project", "Schedule", "Scheduling", "SharedMemory",
+        "Window", "XenTrace",
     ),
 }  # fmt: skip
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
@@ -138,6 +141,7 @@ __all__ = [
     "ProgramRecord",
     "Project",
     "Refusal",
+    "Schedule",
     "Scheduling",
     "SharedMemory",
     "StartOptions",
@@ -148,6 +152,7 @@ __all__ = [
     "ToolchainInfo",
     "Toolstack",
     "Verdict",
+    "Window",
     "XenTrace",
     "board_arguments",
 ]

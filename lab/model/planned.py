@@ -59,7 +59,11 @@ class GuestPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that follows from a :class:`Lab` alone, without I/O."""
+    """Everything that follows from a :class:`Lab` alone, without I/O.
+
+    ``pool``: the commands in dom0 that make the CPU pool of the guests, before there are guests.
+    ``schedule``: the command in dom0 that sets the schedule of arinc653, when they are there.
+    """
 
     lab: Lab
     machine: MachinePlan
@@ -69,6 +73,8 @@ class Plan:
     guests: tuple[GuestPlan, ...]
     dom0_scheduling: tuple[str, ...] = ()
     later: tuple[GuestPlan, ...] = ()
+    pool: tuple[tuple[str, ...], ...] = ()
+    schedule: tuple[str, ...] = ()
 
     @property
     def created(self) -> tuple[GuestPlan, ...]:

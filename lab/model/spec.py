@@ -70,7 +70,7 @@ class Scheduling:
     rtds: within each ``period`` (seconds) each vCPU gets ``budget`` (seconds). With
     ``extratime`` it also gets time that nobody has reserved. credit and credit2: a share in
     proportion to ``weight``, at most ``cap`` percent of one CPU (0: no limit). ``None``: Xen's
-    default.
+    default. ``pool``: the CPU pool that the domain is created in; ``None``: the one of dom0.
     """
 
     name: str = ""
@@ -79,6 +79,28 @@ class Scheduling:
     extratime: bool | None = None
     weight: int | None = None
     cap: int | None = None
+    pool: str | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """``runtime`` seconds in which a vCPU of ``domain`` (a guest, or ``dom0``) may run."""
+
+    domain: str
+    runtime: float
+    vcpu: int = 0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The schedule of Xen's scheduler arinc653: its windows follow each other in each frame.
+
+    ``frame``: the length of the major frame in seconds. No domain runs in what the windows leave
+    of it.
+    """
+
+    frame: float
+    windows: tuple[Window, ...]
 
 
 @dataclass(frozen=True)
@@ -167,6 +189,7 @@ class Lab:
     Attributes:
         scheduler: the name of Xen's scheduler; empty: the hypervisor's default.
         trace: Xen's own trace; ``None`` if there is none.
+        schedule: who runs when under the scheduler arinc653; ``None``: nobody sets one.
         expect: the expectations, all of which are watched for at once.
         steps: the steps, which are taken in order.
         later: the guests that only steps inject.
@@ -194,12 +217,21 @@ class Lab:
     without_dom0: bool = False
     channels: tuple[Channel, ...] = ()
     shared_memory: tuple[SharedMemory, ...] = ()
+    schedule: Schedule | None = None
     line: int = field(default=0, compare=False)
 
     @property
     def booted(self) -> tuple[GuestSpec, ...]:
         """The guests that Xen creates while it boots: the first one becomes domain 1."""
         return tuple(guest for guest in self.guests if guest.by_xen)
+
+    @property
+    def pool_cpu(self) -> int | None:
+        """The CPU that the guests have for themselves, as a CPU pool with the lab's schedule.
+
+        ``None``: there is none, and dom0 is in the schedule too, if there is one.
+        """
+        return self.cpus - 1 if self.schedule and self.cpus > 1 else None
 
     @property
     def traced(self) -> tuple[str, ...]:

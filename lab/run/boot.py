@@ -9,6 +9,7 @@ same state.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from lab.dom0 import xl
 from lab.machine import sparse_files, template
@@ -127,6 +128,9 @@ async def _create_guests(session: Session, start: Start, *, paused: bool) -> Non
     plan, say = start.plan, start.progress
     if plan.machine.clock is Clock.HOST and not paused:
         await _let_dom0_run(session, plan, say)
+    if plan.pool:
+        with say.stage("CPU pool"):
+            await _obey(session, plan.pool, "make a CPU pool for the guests")
     if plan.dom0_scheduling:
         async with session.dom0() as agent:
             await session.guarded(xl.schedule(agent, "Domain-0", plan.dom0_scheduling))
@@ -140,8 +144,17 @@ async def _create_guests(session: Session, start: Start, *, paused: bool) -> Non
         with say.stage(f"guest {guest.name}") as stage:
             image = start.prepared.guests[guest.name]
             await session.inject(guest, image, stage.note, paused=paused)
+    if plan.schedule:  # last: it leaves dom0 only its own windows
+        with say.stage("schedule"):
+            await _obey(session, [plan.schedule], "set the schedule")
     if paused:
         await session.remember_paused(len(plan.booted))
+
+
+async def _obey(session: Session, commands: Sequence[Sequence[str]], what: str) -> None:
+    """Have dom0 run these commands, which together do ``what``, in words."""
+    async with session.dom0() as agent:
+        await session.guarded(xl.obey(agent, commands, what))
 
 
 async def _adopt(session: Session, number: int, guest: GuestPlan, image: GuestImage) -> None:

@@ -87,7 +87,8 @@ def _wanted(plan: Plan) -> list[Any]:
     items: list[Step | Never] = [*lab.steps, *lab.never]
     more = [[_placeless(item) for item in items], lab.may_crash,
             [guest.name for guest in (*lab.guests, *lab.later) if guest.may_crash]]  # fmt: skip
-    return [*wanted, more] if any(more) else wanted
+    wanted += [more] if any(more) else []
+    return [*wanted, [plan.pool, plan.schedule]] if plan.schedule else wanted
 
 
 def _placeless(item: Expectation | Step | Never) -> dict[str, Any]:

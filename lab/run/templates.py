@@ -58,7 +58,8 @@ def key_with_guests(plan: Plan, prepared: Prepared) -> str:
     parts = fingerprint.of_run(plan, prepared)
     shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in plan.guests)]
     traced = [lab.trace.mask if lab.trace else None, *lab.traced]
-    return fingerprint.key(parts | {"labs.yaml": files.sha256_json([shares, traced])})
+    wanted = [shares, traced, *([plan.pool, plan.schedule] if plan.schedule else [])]
+    return fingerprint.key(parts | {"labs.yaml": files.sha256_json(wanted)})
 
 
 def usable(key: str, say: Callable[[str], None]) -> Template | None:

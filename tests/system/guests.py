@@ -113,6 +113,9 @@ GUESTS: dict[str, dict[str, Any]] = {
     "liar": {"freertos": "apps/liar", "trace": "64K"},
     "burst": {"freertos": "apps/burst", "trace": "4K"},
     "flood": {"freertos": "images/freertos/apps/periodic", "trace": "4K", "cmdline": "seconds=2"},
+    "scheduled": {
+        "freertos": "images/freertos/apps/periodic", "trace": "true", "cmdline": "seconds=2",
+    },
     "beside": {
         "freertos": "images/freertos/apps/periodic", "trace": "true", "cpus": [1],
         "cmdline": "seconds=4",
@@ -178,6 +181,26 @@ LABS: dict[str, dict[str, Any]] = {
         "expect": [
             {"on": "liar", "line": "lied", "within": "60s"},
             {"on": "burst", "line": "burst done", "within": "60s"},
+        ],
+    },
+    "windows": {  # on a CPU of the guests' own
+        "hypervisor": "debug",
+        "cpus": 2,
+        "trace": {"xen": "sched-states"},
+        "scheduler": {
+            "name": "arinc653",
+            "frame": "10ms",
+            "windows": [
+                {"domain": "noisy", "runtime": "5ms"},
+                {"domain": "scheduled", "runtime": "3ms"},
+            ],
+        },
+        "guests": ["scheduled", "noisy"],
+        "steps": [
+            {"exec": "lab-arinc653 1", "output": " 0 5000000"},
+            {"exec": "lab-arinc653 0", "status": "1"},  # dom0's pool has another scheduler
+            {"exec": "xl cpupool-list", "regex": r"^arinc653 +1 +arinc653 +y +2"},
+            {"wait": "periodic: PASS", "on": "scheduled", "within": "60s"},
         ],
     },
     "beside": {

@@ -10,6 +10,7 @@ import pytest
 
 from lab import api
 from lab.api import Context
+from lab.errors import ToolstackError
 from lab.util.files import sha256_file
 from system.kernels import VERSION, as_later
 from system.world import ROOT, World
@@ -59,6 +60,7 @@ GROWN = """\
 guests:
   some: {kernel: some.bin}
   more: {kernel: more.bin, memory: 64M}
+  capped: {kernel: more.bin, memory: 64M, scheduler: {cap: 800}}
   most: {kernel: most.bin, memory: 256M}
 labs:
   grown:
@@ -99,12 +101,18 @@ def test_kernels_of_any_size(world: World, grown: Path) -> None:
 
 
 def test_kernels_of_any_size_in_a_running_lab(grown: Path) -> None:
-    """On the host's clock, through dom0's agent; every byte of the file is in dom0."""
+    """On the host's clock, through dom0's agent; every byte of the file is in dom0. The file
+    stays there if xl refuses the guest (one vCPU has 100 percent), else its room is free again."""
     with api.lab("grown", Context(grown / "labs.yaml"), cold=True) as lab:
         lab.guest("some").expect("hello from FreeRTOS")
-        lab.inject("more").expect("hello from FreeRTOS")
-        there = lab.dom0.run("busybox sha256sum /lab/guests/more.bin").output.split()[0]
+        with pytest.raises(ToolstackError):
+            lab.inject("capped")
+        there = lab.dom0.run("busybox sha256sum /lab/guests/capped.bin").output.split()[0]
         assert there == sha256_file(grown / "more.bin")
+        lab.inject("more").expect("hello from FreeRTOS")
+        for name in ("some", "more"):
+            size = lab.dom0.run(f"busybox stat -c %s /lab/guests/{name}.bin").output
+            assert size.strip() == "0"
 
 
 def test_a_kernel_that_dom0_cannot_hold(world: World, grown: Path) -> None:

@@ -139,10 +139,10 @@ WRONG = {
     ),
     "open quote": ("guests:\n  a: {project: app, build: \"a 'b\"}\nlabs: {}\n", "no closing quot"),
     "FreeRTOS on two": ("guests:\n  a: {freertos: app, vcpus: 2}\nlabs: {}\n", "has one vCPU"),
-    "too much memory": (LAB + "    memory: 100000M\n", "must be from 256M to 3056M"),
+    "too much memory": (LAB + "    memory: 100000M\n", "must be from 448M to 3056M"),
     "guest too big": (
         "guests:\n  a: {kernel: g.bin, memory: 100000M}\nlabs:\n  one: {guests: [a]}\n",
-        "2:30: lab 'one' has 1G, but needs 100320M: dom0 256M + a 100000M + Xen 64M",
+        "2:30: lab 'one' has 1G, but needs 100725M: dom0 256M + a 100000M + Xen 469M",
     ),
     "odd size": ("guests:\n  a: {kernel: g.bin, memory: 1500K}\nlabs: {}\n", "whole number of meb"),
     "no such CPU": (

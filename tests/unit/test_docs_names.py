@@ -97,7 +97,7 @@ def test_variables_named_in_the_pages_are_read(root: Path) -> None:
     ("chapter", "shapes"),
     [
         ("guests", [schema.Guest]),
-        ("labs", [schema.Lab, schema.Dom0, schema.Scheduling]),
+        ("labs", [schema.Lab, schema.Dom0, schema.LabScheduling, schema.Window]),
         ("hypervisors", [schema.Hypervisor]),
         ("matrices", [schema.Matrix]),
     ],

@@ -93,6 +93,7 @@ GOLDEN_PLAN = {
         "memory": 1073741824,
         "name": "one",
         "never": [],
+        "schedule": None,
         "scheduler": "",
         "steps": [],
         "thresholds": [],
@@ -103,6 +104,8 @@ GOLDEN_PLAN = {
     },
     "later": [],
     "machine": {"clock": "virtual", "cpus": 1, "memory": 1073741824},
+    "pool": [],
+    "schedule": [],
     "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "
     "console_timestamps=boot dom0_max_vcpus=1",
 }

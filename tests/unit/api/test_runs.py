@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 from pathlib import Path
 
 import pytest
 from kernel_files import zimage
 
 from lab import api
-from lab.api import plans
+from lab.api import plans, repetition
 from lab.errors import ImageError, UsageError
-from lab.model import Layer, Plan
+from lab.model import Clock, Layer, Plan
+from lab.progress import Progress
 from lab.rundir import RunDir
 from lab.workshop.prepare import Prepared
 
@@ -62,3 +65,21 @@ def test_a_mistake_of_the_user_leaves_no_run(
     with pytest.raises(UsageError):
         api.up(api.Context(file), "hello")
     assert not (tmp_path / "runs").exists()
+
+
+def test_repeated_runs_are_numbered(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each one stands which it is, until one differs from the first."""
+    fails_with(ImageError("Xen does not compile"), monkeypatch)
+    failed = api.run(api.Context(file), "hello")
+    digests = iter(["same", "same", "other", "same"])
+
+    def run(_: api.Context, name: str, *, clock: Clock, cold: bool) -> api.Run:
+        assert (name, clock, cold) == ("hello", Clock.VIRTUAL, False)
+        return dataclasses.replace(failed, digest=next(digests))
+
+    monkeypatch.setattr(repetition, "run", run)
+    heard = io.StringIO()
+    found = api.repeat(api.Context(file, progress=Progress(heard)), "hello", 4)
+    assert heard.getvalue() == "run 1 of 4\nrun 2 of 4\nrun 3 of 4\n"
+    assert len(found.runs) == 3
+    assert not found.same

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.machine.console import AwaitedLine, Follower, Waited, WaitEnd, failure_in
-from lab.machine.log_lines import MAX_LINE, LineSplitter, LogReader, RawLine, tail
+from lab.machine.log_lines import MAX_LINE, MOST_LINES, LineSplitter, LogReader, RawLine, tail
 from lab.model import Layer
 from lab.util.deadline import Deadline
 
@@ -62,6 +62,25 @@ def test_reader_takes_a_file_that_comes_later_and_grows(tmp_path: Path) -> None:
         file.write(b"o\xff\n")
     assert raws(reader.read()) == [b"two\xff"]
     assert reader.read() == []
+    reader.close()
+
+
+def test_reader_hands_over_very_short_lines_in_portions(tmp_path: Path) -> None:
+    """Else whoever searches them does not look at the clock for seconds. None gets lost."""
+    path = tmp_path / "wild.log"
+    many = 3 * MOST_LINES + 7
+    path.write_bytes(b"".join(b"%d\n" % number for number in range(many)) + b"rest")
+    reader = LogReader("wild", path)
+    portions = []
+    while found := reader.read():
+        portions.append(found)
+    assert max(map(len, portions)) == MOST_LINES
+    lines = [line for portion in portions for line in portion]
+    assert raws(lines) == [b"%d" % number for number in range(many)]
+    data = path.read_bytes()
+    assert all(data[line.offset :].startswith(line.raw) for line in lines[:: MOST_LINES // 2])
+    assert reader.partial
+    assert reader.partial.raw == b"rest"
     reader.close()
 
 
