@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from lab.model import (
+    DRIVERS,
     Clock,
+    Disk,
     GuestPlan,
     GuestSpec,
     Lab,
@@ -18,6 +21,7 @@ from lab.model import (
     Plan,
     Prebuilt,
     Scheduling,
+    Vif,
 )
 
 MIB = 1 << 20
@@ -53,7 +57,11 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
         xen_args=xen_args(lab),
         dom0_args=dom0_args(lab),
-        consoles=("xen", "dom0", *(guest.name for guest in (*lab.guests, *lab.later))),
+        consoles=(
+            "xen",
+            "dom0",
+            *(console for guest in (*lab.guests, *lab.later) for console in guest.consoles),
+        ),
         guests=tuple(guest_plan(guest) for guest in lab.guests),
         dom0_scheduling=scheduling(lab.dom0.scheduler),
         later=tuple(guest_plan(guest) for guest in lab.later),
@@ -123,18 +131,44 @@ def xl_config(guest: GuestSpec) -> str:
     linux = isinstance(guest.program, LinuxGuest)
     if linux or (isinstance(guest.program, Prebuilt) and guest.program.ramdisk):
         lines.append(f"ramdisk = {_quoted(base + '.ramdisk')}")
-    if cmdline := f"{LINUX_ARGS if linux else ''} {guest.cmdline}".strip():
+    if cmdline := " ".join(filter(None, _cmdline(guest, linux=linux))):
         lines.append(f"cmdline = {_quoted(cmdline)}")
     if guest.cpus:
         lines.append(f"cpus = {_quoted(','.join(map(str, guest.cpus)))}")
-    lines.append("disk = []")
-    lines += [f'on_{event} = "preserve"' for event in ("poweroff", "reboot", "watchdog", "crash")]
+    if guest.vuart:
+        lines.append('vuart = "sbsa_uart"')
+    lines.append(f"disk = {_list(_disk(base, disk) for disk in guest.disks)}")
+    if guest.vifs:
+        lines.append(f"vif = {_list(map(_vif, guest.vifs))}")
+    lines += [f'on_{event} = "{action}"' for event, action in vars(guest.ends).items()]
     return "\n".join(lines) + "\n"
+
+
+def _cmdline(guest: GuestSpec, *, linux: bool) -> Iterator[str]:
+    if linux:
+        yield LINUX_ARGS
+        yield f"rdinit=/{DRIVERS}" if guest.disks or guest.vifs else ""
+    yield guest.cmdline
+
+
+def _disk(base: str, disk: Disk) -> str:
+    """A disk in the words of xl-disk-configuration(5): dom0's script puts a loop device on it."""
+    access = "rw" if disk.writable else "ro"
+    words = f"format=raw,vdev={disk.vdev},access={access},backendtype=phy,script=block"
+    return f"{words},target={base}.{disk.vdev}"
+
+
+def _vif(vif: Vif) -> str:
+    return f"mac={vif.mac},bridge={vif.bridge}" + (f",rate={vif.rate}" if vif.rate else "")
 
 
 def to_json(value: Plan) -> str:
     """The plan as ``--plan`` prints it: sorted keys, paths as text, sizes in bytes."""
     return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _list(words: Iterable[str]) -> str:
+    return "[" + ", ".join(map(_quoted, words)) + "]"
 
 
 def _quoted(text: str) -> str:

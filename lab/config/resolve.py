@@ -11,7 +11,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
+from lab.config import (
+    devices,
+    fit,
+    guest_files,
+    matrix,
+    remembered,
+    scenario,
+    sched,
+    schema,
+    trace_keys,
+)
 from lab.config.yaml_source import Loc, Source
 from lab.errors import UsageError
 from lab.images import kernel_tree
@@ -125,7 +135,8 @@ def _hypervisor(
 def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     at = ("guests", name)
     refused: list[model.Refusal] = []
-    program = _program(source, _Paths(source, refused), at, shape)
+    paths = _Paths(source, refused)
+    program = _program(source, paths, at, shape)
     said = "memory" in shape.model_fields_set or not shape.linux
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
@@ -141,6 +152,10 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
         scheduler=_share(shape.scheduler),
         trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
+        disks=devices.disks(source, at, paths, shape),
+        vifs=devices.vifs(name, shape),
+        ends=devices.ends(source, at, shape, traced=bool(shape.trace)),
+        vuart=shape.vuart,
         refused=(*refused, *guest_files.refusals(source, at, shape)),
         places=guest_files.places(source, at, shape),
     )

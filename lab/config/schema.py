@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lab.config import units, xl_words
+from lab.config import devices, units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
+from lab.config.devices import DiskText, VifText
 from lab.config.sched import PARAMETERS
 from lab.config.yaml_source import Loc, Source
 from lab.util import noshell
@@ -58,6 +59,9 @@ Typed = Annotated[str, _scalar(units.typed, "a text")]
 FileName = Annotated[str, _scalar(units.file_name, "a name of a file")]
 Count = Annotated[int, _scalar(units.count(0, 999_999_999), "a number")]
 PathText = Annotated[str, _scalar(units.path, "a path")]
+Disk = Annotated[DiskText, _scalar(devices.disk, "a text such as root.img,raw,xvda,rw")]
+Vif = Annotated[VifText, _scalar(devices.vif, "a text such as bridge=xenbr0")]
+Action = Annotated[str, _scalar(devices.action, "a word")]
 
 
 class Shape(BaseModel):
@@ -128,6 +132,13 @@ class Guest(Shape):
     scheduler: Scheduler | None = None
     trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
+    disk: Annotated[list[Disk], BeforeValidator(_one_or_more)] = []
+    vif: Annotated[list[Vif], BeforeValidator(_one_or_more)] = []
+    vuart: Annotated[bool, _scalar(devices.vuart, "sbsa_uart")] = False
+    on_poweroff: Action = "preserve"
+    on_reboot: Action = "preserve"
+    on_watchdog: Action = "preserve"
+    on_crash: Action = "preserve"
 
 
 class Dom0(Shape):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +70,8 @@ def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch
     wanted = contents.parse((here / "contents").read_text())
     tree = deb.tree([package for package in packages if may_hold(package.name)], _may_be_used)
     taken = programs.take(tree, wanted.programs)
-    drivers = _modules([package for package in packages if not may_hold(package.name)], wanted)
+    kernels = [package for package in packages if not may_hold(package.name)]
+    drivers = modules.taken(kernels, wanted.modules)
     libraries = programs.libraries(tree, taken, wanted.libraries)
     files = taken | {f"lib/{name}": data for name, data in libraries.items()}
     files |= {f"lib/modules/{name}.ko": data for name, data in drivers}
@@ -131,26 +131,6 @@ def _may_be_used(path: str) -> bool:
     top = path.split("/")[1:3]
     folders = ("bin", "sbin", "lib")
     return top[0] in folders or (top[0] == "usr" and top[1:2] != [] and top[1] in folders)
-
-
-def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[tuple[str, bytes]]:
-    """The wanted kernel modules and those that they need, in the order in which they are loaded.
-
-    The kernel's package holds thousands of modules, so only the named ones are read. If these need
-    more modules, the package is read again.
-    """
-    names = {modules.canonical(name) for name in wanted.modules}
-    while True:
-        tree = deb.tree(packages, lambda path: path.endswith(".ko") and _module(path) in names)
-        found = {_module(path): tree.data(path) for path in tree.paths()}
-        more = modules.needed(found) - names
-        if not more:
-            return modules.ordered(wanted.modules, found.get)
-        names.update(more)
-
-
-def _module(path: str) -> str:
-    return modules.canonical(posixpath.basename(path).removesuffix(".ko"))
 
 
 def _permissions(path: str) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         XEN_TRACE_PORT,
     )
     from lab.model.built import GuestImage, Image, Images, Package
+    from lab.model.devices import DRIVERS, Disk, Ends, Vif
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
     from lab.model.observed import Domain, Verdict
     from lab.model.place import Place, Refusal
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     )
     from lab.model.scenario import Expectation, Never, Step, Threshold
     from lab.model.spec import (
+        VUART,
         Dom0Spec,
         FreeRtosApp,
         GuestSpec,
@@ -66,6 +68,7 @@ _HOMES = {
         "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
     ),
     "lab.model.built": ("GuestImage", "Image", "Images", "Package"),
+    "lab.model.devices": ("DRIVERS", "Disk", "Ends", "Vif"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
     "lab.model.observed": ("Domain", "Verdict"),
     "lab.model.place": ("Place", "Refusal"),
@@ -76,7 +79,7 @@ _HOMES = {
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
         "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs", "LinuxGuest",
-        "Matrix", "Prebuilt", "Project", "Scheduling", "XenTrace",
+        "Matrix", "Prebuilt", "Project", "Scheduling", "VUART", "XenTrace",
     ),
 }  # fmt: skip
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
@@ -87,6 +90,7 @@ __all__ = [
     "ARM32",
     "CONSOLE_PORT",
     "DOMAINS_PORT",
+    "DRIVERS",
     "INITRAMFS_ADDRESS",
     "KERNEL_ADDRESS",
     "RAM_BASE",
@@ -95,6 +99,7 @@ __all__ = [
     "TIMES_PORT",
     "TRACE_LOG_PORT",
     "TRACE_PORT",
+    "VUART",
     "WINDOW_SIZE",
     "XEN_TRACE_PORT",
     "Act",
@@ -102,9 +107,11 @@ __all__ = [
     "Clock",
     "Command",
     "Completed",
+    "Disk",
     "Dom0Spec",
     "Domain",
     "Door",
+    "Ends",
     "ExitStatus",
     "Expectation",
     "FreeRtosApp",
@@ -137,6 +144,7 @@ __all__ = [
     "Toolchain",
     "ToolchainInfo",
     "Verdict",
+    "Vif",
     "XenTrace",
     "board_arguments",
 ]

@@ -15,7 +15,7 @@ from lab.dom0.agent import Endless, ProgramResult
 from lab.dom0.shared_agent import is_absent, last_words
 from lab.errors import BusyError, GuestError, MachineError, ToolstackError, UsageError
 from lab.machine import console_files, conversation
-from lab.model import Act, Clock, GuestPlan, Plan, Step
+from lab.model import VUART, Act, Clock, GuestPlan, Plan, Step
 from lab.run.session import Session
 from lab.util import files
 from lab.util.patterns import pattern
@@ -29,16 +29,17 @@ SOON = 60.0
 #: Seconds of the host for a command under the virtual clock; dom0 itself ends it earlier.
 PATIENCE = 600.0
 
-#: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments: name,
-#: text. The terminal appears some moments after the domain, hence the loop.
+#: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments:
+#: domain, its console in the store, text. The terminal appears some moments after the domain, hence
+#: the loop.
 _TYPE = """\
 id=$(xl domid "$1") || exit 3
 for try in 1 2 3 4 5 6 7 8 9 10; do
-	tty=$(xenstore-read "/local/domain/$id/console/tty" 2>/dev/null) && [ -c "$tty" ] && break
+	tty=$(xenstore-read "/local/domain/$id/$2/tty" 2>/dev/null) && [ -c "$tty" ] && break
 	sleep 0.2
 done
 [ -c "$tty" ] || exit 4
-printf %s "$2" >"$tty"
+printf %s "$3" >"$tty"
 """
 _ENTER = "\r"
 
@@ -116,7 +117,11 @@ class Hands:
         if step.on in ("xen", "dom0"):
             await self._type_below(step.on, text)
             return
-        result = await self._session.execute(["sh", "-c", _TYPE, "sh", step.on, text], self._soon)
+        domain, console = step.on, "console"
+        if domain.endswith(VUART):
+            domain, console = domain.removesuffix(VUART), "vuart/0"
+        words = ["sh", "-c", _TYPE, "sh", domain, console, text]
+        result = await self._session.execute(words, self._soon)
         if result.status == 3:
             raise GuestError(f"there is no domain {step.on}")
         if result.status:

@@ -6,10 +6,20 @@ If everything is stored already, nothing here uses the network or the packages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from lab.images import devicetree, dom0, freertos, guest_check, hypervisor, linux, sources, xen
+from lab.images import (
+    backends,
+    devicetree,
+    dom0,
+    freertos,
+    guest_check,
+    hypervisor,
+    linux,
+    sources,
+    xen,
+)
 from lab.model import (
     GuestImage,
     GuestSpec,
@@ -151,8 +161,14 @@ class Workshop:
 
     def _guest(self, guest: GuestSpec, sources: freertos.Sources) -> GuestImage:
         if isinstance(guest.program, LinuxGuest):
-            return linux.build(self.store, guest, guest.program, self.packages())
-        return freertos.build(self.store, self.toolchain, guest, sources)
+            image = linux.build(self.store, guest, guest.program, self.packages())
+        else:
+            image = freertos.build(self.store, self.toolchain, guest, sources)
+        if not guest.disks and not guest.vifs:
+            return image
+        disks = {disk.vdev: backends.disk(guest.name, disk) for disk in guest.disks}
+        archive = backends.archive(self.store, self.packages())
+        return replace(image, disks=disks, backends=archive)
 
     def packages(self) -> list[Package]:
         """The platform's packages. Their files are fetched before something is built from them."""

@@ -51,6 +51,10 @@ class Full:
         if len(data) > self.room:
             raise refused(f"dom0 could not write {path}", errno.ENOSPC)
 
+    async def write_at(self, path: str, at: int, data: bytes) -> None:
+        before = self.files.get(path, b"")[:at].ljust(at, b"\0")
+        await self.write_file(path, before + data)
+
     async def read_file(self, path: str, largest: int = 0) -> bytes:
         raise AssertionError((path, largest))
 
