@@ -60,7 +60,7 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         consoles=(
             "xen",
             "dom0",
-            *(console for guest in (*lab.guests, *lab.later) for console in guest.consoles),
+            *(name for guest in (*lab.guests, *lab.later) for name in guest.consoles),
         ),
         guests=tuple(guest_plan(guest) for guest in lab.guests),
         dom0_scheduling=scheduling(lab.dom0.scheduler),

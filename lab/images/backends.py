@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import UsageError
-from lab.images import contents, dom0, modules, newc, recipes
+from lab.images import drivers, newc, recipes
 from lab.model import Disk, Image, Package
-from lab.packages import deb
 from lab.store import Store
 from lab.util import reading, sparse
 from lab.util.terminal import quote
 
 #: The folder in dom0 with the drivers, in the order of the file ``order``.
 DRIVERS = "lab/backends"
+#: Names of busybox that the scripts use and dom0 lacks.
+APPLETS = ("bin/brctl", "sbin/ip")
 #: The scripts: file in images/backends → path in dom0.
 SCRIPTS = {
     "block": "etc/xen/scripts/block",
@@ -34,31 +35,19 @@ def archive(store: Store, packages: Sequence[Package]) -> Image:
     Raises:
         ImageError: the kernel's package lacks a driver.
     """
-    here, kernel = recipes.folder("backends"), dom0.kernel_package(packages)
-    rooms = (contents, deb, modules, newc)
-    code = [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
-    inputs = {"recipe": recipes.hashes(here, *code), "package": kernel.sha256}
+    here = recipes.folder("backends")
+    code = recipes.hashes(here, Path(__file__), Path(newc.__file__))
 
     def build(folder: Path) -> None:
-        wanted = contents.parse((here / "contents").read_text())
         (folder / "archive").write_bytes(newc.archive([
-            *(newc.link(path, "/bin/busybox") for path in wanted.applets),
+            *(newc.link(path, "/bin/busybox") for path in APPLETS),
             *(newc.file(path, (here / name).read_bytes(), 0o755)
               for name, path in SCRIPTS.items()),
-            *drivers(kernel, wanted.modules, DRIVERS),
+            *drivers.items(store, packages, drivers.BACKENDS, DRIVERS),
         ]))  # fmt: skip
 
+    inputs = {"recipe": code, "drivers": drivers.key(packages)}
     return store.make("dom0-backends", inputs, build).image("archive")
-
-
-def drivers(kernel: Package, wanted: Sequence[str], folder: str) -> list[newc.Item]:
-    """Drivers of the kernel as files of ``folder``, and the file ``order`` with their names."""
-    found = modules.taken([kernel], wanted)
-    order = "".join(f"{name}\n" for name, _ in found).encode()
-    return [
-        newc.file(f"{folder}/order", order),
-        *(newc.file(f"{folder}/{name}.ko", data) for name, data in found),
-    ]
 
 
 def disk(guest: str, wanted: Disk) -> Image:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError
-from lab.images import backends, dom0, lz4, modules, newc, recipes, zimage
+from lab.images import dom0, drivers, lz4, newc, recipes, zimage
 from lab.model import DRIVERS, GuestImage, GuestSpec, Image, LinuxGuest, Package
 from lab.packages import deb
 from lab.store import Store
@@ -29,10 +29,6 @@ BRANCH_AT = 0x20
 #: The header's word after the kernel's end: the byte order (Documentation/arch/arm/booting.rst).
 LITTLE_ENDIAN = 0x0403_0201
 BUSYBOX = "busybox-static"
-#: What a guest with disks, and with network interfaces, loads: the front ends, and ext4 with the
-#: checksum that it looks up by name.
-DISK_DRIVERS = ("xen-blkfront", "crc32c_generic", "ext4")
-VIF_DRIVERS = ("xen-netfront",)
 #: The folder of a guest's drivers (images/linux/drivers).
 MODULES = "lab/modules"
 
@@ -46,8 +42,8 @@ def build(
         ImageError: a package is missing, or does not hold the kernel or busybox.
         UsageError: the folder cannot be read.
     """
-    drivers = (DISK_DRIVERS if guest.disks else ()) + (VIF_DRIVERS if guest.vifs else ())
-    ramdisk = initramfs(store, linux.files, packages, drivers)
+    wanted = (drivers.DISKS if guest.disks else ()) + (drivers.VIFS if guest.vifs else ())
+    ramdisk = initramfs(store, linux.files, packages, wanted)
     return GuestImage(guest.name, kernel(store, packages), ramdisk=ramdisk)
 
 
@@ -88,11 +84,11 @@ def placed(unwrapped: zimage.Unwrapped) -> bytes:
 
 
 def initramfs(
-    store: Store, folder: Path, packages: Sequence[Package], drivers: Sequence[str] = ()
+    store: Store, folder: Path, packages: Sequence[Package], loaded: Sequence[str] = ()
 ) -> Image:
     """An initramfs of busybox and the files in ``folder``. Linux starts ``init`` first.
 
-    ``drivers``: kernel modules that are loaded before ``init``.
+    ``loaded``: the drivers that are loaded before it.
     """
     package = deb.named(packages, BUSYBOX)
     inputs: dict[str, Any] = {
@@ -103,14 +99,17 @@ def initramfs(
         "files": tree_hashes(folder),
         "modes": {str(path.relative_to(folder)): _mode(path) for path in _files(folder)},
     }
-    if drivers:
-        here = recipes.folder("linux") / "drivers"
-        code = recipes.hashes(here, Path(modules.__file__), Path(backends.__file__))
-        inputs["drivers"] = [list(drivers), code, dom0.kernel_package(packages).sha256]
+    if loaded:
+        script = recipes.hashes(recipes.folder("linux") / "drivers")
+        inputs["drivers"] = [list(loaded), script, drivers.key(packages)]
 
     def make(into: Path) -> None:
         found = [*_base(package), *_items(folder)]
-        items = {item.path: item for item in [*found, *_drivers(packages, drivers)]}
+        if loaded:
+            script = (recipes.folder("linux") / "drivers").read_bytes()
+            found.append(newc.file(DRIVERS, script, 0o755))
+            found += drivers.items(store, packages, loaded, MODULES)
+        items = {item.path: item for item in found}
         (into / "initramfs").write_bytes(lz4.compress(newc.archive(items.values())))
 
     return store.make("linux-initramfs", inputs, make).image("initramfs")
@@ -124,14 +123,6 @@ def _base(package: Package) -> list[newc.Item]:
         newc.character_device("dev/console", 5, 1),
         newc.file("bin/busybox", found.data, 0o755),
     ]
-
-
-def _drivers(packages: Sequence[Package], drivers: Sequence[str]) -> Iterator[newc.Item]:
-    """The kernel's modules, and the program that loads them."""
-    if drivers:
-        script = recipes.folder("linux") / "drivers"
-        yield newc.file(DRIVERS, script.read_bytes(), 0o755)
-        yield from backends.drivers(dom0.kernel_package(packages), drivers, MODULES)
 
 
 def _items(folder: Path) -> Iterator[newc.Item]:

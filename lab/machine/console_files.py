@@ -32,8 +32,8 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
     make_memory(live / WINDOW_FILE, WINDOW_SIZE)
     if plan.machine.clock is Clock.HOST:
         lay_both_ways(live, DOMAINS_PORT)
-    for guest in plan.all_guests:
-        lay_console(live, consoles, guest.name)
+    for name in plan.guest_consoles:
+        lay_console(live, consoles, name)
     for device, (_, file) in trace_ports(plan.lab).items():
         lay_trace(live, device, traces / file)
 
