@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from lab.config.yaml_source import Loc, Source
-from lab.model import Disk, Ends, Vif
+from lab.model import Disk, Ends, GuestSpec, Vif
 from lab.util.terminal import quote
 
 #: The largest disk, in bytes. Only its data takes memory in dom0, not its holes.
@@ -95,7 +95,7 @@ class Shape(Protocol):
 class Finder(Protocol):
     """Looks up a file that labs.yaml names (:class:`lab.config.resolve._Paths`)."""
 
-    def file(self, loc: Loc, text: str, most: int) -> Path: ...
+    def disk(self, loc: Loc, text: str, most: int) -> Path: ...
 
 
 def disk(text: str) -> DiskText:
@@ -191,7 +191,7 @@ def disks(source: Source, at: Loc, finder: Finder, shape: Shape) -> tuple[Disk, 
         vdev = one.vdev or next(free)
         if vdev in [other.vdev for other in found]:
             source.add((*at, "disk", i), f"'disk': two disks are called {quote(vdev)}")
-        path = finder.file((*at, "disk", i), one.target, MOST)
+        path = finder.disk((*at, "disk", i), one.target, MOST)
         found.append(Disk(path, vdev, one.writable))
     return tuple(found)
 
@@ -216,3 +216,24 @@ def ends(source: Source, at: Loc, shape: Shape, *, traced: bool) -> Ends:
             text = "a trace ends with its domain: write preserve, or leave out 'trace'"
             source.add((*at, f"on_{name}"), f"'on_{name}': {text}")
     return found
+
+
+def check_consoles(source: Source, guests: Mapping[str, GuestSpec]) -> None:
+    """The console of a UART may not have the name of another guest."""
+    for guest in guests.values():
+        for name in guest.consoles[1:]:
+            if name in guests:
+                text = f"{quote(name)} is the console of its UART, and the name of a guest"
+                source.add(("guests", guest.name, "vuart"), text)
+
+
+def check_addresses(source: Source, guests: Sequence[GuestSpec]) -> None:
+    """No two interfaces of a lab may have one address."""
+    owners: dict[str, str] = {}
+    for guest in guests:
+        for vif in guest.vifs:
+            if vif.mac in owners:
+                who = f"guests {quote(owners[vif.mac])} and {quote(guest.name)}"
+                text = f"'vif': {who} have the same address {vif.mac}"
+                source.add(("guests", guest.name, "vif"), text)
+            owners[vif.mac] = guest.name

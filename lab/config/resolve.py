@@ -44,6 +44,7 @@ def labs(source: Source, file: schema.File) -> model.Labs:
     found = {
         name: _lab(source, name, shape, hypervisors, guests) for name, shape in file.labs.items()
     }
+    devices.check_consoles(source, guests)
     if not found:
         source.add(("labs",), "no lab in it", key=True)
     matrices = {name: matrix.read(source, name, one, found) for name, one in file.matrices.items()}
@@ -69,6 +70,12 @@ class _Paths:
 
     def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
         return self._there(loc, text, folder=False, most=most)
+
+    def disk(self, loc: Loc, text: str, most: int) -> Path:
+        path = self._there(loc, text, folder=False, most=most)
+        if path.is_file() and not path.stat().st_size:
+            self._problem(loc, f"'disk': {quote(text)} is empty")
+        return path
 
     def folder(self, loc: Loc, text: str) -> Path:
         return self._there(loc, text, folder=True)
@@ -269,6 +276,7 @@ def _lab(
     )
     lab = scenario.read(source, at, shape, lab, guests)
     fit.check(source, at, lab)
+    devices.check_addresses(source, (*lab.guests, *lab.later))
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())
     return dataclasses.replace(lab, later=_later(source, at, lab))

@@ -1,0 +1,117 @@
+"""What an xl configuration says of a guest: disks, network, UART, CPUs, command line, its ends.
+
+Two Linux guests and one that crashes, in one lab: what the keys of labs.yaml promise is seen in
+the guests themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from system.world import ROOT, World
+
+LABS = f"""\
+guests:
+  one:
+    linux: {ROOT}/images/linux/hello
+    root: /dev/ram0
+    extra: quiet
+    cpus: "all,^0"
+    memory: 96M
+    maxmem: 96M
+    gic_version: v2
+    vuart: sbsa_uart
+    disk: [blank.img, "format=raw, vdev=xvdb, access=ro, target=words.txt"]
+    vif: ["mac=00:16:3e:01:02:03, bridge=xenbr0"]
+    on_reboot: restart
+  two:
+    linux: {ROOT}/images/linux/hello
+    vif: bridge=xenbr0
+    on_poweroff: destroy
+  three:
+    linux: {ROOT}/images/linux/hello
+    disk: words.txt
+    vif: [""]
+  crash:
+    freertos: {ROOT}/images/freertos/apps/crash
+    extra: data
+    on_crash: destroy
+    may_crash: true
+labs:
+  keys:
+    cpus: 2
+    guests: [one, two]
+    steps:
+      - parallel:
+          - {{wait: "hello from Linux", on: one, within: 60s}}
+          - {{wait: "hello from Linux", on: two, within: 60s}}
+      - {{exec: "xl vcpu-list one", regex: '^one +\\d+ +0 +1 .* 1 / all'}}
+      - {{type: "cat /proc/cmdline; ip a add 10.0.0.2/24 dev eth0; ip link set eth0 up", on: one}}
+      - {{wait: "root=/dev/ram0 quiet", on: one}}
+      - {{type: "ip a add 10.0.0.3/24 dev eth0; ip link set eth0 up", on: two}}
+      - {{type: "ping -c 1 10.0.0.1 && ping -c 1 10.0.0.2 && echo bo''th", on: two}}
+      - {{regex: "^both", on: two}}
+      - {{type: "cat /sys/class/net/eth0/address /dev/ttyAMA0 &", on: one}}
+      - {{wait: "00:16:3e:01:02:03", on: one}}
+      - {{type: "head -n 1 /dev/xvdb >/dev/ttyAMA0; echo no >/dev/xvdb", on: one}}
+      - {{wait: "words of the user", on: one-vuart0}}
+      - {{wait: "not permitted", on: one}}
+      - {{type: "typed on the UART", on: one-vuart0}}
+      - {{wait: "typed on the UART", on: one}}
+      - {{type: "mke2fs /dev/xvda >/dev/null; mount /dev/xvda /tmp; echo kept >/tmp/it", on: one}}
+      - {{type: "umount /tmp; reboot -f", on: one}}
+      - {{type: "poweroff -f", on: two}}
+      - {{wait: "hello from Linux", on: one, within: 60s}}
+      - {{type: "mount /dev/xvda /tmp; cat /tmp/it", on: one}}
+      - {{regex: "^kept", on: one}}
+      - {{inject: crash}}
+      - {{exec: "sh -c 'while xl domid two || xl domid crash; do sleep 0.1; done'", within: 20s}}
+  bare: {{guests: [crash]}}
+"""
+#: Until the drivers in dom0 and in a guest have found each other (enum xenbus_state, io/xenbus.h).
+CONNECTED = """\
+id=$(xl domid three) || exit
+for device in vbd/51712 vif/0; do
+    until [ "$(xenstore-read "/local/domain/$id/device/$device/state")" = 4 ]; do sleep 0.2; done
+done
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """labs.yaml, and what its disks are made of."""
+    found = tmp_path_factory.mktemp("keys")
+    (found / "labs.yaml").write_text(LABS)
+    (found / "words.txt").write_text("words of the user\n")
+    with (found / "blank.img").open("wb") as file:
+        file.truncate(1 << 20)
+    return found
+
+
+def test_the_words_of_xl(world: World, folder: Path) -> None:
+    """All of them in one lab, twice: the guests see what was asked for, dom0 does what it must at
+    their ends, both runs are equal to the last byte, and no file of the user's changes."""
+    said = json.loads(world.run("lab.run", "keys", "--repeat", "2", "--json", cwd=folder).out)
+    assert said["verdict"] == "pass"
+    log = Path(said["run"], "console/dom0.log").read_text()
+    assert [word for word in ("rebooted", "powered off", "crashed") if f" {word} " not in log] == []
+    assert (folder / "blank.img").read_bytes() == bytes(1 << 20)
+    assert (folder / "words.txt").read_text() == "words of the user\n"
+    manifest = json.loads(Path(said["run"], "manifest.json").read_text())
+    assert manifest["guests"]["one"].keys() >= {"disk xvda", "disk xvdb", "backends"}
+
+
+def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
+    """`lab.inject` on the host's clock: dom0, which had no guest with a disk, serves one now."""
+    world.run("lab.up", "bare", cwd=folder)
+    try:
+        world.run("lab.inject", "bare", "three", cwd=folder)
+        world.run("lab.exec", "bare", shlex.join(["sh", "-c", CONNECTED]), cwd=folder)
+        ports = world.run("lab.exec", "bare", "ls /sys/class/net/xenbr0/brif", cwd=folder).out
+        assert "vif" in ports
+    finally:
+        world.run("lab.down", "bare", cwd=folder)
