@@ -29,13 +29,13 @@ SOON = 60.0
 #: Seconds of the host for a command under the virtual clock; dom0 itself ends it earlier.
 PATIENCE = 600.0
 
-#: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments:
-#: domain, its console in the store, text. The terminal appears some moments after the domain, hence
+#: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments: the
+#: console in the store, the domain, text. The terminal appears some moments after the domain, hence
 #: the loop.
 _TYPE = """\
-id=$(xl domid "$1") || exit 3
+id=$(xl domid "$2") || exit 3
 for try in 1 2 3 4 5 6 7 8 9 10; do
-	tty=$(xenstore-read "/local/domain/$id/$2/tty" 2>/dev/null) && [ -c "$tty" ] && break
+	tty=$(xenstore-read "/local/domain/$id/$1/tty" 2>/dev/null) && [ -c "$tty" ] && break
 	sleep 0.2
 done
 [ -c "$tty" ] || exit 4
@@ -120,7 +120,7 @@ class Hands:
         domain, console = step.on, "console"
         if domain.endswith(VUART):
             domain, console = domain.removesuffix(VUART), "vuart/0"
-        words = ["sh", "-c", _TYPE, "sh", domain, console, text]
+        words = ["sh", "-c", _TYPE, "sh", console, domain, text]
         result = await self._session.execute(words, self._soon)
         if result.status == 3:
             raise GuestError(f"there is no domain {step.on}")
