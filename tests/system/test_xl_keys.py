@@ -7,6 +7,7 @@ the guests themselves.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -20,7 +21,6 @@ guests:
     linux: {ROOT}/images/linux/hello
     root: /dev/ram0
     extra: quiet
-    cpus: "all,^0"
     memory: 96M
     maxmem: 96M
     gic_version: v2
@@ -36,6 +36,7 @@ guests:
     linux: {ROOT}/images/linux/hello
     disk: words.txt
     vif: [""]
+    cpus: "all,^0"
   crash:
     freertos: {ROOT}/images/freertos/apps/crash
     extra: data
@@ -43,13 +44,11 @@ guests:
     may_crash: true
 labs:
   keys:
-    cpus: 2
     guests: [one, two]
     steps:
       - parallel:
           - {{wait: "hello from Linux", on: one, within: 60s}}
           - {{wait: "hello from Linux", on: two, within: 60s}}
-      - {{exec: "xl vcpu-list one", regex: '^one +\\d+ +0 +1 .* 1 / all'}}
       - {{type: "cat /proc/cmdline; ip a add 10.0.0.2/24 dev eth0; ip link set eth0 up", on: one}}
       - {{wait: "root=/dev/ram0 quiet", on: one}}
       - {{type: "ip a add 10.0.0.3/24 dev eth0; ip link set eth0 up", on: two}}
@@ -70,7 +69,7 @@ labs:
       - {{regex: "^kept", on: one}}
       - {{inject: crash}}
       - {{exec: "sh -c 'while xl domid two || xl domid crash; do sleep 0.1; done'", within: 20s}}
-  bare: {{guests: [crash]}}
+  bare: {{cpus: 2, guests: [crash]}}
 """
 #: Until the drivers in dom0 and in a guest have found each other (enum xenbus_state, io/xenbus.h).
 CONNECTED = """\
@@ -106,12 +105,15 @@ def test_the_words_of_xl(world: World, folder: Path) -> None:
 
 
 def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
-    """`lab.inject` on the host's clock: dom0, which had no guest with a disk, serves one now."""
+    """`lab.inject` on the host's clock: dom0, which had no guest with a disk, serves one now. It
+    runs on the CPU that it asked for."""
     world.run("lab.up", "bare", cwd=folder)
     try:
         world.run("lab.inject", "bare", "three", cwd=folder)
         world.run("lab.exec", "bare", shlex.join(["sh", "-c", CONNECTED]), cwd=folder)
         ports = world.run("lab.exec", "bare", "ls /sys/class/net/xenbr0/brif", cwd=folder).out
         assert "vif" in ports
+        vcpus = world.run("lab.exec", "bare", "xl vcpu-list three", cwd=folder).out
+        assert re.search(r"^three +\d+ +0 +1 .* 1 / all", vcpus, re.MULTILINE)
     finally:
         world.run("lab.down", "bare", cwd=folder)
