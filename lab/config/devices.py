@@ -27,6 +27,7 @@ XEN_MAC = "00:16:3e"
 _ACCESS = {"rw": True, "w": True, "ro": False, "r": False}
 _FORMATS = ("qcow", "qcow2", "vhd", "qed")
 _VDEV = re.compile(r"(?:xvd[a-z]|sd[a-p]|hd[a-d])(?:[1-9]|1[0-5])?")
+_PREFIXES = re.compile(r"^(?:(?:phy|file|raw|tap|tap2|aio):)+")
 _MAC = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
 _BRIDGE = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,14}")
 _RATE = re.compile(r"[0-9]{1,6}[KMG]?[Bb]/s(?:@[0-9]{1,6}[mu]?s)?")
@@ -42,6 +43,8 @@ _NO_DISK_WORDS = {
     "cdrom": "a guest on ARM has no CD-ROM drive: write 'ro'",
     "devtype": "a guest on ARM has no CD-ROM drive: write 'ro'",
     "removable": "a disk stays: leave it out",
+    "specification": "disks are Xen's own, not virtio's: leave it out",
+    "transport": "disks are Xen's own, not virtio's: leave it out",
 }
 _NO_VIF_WORDS = {
     "script": _SCRIPT,
@@ -108,7 +111,7 @@ def disk(text: str) -> DiskText:
     found = {"target": rest.strip()} if target else {}
     words = [word.strip() for word in before.split(",")]
     if "=" not in words[0] and not target:
-        found["target"] = re.sub(r"^(?:(?:phy|file|raw):)+", "", words.pop(0))
+        found["target"] = _PREFIXES.sub("", words.pop(0))
     for word in filter(None, words):
         key, value = _disk_word(word)
         if key in found:
@@ -127,7 +130,8 @@ def _target(text: str) -> tuple[str, str, str]:
 
 def _disk_word(word: str) -> tuple[str, str]:
     key, is_pair, value = (part.strip() for part in word.partition("="))
-    value = value if is_pair else key
+    value = (value if is_pair else key).removesuffix(":disk")
+    key = "cdrom" if value.endswith(":cdrom") else key
     if key in _NO_DISK_WORDS and not (key == "backendtype" and value == "phy"):
         raise ValueError(f"{quote(word)}: {_NO_DISK_WORDS[key]}")
     if value in _FORMATS:
@@ -150,7 +154,7 @@ def vif(text: str) -> VifText:
     for word in filter(None, (word.strip() for word in text.split(","))):
         key, _, value = (part.strip() for part in word.partition("="))
         shapes = {"bridge": _BRIDGE, "mac": _MAC, "rate": _RATE}
-        if (key, value) == ("type", "vif"):
+        if (key, value) in (("type", "vif"), ("script", "vif-bridge")):
             continue
         if key in _NO_VIF_WORDS:
             raise ValueError(f"{quote(word)}: {_NO_VIF_WORDS[key]}")

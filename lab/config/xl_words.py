@@ -54,6 +54,10 @@ _INSTEAD = {
         _NO_DEVICES,
     ),
     "on_soft_reset": "leave it out",
+    **dict.fromkeys(
+        ("ip", "netmask", "gateway", "hostname", "dhcp"),
+        "xl ignores it; a guest sets its own address and name: leave it out",
+    ),
     "driver_domain": "dom0 alone drives devices: leave it out",
     "nomigrate": "there is one machine, nothing migrates: leave it out",
     "claim_mode": "it is an option of xl.conf: leave it out",

@@ -22,6 +22,7 @@ DISKS = {
     "file:/home/me/root.img,xvda1,w": DiskText("/home/me/root.img", "xvda1"),
     "phy:disk.img,hda,r": DiskText("disk.img", "hda", writable=False),
     "/a.img,,xvdb,w": DiskText("/a.img", "xvdb"),
+    "tap:aio:/root/a.raw,xvda:disk,w": DiskText("/root/a.raw", "xvda"),
     "format=raw, vdev=xvda, access=rw, target=a=b,c.img": DiskText("a=b,c.img", "xvda"),
     "vdev=sdb,access=ro,backendtype=phy,format=raw,target=x": DiskText("x", "sdb", writable=False),
 }
@@ -32,6 +33,9 @@ NO_DISKS = {
     "a,raw,xvdaa,rw": "'xvdaa' is not known; write FILE, raw, xvda and rw or ro",
     "a,raw,xvda,rw,ro": "'ro': a disk has one 'access'",
     "a,raw,xvda,cdrom": "'cdrom': a guest on ARM has no CD-ROM drive",
+    "file:/u.iso,hdc:cdrom,r": "'hdc:cdrom': a guest on ARM has no CD-ROM drive: write 'ro'",
+    "phy:/dev/a, xvda1, backendtype=standalone, specification=virtio": "dom0 serves every disk",
+    "a,xvda,specification=virtio": "disks are Xen's own, not virtio's",
     "backendtype=qdisk,vdev=xvda,target=a": "'backendtype=qdisk': dom0 serves every disk through",
     "backend=DomD,vdev=xvda,target=a": "'backend=DomD': dom0 serves every disk",
     "script=block-drbd,vdev=xvda,target=a": "'script=block-drbd': the lab has its own script",
@@ -41,6 +45,7 @@ VIFS = {
     "": VifText(),
     "bridge=br0": VifText("br0"),
     "mac=00:16:3E:11:22:33, bridge=xenbr0": VifText(mac="00:16:3e:11:22:33"),
+    "script=vif-bridge,bridge=br0": VifText("br0"),
     "type=vif, rate=10Mb/s@20ms": VifText(rate="10Mb/s@20ms"),
 }
 NO_VIFS = {
