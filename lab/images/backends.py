@@ -41,7 +41,7 @@ def archive(store: Store, packages: Sequence[Package]) -> Image:
     def build(folder: Path) -> None:
         (folder / "archive").write_bytes(newc.archive([
             *(newc.link(path, "/bin/busybox") for path in APPLETS),
-            *(newc.file(path, (here / name).read_bytes(), 0o755)
+            *(newc.file(path, reading.data(here / name), 0o755)
               for name, path in SCRIPTS.items()),
             *drivers.items(store, packages, drivers.BACKENDS, DRIVERS),
         ]))  # fmt: skip

@@ -106,7 +106,7 @@ def initramfs(
     def make(into: Path) -> None:
         found = [*_base(package), *_items(folder)]
         if loaded:
-            script = (recipes.folder("linux") / "drivers").read_bytes()
+            script = reading.data(recipes.folder("linux") / "drivers")
             found.append(newc.file(DRIVERS, script, 0o755))
             found += drivers.items(store, packages, loaded, MODULES)
         items = {item.path: item for item in found}

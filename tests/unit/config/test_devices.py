@@ -19,10 +19,10 @@ DISKS = {
     "root.img": DiskText("root.img"),
     "root.img,raw,xvda,rw": DiskText("root.img", "xvda"),
     "my root.img, raw, xvda1, ro": DiskText("my root.img", "xvda1", writable=False),
-    "file:/home/me/root.img,xvda1,w": DiskText("/home/me/root.img", "xvda1"),
+    "file:/srv/xen/root.img,xvda1,w": DiskText("/srv/xen/root.img", "xvda1"),
     "phy:disk.img,hda,r": DiskText("disk.img", "hda", writable=False),
     "/a.img,,xvdb,w": DiskText("/a.img", "xvdb"),
-    "tap:aio:/root/a.raw,xvda:disk,w": DiskText("/root/a.raw", "xvda"),
+    "tap:aio:/srv/a.raw,xvda:disk,w": DiskText("/srv/a.raw", "xvda"),
     "format=raw, vdev=xvda, access=rw, target=a=b,c.img": DiskText("a=b,c.img", "xvda"),
     "vdev=sdb,access=ro,backendtype=phy,format=raw,target=x": DiskText("x", "sdb", writable=False),
 }
