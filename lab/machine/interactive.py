@@ -50,11 +50,13 @@ class Behind:
             Not where input must not depend on who is looking.
         resized: tells the programs the window's size: rows and columns.
         ends: says when the guest ends, since it shows nothing more after that.
+        typed: whether the console takes what is typed; if not, it is only shown.
     """
 
     answers: bool = True
     resized: Callable[[int, int], Awaitable[None]] | None = None
     ends: EndWatch | None = None
+    typed: bool = True
 
 
 def attach(
@@ -72,7 +74,8 @@ def attach(
     attached = _Attached(name, fifo, behind or Behind())
     try:
         with _raw(sys.stdin.fileno()):  # first, because it discards what was typed before
-            print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
+            shown = "" if attached.typed else " (it takes nothing that you type)"
+            print(f"console of {name}{shown}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
             try:
                 signals.run(attached.relay(log, machine))
             finally:
@@ -89,6 +92,7 @@ class _Attached:
         self.screen = ScreenFilter(*_size())
         self._name = name
         self._fifo = fifo
+        self.typed = behind.typed
         self._behind = behind
         self._typed = bytearray()
         self._left = asyncio.Event()
@@ -127,6 +131,8 @@ class _Attached:
             self._left.set()
 
     def _type(self, data: bytes) -> None:
+        if not self.typed:
+            return
         self._typed += data[: MOST_TYPED - len(self._typed)]
         self._send()
 

@@ -118,7 +118,7 @@ class Hands:
             await self._type_below(step.on, text)
             return
         domain, console = step.on, "console"
-        if domain.endswith(VUART):
+        if step.on in [uart for one in self._plan.all_guests for uart in one.spec.consoles[1:]]:
             domain, console = domain.removesuffix(VUART), "vuart/0"
         words = ["sh", "-c", _TYPE, "sh", console, domain, text]
         result = await self._session.execute(words, self._soon)
