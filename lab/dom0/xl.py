@@ -17,6 +17,7 @@ from lab.util.terminal import escape
 GUESTS = "/lab/guests"
 #: The program in dom0 that loads the backends (images/backends), and where its archive is put.
 BACKENDS, ARCHIVE = "/usr/sbin/lab-backends", "/tmp/backends"
+_UNPACK = 'cd / && busybox cpio -idu <"$1" && rm "$1"'
 #: A disk is a whole number of sectors of so many bytes.
 SECTOR = 512
 #: A line of ``xl list``: name, id, memory in MiB, vCPUs, state letters, CPU seconds.
@@ -99,13 +100,14 @@ async def start_backends(agent: Dom0, archive: Image, bridges: Sequence[str]) ->
         Dom0Error: a driver or a bridge is refused; the error's tail is what dom0 said.
     """
     have = await agent.run(["test", "-e", BACKENDS])
+    commands: list[list[str]] = [[BACKENDS, *bridges]]
     if have.status:
-        data = reading.data(archive.path, reading.IMAGE)
-        await agent.write_file(ARCHIVE, data)
-    unpack = "" if have.status == 0 else f"cd / && busybox cpio -idu <{ARCHIVE} && rm {ARCHIVE} && "
-    result = await agent.run(["sh", "-c", f'{unpack}exec {BACKENDS} "$@"', "sh", *bridges])
-    if result.status:
-        raise Dom0Error("dom0 cannot serve disks and network interfaces", tail=_words(result))
+        await agent.write_file(ARCHIVE, reading.data(archive.path, reading.IMAGE))
+        commands.insert(0, ["sh", "-c", _UNPACK, "sh", ARCHIVE])
+    for argv in commands:
+        result = await agent.run(argv)
+        if result.status:
+            raise Dom0Error("dom0 cannot serve disks and network interfaces", tail=_words(result))
 
 
 async def create(

@@ -48,6 +48,13 @@ GOLDEN_PLAN = {
             "spec": {
                 "cmdline": "",
                 "cpus": [],
+                "disks": [],
+                "ends": {
+                    "crash": "preserve",
+                    "poweroff": "preserve",
+                    "reboot": "preserve",
+                    "watchdog": "preserve",
+                },
                 "may_crash": False,
                 "memory": 16777216,
                 "name": "hello",
@@ -59,6 +66,8 @@ GOLDEN_PLAN = {
                 "scheduler": None,
                 "trace": 0,
                 "vcpus": 1,
+                "vifs": [],
+                "vuart": False,
             },
         }
     ],
