@@ -51,6 +51,7 @@ VIFS = {
 NO_VIFS = {
     "mac=01:16:3e:11:22:33": "is not usable; write mac=00:16:3e:00:00:01",
     "bridge=a b": "is not usable; write bridge=xenbr0",
+    "bridge=lo": "is not usable; write bridge=xenbr0",
     "rate=fast": "is not usable; write rate=10Mb/s",
     "ip=10.0.0.5": "a guest sets its own address",
     "script=vif-nat": "the lab has its own script",
