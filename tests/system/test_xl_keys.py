@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,14 @@ def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
         assert re.search(r"^three +\d+ +0 +1 .* 1 / all", vcpus, re.MULTILINE)
     finally:
         world.run("lab.down", "bare", cwd=folder)
+
+
+def test_the_example_of_a_network(world: World, tmp_path: Path) -> None:
+    """examples/network: what the client fetched over TCP is what the server served."""
+    shutil.copytree(ROOT / "examples/network", tmp_path / "net", ignore=lambda *_: ["runs"])
+    said = json.loads(world.run("lab.run", "--json", cwd=tmp_path / "net").out)
+    assert said["verdict"] == "pass"
+    logs = [Path(said["run"], f"console/{name}.log").read_text() for name in ("server", "client")]
+    sums = [re.findall(r"^([0-9a-f]{64})  -", log, re.MULTILINE) for log in logs]
+    assert sums[0] == sums[1]
+    assert len(sums[0]) == 1
