@@ -124,7 +124,7 @@ def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
 def test_the_example_of_a_network(world: World, tmp_path: Path) -> None:
     """examples/network: what the client fetched over TCP is what the server served."""
     shutil.copytree(ROOT / "examples/network", tmp_path / "net", ignore=lambda *_: ["runs"])
-    said = json.loads(world.run("lab.run", "--json", cwd=tmp_path / "net").out)
+    said = json.loads(world.run("lab.run", "network", "--json", cwd=tmp_path / "net").out)
     assert said["verdict"] == "pass"
     logs = [Path(said["run"], f"console/{name}.log").read_text() for name in ("server", "client")]
     sums = [re.findall(r"^([0-9a-f]{64})  -", log, re.MULTILINE) for log in logs]
