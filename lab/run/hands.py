@@ -29,18 +29,19 @@ SOON = 60.0
 #: Seconds of the host for a command under the virtual clock; dom0 itself ends it earlier.
 PATIENCE = 600.0
 
-#: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments: the
-#: console in the store, the domain, text. The terminal appears some moments after the domain, hence
-#: the loop.
+#: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments: name,
+#: text. The terminal appears some moments after the domain, hence the loop.
 _TYPE = """\
-id=$(xl domid "$2") || exit 3
+id=$(xl domid "$1") || exit 3
 for try in 1 2 3 4 5 6 7 8 9 10; do
-	tty=$(xenstore-read "/local/domain/$id/$1/tty" 2>/dev/null) && [ -c "$tty" ] && break
+	tty=$(xenstore-read "/local/domain/$id/console/tty" 2>/dev/null) && [ -c "$tty" ] && break
 	sleep 0.2
 done
 [ -c "$tty" ] || exit 4
-printf %s "$3" >"$tty"
+printf %s "$2" >"$tty"
 """
+#: The same for its UART.
+_TYPE_ON_UART = _TYPE.replace("console/tty", "vuart/0/tty")
 _ENTER = "\r"
 
 
@@ -117,11 +118,10 @@ class Hands:
         if step.on in ("xen", "dom0"):
             await self._type_below(step.on, text)
             return
-        domain, console = step.on, "console"
-        if step.on in [uart for one in self._plan.all_guests for uart in one.spec.consoles[1:]]:
-            domain, console = domain.removesuffix(VUART), "vuart/0"
-        words = ["sh", "-c", _TYPE, "sh", console, domain, text]
-        result = await self._session.execute(words, self._soon)
+        domain, script = step.on, _TYPE
+        if domain in [uart for one in self._plan.all_guests for uart in one.spec.consoles[1:]]:
+            domain, script = domain.removesuffix(VUART), _TYPE_ON_UART
+        result = await self._session.execute(["sh", "-c", script, "sh", domain, text], self._soon)
         if result.status == 3:
             raise GuestError(f"there is no domain {step.on}")
         if result.status:
