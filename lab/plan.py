@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from lab.model import (
+    DRIVERS,
     Clock,
+    Disk,
     GuestPlan,
     GuestSpec,
     Lab,
@@ -19,6 +22,7 @@ from lab.model import (
     Plan,
     Prebuilt,
     Scheduling,
+    Vif,
 )
 
 MIB = 1 << 20
@@ -60,7 +64,7 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         consoles=(
             "xen",
             *(() if lab.without_dom0 else ("dom0",)),
-            *(guest.name for guest in (*lab.guests, *lab.later)),
+            *(name for guest in (*lab.guests, *lab.later) for name in guest.consoles),
         ),
         guests=tuple(guest_plan(guest) for guest in lab.guests),
         dom0_scheduling=scheduling(lab.dom0.scheduler),
@@ -81,7 +85,9 @@ def cmdline(guest: GuestSpec) -> str:
     if not isinstance(guest.program, LinuxGuest):
         return guest.cmdline.strip()
     console = PL011_CONSOLE if guest.by_xen else RING_CONSOLE
-    return f"console={console} {LINUX_QUICK} {guest.cmdline}".strip()
+    drivers = f"rdinit=/{DRIVERS}" if guest.disks or guest.vifs else ""
+    words = (f"console={console}", LINUX_QUICK, drivers, guest.cmdline)
+    return " ".join(filter(None, words)).strip()
 
 
 def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
@@ -188,14 +194,33 @@ def xl_config(guest: GuestSpec) -> str:
         lines.append(f"uuid = {_quoted(uuid(guest.name))}")
     if guest.scheduler and guest.scheduler.pool:
         lines.append(f"pool = {_quoted(guest.scheduler.pool)}")
-    lines.append("disk = []")
-    lines += [f'on_{event} = "preserve"' for event in ("poweroff", "reboot", "watchdog", "crash")]
+    if guest.vuart:
+        lines.append('vuart = "sbsa_uart"')
+    lines.append(f"disk = {_list(_disk(base, disk) for disk in guest.disks)}")
+    if guest.vifs:
+        lines.append(f"vif = {_list(map(_vif, guest.vifs))}")
+    lines += [f'on_{event} = "{action}"' for event, action in vars(guest.ends).items()]
     return "\n".join(lines) + "\n"
+
+
+def _disk(base: str, disk: Disk) -> str:
+    """A disk in the words of xl-disk-configuration(5): dom0's script puts a loop device on it."""
+    access = "rw" if disk.writable else "ro"
+    words = f"format=raw,vdev={disk.vdev},access={access},backendtype=phy,script=block"
+    return f"{words},target={base}.{disk.vdev}"
+
+
+def _vif(vif: Vif) -> str:
+    return f"mac={vif.mac},bridge={vif.bridge}" + (f",rate={vif.rate}" if vif.rate else "")
 
 
 def to_json(value: Plan) -> str:
     """The plan as ``--plan`` prints it: sorted keys, paths as text, sizes in bytes."""
     return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _list(words: Iterable[str]) -> str:
+    return "[" + ", ".join(map(_quoted, words)) + "]"
 
 
 def _quoted(text: str) -> str:

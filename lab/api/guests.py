@@ -69,7 +69,8 @@ async def create(
 
     ``seen`` hears what is being done.
     """
-    await session.add_console(spec.name)
+    for console in spec.consoles:
+        await session.add_console(console)
     if spec.trace:
         await session.add_trace(spec.name)
     start = session.run.console(spec.name).stat().st_size

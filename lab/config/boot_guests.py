@@ -16,6 +16,8 @@ _RING = "console=hvc"
 #: What a step does that only dom0 can do.
 _OF_DOM0 = {Act.EXEC, Act.TYPE, Act.INJECT, Act.DESTROY, Act.PAUSE, Act.UNPAUSE, Act.RESTART,
             Act.COLLECT}  # fmt: skip
+#: A guest's keys that only ``xl`` understands.
+_WORDS_OF_XL = ("disk", "vif", "vuart", "on_poweroff", "on_reboot", "on_watchdog", "on_crash")
 #: What ``xl`` cannot do with a guest that it has not created.
 _OF_XL = {Act.INJECT: "injected", Act.RESTART: "restarted", Act.TYPE: "typed to"}
 
@@ -24,6 +26,10 @@ def check_guest(source: Source, at: Loc, shape: schema.Guest) -> None:
     """Add to ``source`` what does not go with ``start: device-tree``."""
     if shape.start != DEVICE_TREE:
         return
+    for key in _WORDS_OF_XL:
+        if key in shape.model_fields_set:
+            text = f"'{key}' needs xl, and Xen itself creates a guest with 'start: device-tree'"
+            source.add((*at, key), text, key=True)
     consoles = [word for word in shape.cmdline.split() if word.startswith("console=")]
     if consoles and all(word.startswith(_RING) for word in consoles):
         text = (

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab import model
 from lab.config import (
     boot_guests,
+    devices,
     fit,
     fixed_memory,
     guest_files,
@@ -21,6 +22,7 @@ from lab.config import (
     remembered,
     scenario,
     sched,
+    sched_shapes,
     schema,
     trace_keys,
 )
@@ -46,6 +48,7 @@ def labs(source: Source, file: schema.File) -> model.Labs:
     found = {
         name: _lab(source, name, shape, hypervisors, guests) for name, shape in file.labs.items()
     }
+    devices.check_consoles(source, guests)
     if not found:
         source.add(("labs",), "no lab in it", key=True)
     matrices = {name: matrix.read(source, name, one, found) for name, one in file.matrices.items()}
@@ -71,6 +74,12 @@ class _Paths:
 
     def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
         return self._there(loc, text, folder=False, most=most)
+
+    def disk(self, loc: Loc, text: str, most: int) -> Path:
+        path = self._there(loc, text, folder=False, most=most)
+        if path.is_file() and not path.stat().st_size:
+            self._problem(loc, f"'disk': {quote(text)} is empty")
+        return path
 
     def folder(self, loc: Loc, text: str) -> Path:
         return self._there(loc, text, folder=True)
@@ -107,15 +116,15 @@ class _Paths:
         return folder / relative
 
 
-def _share(shape: schema.Scheduling | None) -> model.Scheduling | None:
+def _share(shape: sched_shapes.Scheduling | None) -> model.Scheduling | None:
     """A share of the CPU, as written in the file."""
     if shape is None:
         return None
-    found = shape.model_dump(include=set(schema.Scheduling.model_fields))
+    found = shape.model_dump(include=set(sched_shapes.Scheduling.model_fields))
     return model.Scheduling(**{**found, "name": found["name"] or ""})
 
 
-def _schedule(shape: schema.LabScheduling | None) -> model.Schedule | None:
+def _schedule(shape: sched_shapes.LabScheduling | None) -> model.Schedule | None:
     """The schedule as it is in the file; what is missing of it is 0 or empty."""
     if shape is None or (shape.frame is None and shape.windows is None):
         return None
@@ -149,7 +158,8 @@ def _hypervisor(
 def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     at = ("guests", name)
     refused: list[model.Refusal] = []
-    program = _program(source, _Paths(source, refused), at, shape)
+    paths = _Paths(source, refused)
+    program = _program(source, paths, at, shape)
     said = "memory" in shape.model_fields_set or not shape.linux
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
@@ -169,6 +179,10 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
         by_xen=shape.start == boot_guests.DEVICE_TREE,
         static_memory=shape.static_memory,
         direct_map=shape.direct_map,
+        disks=devices.disks(source, at, paths, shape),
+        vifs=devices.vifs(name, shape),
+        ends=devices.ends(source, at, shape, traced=bool(shape.trace)),
+        vuart=shape.vuart,
         refused=(*refused, *guest_files.refusals(source, at, shape)),
         places=guest_files.places(source, at, shape),
     )
@@ -286,6 +300,7 @@ def _lab(
     fixed_memory.check(source, lab)
     lab = links.read(source, at, shape, lab)
     fit.check(source, at, lab)
+    devices.check_addresses(source, (*lab.guests, *lab.later))
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())
     return dataclasses.replace(lab, later=_later(source, at, lab))

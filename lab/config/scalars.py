@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ConfigDict
 
-from lab.config import fixed_memory, units
+from lab.config import devices, fixed_memory, units
+from lab.config.devices import DiskText, VifText
 from lab.util import noshell
+
+#: What all shapes have in common: every key is known, and nothing is converted silently.
+STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def scalar(read: Callable[[str], Any], what: str) -> BeforeValidator:
@@ -52,3 +56,6 @@ FileName = Annotated[str, scalar(units.file_name, "a name of a file")]
 Count = Annotated[int, scalar(units.count(0, 999_999_999), "a number")]
 Address = Annotated[int, scalar(fixed_memory.address, "an address")]
 PathText = Annotated[str, scalar(units.path, "a path")]
+Disk = Annotated[DiskText, scalar(devices.disk, "text such as root.img,raw,xvda,rw")]
+Vif = Annotated[VifText, scalar(devices.vif, "text such as bridge=xenbr0")]
+Action = Annotated[str, scalar(devices.action, "a word")]

@@ -201,7 +201,9 @@ class _Reader:
 
     @property
     def _consoles(self) -> list[str]:
-        return ["xen", "dom0", *self._guests]
+        known = [self._known[name] for name in self._guests if name in self._known]
+        uarts = [console for guest in known for console in guest.consoles[1:]]
+        return ["xen", "dom0", *self._guests, *uarts]
 
     def _console(self, at: Loc, name: str) -> None:
         self._among(at, "console of this lab", name, self._consoles)

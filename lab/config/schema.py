@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from lab.config import units, xl_words
+from lab.config import devices, units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
 from lab.config.scalars import (
     FIRST_PORT,
     LAST_PORT,
+    STRICT,
+    Action,
     Address,
     Args,
     Count,
-    Cpu,
     Cpus,
+    Disk,
     FileName,
     Flag,
     GuestName,
@@ -30,17 +32,18 @@ from lab.config.scalars import (
     Text,
     Typed,
     Vcpus,
+    Vif,
     one_or_more,
     scalar,
     split_words,
 )
-from lab.config.sched import PARAMETERS
+from lab.config.sched_shapes import LabScheduler, LabScheduling, Scheduler, Scheduling, Window
 from lab.config.yaml_source import Loc, Source
 from lab.util.terminal import quote
 
 
 class Shape(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class Hypervisor(Shape):
@@ -53,41 +56,6 @@ class Hypervisor(Shape):
     kconfig: Annotated[list[PathText], BeforeValidator(one_or_more)] = []
     args: Args = ""
     tools: Annotated[str, scalar(units.one_of("package", "source"), "a word")] | None = None
-
-
-class Scheduling(Shape):
-    """A domain's share under the scheduler ``name`` (default: the lab's)."""
-
-    name: Annotated[str, scalar(units.one_of(*PARAMETERS), "a word")] | None = None
-    period: Seconds | None = None
-    budget: Seconds | None = None
-    extratime: Flag | None = None
-    weight: Annotated[int, scalar(units.count(1, 65535), "a number")] | None = None
-    cap: Annotated[int, scalar(units.count(0, 800), "a number of percent")] | None = None
-
-
-class Window(Shape):
-    """A window of arinc653's schedule: ``runtime`` for one vCPU of a domain."""
-
-    domain: Text
-    runtime: Seconds
-    vcpu: Cpu = 0
-
-
-class LabScheduling(Scheduling):
-    """The lab's scheduler: also the schedule of arinc653."""
-
-    frame: Seconds | None = None
-    windows: list[Window] | None = None
-
-
-def _named(value: Any) -> Any:
-    """``scheduler: rtds`` is short for ``scheduler: {name: rtds}``."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-Scheduler = Annotated[Scheduling, BeforeValidator(_named)]
-LabScheduler = Annotated[LabScheduling, BeforeValidator(_named)]
 
 
 class Trace(Shape):
@@ -117,6 +85,13 @@ class Guest(Shape):
     static_memory: Address = 0
     direct_map: Flag = False
     start: Annotated[str, scalar(units.one_of("toolstack", "device-tree"), "a word")] = "toolstack"
+    disk: Annotated[list[Disk], BeforeValidator(one_or_more)] = []
+    vif: Annotated[list[Vif], BeforeValidator(one_or_more)] = []
+    vuart: Annotated[bool, scalar(devices.vuart, "sbsa_uart")] = False
+    on_poweroff: Action = "preserve"
+    on_reboot: Action = "preserve"
+    on_watchdog: Action = "preserve"
+    on_crash: Action = "preserve"
 
 
 class Dom0(Shape):
@@ -234,7 +209,7 @@ class File(Shape):
 
 
 #: The shape at each place; ``*`` is any one key or index.
-_SHAPES: dict[tuple[str, ...], type[Shape]] = {
+_SHAPES: dict[tuple[str, ...], type[BaseModel]] = {
     (): File,
     ("hypervisors", "*"): Hypervisor,
     ("guests", "*"): Guest,

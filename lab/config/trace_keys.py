@@ -58,7 +58,7 @@ def ring(source: Source, at: Loc, shape: schema.Guest) -> int:
 def fits(source: Source, at: Loc, lab: model.Lab) -> None:
     """Check that dom0 has enough ports."""
     ports = 3  # the agent, the domains, when which byte came
-    ports += len(lab.guests) + len(lab.later)  # the consoles
+    ports += sum(len(guest.consoles) for guest in (*lab.guests, *lab.later))
     ports += 1 + len(lab.traced) if lab.trace or lab.traced else 0
     ports += 1 if lab.trace else 0
     if ports > MOST_PORTS:

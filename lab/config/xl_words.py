@@ -21,26 +21,14 @@ _ANYWAY = {
     "passthrough": (("disabled", "default"), "the machine has no IOMMU"),
     "tee": (("none",), "the machine has no trusted execution environment"),
     "pool": (("Pool-0",), "all CPUs are in one pool"),
-    **{
-        f"on_{event}": (
-            ("preserve",),
-            "must be 'preserve': an ended domain stays until it is replaced, so that the lab can "
-            "say how it ended",
-        )
-        for event in ("poweroff", "reboot", "watchdog", "crash")
-    },
 }
-_NO_DEVICES = "guests have no devices but their console"
+_NO_DEVICES = "guests have no devices but their consoles, 'disk' and 'vif'"
 _SHARE = "write scheduler: {{{key}: …}}"
 _NONE_HERE = "it does nothing on this machine; leave it out"
 
 #: What to use instead of a key that labs.yaml does not have.
 _INSTEAD = {
-    "disk": f"{_NO_DEVICES}: give a root file system as 'ramdisk'",
-    "vif": f"{_NO_DEVICES}: there is no network",
-    "vuart": "the console is Xen's: console=hvc0 in Linux's 'cmdline'; with hypervisor: debug also "
-    "Xen's emergency console",
-    "serial": "the console is Xen's: console=hvc0 in Linux's 'cmdline'",
+    "serial": "the console is Xen's: console=hvc0 in Linux's 'cmdline'; 'vuart' is another",
     "bootloader": "no boot loader reads a guest's disk: give its 'kernel' and 'ramdisk'",
     "bootloader_args": "no boot loader reads a guest's disk: give its 'kernel' and 'ramdisk'",
     "builder": "ARM has only one kind of guest; leave it out",
@@ -66,6 +54,10 @@ _INSTEAD = {
         _NO_DEVICES,
     ),
     "on_soft_reset": "leave it out",
+    **dict.fromkeys(
+        ("ip", "netmask", "gateway", "hostname", "dhcp"),
+        "xl ignores it, and a guest sets its own address and name; leave it out",
+    ),
     "driver_domain": "only dom0 drives devices; leave it out",
     "nomigrate": "guests cannot migrate here; leave it out",
     "claim_mode": "it is an option of xl.conf; leave it out",
@@ -142,7 +134,7 @@ def _maxmem(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
         guest["memory"] = value
         source.copy_mark(at, (*at[:-1], "memory"))
     elif size != _size(guest["memory"]):
-        text = "'maxmem': must be the same as 'memory', which cannot change; leave it out"
+        text = "'maxmem': must be the same as 'memory', which cannot grow on ARM; leave it out"
         source.add(at, text)
 
 
@@ -167,18 +159,9 @@ def _anyway(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
         source.add(at, f"{quote(word)}: {why}; leave it out")
 
 
-def _no_devices(source: Source, at: Loc, value: Any, guest: dict[str, Any]) -> None:
-    """An empty list asks for nothing."""
-    del guest
-    if value != []:
-        source.add(at, instead(str(at[-1])), key=True)
-
-
 READ: dict[str, Callable[[Source, Loc, Any, dict[str, Any]], None]] = {
     "name": _name,
     "maxmem": _maxmem,
     "maxvcpus": _maxvcpus,
-    "disk": _no_devices,
-    "vif": _no_devices,
     **dict.fromkeys(_ANYWAY, _anyway),
 }

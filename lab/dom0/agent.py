@@ -69,6 +69,7 @@ class Dom0(Protocol):
 
     async def run(self, argv: Sequence[str], *, within: float = 60.0) -> ProgramResult: ...
     async def write_file(self, path: str, data: bytes) -> None: ...
+    async def write_at(self, path: str, at: int, data: bytes) -> None: ...
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes: ...
 
 
@@ -171,13 +172,21 @@ class Agent:
             Dom0Error: dom0 could not write it, for example because its memory is full.
         """
         room = self._window.size if self._window else 0
-        if len(data) <= PIECE or not self._window or not room:
+        if len(data) <= PIECE or not room:
             await self.write_in_messages(path, data)
             return
         for at in range(0, len(data), room):
-            piece = data[at : at + room]
-            self._window.write(0, piece)
-            await self._lab_window(f"write {path}", ["in", path, str(at), str(len(piece))])
+            await self.write_at(path, at, data[at : at + room])
+
+    async def write_at(self, path: str, at: int, data: bytes) -> None:
+        """Write bytes of a file in dom0 from the offset ``at`` on; the file ends behind them.
+
+        Raises:
+            Dom0Error: dom0 could not write them.
+        """
+        if self._window:
+            self._window.write(0, data)
+        await self._lab_window(f"write {path}", ["in", path, str(at), str(len(data))])
 
     async def write_in_messages(self, path: str, data: bytes) -> None:
         """Write a file without the window. Slower, but a small file then needs no program."""

@@ -88,6 +88,11 @@ class SharedAgent:
         async with self._lent() as agent:
             await agent.write_file(path, data)
 
+    async def write_at(self, path: str, at: int, data: bytes) -> None:
+        """Write bytes of a file in dom0 from the offset ``at`` on; the file ends behind them."""
+        async with self._lent() as agent:
+            await agent.write_at(path, at, data)
+
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
         """Read the first ``largest`` bytes of a file in dom0."""
         async with self._lent() as agent:

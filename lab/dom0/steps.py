@@ -154,11 +154,18 @@ class Steps:
         Raises:
             Dom0Error: dom0 could not write it, for example because its memory is full.
         """
-        words = path.encode() + b"\0"
-        piece = self.box.window - window.up(len(words))
+        piece = self.box.window - window.up(len(path.encode()) + 1)
         for at in range(0, max(len(data), 1), piece):
-            await self._order(Order.PUT, words, data[at : at + piece], until=at)
-            self._check(f"write {path}")
+            await self.write_at(path, at, data[at : at + piece])
+
+    async def write_at(self, path: str, at: int, data: bytes) -> None:
+        """Write bytes of a file in dom0 from the offset ``at`` on; the file ends behind them.
+
+        Raises:
+            Dom0Error: dom0 could not write them, or the window is too small for them.
+        """
+        await self._order(Order.PUT, path.encode() + b"\0", data, until=at)
+        self._check(f"write {path}")
 
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
         """Read the first ``largest`` bytes of a file in dom0."""

@@ -9,12 +9,18 @@ from collections.abc import Iterable, Sequence
 
 from lab.dom0.agent import Dom0, ProgramResult
 from lab.dom0.window import FULL
-from lab.errors import Dom0Error, ToolstackError
-from lab.model import Domain
+from lab.errors import Dom0Error, ToolstackError, UsageError
+from lab.model import Domain, Image
+from lab.util import reading, sparse
 from lab.util.terminal import escape
 
 #: The folder in dom0 with the guests' files.
 GUESTS = "/lab/guests"
+#: The program in dom0 that loads the backends (images/backends), and where its archive is put.
+BACKENDS, ARCHIVE = "/usr/sbin/lab-backends", "/tmp/backends"
+_UNPACK = 'cd / && busybox cpio -idu <"$1" && rm "$1"'
+#: A disk is a whole number of sectors of so many bytes.
+SECTOR = 512
 #: A line of ``xl list``: name, id, memory in MiB, vCPUs, state letters, CPU seconds.
 _LINE = re.compile(
     r"^(\S{1,80}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) +([a-z-]{6}) +(\d{1,12}\.\d{1,6}) *$", re.ASCII
@@ -64,6 +70,48 @@ async def put(agent: Dom0, name: str, files: dict[str, bytes]) -> None:
             with contextlib.suppress(Dom0Error):
                 await agent.write_file(path, b"")
             raise
+
+
+async def put_disk(agent: Dom0, name: str, vdev: str, image: Image) -> None:
+    """Write the image of a guest's disk to dom0. Only its data takes memory there.
+
+    Raises:
+        Dom0Error: dom0 has no room. UsageError: the file is not the one that was looked at.
+    """
+    path, identity = f"{GUESTS}/{name}.{vdev}", sparse.Identity()
+    await agent.write_at(path, 0, b"")
+    try:
+        with reading.binary(image.path) as file:
+            size = sparse.size(file)
+            for piece in sparse.pieces(file):
+                identity.add(piece)
+                await agent.write_at(path, piece.at, piece.data)
+    except Dom0Error:
+        with contextlib.suppress(Dom0Error):
+            await agent.write_at(path, 0, b"")
+        raise
+    except OSError as error:
+        raise UsageError(f"guest {name}: disk {vdev}: {error.strerror or error}") from error
+    if identity.of(size) != image.sha256:
+        raise UsageError(f"guest {name}: the file of disk {vdev} changed while the lab started")
+    await agent.write_at(path, -(-size // SECTOR) * SECTOR, b"")
+
+
+async def start_backends(agent: Dom0, archive: Image, bridges: Sequence[str]) -> None:
+    """Load the drivers that serve disks and network interfaces, and make these bridges.
+
+    Raises:
+        Dom0Error: a driver or a bridge is refused; the error's tail is what dom0 said.
+    """
+    have = await agent.run(["test", "-e", BACKENDS])
+    commands: list[list[str]] = [[BACKENDS, *bridges]]
+    if have.status:
+        await agent.write_file(ARCHIVE, reading.data(archive.path, reading.IMAGE))
+        commands.insert(0, ["sh", "-c", _UNPACK, "sh", ARCHIVE])
+    for argv in commands:
+        result = await agent.run(argv)
+        if result.status:
+            raise Dom0Error("dom0 cannot serve disks and network interfaces", tail=_words(result))
 
 
 async def create(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from lab.images import contents, dom0_programs, elf, lz4, modules, newc, programs, toolstack
 from lab.images.dom0_programs import Bench, Source
-from lab.model import Package, Toolchain
+from lab.model import Toolchain
 from lab.packages import deb
 from lab.util import elf_layout, together
 
@@ -46,7 +44,7 @@ def build(toolchain: Toolchain, source: Source, scratch: Path) -> bytes:
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         bench = Bench(toolchain, source, Path(name))
         drivers, files = together.pair(
-            partial(_modules, others, wanted), partial(_programs, bench, wanted)
+            partial(modules.taken, others, wanted.modules), partial(_programs, bench, wanted)
         )
         loaded = {f"lib/modules/{name}.ko": data for name, data in drivers}
         bench.write(loaded)
@@ -103,37 +101,6 @@ def _may_be_used(path: str) -> bool:
     top = path.split("/")[1:3]
     folders = ("bin", "sbin", "lib")
     return top[0] in folders or (top[0] == "usr" and top[1:2] != [] and top[1] in folders)
-
-
-def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[tuple[str, bytes]]:
-    """The wanted kernel modules and those that they need, in the order in which they are loaded.
-
-    The kernel's package holds thousands of modules, so only the named ones are read, and reading
-    stops at the last of them. If these need more modules, the package is read again.
-    """
-    names = {modules.canonical(name) for name in wanted.modules}
-    while True:
-        found = _found(packages, names)
-        more = modules.needed(found) - names
-        if not more:
-            return modules.ordered(wanted.modules, found.get)
-        names.update(more)
-
-
-def _found(packages: Sequence[Package], names: set[str]) -> dict[str, bytes]:
-    """Those of the modules ``names`` that the packages have."""
-    found: dict[str, bytes] = {}
-    for member in deb.members(
-        packages, lambda path: path.endswith(".ko") and _module(path) in names
-    ):
-        found[_module(member.path)] = member.data
-        if found.keys() == names:
-            break
-    return found
-
-
-def _module(path: str) -> str:
-    return modules.canonical(posixpath.basename(path).removesuffix(".ko"))
 
 
 def _permissions(path: str) -> int:

@@ -10,11 +10,13 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lab.errors import ImageError
-from lab.images import dom0, lz4, newc, recipes, zimage
+from lab.images import dom0, drivers, lz4, newc, recipes, zimage
 from lab.model import (
     ARM32,
+    DRIVERS,
     RAM_BASE,
     Architecture,
     GuestImage,
@@ -34,6 +36,8 @@ BRANCH_AT = 0x20
 #: The header's word after the kernel's end: the byte order (Documentation/arch/arm/booting.rst).
 LITTLE_ENDIAN = 0x0403_0201
 BUSYBOX = "busybox-static"
+#: The folder of a guest's drivers (images/linux/drivers).
+MODULES = "lab/modules"
 
 
 def build(
@@ -49,9 +53,11 @@ def build(
         ImageError: a package is missing, or does not hold the kernel or busybox.
         UsageError: the folder cannot be read.
     """
+    wanted = (drivers.DISKS if guest.disks else ()) + (drivers.VIFS if guest.vifs else ())
+    ramdisk = initramfs(store, linux.files, packages, wanted)
     start = (guest.static_memory if guest.direct_map else RAM_BASE) + zimage.LOADED_AT
     made = kernel(store, packages, start if guest.by_xen else 0, arch)
-    return GuestImage(guest.name, made, ramdisk=initramfs(store, linux.files, packages))
+    return GuestImage(guest.name, made, ramdisk=ramdisk)
 
 
 def kernel(
@@ -100,10 +106,15 @@ def placed(unwrapped: zimage.Unwrapped, start: int = 0) -> bytes:
     return struct.pack(f"<{len(words)}I", *words).ljust(before, b"\0") + unwrapped.image
 
 
-def initramfs(store: Store, folder: Path, packages: Sequence[Package]) -> Image:
-    """An initramfs of busybox and the files in ``folder``. Linux starts ``init`` first."""
+def initramfs(
+    store: Store, folder: Path, packages: Sequence[Package], loaded: Sequence[str] = ()
+) -> Image:
+    """An initramfs of busybox and the files in ``folder``. Linux starts ``init`` first.
+
+    ``loaded``: the drivers that are loaded before it.
+    """
     package = deb.named(packages, BUSYBOX)
-    inputs = {
+    inputs: dict[str, Any] = {
         "recipe": recipes.hashes(
             Path(__file__), Path(newc.__file__), Path(lz4.__file__), Path(deb.__file__)
         ),
@@ -111,9 +122,17 @@ def initramfs(store: Store, folder: Path, packages: Sequence[Package]) -> Image:
         "files": tree_hashes(folder),
         "modes": {str(path.relative_to(folder)): _mode(path) for path in _files(folder)},
     }
+    if loaded:
+        script = recipes.hashes(recipes.folder("linux") / "drivers")
+        inputs["drivers"] = [list(loaded), script, drivers.key(packages)]
 
     def make(into: Path) -> None:
-        items = {item.path: item for item in [*_base(package), *_items(folder)]}
+        found = [*_base(package), *_items(folder)]
+        if loaded:
+            script = reading.data(recipes.folder("linux") / "drivers")
+            found.append(newc.file(DRIVERS, script, 0o755))
+            found += drivers.items(store, packages, loaded, MODULES)
+        items = {item.path: item for item in found}
         (into / "initramfs").write_bytes(lz4.compress(newc.archive(items.values())))
 
     return store.make("linux-initramfs", inputs, make).image("initramfs")

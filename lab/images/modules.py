@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lab.errors import ImageError
 from lab.images import elf
+from lab.model import Package
+from lab.packages import deb
 
 #: Returns a module's file for its name, or ``None`` if there is no such module.
 Finder = Callable[[str], bytes | None]
@@ -14,6 +17,21 @@ Finder = Callable[[str], bytes | None]
 def canonical(name: str) -> str:
     """A module's name with ``_`` only: to the kernel ``-`` and ``_`` are the same."""
     return name.replace("-", "_")
+
+
+def taken(packages: Sequence[Package], wanted: Sequence[str]) -> list[tuple[str, bytes]]:
+    """The wanted modules of a kernel's package, and those that they need, as :func:`ordered`.
+
+    The package holds thousands of modules, so only the named ones are read, and reading stops at
+    the last of them. If these need more modules, the package is read again.
+    """
+    names = {canonical(name) for name in wanted}
+    while True:
+        found = _found(packages, names)
+        more = needed(found) - names
+        if not more:
+            return ordered(wanted, found.get)
+        names.update(more)
 
 
 def ordered(wanted: Iterable[str], find: Finder) -> list[tuple[str, bytes]]:
@@ -31,6 +49,22 @@ def ordered(wanted: Iterable[str], find: Finder) -> list[tuple[str, bytes]]:
 def needed(found: Mapping[str, bytes]) -> set[str]:
     """The names of the modules that these modules (name → file) depend on."""
     return {name for module, data in found.items() for name in _depends(module, data)}
+
+
+def _found(packages: Sequence[Package], names: set[str]) -> dict[str, bytes]:
+    """Those of the modules ``names`` that the packages have."""
+    found: dict[str, bytes] = {}
+    for member in deb.members(
+        packages, lambda path: path.endswith(".ko") and _module(path) in names
+    ):
+        found[_module(member.path)] = member.data
+        if found.keys() == names:
+            break
+    return found
+
+
+def _module(path: str) -> str:
+    return canonical(posixpath.basename(path).removesuffix(".ko"))
 
 
 def _visit(name: str, find: Finder, done: dict[str, bytes], chain: tuple[str, ...]) -> None:

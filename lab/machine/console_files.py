@@ -19,7 +19,8 @@ from lab.machine.qemu_command import (
     trace_ports,
 )
 from lab.machine.template import Template
-from lab.model import DOMAINS_PORT, WINDOW_SIZE, Clock, Images, Mount, Plan
+from lab.model import DOMAINS_PORT, VUART, WINDOW_SIZE, Clock, Images, Mount, Plan
+from lab.rundir import RunDir
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
@@ -39,8 +40,8 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
     lay_one(live, "times", consoles / "times")
     if plan.machine.clock is Clock.HOST:
         lay_both_ways(live, DOMAINS_PORT)
-    for guest in plan.created:
-        lay_console(live, consoles, guest.name)
+    for name in plan.guest_consoles:
+        lay_console(live, consoles, name)
     for device, (_, file) in trace_ports(plan.lab).items():
         lay_trace(live, device, traces / file)
 
@@ -75,6 +76,11 @@ def lay_both_ways(live: Path, device: str) -> None:
         path = live / f"{device}.{end}"
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
+
+
+def is_uart(run: RunDir, console: str) -> bool:
+    """Whether a console is a guest's UART. dom0 passes nothing on to it that comes from outside."""
+    return console.endswith(VUART) and console.removesuffix(VUART) in run.consoles()
 
 
 def input_of(live: Path, console: str) -> Path:

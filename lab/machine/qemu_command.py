@@ -141,9 +141,9 @@ def consoles(plan: Plan) -> list[str]:
         "-chardev", pipe("times", f"{CONSOLES}/times"),
         "-device", _json(driver="virtserialport", chardev="times", name=TIMES_PORT),
     ]  # fmt: skip
-    for guest in plan.created:
-        log = f"{CONSOLES}/{guest.name}.log"
-        argv += ["-chardev", pipe(chardev(guest.name), log), "-device", _json(**port(guest.name))]
+    for name in plan.guest_consoles:
+        log = f"{CONSOLES}/{name}.log"
+        argv += ["-chardev", pipe(chardev(name), log), "-device", _json(**port(name))]
     return argv
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         XEN_TRACE_PORT,
     )
     from lab.model.built import GuestImage, Image, Images, Package, Toolstack
+    from lab.model.devices import DRIVERS, Disk, Ends, Vif
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
     from lab.model.observed import Domain, Verdict
     from lab.model.place import Place, Refusal
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     )
     from lab.model.scenario import Expectation, Never, Step, Threshold
     from lab.model.spec import (
+        VUART,
         Channel,
         Dom0Spec,
         FreeRtosApp,
@@ -72,6 +74,7 @@ _HOMES = {
         "TRACE_LOG_PORT", "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
     ),
     "lab.model.built": ("GuestImage", "Image", "Images", "Package", "Toolstack"),
+    "lab.model.devices": ("DRIVERS", "Disk", "Ends", "Vif"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
     "lab.model.observed": ("Domain", "Verdict"),
     "lab.model.place": ("Place", "Refusal"),
@@ -84,7 +87,7 @@ _HOMES = {
     "lab.model.spec": (
         "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs",
         "LinuxGuest", "Matrix", "Prebuilt", "Project", "Schedule", "Scheduling", "SharedMemory",
-        "Window", "XenTrace",
+        "VUART", "Window", "XenTrace",
     ),
 }  # fmt: skip
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
@@ -97,6 +100,7 @@ __all__ = [
     "BOOTED_ADDRESS",
     "CONSOLE_PORT",
     "DOMAINS_PORT",
+    "DRIVERS",
     "INITRAMFS_ADDRESS",
     "KERNEL_ADDRESS",
     "RAM_BASE",
@@ -105,6 +109,7 @@ __all__ = [
     "TIMES_PORT",
     "TRACE_LOG_PORT",
     "TRACE_PORT",
+    "VUART",
     "WINDOW_SIZE",
     "XEN_TRACE_PORT",
     "Act",
@@ -113,9 +118,11 @@ __all__ = [
     "Clock",
     "Command",
     "Completed",
+    "Disk",
     "Dom0Spec",
     "Domain",
     "Door",
+    "Ends",
     "ExitStatus",
     "Expectation",
     "FreeRtosApp",
@@ -152,6 +159,7 @@ __all__ = [
     "ToolchainInfo",
     "Toolstack",
     "Verdict",
+    "Vif",
     "Window",
     "XenTrace",
     "board_arguments",

@@ -76,13 +76,19 @@ class Images:
 
 @dataclass(frozen=True)
 class GuestImage:
-    """What a guest boots. ``elf`` is for debuggers."""
+    """What a guest boots. ``elf`` is for debuggers.
+
+    ``disks``: the images of its disks, by their names in the guest. ``backends``: what dom0 needs
+    to serve its disks and network interfaces.
+    """
 
     name: str
     kernel: Image
     ramdisk: Image | None = None
     elf: Image | None = None
     library: Image | None = None
+    disks: Mapping[str, Image] = field(default_factory=dict)
+    backends: Image | None = None
 
     def parts(self) -> dict[str, Image]:
         """Its files, by kind."""
@@ -91,5 +97,7 @@ class GuestImage:
             "ramdisk": self.ramdisk,
             "elf": self.elf,
             "library": self.library,
+            **{f"disk {vdev}": image for vdev, image in self.disks.items()},
+            "backends": self.backends,
         }
         return {name: image for name, image in found.items() if image}

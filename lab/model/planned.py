@@ -90,3 +90,8 @@ class Plan:
     def all_guests(self) -> tuple[GuestPlan, ...]:
         """The guests with which the lab starts, and the guests that its steps inject."""
         return (*self.guests, *self.later)
+
+    @property
+    def guest_consoles(self) -> tuple[str, ...]:
+        """The names of the consoles that dom0 carries; each has a port of dom0."""
+        return tuple(name for guest in self.created for name in guest.spec.consoles)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lab.model.devices import Disk, Ends, Vif
 from lab.model.enums import Clock
 from lab.model.place import Place, Refusal
 from lab.model.scenario import Expectation, Never, Step, Threshold
@@ -103,6 +104,10 @@ class Schedule:
     windows: tuple[Window, ...]
 
 
+#: The end of the name of a UART's console (tools/console/daemon/io.c of Xen).
+VUART = "-vuart0"
+
+
 @dataclass(frozen=True)
 class GuestSpec:
     """A guest of labs.yaml.
@@ -116,6 +121,8 @@ class GuestSpec:
             PL011 that Xen emulates.
         static_memory: the address of the machine's memory that becomes the guest's; 0: any.
         direct_map: the guest sees ``static_memory`` at the same address.
+        ends: what ``xl`` does with its domain when it has ended.
+        vuart: it also has an emulated UART (SBSA), whose console is :attr:`consoles`' second.
         refused: why it cannot be started although labs.yaml is valid.
         places: the places of the guest's keys in labs.yaml; for a missing key, the guest's own.
     """
@@ -133,8 +140,17 @@ class GuestSpec:
     static_memory: int = 0
     direct_map: bool = False
     cpus_of_all: bool = False
+    disks: tuple[Disk, ...] = ()
+    vifs: tuple[Vif, ...] = ()
+    ends: Ends = field(default_factory=Ends)
+    vuart: bool = False
     refused: tuple[Refusal, ...] = field(default=(), compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    @property
+    def consoles(self) -> tuple[str, ...]:
+        """The names of its consoles, as xenconsoled calls their logs: Xen's, and its UART's."""
+        return (self.name, f"{self.name}{VUART}") if self.vuart else (self.name,)
 
     def on(self, cpus: int) -> GuestSpec:
         """The same guest on a machine with this number of PCPUs."""

@@ -30,6 +30,7 @@ def check_room(file: Path, lab: Lab, images: Mapping[str, GuestImage]) -> None:
     """Check before a boot that dom0 can hold the files of these guests. ``file``: labs.yaml.
 
     The files lie in dom0's memory, and ``xl`` needs as much again for the guest that it creates.
+    Of disks only the data counts.
 
     Raises:
         UsageError: dom0 cannot hold them; the hint says how much memory it needs.
@@ -37,11 +38,12 @@ def check_room(file: Path, lab: Lab, images: Mapping[str, GuestImage]) -> None:
     if lab.without_dom0:
         return
     sizes = {name: _size(image) for name, image in images.items()}
-    together, largest = sum(sizes.values()), max(sizes.values(), default=0)
+    disks = sum(map(_disk_data, images.values()))
+    together, largest = sum(sizes.values()) + disks, max(sizes.values(), default=0)
     needed = max(together + largest + OWN, 2 * (together + OTHER_FILES))
     if needed <= lab.dom0.memory:
         return
-    name = max(sizes, key=lambda one: sizes[one])
+    name = max(images, key=lambda one: sizes[one] + _disk_data(images[one]))
     wanted = f"dom0: {{memory: {-(-needed // DOM0_PIECE) * DOM0_PIECE // MIB}M}}"
     where = refusals.shown(Place(file, lab.line or 1))
     raise UsageError(
@@ -53,6 +55,10 @@ def check_room(file: Path, lab: Lab, images: Mapping[str, GuestImage]) -> None:
 
 def _size(image: GuestImage) -> int:
     return image.kernel.size + (image.ramdisk.size if image.ramdisk else 0)
+
+
+def _disk_data(image: GuestImage) -> int:
+    return sum(int(disk.inputs["data"]) for disk in image.disks.values())
 
 
 @contextlib.asynccontextmanager
@@ -85,6 +91,12 @@ async def replace(
         await xl.destroy(agent, guest.name)
     seen("copying")
     await xl.put(agent, guest.name, _files(guest, image))
+    for vdev, disk in image.disks.items():
+        await xl.put_disk(agent, guest.name, vdev, disk)
+    if image.backends:
+        seen("dom0's drivers")
+        bridges = dict.fromkeys(vif.bridge for vif in guest.spec.vifs)
+        await xl.start_backends(agent, image.backends, list(bridges))
     seen("xl create")
     await xl.create(agent, guest.name, guest.scheduling, paused=paused)
 

@@ -15,7 +15,7 @@ from lab.dom0.agent import Endless, ProgramResult
 from lab.dom0.shared_agent import is_absent, last_words
 from lab.errors import BusyError, GuestError, MachineError, ToolstackError, UsageError
 from lab.machine import console_files, conversation
-from lab.model import Act, Clock, GuestPlan, Plan, Step
+from lab.model import VUART, Act, Clock, GuestPlan, Plan, Step
 from lab.run.session import Session
 from lab.util import files
 from lab.util.patterns import pattern
@@ -40,6 +40,8 @@ done
 [ -c "$tty" ] || exit 4
 printf %s "$2" >"$tty"
 """
+#: The same for its UART.
+_TYPE_ON_UART = _TYPE.replace("console/tty", "vuart/0/tty")
 _ENTER = "\r"
 
 
@@ -116,7 +118,10 @@ class Hands:
         if step.on in ("xen", "dom0"):
             await self._type_below(step.on, text)
             return
-        result = await self._session.execute(["sh", "-c", _TYPE, "sh", step.on, text], self._soon)
+        domain, script = step.on, _TYPE
+        if domain in [uart for one in self._plan.all_guests for uart in one.spec.consoles[1:]]:
+            domain, script = domain.removesuffix(VUART), _TYPE_ON_UART
+        result = await self._session.execute(["sh", "-c", script, "sh", domain, text], self._soon)
         if result.status == 3:
             raise GuestError(f"there is no domain {step.on}")
         if result.status:

@@ -6,11 +6,12 @@ If everything is stored already, nothing here uses the network or the packages.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lab.errors import ImageError
 from lab.images import (
+    backends,
     boot_domains,
     devicetree,
     dom0,
@@ -237,8 +238,14 @@ class Workshop:
 
     def _guest(self, guest: GuestSpec, sources: freertos.Sources) -> GuestImage:
         if isinstance(guest.program, LinuxGuest):
-            return linux.build(self.store, guest, guest.program, self.packages())
-        return freertos.build(self.store, self.toolchain, guest, sources)
+            image = linux.build(self.store, guest, guest.program, self.packages())
+        else:
+            image = freertos.build(self.store, self.toolchain, guest, sources)
+        if not guest.disks and not guest.vifs:
+            return image
+        disks = {disk.vdev: backends.disk(guest.name, disk) for disk in guest.disks}
+        archive = backends.archive(self.store, self.packages())
+        return replace(image, disks=disks, backends=archive)
 
     def packages(self) -> list[Package]:
         """The platform's packages. Their files are fetched before something is built from them."""

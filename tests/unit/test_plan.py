@@ -51,6 +51,13 @@ GOLDEN_PLAN = {
                 "cmdline": "",
                 "cpus": [],
                 "direct_map": False,
+                "disks": [],
+                "ends": {
+                    "crash": "preserve",
+                    "poweroff": "preserve",
+                    "reboot": "preserve",
+                    "watchdog": "preserve",
+                },
                 "may_crash": False,
                 "memory": 16777216,
                 "name": "hello",
@@ -63,6 +70,8 @@ GOLDEN_PLAN = {
                 "static_memory": 0,
                 "trace": 0,
                 "vcpus": 1,
+                "vifs": [],
+                "vuart": False,
             },
         }
     ],

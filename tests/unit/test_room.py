@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ def image(name: str, kernel: int, ramdisk: int = 0) -> GuestImage:
     return GuestImage(name, parts[0], ramdisk=parts[1] if ramdisk else None)
 
 
+def with_disk(data: int) -> GuestImage:
+    """A small guest with a disk, so many MiB of which are data."""
+    disk = Image("disk", Path("/d"), "", 9000 * MIB, "", {"data": data * MIB})
+    return replace(image("disk", 1), disks={"xvda": disk})
+
+
 def check(memory: int, *images: GuestImage) -> None:
     lab = Lab("one", HypervisorSpec("stock"), dom0=Dom0Spec(memory * MIB), line=7)
     guests.check_room(Path("/my/labs.yaml"), lab, {one.name: one for one in images})
@@ -32,6 +39,7 @@ def check(memory: int, *images: GuestImage) -> None:
         (256, [image("large", 60, 20)]),  # one of 80 was tried, and one of 90 was not created
         (256, [image("one", 50), image("two", 50)]),
         (384, [image("largest", 105)]),
+        (256, [with_disk(90)]),
     ],
 )
 def test_it_can(memory: int, images: list[GuestImage]) -> None:
@@ -44,6 +52,7 @@ def test_it_can(memory: int, images: list[GuestImage]) -> None:
         ([image("large", 90)], "dom0: {memory: 384M}"),
         ([image("large", 60, 30)], "dom0: {memory: 384M}"),
         ([image("one", 60), image("two", 60)], "dom0: {memory: 384M}"),
+        ([image("one", 10), with_disk(200)], "dom0: {memory: 512M}"),
     ],
 )
 def test_it_cannot(images: list[GuestImage], needed: str) -> None:

@@ -34,13 +34,14 @@ UNDERSTOOD = {
     "type: pvh, gic_version: v2, tee: none, passthrough: disabled, pool: Pool-0": {},
 }
 REFUSED = {
-    'vif: ["bridge=xenbr0"]': "2:18: 'vif' is a key of xl.cfg only: guests have no devices",
-    "disk: ['a,raw,xvda']": "'disk' is a key of xl.cfg only: .* root file system as 'ramdisk'",
-    "vuart: sbsa_uart": "'vuart' is a key of xl.cfg only: the console is Xen's",
+    'vif: ["bridge=xen br0"]': "2:24: 'bridge=xen br0' is not usable; write bridge=xenbr0",
+    "disk: ['a,raw,xvda']": "2:25: 'disk': no such file: 'a' in ",
+    "vuart: ns16550": "2:25: 'vuart': 'ns16550' is not known; xl has one UART on ARM: sbsa_uart",
     "cpu_weight: 512": r"'cpu_weight' is a key of xl.cfg only: write scheduler: \{weight: …\}",
     "bootloader: pygrub": "'bootloader' is a key of xl.cfg only: .* its 'kernel' and 'ramdisk'",
     "viridian: 1": "'viridian' is a key of xl.cfg only: it does nothing on this machine",
-    "on_crash: destroy": "2:28: 'on_crash': must be 'preserve': .* leave it out",
+    "on_crash: remove": "2:28: 'on_crash': 'remove' is not known; write preserve, des",
+    "on_crash: coredump-restart": "'on_crash': 'coredump-restart': dom0 has no disk for a core",
     "type: hvm": "'type': every guest on ARM is a PVH guest; leave it out",
     "gic_version: v3": "'gic_version': the machine has a GICv2",
     "name: h": "2:24: 'name': the guest's name is its key, 'g'; leave",

@@ -17,7 +17,7 @@ from lab import rundir
 from lab.dom0.agent import Endless, ProgramResult
 from lab.errors import Dom0Error, GuestError, LabError, ToolstackError, UsageError
 from lab.machine import console_files
-from lab.model import Act, Clock, Domain, HypervisorSpec, Lab, Step
+from lab.model import Act, Clock, Domain, GuestSpec, HypervisorSpec, Lab, Prebuilt, Step
 from lab.run import hands
 from lab.run.hands import Hands
 from lab.rundir import LabDir
@@ -135,6 +135,29 @@ def test_typing_goes_through_dom0(tmp_path: Path, enter: bool) -> None:
     (argv,) = session.told
     assert argv[-2:] == ["g", "$(reboot) ' \\" + ("\r" if enter else "")]
     assert "reboot" not in argv[2]
+
+
+@pytest.mark.parametrize(
+    ("vuart", "name", "on", "wanted"),
+    [
+        (True, "g", "g-vuart0", ("/vuart/0/tty", "g")),
+        (True, "g", "g", ("/console/tty", "g")),
+        (False, "g-vuart0", "g-vuart0", ("/console/tty", "g-vuart0")),
+    ],
+)
+def test_typing_on_a_uart(
+    tmp_path: Path, vuart: bool, name: str, on: str, wanted: tuple[str, str]
+) -> None:
+    """It is the domain's second console. A guest may have a name that looks like one."""
+    session = Session(tmp_path, said(0))
+    guest = GuestSpec(name, Prebuilt(Path("/k")), vuart=vuart)
+    plan = planning.plan(Lab("one", HypervisorSpec("stock"), guests=(guest,)))
+    given: Any = session
+    nothing: Any = None
+    asyncio.run(Hands(given, plan, nothing)(Step(Act.TYPE, on, "x")))
+    (argv,) = session.told
+    assert argv[4:] == [wanted[1], "x\r"]
+    assert wanted[0] in argv[2]
 
 
 def test_typing_at_nobody(tmp_path: Path) -> None:
