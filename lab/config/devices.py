@@ -118,7 +118,7 @@ def disk(text: str) -> DiskText:
             raise ValueError(f"{quote(word)}: a disk has one {quote(key)}")
         found[key] = value
     if not found.get("target"):
-        raise ValueError("a disk wants a file: root.img,raw,xvda,rw")
+        raise ValueError("a disk needs a file: root.img,raw,xvda,rw")
     return DiskText(found["target"], found.get("vdev", ""), _ACCESS[found.get("access", "rw")])
 
 

@@ -18,8 +18,8 @@ HEAP_BLOCK = 32 * MIB
 #: (allocate_memory_11 in xen/arch/arm/domain_build.c). The first that is free lies behind the
 #: kernel and the initramfs (lab.model).
 DOM0_BLOCK, FIRST_BLOCK = 128 * MIB, 0x5000_0000
-#: With less, Xen finds no block for dom0.
-LEAST_MEMORY = 448 * MIB
+#: With less, Xen finds no block for dom0; and what a lab without dom0 has at least.
+LEAST_MEMORY, LEAST_ALONE = 448 * MIB, 256 * MIB
 #: The board without its high memory region has 3 GiB (hw/arm/virt.c), the window included.
 MOST_MEMORY = (3 << 30) - WINDOW_SIZE
 #: What ``xl`` and Xen need for a guest besides its memory: for each vCPU, and once. For its page
@@ -48,8 +48,9 @@ def no_twice(source: Source, at: Loc, items: Sequence[object]) -> None:
 
 
 def _memory(source: Source, at: Loc, lab: Lab) -> None:
-    if not LEAST_MEMORY <= lab.memory <= MOST_MEMORY:
-        bounds = f"{show_size(LEAST_MEMORY)} to {show_size(MOST_MEMORY)}"
+    least = LEAST_ALONE if lab.without_dom0 else LEAST_MEMORY
+    if not least <= lab.memory <= MOST_MEMORY:
+        bounds = f"{show_size(least)} to {show_size(MOST_MEMORY)}"
         source.add((*at, "memory"), f"'memory': must be from {bounds}")
         return
     if not lab.without_dom0:

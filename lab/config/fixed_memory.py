@@ -30,10 +30,10 @@ def address(text: str) -> int:
 def check_guest(source: Source, at: Loc, guest: GuestSpec) -> None:
     """Add to ``source`` what one guest alone has wrong."""
     if guest.static_memory and not guest.by_xen:
-        text = "'static_memory' has no place here: it goes with 'start: device-tree'"
+        text = "'static_memory' is not allowed here: it goes with 'start: device-tree'"
         source.add((*at, "static_memory"), text, key=True)
     if guest.direct_map and not guest.static_memory:
-        text = "'direct_map' has no place here: it goes with 'static_memory'"
+        text = "'direct_map' is not allowed here: it goes with 'static_memory'"
         source.add((*at, "direct_map"), text, key=True)
 
 

@@ -19,16 +19,15 @@ from lab.config import (
     guest_files,
     links,
     matrix,
-    remembered,
     scenario,
     sched,
     sched_shapes,
     schema,
     trace_keys,
 )
+from lab.config.paths import Paths
 from lab.config.yaml_source import Loc, Source
 from lab.errors import UsageError
-from lab.images import kernel_tree
 from lab.util import reading
 from lab.util.suggest import nearest
 from lab.util.terminal import quote
@@ -40,7 +39,7 @@ LINUX_MEMORY = 96 << 20
 
 def labs(source: Source, file: schema.File) -> model.Labs:
     """All labs of the file. Problems are added to ``source``."""
-    paths = _Paths(source)
+    paths = Paths(source)
     hypervisors = {"stock": model.HypervisorSpec("stock")}
     for name, shape in file.hypervisors.items():
         hypervisors[name] = _hypervisor(source, paths, name, shape)
@@ -53,67 +52,6 @@ def labs(source: Source, file: schema.File) -> model.Labs:
         source.add(("labs",), "no lab in it", key=True)
     matrices = {name: matrix.read(source, name, one, found) for name, one in file.matrices.items()}
     return model.Labs(source.file.absolute(), hypervisors, guests, found, matrices)
-
-
-class _Paths:
-    """Checks paths of labs.yaml, which are relative to its folder, and makes them absolute.
-
-    With ``refused``, a file or folder that is missing or wrong is no problem of labs.yaml: it is
-    added there, and refuses one guest.
-    """
-
-    def __init__(self, source: Source, refused: list[model.Refusal] | None = None) -> None:
-        self._source = source
-        self._refused = refused
-        self._base = source.file.absolute().parent
-
-    def named(self, text: str) -> Path:
-        """The path of a file that may be missing; then only its guest is refused."""
-        self._source.looked.append((text, False))
-        return remembered.look(self._base, text, folder=False)[0]
-
-    def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
-        return self._there(loc, text, folder=False, most=most)
-
-    def disk(self, loc: Loc, text: str, most: int) -> Path:
-        path = self._there(loc, text, folder=False, most=most)
-        if path.is_file() and not path.stat().st_size:
-            self._problem(loc, f"'disk': {quote(text)} is empty")
-        return path
-
-    def folder(self, loc: Loc, text: str) -> Path:
-        return self._there(loc, text, folder=True)
-
-    def kernel(self, loc: Loc, text: str) -> Path:
-        """A tree of the FreeRTOS kernel."""
-        self._source.looked += [(f"{text}/{name}", False) for name in kernel_tree.FILES]
-        return self._there(loc, text, folder=True, kernel=True)
-
-    def _there(
-        self, loc: Loc, text: str, *, folder: bool, kernel: bool = False, most: int = reading.IMAGE
-    ) -> Path:
-        self._source.looked.append((text, folder))
-        path, wrong = remembered.look(self._base, text, folder=folder, most=most)
-        if kernel and not wrong and (why := kernel_tree.lacks(path)):
-            wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
-        if wrong:
-            key = next(word for word in reversed(loc) if isinstance(word, str))
-            self._problem(loc, f"{quote(key)}: {wrong}")
-        return path
-
-    def _problem(self, loc: Loc, text: str) -> None:
-        if self._refused is None:
-            self._source.add(loc, text)
-        else:
-            self._refused.append(model.Refusal(self._source.place(loc), text))
-
-    def below(self, loc: Loc, folder: Path, text: str) -> Path:
-        """The path of a file that a build will make in ``folder``; it need not exist yet."""
-        relative = Path(text)
-        if relative.is_absolute() or ".." in relative.parts:
-            what = quote(str(loc[-1]))
-            self._source.add(loc, f"{what} must be inside the project: relative to it, without ..")
-        return folder / relative
 
 
 def _share(shape: sched_shapes.Scheduling | None) -> model.Scheduling | None:
@@ -133,7 +71,7 @@ def _schedule(shape: sched_shapes.LabScheduling | None) -> model.Schedule | None
 
 
 def _hypervisor(
-    source: Source, paths: _Paths, name: str, shape: schema.Hypervisor
+    source: Source, paths: Paths, name: str, shape: schema.Hypervisor
 ) -> model.HypervisorSpec:
     at = ("hypervisors", name)
     if shape.origin == "package":
@@ -158,7 +96,7 @@ def _hypervisor(
 def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     at = ("guests", name)
     refused: list[model.Refusal] = []
-    paths = _Paths(source, refused)
+    paths = Paths(source, refused)
     program = _program(source, paths, at, shape)
     said = "memory" in shape.model_fields_set or not shape.linux
     memory = shape.memory if said else LINUX_MEMORY
@@ -190,7 +128,7 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     return spec
 
 
-def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Program:
+def _program(source: Source, paths: Paths, at: Loc, shape: schema.Guest) -> Program:
     several = [key for key in ("freertos", "linux", "project") if getattr(shape, key)]
     if len(several) > 1:
         what = f"a guest has either {quote(several[0])} or {quote(several[-1])}, not both"
@@ -205,7 +143,7 @@ def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Pro
 
 
 def _freertos(
-    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, app: str
+    source: Source, paths: Paths, at: Loc, shape: schema.Guest, app: str
 ) -> model.FreeRtosApp:
     given = {"build": bool(shape.build), "elf": bool(shape.elf), "ramdisk": bool(shape.ramdisk)}
     _without(source, at, given, "the lab builds a 'freertos' guest itself")
@@ -219,7 +157,7 @@ def _freertos(
 
 
 def _linux(
-    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, folder: str
+    source: Source, paths: Paths, at: Loc, shape: schema.Guest, folder: str
 ) -> model.LinuxGuest:
     given = {key: bool(getattr(shape, key)) for key in ("build", "elf", "kernel", "ramdisk")}
     _without(source, at, given, "the lab makes the kernel and the ramdisk of a 'linux' guest")
@@ -228,7 +166,7 @@ def _linux(
 
 
 def _project(
-    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, folder: str
+    source: Source, paths: Paths, at: Loc, shape: schema.Guest, folder: str
 ) -> model.Project:
     given = {"emergency_console": shape.emergency_console, "ramdisk": bool(shape.ramdisk)}
     _without(source, at, given, "it does not go with 'project'")
@@ -245,7 +183,7 @@ def _project(
     )
 
 
-def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> model.Prebuilt:
+def _prebuilt(source: Source, paths: Paths, at: Loc, shape: schema.Guest) -> model.Prebuilt:
     given = {"build": bool(shape.build), "elf": bool(shape.elf)}
     _without(source, at, given, "it goes with 'project'")
     _without(source, at, {"emergency_console": shape.emergency_console}, "it goes with 'freertos'")

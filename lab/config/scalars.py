@@ -18,7 +18,7 @@ STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 def scalar(read: Callable[[str], Any], what: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         if not isinstance(value, str):
-            raise ValueError(f"wants {what}, not a {_kind(value)}")
+            raise ValueError(f"must be {what}, not a {_kind(value)}")
         return read(value)
 
     return BeforeValidator(check)

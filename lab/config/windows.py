@@ -67,7 +67,7 @@ def without(lab: Lab, guest: str, vcpus: int) -> str:
 def _check_schedule(source: Source, at: Loc, lab: Lab, schedule: Schedule) -> None:
     for key, given in (("frame", schedule.frame), ("windows", schedule.windows)):
         if not given:
-            source.add(at, f"'{key}' is missing: arinc653 wants a frame and its windows")
+            source.add(at, f"'{key}' is missing: arinc653 needs a frame and its windows")
             return
     if lab.pool_cpu is None and schedule.frame > LONGEST:
         text = f"'frame': at most {show_time(LONGEST)}, because dom0 waits for its window in it"

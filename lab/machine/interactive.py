@@ -97,6 +97,7 @@ class _Attached:
         self.screen = ScreenFilter(*_size())
         self._name = name
         self._fifo = fifo
+        self._consoles = Path()
         self._behind = behind
         self._typed = bytearray()
         self._left = asyncio.Event()

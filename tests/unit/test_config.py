@@ -167,11 +167,11 @@ WRONG = {
     ),
     "tools from no tree": (
         "hypervisors:\n  x: {from: source, tools: source}\nlabs: {}\n",
-        "2:21: 'tools' has no place here: dom0's tools are built from a tree of yours",
+        "2:21: 'tools' is not allowed here: dom0's tools are built from a tree of yours",
     ),
     "unknown tools": (
         "hypervisors:\n  x: {from: source, tools: debian}\nlabs: {}\n",
-        "2:28: 'tools': 'debian' is not known",
+        "2:28: 'tools': unknown value 'debian'; choose from",
     ),
     "no labs": (HEAD, "1:1: 'labs' is missing"),
     "empty labs": (HEAD + "labs:\n", "no lab in it"),

@@ -50,7 +50,7 @@ def load(labs: str) -> Labs:
         ("{guests: [ours], steps: [{inject: early}]}", "it cannot be injected"),
         ("{guests: [early], steps: [{restart: early}]}", "it cannot be restarted"),
         ("{guests: [early], steps: [{type: x, on: early}]}", "it cannot be typed to"),
-        ("{dom0: perhaps, guests: [early]}", "'dom0' wants a mapping"),
+        ("{dom0: perhaps, guests: [early]}", "'dom0' must be a mapping"),
     ],
 )
 def test_what_does_not_go_together(lab: str, said: str) -> None:
@@ -150,8 +150,8 @@ labs:
         ("low", "static", "6:59: lab 'l': 0x48000000 to 0x49000000 is not in the part"),
         ("high", "static", "7:60: lab 'l': 0x7f800000 to 0x80800000 is not in the part"),
         ("a", "stock", "4:57: lab 'l': hypervisor 'stock' has no static memory"),
-        ("ours", "static", "'static_memory' has no place here: it goes with 'start"),
-        ("mapped", "static", "'direct_map' has no place here: it goes with 'static_memory'"),
+        ("ours", "static", "'static_memory' is not allowed here: it goes with 'start"),
+        ("mapped", "static", "'direct_map' is not allowed here: it goes with 'static_memory'"),
         ("odd", "static", "is no address of a whole MiB"),
     ],
 )

@@ -27,8 +27,8 @@ DISKS = {
     "vdev=sdb,access=ro,backendtype=phy,format=raw,target=x": DiskText("x", "sdb", writable=False),
 }
 NO_DISKS = {
-    "": "a disk wants a file",
-    "vdev=xvda": "a disk wants a file",
+    "": "a disk needs a file",
+    "vdev=xvda": "a disk needs a file",
     "root.qcow2,qcow2,xvda,rw": "a disk is a raw image; make a raw image of it: qemu-img",
     "a,raw,xvdaa,rw": "'xvdaa' is not known; write FILE, raw, xvda and rw or ro",
     "a,raw,xvda,rw,ro": "'ro': a disk has one 'access'",
@@ -129,7 +129,7 @@ def test_a_uart_has_a_console(tmp_path: Path) -> None:
     [
         ("disk: 'a.img,xvda', vif: 'bridge'", "2:43: 'bridge' is not usable; write bridge="),
         ("disk: ['a.img,xvda', 'b.img,xvda']", "2:39: 'disk': two disks are called 'xvda'"),
-        ("disk: {file: a.img}", "2:24: 'disk' wants a list"),
+        ("disk: {file: a.img}", "2:24: 'disk' must be a list"),
         ("disk: nothing.img", "2:24: 'disk': no such file: 'nothing.img'"),
         ("disk: empty.img", "2:24: 'disk': 'empty.img' is empty"),
     ],
