@@ -60,7 +60,7 @@ def _ended(found: Live, chosen: str) -> str:
 
 
 def _behind(found: Live, chosen: str, ends: EndWatch) -> Behind:
-    typed = not is_uart(found.run, chosen)
+    typed = not is_uart(chosen)
     if found.run.manifest().get("clock") == Clock.VIRTUAL:
         return Behind(answers=False, ends=ends, typed=typed)
     fitting = _fitting(found) if chosen == "dom0" else None
