@@ -105,7 +105,7 @@ class Console:
         """
         __tracebackhide__ = True
         _require(isinstance(text, str), "send() needs a text", text)
-        if is_uart(self.found.run, self.name):
+        if is_uart(self.name):
             raise UsageError(
                 f"the console {self.name} takes only what a step of a scenario types",
                 hint="use dom0's shell: 'xl console -t vuart GUEST'",

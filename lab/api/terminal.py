@@ -66,7 +66,7 @@ def _ended(found: Live, chosen: str) -> str:
 
 
 def _behind(found: Live, chosen: str, ends: EndWatch) -> Behind:
-    shown = is_uart(found.run, chosen)
+    shown = is_uart(chosen)
     if found.run.manifest().get("clock") == Clock.VIRTUAL:
         return Behind(answers=False, ends=ends, only_shown=shown)
     fitting = _fitting(found) if chosen == "dom0" else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -220,15 +220,6 @@ def ends(source: Source, at: Loc, shape: Shape, *, traced: bool) -> Ends:
             text = "a trace ends with its domain: write preserve, or leave out 'trace'"
             source.add((*at, f"on_{name}"), f"'on_{name}': {text}")
     return found
-
-
-def check_consoles(source: Source, guests: Mapping[str, GuestSpec]) -> None:
-    """The console of a UART may not have the name of another guest."""
-    for guest in guests.values():
-        for name in guest.consoles[1:]:
-            if name in guests:
-                text = f"{quote(name)} is the console of its UART, and the name of a guest"
-                source.add(("guests", guest.name, "vuart"), text)
 
 
 def check_addresses(source: Source, guests: Sequence[GuestSpec]) -> None:

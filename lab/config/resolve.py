@@ -47,7 +47,6 @@ def labs(source: Source, file: schema.File) -> model.Labs:
     found = {
         name: _lab(source, name, shape, hypervisors, guests) for name, shape in file.labs.items()
     }
-    devices.check_consoles(source, guests)
     if not found:
         source.add(("labs",), "no lab in it", key=True)
     matrices = {name: matrix.read(source, name, one, found) for name, one in file.matrices.items()}

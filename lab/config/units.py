@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from lab.model import VUART
 from lab.util import noshell
 from lab.util.suggest import nearest as nearest
 from lab.util.terminal import quote
@@ -101,6 +102,8 @@ def name(text: str) -> str:
 def guest_name(text: str) -> str:
     if name(text) in RESERVED_GUESTS:
         raise ValueError(f"'{text}' is reserved; give the guest another name")
+    if text.endswith(VUART):
+        raise ValueError(f"'{text}' would be the name of a UART's console; give it another name")
     return text
 
 

@@ -119,7 +119,7 @@ class Hands:
             await self._type_below(step.on, text)
             return
         domain, script = step.on, _TYPE
-        if domain in [uart for one in self._plan.all_guests for uart in one.spec.consoles[1:]]:
+        if domain.endswith(VUART):
             domain, script = domain.removesuffix(VUART), _TYPE_ON_UART
         result = await self._session.execute(["sh", "-c", script, "sh", domain, text], self._soon)
         if result.status == 3:

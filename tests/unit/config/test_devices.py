@@ -141,8 +141,8 @@ def test_where_a_mistake_is(tmp_path: Path, words: str, wrong: str) -> None:
 
 
 def test_names_and_addresses_that_two_would_have(tmp_path: Path) -> None:
-    """A UART's console may not have another guest's name; one bridge has each address once."""
-    with pytest.raises(ConfigError, match="'g-vuart0' is the console of its UART"):
+    """No guest has the name of a UART's console; a lab has each address once."""
+    with pytest.raises(ConfigError, match="'g-vuart0' would be the name of a UART's console"):
         read(tmp_path, "vuart: sbsa_uart", "  g-vuart0: {kernel: k}\n")
     mac = 'vif: "mac=00:16:3e:00:00:01"'
     read(tmp_path, mac, f"  h: {{kernel: k, {mac}}}\n")

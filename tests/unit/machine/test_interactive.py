@@ -10,6 +10,7 @@ import pytest
 
 from lab.errors import Dom0Error
 from lab.machine import interactive
+from lab.machine.console_files import is_uart
 from lab.machine.interactive import BEFORE, BEHIND, LAST, Behind, _Attached, _last_lines, _recent
 
 
@@ -128,3 +129,19 @@ def test_the_windows_size_is_told_again_when_dom0_was_busy(
     monkeypatch.setattr(interactive, "_size", lambda: window[-1])
     asyncio.run(go())
     assert told == [(24, 80), (24, 80), (50, 200)]
+
+
+@pytest.mark.parametrize(("console", "arrives"), [("g", b"typed"), ("g-vuart0", b"")])
+def test_a_console_that_is_only_shown(console: str, arrives: bytes) -> None:
+    """What is typed on the console of a UART goes nowhere: it takes nothing from outside."""
+    reader, writer = os.pipe()
+
+    async def type_it() -> None:
+        _Attached(console, writer, Behind(typed=not is_uart(console)))._type(b"typed")
+
+    try:
+        asyncio.run(type_it())
+        os.close(writer)
+        assert os.read(reader, 100) == arrives
+    finally:
+        os.close(reader)
