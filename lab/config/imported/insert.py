@@ -32,9 +32,7 @@ def insert(source: Source, text: str, new: Sections) -> str:
                 source.add((section, name), words, key=True)
         node = sections[section][1] if section in sections else None
         if node is not None and node.value and not _is_block(node):
-            words = (
-                f"{quote(section)} is written in one line; write each of it on a line of its own"
-            )
+            words = f"{quote(section)} is in braces; write its entries on lines of their own"
             source.add((section,), words, key=True)
     source.check()
     return _with(text, sections, new)
@@ -56,8 +54,8 @@ def _with(text: str, sections: dict[str, tuple[yaml.Node, yaml.Node]], new: Sect
     places = []
     for number, (section, entries) in enumerate(new.items()):
         at, added = _place(lines, sections.get(section), section, entries)
-        places.append((at, number, added))
-    for at, _, added in sorted(places, reverse=True):
+        places.append((at, section not in sections, number, added))
+    for at, _, _, added in sorted(places, reverse=True):
         lines[at:at] = [line + end for line in added.splitlines()]
     return "".join(lines)
 

@@ -19,7 +19,8 @@ MOST = 256 << 10
 IMAGEBUILDER, XL = "ImageBuilder", "xl"
 _READERS = {IMAGEBUILDER: imagebuilder.read, XL: xl_guest.read}
 _OF_IMAGEBUILDER = re.compile(
-    r"^[ \t]*(?:export[ \t]+)?(?:NUM_DOMUS|DOM[0U]_\w+(?:\[\w*\])?|XEN\w*|MEMORY_\w+|DEVICE_TREE)=",
+    r"^[ \t]*(?:export[ \t]+)?"
+    r"(?:NUM_DOMUS|DOM[0U]_\w+(?:\[\w*\])?|XEN\w*|MEMORY_\w+|DEVICE_TREE)\+?=",
     re.MULTILINE,
 )
 _OF_XL = re.compile(r"^[ \t]*[a-z][a-z0-9_.]*[ \t]*\+?=", re.MULTILINE)

@@ -15,8 +15,9 @@ from lab.config.yaml_source import MAX_DEPTH, Mark, Source
 from lab.util.terminal import quote
 
 _TOKEN = re.compile(
-    r"""(?P<newline>\n|\#[^\n]*(?:\n|$)) | (?P<space>[ \t\r]+) | (?P<name>[a-z][._0-9a-z]*)
-    | (?P<number>[0-9][0-9a-fx]*) | (?P<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")
+    r"""(?P<newline>\n|\#[^\n]*(?:\n|$)) | (?P<space>[ \t\r]+)
+    | (?P<name>[a-z][._0-9a-z]*(?![A-Z_])) | (?P<number>[0-9][0-9a-fx]*)
+    | (?P<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")
     | (?P<mark>\+=|[\[\],=;]) | (?P<wrong>[^ \t\n]+)""",
     re.VERBOSE,
 )
