@@ -41,6 +41,13 @@ def beside(pins: Lock, images: Mapping[str, str]) -> str:
     return f"images are compared: these differ: {', '.join(differ[:FEW])}{more}"
 
 
+def of_dom0(plan: Plan, images: Images) -> dict[str, str]:
+    """The sha256s of dom0's images. Those with a kernel of the user's own are the lab's alone."""
+    own = f"/{plan.lab.name}" if plan.lab.dom0.own_kernel else ""
+    found = {"kernel": images.kernel, "initramfs": images.initramfs}
+    return {f"dom0/{kind}{own}": image.sha256 for kind, image in found.items()}
+
+
 def names(
     context: Context, plan: Plan, images: Images, guests: Mapping[str, GuestImage]
 ) -> dict[str, str]:
@@ -48,9 +55,9 @@ def names(
 
     If the lock does not belong to this labs.yaml, only dom0's: its lab of that name may be another.
     """
-    found = {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+    found = of_dom0(plan, images)
     if not lock.beside(lock.place(context.file), context.file):
-        return found
+        return {} if plan.lab.dom0.own_kernel else found
     found[f"hypervisor/{plan.lab.hypervisor.name}"] = images.hypervisor.sha256
     found[f"devicetree/{plan.lab.name}"] = images.devicetree.sha256
     for name, guest in guests.items():

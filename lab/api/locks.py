@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lab.api import drift
 from lab.api.context import Context, clean
 from lab.api.plans import make_plan
 from lab.errors import ImageError, LockError, ToolchainError
@@ -41,12 +42,12 @@ def check_lock(context: Context) -> Locked:
     pins = lock.load(file)
     workshop = context.workshop()
     images = built(context, workshop)
-    drift = [f"package {one}" for one in workshop.supplies.state.drift]
+    drifted = [f"package {one}" for one in workshop.supplies.state.drift]
     if not lock.beside(file, context.file):
         pins = replace(pins, images=_common(pins.images))
         images = _common(images)
     changes = lock.changes(pins, replace(pins, images=images))
-    return _compared(file, pins, (*drift, *changes))
+    return _compared(file, pins, (*drifted, *changes))
 
 
 def update_lock(context: Context) -> Locked:
@@ -80,9 +81,10 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
         found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
     for name, lab in labs.labs.items():
         with context.progress.stage(f"lab {name}"):
-            images = workshop.platform(make_plan(context, name), force=True)
+            plan = make_plan(context, name)
+            images = workshop.platform(plan, force=True)
         found[f"devicetree/{name}"] = images.devicetree.sha256
-        found |= {"dom0/kernel": images.kernel.sha256, "dom0/initramfs": images.initramfs.sha256}
+        found |= drift.of_dom0(plan, images)
         guests |= {guest.name: guest for guest in lab.guests}
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
@@ -91,7 +93,7 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
 
 def _common(images: Mapping[str, str]) -> dict[str, str]:
     """The images that are the same for every labs.yaml."""
-    return {name: sha for name, sha in images.items() if name.startswith("dom0/")}
+    return {name: sha for name, sha in images.items() if name in ("dom0/kernel", "dom0/initramfs")}
 
 
 def _before(context: Context) -> Lock:

@@ -37,7 +37,7 @@ def lab_new(folder: str) -> None:
          folder="the folder that the file's paths are relative to (default: its own)")  # fmt: skip
 def lab_import(config: str, into: str = "", name: str = "", folder: str = "",
                json: bool = False) -> int:  # fmt: skip
-    """Turn an ImageBuilder or xl configuration into guests and a lab.
+    """Turn an ImageBuilder or xl configuration into a lab.
 
     The file is read, not run. Each key that labs.yaml has no word for is named with its line.
     """

@@ -131,11 +131,17 @@ class Guest(Shape):
 
 
 class Dom0(Shape):
+    """``kernel`` with ``modules``, or ``source`` with ``config``: a kernel of the user's own."""
+
     memory: Size = 256 << 20
     vcpus: Vcpus | None = None
     cpus: Cpus = []
     scheduler: Scheduler | None = None
     busy: Flag = False
+    kernel: PathText | None = None
+    modules: PathText | None = None
+    source: PathText | None = None
+    config: Annotated[list[PathText], BeforeValidator(_one_or_more)] = []
 
 
 class Expect(Shape):

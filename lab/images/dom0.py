@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lab.errors import ImageError
 from lab.images import initrd, recipes, zimage
@@ -37,18 +39,26 @@ def kernel(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> I
     }
 
     def build(folder: Path) -> None:
-        packaged = vmlinuz(package)
-        try:
-            unwrapped = zimage.unwrap(packaged)
-        except ValueError as error:
-            (folder / "note").write_text(f"left compressed: {error}\n")
-            (folder / "kernel").write_bytes(packaged)
-            return
-        image = zimage.padded(unwrapped.image)
-        made = _assembled(toolchain, folder, stub, unwrapped.text_offset, len(image))
-        (folder / "kernel").write_bytes(zimage.wrap(made, image))
+        unpacked(toolchain, folder, vmlinuz(package))
 
     return store.make("dom0-kernel", inputs, build).image("kernel")
+
+
+def unpacked(toolchain: Toolchain, folder: Path, packaged: bytes) -> None:
+    """Write ``kernel`` into a folder: the zImage ``packaged``, unpacked, after the stub.
+
+    If it does not look as expected, ``kernel`` is the zImage itself, and ``note`` says why.
+    """
+    try:
+        unwrapped = zimage.unwrap(packaged)
+    except ValueError as error:
+        (folder / "note").write_text(f"left compressed: {error}\n")
+        (folder / "kernel").write_bytes(packaged)
+        return
+    image = zimage.padded(unwrapped.image)
+    stub = recipes.folder("dom0") / "stub.S"
+    made = _assembled(toolchain, folder, stub, unwrapped.text_offset, len(image))
+    (folder / "kernel").write_bytes(zimage.wrap(made, image))
 
 
 def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
@@ -62,23 +72,35 @@ def packaged_kernel(store: Store, packages: Sequence[Package]) -> Image:
     return store.make("dom0-kernel-packaged", inputs, build).image("kernel")
 
 
-def initramfs(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Image:
+def initramfs(
+    store: Store,
+    toolchain: Toolchain,
+    packages: Sequence[Package],
+    own: Sequence[initrd.Driver] | None = None,
+) -> Image:
     """The toolstack, the agent and the lab's own programs with what they need, and nothing else.
+
+    ``own``: the modules of another kernel than the packaged one.
 
     Raises:
         ImageError: no package has one of the programs, libraries or modules.
     """
     here = recipes.folder("dom0")
     used = [package for package in packages if initrd.may_hold(package.name)]
-    used.append(kernel_package(packages))
-    inputs = {
+    if own is None:
+        used.append(kernel_package(packages))
+    inputs: dict[str, Any] = {
         "recipe": recipes.hashes(here, *initrd.recipe()),
         "packages": {package.name: package.sha256 for package in used},
         "toolchain": toolchain.key,
     }
+    if own is not None:
+        inputs["modules"] = {name: hashlib.sha256(data).hexdigest() for name, data in own}
+        inputs["order"] = [name for name, _ in own]
 
     def build(folder: Path) -> None:
-        (folder / "initramfs").write_bytes(initrd.build(toolchain, used, here, folder.parent))
+        made = initrd.build(toolchain, used, here, folder.parent, own)
+        (folder / "initramfs").write_bytes(made)
 
     return store.make("dom0-initramfs", inputs, build).image("initramfs")
 

@@ -6,10 +6,14 @@ import posixpath
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from lab.images import contents, elf, lz4, modules, newc, programs
 from lab.model import STEPS_ADDRESS, Command, Mount, Package, Toolchain
 from lab.packages import deb
+
+#: A kernel module: its name, and its file's bytes.
+Driver: TypeAlias = tuple[str, bytes]
 
 PREFIX = "arm-linux-gnueabihf-"
 WORK = "/mnt"
@@ -66,12 +70,23 @@ def recipe() -> list[Path]:
     return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
 
 
-def build(toolchain: Toolchain, packages: Sequence[Package], here: Path, scratch: Path) -> bytes:
-    """The compressed initramfs. ``here``: images/dom0; ``scratch``: for temporary files."""
+def build(
+    toolchain: Toolchain,
+    packages: Sequence[Package],
+    here: Path,
+    scratch: Path,
+    own: Sequence[Driver] | None = None,
+) -> bytes:
+    """The compressed initramfs. ``here``: images/dom0; ``scratch``: for temporary files.
+
+    ``own``: the modules of another kernel than the packaged one, in the order in which they are
+    loaded.
+    """
     wanted = contents.parse((here / "contents").read_text())
     tree = deb.tree([package for package in packages if may_hold(package.name)], _may_be_used)
     taken = programs.take(tree, wanted.programs)
-    drivers = _modules([package for package in packages if not may_hold(package.name)], wanted)
+    kernels = [package for package in packages if not may_hold(package.name)]
+    drivers = _modules(kernels, wanted) if own is None else own
     libraries = programs.libraries(tree, taken, wanted.libraries)
     files = taken | {f"lib/{name}": data for name, data in libraries.items()}
     files |= {f"lib/modules/{name}.ko": data for name, data in drivers}
@@ -121,7 +136,8 @@ def _compiled_and_stripped(
     binaries = [path for path, data in files.items() if elf.is_elf(data)]
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
-    toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
+    if objects:  # a kernel of the user's own may have all drivers built in
+        toolchain.run(Command([*strip, "--strip-debug", *objects], mounts=mounts, cwd=WORK))
     toolchain.run(Command([*strip, "--strip-all", *linked], mounts=mounts, cwd=WORK))
     paths = [*files, *(target for target, _ in ours.values())]
     return {path: (work / path).read_bytes() for path in paths}
@@ -133,7 +149,7 @@ def _may_be_used(path: str) -> bool:
     return top[0] in folders or (top[0] == "usr" and top[1:2] != [] and top[1] in folders)
 
 
-def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[tuple[str, bytes]]:
+def _modules(packages: Sequence[Package], wanted: contents.Contents) -> list[Driver]:
     """The wanted kernel modules and those that they need, in the order in which they are loaded.
 
     The kernel's package holds thousands of modules, so only the named ones are read. If these need

@@ -9,8 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lab.images import devicetree, dom0, freertos, guest_check, hypervisor, linux, sources, xen
+from lab.images import (
+    devicetree,
+    dom0,
+    freertos,
+    guest_check,
+    hypervisor,
+    linux,
+    own_kernel,
+    sources,
+    xen,
+)
 from lab.model import (
+    Dom0Spec,
     GuestImage,
     GuestSpec,
     HypervisorSpec,
@@ -82,18 +93,25 @@ class Workshop:
                 dom0. With ``force`` the versions are not compared.
         """
         files, (kernel, initramfs) = together.pair(
-            partial(self._checked_hypervisor, plan.lab.hypervisor, force=force), self._dom0_images
+            partial(self._checked_hypervisor, plan.lab.hypervisor, force=force),
+            partial(self._dom0_images, plan.lab.dom0),
         )
         with self.progress.stage("device tree"):
             boot = devicetree.Boot(plan.xen_args, plan.dom0_args, kernel, initramfs)
             tree = devicetree.build(self.store, self.toolchain, plan.machine, boot)
         return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
 
-    def _dom0_images(self) -> list[Image]:
-        """dom0's kernel and its initramfs."""
+    def _dom0_images(self, spec: Dom0Spec) -> list[Image]:
+        """dom0's kernel and its initramfs.
+
+        Raises:
+            ConfigError: dom0 cannot run with the user's own kernel.
+        """
         packages = self.packages()
         with self.progress.stage("images") as stage:
             stage.note("dom0's kernel and initramfs")
+            if spec.own_kernel:
+                return own_kernel.images(self.store, self.toolchain, packages, spec)
             made = together.all_of([
                 partial(make, self.store, self.toolchain, packages)
                 for make in (dom0.kernel, dom0.initramfs)
@@ -125,7 +143,8 @@ class Workshop:
         """The images that all labs share: the packaged Xen, dom0's kernel and initramfs."""
         packages = self.packages()
         xen, images = together.pair(
-            partial(hypervisor.packaged, self.store, packages), self._dom0_images
+            partial(hypervisor.packaged, self.store, packages),
+            partial(self._dom0_images, Dom0Spec()),
         )
         return [xen, *images]
 
