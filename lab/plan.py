@@ -52,8 +52,12 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         lab=lab,
         machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
         xen_args=xen_args(lab),
-        dom0_args=dom0_args(lab),
-        consoles=("xen", "dom0", *(guest.name for guest in (*lab.guests, *lab.later))),
+        dom0_args="" if lab.without_dom0 else dom0_args(lab),
+        consoles=(
+            "xen",
+            *(() if lab.without_dom0 else ("dom0",)),
+            *(guest.name for guest in (*lab.guests, *lab.later)),
+        ),
         guests=tuple(guest_plan(guest) for guest in lab.guests),
         dom0_scheduling=scheduling(lab.dom0.scheduler),
         later=tuple(guest_plan(guest) for guest in lab.later),
@@ -84,9 +88,13 @@ def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
 
 def xen_args(lab: Lab) -> str:
     """Xen's command line. The hypervisor's own ``args`` come last, so they win."""
-    words = [XEN_CONSOLE, f"dom0_mem={lab.dom0.memory // MIB}M"]
-    words += ["bootscrub=0", "console_timestamps=boot"]
-    words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
+    dom0 = () if lab.without_dom0 else (f"dom0_mem={lab.dom0.memory // MIB}M",)
+    words = [XEN_CONSOLE, *dom0, "bootscrub=0", "console_timestamps=boot"]
+    if dom0:
+        words.append(f"dom0_max_vcpus={lab.dom0.vcpus or len(lab.dom0.cpus) or DOM0_VCPUS}")
+    if lab.booted:
+        # What a guest says while the console's input is its own would come without its name.
+        words.append("conswitch=ax")
     if lab.dom0.cpus:
         words.append("dom0_vcpus_pin")
     if lab.scheduler:

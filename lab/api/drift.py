@@ -44,8 +44,7 @@ def beside(pins: Lock, images: Mapping[str, str]) -> str:
 def of_dom0(plan: Plan, images: Images) -> dict[str, str]:
     """The sha256s of dom0's images. Those with a kernel of the user's own are the lab's alone."""
     own = f"/{plan.lab.name}" if plan.lab.dom0.own_kernel else ""
-    found = {"kernel": images.kernel, "initramfs": images.initramfs}
-    return {f"dom0/{kind}{own}": image.sha256 for kind, image in found.items()}
+    return {f"{name}{own}": sha for name, sha in images.dom0.items()}
 
 
 def names(

@@ -14,7 +14,7 @@ from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process
 from lab.model import Act, Clock, Lab, Layer, Plan
-from lab.run import collecting, digest, virtual_time
+from lab.run import alone, collecting, digest, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands, refuse
 from lab.run.session import Session
@@ -78,8 +78,9 @@ async def _played(start: Start, file: str, marks: dict[str, float], *, cold: boo
                     start.lab.tag
                 ):  # no guest can do anything then
                     raise still
-                with contextlib.suppress(LabError):  # the verdict says more than that
-                    report = scenario.with_domains(report, await session.domains())
+                if not plan.lab.without_dom0:  # there nobody knows
+                    with contextlib.suppress(LabError):  # the verdict says more than that
+                        report = scenario.with_domains(report, await session.domains())
             await collecting.collect(session, plan.lab, start.progress)
             return report
         finally:
@@ -113,7 +114,10 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
         script = scenario.Script(plan.lab, consoles, file)
         watching = scenario.watch(script, stop=session.ended, hands=hands, note=note)
         return await console_quota.guarded(watching, consoles)
-    report = await virtual_time.watch(session, plan.lab, hands, note, file)
+    if plan.lab.without_dom0:
+        report = await alone.watch(session, plan.lab, note, file)
+    else:
+        report = await virtual_time.watch(session, plan.lab, hands, note, file)
     for one in report.results:
         item = one.expectation
         session.record.add_moment("expected", on=item.on, text=item.text, seen=one.seen)

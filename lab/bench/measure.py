@@ -46,6 +46,7 @@ class Session:
         images = self.workshop.platform(make_plan(self.context, LAB))
         stock = dom0.packaged_kernel(self.workshop.store, self.workshop.packages())
         toolchain = self.workshop.toolchain
+        assert images.initramfs is not None
         self.naive.append(baseline.boot(toolchain, images.hypervisor, stock, images.initramfs))
         return self.naive[-1]
 
@@ -170,6 +171,7 @@ def _figures(
     # Until xl has listed the domains, the machine is at work. The rest is our own share.
     own = median(up["wall"] - up["phases"]["listed"] for up in ups)
     inject = median(each["wall"] for each in injects)
+    assert images.initramfs is not None
     size = images.initramfs.size / 1e6
     return [
         *stages,

@@ -73,9 +73,10 @@ def show_up(result: api.Up) -> None:
     on = next(iter(result.lines), "dom0")
     say(f"lab {name} is up after {result.seconds:.1f} s; logs: {short(result.run)}/console/")
     say("try next:")
+    has_dom0 = any(domain.id == 0 for domain in result.domains) or not result.domains
     tries = [
         (f"./inv lab.console {name} --on {on}", "type to the guest; Ctrl-] leaves"),
-        (f'./inv lab.exec {name} "xl list"', "a command in dom0"),
+        *([(f'./inv lab.exec {name} "xl list"', "a command in dom0")] if has_dom0 else []),
         (f"./inv lab.down {name}", "stop it"),
     ]
     say("\n".join(f"  {line}" for line in table(tries).splitlines()))

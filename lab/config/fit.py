@@ -44,10 +44,11 @@ def _memory(source: Source, at: Loc, lab: Lab) -> None:
         bounds = f"{show_size(LEAST_MEMORY)} to {show_size(MOST_MEMORY)}"
         source.add((*at, "memory"), f"'memory': the machine can have {bounds}")
         return
-    if lab.dom0.memory < LEAST_DOM0:
+    if lab.dom0.memory < LEAST_DOM0 and not lab.without_dom0:
         least = show_size(LEAST_DOM0)
         source.add((*at, "dom0", "memory"), f"'memory': dom0 needs at least {least}")
-    shares = [("dom0", lab.dom0.memory), *((guest.name, guest.memory) for guest in lab.guests)]
+    dom0 = [] if lab.without_dom0 else [("dom0", lab.dom0.memory)]
+    shares = [*dom0, *((guest.name, guest.memory) for guest in lab.guests)]
     wanted = XEN_RESERVE + sum(size for _, size in shares)
     if wanted <= lab.memory:
         return
@@ -62,7 +63,7 @@ def _memory(source: Source, at: Loc, lab: Lab) -> None:
 def _biggest(at: Loc, lab: Lab) -> Loc:
     """The place of the largest memory size in labs.yaml."""
     biggest = max(lab.guests, key=lambda guest: guest.memory, default=None)
-    if biggest is None or lab.dom0.memory > biggest.memory:
+    if biggest is None or (lab.dom0.memory > biggest.memory and not lab.without_dom0):
         return (*at, "dom0", "memory")
     return ("guests", biggest.name, "memory")
 

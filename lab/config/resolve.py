@@ -11,10 +11,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab import model
-from lab.config import fit, guest_files, matrix, remembered, scenario, sched, schema, trace_keys
+from lab.config import (
+    boot_guests,
+    fit,
+    fixed_memory,
+    guest_files,
+    matrix,
+    scenario,
+    sched,
+    schema,
+    trace_keys,
+)
+from lab.config.paths import Paths
 from lab.config.yaml_source import Loc, Source
 from lab.errors import UsageError
-from lab.images import kernel_tree
 from lab.util import reading
 from lab.util.suggest import nearest
 from lab.util.terminal import quote
@@ -26,7 +36,7 @@ LINUX_MEMORY = 96 << 20
 
 def labs(source: Source, file: schema.File) -> model.Labs:
     """All labs of the file. Problems are added to ``source``."""
-    paths = _Paths(source)
+    paths = Paths(source)
     hypervisors = {"stock": model.HypervisorSpec("stock")}
     for name, shape in file.hypervisors.items():
         hypervisors[name] = _hypervisor(source, paths, name, shape)
@@ -40,61 +50,6 @@ def labs(source: Source, file: schema.File) -> model.Labs:
     return model.Labs(source.file.absolute(), hypervisors, guests, found, matrices)
 
 
-class _Paths:
-    """Checks paths of labs.yaml, which are relative to its folder, and makes them absolute.
-
-    With ``refused``, a file or folder that is missing or wrong is no problem of labs.yaml: it is
-    added there, and refuses one guest.
-    """
-
-    def __init__(self, source: Source, refused: list[model.Refusal] | None = None) -> None:
-        self._source = source
-        self._refused = refused
-        self._base = source.file.absolute().parent
-
-    def named(self, text: str) -> Path:
-        """The path of a file that may be missing; then only its guest is refused."""
-        self._source.looked.append((text, False))
-        return remembered.look(self._base, text, folder=False)[0]
-
-    def file(self, loc: Loc, text: str, most: int = reading.IMAGE) -> Path:
-        return self._there(loc, text, folder=False, most=most)
-
-    def folder(self, loc: Loc, text: str) -> Path:
-        return self._there(loc, text, folder=True)
-
-    def kernel(self, loc: Loc, text: str) -> Path:
-        """A tree of the FreeRTOS kernel."""
-        self._source.looked += [(f"{text}/{name}", False) for name in kernel_tree.FILES]
-        return self._there(loc, text, folder=True, kernel=True)
-
-    def _there(
-        self, loc: Loc, text: str, *, folder: bool, kernel: bool = False, most: int = reading.IMAGE
-    ) -> Path:
-        self._source.looked.append((text, folder))
-        path, wrong = remembered.look(self._base, text, folder=folder, most=most)
-        if kernel and not wrong and (why := kernel_tree.lacks(path)):
-            wrong = f"not a FreeRTOS kernel: {quote(text)}: {why}"
-        if wrong:
-            key = next(word for word in reversed(loc) if isinstance(word, str))
-            self._problem(loc, f"{quote(key)}: {wrong}")
-        return path
-
-    def _problem(self, loc: Loc, text: str) -> None:
-        if self._refused is None:
-            self._source.add(loc, text)
-        else:
-            self._refused.append(model.Refusal(self._source.place(loc), text))
-
-    def below(self, loc: Loc, folder: Path, text: str) -> Path:
-        """The path of a file that a build will make in ``folder``; it need not exist yet."""
-        relative = Path(text)
-        if relative.is_absolute() or ".." in relative.parts:
-            what = quote(str(loc[-1]))
-            self._source.add(loc, f"{what} must be inside the project: relative to it, without ..")
-        return folder / relative
-
-
 def _share(shape: schema.Scheduling | None) -> model.Scheduling | None:
     """A share of the CPU, as written in the file."""
     if shape is None:
@@ -104,7 +59,7 @@ def _share(shape: schema.Scheduling | None) -> model.Scheduling | None:
 
 
 def _hypervisor(
-    source: Source, paths: _Paths, name: str, shape: schema.Hypervisor
+    source: Source, paths: Paths, name: str, shape: schema.Hypervisor
 ) -> model.HypervisorSpec:
     at = ("hypervisors", name)
     if shape.origin == "package":
@@ -125,12 +80,13 @@ def _hypervisor(
 def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     at = ("guests", name)
     refused: list[model.Refusal] = []
-    program = _program(source, _Paths(source, refused), at, shape)
+    program = _program(source, Paths(source, refused), at, shape)
     said = "memory" in shape.model_fields_set or not shape.linux
     memory = shape.memory if said else LINUX_MEMORY
     fit.whole_mebibytes(source, (*at, "memory"), memory)
     fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
-    return model.GuestSpec(
+    boot_guests.check_guest(source, at, shape)
+    spec = model.GuestSpec(
         name=name,
         program=program,
         memory=memory,
@@ -141,12 +97,17 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
         scheduler=_share(shape.scheduler),
         trace=trace_keys.ring(source, at, shape),
         may_crash=shape.may_crash,
+        by_xen=shape.start == boot_guests.DEVICE_TREE,
+        static_memory=shape.static_memory,
+        direct_map=shape.direct_map,
         refused=(*refused, *guest_files.refusals(source, at, shape)),
         places=guest_files.places(source, at, shape),
     )
+    fixed_memory.check_guest(source, at, spec)
+    return spec
 
 
-def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Program:
+def _program(source: Source, paths: Paths, at: Loc, shape: schema.Guest) -> Program:
     several = [key for key in ("freertos", "linux", "project") if getattr(shape, key)]
     if len(several) > 1:
         what = f"a guest is either {quote(several[0])} or {quote(several[-1])}"
@@ -161,7 +122,7 @@ def _program(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> Pro
 
 
 def _freertos(
-    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, app: str
+    source: Source, paths: Paths, at: Loc, shape: schema.Guest, app: str
 ) -> model.FreeRtosApp:
     given = {"build": bool(shape.build), "elf": bool(shape.elf), "ramdisk": bool(shape.ramdisk)}
     _without(source, at, given, "the lab builds a 'freertos' guest itself")
@@ -175,7 +136,7 @@ def _freertos(
 
 
 def _linux(
-    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, folder: str
+    source: Source, paths: Paths, at: Loc, shape: schema.Guest, folder: str
 ) -> model.LinuxGuest:
     given = {key: bool(getattr(shape, key)) for key in ("build", "elf", "kernel", "ramdisk")}
     _without(source, at, given, "a 'linux' guest has Debian's kernel, and the folder in a ramdisk")
@@ -184,7 +145,7 @@ def _linux(
 
 
 def _project(
-    source: Source, paths: _Paths, at: Loc, shape: schema.Guest, folder: str
+    source: Source, paths: Paths, at: Loc, shape: schema.Guest, folder: str
 ) -> model.Project:
     given = {"emergency_console": shape.emergency_console, "ramdisk": bool(shape.ramdisk)}
     _without(source, at, given, "it does not go with 'project'")
@@ -201,7 +162,7 @@ def _project(
     )
 
 
-def _prebuilt(source: Source, paths: _Paths, at: Loc, shape: schema.Guest) -> model.Prebuilt:
+def _prebuilt(source: Source, paths: Paths, at: Loc, shape: schema.Guest) -> model.Prebuilt:
     given = {"build": bool(shape.build), "elf": bool(shape.elf)}
     _without(source, at, given, "it goes with 'project'")
     _without(source, at, {"emergency_console": shape.emergency_console}, "it is for 'freertos'")
@@ -233,20 +194,24 @@ def _lab(
     for i, guest in enumerate(shape.guests):
         if guest not in guests:
             _unknown(source, (*at, "guests", i), "guest", guest, guests)
+    dom0 = shape.dom0 or schema.Dom0()
     lab = model.Lab(
         name=name,
         hypervisor=hypervisors.get(shape.hypervisor, hypervisors["stock"]),
         cpus=shape.cpus,
         memory=shape.memory,
-        dom0=_dom0(source, (*at, "dom0"), shape.dom0),
+        dom0=_dom0(source, (*at, "dom0"), dom0),
         guests=tuple(guests[guest].on(shape.cpus) for guest in shape.guests if guest in guests),
         may_crash=shape.may_crash,
+        without_dom0=shape.dom0 is None,
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
         description="" if shape.description == "-" else shape.description,
         trace=trace_keys.xen(source, (*at, "trace"), shape.trace),
     )
     lab = scenario.read(source, at, shape, lab, guests)
+    boot_guests.check(source, at, shape, lab)
+    fixed_memory.check(source, lab)
     fit.check(source, at, lab)
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())
@@ -254,7 +219,7 @@ def _lab(
 
 
 def _dom0(source: Source, at: Loc, shape: schema.Dom0) -> model.Dom0Spec:
-    paths = _Paths(source)
+    paths = Paths(source)
     if shape.kernel and shape.source:
         source.add((*at, "source"), "dom0 has either a 'kernel' or a 'source'", key=True)
     _without(source, at, {"modules": bool(shape.modules and not shape.kernel)},

@@ -180,6 +180,8 @@ def _check_fits(source: Source, at: Loc, lab: Lab, name: str) -> None:
         )
         source.add((*at, "scheduler"), text)
     dom0_vcpus = lab.dom0.vcpus or len(lab.dom0.cpus) or lab.cpus
+    if lab.without_dom0:
+        dom0_vcpus = 0
     vcpus = dom0_vcpus + sum(guest.vcpus for guest in lab.guests)
     if name == "null" and vcpus > lab.cpus:
         text = (
@@ -231,6 +233,11 @@ def schedulers(spec: HypervisorSpec) -> list[str]:
     default = {name: "y" if name in ALWAYS else debug for name in PARAMETERS}
     return [name for name in PARAMETERS
             if config.get(f"CONFIG_SCHED_{name.upper()}", default[name]) == "y"]  # fmt: skip
+
+
+def has(spec: HypervisorSpec, option: str) -> bool:
+    """Whether its fragments turn on an option that is off otherwise."""
+    return spec.origin == "source" and _config(spec.kconfig).get(option) == "y"
 
 
 def shows_emergency_console(spec: HypervisorSpec) -> bool:

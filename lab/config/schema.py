@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lab.config import units, xl_words
+from lab.config import fixed_memory, units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
 from lab.config.sched import PARAMETERS
 from lab.config.yaml_source import Loc, Source
@@ -128,11 +128,12 @@ class Guest(Shape):
     scheduler: Scheduler | None = None
     trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
+    static_memory: Annotated[int, _scalar(fixed_memory.address, "an address")] = 0
+    direct_map: Flag = False
+    start: Annotated[str, _scalar(units.one_of("toolstack", "device-tree"), "a word")] = "toolstack"
 
 
 class Dom0(Shape):
-    """``kernel`` with ``modules``, or ``source`` with ``config``: a kernel of the user's own."""
-
     memory: Size = 256 << 20
     vcpus: Vcpus | None = None
     cpus: Cpus = []
@@ -142,6 +143,11 @@ class Dom0(Shape):
     modules: PathText | None = None
     source: PathText | None = None
     config: Annotated[list[PathText], BeforeValidator(_one_or_more)] = []
+
+
+def _or_none(value: Any) -> Any:
+    """``dom0: false``: there is none."""
+    return None if value == "false" else value
 
 
 class Expect(Shape):
@@ -202,7 +208,7 @@ class Lab(Shape):
     hypervisor: Text = "stock"
     cpus: Vcpus = 1
     memory: Size = 1 << 30
-    dom0: Dom0 = Dom0()
+    dom0: Annotated[Dom0 | None, BeforeValidator(_or_none)] = Dom0()
     scheduler: Scheduler | None = None
     trace: Trace | None = None
     guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []

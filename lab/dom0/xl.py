@@ -85,6 +85,25 @@ async def create(
         )
 
 
+async def adopt(agent: Dom0, name: str, number: int, more: Sequence[str] = ()) -> None:
+    """Have ``xl`` know the domain ``number``, which Xen created at boot, under this name.
+
+    ``more``: words for ``xl`` afterwards.
+
+    Raises:
+        ToolstackError: the toolstack refused it; its own words are the tail.
+    """
+    argv = ["lab-guest", "adopt", name, str(number), *more]
+    result = await agent.run(argv, within=60.0)
+    if result.status != 0:
+        raise ToolstackError(
+            f"dom0 could not take over guest {name}, which Xen created "
+            f"(exit status {result.status})",
+            command=" ".join(argv),
+            tail=_words(result),
+        )
+
+
 async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
     """Give a running domain its share of the processors.
 

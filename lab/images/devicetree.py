@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import fdt
 
 from lab.errors import ImageError
+from lab.images import boot_domains
+from lab.images.boot_domains import BootDomain
 from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
@@ -43,12 +45,32 @@ WORK = "/mnt"
 
 @dataclass(frozen=True)
 class Boot:
-    """What the machine boots: command lines of Xen and dom0, dom0's kernel and initramfs."""
+    """What the machine boots.
+
+    Attributes:
+        xen_args, dom0_args: the command lines of Xen and of dom0's kernel.
+        kernel, initramfs: dom0's; ``None`` if there is no dom0.
+        domains: the domains that Xen creates by itself.
+        booted: the files of ``domains``, in one.
+    """
 
     xen_args: str
     dom0_args: str
-    kernel: Image
-    initramfs: Image
+    kernel: Image | None
+    initramfs: Image | None
+    domains: Sequence[BootDomain] = ()
+    booted: Image | None = None
+
+    def parts(self) -> dict[str, Any]:
+        """What the tree says of them, for its key and its seed."""
+        found: dict[str, Any] = {"xen": self.xen_args, "dom0": self.dom0_args}
+        if self.kernel and self.initramfs:
+            found["kernel"] = [KERNEL_ADDRESS, self.kernel.size, self.kernel.sha256]
+            found["initramfs"] = [INITRAMFS_ADDRESS, self.initramfs.size, self.initramfs.sha256]
+        if self.booted:
+            found["domains"] = [asdict(domain) for domain in self.domains]
+            found["files of domains"] = self.booted.sha256
+        return found
 
 
 def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) -> Image:
@@ -57,14 +79,7 @@ def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) 
     Raises:
         ImageError: QEMU's tree cannot be read.
     """
-    kernel, initramfs = boot.kernel, boot.initramfs
-    booted = {
-        "board": list(board_arguments(machine)),
-        "xen": boot.xen_args,
-        "dom0": boot.dom0_args,
-        "kernel": [KERNEL_ADDRESS, kernel.size, kernel.sha256],
-        "initramfs": [INITRAMFS_ADDRESS, initramfs.size, initramfs.sha256],
-    }
+    booted = {"board": list(board_arguments(machine)), **boot.parts()}
     made_by = {"recipe": files.sha256_file(Path(__file__)), "toolchain": toolchain.key}
 
     def make(folder: Path) -> None:
@@ -72,6 +87,7 @@ def build(store: Store, toolchain: Toolchain, machine: MachinePlan, boot: Boot) 
         trim(tree)
         reserve(tree, RAM_BASE + machine.memory, WINDOW_SIZE)
         choose(tree, boot, seed_of(booted))
+        boot_domains.add(tree, boot.domains, dom0=boot.kernel is not None)
         (folder / "lab.dtb").write_bytes(tree.to_dtb(version=17))
 
     return store.make("devicetree", made_by | booted, make).image("lab.dtb")
@@ -127,9 +143,11 @@ def choose(tree: fdt.FDT, boot: Boot, seed: bytes) -> None:
     chosen.set_property("xen,xen-bootargs", boot.xen_args)
     words = [int.from_bytes(seed[at : at + 4], "big") for at in range(0, len(seed), 4)]
     chosen.set_property("rng-seed", words)
-    kernel = _module(chosen, "multiboot,kernel", (KERNEL_ADDRESS, boot.kernel.size))
-    kernel.set_property("bootargs", boot.dom0_args)
-    _module(chosen, "multiboot,ramdisk", (INITRAMFS_ADDRESS, boot.initramfs.size))
+    if boot.kernel:
+        kernel = _module(chosen, "multiboot,kernel", (KERNEL_ADDRESS, boot.kernel.size))
+        kernel.set_property("bootargs", boot.dom0_args)
+    if boot.initramfs:
+        _module(chosen, "multiboot,ramdisk", (INITRAMFS_ADDRESS, boot.initramfs.size))
 
 
 def _module(chosen: fdt.Node, kind: str, place: tuple[int, int]) -> fdt.Node:

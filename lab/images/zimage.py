@@ -91,7 +91,9 @@ def _unpack(zimage: bytes, end: int) -> bytes:
     """
     found = _unpack_xz(zimage, end) or _unpack_gzip(zimage[: end + 4])
     if found is None:
-        raise ValueError("the zImage holds no XZ or gzip stream that ends where its table says")
+        raise ValueError(
+            "the zImage holds no XZ stream that ends where its table says, nor a gzip one"
+        )
     return found
 
 

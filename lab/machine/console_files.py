@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lab.machine import shared_console
 from lab.machine.qemu_command import (
     CONSOLES,
     IMAGES,
@@ -26,13 +27,19 @@ def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
 
     ``live`` is the lab's folder of sockets; ``consoles`` and ``traces`` are folders of the run.
     """
+    make_memory(live / WINDOW_FILE, WINDOW_SIZE)
+    if plan.booted:
+        numbers = {number: guest.name for number, guest in enumerate(plan.booted, 1)}
+        shared_console.lay(consoles, numbers, alone=plan.lab.without_dom0)
+    if plan.lab.without_dom0:
+        lay_one(live, "xen", consoles / shared_console.RAW)
+        return
     for name in ("xen", "dom0"):
         lay_one(live, name, consoles / f"{name}.log")
     lay_one(live, "times", consoles / "times")
-    make_memory(live / WINDOW_FILE, WINDOW_SIZE)
     if plan.machine.clock is Clock.HOST:
         lay_both_ways(live, DOMAINS_PORT)
-    for guest in plan.all_guests:
+    for guest in plan.created:
         lay_console(live, consoles, guest.name)
     for device, (_, file) in trace_ports(plan.lab).items():
         lay_trace(live, device, traces / file)
@@ -79,9 +86,11 @@ def images(found: Images) -> list[Mount]:
     """The images, as QEMU sees them."""
     return [
         Mount(found.hypervisor.path, f"{IMAGES}/xen"),
-        Mount(found.kernel.path, f"{IMAGES}/kernel"),
-        Mount(found.initramfs.path, f"{IMAGES}/initramfs"),
-        Mount(found.devicetree.path, f"{IMAGES}/devicetree"),
+        *(
+            Mount(image.path, f"{IMAGES}/{name}")
+            for name, image in found.parts().items()
+            if name != "hypervisor"
+        ),
     ]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lab.errors import LabError, UsageError
+from lab.machine import shared_console
 from lab.machine.console import Follower
 from lab.machine.console_files import input_of
 from lab.machine.guest_ends import EndWatch
@@ -65,14 +66,19 @@ def attach(
     Raises:
         UsageError: the machine is gone, or standard input is a plain file.
     """
+    silent = shared_console.carries(log)
     try:
-        fifo = os.open(input_of(live, name), os.O_WRONLY | os.O_NONBLOCK)
+        where = Path(os.devnull) if silent else input_of(live, name)
+        fifo = os.open(where, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         raise UsageError(f"console {name} cannot be typed into: {error.strerror}") from error
     attached = _Attached(name, fifo, behind or Behind())
     try:
         with _raw(sys.stdin.fileno()):  # first, because it discards what was typed before
             print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
+            if silent:
+                print(f"what you type does not reach {name}: Xen's console carries it, "
+                      "one way only", end="\r\n", file=sys.stderr)  # fmt: skip
             try:
                 signals.run(attached.relay(log, machine))
             finally:
@@ -89,6 +95,7 @@ class _Attached:
         self.screen = ScreenFilter(*_size())
         self._name = name
         self._fifo = fifo
+        self._consoles = Path()
         self._behind = behind
         self._typed = bytearray()
         self._left = asyncio.Event()
@@ -147,6 +154,8 @@ class _Attached:
 
     async def _show(self, log: Path) -> None:
         ends = self._behind.ends
+        self._consoles = log.parent
+        shared_console.bring(self._consoles)
         logs = {self._name: log} | ({"dom0": ends.log} if ends else {})
         with Follower(logs) as follower, reading.binary(log) as stream:
             _write(self.screen.feed(_last_lines(_recent(stream), *_size())))
@@ -170,6 +179,7 @@ class _Attached:
 
     def _catch_up(self, stream: BinaryIO) -> None:
         """Skip output if the terminal is far behind."""
+        shared_console.bring(self._consoles)
         left_out = os.fstat(stream.fileno()).st_size - stream.tell()
         if left_out > BEHIND:
             stream.seek(left_out - LAST, os.SEEK_CUR)

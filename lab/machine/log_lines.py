@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lab.machine import shared_console
 from lab.machine.crash_symbols import explainer
 from lab.util import reading
 from lab.util.terminal import escape_lines
@@ -86,6 +87,7 @@ class LogReader:
 
     def read(self) -> list[RawLine]:
         """The lines that were completed since the last call; empty if there is none."""
+        shared_console.bring(self.path.parent)
         if self._file is None:
             try:
                 self._file = reading.binary(self.path, LARGEST)
@@ -111,6 +113,7 @@ def tail(path: Path, lines: int = 15) -> str:
 
     If Xen's log ends with the dump of a crash, these are all lines of the dump.
     """
+    shared_console.bring(path.parent)
     try:
         with reading.binary(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.machine.log_lines import LogReader, RawLine
+from lab.machine.shared_console import TIMES
 from lab.util.terminal import escape
 
 _XEN_STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\] ?")
@@ -78,6 +79,8 @@ def merge(
             dated = _stamped(_lines(name, path), [(_XEN_STAMP, 0.0), (_LINUX_STAMP, zeros.kernel)])
         elif name == "dom0":
             dated = _stamped(_lines(name, path), [(_LINUX_STAMP, zeros.kernel)])
+        elif (own := path.with_suffix(TIMES)).exists():  # Xen's console carries it
+            dated = _indexed(_lines(name, path), _index(own, name, 0.0))
         else:
             dated = _indexed(_lines(name, path), _index(times, name, zeros.counter))
         streams.append(dated)

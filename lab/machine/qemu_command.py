@@ -10,9 +10,12 @@ import json
 from enum import Enum, auto
 from typing import Any
 
+from lab.machine import rtc
+from lab.machine.shared_console import RAW
 from lab.model import (
     AGENT_PORT,
     ARM32,
+    BOOTED_ADDRESS,
     CONSOLE_PORT,
     DOMAINS_PORT,
     INITRAMFS_ADDRESS,
@@ -88,22 +91,29 @@ def clock(machine: MachinePlan) -> list[str]:
         return []
     return [
         "-icount", "shift=1,sleep=off",
-        "-rtc", "clock=vm,base=2024-01-01",
+        "-rtc", f"clock=vm,base={rtc.BASE}",
         "-seed", "1",
     ]  # fmt: skip
 
 
-def loaded(*, restored: bool = False) -> list[str]:
+def loaded(plan: Plan, *, restored: bool = False) -> list[str]:
     """Puts the images into memory when the machine starts.
 
-    The memory of a restored machine already has dom0's images; QEMU would only hold another copy
-    of them.
+    Without dom0 also an alarm: else the virtual clock would stand still if every CPU waited.
+
+    The memory of a restored machine already has the files; QEMU would only hold another copy of
+    them.
     """
-    dom0 = [
-        "-device", _loader("kernel", KERNEL_ADDRESS),
-        "-device", _loader("initramfs", INITRAMFS_ADDRESS),
+    found = {} if plan.lab.without_dom0 else {"kernel": KERNEL_ADDRESS,
+                                              "initramfs": INITRAMFS_ADDRESS}  # fmt: skip
+    if plan.booted:
+        found["booted"] = BOOTED_ADDRESS
+    loaders = [] if restored else [
+        word for name, address in found.items() for word in ("-device", _loader(name, address))
     ]  # fmt: skip
-    return ["-kernel", f"{IMAGES}/xen", "-dtb", f"{IMAGES}/devicetree", *([] if restored else dom0)]
+    if plan.lab.without_dom0 and plan.machine.clock is Clock.VIRTUAL:
+        loaders += ["-device", _json(driver="loader", **rtc.alarm())]
+    return ["-kernel", f"{IMAGES}/xen", "-dtb", f"{IMAGES}/devicetree", *loaders]
 
 
 def consoles(plan: Plan) -> list[str]:
@@ -114,6 +124,9 @@ def consoles(plan: Plan) -> list[str]:
     questions about domains, because these would come at moments of the host's clock. The host
     talks to dom0 at stops instead (:mod:`lab.dom0.steps`).
     """
+    if plan.lab.without_dom0:
+        return ["-chardev", pipe("xen", f"{CONSOLES}/{RAW}"), "-serial", "chardev:xen",
+                "-serial", "null"]  # fmt: skip
     argv = []
     for name in ("xen", "dom0"):
         argv += ["-chardev", pipe(name, f"{CONSOLES}/{name}.log"), "-serial", f"chardev:{name}"]
@@ -129,7 +142,7 @@ def consoles(plan: Plan) -> list[str]:
         "-chardev", pipe("times", f"{CONSOLES}/times"),
         "-device", _json(driver="virtserialport", chardev="times", name=TIMES_PORT),
     ]  # fmt: skip
-    for guest in plan.all_guests:
+    for guest in plan.created:
         log = f"{CONSOLES}/{guest.name}.log"
         argv += ["-chardev", pipe(chardev(guest.name), log), "-device", _json(**port(guest.name))]
     return argv
@@ -203,7 +216,7 @@ def qemu(plan: Plan, tag: str, *, restored: bool = False, memory: Memory = Memor
         ARM32.qemu,
         "-name", f"guest={tag},debug-threads=on",
         *board(plan.machine, memory), *clock(plan.machine),
-        *loaded(restored=restored), *consoles(plan), *traces(plan),
+        *loaded(plan, restored=restored), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-gdb", f"unix:path={LIVE}/gdb.sock,server=on,wait=off",

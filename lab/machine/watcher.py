@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 #: What Xen prints when it begins to start dom0 (xen/arch/arm/domain_build.c).
 XEN_IS_UP = b"*** LOADING DOMAIN 0 ***"
+#: The same without dom0: it begins to start the first guest of its device tree.
+XEN_IS_UP_ALONE = b"*** LOADING DOMU "
 #: What dom0's kernel prints when it starts our init (init/main.c of Linux).
 DOM0_INIT = b"Run /init as init process"
 #: If a wait fails, give the watcher this many seconds to find a failure of the machine behind it.
@@ -136,7 +138,7 @@ class Watcher:
                     await follower.change(waiting.FOREVER, self.ended)
 
     def _milestone(self, line: log_lines.RawLine) -> None:
-        if line.console == "xen" and XEN_IS_UP in line.raw:
+        if line.console == "xen" and (XEN_IS_UP in line.raw or XEN_IS_UP_ALONE in line.raw):
             self.xen_up.set()
         elif line.console == "dom0" and DOM0_INIT in line.raw:
             self._init_seen()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lab.model.architecture import ARM32, Architecture
     from lab.model.board import (
         AGENT_PORT,
+        BOOTED_ADDRESS,
         CONSOLE_PORT,
         DOMAINS_PORT,
         INITRAMFS_ADDRESS,
@@ -61,9 +62,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "lab.model.architecture": ("ARM32", "Architecture"),
     "lab.model.board": (
-        "AGENT_PORT", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS", "KERNEL_ADDRESS",
-        "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT", "TRACE_LOG_PORT",
-        "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
+        "AGENT_PORT", "BOOTED_ADDRESS", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS",
+        "KERNEL_ADDRESS", "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT",
+        "TRACE_LOG_PORT", "TRACE_PORT", "WINDOW_SIZE", "XEN_TRACE_PORT",
     ),
     "lab.model.built": ("GuestImage", "Image", "Images", "Package"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
@@ -85,6 +86,7 @@ if not TYPE_CHECKING:  # a checker would take every name for one of ours
 __all__ = [
     "AGENT_PORT",
     "ARM32",
+    "BOOTED_ADDRESS",
     "CONSOLE_PORT",
     "DOMAINS_PORT",
     "INITRAMFS_ADDRESS",

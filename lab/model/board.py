@@ -9,6 +9,8 @@ from __future__ import annotations
 RAM_BASE = 0x4000_0000
 KERNEL_ADDRESS = 0x4900_0000
 INITRAMFS_ADDRESS = 0x4C00_0000
+#: The files of the guests that Xen creates while it boots, one after another.
+BOOTED_ADDRESS = 0x4D00_0000
 #: The window lies behind all other memory: so many bytes, which the host and dom0 share.
 WINDOW_SIZE = 16 << 20
 

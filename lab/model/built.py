@@ -34,13 +34,35 @@ class Image:
 
 @dataclass(frozen=True)
 class Images:
-    """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one."""
+    """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one.
+
+    ``kernel`` and ``initramfs`` are dom0's; ``None``: there is no dom0. ``booted``: the files of
+    the guests that Xen creates while it boots, in one.
+    """
 
     hypervisor: Image
-    kernel: Image
-    initramfs: Image
+    kernel: Image | None
+    initramfs: Image | None
     devicetree: Image
     symbols: Image | None = None
+    booted: Image | None = None
+
+    @property
+    def dom0(self) -> dict[str, str]:
+        """The sha256 of dom0's images, by the names that the lock has for them."""
+        found = {"dom0/kernel": self.kernel, "dom0/initramfs": self.initramfs}
+        return {name: image.sha256 for name, image in found.items() if image}
+
+    def parts(self) -> dict[str, Image]:
+        """What lies in the machine's memory when it starts, by kind."""
+        found = {
+            "hypervisor": self.hypervisor,
+            "kernel": self.kernel,
+            "initramfs": self.initramfs,
+            "devicetree": self.devicetree,
+            "booted": self.booted,
+        }
+        return {name: image for name, image in found.items() if image}
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,16 @@ class Plan:
     later: tuple[GuestPlan, ...] = ()
 
     @property
+    def created(self) -> tuple[GuestPlan, ...]:
+        """Those that the toolstack creates."""
+        return tuple(guest for guest in self.all_guests if not guest.spec.by_xen)
+
+    @property
+    def booted(self) -> tuple[GuestPlan, ...]:
+        """Those that Xen creates while it boots; the first one becomes domain 1."""
+        return tuple(guest for guest in self.guests if guest.spec.by_xen)
+
+    @property
     def all_guests(self) -> tuple[GuestPlan, ...]:
         """The guests with which the lab starts, and the guests that its steps inject."""
         return (*self.guests, *self.later)

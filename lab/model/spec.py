@@ -86,6 +86,10 @@ class GuestSpec:
         cpus: the PCPUs to which it is pinned; empty: any.
         cpus_of_all: leave out those of ``cpus`` that the machine does not have.
         may_crash: its crash does not fail a run.
+        by_xen: Xen creates it while it boots, as its device tree says. Its console is then the
+            PL011 that Xen emulates.
+        static_memory: the address of the machine's memory that becomes the guest's; 0: any.
+        direct_map: the guest sees ``static_memory`` at the same address.
         refused: why it cannot be started although labs.yaml is valid.
         places: the places of the guest's keys in labs.yaml; for a missing key, the guest's own.
     """
@@ -99,6 +103,9 @@ class GuestSpec:
     scheduler: Scheduling | None = None
     trace: int = 0
     may_crash: bool = False
+    by_xen: bool = False
+    static_memory: int = 0
+    direct_map: bool = False
     cpus_of_all: bool = False
     refused: tuple[Refusal, ...] = field(default=(), compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
@@ -157,6 +164,7 @@ class Lab:
         expect: the expectations, all of which are watched for at once.
         steps: the steps, which are taken in order.
         later: the guests that only steps inject.
+        without_dom0: there is no dom0; Xen boots the guests alone.
         line: the line of labs.yaml at which the lab begins, from 1.
     """
 
@@ -176,7 +184,13 @@ class Lab:
     thresholds: tuple[Threshold, ...] = ()
     later: tuple[GuestSpec, ...] = ()
     may_crash: bool = False
+    without_dom0: bool = False
     line: int = field(default=0, compare=False)
+
+    @property
+    def booted(self) -> tuple[GuestSpec, ...]:
+        """The guests that Xen creates while it boots: the first one becomes domain 1."""
+        return tuple(guest for guest in self.guests if guest.by_xen)
 
     @property
     def traced(self) -> tuple[str, ...]:

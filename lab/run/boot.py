@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
+from lab.dom0 import xl
 from lab.machine import sparse_files, template
 from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
-from lab.model import Clock, Plan
+from lab.model import Clock, GuestImage, GuestPlan, Plan
 from lab.progress import Progress
-from lab.run import live, templates, traces
+from lab.run import alone, guests, live, templates, traces
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.util import waiting
@@ -27,6 +28,10 @@ async def boot(
     ``cold``: really boot; on the host's clock no template is used or stored then.
     """
     plan = start.plan
+    if plan.lab.without_dom0:
+        await alone.boot(session, start)
+        session.run.update_manifest(phases=session.marks)
+        return
     virtual = plan.machine.clock is Clock.VIRTUAL
     key = templates.key_with_guests(plan, start.prepared) if virtual or not cold else ""
     storing: list[asyncio.Task[None]] = []
@@ -62,6 +67,9 @@ async def _to_dom0(
     ``own``: with memory of the machine's own, so that it can be stored again with its guests.
     """
     plan, say = start.plan, start.progress
+    if not templates.storable(plan):
+        await _boot_dom0(session, start, Memory.ANONYMOUS)
+        return []
     if not cold:
         key = templates.key_of_dom0(plan, start.prepared)
         with say.stage("template") as stage:
@@ -116,16 +124,27 @@ async def _create_guests(session: Session, start: Start, *, paused: bool) -> Non
     if plan.machine.clock is Clock.HOST and not paused:
         await _let_dom0_run(session, plan, say)
     if plan.dom0_scheduling:
-        await session.schedule_dom0(plan.dom0_scheduling)
+        async with session.dom0() as agent:
+            await session.guarded(xl.schedule(agent, "Domain-0", plan.dom0_scheduling))
     if plan.lab.trace or plan.lab.traced or plan.lab.dom0.busy:
         with say.stage("traces"):
             await session.start_traces(plan.lab)
-    for guest in plan.guests:
+    for number, guest in enumerate(plan.booted, 1):
+        with say.stage(f"guest {guest.name}"):
+            await _adopt(session, number, guest, start.prepared.guests[guest.name])
+    for guest in (one for one in plan.guests if not one.spec.by_xen):
         with say.stage(f"guest {guest.name}") as stage:
             image = start.prepared.guests[guest.name]
             await session.inject(guest, image, stage.note, paused=paused)
     if paused:
-        await session.remember_paused()
+        await session.remember_paused(len(plan.booted))
+
+
+async def _adopt(session: Session, number: int, guest: GuestPlan, image: GuestImage) -> None:
+    """Have the toolstack take over the domain that Xen created, which runs already."""
+    async with session.dom0() as agent:
+        await session.guarded(guests.adopt(agent, number, guest, image))
+    session.mark(f"created {guest.name}")
 
 
 async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused: bool) -> None:

@@ -1,6 +1,7 @@
-"""The two ways to speak to dom0: at a stop of the machine, or through its agent while it runs.
+"""The ways to speak to dom0: at a stop of the machine, or through its agent while it runs.
 
-A session uses whichever fits the machine's state, and the rest of the code need not know which.
+A session uses whichever fits the machine's state, and the rest of the code need not know which. A
+lab without dom0 has a way of its own, which says so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lab.dom0 import domain_list, shared_agent, xl
 from lab.dom0.agent import Dom0, ProgramResult
 from lab.dom0.shared_agent import Connect
 from lab.dom0.steps import Steps
+from lab.errors import UsageError
 from lab.model import Domain
 
 
@@ -99,3 +101,34 @@ class ByAgent:
     async def domains(self) -> list[Domain]:
         found: list[Domain] = await self._guarded(domain_list.domains(self._live))
         return found
+
+
+class NoDom0:
+    """A lab without dom0. ``made``: the domains that Xen made; nobody can ask how they are."""
+
+    def __init__(self, made: Sequence[Domain]) -> None:
+        self._made = made
+
+    @property
+    def counter(self) -> None:
+        return None
+
+    def opened(self) -> AbstractAsyncContextManager[Dom0]:
+        """Raise UsageError, as there is none."""
+        raise no_dom0()
+
+    async def execute(self, argv: Sequence[str], within: float) -> ProgramResult:
+        """Raise UsageError, as there is none."""
+        del argv, within
+        raise no_dom0()
+
+    async def domains(self) -> list[Domain]:
+        return list(self._made)
+
+
+def no_dom0() -> UsageError:
+    """What somebody asks for needs dom0, and the lab has none."""
+    return UsageError(
+        "this needs dom0, and the lab has none: labs.yaml has 'dom0: false'",
+        hint="what its guests and Xen say is in lab.logs",
+    )

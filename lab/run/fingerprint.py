@@ -25,8 +25,9 @@ def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
     return {
         "toolchain": prepared.toolchain.key,
         "hypervisor": images.hypervisor.sha256,
-        "kernel": images.kernel.sha256,
-        "initramfs": images.initramfs.sha256,
+        **({"kernel": images.kernel.sha256} if images.kernel else {}),
+        **({"initramfs": images.initramfs.sha256} if images.initramfs else {}),
+        **({"guests of Xen": images.booted.sha256} if images.booted else {}),
         "device tree": images.devicetree.sha256,
         "command line": files.sha256_json(_plain(qemu_command.qemu(plan, ""))),
     }

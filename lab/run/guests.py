@@ -34,6 +34,8 @@ def check_room(file: Path, lab: Lab, images: Mapping[str, GuestImage]) -> None:
     Raises:
         UsageError: dom0 cannot hold them; the hint says how much memory it needs.
     """
+    if lab.without_dom0:
+        return
     sizes = {name: _size(image) for name, image in images.items()}
     together, largest = sum(sizes.values()), max(sizes.values(), default=0)
     needed = max(together + largest + OWN, 2 * (together + OTHER_FILES))
@@ -85,6 +87,18 @@ async def replace(
     await xl.put(agent, guest.name, _files(guest, image))
     seen("xl create")
     await xl.create(agent, guest.name, guest.scheduling, paused=paused)
+
+
+async def adopt(agent: Dom0, number: int, guest: GuestPlan, image: GuestImage) -> None:
+    """Make the domain that Xen created at boot one that ``xl`` knows, under the guest's name."""
+    lines = _symbols(guest, image)
+    if lines:
+        await xl.put(agent, guest.name, {"symbols": lines.encode()})
+    cpus = ",".join(map(str, guest.spec.cpus))
+    pinned = ("vcpu-pin", guest.name, "all", cpus) if cpus else ()
+    await xl.adopt(agent, guest.name, number, pinned)
+    if guest.scheduling:
+        await xl.schedule(agent, guest.name, guest.scheduling)
 
 
 def _files(guest: GuestPlan, image: GuestImage) -> dict[str, bytes]:

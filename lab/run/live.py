@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import rundir
 from lab.errors import BusyError, UsageError
-from lab.model import Clock, Door, ProgramRecord, State
+from lab.model import Clock, Domain, Door, ProgramRecord, State
 from lab.progress import Progress
 from lab.run import claim
 from lab.rundir import LabDir, RunDir
@@ -117,7 +117,19 @@ def record_intent(lab: LabDir, plan: Plan, run: RunDir, door: Door, *, kept: boo
         name=plan.lab.name, run=str(run.path), state=State.OFF, door=door, ram=str(ram_file(lab)),
         kept=kept, clock=plan.machine.clock, description=plan.lab.description,
         guests=[guest.name for guest in plan.guests],
+        without_dom0=[[one.name, one.memory, one.vcpus] for one in plan.lab.booted]
+        if plan.lab.without_dom0 else [],
     )  # fmt: skip
+
+
+def without_dom0(lab: LabDir) -> list[Domain]:
+    """The domains of a lab without dom0, as they were made; of any other lab none.
+
+    Nobody can be asked how they are.
+    """
+    made = (lab.state() or {}).get("without_dom0") or []
+    return [Domain(name, number, memory, vcpus, "------", 0.0)
+            for number, (name, memory, vcpus) in enumerate(made, 1)]  # fmt: skip
 
 
 def find(lab: LabDir) -> Live | None:

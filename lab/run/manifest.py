@@ -29,10 +29,7 @@ def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},
         "lock": asdict(prepared.lock),
         "images": {
-            "hypervisor": _digest(images.hypervisor),
-            "kernel": _digest(images.kernel),
-            "initramfs": _digest(images.initramfs),
-            "devicetree": _digest(images.devicetree),
+            **{name: _digest(image) for name, image in images.parts().items()},
             **({"xen-syms": _digest(images.symbols)} if images.symbols else {}),
         },
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
@@ -57,7 +54,7 @@ def keep_symbols(run: RunDir, images: Images) -> None:
 
 def _own_kernel(plan: Plan, images: Images) -> dict[str, Any]:
     """Which kernel dom0 has, if it is one of the user's own."""
-    if not plan.lab.dom0.own_kernel:
+    if not plan.lab.dom0.own_kernel or not images.kernel:
         return {}
     dom0 = plan.lab.dom0
     named = {"kernel": dom0.kernel, "modules": dom0.modules, "source": dom0.source}

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.dom0 import agent as dom0_agent
-from lab.dom0 import xl
 from lab.dom0.early_connection import EarlyConnection
 from lab.dom0.steps import ENTROPY, Steps
 from lab.dom0.window import Window
@@ -30,7 +29,7 @@ from lab.machine.qemu_command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import Clock, Domain, GuestImage, GuestPlan, Lab, Program, State
 from lab.run import guests, live, traces
-from lab.run.channel import AtStop, ByAgent, Channel
+from lab.run.channel import AtStop, ByAgent, Channel, NoDom0, no_dom0
 from lab.run.marks import Marks
 from lab.run.sockets import Sockets
 from lab.rundir import LabDir, RunDir
@@ -69,8 +68,11 @@ class Session:
         self._sockets = Sockets(lab, self.guarded)
         self._arriving: asyncio.Task[None] | None = None
         self._line = EarlyConnection(lab.agent_socket, Window(lab.path / WINDOW_FILE), self.guarded)
-        self._by_agent = ByAgent(self._agent, lab.path, self.guarded)
-        self._channel: Channel = self._by_agent
+        made = live.without_dom0(lab)
+        self._running: Channel = (
+            NoDom0(made) if made else ByAgent(self._agent, lab.path, self.guarded)
+        )
+        self._channel: Channel = self._running
 
     async def __aenter__(self) -> Session:
         return self
@@ -111,6 +113,10 @@ class Session:
         self.lab.record(program=asdict(self._program.record))
         self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
+        if plan.lab.without_dom0:
+            await self._sockets.connect_control()
+            self.mark("qmp")
+            return
         control, stub = await self._sockets.connect()
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
@@ -147,9 +153,13 @@ class Session:
         await self.guarded(self._arriving)
         self._enter(State.DOM0)
 
+    def control(self) -> AbstractAsyncContextManager[qmp.Qmp]:
+        """QEMU's control socket, for no longer than the block if it is not kept open."""
+        return self._sockets.control()
+
     async def store_state(self) -> Path:
         """Store the device state of the machine, which stands still; returns the file."""
-        async with self._sockets.control() as control:
+        async with self.control() as control:
             return await self.guarded(snapshot.save(control, self.lab.path))
 
     def listening(self) -> AbstractAsyncContextManager[None]:
@@ -166,13 +176,14 @@ class Session:
         for socket in (self.lab.qmp_socket, self.lab.gdb_socket, self.lab.agent_socket):
             socket.unlink(missing_ok=True)
         self.state, self._arriving = State.OFF, None
-        self._channel = self._by_agent
+        self._channel = self._running
         self.record.forget_moments()
 
     async def let_run(self) -> None:
-        """Let the machine run by itself; from now on dom0's agent is asked."""
-        await self.guarded(self.at_stop.release())
-        self._channel = self._by_agent
+        """Let the machine run by itself; from now on dom0's agent is asked, if there is one."""
+        if isinstance(self._channel, AtStop):
+            await self.guarded(self._channel.steps.release())
+        self._channel = self._running
         await self._sockets.close()  # others may need them now
 
     async def wait_agent(self) -> None:
@@ -195,9 +206,12 @@ class Session:
             await self.guarded(guests.replace(agent, guest, image, seen, paused=paused))
         self.mark(f"created {guest.name}")
 
-    async def remember_paused(self) -> None:
-        """Note the ids of all guests: each was created paused."""
-        self.paused = [one.id for one in await self.domains() if one.id]
+    async def remember_paused(self, booted: int) -> None:
+        """Note the ids of all guests, which were created paused, but not of Xen's own.
+
+        ``booted``: how many Xen created. They have the first ids, and run.
+        """
+        self.paused = [one.id for one in await self.domains() if one.id > booted]
 
     async def unpause(self) -> None:
         """Let the guests run that were created paused."""
@@ -209,11 +223,6 @@ class Session:
     async def make_individual(self, name: str) -> None:
         """Give dom0 random numbers, a name and an identity that no lab of its template shares."""
         await self.at_stop.differ(os.urandom(ENTROPY), name, secrets.token_hex(16))
-
-    async def schedule_dom0(self, scheduling: Sequence[str]) -> None:
-        """Give dom0 its share of the processors: words for ``xl``, without its name."""
-        async with self.dom0() as agent:
-            await self.guarded(xl.schedule(agent, "Domain-0", scheduling))
 
     async def start_traces(self, lab: Lab) -> None:
         """Start the traces and dom0's load, before there are guests."""
@@ -233,11 +242,16 @@ class Session:
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that the lab did not start with."""
-        await self.guarded(self._sockets.plug(new_ports.console, self.run, guest))
+        await self._plug(new_ports.console, guest)
 
     async def add_trace(self, guest: str) -> None:
         """The same for its timing trace."""
-        await self.guarded(self._sockets.plug(new_ports.trace, self.run, guest))
+        await self._plug(new_ports.trace, guest)
+
+    async def _plug(self, port: new_ports.Plug, guest: str) -> None:
+        if isinstance(self._channel, NoDom0):
+            raise no_dom0()
+        await self.guarded(self._sockets.plug(port, self.run, guest))
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""
@@ -287,5 +301,4 @@ class Session:
 
     def _require(self, *states: State) -> None:
         if self.state not in states:
-            wanted = " or ".join(states)
-            raise UsageError(f"the lab is in state {self.state}; this needs {wanted}")
+            raise UsageError(f"the lab is in state {self.state}; this needs {' or '.join(states)}")

@@ -24,13 +24,20 @@ class Sockets:
         self._qmp: qmp.Qmp | None = None
         self._stack = contextlib.AsyncExitStack()
 
-    async def connect(self) -> tuple[qmp.Qmp, gdbstub.Stub]:
-        """Connect to both, and stay connected until :meth:`close`."""
-        from lab.machine import gdbstub, qmp
+    async def connect_control(self) -> qmp.Qmp:
+        """Connect to the control socket, and stay connected until :meth:`close`."""
+        from lab.machine import qmp
 
         opened = self._stack.enter_async_context(qmp.connected(self._lab.qmp_socket))
         control: qmp.Qmp = await self._guarded(opened)
         self._qmp = control
+        return control
+
+    async def connect(self) -> tuple[qmp.Qmp, gdbstub.Stub]:
+        """Connect to both, and stay connected until :meth:`close`."""
+        from lab.machine import gdbstub
+
+        control = await self.connect_control()
         reached = gdbstub.connected(self._lab.gdb_socket, control, self._guarded)
         stub: gdbstub.Stub = await self._guarded(self._stack.enter_async_context(reached))
         return control, stub

@@ -97,10 +97,10 @@ async def watch(
         report = await Player(Script(lab, files, file), stage, hands, note).play()
     finally:
         stage.close()
-    return replace(report, results=tuple(_dated(session.run, report.results, start)))
+    return replace(report, results=tuple(dated(session.run, report.results, start)))
 
 
-def _dated(
+def dated(
     run: RunDir, results: Sequence[ExpectationResult], start: float
 ) -> Iterator[ExpectationResult]:
     """Results with the exact times of their lines (0: from before the guests ran)."""

@@ -129,10 +129,10 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-def append(path: Path, text: str) -> None:
+def append(path: Path, data: str | bytes) -> None:
     """Append to a file."""
-    with naming(path), path.open("a") as stream:
-        stream.write(text)
+    with naming(path), path.open("ab") as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
 
 
 def writable(path: Path) -> None:

@@ -5,11 +5,12 @@ If everything is stored already, nothing here uses the network or the packages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from lab.images import (
+    boot_domains,
     devicetree,
     dom0,
     freertos,
@@ -20,6 +21,7 @@ from lab.images import (
     sources,
     xen,
 )
+from lab.images.boot_domains import BootDomain
 from lab.model import (
     Dom0Spec,
     GuestImage,
@@ -80,9 +82,10 @@ class Workshop:
         compiled = [one for one in specs if not isinstance(one.program, LinuxGuest | Prebuilt)]
         self.supplies.prepare([PLATFORM, *([KERNEL] if compiled else [])])
         self.packages()
-        images, built = together.pair(
-            partial(self.platform, plan, force=force), partial(self.guests, specs)
+        parts, built = together.pair(
+            partial(self._parts, plan, force=force), partial(self.guests, specs)
         )
+        images = self._images(plan, parts, built)
         return Prepared(self.toolchain, images, built, self.supplies.state)
 
     def platform(self, plan: Plan, *, force: bool = False) -> Images:
@@ -92,14 +95,34 @@ class Workshop:
             ImageError: an image cannot be made, or Xen's version is not that of the tools in
                 dom0. With ``force`` the versions are not compared.
         """
-        files, (kernel, initramfs) = together.pair(
-            partial(self._checked_hypervisor, plan.lab.hypervisor, force=force),
-            partial(self._dom0_images, plan.lab.dom0),
-        )
+        parts = self._parts(plan, force=force)
+        return self._images(plan, parts, self.guests([guest.spec for guest in plan.booted]))
+
+    def _parts(self, plan: Plan, *, force: bool) -> tuple[dict[str, Image], list[Image]]:
+        """Files of the hypervisor, and dom0's kernel and initramfs, if there is a dom0."""
+        spec = plan.lab.hypervisor
+        if plan.lab.without_dom0:
+            return self.hypervisor(spec), []
+        checked = partial(self._checked_hypervisor, spec, force=force)
+        return together.pair(checked, partial(self._dom0_images, plan.lab.dom0))
+
+    def _images(
+        self,
+        plan: Plan,
+        parts: tuple[dict[str, Image], list[Image]],
+        guests: Mapping[str, GuestImage],
+    ) -> Images:
+        files, dom0_images = parts
+        kernel, initramfs = dom0_images or (None, None)
+        booted, domains = None, list[BootDomain]()
         with self.progress.stage("device tree"):
-            boot = devicetree.Boot(plan.xen_args, plan.dom0_args, kernel, initramfs)
+            if plan.booted:
+                booted, domains = boot_domains.build(self.store, plan.booted, guests)
+            boot = devicetree.Boot(
+                plan.xen_args, plan.dom0_args, kernel, initramfs, domains, booted
+            )
             tree = devicetree.build(self.store, self.toolchain, plan.machine, boot)
-        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"))
+        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"), booted)
 
     def _dom0_images(self, spec: Dom0Spec) -> list[Image]:
         """dom0's kernel and its initramfs.

@@ -43,6 +43,9 @@ void *xs_read(struct xs_handle *, uint32_t transaction, const char *path, unsign
 
 static struct xs_handle *store;
 
+/* lab-guest writes there after it gave a domain its name. */
+#define ADOPTED "/lab/adopted"
+
 static char *name_of(uint32_t domain)
 {
 	char path[64];
@@ -102,6 +105,17 @@ static struct known {
 	return one;
 }
 
+/* Whether a domain has its guest's name. One that Xen created while it booted has none at first,
+ * and then the one that init-dom0less gives it, until lab-guest adopts it. */
+static int is_adopted(uint32_t domain)
+{
+	char *name = name_of(domain);
+	int adopted = name && strncmp(name, "dom0less-", 9) != 0;
+
+	free(name);
+	return adopted;
+}
+
 /* Notice every domain that was made since it was looked last, tell of every one that ended.
  * `now`: the counter; 0 if nobody looked before. */
 static void look(struct xc_interface_core *xen, uint64_t now)
@@ -112,7 +126,7 @@ static void look(struct xc_interface_core *xen, uint64_t now)
 	     next = found.domain + 1) {
 		struct known *known = known_of(found.domain, now);
 
-		if (known->told || !(found.crashed || found.shutdown))
+		if (known->told || !(found.crashed || found.shutdown) || !is_adopted(found.domain))
 			continue;
 		known->told = 1;
 		tell(&found, known->made);
@@ -180,7 +194,7 @@ int main(void)
 
 	store = xs_open(0);
 	if (!xen || !store || !xs_watch(store, "@releaseDomain", "fate") ||
-	    !xs_watch(store, "@introduceDomain", "fate"))
+	    !xs_watch(store, "@introduceDomain", "fate") || !xs_watch(store, ADOPTED, "fate"))
 		return 1;
 	look(xen, 0);
 	waits[0].fd = xs_fileno(store);

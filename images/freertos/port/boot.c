@@ -11,6 +11,7 @@
 #include "platform.h"
 #include "timer.h"
 #include "trace.h"
+#include "vpl011.h"
 #include "xen.h"
 
 extern char __image_end[], __bss_start[], __bss_end[];
@@ -19,10 +20,18 @@ extern void (*__init_array_start[])(void), (*__init_array_end[])(void);
 int main(void);
 void guest_boot(uint32_t distance, uint32_t tree_physical) __attribute__((noreturn));
 
-/* Before .bss is cleared no variable can be kept, so only Xen's own console works. */
-static void __attribute__((noreturn)) give_up(const char *why)
+/* Before .bss is cleared no variable can be kept: only Xen's own console works, and its PL011. */
+static void __attribute__((noreturn)) give_up(const char *why, uint64_t uart)
 {
     static const char prefix[] = "guest: cannot start: ";
+
+    if (uart) {
+        volatile void *registers = mmu_boot_map(uart);
+
+        vpl011_say(registers, prefix);
+        vpl011_say(registers, why);
+        vpl011_say(registers, "\n");
+    }
 
     xen_emergency_write(prefix, sizeof prefix - 1);
     xen_emergency_write(why, strlen(why));
@@ -60,12 +69,12 @@ void guest_boot(uint32_t distance, uint32_t tree_physical)
     const char *problem;
 
     if (!fdt_size(tree))
-        give_up("no device tree");
+        give_up("no device tree", 0);
     problem = platform_read(&found, tree);
     if (!problem)
         problem = check_room(&found, (uint32_t)__image_end + distance, tree_physical);
     if (problem)
-        give_up(problem);
+        give_up(problem, found.uart);
 
     memset(__bss_start, 0, __bss_end - __bss_start);
     platform = found;
@@ -73,7 +82,8 @@ void guest_boot(uint32_t distance, uint32_t tree_physical)
     gic_init(platform.gic_distributor, platform.gic_cpu);
     timer_init(platform.timer_irq, platform.timer_hz);
     trace_init(counter_hz());
-    events_init(platform.event_irq);
+    if (platform.event_irq)
+        events_init(platform.event_irq);
     console_init();
     run_constructors();
     main();

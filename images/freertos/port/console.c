@@ -14,8 +14,10 @@
 
 #include "cpu.h"
 #include "guest.h"
+#include "platform.h"
 #include "port.h"
 #include "ring.h"
+#include "vpl011.h"
 #include "xen.h"
 
 #ifndef LAB_EMERGENCY_CONSOLE
@@ -24,7 +26,9 @@
 
 enum { SIDE_SIZE = 1024, FLUSH_SECONDS = 2 };
 
-static bool connected, taken_over, message_open;
+/* Where the bytes go; null: to Xen's own console, if it takes them. */
+static const struct line *line;
+static bool taken_over, message_open;
 static char side[SIDE_SIZE];
 static size_t side_used, side_lost;
 static SemaphoreHandle_t turn, room, typed;
@@ -33,7 +37,7 @@ static StaticSemaphore_t turn_memory, room_memory, typed_memory;
 /* Interrupts off. Passes on what the side buffer holds, as far as there is room. */
 static void drain_side(void)
 {
-    size_t sent = ring_put(side, side_used);
+    size_t sent = line->put(side, side_used);
 
     side_used -= sent;
     for (size_t i = 0; i < side_used; i++)
@@ -46,7 +50,7 @@ static void on_event(void)
 
     if (side_used && !message_open) {
         drain_side();
-        ring_notify();
+        line->notify();
     }
     xSemaphoreGiveFromISR(room, &switch_wanted);
     xSemaphoreGiveFromISR(typed, &switch_wanted);
@@ -58,14 +62,18 @@ void console_init(void)
     turn = xSemaphoreCreateMutexStatic(&turn_memory);
     room = xSemaphoreCreateBinaryStatic(&room_memory);
     typed = xSemaphoreCreateBinaryStatic(&typed_memory);
-    connected = ring_init(on_event);
+    line = platform.event_irq ? ring_init(on_event) : NULL;
+    if (line || !platform.uart)
+        return;
+    line = vpl011_init(platform.uart, platform.uart_irq, on_event);
+    printk("console: %s at 0x%08x\n", line->name, (unsigned int)platform.uart);
 }
 
 static bool may_wait(void)
 {
     uint32_t cpsr = cpsr_read();
 
-    return connected && !taken_over && (cpsr & CPSR_MODE) == MODE_SYS && !(cpsr & CPSR_IRQ_OFF) &&
+    return line && !taken_over && (cpsr & CPSR_MODE) == MODE_SYS && !(cpsr & CPSR_IRQ_OFF) &&
            xTaskGetSchedulerState() == taskSCHEDULER_RUNNING &&
            xTaskGetCurrentTaskHandle() != xTaskGetIdleTaskHandle();
 }
@@ -94,13 +102,13 @@ static uint64_t deadline_of_flush(void)
 static void write_without_scheduler(const char *text, size_t length)
 {
     for (uint64_t deadline = deadline_of_flush();;) {
-        size_t sent = ring_put(text, length);
+        size_t sent = line->put(text, length);
 
         text += sent;
         length -= sent;
         if (!length || counter_now() > deadline)
             return;
-        ring_notify();
+        line->notify();
         xen_sched_op(SCHEDOP_yield, NULL);
     }
 }
@@ -108,7 +116,7 @@ static void write_without_scheduler(const char *text, size_t length)
 static void write_without_waiting(const char *text, size_t length)
 {
     if (!message_open && !side_used) {
-        size_t sent = ring_put(text, length);
+        size_t sent = line->put(text, length);
 
         text += sent;
         length -= sent;
@@ -121,13 +129,13 @@ static void write_without_waiting(const char *text, size_t length)
 static void write_waiting(const char *text, size_t length)
 {
     for (;;) {
-        size_t sent = ring_put(text, length);
+        size_t sent = line->put(text, length);
 
         text += sent;
         length -= sent;
         if (!length)
             return;
-        ring_notify();
+        line->notify();
         xSemaphoreTake(room, pdMS_TO_TICKS(100));
     }
 }
@@ -135,9 +143,9 @@ static void write_waiting(const char *text, size_t length)
 void console_write(enum console_way way, const char *text, size_t length)
 {
     /* If Xen takes it (a debug build does), it is printed there, otherwise the other way. */
-    if ((LAB_EMERGENCY_CONSOLE || !connected) && !xen_emergency_write(text, length))
+    if ((LAB_EMERGENCY_CONSOLE || !line) && !xen_emergency_write(text, length))
         return;
-    if (!connected)
+    if (!line)
         return;
     if (scheduler_off())
         write_without_scheduler(text, length);
@@ -163,7 +171,7 @@ static void close_message(void)
         if (!side_used && !lost)
             return;
         if (side_used) {
-            ring_notify();
+            line->notify();
             xSemaphoreTake(room, pdMS_TO_TICKS(100));
         } else {
             char text[64];
@@ -177,8 +185,8 @@ void console_end(enum console_way way)
 {
     if (way == CONSOLE_WAITS)
         close_message();
-    if (connected)
-        ring_notify();
+    if (line)
+        line->notify();
     if (way == CONSOLE_WAITS)
         xSemaphoreGive(turn);
     else
@@ -191,7 +199,7 @@ void console_take_over(void)
     if (taken_over)
         return;
     taken_over = true;
-    if (!connected)
+    if (!line)
         return;
     if (message_open)           /* in the middle of someone's line */
         write_without_scheduler("\r\n", 2);
@@ -202,10 +210,10 @@ void console_flush(void)
 {
     uint64_t deadline = deadline_of_flush();
 
-    if (!connected)
+    if (!line)
         return;
-    ring_notify();
-    while (!ring_drained() && counter_now() < deadline)
+    line->notify();
+    while (!line->drained() && counter_now() < deadline)
         xen_sched_op(SCHEDOP_yield, NULL);
 }
 
@@ -214,7 +222,7 @@ static char get_typed(void)
 {
     char byte;
 
-    while (!connected || !ring_get(&byte))
+    while (!line || !line->get(&byte))
         xSemaphoreTake(typed, portMAX_DELAY);
     return byte;
 }
@@ -227,7 +235,7 @@ static void echo(const char *text, size_t length)
     console_end(way);
 }
 
-size_t console_read_line(char *line, size_t size)
+size_t console_read_line(char *typed_line, size_t size)
 {
     size_t length = 0;
 
@@ -240,11 +248,11 @@ size_t console_read_line(char *line, size_t size)
             length--;
             echo("\b \b", 3);
         } else if (byte >= ' ' && byte < 0x7f && length + 1 < size) {
-            line[length++] = byte;
+            typed_line[length++] = byte;
             echo(&byte, 1);
         }
     }
     echo("\r\n", 2);
-    line[length] = 0;
+    typed_line[length] = 0;
     return length;
 }

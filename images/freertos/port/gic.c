@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* GICv2, for one processor and its private interrupts (0 to 31): a Xen guest has no others. */
+/* GICv2, for one processor: its private interrupts (0 to 31) and the first shared ones (the PL011 has 32). */
 #include "gic.h"
 
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include "mmu.h"
 #include "trace.h"
 
-enum { IRQS = 32, IRQ_MASK = 0x3ff, SPURIOUS = 1020, PRIORITY = 0xa0, ALL_PRIORITIES = 0xff };
+enum { PRIVATE = 32, IRQS = 64, IRQ_MASK = 0x3ff, SPURIOUS = 1020, PRIORITY = 0xa0, ALL_PRIORITIES = 0xff };
 
 struct distributor {
     uint32_t control, type, id, unused[29];
@@ -32,7 +32,8 @@ void gic_init(uint64_t distributor_at, uint64_t cpu_at)
 {
     distributor = mmu_map(distributor_at, sizeof *distributor, MMU_DEVICE);
     cpu = mmu_map(cpu_at, sizeof *cpu, MMU_DEVICE);
-    distributor->disable[0] = ~0u;
+    for (unsigned int i = 0; i < IRQS / 32; i++)
+        distributor->disable[i] = ~0u;
     distributor->control = 1;
     cpu->priority_mask = ALL_PRIORITIES;
     cpu->control = 1;
@@ -41,11 +42,13 @@ void gic_init(uint64_t distributor_at, uint64_t cpu_at)
 void gic_enable(uint32_t irq, void (*handler)(void))
 {
     if (irq >= IRQS)
-        guest_panic("gic: interrupt %u is not one of this processor's own", (unsigned int)irq);
+        guest_panic("gic: interrupt %u is too high", (unsigned int)irq);
     handlers[irq] = handler;
     distributor->priority[irq] = PRIORITY;
+    if (irq >= PRIVATE)
+        distributor->target[irq] = 1;           /* this processor */
     barrier_sync();
-    distributor->enable[0] = 1u << irq;
+    distributor->enable[irq / 32] = 1u << irq % 32;
 }
 
 void gic_raise(uint32_t irq)

@@ -2,9 +2,11 @@
 /*
  * From Xen's entry to C: zImage header, first translation table, MMU and caches on.
  *
- * The code runs at whatever physical address Xen chose and is mapped to the
- * address it was linked at, so nothing but a multiple of 1 MiB may lie between
- * the two. Until `virtual` everything is position independent.
+ * `xl` loads the image at the start of RAM plus 32 KiB, as it was linked: it stays
+ * there, mapped to the linked address, however many whole MiB lie between the two.
+ * Xen's own loader of domains in the device tree chooses a multiple of 2 MiB near
+ * the end of the first bank: from there the image is copied down first (place.c).
+ * Until `virtual` everything is position independent.
  */
     .syntax unified
     .arm
@@ -40,8 +42,41 @@ physical:
     ldr     r5, =_start
     sub     r6, r4, r5              /* r6 = physical - linked, kept to the end */
     lsls    r0, r6, #12
-    bne     misplaced
+    beq     placed
 
+/* Copies the file to where place_image() says, a cache line at a time, and begins anew there. */
+    mov     sp, r4                  /* nothing lies right below the image */
+    mov     r0, r8
+    mov     r1, r4
+    adr     r2, extent
+    bl      place_image
+    cmp     r0, #0
+    beq     misplaced
+    ldr     r1, extent + 4          /* file size */
+    mov     r2, r0
+1:  mcr     p15, 0, r2, c7, c14, 1  /* DCCIMVAC: no older line may be written back over it */
+    dsb
+    ldmia   r4!, {r9-r12}
+    stmia   r2!, {r9-r12}
+    ldmia   r4!, {r9-r12}
+    stmia   r2!, {r9-r12}
+    subs    r1, r1, #32
+    bhi     1b
+    dsb
+    mov     r1, #0
+    mcr     p15, 0, r1, c7, c5, 0   /* ICIALLU */
+    mcr     p15, 0, r1, c7, c5, 6   /* BPIALL */
+    dsb
+    isb
+    mov     r2, r8
+    bx      r0
+
+extent:                             /* struct extent (place.h) */
+    .word   _start
+    .word   __file_end - _start
+    .word   __image_end - _start
+
+placed:
     ldr     r7, =boot_l1
     add     r7, r7, r6              /* r7 = table, physical */
     mov     r0, #0
@@ -101,7 +136,7 @@ map_linked:
     bls     1b
     bx      lr
 
-/* No console but Xen's own, and no mapping: say it and crash the domain. */
+/* place_image() has said why where there is a PL011. Say it on Xen's console too, and crash the domain. */
 misplaced:
     mov     r0, #0                  /* CONSOLEIO_write */
     mov     r1, #(misplaced_text_end - misplaced_text)
@@ -116,7 +151,7 @@ misplaced:
 misplaced_reason:
     .word   3                       /* SHUTDOWN_crash, a struct sched_shutdown */
 misplaced_text:
-    .ascii  "guest: loaded at an address that is not the linked one plus whole MiB\n"
+    .ascii  "guest: cannot move to the start of its memory: too little of it\n"
 misplaced_text_end:
     .align  2
     .ltorg
@@ -152,5 +187,6 @@ virtual:
 
     .section .noinit, "aw", %nobits
     .balign 16384
+    .global boot_l1
 boot_l1:
     .space  16384

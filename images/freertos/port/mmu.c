@@ -32,6 +32,7 @@ static const struct { uint32_t section, page; } descriptor[] = {
 };
 
 extern char __text_start[], __text_end[], __rodata_end[], __image_end[];
+extern uint32_t boot_l1[];
 extern char __guard_svc[], __guard_irq[], __guard_fault[];
 
 static uint32_t sections[4096] __attribute__((aligned(16384)));
@@ -81,6 +82,13 @@ static void map(uint32_t address, uint32_t physical, uint32_t size, enum access 
 static void flush_translations(void)
 {
     __asm__ volatile("dsb\n\tmcr p15, 0, %0, c8, c7, 0\n\tdsb\n\tisb" :: "r"(0) : "memory");
+}
+
+volatile void *mmu_boot_map(uint64_t physical)
+{
+    boot_l1[IO_START / MIB] = ((uint32_t)physical & ~(MIB - 1)) | descriptor[DEVICE].section;
+    flush_translations();
+    return (volatile void *)(IO_START + (uint32_t)physical % MIB);
 }
 
 static void map_image(const char *from, const char *to, enum access access)

@@ -14,6 +14,9 @@ enum mmu_kind { MMU_DEVICE, MMU_NORMAL };
  */
 void mmu_init(uint32_t distance, uint64_t ram_base, uint64_t ram_size);
 
+/* Maps the MiB of a device in the table of head.S, before mmu_init(); returns where `physical` is. */
+volatile void *mmu_boot_map(uint64_t physical);
+
 /* Maps `size` bytes at a physical address, writable, in whole pages; returns where. */
 void *mmu_map(uint64_t physical, size_t size, enum mmu_kind kind);
 

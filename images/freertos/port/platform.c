@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fdt.h"
+#include "vpl011.h"
 
 struct platform platform;
 
@@ -34,6 +35,9 @@ const char *platform_read(struct platform *platform, const void *tree)
     const void *gic, *timer;
     uint64_t size;
 
+    platform->uart = vpl011_find(tree);
+    platform->uart_irq = 0;
+    interrupt(tree, fdt_compatible(tree, "arm,sbsa-uart"), 0, &platform->uart_irq);
     if (!fdt_reg(tree, fdt_node(tree, "memory"), 0, &platform->ram_base, &platform->ram_size))
         return "no memory node";
 
@@ -51,8 +55,9 @@ const char *platform_read(struct platform *platform, const void *tree)
     platform->timer_hz = 0;
     fdt_cell(tree, timer, "clock-frequency", 0, &platform->timer_hz);
 
-    if (!interrupt(tree, fdt_compatible(tree, "xen,xen"), 0, &platform->event_irq))
-        return "no Xen";
+    platform->event_irq = 0;
+    if (!interrupt(tree, fdt_compatible(tree, "xen,xen"), 0, &platform->event_irq) && !platform->uart)
+        return "no event channels (xen,enhanced) and no vpl011: no console";
     read_cmdline(platform, tree);
     return NULL;
 }

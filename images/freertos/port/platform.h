@@ -10,7 +10,9 @@ struct platform {
     uint64_t gic_distributor, gic_cpu;
     uint32_t timer_irq;         /* the virtual timer's */
     uint32_t physical_timer_irq;
-    uint32_t event_irq;
+    uint32_t event_irq;         /* 0: the domain has no event channels */
+    uint64_t uart;              /* the emulated PL011; 0: there is none */
+    uint32_t uart_irq;
     uint32_t timer_hz;          /* 0: ask the timer itself */
     char cmdline[256];
 };

@@ -9,19 +9,7 @@
 static volatile struct xencons_interface *ring;
 static uint32_t port;
 
-bool ring_init(void (*on_event)(void))
-{
-    uint64_t frame = xen_get_param(HVM_PARAM_CONSOLE_PFN);
-
-    port = (uint32_t)xen_get_param(HVM_PARAM_CONSOLE_EVTCHN);
-    if (!frame || !port)
-        return false;
-    ring = mmu_map(frame << 12, sizeof *ring, MMU_NORMAL);
-    events_bind(port, on_event);
-    return true;
-}
-
-size_t ring_put(const char *text, size_t length)
+static size_t put(const char *text, size_t length)
 {
     XENCONS_RING_IDX produced = ring->out_prod;
     XENCONS_RING_IDX room = sizeof ring->out - (produced - ring->out_cons);
@@ -35,7 +23,7 @@ size_t ring_put(const char *text, size_t length)
     return count;
 }
 
-bool ring_get(char *byte)
+static bool get(char *byte)
 {
     XENCONS_RING_IDX consumed = ring->in_cons;
 
@@ -48,13 +36,28 @@ bool ring_get(char *byte)
     return true;
 }
 
-bool ring_drained(void)
+static bool drained(void)
 {
     return ring->out_cons == ring->out_prod;
 }
 
-void ring_notify(void)
+static void notify(void)
 {
     barrier_data();
     events_notify(port);
+}
+
+const struct line *ring_init(void (*on_event)(void))
+{
+    static const struct line line = {
+        .name = "PV ring", .put = put, .get = get, .drained = drained, .notify = notify,
+    };
+    uint64_t frame = xen_get_param(HVM_PARAM_CONSOLE_PFN);
+
+    port = (uint32_t)xen_get_param(HVM_PARAM_CONSOLE_EVTCHN);
+    if (!frame || !port)
+        return NULL;
+    ring = mmu_map(frame << 12, sizeof *ring, MMU_NORMAL);
+    events_bind(port, on_event);
+    return &line;
 }

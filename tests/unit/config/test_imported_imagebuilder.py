@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from kernel_files import zimage
 
 from lab import api, config
-from lab.config import schema
 from lab.config.imported import assignments, xen_command_line
 from lab.config.imported.imagebuilder_keys import NOT_HERE, OF_BOARD, OF_GUEST
 from lab.config.yaml_source import Source
@@ -92,7 +91,6 @@ def test_a_whole_file(folder: Path) -> None:
     assert found.notes[2].startswith("board.config:7:25: ")
 
 
-@pytest.mark.skipif("start" not in schema.keys(("guests", "*")), reason="no 'start:' here")
 def test_what_is_printed_loads(folder: Path) -> None:
     found = made(folder, WHOLE)
     assert found.problem == ""

@@ -1,0 +1,183 @@
+"""Domains that Xen itself creates while it boots, as ``/chosen`` of its device tree names them.
+
+Every property is described in Xen's docs/misc/arm/device-tree/booting.txt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fdt
+
+from lab.errors import UsageError
+from lab.images import guest_memory
+from lab.model import BOOTED_ADDRESS, GuestImage, GuestPlan, Image, Refusal
+from lab.store import Store
+from lab.util import files, reading, refusals
+
+MIB, PIECE = 1 << 20, 2 << 20
+#: A zImage's header: where it is to be loaded (0: anywhere) and ends; and its magic number
+#: (Linux's Documentation/arm/booting.rst).
+_MAGIC, _START, _END, _ZIMAGE = 0x24, 0x28, 0x2C, 0x016F2818
+
+
+@dataclass(frozen=True)
+class BootDomain:
+    """One such domain. ``kernel`` and ``ramdisk``: address in the machine's memory, bytes.
+
+    ``memory`` is in bytes. ``static``: the machine's memory that becomes the domain's, as
+    address and bytes; empty: Xen looks for some. ``direct_map``: the domain sees it at the same
+    address.
+    """
+
+    name: str
+    memory: int
+    vcpus: int
+    kernel: tuple[int, int]
+    ramdisk: tuple[int, int] | None = None
+    cmdline: str = ""
+    static: tuple[int, int] | None = None
+    direct_map: bool = False
+
+
+def build(
+    store: Store, guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]
+) -> tuple[Image, list[BootDomain]]:
+    """The files of these guests in one, and their domains; each file begins a piece of 2 MiB.
+
+    Raises:
+        UsageError: a guest's memory is too small for Xen's way to place its files.
+    """
+    inputs = {
+        "recipe": files.sha256_file(Path(__file__)),
+        "guests": [[image.sha256 for image in _files(images[one.name])] for one in guests],
+    }
+
+    def make(folder: Path) -> None:
+        for one in guests:
+            for image in _files(images[one.name]):
+                data = reading.data(image.path, reading.IMAGE)
+                files.append(folder / "booted", data.ljust(_up(len(data)), b"\0"))
+
+    return store.make("booted", inputs, make).image("booted"), list(_domains(guests, images))
+
+
+def _domains(guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]) -> Iterator[BootDomain]:
+    at = BOOTED_ADDRESS
+    for one in guests:
+        places = []
+        for image in _files(images[one.name]):
+            places.append((at, image.size))
+            at += _up(image.size)
+        _check(one, images[one.name])
+        ramdisk = places[1] if len(places) > 1 else None
+        yield BootDomain(
+            one.name,
+            one.spec.memory,
+            one.spec.vcpus,
+            places[0],
+            ramdisk,
+            one.spec.cmdline,
+            (one.spec.static_memory, one.spec.memory) if one.spec.static_memory else None,
+            one.spec.direct_map,
+        )
+
+
+def _check(guest: GuestPlan, image: GuestImage) -> None:
+    """Whether Xen finds a place for kernel, device tree and ramdisk (place_modules and
+    kernel_zimage_place in xen/arch/arm/kernel.c); if not, it panics."""
+    with reading.binary(image.kernel.path) as file:
+        head = file.read(64)
+    word = [int.from_bytes(head[at : at + 4], "little") for at in (_MAGIC, _START, _END)]
+    if word[0] != _ZIMAGE or word[1]:
+        return  # Xen loads it where it says itself
+    size = word[2] or image.kernel.size
+    modules = PIECE + _up(image.ramdisk.size if image.ramdisk else 0)
+    memory = guest.spec.memory
+    last = min(memory, 128 * MIB)
+    below = (last - size) // PIECE * PIECE - modules  # where the device tree lies
+    if below <= 0:
+        raise _too_little(
+            guest,
+            "Xen places its kernel, its device tree and its ramdisk in pieces of 2M, the kernel "
+            f"last; that takes {_mebibytes(modules + PIECE + size)}",
+        )
+    needed = (
+        guest_memory.linked_end(reading.data(image.elf.path, reading.IMAGE)) if image.elf else 0
+    )
+    if needed > below and memory < 128 * MIB + modules:
+        raise _too_little(
+            guest,
+            f"its program has {guest_memory.shown(needed)} with variables and heap, and Xen places "
+            f"the device tree at {guest_memory.shown(below)}; "
+            f"{_mebibytes(_up(needed) + modules + size)} would do",
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return guest_memory.shown(-(-size // MIB) * MIB)
+
+
+def _too_little(guest: GuestPlan, why: str) -> UsageError:
+    text = (
+        f"'memory': {guest_memory.shown(guest.spec.memory)} is too little for a guest with "
+        f"'start: device-tree': {why}"
+    )
+    place = guest.spec.places.get("memory") or guest.spec.places.get("")
+    if place is None:
+        return UsageError(f"guest {guest.name}: {text}")
+    return refusals.refusal([Refusal(place, text)])
+
+
+def _files(image: GuestImage) -> list[Image]:
+    return [image.kernel, *([image.ramdisk] if image.ramdisk else [])]
+
+
+def _up(size: int) -> int:
+    return -(-size // PIECE) * PIECE
+
+
+def add(tree: fdt.FDT, domains: Sequence[BootDomain], *, dom0: bool) -> None:
+    """Add the domains to ``/chosen``, in their order: the first one becomes domain 1.
+
+    Each has the PL011 that Xen emulates, and Xen's interfaces for guests. xenstore is one of
+    them only where there is a dom0; without one Xen panics if asked for it.
+    """
+    chosen = tree.get_node("/chosen")
+    for number, domain in enumerate(domains, 1):
+        node = fdt.Node(f"domU{number}")
+        node.append(fdt.PropStrings("compatible", "xen,domain"))
+        node.append(fdt.PropWords("#address-cells", 2))
+        node.append(fdt.PropWords("#size-cells", 2))
+        node.append(fdt.PropWords("memory", *_cells(domain.memory >> 10)))
+        node.append(fdt.PropWords("cpus", domain.vcpus))
+        node.append(fdt.Property("vpl011"))
+        node.append(fdt.PropStrings("xen,enhanced", "enabled" if dom0 else "no-xenstore"))
+        if domain.static:
+            node.append(fdt.PropWords("xen,static-mem", *_extent(domain.static)))
+        if domain.direct_map:
+            node.append(fdt.Property("direct-map"))
+        kernel = _module("multiboot,kernel", domain.kernel)
+        if domain.cmdline:
+            kernel.append(fdt.PropStrings("bootargs", domain.cmdline))
+        node.append(kernel)
+        if domain.ramdisk:
+            node.append(_module("multiboot,ramdisk", domain.ramdisk))
+        chosen.append(node)
+
+
+def _module(kind: str, place: tuple[int, int]) -> fdt.Node:
+    node = fdt.Node(f"module@{place[0]:x}")
+    node.append(fdt.PropStrings("compatible", kind, "multiboot,module"))
+    node.append(fdt.PropWords("reg", *_extent(place)))
+    return node
+
+
+def _extent(place: tuple[int, int]) -> tuple[int, ...]:
+    return (*_cells(place[0]), *_cells(place[1]))
+
+
+def _cells(value: int) -> tuple[int, int]:
+    return value >> 32, value & 0xFFFF_FFFF

@@ -1,0 +1,89 @@
+"""Guests that Xen boots: their nodes in the device tree, their files, and whether they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fdt
+import pytest
+from kernel_files import zimage
+
+from lab.errors import ConfigError
+from lab.images import boot_domains
+from lab.images.boot_domains import BootDomain
+from lab.model import (
+    BOOTED_ADDRESS,
+    FreeRtosApp,
+    GuestImage,
+    GuestPlan,
+    GuestSpec,
+    Image,
+    Place,
+)
+from lab.store import Store
+
+MIB = 1 << 20
+
+
+def tree_of(*domains: BootDomain, dom0: bool) -> fdt.FDT:
+    tree = fdt.FDT()
+    tree.root.append(fdt.Node("chosen"))
+    boot_domains.add(tree, domains, dom0=dom0)
+    return fdt.parse_dtb(tree.to_dtb(version=17))
+
+
+def test_a_domain_is_described_as_xen_reads_it() -> None:
+    tree = tree_of(BootDomain("a", 16 * MIB, 2, (0x4D000000, 70000), cmdline="x=1"), dom0=True)
+    node = tree.get_node("/chosen/domU1")
+    assert node.get_property("compatible").value == "xen,domain"
+    assert list(node.get_property("memory").data) == [0, 16 << 10]
+    assert node.get_property("cpus").value == 2
+    assert node.exist_property("vpl011")
+    module = tree.get_node("/chosen/domU1/module@4d000000")
+    assert list(module.get_property("compatible").data) == ["multiboot,kernel", "multiboot,module"]
+    assert list(module.get_property("reg").data) == [0, 0x4D000000, 0, 70000]
+    assert module.get_property("bootargs").value == "x=1"
+
+
+@pytest.mark.parametrize(("dom0", "word"), [(True, "enabled"), (False, "no-xenstore")])
+def test_xenstore_is_there_only_with_dom0(dom0: bool, word: str) -> None:
+    """Xen panics if it is asked for it without."""
+    tree = tree_of(BootDomain("a", MIB, 1, (0x4D000000, 1)), dom0=dom0)
+    assert tree.get_node("/chosen/domU1").get_property("xen,enhanced").value == word
+
+
+def guest(folder: Path, name: str, memory: int, data: bytes) -> tuple[GuestPlan, GuestImage]:
+    file = folder / name
+    file.write_bytes(data)
+    image = Image("kernel", file, f"sha of {name}", len(data), name)
+    spec = GuestSpec(
+        name, FreeRtosApp(folder), memory=memory, by_xen=True,
+        places={"memory": Place(folder / "labs.yaml", 7, 3)},
+    )  # fmt: skip
+    return GuestPlan(name, spec, ""), GuestImage(name, image)
+
+
+def test_files_lie_one_after_another(tmp_path: Path) -> None:
+    found = [guest(tmp_path, name, 16 * MIB, zimage(size)) for name, size in
+             (("a", 1000), ("b", 3 * MIB))]  # fmt: skip
+    images = {plan.name: image for plan, image in found}
+    plans = [plan for plan, _ in found]
+    booted, domains = boot_domains.build(Store(tmp_path / "store"), plans, images)
+    assert [one.kernel[0] - BOOTED_ADDRESS for one in domains] == [0, 2 * MIB]
+    assert booted.size == 6 * MIB
+    b = found[1][1].kernel
+    assert booted.path.read_bytes()[2 * MIB : 2 * MIB + b.size] == b.path.read_bytes()
+
+
+@pytest.mark.parametrize(("memory", "fits"), [(3, False), (4, False), (5, True), (16, True)])
+def test_a_bank_that_is_too_small_is_refused_at_its_place(
+    tmp_path: Path, memory: int, fits: bool
+) -> None:
+    """Xen would panic (as tried with Xen 4.17: 4M are too little, 6M suffice)."""
+    plan, image = guest(tmp_path, "a", memory * MIB, zimage(1000))
+    store = Store(tmp_path / "store")
+    if fits:
+        boot_domains.build(store, [plan], {"a": image})
+        return
+    with pytest.raises(ConfigError, match=r"labs\.yaml:7:3: 'memory': . is too little|M is too"):
+        boot_domains.build(store, [plan], {"a": image})
