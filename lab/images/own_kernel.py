@@ -1,11 +1,12 @@
-"""A dom0 with a kernel of the user's own: ``dom0: {kernel: FILE, modules: FOLDER}``."""
+"""A dom0 with a kernel of the user's own: ``dom0: {kernel: FILE, modules: FOLDER}``, or one that
+is built from a tree of Linux: ``dom0: {source: TREE, config: FILE}``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.images import contents, dom0, kernel_facts, own_modules, recipes, zimage
+from lab.images import contents, dom0, kernel_facts, linux_tree, own_modules, recipes, zimage
 from lab.images.kernel_facts import KernelFacts
 from lab.model import (
     INITRAMFS_ADDRESS,
@@ -31,20 +32,21 @@ def images(
     """The kernel of ``spec`` as it boots, and an initramfs with its modules.
 
     Raises:
+        ImageError: a tree of Linux does not build.
         ConfigError: the kernel is no zImage, or dom0 cannot run with it; the message names the
             place in labs.yaml.
     """
-    assert spec.kernel
-    packed = reading.data(spec.kernel, reading.IMAGE)
+    path = spec.kernel or linux_tree.build(store, toolchain, spec).path
+    packed = reading.data(path, reading.IMAGE)
     if not zimage.is_zimage(packed):
-        raise refused(spec, "kernel", f"{quote(spec.kernel.name)} is no zImage of 32-bit ARM")
+        raise refused(spec, "kernel", f"{quote(path.name)} is no zImage of 32-bit ARM")
     facts = kernel_facts.read(packed)
     wanted = contents.parse((recipes.folder("dom0") / "contents").read_text()).modules
     try:
-        own = own_modules.drivers(wanted, facts, spec.kernel, spec.modules)
+        own = own_modules.drivers(wanted, facts, path, spec.modules)
     except own_modules.Lacking as error:
         raise refused(spec, error.key, str(error)) from None
-    kernel = _kernel(store, toolchain, spec.kernel, facts)
+    kernel = _kernel(store, toolchain, path, facts)
     if kernel.size > ROOM:
         size = f"{kernel.size >> 20} MiB"
         raise refused(spec, "kernel", f"the kernel has {size}, and there is room for {ROOM >> 20}")

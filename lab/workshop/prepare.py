@@ -17,6 +17,7 @@ from lab.images import (
     guest_check,
     hypervisor,
     linux,
+    linux_tree,
     own_kernel,
     sources,
     xen,
@@ -221,5 +222,5 @@ class Workshop:
     def _fetch(self, kind: str) -> None:
         """Fetch the packages that an entry of this kind is built from."""
         question = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen}.get(kind, PLATFORM)
-        if kind not in ("guest", "project") and question is not None:
+        if kind not in ("guest", "project", linux_tree.KIND) and question is not None:
             self.supplies.fetch(question)
