@@ -157,6 +157,9 @@ def _static_memory(file: _File, guest: dict[str, Any], index: int) -> None:
         file.note(one, shown("DOMU_STATIC_MEM", index), words)
         return
     guest["static_memory"] = f"{numbers[0]:#x}"
+    if file.get("DOM0_KERNEL"):
+        words = "Xen 4.17's init-dom0less cannot take over such a guest; it boots without a dom0"
+        file.note(one, shown("DOMU_STATIC_MEM", index), words)
     if file.number("DOMU_DIRECT_MAP", index, 1) == 1:
         guest["direct_map"] = "true"
 

@@ -112,6 +112,9 @@ def test_static_memory(folder: Path) -> None:
     text = made(folder, base % "0x50000000 0x20000000").text
     assert "memory: 512M\n    start: device-tree\n    static_memory: 0x50000000\n" in text
     assert "    direct_map: true\n" in text
+    assert "DOM0" in base  # beside a dom0 it is a note, because no dom0 of Xen 4.17 takes it over
+    notes = made(folder, base % "0x50000000 0x20000000").notes
+    assert any("'DOMU_STATIC_MEM[0]': Xen 4.17's init-dom0less" in note for note in notes)
     assert "debug.config, " in text
     text = made(folder, f"{base % '0x50000000 0x100000'}DOMU_DIRECT_MAP[0]=0\n").text
     assert "memory: 1M\n" in text
