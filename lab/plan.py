@@ -35,8 +35,8 @@ LINUX_QUICK = (
     "cryptomgr.notests initcall_blacklist=crypto_kdf108_init init_on_alloc=0 psi=0 lsm= "
     "mitigations=off rodata=off"
 )
-#: The beginning of a Linux guest's command line.
-LINUX_ARGS = f"console=hvc0 {LINUX_QUICK}"
+#: A Linux guest's console: the ring that ``xl`` sets up, or the PL011 of a guest that Xen boots.
+RING_CONSOLE, PL011_CONSOLE = "hvc0", "ttyAMA0"
 #: How many vCPUs dom0 has by default. A second vCPU doubles dom0's boot time, because the two wait
 #: for each other through the emulator. It also leaves less of the machine to the guests.
 DOM0_VCPUS = 1
@@ -66,7 +66,16 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
 
 def guest_plan(guest: GuestSpec) -> GuestPlan:
     """The plan of one guest. It may be a guest that is injected into a running lab."""
-    return GuestPlan(guest.name, guest, xl_config(guest), scheduling(guest.scheduler))
+    words = cmdline(guest)
+    return GuestPlan(guest.name, guest, xl_config(guest), scheduling(guest.scheduler), words)
+
+
+def cmdline(guest: GuestSpec) -> str:
+    """The guest's command line: its own words come last, so they win."""
+    if not isinstance(guest.program, LinuxGuest):
+        return guest.cmdline.strip()
+    console = PL011_CONSOLE if guest.by_xen else RING_CONSOLE
+    return f"console={console} {LINUX_QUICK} {guest.cmdline}".strip()
 
 
 def scheduling(wanted: Scheduling | None) -> tuple[str, ...]:
@@ -131,8 +140,8 @@ def xl_config(guest: GuestSpec) -> str:
     linux = isinstance(guest.program, LinuxGuest)
     if linux or (isinstance(guest.program, Prebuilt) and guest.program.ramdisk):
         lines.append(f"ramdisk = {_quoted(base + '.ramdisk')}")
-    if cmdline := f"{LINUX_ARGS if linux else ''} {guest.cmdline}".strip():
-        lines.append(f"cmdline = {_quoted(cmdline)}")
+    if words := cmdline(guest):
+        lines.append(f"cmdline = {_quoted(words)}")
     if guest.cpus:
         lines.append(f"cpus = {_quoted(','.join(map(str, guest.cpus)))}")
     lines.append("disk = []")

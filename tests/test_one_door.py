@@ -33,6 +33,7 @@ ALLOWED = {
     "lab.dom0.window": "memory that QEMU shares with us, in a folder of ours",
     "lab.machine.conversation._type": "FIFOs of QEMU's, without waiting",
     "lab.machine.interactive.attach": "FIFOs of QEMU's, without waiting",
+    "lab.machine.shared_input.type_into": "FIFOs of QEMU's, without waiting",
     "lab.machine.launch.qemu": "writes a log in a new run folder",
     "lab.machine.snapshot._make_loadable": "a state that QEMU has just written",
     "lab.machine.sparse_files.copy": "writes a new file",

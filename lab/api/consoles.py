@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from lab import scenario
 from lab.api.context import attached
 from lab.errors import NotSeen, UsageError
-from lab.machine import conversation, shared_console
+from lab.machine import conversation, shared_console, shared_input
 from lab.machine.console_files import input_of
 from lab.machine.console_text import lines_of
 from lab.machine.log_lines import tail
@@ -104,14 +104,13 @@ class Console:
         """
         __tracebackhide__ = True
         _require(isinstance(text, str), "what is typed is a text", text)
+        lab = self.found.lab
         if shared_console.carries(self.log):
-            raise UsageError(
-                f"nothing can be typed on {self.name}: Xen's console carries it, one way only",
-                hint="create the guest with xl (no 'start: device-tree') to type to it",
-            )
-        fifo = input_of(self.found.lab.path, self.name)
-        what = f"{self.name} to take what is typed"
-        self.lab.do(conversation.type_into(fifo, text.encode()), what, self.name)
+            consoles = self.found.run.console_dir
+            typing = shared_input.type_into(lab, consoles, self.name, text.encode())
+        else:
+            typing = conversation.type_into(input_of(lab.path, self.name), text.encode())
+        self.lab.do(typing, f"{self.name} to take what is typed", self.name)
 
     def skip(self) -> None:
         """Ignore what it said until now."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 
 from lab.api.context import Context, attached
 from lab.api.other_sessions import running
 from lab.errors import LabError, UsageError
-from lab.machine import interactive
+from lab.machine import interactive, shared_console, shared_input
 from lab.machine.guest_ends import EndWatch, of
 from lab.machine.interactive import Behind
 from lab.model import Clock
@@ -40,8 +42,11 @@ def console(context: Context, name: str, on: str | None) -> None:
     if found.record is None:
         raise UsageError(f"lab {name} has no record of its machine")
     log = found.run.console(chosen)
+    taken = None
+    if shared_console.carries(log):
+        taken = partial(shared_input.type_into, found.lab, found.run.console_dir, chosen)
     with contextlib.closing(EndWatch(found.run, chosen, _ended(found, chosen))) as ends:
-        behind = _behind(found, chosen, ends)
+        behind = replace(_behind(found, chosen, ends), typed=taken)
         interactive.attach(chosen, found.lab.path, log, adopt(found.record), behind)
 
 

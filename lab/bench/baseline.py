@@ -72,14 +72,20 @@ def boot(toolchain: Toolchain, hypervisor: Image, kernel: Image, initramfs: Imag
     with _folder() as live:
         clock = Deadline(LIMIT)
         with _started(toolchain, [*mounts, Mount(live, "/lab/live", writable=True)], live):
-            asyncio.run(_answers(live / "agent.sock"))
+            asyncio.run(_answers(live))
             return clock.elapsed()
 
 
-async def _answers(socket: Path) -> None:
+async def _answers(live: Path) -> None:
+    """Wait until dom0's agent answers.
+
+    QEMU opens its serial lines after all chardevs (qemu_create_late_backends in system/vl.c). So
+    it listens on the agent's socket once the console's file is there; the socket itself appears
+    a moment before QEMU listens on it.
+    """
     async with asyncio.timeout(LIMIT):
-        await waiting.appears(socket)
-        async with connection.connected(socket, LIMIT):
+        await waiting.appears(live / "console")
+        async with connection.connected(live / "agent.sock", LIMIT):
             return
 
 

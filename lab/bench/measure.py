@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.api import Context, down, make_plan
-from lab.bench import baseline, crowd, decoding, house, instant, trace_cost, transfer
+from lab.bench import alone, baseline, crowd, decoding, house, instant, trace_cost, transfer
 from lab.bench.decoding import Decoding
 from lab.bench.figure import Figure, at_least, at_most, command
 from lab.errors import UsageError
@@ -111,6 +111,11 @@ def _guests(session: Session) -> list[Figure]:
     return instant.guests(session.context, session.slow(), session.rounds, session.say)
 
 
+def _without_dom0(session: Session) -> list[Figure]:
+    with alone.context(session.context.door) as context:
+        return alone.measure(context, session.boot_naively, session.rounds, session.say)
+
+
 def _clocks(session: Session) -> list[Figure]:
     return instant.clocks(session.context, session.rounds, session.say)
 
@@ -147,6 +152,7 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
     "restored": _restored,
     "guests": _guests,
+    "without-dom0": _without_dom0,
     "clocks": _clocks,
     "transfer": _transfer,
     "decoding": _decoding,

@@ -122,8 +122,8 @@ def _tests_to_run() -> Path:
     json=JSON,
     door=DOOR,
     rounds="measure everything N times (default: 3)",
-    only="only these parts: boots, restored, guests, clocks, transfer, decoding, tracing, house, "
-    "with commas between them",
+    only="only these parts: boots, restored, guests, without-dom0, clocks, transfer, decoding, "
+    "tracing, house, with commas between them",
     full="also measure 64 labs at once and ten runs of each lab; takes 15 minutes more",
 )
 def run_bench(

@@ -54,7 +54,14 @@ def show_statuses(found: Sequence[api.LabStatus]) -> None:
         if one.problem:
             print(as_called(f"  {one.problem}"))
         show_domains(one.domains)
+        if not _has_dom0(one.domains):
+            print("  it has no dom0, which would know the state of its guests")
     sys.stdout.flush()
+
+
+def _has_dom0(domains: Sequence[Domain]) -> bool:
+    """Whether these are the domains of a lab with dom0; also if none are known."""
+    return not domains or any(domain.id == 0 for domain in domains)
 
 
 def show_stopped(found: Sequence[api.LabStatus]) -> None:
@@ -73,9 +80,10 @@ def show_up(result: api.Up) -> None:
     on = next(iter(result.lines), "dom0")
     say(f"lab {name} is up after {result.seconds:.1f} s; logs: {short(result.run)}/console/")
     say("try next:")
-    has_dom0 = any(domain.id == 0 for domain in result.domains) or not result.domains
+    has_dom0 = _has_dom0(result.domains)
+    reach = "type to the guest" if has_dom0 else "what the guest prints"
     tries = [
-        (f"./inv lab.console {name} --on {on}", "type to the guest; Ctrl-] leaves"),
+        (f"./inv lab.console {name} --on {on}", f"{reach}; Ctrl-] leaves"),
         *([(f'./inv lab.exec {name} "xl list"', "a command in dom0")] if has_dom0 else []),
         (f"./inv lab.down {name}", "stop it"),
     ]

@@ -11,6 +11,8 @@ from lab.util.terminal import quote
 
 #: A guest's ``start:``.
 TOOLSTACK, DEVICE_TREE = "toolstack", "device-tree"
+#: Linux's console on the ring that ``xl`` sets up.
+_RING = "console=hvc"
 #: What a step does that only dom0 can do.
 _OF_DOM0 = {Act.EXEC, Act.TYPE, Act.INJECT, Act.DESTROY, Act.PAUSE, Act.UNPAUSE, Act.RESTART,
             Act.COLLECT}  # fmt: skip
@@ -22,11 +24,13 @@ def check_guest(source: Source, at: Loc, shape: schema.Guest) -> None:
     """Add to ``source`` what does not go with ``start: device-tree``."""
     if shape.start != DEVICE_TREE:
         return
-    if shape.linux:
+    consoles = [word for word in shape.cmdline.split() if word.startswith("console=")]
+    if consoles and all(word.startswith(_RING) for word in consoles):
         text = (
-            "'start: device-tree' is not for 'linux': that kernel knows no console but Xen's ring"
+            f"'{consoles[0]}' is Xen's ring, which a guest with 'start: device-tree' does not "
+            "have: nobody would read what it prints. It has a PL011: 'console=ttyAMA0'"
         )
-        source.add((*at, "start"), text)
+        source.add((*at, "cmdline"), text)
 
 
 def check(source: Source, at: Loc, shape: schema.Lab, lab: Lab) -> None:

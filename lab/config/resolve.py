@@ -16,6 +16,7 @@ from lab.config import (
     fit,
     fixed_memory,
     guest_files,
+    links,
     matrix,
     scenario,
     sched,
@@ -212,6 +213,7 @@ def _lab(
     lab = scenario.read(source, at, shape, lab, guests)
     boot_guests.check(source, at, shape, lab)
     fixed_memory.check(source, lab)
+    lab = links.read(source, at, shape, lab)
     fit.check(source, at, lab)
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())

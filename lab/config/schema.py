@@ -6,58 +6,39 @@ in :mod:`lab.config.resolve`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lab.config import fixed_memory, units, xl_words
+from lab.config import units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
+from lab.config.scalars import (
+    FIRST_PORT,
+    LAST_PORT,
+    LEAST_TRACE,
+    MOST_TRACE,
+    TRACE_SIZE,
+    Address,
+    Args,
+    Count,
+    Cpus,
+    FileName,
+    Flag,
+    GuestName,
+    Name,
+    PathText,
+    Seconds,
+    Size,
+    Text,
+    Typed,
+    Vcpus,
+    one_or_more,
+    scalar,
+    split_words,
+)
 from lab.config.sched import PARAMETERS
 from lab.config.yaml_source import Loc, Source
-from lab.util import noshell
 from lab.util.terminal import quote
-
-
-def _scalar(read: Callable[[str], Any], what: str) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValueError(f"wants {what}, not a {_kind(value)}")
-        return read(value)
-
-    return BeforeValidator(check)
-
-
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _argv(value: Any) -> Any:
-    if isinstance(value, list):
-        noshell.check([word for word in value if isinstance(word, str)])
-    return units.argv(value) if isinstance(value, str) else value
-
-
-def _kind(value: Any) -> str:
-    return "mapping" if isinstance(value, dict) else "list"
-
-
-#: A guest's trace: its default size in bytes, and its least and largest size.
-TRACE_SIZE, LEAST_TRACE, MOST_TRACE = 1 << 20, 4 << 10, 32 << 20
-Name = Annotated[str, _scalar(units.name, "a name")]
-GuestName = Annotated[str, _scalar(units.guest_name, "a name")]
-Size = Annotated[int, _scalar(units.size, "a size such as 16M")]
-Seconds = Annotated[float, _scalar(units.seconds, "a time such as 10s")]
-Vcpus = Annotated[int, _scalar(units.count(1, 8), "a number")]
-Cpu = Annotated[int, _scalar(units.count(0, 7), "a number")]
-Cpus = Annotated[list[Cpu], BeforeValidator(_one_or_more)]
-Flag = Annotated[bool, _scalar(units.boolean, "true or false")]
-Text = Annotated[str, _scalar(units.printable, "a text")]
-Args = Annotated[str, _scalar(units.ascii_line, "a text")]
-Typed = Annotated[str, _scalar(units.typed, "a text")]
-FileName = Annotated[str, _scalar(units.file_name, "a name of a file")]
-Count = Annotated[int, _scalar(units.count(0, 999_999_999), "a number")]
-PathText = Annotated[str, _scalar(units.path, "a path")]
 
 
 class Shape(BaseModel):
@@ -67,23 +48,23 @@ class Shape(BaseModel):
 class Hypervisor(Shape):
     """``from: package`` takes Debian's hypervisor; ``from: source`` builds one."""
 
-    origin: Annotated[str, _scalar(units.one_of("package", "source"), "a word")] = Field(
+    origin: Annotated[str, scalar(units.one_of("package", "source"), "a word")] = Field(
         default="package", alias="from"
     )
     source: PathText | None = None
-    kconfig: Annotated[list[PathText], BeforeValidator(_one_or_more)] = []
+    kconfig: Annotated[list[PathText], BeforeValidator(one_or_more)] = []
     args: Args = ""
 
 
 class Scheduling(Shape):
     """A domain's share under the scheduler ``name`` (default: the lab's)."""
 
-    name: Annotated[str, _scalar(units.one_of(*PARAMETERS), "a word")] | None = None
+    name: Annotated[str, scalar(units.one_of(*PARAMETERS), "a word")] | None = None
     period: Seconds | None = None
     budget: Seconds | None = None
     extratime: Flag | None = None
-    weight: Annotated[int, _scalar(units.count(1, 65535), "a number")] | None = None
-    cap: Annotated[int, _scalar(units.count(0, 800), "a number of percent")] | None = None
+    weight: Annotated[int, scalar(units.count(1, 65535), "a number")] | None = None
+    cap: Annotated[int, scalar(units.count(0, 800), "a number of percent")] | None = None
 
 
 def _named(value: Any) -> Any:
@@ -107,7 +88,7 @@ def _trace(text: str) -> int:
 class Trace(Shape):
     """``xen``: groups of Xen's events (public/trace.h), or masks such as 0x2f000."""
 
-    xen: Annotated[list[Text], BeforeValidator(_one_or_more)]
+    xen: Annotated[list[Text], BeforeValidator(one_or_more)]
 
 
 class Guest(Shape):
@@ -117,7 +98,7 @@ class Guest(Shape):
     linux: PathText | None = None
     emergency_console: Flag = False
     project: PathText | None = None
-    build: Annotated[list[Text], BeforeValidator(_argv)] = []
+    build: Annotated[list[Text], BeforeValidator(split_words)] = []
     kernel: PathText | None = None
     elf: PathText | None = None
     ramdisk: PathText | None = None
@@ -126,11 +107,11 @@ class Guest(Shape):
     cpus: GuestCpus = CpuSet()
     cmdline: Args = ""
     scheduler: Scheduler | None = None
-    trace: Annotated[int, _scalar(_trace, "true, false or a size such as 1M")] = 0
+    trace: Annotated[int, scalar(_trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
-    static_memory: Annotated[int, _scalar(fixed_memory.address, "an address")] = 0
+    static_memory: Address = 0
     direct_map: Flag = False
-    start: Annotated[str, _scalar(units.one_of("toolstack", "device-tree"), "a word")] = "toolstack"
+    start: Annotated[str, scalar(units.one_of("toolstack", "device-tree"), "a word")] = "toolstack"
 
 
 class Dom0(Shape):
@@ -142,7 +123,7 @@ class Dom0(Shape):
     kernel: PathText | None = None
     modules: PathText | None = None
     source: PathText | None = None
-    config: Annotated[list[PathText], BeforeValidator(_one_or_more)] = []
+    config: Annotated[list[PathText], BeforeValidator(one_or_more)] = []
 
 
 def _or_none(value: Any) -> Any:
@@ -176,7 +157,7 @@ class Step(Shape):
     within: Seconds | None = None
     enter: Flag | None = None
     output: Text | None = None
-    status: Annotated[int, _scalar(units.count(0, 255), "a number")] | None = None
+    status: Annotated[int, scalar(units.count(0, 255), "a number")] | None = None
     as_: FileName | None = Field(default=None, alias="as")
     for_: Seconds | None = Field(default=None, alias="for")
 
@@ -203,6 +184,22 @@ class Threshold(Shape):
     unfinished: Count | None = None
 
 
+class Channel(Shape):
+    """A static event channel between two guests that Xen boots."""
+
+    port: Annotated[int, scalar(units.count(FIRST_PORT, LAST_PORT), "a number")]
+    guests: list[Text]
+
+
+class SharedMemory(Shape):
+    """A part of the machine's memory that several guests see."""
+
+    name: Name
+    address: Address
+    size: Size
+    guests: list[Text]
+
+
 class Lab(Shape):
     description: Text = "-"
     hypervisor: Text = "stock"
@@ -211,13 +208,15 @@ class Lab(Shape):
     dom0: Annotated[Dom0 | None, BeforeValidator(_or_none)] = Dom0()
     scheduler: Scheduler | None = None
     trace: Trace | None = None
-    guests: Annotated[list[Text], BeforeValidator(_one_or_more)] = []
+    guests: Annotated[list[Text], BeforeValidator(one_or_more)] = []
     expect: list[Expect] = []
     steps: list[Step] = []
     never: list[Never] = []
     thresholds: list[Annotated[Threshold, BeforeValidator(units.limit)]] = []
+    channels: list[Channel] = []
+    shared_memory: list[SharedMemory] = []
     may_crash: Flag = False
-    clock: Annotated[str, _scalar(units.one_of("host", "virtual"), "a word")] | None = None
+    clock: Annotated[str, scalar(units.one_of("host", "virtual"), "a word")] | None = None
 
 
 class Matrix(Shape):
@@ -245,6 +244,8 @@ _SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("guests", "*", "scheduler"): Scheduling,
     ("labs", "*", "scheduler"): Scheduling,
     ("labs", "*", "dom0", "scheduler"): Scheduling,
+    ("labs", "*", "channels", "*"): Channel,
+    ("labs", "*", "shared_memory", "*"): SharedMemory,
     ("labs", "*", "expect", "*"): Expect,
     ("labs", "*", "steps", "*"): Step,
     ("labs", "*", "steps", "*", "parallel", "*"): Step,

@@ -13,11 +13,21 @@ import fdt
 
 from lab.errors import UsageError
 from lab.images import guest_memory
-from lab.model import BOOTED_ADDRESS, GuestImage, GuestPlan, Image, Refusal
+from lab.model import (
+    BOOTED_ADDRESS,
+    GuestImage,
+    GuestPlan,
+    Image,
+    Plan,
+    Refusal,
+    SharedMemory,
+)
 from lab.store import Store
 from lab.util import files, reading, refusals
 
 MIB, PIECE = 1 << 20, 2 << 20
+#: Phandles from here on are ours; QEMU counts from 0x8000 (qemu_fdt_alloc_phandle).
+OWN_PHANDLES = 0x10000
 #: A zImage's header: where it is to be loaded (0: anywhere) and ends; and its magic number
 #: (Linux's Documentation/arm/booting.rst).
 _MAGIC, _START, _END, _ZIMAGE = 0x24, 0x28, 0x2C, 0x016F2818
@@ -29,7 +39,7 @@ class BootDomain:
 
     ``memory`` is in bytes. ``static``: the machine's memory that becomes the domain's, as
     address and bytes; empty: Xen looks for some. ``direct_map``: the domain sees it at the same
-    address.
+    address. ``channels``: port, phandle of this end, phandle of the other end.
     """
 
     name: str
@@ -40,16 +50,21 @@ class BootDomain:
     cmdline: str = ""
     static: tuple[int, int] | None = None
     direct_map: bool = False
+    channels: Sequence[tuple[int, int, int]] = ()
+    shared: Sequence[SharedMemory] = ()
 
 
 def build(
-    store: Store, guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]
+    store: Store, plan: Plan, images: Mapping[str, GuestImage]
 ) -> tuple[Image, list[BootDomain]]:
-    """The files of these guests in one, and their domains; each file begins a piece of 2 MiB.
+    """The files of the guests that Xen boots, in one, and their domains.
+
+    Each file begins at a multiple of 2 MiB.
 
     Raises:
         UsageError: a guest's memory is too small for Xen's way to place its files.
     """
+    guests = plan.booted
     inputs = {
         "recipe": files.sha256_file(Path(__file__)),
         "guests": [[image.sha256 for image in _files(images[one.name])] for one in guests],
@@ -61,12 +76,12 @@ def build(
                 data = reading.data(image.path, reading.IMAGE)
                 files.append(folder / "booted", data.ljust(_up(len(data)), b"\0"))
 
-    return store.make("booted", inputs, make).image("booted"), list(_domains(guests, images))
+    return store.make("booted", inputs, make).image("booted"), list(_domains(plan, images))
 
 
-def _domains(guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]) -> Iterator[BootDomain]:
+def _domains(plan: Plan, images: Mapping[str, GuestImage]) -> Iterator[BootDomain]:
     at = BOOTED_ADDRESS
-    for one in guests:
+    for one in plan.booted:
         places = []
         for image in _files(images[one.name]):
             places.append((at, image.size))
@@ -79,10 +94,21 @@ def _domains(guests: Sequence[GuestPlan], images: Mapping[str, GuestImage]) -> I
             one.spec.vcpus,
             places[0],
             ramdisk,
-            one.spec.cmdline,
+            one.cmdline,
             (one.spec.static_memory, one.spec.memory) if one.spec.static_memory else None,
             one.spec.direct_map,
+            list(_ends(plan, one.name)),
+            [memory for memory in plan.lab.shared_memory if one.name in memory.guests],
         )
+
+
+def _ends(plan: Plan, guest: str) -> Iterator[tuple[int, int, int]]:
+    """The ends of channels that this guest has; see :class:`BootDomain`."""
+    for number, channel in enumerate(plan.lab.channels):
+        if guest in channel.guests:
+            own = channel.guests.index(guest)
+            first = OWN_PHANDLES + 2 * number
+            yield channel.port, first + own, first + 1 - own
 
 
 def _check(guest: GuestPlan, image: GuestImage) -> None:
@@ -165,6 +191,10 @@ def add(tree: fdt.FDT, domains: Sequence[BootDomain], *, dom0: bool) -> None:
         node.append(kernel)
         if domain.ramdisk:
             node.append(_module("multiboot,ramdisk", domain.ramdisk))
+        for channel in domain.channels:
+            node.append(_channel(*channel))
+        for shared in domain.shared:
+            node.append(_shared(shared))
         chosen.append(node)
 
 
@@ -172,6 +202,25 @@ def _module(kind: str, place: tuple[int, int]) -> fdt.Node:
     node = fdt.Node(f"module@{place[0]:x}")
     node.append(fdt.PropStrings("compatible", kind, "multiboot,module"))
     node.append(fdt.PropWords("reg", *_extent(place)))
+    return node
+
+
+def _channel(port: int, own: int, other: int) -> fdt.Node:
+    """One end of a channel; ``own`` and ``other`` are the phandles of both ends."""
+    node = fdt.Node(f"evtchn@{port:x}")
+    node.append(fdt.PropStrings("compatible", "xen,evtchn-v1"))
+    node.append(fdt.PropWords("phandle", own))
+    node.append(fdt.PropWords("xen,evtchn", port, other))
+    return node
+
+
+def _shared(shared: SharedMemory) -> fdt.Node:
+    """Memory that several domains see. Nobody owns it: its owner is DOMID_IO."""
+    node = fdt.Node(f"shared@{shared.address:x}")
+    node.append(fdt.PropStrings("compatible", "xen,domain-shared-memory-v1"))
+    node.append(fdt.PropStrings("xen,shm-id", shared.name))
+    at = _cells(shared.address)
+    node.append(fdt.PropWords("xen,shared-mem", *at, *at, *_cells(shared.size)))
     return node
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.errors import ImageError
 from lab.images import dom0, lz4, newc, recipes, zimage
-from lab.model import GuestImage, GuestSpec, Image, LinuxGuest, Package
+from lab.model import RAM_BASE, GuestImage, GuestSpec, Image, LinuxGuest, Package
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
@@ -39,24 +39,29 @@ def build(
         ImageError: a package is missing, or does not hold the kernel or busybox.
         UsageError: the folder cannot be read.
     """
-    return GuestImage(
-        guest.name, kernel(store, packages), ramdisk=initramfs(store, linux.files, packages)
-    )
+    start = (guest.static_memory if guest.direct_map else RAM_BASE) + LOADED_AT
+    made = kernel(store, packages, start if guest.by_xen else 0)
+    return GuestImage(guest.name, made, ramdisk=initramfs(store, linux.files, packages))
 
 
-def kernel(store: Store, packages: Sequence[Package]) -> Image:
-    """The packaged kernel, unpacked, and padded so that it lies at its link address."""
+def kernel(store: Store, packages: Sequence[Package], start: int = 0) -> Image:
+    """The packaged kernel, unpacked, and padded so that it lies at its link address.
+
+    ``start``: where it asks to be loaded; 0: anywhere. ``xl`` does not care, but Xen, where it
+    boots the guest itself, does (kernel_zimage_place in xen/arch/arm/kernel.c).
+    """
     package = dom0.kernel_package(packages)
     inputs = {
         "recipe": recipes.hashes(Path(__file__), Path(zimage.__file__)),
         "package": package.sha256,
         "version": package.version,
+        **({"start": start} if start else {}),
     }
 
     def make(folder: Path) -> None:
         packaged = dom0.vmlinuz(package)
         try:
-            found = placed(zimage.unwrap(packaged))
+            found = placed(zimage.unwrap(packaged), start)
         except ValueError as error:
             (folder / "note").write_text(f"left compressed: {error}\n")
             found = packaged
@@ -65,8 +70,10 @@ def kernel(store: Store, packages: Sequence[Package]) -> Image:
     return store.make("linux-kernel", inputs, make).image("kernel")
 
 
-def placed(unwrapped: zimage.Unwrapped) -> bytes:
+def placed(unwrapped: zimage.Unwrapped, start: int = 0) -> bytes:
     """A zImage: a header, zeros up to the kernel's place, and the unpacked kernel.
+
+    ``start``: the address to which it asks to be loaded; 0: anywhere.
 
     Raises:
         ValueError: the kernel's place is before the header's end, or is not a multiple of 4.
@@ -76,7 +83,8 @@ def placed(unwrapped: zimage.Unwrapped) -> bytes:
         raise ValueError(f"strange text offset {unwrapped.text_offset:#x}")
     words = [NOTHING] * (BRANCH_AT // 4)
     words += [BRANCH | (before - BRANCH_AT - AHEAD) // 4]
-    words += [zimage.ZIMAGE_MAGIC, 0, before + len(unwrapped.image), LITTLE_ENDIAN]
+    end = start + before + len(unwrapped.image)
+    words += [zimage.ZIMAGE_MAGIC, start, end, LITTLE_ENDIAN]
     return struct.pack(f"<{len(words)}I", *words).ljust(before, b"\0") + unwrapped.image
 
 

@@ -51,11 +51,13 @@ class Behind:
             Not where input must not depend on who is looking.
         resized: tells the programs the window's size: rows and columns.
         ends: says when the guest ends, since it shows nothing more after that.
+        typed: takes what is typed, if the console's FIFO does not.
     """
 
     answers: bool = True
     resized: Callable[[int, int], Awaitable[None]] | None = None
     ends: EndWatch | None = None
+    typed: Callable[[bytes], Awaitable[None]] | None = None
 
 
 def attach(
@@ -66,19 +68,16 @@ def attach(
     Raises:
         UsageError: the machine is gone, or standard input is a plain file.
     """
-    silent = shared_console.carries(log)
+    behind = behind or Behind()
     try:
-        where = Path(os.devnull) if silent else input_of(live, name)
+        where = Path(os.devnull) if behind.typed else input_of(live, name)
         fifo = os.open(where, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         raise UsageError(f"console {name} cannot be typed into: {error.strerror}") from error
-    attached = _Attached(name, fifo, behind or Behind())
+    attached = _Attached(name, fifo, behind)
     try:
         with _raw(sys.stdin.fileno()):  # first, because it discards what was typed before
             print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
-            if silent:
-                print(f"what you type does not reach {name}: Xen's console carries it, "
-                      "one way only", end="\r\n", file=sys.stderr)  # fmt: skip
             try:
                 signals.run(attached.relay(log, machine))
             finally:
@@ -100,6 +99,8 @@ class _Attached:
         self._typed = bytearray()
         self._left = asyncio.Event()
         self._resized = asyncio.Event()
+        self._carrying = asyncio.Lock()
+        self._carriers: set[asyncio.Task[None]] = set()
 
     async def relay(self, log: Path, machine: Program) -> None:
         self._left = waiting.end_of(machine)
@@ -118,7 +119,7 @@ class _Attached:
             loop.remove_writer(self._fifo)
             loop.remove_signal_handler(signal.SIGWINCH)
             telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            await asyncio.gather(telling, *self._carriers, return_exceptions=True)
         if not machine.alive():
             print("\r\nthe machine has ended", file=sys.stderr, end="")
 
@@ -139,6 +140,9 @@ class _Attached:
 
     def _send(self) -> None:
         """Send as much as the machine takes now; the rest waits."""
+        if self._behind.typed:
+            self._carriers.add(asyncio.ensure_future(self._carry(self._behind.typed)))
+            return
         loop = asyncio.get_running_loop()
         try:
             while self._typed:
@@ -149,6 +153,17 @@ class _Attached:
         except BrokenPipeError:
             self._typed.clear()
         loop.remove_writer(self._fifo)
+
+    async def _carry(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Have all that was typed so far taken."""
+        async with self._carrying:
+            data = bytes(self._typed)
+            self._typed.clear()
+            try:
+                if data:
+                    await take(data)
+            except LabError as error:
+                print(f"\r\n{error.message}", end="\r\n", file=sys.stderr)
 
     # ------------------------------------------------------------ what is shown
 

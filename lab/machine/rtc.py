@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from lab.errors import MachineError
-from lab.machine.qmp import Qmp
 from lab.util.terminal import quote
+
+if TYPE_CHECKING:  # a command line is made without a client of QMP
+    from lab.machine.qmp import Qmp
 
 #: VIRT_RTC of hw/arm/virt.c. The register RTCDR, the time, comes first; then RTCMR, the alarm.
 PL031, MATCH = 0x0901_0000, 4

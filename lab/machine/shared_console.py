@@ -94,6 +94,20 @@ def carries(log: Path) -> bool:
     return log.with_suffix(TIMES).exists()
 
 
+def place_of(consoles: Path, guest: str) -> tuple[int, int]:
+    """The number of a guest's domain, and how many guests Xen boots; (0, 0): it is none of them."""
+    with _held(consoles) as handle:
+        state = None if handle is None else _read(handle)
+    guests = state.guests if state else {}
+    return next((int(one) for one, name in guests.items() if name == guest), 0), len(guests)
+
+
+def source_of(consoles: Path) -> Path:
+    """The log that QEMU itself writes of Xen's UART."""
+    raw = consoles / RAW
+    return raw if raw.exists() else consoles / "xen.log"
+
+
 def last_stamp(consoles: Path) -> float:
     """Xen's time of the last line that it has said, shown or not."""
     with contextlib.suppress(OSError), reading.binary(consoles / RAW) as file:

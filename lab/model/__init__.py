@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from lab.model.scenario import Expectation, Never, Step, Threshold
     from lab.model.spec import (
+        Channel,
         Dom0Spec,
         FreeRtosApp,
         GuestSpec,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         Prebuilt,
         Project,
         Scheduling,
+        SharedMemory,
         XenTrace,
     )
 
@@ -76,8 +78,8 @@ _HOMES = {
     ),
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
-        "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs", "LinuxGuest",
-        "Matrix", "Prebuilt", "Project", "Scheduling", "XenTrace",
+        "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs",
+        "LinuxGuest", "Matrix", "Prebuilt", "Project", "Scheduling", "SharedMemory", "XenTrace",
     ),
 }  # fmt: skip
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
@@ -101,6 +103,7 @@ __all__ = [
     "XEN_TRACE_PORT",
     "Act",
     "Architecture",
+    "Channel",
     "Clock",
     "Command",
     "Completed",
@@ -133,6 +136,7 @@ __all__ = [
     "Project",
     "Refusal",
     "Scheduling",
+    "SharedMemory",
     "State",
     "Step",
     "Threshold",

@@ -42,13 +42,14 @@ class GuestPlan:
     """A guest as the toolstack sees it. ``config`` is the text of its xl configuration.
 
     ``scheduling``: the words of the ``xl`` command that gives it its share before it runs,
-    without the domain's name.
+    without the domain's name. ``cmdline``: its whole command line.
     """
 
     name: str
     spec: GuestSpec
     config: str
     scheduling: tuple[str, ...] = ()
+    cmdline: str = ""
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,24 @@ class XenTrace:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """A static event channel: Xen connects two guests before they start, each at this port."""
+
+    port: int
+    guests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SharedMemory:
+    """A part of the machine's memory (bytes) that several guests see, all at this address."""
+
+    name: str
+    address: int
+    size: int
+    guests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Lab:
     """One virtual machine with Xen, dom0 and guests, as labs.yaml describes it.
 
@@ -165,6 +183,7 @@ class Lab:
         steps: the steps, which are taken in order.
         later: the guests that only steps inject.
         without_dom0: there is no dom0; Xen boots the guests alone.
+        channels, shared_memory: what the guests that Xen boots have in common.
         line: the line of labs.yaml at which the lab begins, from 1.
     """
 
@@ -185,6 +204,8 @@ class Lab:
     later: tuple[GuestSpec, ...] = ()
     may_crash: bool = False
     without_dom0: bool = False
+    channels: tuple[Channel, ...] = ()
+    shared_memory: tuple[SharedMemory, ...] = ()
     line: int = field(default=0, compare=False)
 
     @property

@@ -52,13 +52,13 @@ async def boot(session: Session, start: Start) -> None:
 async def _go(session: Session) -> None:
     """Let the machine run."""
     traces.note_start(session.run, time.time(), time.time())
-    async with session.control() as control:
+    async with session.sockets.control() as control:
         await session.guarded(control.execute("cont"))
 
 
 async def _seconds(session: Session) -> int:
     """The machine's own time in whole seconds."""
-    async with session.control() as control:
+    async with session.sockets.control() as control:
         return await session.guarded(rtc.seconds(control))
 
 

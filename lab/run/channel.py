@@ -126,6 +126,12 @@ class NoDom0:
         return list(self._made)
 
 
+def need_dom0(channel: Channel) -> None:
+    """Raise UsageError if there is no dom0."""
+    if isinstance(channel, NoDom0):
+        raise no_dom0()
+
+
 def no_dom0() -> UsageError:
     """What somebody asks for needs dom0, and the lab has none."""
     return UsageError(

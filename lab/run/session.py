@@ -29,7 +29,7 @@ from lab.machine.qemu_command import WINDOW_FILE, Memory
 from lab.machine.watcher import Watcher
 from lab.model import Clock, Domain, GuestImage, GuestPlan, Lab, Program, State
 from lab.run import guests, live, traces
-from lab.run.channel import AtStop, ByAgent, Channel, NoDom0, no_dom0
+from lab.run.channel import AtStop, ByAgent, Channel, NoDom0, need_dom0
 from lab.run.marks import Marks
 from lab.run.sockets import Sockets
 from lab.rundir import LabDir, RunDir
@@ -49,6 +49,7 @@ class Session:
     Attributes:
         state: how far it has come.
         record: when it saw what; ``marks`` are its seconds since QEMU was started.
+        sockets: QEMU's, as far as the session is connected to them.
         paused: the domains that were created paused and wait to be let run, by id.
         began: when those were let run, in seconds of dom0's counter; ``None``: not yet.
     """
@@ -65,7 +66,7 @@ class Session:
         self._watcher = Watcher(run, lambda: self.mark("init"), lab.tag)
         self.guarded = self._watcher.guarded
         self._program: Program | None = None
-        self._sockets = Sockets(lab, self.guarded)
+        self.sockets = Sockets(lab, self.guarded)
         self._arriving: asyncio.Task[None] | None = None
         self._line = EarlyConnection(lab.agent_socket, Window(lab.path / WINDOW_FILE), self.guarded)
         made = live.without_dom0(lab)
@@ -86,7 +87,7 @@ class Session:
         if self._arriving:
             self._arriving.cancel()
             await asyncio.gather(self._arriving, return_exceptions=True)
-        await self._sockets.close()
+        await self.sockets.close()
 
     @property
     def ended(self) -> asyncio.Event:
@@ -114,10 +115,10 @@ class Session:
         self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
         if plan.lab.without_dom0:
-            await self._sockets.connect_control()
+            await self.sockets.connect_control()
             self.mark("qmp")
             return
-        control, stub = await self._sockets.connect()
+        control, stub = await self.sockets.connect()
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
         steps = Steps(stub, self._to_stop, self._line.window, hold=hold)
@@ -153,13 +154,9 @@ class Session:
         await self.guarded(self._arriving)
         self._enter(State.DOM0)
 
-    def control(self) -> AbstractAsyncContextManager[qmp.Qmp]:
-        """QEMU's control socket, for no longer than the block if it is not kept open."""
-        return self._sockets.control()
-
     async def store_state(self) -> Path:
         """Store the device state of the machine, which stands still; returns the file."""
-        async with self.control() as control:
+        async with self.sockets.control() as control:
             return await self.guarded(snapshot.save(control, self.lab.path))
 
     def listening(self) -> AbstractAsyncContextManager[None]:
@@ -184,7 +181,7 @@ class Session:
         if isinstance(self._channel, AtStop):
             await self.guarded(self._channel.steps.release())
         self._channel = self._running
-        await self._sockets.close()  # others may need them now
+        await self.sockets.close()  # others may need them now
 
     async def wait_agent(self) -> None:
         """Wait until dom0's agent answers."""
@@ -242,16 +239,13 @@ class Session:
 
     async def add_console(self, guest: str) -> None:
         """Give dom0 a port for the console of a guest that the lab did not start with."""
-        await self._plug(new_ports.console, guest)
+        need_dom0(self._channel)
+        await self.guarded(self.sockets.plug(new_ports.console, self.run, guest))
 
     async def add_trace(self, guest: str) -> None:
         """The same for its timing trace."""
-        await self._plug(new_ports.trace, guest)
-
-    async def _plug(self, port: new_ports.Plug, guest: str) -> None:
-        if isinstance(self._channel, NoDom0):
-            raise no_dom0()
-        await self.guarded(self._sockets.plug(port, self.run, guest))
+        need_dom0(self._channel)
+        await self.guarded(self.sockets.plug(new_ports.trace, self.run, guest))
 
     async def domains(self) -> list[Domain]:
         """The domains that exist now; Domain-0 is the first."""

@@ -124,6 +124,14 @@ class Timeline:
         return (min(e[0] for e in ends), max(e[1] for e in ends)) if ends else (0, 0)
 
 
+def _why_none(manifest: Mapping[str, Any]) -> str:
+    """Why a run has no trace. The images of a lab without dom0 have no kernel of dom0."""
+    images = manifest.get("images")
+    if isinstance(images, dict) and images and "kernel" not in images:
+        return "a trace needs dom0, which reads it, and this lab has none (`dom0: false`)"
+    return "a lab whose labs.yaml says `trace:` leaves one"
+
+
 def load(run: RunDir, lines: Iterable[ConsoleLine] = ()) -> Timeline:
     """Read all that a run left. ``lines``: its consoles, with times where they are known.
 
@@ -134,13 +142,10 @@ def load(run: RunDir, lines: Iterable[ConsoleLine] = ()) -> Timeline:
     notes: list[str] = []
     found = _guests(folder, notes)
     xen = _hypervisor(folder / "xen.bin", notes)
-    if xen is None and not found:
-        raise UsageError(
-            f"run {run.path} has no trace",
-            hint="a lab whose labs.yaml says `trace:` leaves one",
-        )
-    clock = _clock(folder, found)
     manifest = run.manifest()
+    if xen is None and not found:
+        raise UsageError(f"run {run.path} has no trace", hint=_why_none(manifest))
+    clock = _clock(folder, found)
     if manifest.get("clock") == Clock.VIRTUAL:
         clock = replace(clock, host_zero=None)
     happenings = tuple(_happenings(run.events_file, clock))

@@ -118,7 +118,7 @@ class Workshop:
         booted, domains = None, list[BootDomain]()
         with self.progress.stage("device tree"):
             if plan.booted:
-                booted, domains = boot_domains.build(self.store, plan.booted, guests)
+                booted, domains = boot_domains.build(self.store, plan, guests)
             boot = devicetree.Boot(
                 plan.xen_args, plan.dom0_args, kernel, initramfs, domains, booted
             )

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab import api
+from lab.rundir import RunDir
 from system.world import ROOT, Said, World
 
 APPS = ROOT / "images/freertos/apps"
 EARLY = {"freertos": str(APPS / "hello"), "start": "device-tree"}
+MESSAGES = {"freertos": str(APPS / "messages"), "start": "device-tree"}
 GUESTS = {
     "early": EARLY,
     "early2": EARLY,
@@ -28,6 +31,14 @@ GUESTS = {
         "freertos": str(APPS / "selftest"), "start": "device-tree",
         "static_memory": "0x70100000", "direct_map": True,
     },
+    "early-linux": {"linux": str(ROOT / "images/linux/hello"), "start": "device-tree"},
+    "ping": MESSAGES | {"cmdline": "role=ping port=10 count=30"},
+    "pong": MESSAGES | {"cmdline": "role=pong port=10 count=30"},
+    "box-ping": MESSAGES | {
+        "cmdline": "role=ping port=31 memory=box count=30",
+        "static_memory": "0x60000000", "direct_map": True,
+    },
+    "box-pong": MESSAGES | {"cmdline": "role=pong port=31 memory=box count=30"},
 }  # fmt: skip
 HYPERVISORS = {
     "static": {
@@ -43,6 +54,36 @@ LABS = {
         "expect": [
             {"on": "fixed", "line": "alive at tick", "within": "5s"},
             {"on": "mapped", "regex": "selftest: PASS", "within": "60s"},
+        ],
+    },
+    "alone-linux": {
+        "dom0": False,
+        "guests": ["early-linux"],
+        "expect": [{"on": "early-linux", "line": "hello from Linux", "within": "20s"}],
+    },
+    "alone-channel": {
+        "dom0": False,
+        "guests": ["ping", "pong"],
+        "channels": [{"port": 10, "guests": ["ping", "pong"]}],
+        "expect": [{"on": "ping", "line": "messages: PASS", "within": "20s"}],
+    },
+    "alone-messages": {
+        "hypervisor": "static",
+        "cpus": 2,
+        "dom0": False,
+        "guests": ["box-ping", "box-pong"],
+        "channels": [{"port": 31, "guests": ["box-pong", "box-ping"]}],
+        "shared_memory": [
+            {
+                "name": "box",
+                "address": "0x70000000",
+                "size": "2M",
+                "guests": ["box-ping", "box-pong"],
+            },
+        ],
+        "expect": [
+            {"on": "box-ping", "regex": "30 round trips of 80 bytes", "within": "20s"},
+            {"on": "box-ping", "line": "messages: PASS", "within": "20s"},
         ],
     },
     "beside": {
@@ -108,7 +149,8 @@ class Labs:
         self.folder.mkdir(exist_ok=True)
         data = {"hypervisors": HYPERVISORS, "guests": GUESTS, "labs": LABS}
         (self.folder / "labs.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
-        (self.folder / "static.config").write_text("CONFIG_STATIC_MEMORY=y\n")
+        options = "CONFIG_STATIC_MEMORY=y\nCONFIG_STATIC_SHM=y\n"
+        (self.folder / "static.config").write_text(options)
 
     def run(self, *words: str, status: int = 0) -> Said:
         return self._world.run(*words, status=status, cwd=self.folder)
@@ -119,7 +161,9 @@ def labs(world: World) -> Labs:
     return Labs(world)
 
 
-@pytest.mark.parametrize("name", ["beside", "beside-pinned", "alone", "alone-selftest"])
+@pytest.mark.parametrize(
+    "name", ["beside", "beside-pinned", "alone", "alone-selftest", "alone-channel", "alone-linux"]
+)
 def test_its_scenario_passes_with_a_digest_that_repeats(labs: Labs, name: str) -> None:
     """Steps in dom0 know the guest as any other; without dom0 the consoles suffice."""
     assert len({_digest(labs.run("lab.run", name).out) for _ in range(2)}) == 1
@@ -135,6 +179,11 @@ def test_its_scenario_passes_on_the_hosts_clock(labs: Labs, name: str) -> None:
 def test_memory_of_its_own_choice(labs: Labs) -> None:
     """At an odd MiB, and where guest and machine have the same addresses (also GIC and UART)."""
     labs.run("lab.run", "alone-static")
+
+
+def test_messages_through_shared_memory(labs: Labs) -> None:
+    """Between a guest that sees its memory where it lies in the machine, and one that does not."""
+    labs.run("lab.run", "alone-messages")
 
 
 def test_its_trace_is_complete(labs: Labs) -> None:
@@ -168,6 +217,22 @@ def test_without_dom0_what_needs_it_says_so(labs: Labs) -> None:
         assert "hello from FreeRTOS" in labs.run("lab.logs", "alone", "--on", "early").out
     finally:
         labs.run("lab.down", "alone")
+
+
+@pytest.mark.parametrize("name", ["alone", "beside"])
+def test_what_is_typed_reaches_the_guest_and_no_other(labs: Labs, name: str) -> None:
+    """More than the UART's FIFO holds at once; afterwards Xen has its input again."""
+    with api.lab(name, api.Context(labs.folder / "labs.yaml")) as lab:
+        guest = lab.guest("early")
+        guest.expect("alive at tick")
+        for text in ("a line that is longer than sixteen bytes", "x"):
+            guest.send(f"{text}\r")
+            guest.expect(f"you typed: {text}")
+        guest.expect("alive at tick")
+        consoles = {name: log.read_text() for name, log in RunDir(lab.run_dir).consoles().items()}
+    assert {name for name, text in consoles.items() if "you typed" in text} == {"early", "xen"}
+    switches = [line for line in consoles["xen"].splitlines() if "*** Serial input to" in line]
+    assert "Serial input to Xen" in switches[-1]
 
 
 def _digest(said: str) -> str:

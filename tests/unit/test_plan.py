@@ -44,6 +44,7 @@ GOLDEN_PLAN = {
         {
             "config": GOLDEN_XL,
             "name": "hello",
+            "cmdline": "",
             "scheduling": [],
             "spec": {
                 "by_xen": False,
@@ -98,6 +99,8 @@ GOLDEN_PLAN = {
         "scheduler": "",
         "steps": [],
         "thresholds": [],
+        "channels": [],
+        "shared_memory": [],
         "trace": None,
         "without_dom0": False,
     },

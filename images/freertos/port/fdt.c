@@ -79,12 +79,23 @@ static bool is_compatible(const void *tree, const void *node, const char *wanted
     return false;
 }
 
-const void *fdt_compatible(const void *tree, const char *compatible)
+/* Such a node from the token `at` on. */
+static const void *compatible_from(const void *tree, const uint8_t *at, const char *compatible)
 {
-    for (const uint8_t *at = first_token(tree); at; at = next_token(at))
+    for (; at; at = next_token(at))
         if (be32(at) == BEGIN_NODE && is_compatible(tree, at, compatible))
             return at;
     return NULL;
+}
+
+const void *fdt_compatible(const void *tree, const char *compatible)
+{
+    return compatible_from(tree, first_token(tree), compatible);
+}
+
+const void *fdt_compatible_after(const void *tree, const void *node, const char *compatible)
+{
+    return compatible_from(tree, next_token(node), compatible);
 }
 
 /* "memory" names both "memory" and "memory@40000000". */

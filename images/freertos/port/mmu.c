@@ -15,7 +15,7 @@
 #define MIB         0x100000u
 #define PAGE        0x1000u
 #define IO_START    0xf0000000u     /* where mmu_map() puts things */
-#define IO_END      0xf0100000u
+#define IO_END      0xfe000000u
 
 enum { TABLES = 8 };
 
@@ -131,10 +131,12 @@ void *mmu_map(uint64_t physical, size_t size, enum mmu_kind kind)
     uint32_t address = io_next;
 
     size = (size + offset + PAGE - 1) & ~(PAGE - 1);
-    if (physical >> 32 || size > IO_END - io_next)
+    if (size >= MIB)        /* so that whole MiB need no table */
+        address = ((address + MIB - 1) & ~(MIB - 1)) + ((uint32_t)physical & (MIB - 1) & ~(PAGE - 1));
+    if (physical >> 32 || address > IO_END || size > IO_END - address)
         guest_panic("mmu: cannot map %llx", (unsigned long long)physical);
     map(address, (uint32_t)physical - offset, size, kind == MMU_DEVICE ? DEVICE : DATA);
-    io_next += size;
+    io_next = address + size;
     flush_translations();
     return (void *)(address + offset);
 }

@@ -35,6 +35,7 @@ const char *platform_read(struct platform *platform, const void *tree)
     const void *gic, *timer;
     uint64_t size;
 
+    platform->tree = tree;
     platform->uart = vpl011_find(tree);
     platform->uart_irq = 0;
     interrupt(tree, fdt_compatible(tree, "arm,sbsa-uart"), 0, &platform->uart_irq);

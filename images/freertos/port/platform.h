@@ -14,6 +14,7 @@ struct platform {
     uint64_t uart;              /* the emulated PL011; 0: there is none */
     uint32_t uart_irq;
     uint32_t timer_hz;          /* 0: ask the timer itself */
+    const void *tree;           /* stays where Xen put it, in RAM that nobody else uses */
     char cmdline[256];
 };
 

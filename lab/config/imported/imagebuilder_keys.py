@@ -10,7 +10,7 @@ _OUTPUT = "it names a file that ImageBuilder writes"
 _COLOURS = "QEMU has no cache that could be coloured"
 _DEVICES = "guests have no devices but their console: none is passed through"
 _POOLS = "all CPUs are in one pool"
-_SHARED = "there is no word for static shared memory"
+_SHARED = "shared_memory: of the lab does this, if guests see it at its address in the machine"
 _LINUX = "it is for a board without Xen"
 _DISK = "it is for a disk image, and the lab has no disks"
 

@@ -66,6 +66,41 @@ def test_a_word_that_start_does_not_know() -> None:
         config.load(Path("labs.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("cmdline", "right"),
+    [
+        ("console=hvc0", False),
+        ("quiet console=hvc0 root=/dev/ram", False),
+        ("console=ttyAMA0", True),
+        ("console=hvc0 console=ttyAMA0", True),
+        ("quiet", True),
+    ],
+)
+def test_a_console_that_nobody_would_read(cmdline: str, right: bool) -> None:
+    """A guest that Xen boots has no ring, only a PL011."""
+    Path("vmlinuz").write_bytes(b"x")
+    Path("labs.yaml").write_text(
+        "guests:\n"
+        f"  a: {{kernel: vmlinuz, start: device-tree, cmdline: {cmdline}}}\n"
+        "labs: {l: {guests: [a]}}\n"
+    )
+    if right:
+        config.load(Path("labs.yaml"))
+        return
+    with pytest.raises(ConfigError, match=r"labs\.yaml:2:\d+: 'console=hvc0' is Xen's ring"):
+        config.load(Path("labs.yaml"))
+
+
+def test_the_command_line_of_a_linux_guest_names_the_console_that_it_has() -> None:
+    labs = "guests:\n  a: {linux: app, start: device-tree}\n  b: {linux: app, cmdline: x=1}\n"
+    Path("app/init").write_text("#!/bin/busybox sh\n")
+    Path("labs.yaml").write_text(labs + "labs: {l: {guests: [a, b]}}\n")
+    early, late = plan.plan(config.load(Path("labs.yaml")).labs["l"]).guests
+    assert early.cmdline.startswith("console=ttyAMA0 ")
+    assert late.cmdline.startswith("console=hvc0 ")
+    assert late.cmdline.endswith(" x=1")
+
+
 def test_a_share_of_the_scheduler_needs_dom0() -> None:
     Path("labs.yaml").write_text(
         "guests: {a: {freertos: app, start: device-tree, scheduler: {weight: 3}}}\n"

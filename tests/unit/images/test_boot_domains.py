@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fdt
 import pytest
@@ -13,13 +15,19 @@ from lab.images import boot_domains
 from lab.images.boot_domains import BootDomain
 from lab.model import (
     BOOTED_ADDRESS,
+    Channel,
     FreeRtosApp,
     GuestImage,
     GuestPlan,
     GuestSpec,
+    HypervisorSpec,
     Image,
+    Lab,
     Place,
+    Plan,
+    SharedMemory,
 )
+from lab.plan import plan as plan_of
 from lab.store import Store
 
 MIB = 1 << 20
@@ -63,11 +71,17 @@ def guest(folder: Path, name: str, memory: int, data: bytes) -> tuple[GuestPlan,
     return GuestPlan(name, spec, ""), GuestImage(name, image)
 
 
+def lab_of(*guests: GuestPlan, **more: Any) -> Plan:
+    """A plan of a lab with these guests."""
+    lab = Lab("l", HypervisorSpec("stock"), guests=tuple(one.spec for one in guests), **more)
+    return replace(plan_of(lab), guests=guests)
+
+
 def test_files_lie_one_after_another(tmp_path: Path) -> None:
     found = [guest(tmp_path, name, 16 * MIB, zimage(size)) for name, size in
              (("a", 1000), ("b", 3 * MIB))]  # fmt: skip
     images = {plan.name: image for plan, image in found}
-    plans = [plan for plan, _ in found]
+    plans = lab_of(*(plan for plan, _ in found))
     booted, domains = boot_domains.build(Store(tmp_path / "store"), plans, images)
     assert [one.kernel[0] - BOOTED_ADDRESS for one in domains] == [0, 2 * MIB]
     assert booted.size == 6 * MIB
@@ -83,7 +97,42 @@ def test_a_bank_that_is_too_small_is_refused_at_its_place(
     plan, image = guest(tmp_path, "a", memory * MIB, zimage(1000))
     store = Store(tmp_path / "store")
     if fits:
-        boot_domains.build(store, [plan], {"a": image})
+        boot_domains.build(store, lab_of(plan), {"a": image})
         return
     with pytest.raises(ConfigError, match=r"labs\.yaml:7:3: 'memory': . is too little|M is too"):
-        boot_domains.build(store, [plan], {"a": image})
+        boot_domains.build(store, lab_of(plan), {"a": image})
+
+
+def test_the_ends_of_a_channel_name_each_other(tmp_path: Path) -> None:
+    """As Xen's booting.txt asks: each end has its port and the phandle of the other one."""
+    found = [guest(tmp_path, name, 16 * MIB, zimage(1000)) for name in "abc"]
+    channels = (Channel(10, ("a", "b")), Channel(11, ("c", "a")))
+    plans = lab_of(*(plan for plan, _ in found), channels=channels)
+    images = {plan.name: image for plan, image in found}
+    tree = tree_of(*boot_domains.build(Store(tmp_path / "store"), plans, images)[1], dom0=False)
+    ends = {}
+    for number in (1, 2, 3):
+        for node in tree.get_node(f"/chosen/domU{number}").nodes:
+            if node.name.startswith("evtchn@"):
+                assert node.get_property("compatible").value == "xen,evtchn-v1"
+                port, other = node.get_property("xen,evtchn").data
+                ends[node.get_property("phandle").value] = (number, port, other)
+    assert len(ends) == 4
+    assert all(ends[other][2] == own for own, (_, _, other) in ends.items())
+    connected = {frozenset((one, ends[other][0])) for one, _, other in ends.values()}
+    assert connected == {frozenset((1, 2)), frozenset((1, 3))}
+    assert sorted(port for _, port, _ in ends.values()) == [10, 10, 11, 11]
+
+
+def test_shared_memory_is_at_the_same_address_for_all(tmp_path: Path) -> None:
+    found = [guest(tmp_path, name, 16 * MIB, zimage(1000)) for name in "ab"]
+    shared = (SharedMemory("box", 0x70000000, 2 * MIB, ("a", "b")),)
+    plans = lab_of(*(plan for plan, _ in found), shared_memory=shared)
+    images = {plan.name: image for plan, image in found}
+    tree = tree_of(*boot_domains.build(Store(tmp_path / "store"), plans, images)[1], dom0=False)
+    for number in (1, 2):
+        node = tree.get_node(f"/chosen/domU{number}/shared@70000000")
+        assert node.get_property("compatible").value == "xen,domain-shared-memory-v1"
+        assert node.get_property("xen,shm-id").value == "box"
+        words = list(node.get_property("xen,shared-mem").data)
+        assert words == [0, 0x70000000, 0, 0x70000000, 0, 2 * MIB]

@@ -35,6 +35,15 @@ def test_the_kernel_lies_where_it_was_linked_to() -> None:
     assert end - start == len(made)
 
 
+def test_a_guest_that_xen_boots_asks_to_be_loaded_there() -> None:
+    """Xen goes by the header, where ``xl`` does not; all else is the same."""
+    made = linux.placed(UNWRAPPED, 0x40008000)
+    (start, end) = struct.unpack_from("<2I", made, 0x28)
+    assert (start, end - start) == (0x40008000, len(made))
+    plain = linux.placed(UNWRAPPED)
+    assert made[:0x28] + made[0x30:] == plain[:0x28] + plain[0x30:]
+
+
 @pytest.mark.parametrize("offset", [0x8000, 0x208002])
 def test_a_strange_place_is_refused(offset: int) -> None:
     """The packaged kernel is used then, as it is."""

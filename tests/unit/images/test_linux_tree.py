@@ -59,7 +59,7 @@ class Making:
         elif command.argv[-1] == "zImage":
             (out / "arch/arm/boot").mkdir(parents=True)
             (out / "arch/arm/boot/zImage").write_bytes(b"a kernel")
-        return Completed(command.argv, 0, b"", b"")
+        return Completed((*command.argv,), 0, b"", b"", 0.0)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_what_a_tree_lacks_is_named_before_it_is_compiled(tree: Path, tmp_path: 
     (tree / ".config").write_text("")
     have = [f"{name}=y\n" for name in linux_tree.settings() if name != "CONFIG_XENFS"]
     making = Making("".join(have))
-    with pytest.raises(ImageError, match="this tree does not take CONFIG_XENFS$"):
+    with pytest.raises(ImageError, match=r"this tree does not take CONFIG_XENFS$"):
         built(tmp_path, spec, making)
     assert making.lines[-1][-1] == "olddefconfig"
     (tree / "Kbuild").unlink()

@@ -50,6 +50,17 @@ def test_what_is_wrong_is_said(context: api.Context) -> None:
         api.trace_report(context, "latest", context.runs)
 
 
+def test_a_lab_without_dom0_cannot_have_a_trace(context: api.Context) -> None:
+    """The usual hint, to ask for one in labs.yaml, would not help."""
+    found = find_run(context.runs, "hello")
+    assert found is not None
+    for part, hint in (("hypervisor", "needs dom0"), ("kernel", "`trace:` leaves")):
+        found.update_manifest(images={part: {}})
+        with pytest.raises(UsageError) as caught:
+            api.trace_stats(context, "hello")
+        assert hint in (caught.value.hint or "")
+
+
 def test_a_lab_that_never_ran_is_to_be_run(tmp_path: Path) -> None:
     """Who asks for the trace of a lab of labs.yaml is told how to make one."""
     context = api.Context(tmp_path / "labs.yaml")
