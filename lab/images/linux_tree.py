@@ -16,7 +16,7 @@ from lab.images import compiling, own_modules, timeconst
 from lab.model import Command, Completed, Dom0Spec, Image, Mount, Toolchain
 from lab.store import Store
 from lab.util import kconfig, reading
-from lab.util.files import copy_file, copy_tree, remove_tree, sha256_file, tree_hashes
+from lab.util.files import copy_file, copy_tree, remove_tree, sha256_file, sha256_json, tree_hashes
 from lab.util.reading import Unfit
 from lab.util.terminal import escape
 
@@ -69,7 +69,8 @@ def build(store: Store, toolchain: Toolchain, spec: Dom0Spec) -> Image:
         raise UsageError(f"dom0's Linux: {error}", hint=error.hint) from None
     inputs = {
         "recipe": [sha256_file(Path(__file__)), sha256_file(Path(str(timeconst.__file__)))],
-        "source": hashes,
+        # All hashes of a tree of Linux would be larger than a manifest may be.
+        "source": sha256_json(hashes),
         "config": kconfig.parse(text),
         "release": f"Linux in {tree.name}",
         "toolchain": toolchain.key,
