@@ -192,7 +192,12 @@ def _intact(entry: Entry) -> bool:
 def describe(entry: Entry) -> dict[str, Any]:
     """An entry for people and programs. ``size`` is in bytes; ``made_of`` is a few words."""
     size = sum((entry.path / name).stat().st_size for name in entry.outputs)
-    words = entry.inputs.get("version") or entry.inputs.get("app", {}).get("name") or ""
+    words = (
+        entry.inputs.get("release")
+        or entry.inputs.get("version")
+        or entry.inputs.get("app", {}).get("name")
+        or ""
+    )
     return {
         "kind": entry.kind,
         "key": entry.key,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab.api.dom0 import execute
     from lab.api.guests import guest_build, inject
     from lab.api.images import image_build, image_list, toolchain_build
+    from lab.api.imports import Imported, import_config
     from lab.api.labs import down, down_all, down_matching, is_pattern, up
     from lab.api.listing import list_labs, status
     from lab.api.locks import Locked, check_lock, update_lock
@@ -76,6 +77,10 @@ _HOMES = {
         "image_build",
         "image_list",
         "toolchain_build",
+    ),
+    "lab.api.imports": (
+        "Imported",
+        "import_config",
     ),
     "lab.api.labs": (
         "down",
@@ -156,6 +161,7 @@ __all__ = [
     "Console",
     "Context",
     "Dom0",
+    "Imported",
     "LabOptions",
     "LabStatus",
     "Limit",
@@ -184,6 +190,7 @@ __all__ = [
     "guest_build",
     "image_build",
     "image_list",
+    "import_config",
     "inject",
     "is_pattern",
     "lab",

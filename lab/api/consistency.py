@@ -80,6 +80,8 @@ def _names(context: Context) -> set[str] | None:
     guests = {guest.name for one in labs.labs.values() for guest in one.guests}
     return {
         "dom0/kernel", *(drift.initramfs(lab.hypervisor) for lab in labs.labs.values()),
+        *(f"dom0/{kind}/{name}" for name, one in labs.labs.items() if one.dom0.own_kernel
+          for kind in ("kernel", "initramfs")),
         *(f"hypervisor/{name}" for name in labs.hypervisors),
         *(f"devicetree/{name}" for name in labs.labs),
         *(f"guest/{name}" for name in guests),

@@ -41,6 +41,19 @@ def beside(pins: Lock, images: Mapping[str, str]) -> str:
     return f"images are compared: these differ: {', '.join(differ[:FEW])}{more}"
 
 
+def of_dom0(plan: Plan, images: Images) -> dict[str, str]:
+    """The sha256s of dom0's images, if there is a dom0, under their names in the lock.
+
+    Those with a kernel of the user's own are the lab's alone.
+    """
+    lab = plan.lab
+    names = ("dom0/kernel", initramfs(lab.hypervisor))
+    if lab.dom0.own_kernel:
+        names = (f"dom0/kernel/{lab.name}", f"dom0/initramfs/{lab.name}")
+    found = zip(names, (images.kernel, images.initramfs), strict=True)
+    return {name: image.sha256 for name, image in found if image}
+
+
 def names(
     context: Context, plan: Plan, images: Images, guests: Mapping[str, GuestImage]
 ) -> dict[str, str]:
@@ -49,9 +62,9 @@ def names(
     If the lock does not belong to this labs.yaml, only dom0's: its lab of that name may be another.
     """
     spec = plan.lab.hypervisor
-    found = dom0(images, spec)
+    found = of_dom0(plan, images)
     if not lock.beside(lock.place(context.file), context.file):
-        return found
+        return {} if plan.lab.dom0.own_kernel else found
     found[f"hypervisor/{spec.name}"] = images.hypervisor.sha256
     found[f"devicetree/{plan.lab.name}"] = images.devicetree.sha256
     for name, guest in guests.items():
@@ -62,9 +75,3 @@ def names(
 def initramfs(spec: HypervisorSpec) -> str:
     """What the lock calls dom0's initramfs; with tools from a tree it has the hypervisor's name."""
     return "dom0/initramfs" if spec.tools == "package" else f"initramfs/{spec.name}"
-
-
-def dom0(images: Images, spec: HypervisorSpec) -> dict[str, str]:
-    """The sha256s of dom0's images, if there is a dom0, under their names in the lock."""
-    found = {"dom0/kernel": images.kernel, initramfs(spec): images.initramfs}
-    return {name: image.sha256 for name, image in found.items() if image}

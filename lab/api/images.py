@@ -8,7 +8,7 @@ from typing import Any
 from lab import config
 from lab.api import drift
 from lab.api.context import Context, clean
-from lab.model import Image, ToolchainInfo
+from lab.model import Dom0Spec, Image, ToolchainInfo
 from lab.store import Store, describe
 
 
@@ -27,7 +27,7 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
         spec = config.find_hypervisor(context.labs(), hypervisor)
         files = workshop.hypervisor(spec)
         if spec.tools == "source":
-            _, files["initramfs"], _ = workshop.dom0_of(spec)
+            _, files["initramfs"], _ = workshop.dom0_of(spec, Dom0Spec())
         names = {"xen": f"hypervisor/{hypervisor}", "initramfs": drift.initramfs(spec)}
         found = {name: files[kind].sha256 for kind, name in names.items() if kind in files}
         drift.tell(context, workshop, found)

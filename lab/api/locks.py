@@ -81,9 +81,10 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
         found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
     for name, lab in labs.labs.items():
         with context.progress.stage(f"lab {name}"):
-            images = workshop.platform(make_plan(context, name), force=True)
+            plan = make_plan(context, name)
+            images = workshop.platform(plan, force=True)
         found[f"devicetree/{name}"] = images.devicetree.sha256
-        found |= drift.dom0(images, lab.hypervisor)
+        found |= drift.of_dom0(plan, images)
         guests |= {guest.name: guest for guest in lab.guests}
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
@@ -92,7 +93,7 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
 
 def _common(images: Mapping[str, str]) -> dict[str, str]:
     """The images that are the same for every labs.yaml."""
-    return {name: sha for name, sha in images.items() if name.startswith("dom0/")}
+    return {name: sha for name, sha in images.items() if name in ("dom0/kernel", "dom0/initramfs")}
 
 
 def _before(context: Context) -> Lock:

@@ -9,7 +9,7 @@ from lab import api
 from lab.cli.command import command
 from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
 from lab.cli.output import print_json, say
-from lab.cli.results import short
+from lab.cli.results import short, show_imported
 from lab.progress import Progress
 from lab.util.terminal import table
 
@@ -28,6 +28,23 @@ def lab_new(folder: str) -> None:
     file = api.new(Path(folder))
     where = "" if file.parent.resolve() == Path.cwd() else f" --labs {shlex.quote(short(file))}"
     say(f"wrote {short(file)}; start one: ./inv lab.up{where}")
+
+
+@command("lab.import", words=("config",), example="lab.import guest.cfg --into labs.yaml",
+         config="an ImageBuilder configuration, or one of xl", json=JSON,
+         into="add the guests and the lab to this labs.yaml (default: print them)",
+         name="the lab's name (default: the guest's in the file, else the file's)",
+         folder="the folder that the file's paths are relative to (default: its own)")  # fmt: skip
+def lab_import(config: str, into: str = "", name: str = "", folder: str = "",
+               json: bool = False) -> int:  # fmt: skip
+    """Turn an ImageBuilder or xl configuration into a lab.
+
+    The file is read, not run. Each key that labs.yaml has no word for is named with its line.
+    """
+    made = api.import_config(Path(config), into=Path(into) if into else None, name=name,
+                             folder=Path(folder) if folder else None)  # fmt: skip
+    print_json(made) if json else show_imported(made)
+    return 2 if made.problem else 0
 
 
 @command("guest.build", words=("name",), example="guest.build hello",

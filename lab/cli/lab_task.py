@@ -16,7 +16,7 @@ SHORT = {
 #: The value of an option, as help shows it.
 VALUES = {
     "clock": "CLOCK", "count": "N", "door": "DOOR", "hours": "HOURS", "hypervisor": "HYPERVISOR",
-    "jobs": "N",
+    "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
     "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
@@ -26,7 +26,8 @@ KINDS = {
     "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
     "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
     "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock",
-    "to": "format", "hypervisor": "hypervisor", "shell": "shell",
+    "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
+    "into": "file", "lab.import name": "",
 }  # fmt: skip
 #: Help that several tasks share.
 LAB = "name of the lab in labs.yaml"

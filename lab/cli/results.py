@@ -179,3 +179,18 @@ def short(path: Path) -> str:
     """A path, relative to the current folder if that is shorter."""
     relative = os.path.relpath(path)
     return relative if len(relative) < len(str(path)) else str(path)
+
+
+def show_imported(made: api.Imported) -> None:
+    """Print what became of a configuration, what was left out, and what to do next."""
+    for line in made.notes:
+        say(line)
+    if not made.into:
+        print(made.text, end="", flush=True)
+    if made.problem:
+        say(f"a labs.yaml with this block would be refused:\n{made.problem}")
+        return
+    labs = "" if made.into is None or made.into == Path("labs.yaml") else f" --labs {made.into}"
+    where = "added to" if made.into else "paste it into labs.yaml, or add --into"
+    file = made.into or "labs.yaml"
+    say(f"{where} {file}; then: ./inv lab.run {made.labs[0]}{labs}")

@@ -220,9 +220,7 @@ def _lab(
         hypervisor=hypervisors.get(shape.hypervisor, hypervisors["stock"]),
         cpus=shape.cpus,
         memory=shape.memory,
-        dom0=model.Dom0Spec(
-            dom0.memory, dom0.vcpus, tuple(dom0.cpus), _share(dom0.scheduler), dom0.busy
-        ),
+        dom0=_dom0(source, (*at, "dom0"), dom0),
         guests=tuple(guests[guest].on(shape.cpus) for guest in shape.guests if guest in guests),
         may_crash=shape.may_crash,
         without_dom0=shape.dom0 is None,
@@ -241,6 +239,31 @@ def _lab(
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())
     return dataclasses.replace(lab, later=_later(source, at, lab))
+
+
+def _dom0(source: Source, at: Loc, shape: schema.Dom0) -> model.Dom0Spec:
+    paths = Paths(source)
+    if shape.kernel and shape.source:
+        source.add((*at, "source"), "dom0 has either a 'kernel' or a 'source'", key=True)
+    _without(source, at, {"modules": bool(shape.modules and not shape.kernel)},
+             "it goes with 'kernel'")  # fmt: skip
+    _without(source, at, {"config": bool(shape.config and not shape.source)},
+             "it goes with 'source'")  # fmt: skip
+    return model.Dom0Spec(
+        memory=shape.memory,
+        vcpus=shape.vcpus,
+        cpus=tuple(shape.cpus),
+        scheduler=_share(shape.scheduler),
+        busy=shape.busy,
+        kernel=paths.file((*at, "kernel"), shape.kernel) if shape.kernel else None,
+        modules=paths.folder((*at, "modules"), shape.modules) if shape.modules else None,
+        source=paths.folder((*at, "source"), shape.source) if shape.source else None,
+        config=tuple(
+            paths.file((*at, "config", i), text, reading.TEXT)
+            for i, text in enumerate(shape.config)
+        ),
+        places={key: source.place((*at, key)) for key in sorted(shape.model_fields_set)},
+    )
 
 
 def _later(source: Source, at: Loc, lab: model.Lab) -> tuple[model.GuestSpec, ...]:

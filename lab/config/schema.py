@@ -100,6 +100,10 @@ class Dom0(Shape):
     cpus: Cpus = []
     scheduler: Scheduler | None = None
     busy: Flag = False
+    kernel: PathText | None = None
+    modules: PathText | None = None
+    source: PathText | None = None
+    config: Annotated[list[PathText], BeforeValidator(one_or_more)] = []
 
 
 def _or_none(value: Any) -> Any:

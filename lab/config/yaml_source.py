@@ -56,6 +56,16 @@ class Source:
     def add_at(self, mark: Mark, text: str) -> None:
         self._problems.add((mark, text))
 
+    def mark(self, loc: Loc, mark: Mark) -> None:
+        """Give a place to the key and the value at ``loc``."""
+        self._values[loc] = self._keys[loc] = mark
+
+    def taken(self) -> list[tuple[Mark, str]]:
+        """The problems found so far, in the file's order. They are no problems any more."""
+        found = sorted(self._problems)
+        self._problems.clear()
+        return found
+
     def copy_mark(self, given: Loc, to: Loc) -> None:
         """Give the place of ``given`` to ``to`` as well."""
         self._values[to] = self._values[given]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError
 from lab.images import hypervisor, initrd, recipes, zimage
-from lab.images.dom0_programs import Source
-from lab.images.tools import Tools
+from lab.images.dom0_programs import Choice, Source
 from lab.model import ARM32, Architecture, Command, Image, Mount, Package, Toolchain
 from lab.packages import deb
 from lab.store import Store
@@ -38,19 +38,29 @@ def kernel(
     }
 
     def build(folder: Path) -> None:
-        packaged = vmlinuz(package)
-        try:
-            unwrapped = zimage.unwrap(packaged)
-        except ValueError as error:
-            (folder / "note").write_text(f"left compressed: {error}\n")
-            (folder / "kernel").write_bytes(packaged)
-            return
-        image = zimage.padded(unwrapped.image)
-        places = {"TEXT_OFFSET": unwrapped.text_offset, "IMAGE_SIZE": len(image)}
-        made = _assembled(toolchain, folder, stub, places, arch.compiler)
-        (folder / "kernel").write_bytes(zimage.wrap(made, image))
+        unpacked(toolchain, folder, vmlinuz(package), arch)
 
     return store.make("dom0-kernel", inputs, build).image("kernel")
+
+
+def unpacked(
+    toolchain: Toolchain, folder: Path, packaged: bytes, arch: Architecture = ARM32
+) -> None:
+    """Write ``kernel`` into a folder: the zImage ``packaged``, unpacked, after the stub.
+
+    If it does not look as expected, ``kernel`` is the zImage itself, and ``note`` says why.
+    """
+    try:
+        unwrapped = zimage.unwrap(packaged)
+    except ValueError as error:
+        (folder / "note").write_text(f"left compressed: {error}\n")
+        (folder / "kernel").write_bytes(packaged)
+        return
+    image = zimage.padded(unwrapped.image)
+    stub = recipes.folder("dom0") / "stub.S"
+    places = {"TEXT_OFFSET": unwrapped.text_offset, "IMAGE_SIZE": len(image)}
+    made = _assembled(toolchain, folder, stub, places, arch.compiler)
+    (folder / "kernel").write_bytes(zimage.wrap(made, image))
 
 
 def packaged_kernel(store: Store, packages: Sequence[Package], arch: Architecture = ARM32) -> Image:
@@ -68,33 +78,39 @@ def initramfs(
     store: Store,
     toolchain: Toolchain,
     packages: Sequence[Package],
-    tools: Tools | None = None,
+    choice: Choice | None = None,
     arch: Architecture = ARM32,
 ) -> Image:
     """The toolstack, the agent and the lab's own programs with what they need, and nothing else.
 
-    ``tools`` were built from a tree; without them the toolstack is the packaged one.
+    ``choice``: what of it is not packaged.
 
     Raises:
         ImageError: no package has one of the programs, libraries or modules.
     """
     here = recipes.folder("dom0")
     used = [package for package in packages if initrd.may_hold(package.name)]
-    used.append(kernel_package(packages, arch))
+    choice = choice or Choice()
+    if choice.drivers is None:
+        used.append(kernel_package(packages, arch))
     inputs: dict[str, Any] = {
         "recipe": recipes.hashes(here, *initrd.recipe()),
         "architecture": recipes.facts(arch),
         "packages": {package.name: package.sha256 for package in used},
         "toolchain": toolchain.key,
     }
-    if tools:
-        inputs |= {"tools": tools.entry.key, "version": f"tools of Xen {tools.version}"}
+    if choice.tools:
+        version = f"tools of Xen {choice.tools.version}"
+        inputs |= {"tools": choice.tools.entry.key, "version": version}
     else:
         packaged = deb.named(packages, hypervisor.TOOLS)
         inputs["version"] = f"{packaged.name} {packaged.version}"
+    if choice.drivers is not None:
+        inputs["modules"] = {name: sha256(data).hexdigest() for name, data in choice.drivers}
+        inputs["order"] = [name for name, _ in choice.drivers]
 
     def build(folder: Path) -> None:
-        made = initrd.build(toolchain, Source(used, here, arch, tools), folder.parent)
+        made = initrd.build(toolchain, Source(used, here, arch, choice), folder.parent)
         (folder / "initramfs").write_bytes(made)
 
     return store.make("dom0-initramfs", inputs, build).image("initramfs")

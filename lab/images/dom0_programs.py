@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from lab.images import toolstack
 from lab.images.tools import Tools
@@ -54,17 +55,34 @@ LIBRARIES = (
 LINK = ("-nodefaultlibs", "-L../lib", LINK_OPTIONS, *LIBRARIES)
 
 
+#: A kernel module: its name, and its file's bytes.
+Driver: TypeAlias = tuple[str, bytes]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of dom0 is not packaged.
+
+    ``tools``: built from a tree. ``drivers``: the modules of another kernel, in the order in which
+    they are loaded.
+    """
+
+    tools: Tools | None = None
+    drivers: Sequence[Driver] | None = None
+
+
 @dataclass(frozen=True)
 class Source:
-    """What the initramfs is built from.
-
-    ``here``: images/dom0. ``tools``: built from a tree, in place of the packaged ones.
-    """
+    """What the initramfs is built from. ``here``: images/dom0."""
 
     packages: Sequence[Package]
     here: Path
     arch: Architecture = ARM32
-    tools: Tools | None = None
+    choice: Choice = Choice()
+
+    @property
+    def tools(self) -> Tools | None:
+        return self.choice.tools
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from lab.images import contents, dom0_programs, elf, lz4, modules, newc, programs, toolstack
-from lab.images.dom0_programs import Bench, Source
+from lab.images.dom0_programs import Bench, Driver, Source
 from lab.model import Toolchain
 from lab.packages import deb
 from lab.util import elf_layout, together
@@ -40,11 +41,10 @@ def recipe() -> list[Path]:
 def build(toolchain: Toolchain, source: Source, scratch: Path) -> bytes:
     """The compressed initramfs. ``scratch``: a folder for temporary files."""
     wanted = contents.parse((source.here / "contents").read_text())
-    others = [package for package in source.packages if not may_hold(package.name)]
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         bench = Bench(toolchain, source, Path(name))
         drivers, files = together.pair(
-            partial(modules.taken, others, wanted.modules), partial(_programs, bench, wanted)
+            partial(_drivers, source, wanted), partial(_programs, bench, wanted)
         )
         loaded = {f"lib/modules/{name}.ko": data for name, data in drivers}
         bench.write(loaded)
@@ -72,6 +72,13 @@ def _own(here: Path) -> list[newc.Item]:
     ]
 
 
+def _drivers(source: Source, wanted: contents.Contents) -> Sequence[Driver]:
+    if source.choice.drivers is not None:
+        return source.choice.drivers
+    kernels = [package for package in source.packages if not may_hold(package.name)]
+    return modules.taken(kernels, wanted.modules)
+
+
 def _programs(bench: Bench, wanted: contents.Contents) -> dict[str, bytes]:
     """Programs and libraries of packages and tools. The lab's own are compiled with these."""
     tools = bench.source.tools
@@ -93,7 +100,8 @@ def _stripped(bench: Bench, files: dict[str, bytes]) -> dict[str, bytes]:
     objects = [path for path in binaries if path.endswith(".ko")]
     linked = [path for path in binaries if not path.endswith(".ko")]
     for kind, paths in (("--strip-debug", objects), ("--strip-all", linked)):
-        bench.run("strip", "--enable-deterministic-archives", kind, *paths)
+        if paths:  # a kernel of the user's own may have all drivers built in
+            bench.run("strip", "--enable-deterministic-archives", kind, *paths)
     return bench.read(files)
 
 

@@ -34,15 +34,19 @@ def taken(packages: Sequence[Package], wanted: Sequence[str]) -> list[tuple[str,
         names.update(more)
 
 
-def ordered(wanted: Iterable[str], find: Finder) -> list[tuple[str, bytes]]:
+def ordered(
+    wanted: Iterable[str], find: Finder, where: str = "the kernel package"
+) -> list[tuple[str, bytes]]:
     """The modules ``wanted`` and their dependencies (name, file), each after its dependencies.
+
+    ``where`` they are looked for, for messages.
 
     Raises:
         ImageError: a module is missing, is not a module, or depends on itself.
     """
     done: dict[str, bytes] = {}
     for name in wanted:
-        _visit(canonical(name), find, done, ())
+        _visit(canonical(name), find, where, done)
     return list(done.items())
 
 
@@ -67,7 +71,9 @@ def _module(path: str) -> str:
     return canonical(posixpath.basename(path).removesuffix(".ko"))
 
 
-def _visit(name: str, find: Finder, done: dict[str, bytes], chain: tuple[str, ...]) -> None:
+def _visit(
+    name: str, find: Finder, where: str, done: dict[str, bytes], chain: tuple[str, ...] = ()
+) -> None:
     if name in done:
         return
     path = " needed by ".join((name, *reversed(chain)))
@@ -75,9 +81,9 @@ def _visit(name: str, find: Finder, done: dict[str, bytes], chain: tuple[str, ..
         raise ImageError(f"kernel modules need each other: {path}")
     data = find(name)
     if data is None:
-        raise ImageError(f"the kernel package has no module {path}")
+        raise ImageError(f"{where} has no module {path}")
     for needed in _depends(path, data):
-        _visit(needed, find, done, (*chain, name))
+        _visit(needed, find, where, done, (*chain, name))
     done[name] = data
 
 

@@ -1,6 +1,6 @@
 """Unpacks the kernel of an ARM zImage and builds an uncompressed zImage.
 
-A stock zImage contains an XZ stream that the emulated machine would need seconds to unpack.
+A stock zImage contains an XZ or gzip stream that the emulated machine would need seconds to unpack.
 The header is described in the kernel's Documentation/arch/arm/booting.rst and
 arch/arm/boot/compressed/head.S; its table (tag ``KLSZ``), made for kexec by
 arch/arm/boot/compressed/vmlinux.lds.S, says where the compressed kernel ends, how much
@@ -12,6 +12,7 @@ from __future__ import annotations
 import lzma
 import re
 import struct
+import zlib
 from dataclasses import dataclass
 
 ZIMAGE_MAGIC = 0x016F_2818
@@ -21,6 +22,9 @@ TAG_KERNEL_SIZE = 0x5A53_4C4B
 #: for (tools/libs/guest/xg_dom_armzimageloader.c of Xen).
 LOADED_AT = 0x8000
 XZ_MAGIC = b"\xfd7zXZ\x00"
+GZIP_MAGIC = b"\x1f\x8b\x08"
+#: The largest unpacked kernel in bytes.
+LARGEST = 256 << 20
 
 #: Xen loads dom0's kernel into the first 128 MiB of its RAM, as high as it can, at a
 #: multiple of 2 MiB (xen/arch/arm/kernel.c, kernel_zimage_place).
@@ -46,7 +50,7 @@ def is_zimage(data: bytes) -> bool:
 
 
 def unwrap(zimage: bytes) -> Unwrapped:
-    """Unpack the kernel of an XZ-compressed zImage.
+    """Unpack the kernel of a zImage that is compressed with XZ or gzip.
 
     Raises:
         ValueError: the zImage does not look as expected. The message says why.
@@ -84,7 +88,32 @@ def padded(image: bytes, block: int = 32) -> bytes:
 
 
 def _unpack(zimage: bytes, end: int) -> bytes:
-    """Unpack the XZ stream that ends at ``end``. Code can contain the magic too: try each place."""
+    """Unpack the stream whose kernel's size stands at ``end``.
+
+    The size follows an XZ stream; in a gzip stream it is the last word (RFC 1952, ISIZE).
+    """
+    found = _unpack_xz(zimage, end) or _unpack_gzip(zimage[: end + 4])
+    if found is None:
+        raise ValueError(
+            "the zImage holds no XZ stream that ends where its table says, nor a gzip one"
+        )
+    return found
+
+
+def _unpack_gzip(zimage: bytes) -> bytes | None:
+    for match in re.finditer(re.escape(GZIP_MAGIC), zimage):
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            image = decoder.decompress(zimage[match.start() :], LARGEST)
+        except zlib.error:
+            continue
+        if decoder.eof and not decoder.unused_data:
+            return image
+    return None
+
+
+def _unpack_xz(zimage: bytes, end: int) -> bytes | None:
+    """The XZ stream that ends at ``end``. Code can contain the magic too: try each place."""
     for match in re.finditer(re.escape(XZ_MAGIC), zimage[:end]):
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
         try:
@@ -93,7 +122,7 @@ def _unpack(zimage: bytes, end: int) -> bytes:
             continue
         if decoder.eof and not decoder.unused_data:
             return image
-    raise ValueError("the zImage holds no XZ stream that ends where its table says")
+    return None
 
 
 def _check_fits(size: int, text_offset: int, bss_size: int) -> None:

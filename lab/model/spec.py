@@ -160,9 +160,15 @@ class GuestSpec:
 
 @dataclass(frozen=True)
 class Dom0Spec:
-    """dom0's share of the machine. ``cpus``: PCPUs to which its vCPUs are pinned; empty: any.
+    """dom0's share of the machine, and its kernel.
 
-    ``busy``: a program in dom0 computes without end.
+    Attributes:
+        cpus: PCPUs to which its vCPUs are pinned; empty: any.
+        busy: a program in dom0 computes without end.
+        kernel: the file of a zImage; ``None``: the packaged kernel, or one built from ``source``.
+        modules: the folder of the kernel's modules.
+        source: a tree of Linux, to be built with the ``config`` files.
+        places: the places of its keys in labs.yaml.
     """
 
     memory: int = 256 << 20
@@ -170,6 +176,16 @@ class Dom0Spec:
     cpus: tuple[int, ...] = ()
     scheduler: Scheduling | None = None
     busy: bool = False
+    kernel: Path | None = None
+    modules: Path | None = None
+    source: Path | None = None
+    config: tuple[Path, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    @property
+    def own_kernel(self) -> bool:
+        """Whether the kernel is one of the user's own."""
+        return self.kernel is not None or self.source is not None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         **({"tools": asdict(images.tools)} if images.tools else {}),
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
         "fingerprint": fingerprint.of_run(plan, prepared),
+        **_own_kernel(plan, images),
         "xen_args": plan.xen_args,
         "dom0_args": plan.dom0_args,
     }
@@ -50,6 +51,16 @@ def keep_symbols(run: RunDir, images: Images) -> None:
     """Copy Xen's symbols, if there are any, into the run folder: debuggers and logs use them."""
     if images.symbols:
         files.copy_file(images.symbols.path, run.symbols_file)
+
+
+def _own_kernel(plan: Plan, images: Images) -> dict[str, Any]:
+    """Which kernel dom0 has, if it is one of the user's own."""
+    if not plan.lab.dom0.own_kernel or not images.kernel:
+        return {}
+    dom0 = plan.lab.dom0
+    named = {"kernel": dom0.kernel, "modules": dom0.modules, "source": dom0.source}
+    paths = {key: str(path) for key, path in named.items() if path}
+    return {"dom0_kernel": {"release": images.kernel.inputs.get("release", ""), **paths}}
 
 
 def _digest(image: Image) -> dict[str, Any]:

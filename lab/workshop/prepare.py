@@ -20,15 +20,19 @@ from lab.images import (
     hypervisor,
     interface,
     linux,
+    linux_tree,
+    own_kernel,
     sources,
     sysroot,
     tools,
     xen,
 )
 from lab.images.boot_domains import BootDomain
+from lab.images.dom0_programs import Choice
 from lab.images.interface import Interface
 from lab.images.tools import Tools
 from lab.model import (
+    Dom0Spec,
     GuestImage,
     GuestSpec,
     HypervisorSpec,
@@ -120,7 +124,7 @@ class Workshop:
         if plan.lab.without_dom0:
             return self.hypervisor(spec), None
         checked = partial(self._checked_hypervisor, spec, force=force)
-        return together.pair(checked, partial(self.dom0_of, spec))
+        return together.pair(checked, partial(self.dom0_of, spec, plan.lab.dom0))
 
     def _images(self, plan: Plan, parts: _Parts, guests: Mapping[str, GuestImage]) -> Images:
         files, of_dom0 = parts
@@ -151,25 +155,27 @@ class Workshop:
             stage.note(made.version)
         return made
 
-    def dom0_of(self, spec: HypervisorSpec) -> tuple[Image, Image, Toolstack]:
+    def dom0_of(self, spec: HypervisorSpec, wanted: Dom0Spec) -> tuple[Image, Image, Toolstack]:
         """dom0's kernel, its initramfs for a hypervisor, and the tools in it.
 
         Raises:
-            ImageError: as :meth:`tools`.
+            ImageError: as :meth:`tools`. ConfigError: dom0 cannot run with the user's own kernel.
         """
         built = self.tools(spec)
-        kernel, initramfs = self._dom0_images(built)
+        kernel, initramfs = self._dom0_images(wanted, built)
         packaged = Toolstack("package", deb.named(self.packages(), hypervisor.TOOLS).version)
         return kernel, initramfs, built.described() if built else packaged
 
-    def _dom0_images(self, built: Tools | None = None) -> list[Image]:
+    def _dom0_images(self, spec: Dom0Spec, built: Tools | None = None) -> list[Image]:
         """dom0's kernel and its initramfs. ``built``: tools that are not the packaged ones."""
         packages = self.packages()
         with self.progress.stage("images") as stage:
             stage.note("dom0's kernel and initramfs")
+            if spec.own_kernel:
+                return own_kernel.images(self.store, self.toolchain, packages, spec, built)
             made = together.all_of([
                 partial(dom0.kernel, self.store, self.toolchain, packages),
-                partial(dom0.initramfs, self.store, self.toolchain, packages, built),
+                partial(dom0.initramfs, self.store, self.toolchain, packages, Choice(built)),
             ])  # fmt: skip
             stage.note("")
         return made
@@ -212,7 +218,8 @@ class Workshop:
         """The images that all labs share: the packaged Xen, dom0's kernel and initramfs."""
         packages = self.packages()
         xen, images = together.pair(
-            partial(hypervisor.packaged, self.store, packages), self._dom0_images
+            partial(hypervisor.packaged, self.store, packages),
+            partial(self._dom0_images, Dom0Spec()),
         )
         return [xen, *images]
 
@@ -273,5 +280,6 @@ class Workshop:
         """Fetch the packages that an entry of this kind is built from."""
         asked = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen, sysroot.KIND: SYSROOT}
         question = asked.get(kind, PLATFORM)
-        if kind not in ("guest", "project", tools.KIND) and question is not None:
+        own = ("guest", "project", tools.KIND, linux_tree.KIND)
+        if kind not in own and question is not None:
             self.supplies.fetch(question)

@@ -81,9 +81,13 @@ GOLDEN_PLAN = {
         "description": "",
         "dom0": {
             "busy": False,
+            "config": [],
             "cpus": [],
+            "kernel": None,
             "memory": 268435456,
+            "modules": None,
             "scheduler": None,
+            "source": None,
             "vcpus": None,
         },
         "expect": [{"line": 0, "on": "hello", "regex": False, "text": "hi", "within": 10.0}],

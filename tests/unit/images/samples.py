@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import struct
@@ -37,9 +38,10 @@ def library(needed: Sequence[str] = (), interpreter: str = "") -> bytes:
     return header + b"".join(struct.pack("<8I", *s) for s in segments) + interp + strings + dynamic
 
 
-def module(name: str, depends: Sequence[str] = ()) -> bytes:
-    """A kernel module with its name and its dependencies."""
+def module(name: str, depends: Sequence[str] = (), vermagic: str = "") -> bytes:
+    """A kernel module that says what it is, what it depends on, and for which kernel it is."""
     info = f"name={name}\0depends={','.join(depends)}\0license=GPL\0".encode()
+    info += f"vermagic={vermagic}\0".encode() if vermagic else b""
     names = b"\0.modinfo\0.shstrtab\0"
     sections = ELF_HEADER + len(info) + len(names)
     table = [
@@ -69,13 +71,19 @@ def _elf_header(segments: int = 0, sections: tuple[int, int, int] = (0, 0, 0)) -
 
 
 def vmlinuz(
-    image: bytes, text_offset: int = 0x208000, *, false_match: bool = True, size: int | None = None
-) -> bytes:
-    """A zImage that holds ``image`` as the kernel's build would: header, code, XZ, table."""
+    image: bytes, text_offset: int = 0x208000, *, false_match: bool = True,
+    size: int | None = None, packed: str = "xz",
+) -> bytes:  # fmt: skip
+    """A zImage that holds ``image`` as the kernel's build would: header, code, XZ, table.
+
+    With ``packed="gzip"`` the kernel's size is the last word of the stream itself.
+    """
     head = bytearray(0x40)
     code = (zimage.XZ_MAGIC + b"no stream") if false_match else b"code"
     stream = lzma.compress(image, lzma.FORMAT_XZ)
     body = code + stream
+    if packed == "gzip":
+        body = b"code \x1f\x8b\x08 no stream" + gzip.compress(image)[:-4]
     end = len(head) + len(body)
     table = end + 4
     struct.pack_into("<I", head, 0x24, zimage.ZIMAGE_MAGIC)

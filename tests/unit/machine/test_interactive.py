@@ -137,7 +137,7 @@ def test_a_console_that_is_only_shown(console: str, arrives: bytes) -> None:
     reader, writer = os.pipe()
 
     async def type_it() -> None:
-        _Attached(console, writer, Behind(typed=not is_uart(console)))._type(b"typed")
+        _Attached(console, writer, Behind(only_shown=is_uart(console)))._type(b"typed")
 
     try:
         asyncio.run(type_it())

@@ -1,0 +1,83 @@
+"""A dom0 with a kernel of the user's own: ``dom0: {kernel: FILE, modules: FOLDER}``, or one that
+is built from a tree of Linux: ``dom0: {source: TREE, config: FILE}``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.images import contents, dom0, kernel_facts, linux_tree, own_modules, recipes, zimage
+from lab.images.dom0_programs import Choice
+from lab.images.kernel_facts import KernelFacts
+from lab.images.tools import Tools
+from lab.model import (
+    INITRAMFS_ADDRESS,
+    KERNEL_ADDRESS,
+    Dom0Spec,
+    Image,
+    Package,
+    Refusal,
+    Toolchain,
+)
+from lab.store import Store
+from lab.util import reading, refusals
+from lab.util.files import sha256_file
+from lab.util.terminal import quote
+
+#: The room for the kernel's file in the machine's memory, in bytes.
+ROOM = INITRAMFS_ADDRESS - KERNEL_ADDRESS
+
+
+def images(
+    store: Store,
+    toolchain: Toolchain,
+    packages: Sequence[Package],
+    spec: Dom0Spec,
+    tools: Tools | None = None,
+) -> list[Image]:
+    """The kernel of ``spec`` as it boots, and an initramfs with its modules.
+
+    ``tools``: dom0's tools, if they are not the packaged ones.
+
+    Raises:
+        ImageError: a tree of Linux does not build.
+        ConfigError: the kernel is no zImage, or dom0 cannot run with it; the message names the
+            place in labs.yaml.
+    """
+    path = spec.kernel or linux_tree.build(store, toolchain, spec).path
+    packed = reading.data(path, reading.IMAGE)
+    if not zimage.is_zimage(packed):
+        raise refused(spec, "kernel", f"{quote(path.name)} is no zImage of 32-bit ARM")
+    facts = kernel_facts.read(packed)
+    wanted = contents.parse((recipes.folder("dom0") / "contents").read_text()).modules
+    try:
+        own = own_modules.drivers(wanted, facts, path, spec.modules)
+    except own_modules.Lacking as error:
+        raise refused(spec, error.key, str(error)) from None
+    kernel = _kernel(store, toolchain, path, facts)
+    if kernel.size > ROOM:
+        size = f"{kernel.size >> 20} MiB"
+        raise refused(spec, "kernel", f"the kernel has {size}, and there is room for {ROOM >> 20}")
+    return [kernel, dom0.initramfs(store, toolchain, packages, Choice(tools, own))]
+
+
+def refused(spec: Dom0Spec, key: str, words: str) -> Exception:
+    """The error for a key of ``dom0:``, at its place in labs.yaml."""
+    place = spec.places.get(key) or next(iter(spec.places.values()))
+    return refusals.refusal([Refusal(place, f"{quote(key)}: {words}")])
+
+
+def _kernel(store: Store, toolchain: Toolchain, path: Path, facts: KernelFacts) -> Image:
+    """The kernel, unpacked as the packaged one is: unpacking it in the machine takes seconds."""
+    stub = recipes.folder("dom0") / "stub.S"
+    inputs = {
+        "recipe": recipes.hashes(Path(__file__), Path(str(zimage.__file__)), stub),
+        "file": sha256_file(path),
+        "release": f"{facts.release or 'unknown'} ({path.name})",
+        "toolchain": toolchain.key,
+    }
+
+    def build(folder: Path) -> None:
+        dom0.unpacked(toolchain, folder, reading.data(path, reading.IMAGE))
+
+    return store.make("dom0-kernel", inputs, build).image("kernel")
