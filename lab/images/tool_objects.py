@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.util import files
 
-#: The number of folders that are kept. Each takes some 100 MB of the disk.
+#: The number of folders that are kept. Each takes some 30 MB of the disk.
 KEPT = 8
 _LOCKS = "locks"
 
