@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -190,7 +191,11 @@ def show_imported(made: api.Imported) -> None:
     if made.problem:
         say(f"a labs.yaml with this block would be refused:\n{made.problem}")
         return
-    labs = "" if made.into is None or made.into == Path("labs.yaml") else f" --labs {made.into}"
+    labs = (
+        ""
+        if made.into is None or made.into == Path("labs.yaml")
+        else f" --labs {shlex.quote(short(made.into))}"
+    )
     where = "added to" if made.into else "paste it into labs.yaml, or add --into"
     file = made.into or "labs.yaml"
     say(f"{where} {file}; then: ./inv lab.run {made.labs[0]}{labs}")

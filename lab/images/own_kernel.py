@@ -49,7 +49,7 @@ def images(
     if not zimage.is_zimage(packed):
         raise refused(spec, "kernel", f"{quote(path.name)} is no zImage of 32-bit ARM")
     facts = kernel_facts.read(packed)
-    wanted = contents.parse((recipes.folder("dom0") / "contents").read_text()).modules
+    wanted = contents.parse(reading.text(recipes.folder("dom0") / "contents")).modules
     try:
         own = own_modules.drivers(wanted, facts, path, spec.modules)
     except own_modules.Lacking as error:

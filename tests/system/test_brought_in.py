@@ -15,7 +15,7 @@ from lab.store import cache_root
 from lab.workshop import provision
 from system.world import ROOT, World
 
-XL = '# somebody\'s\nname = "Brought.In"\nkernel = "/root/hello"\nmemory = 16\nvif = ["bridge=b"]\n'
+XL = '# somebody\'s\nname = "Brought.In"\nkernel = "/boot/hello"\nmemory = 16\nvif = ["bridge=b"]\n'
 IMAGEBUILDER = 'NUM_DOMUS=1\nDOMU_KERNEL[0]="hello"\nDOMU_MEM[0]=16\nUBOOT_SOURCE="$OUT"\n'
 EXPECT = "\n    expect: [{on: %s, line: hello from FreeRTOS, within: 30s}]"
 

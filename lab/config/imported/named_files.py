@@ -18,7 +18,7 @@ class NamedFiles:
     def path(self, text: str) -> tuple[str, str]:
         """The path for labs.yaml of a file that the configuration names, and what to say of it.
 
-        A path such as ``/root/zImage`` is one in dom0 or on a board. If there is no such file here,
+        A path such as ``/boot/zImage`` is one in dom0 or on a board. If there is no such file here,
         the folder is taken for that root, and then the file of that name in the folder itself.
         """
         given = Path(text).expanduser() if text.startswith("~") else Path(text)
