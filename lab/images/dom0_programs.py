@@ -12,7 +12,7 @@ from typing import TypeAlias
 from lab.images import toolstack
 from lab.images.tools import Tools
 from lab.model import ARM32, STEPS_ADDRESS, Architecture, Command, Mount, Package, Toolchain
-from lab.util import together
+from lab.util import reading, together
 
 WORK = "/mnt"
 #: How many programs are compiled at a time.
@@ -107,7 +107,7 @@ class Bench:
             (self.folder / path).write_bytes(data)
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
-        return {path: (self.folder / path).read_bytes() for path in paths}
+        return {path: reading.data(self.folder / path, reading.IMAGE) for path in paths}
 
 
 def build(bench: Bench) -> None:
@@ -139,8 +139,8 @@ def _compile(bench: Bench, file: str, made: tuple[str, Sequence[str]]) -> None:
     target, options = made
     folder = Path(tempfile.mkdtemp(dir=bench.folder, prefix="ours-"))
     for name, header in (TREE_HEADERS if tools else HEADERS).items():
-        (folder / name).write_bytes((here / "src" / header).read_bytes())
-    (folder / "ours.c").write_bytes((here / file).read_bytes())
+        (folder / name).write_bytes(reading.data(here / "src" / header))
+    (folder / "ours.c").write_bytes(reading.data(here / file))
     (bench.folder / target).parent.mkdir(parents=True, exist_ok=True)
     include = toolstack.COMPILE if tools else ()
     linking = [*LINK, *options, "-o", f"../{target}"]

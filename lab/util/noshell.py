@@ -22,6 +22,9 @@ _OPERATORS = re.compile(
 )
 #: The same inside double quotation marks.
 _INSIDE = re.compile(r"`|\$[({]|\$[A-Za-z_0-9?!@*#$-]+")
+#: What is escaped there, and what of it a shell unescapes but :mod:`shlex` does not.
+_ESCAPES = re.compile(r"\\.", re.DOTALL)
+_DOLLARS = {"\\$": "$", "\\`": "`", "\\\n": ""}
 #: A variable for one command, and commands that exist only in a shell.
 _ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _BUILTINS = frozenset([
@@ -42,7 +45,8 @@ def split(text: str) -> list[str]:
     """
     text = text.strip()
     try:
-        argv = shlex.split(text)
+        shlex.split(text)
+        argv = shlex.split(_for_shlex(text))
     except ValueError as error:
         raise ValueError(f"{quote(text)}: {str(error).lower()}") from None
     for wish in _wishes(text, argv):
@@ -90,13 +94,30 @@ def _bare(text: str) -> Iterator[str]:
             at = text.index("'", at + 1) + 1
         elif here == '"':
             end = _closing(text, at)
-            yield from _INSIDE.findall(re.sub(r"\\.", "", text[at:end]))
+            yield from _INSIDE.findall(_ESCAPES.sub("", text[at:end]))
             at = end
         elif match := _OPERATORS.match(text, at):
             yield match[0]
             at = match.end()
         else:
             at += 1
+
+
+def _for_shlex(text: str) -> str:
+    """The same line, without the escapes inside double quotation marks that shlex leaves."""
+    made, at = "", 0
+    while at < len(text):
+        end = at + (2 if text[at] == "\\" else 1)
+        if text[at] == "'":
+            end = text.index("'", at + 1) + 1
+        elif text[at] == '"':
+            end = _closing(text, at)
+            made += _ESCAPES.sub(lambda one: _DOLLARS.get(one[0], one[0]), text[at:end])
+            at = end
+            continue
+        made += text[at:end]
+        at = end
+    return made
 
 
 def _closing(text: str, at: int) -> int:

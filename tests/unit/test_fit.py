@@ -52,10 +52,10 @@ REFUSED = {
         "2:24: 'memory': Xen gives dom0 a multiple of 128M, not 192M",
     ),
     "too little": ("{dom0: {memory: 64M}}", "'memory': dom0 needs at least 128M"),
-    "no block": ("{memory: 384M, dom0: {memory: 128M}}", "the machine can have 448M to 3056M"),
+    "no block": ("{memory: 384M, dom0: {memory: 128M}}", "must be from 448M to 3056M"),
     "guests and what Xen needs for them": (
         "{memory: 2112M, guests: [a, b]}",
-        "4:30: lab 'one' has 2112M, and this is 2175M: dom0 256M + a 1G + b 768M + Xen 127M",
+        "4:30: lab 'one' has 2112M, but needs 2175M: dom0 256M + a 1G + b 768M + Xen 127M",
     ),
 }
 

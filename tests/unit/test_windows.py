@@ -113,7 +113,7 @@ REFUSED = {
     ),
     "unknown domain": (
         [scheduler("10ms", "dom0 4ms", "c 1ms"), "guests: [a]"],
-        "12:95: lab 'one' has no domain 'c'; there is: a, dom0",
+        "12:95: lab 'one' has no domain 'c'; choose from: a, dom0",
     ),
     "guest of another lab": (
         [scheduler("10ms", "dom0 4ms", "a 1ms", "b 1ms"), "guests: [a]"],
@@ -153,7 +153,7 @@ REFUSED = {
     ),
     "share": (
         [scheduler("10ms", "dom0 4ms", "heavy 1ms"), "guests: [heavy]"],
-        "8:38: 'weight' is no parameter of the scheduler arinc653",
+        "8:38: lab 'one' runs the scheduler arinc653, which has no parameter 'weight'",
     ),
     "window too short": (
         [scheduler("10ms", "dom0 49us")], "12:80: 'runtime': at least 50us",

@@ -29,11 +29,11 @@ def dom0(folder: Path, keys: str) -> Lab:
 
 
 def test_a_kernel_with_modules(folder: Path) -> None:
-    spec = dom0(folder, "memory: 300M, kernel: zImage, modules: modules").dom0
+    spec = dom0(folder, "memory: 384M, kernel: zImage, modules: modules").dom0
     assert (spec.kernel, spec.modules) == (folder / "zImage", folder / "modules")
     assert spec.own_kernel
     assert (spec.places["kernel"].line, spec.places["kernel"].column) == (3, 34)
-    assert not dom0(folder, "memory: 300M").dom0.own_kernel
+    assert not dom0(folder, "memory: 384M").dom0.own_kernel
 
 
 def test_a_tree(folder: Path) -> None:
@@ -45,9 +45,9 @@ def test_a_tree(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ("modules: modules", "3:12: 'modules' has no place here: it goes with 'kernel'"),
-        ("config: my.config", "3:12: 'config' has no place here: it goes with 'source'"),
-        ("kernel: zImage, config: my.config", "3:28: 'config' has no place here"),
+        ("modules: modules", "3:12: 'modules' is not allowed here: it goes with 'kernel'"),
+        ("config: my.config", "3:12: 'config' is not allowed here: it goes with 'source'"),
+        ("kernel: zImage, config: my.config", "3:28: 'config' is not allowed here"),
         ("kernel: zImage, source: linux", "3:28: dom0 has either a 'kernel' or a 'source'"),
         ("kernel: zImag", "3:20: 'kernel': no such file: 'zImag' in "),
         ("kernel: modules", "3:20: 'kernel': not a file: 'modules' is a folder"),

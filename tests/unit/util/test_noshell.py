@@ -15,8 +15,10 @@ from lab.util import noshell
 
 PLAIN = [
     "make", "make -C 'a b'", "make X='$(Y)' V=1", r"echo a\ b \> c", "sh -c 'make && make all'",
-    'echo "a && b; c > d"', "make all\n", "a~b c#d e%f", r'say "a\"b" "\$x"', "",
+    'echo "a && b; c > d"', "make all\n", "a~b c#d e%f", "",
 ]  # fmt: skip
+#: What shlex alone reads in another way than a shell.
+ESCAPED = {r'say "a\"b" "\$x"': ["say", 'a"b', "$x"], r'a "\`" "b\c"': ["a", "`", r"b\c"]}
 REFUSED = {
     "a && b": "&&", "a || b": "||", "a | b": "|", "a > b": ">", "a 2>&1": "2>&1", "a >>b": ">>",
     "a <b": "<", "a; b": ";", "a &": "&", "a $(b)": "$(", 'a "$(b)"': "$(", "a `b`": "`",
@@ -24,6 +26,11 @@ REFUSED = {
     "A=1 make": "A=1", "cd x": "cd", ". ./env": ".", "export A=1": "export", "a # b": "# b",
     "~/bin/x": "~", "(a)": "(", "make\nmake all": "a second line",
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ESCAPED)
+def test_escapes_inside_quotation_marks(text: str) -> None:
+    assert noshell.split(text) == ESCAPED[text]
 
 
 @pytest.mark.parametrize("text", PLAIN)
