@@ -72,6 +72,7 @@ def build(store: Store, toolchain: Toolchain, spec: Dom0Spec) -> Image:
         # All hashes of a tree of Linux would be larger than a manifest may be.
         "source": sha256_json(hashes),
         "config": kconfig.parse(text),
+        "set": settings(),
         "release": f"Linux in {tree.name}",
         "toolchain": toolchain.key,
     }

@@ -63,7 +63,9 @@ def images(
 
 def refused(spec: Dom0Spec, key: str, words: str) -> Exception:
     """The error for a key of ``dom0:``, at its place in labs.yaml."""
-    place = spec.places.get(key) or next(iter(spec.places.values()))
+    if key not in spec.places:
+        key = "source" if spec.source else "kernel"
+    place = spec.places[key]
     return refusals.refusal([Refusal(place, f"{quote(key)}: {words}")])
 
 
