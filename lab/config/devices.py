@@ -10,8 +10,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Protocol
 
 from lab.config.yaml_source import Loc, Source
@@ -189,10 +189,14 @@ def action(text: str) -> str:
 def disks(source: Source, at: Loc, finder: Finder, shape: Shape) -> tuple[Disk, ...]:
     """A guest's disks. Those that name no ``vdev`` get the first free ones: xvda, xvdb, …"""
     named = [one.vdev for one in shape.disk if one.vdev]
-    free = (name for i in count() if (name := f"xvd{chr(ord('a') + i)}") not in named)
+    free = (name for letter in ascii_lowercase if (name := f"xvd{letter}") not in named)
     found: list[Disk] = []
     for i, one in enumerate(shape.disk):
-        vdev = one.vdev or next(free)
+        vdev = one.vdev or next(free, "")
+        if not vdev:
+            text = f"the names xvda to xvdz are taken; a guest has at most {len(ascii_lowercase)} disks"
+            source.add((*at, "disk", i), f"'disk': {text}")
+            break
         if vdev in [other.vdev for other in found]:
             source.add((*at, "disk", i), f"'disk': two disks are called {quote(vdev)}")
         path = finder.disk((*at, "disk", i), one.target, MOST)
