@@ -194,8 +194,10 @@ def disks(source: Source, at: Loc, finder: Finder, shape: Shape) -> tuple[Disk, 
     for i, one in enumerate(shape.disk):
         vdev = one.vdev or next(free, "")
         if not vdev:
-            text = f"the names xvda to xvdz are taken; a guest has at most {len(ascii_lowercase)} disks"
-            source.add((*at, "disk", i), f"'disk': {text}")
+            text = (
+                "'disk': no name is free: xvda to xvdz are taken, and a guest has at most 26 disks"
+            )
+            source.add((*at, "disk", i), text)
             break
         if vdev in [other.vdev for other in found]:
             source.add((*at, "disk", i), f"'disk': two disks are called {quote(vdev)}")
