@@ -25,6 +25,8 @@ MIB = 1 << 20
 #: A guest's memory, and its command line, if the file does not say.
 MEMORY = 512
 CONSOLE = "console=ttyAMA0"
+#: More guests than this are taken for a mistake.
+MOST_GUESTS = 100
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,30 @@ def read(source: Source, text: str, name: str, files: NamedFiles) -> Found:
     given = assignments.read(source, text)
     file = _File(source, given, files, Found())
     name = name or name_like(source.file.stem)
-    count = file.number("NUM_DOMUS", None, 0)
+    count = _count(file)
     _check_values(file)
     _name_others(file, count)
     without_dom0 = file.get("DOM0_KERNEL") is None
-    for index in range(min(count, 100)):
+    for index in range(count):
         _guest(file, f"{name}-domu{index}", index)
-    if without_dom0 and not file.found.guests:
-        source.add_at(Mark(), "there is neither 'DOM0_KERNEL' nor 'NUM_DOMUS': nothing would boot")
     source.check()
     file.found.labs[name] = _lab(file, name, without_dom0)
     source.check()
     return file.found
+
+
+def _count(file: _File) -> int:
+    """How many guests the file says there are; 0 if that is wrong."""
+    count = file.number("NUM_DOMUS", None, 0)
+    given = file.get("NUM_DOMUS")
+    if given and not 0 <= count <= MOST_GUESTS:
+        text = f"'NUM_DOMUS': {count} is not a number from 0 to {MOST_GUESTS}"
+        file.source.add_at(given.mark, text)
+        return 0
+    if file.get("DOM0_KERNEL") is None and (given is None or given.value == "0"):
+        text = "there is neither 'DOM0_KERNEL' nor 'NUM_DOMUS': nothing would boot"
+        file.source.add_at(Mark(), text)
+    return count
 
 
 def _check_values(file: _File) -> None:

@@ -106,6 +106,23 @@ def test_without_dom0(folder: Path) -> None:
     assert "cmdline" not in text
 
 
+@pytest.mark.parametrize(
+    ("number", "wrong"),
+    [
+        ("-1", "'NUM_DOMUS': -1 is not a number from 0 to 100"),
+        ("999999999", "'NUM_DOMUS': 999999999 is not a number from 0 to 100"),
+        ("x", "'NUM_DOMUS': 'x' is no number"),
+        ("1", "'DOMU_KERNEL[0]' is missing: a guest needs a kernel"),
+    ],
+)
+def test_a_wrong_number_of_guests_is_one_error(folder: Path, number: str, wrong: str) -> None:
+    """Nobody is told that `NUM_DOMUS` is missing, or of a million guests without a kernel."""
+    with pytest.raises(ConfigError) as caught:
+        made(folder, f"NUM_DOMUS={number}\n")
+    assert str(caught.value).splitlines()[0].endswith(wrong)
+    assert str(caught.value).count("board.config:") == 1
+
+
 def test_static_memory(folder: Path) -> None:
     """In one piece it keeps its place; and the hypervisor is one that can do it."""
     base = 'NUM_DOMUS=1\nDOM0_KERNEL=a\nDOMU_KERNEL[0]=zImage\nDOMU_STATIC_MEM[0]="%s"\n'
