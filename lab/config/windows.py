@@ -104,7 +104,7 @@ def _nanoseconds(seconds: float) -> int:
 
 def _check_cpus(source: Source, at: Loc, lab: Lab, schedule: Schedule) -> None:
     if lab.pool_cpu is None:
-        if schedule.windows and without(lab, "dom0", 1):
+        if schedule.windows and not lab.without_dom0 and without(lab, "dom0", 1):
             text = f"lab '{lab.name}' has one CPU, so dom0 needs a window, too"
             source.add((*at, "windows"), text)
         return

@@ -206,3 +206,9 @@ def test_an_injected_guest_needs_a_window(folder: Path) -> None:
 )
 def test_times_in_words(seconds: float, words: str) -> None:
     assert units.show_time(seconds) == words
+
+
+def test_a_lab_without_dom0_is_not_asked_for_a_window_of_dom0(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="which needs dom0") as caught:
+        load(folder, "dom0: false", scheduler("10ms", "a 2ms"), "guests: [a]")
+    assert "dom0 needs a window" not in str(caught.value)
