@@ -132,6 +132,11 @@ class Source:
                 )
                 continue
             self._keys[below] = _mark(key)
+            if node.flow_style and _has_no_colon(key, value):
+                text = f"{quote(name)} has no value; text with a comma needs quotation marks here"
+                self.add_at(_mark(key), text)
+                found[name] = ""
+                continue
             # If every line of a section is commented out, the section is empty.
             empty = not loc and isinstance(value, yaml.ScalarNode) and not value.value
             found[name] = {} if empty else self.convert(value, below)
@@ -241,6 +246,12 @@ def _place(before: str) -> Mark:
 
 def _mark(node: yaml.Node) -> Mark:
     return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _has_no_colon(key: yaml.Node, value: yaml.Node) -> bool:
+    """Whether a key in braces is a bare word: ``raw`` in ``{disk: a.img,raw}``."""
+    ends = key.end_mark.line, key.end_mark.column
+    return not value.value and (value.start_mark.line, value.start_mark.column) == ends
 
 
 def _title(loc: Loc) -> str:

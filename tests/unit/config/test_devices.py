@@ -129,6 +129,7 @@ def test_a_uart_has_a_console(tmp_path: Path) -> None:
     [
         ("disk: 'a.img,xvda', vif: 'bridge'", "2:43: 'bridge' is not usable; write bridge="),
         ("disk: ['a.img,xvda', 'b.img,xvda']", "2:39: 'disk': two disks are called 'xvda'"),
+        ("disk: a.img,raw", "2:30: 'raw' has no value; text with a comma needs quotation marks"),
         ("disk: {file: a.img}", "2:24: 'disk' must be a list"),
         (f"disk: [{', '.join(['a.img'] * 30)}]", "2:207: 'disk': no name is free: xvda to"),
         ("disk: nothing.img", "2:24: 'disk': no such file: 'nothing.img'"),
