@@ -89,7 +89,9 @@ def no_xen(run: RunDir, within: float) -> LabError:
 
 def no_stop(run: RunDir, what: str, within: float) -> LabError:
     """dom0 did not finish ``what``, after which the machine would have stopped."""
-    return Dom0Error(f"waited {within:g} s in vain for {what}", tail=tail(run.console("dom0")))
+    return Dom0Error(
+        f"waited for {what}: not done within {within:g} s", tail=tail(run.console("dom0"))
+    )
 
 
 def silent(run: RunDir, error: Dom0Error) -> LabError:

@@ -57,17 +57,17 @@ def test_a_wrong_image(
     name: str, layer: Layer, words: str,
 ) -> None:  # fmt: skip
     """An image has the wrong content: the layer that fails is named, with its last lines."""
-    whole = Workshop.platform
+    whole = Workshop._images
 
-    def platform(workshop: Workshop, plan: Plan, **options: Any) -> Images:
-        images = garbage(name)(whole(workshop, plan, **options), tmp_path)
+    def images_of(workshop: Workshop, plan: Plan, *rest: Any) -> Images:
+        images = garbage(name)(whole(workshop, plan, *rest), tmp_path)
         if name == "devicetree":
             return images
         boot = devicetree.Boot(plan.xen_args, plan.dom0_args, images.kernel, images.initramfs)
         tree = devicetree.build(workshop.store, workshop.toolchain, plan.machine, boot)
         return replace(images, devicetree=tree)
 
-    monkeypatch.setattr(Workshop, "platform", platform)
+    monkeypatch.setattr(Workshop, "_images", images_of)
     if name == "hypervisor":  # nothing says that it is none: its time must pass
         monkeypatch.setattr(session, "XEN", 5.0)
     said = api.run(api.Context(world.folder / "labs.yaml"), "hello", cold=True)
