@@ -33,9 +33,10 @@ OPTIONS = {
 #: Options without which dom0's first process does not start, has no console, or no Xen. glibc of
 #: Debian 12 waits with the futex call for 32-bit times (without it xenconsoled aborts).
 NEEDED = (
-    "CONFIG_XEN", "CONFIG_BLK_DEV_INITRD", "CONFIG_RD_LZ4", "CONFIG_DEVTMPFS", "CONFIG_TMPFS",
-    "CONFIG_FUTEX", "CONFIG_COMPAT_32BIT_TIME", "CONFIG_EPOLL", "CONFIG_UNIX98_PTYS",
-    "CONFIG_UNIX", "CONFIG_BINFMT_SCRIPT", "CONFIG_VFP", "CONFIG_SERIAL_AMBA_PL011_CONSOLE",
+    "CONFIG_XEN", "CONFIG_BLK_DEV_INITRD", "CONFIG_RD_LZ4", "CONFIG_DEVTMPFS", "CONFIG_DEVMEM",
+    "CONFIG_TMPFS", "CONFIG_FUTEX", "CONFIG_COMPAT_32BIT_TIME", "CONFIG_EPOLL",
+    "CONFIG_UNIX98_PTYS", "CONFIG_UNIX", "CONFIG_BINFMT_SCRIPT", "CONFIG_VFP",
+    "CONFIG_SERIAL_AMBA_PL011_CONSOLE",
 )  # fmt: skip
 _ENDINGS = (".ko", ".ko.xz", ".ko.gz", ".ko.zst")
 _BUILTIN = "modules.builtin"
