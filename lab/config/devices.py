@@ -194,9 +194,7 @@ def disks(source: Source, at: Loc, finder: Finder, shape: Shape) -> tuple[Disk, 
     for i, one in enumerate(shape.disk):
         vdev = one.vdev or next(free, "")
         if not vdev:
-            text = (
-                "'disk': no name is free: xvda to xvdz are taken, and a guest has at most 26 disks"
-            )
+            text = "'disk': no name is free: xvda to xvdz are taken; name fewer disks"
             source.add((*at, "disk", i), text)
             break
         if vdev in [other.vdev for other in found]:

@@ -10,6 +10,7 @@ from lab.config import sched
 from lab.config.units import show_size
 from lab.config.yaml_source import Loc, Source
 from lab.model import RAM_BASE, GuestSpec, Lab
+from lab.util.terminal import quote
 
 MIB = 1 << 20
 #: Below lie Xen as QEMU loads it, dom0's files and those of the guests that Xen boots (lab.model).
@@ -23,7 +24,7 @@ def address(text: str) -> int:
     except ValueError:
         found = -1
     if not 0 <= found < 1 << 32 or found % MIB:
-        raise ValueError("is no address of a whole MiB, such as 0x60000000")
+        raise ValueError(f"{quote(text)} is no address of a whole MiB, such as 0x60000000")
     return found
 
 

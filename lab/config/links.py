@@ -69,6 +69,8 @@ def _wrong_memory(
     lab: Lab, shared: SharedMemory, before: Sequence[SharedMemory]
 ) -> Iterator[tuple[Loc, str]]:
     yield from _wrong_guests(lab, shared.guests)
+    if not shared.guests:
+        yield ("guests",), "no guest would see this memory: name at least one"
     if len(shared.name) > LONGEST_NAME:
         yield ("name",), f"Xen knows names of at most {LONGEST_NAME} characters"
     if any(one.name == shared.name for one in before):

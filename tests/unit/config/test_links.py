@@ -80,7 +80,7 @@ def test_a_channel_that_cannot_be(channel: str, said: str) -> None:
     ("memory", "said"),
     [
         ("address: 0x70000000, size: 1500K", "1500K is not a whole number of mebibytes"),
-        ("address: 0x70000400, size: 1M", "is no address of a whole MiB"),
+        ("address: 0x70000400, size: 1M", "'0x70000400' is no address of a whole MiB"),
         ("address: 0x48000000, size: 1M", "is not in the part of the machine's memory"),
         ("address: 0x7ff00000, size: 2M", "is not in the part of the machine's memory"),
         ("address: 0x60f00000, size: 2M", "overlaps the static memory of guest 'c'"),
@@ -96,6 +96,12 @@ def test_shared_memory_that_has_no_place(memory: str, said: str) -> None:
         )
     assert said in caught.value.message
     assert "labs.yaml:16:" in caught.value.message
+
+
+def test_shared_memory_without_guests() -> None:
+    memory = "{name: box, address: 0x70000000, size: 2M, guests: []}"
+    with pytest.raises(ConfigError, match=r"16:\d+: no guest would see this memory"):
+        load(f"    hypervisor: shm\n    guests: [a]\n    shared_memory: [{memory}]\n")
 
 
 @pytest.mark.parametrize(
