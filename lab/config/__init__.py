@@ -95,7 +95,8 @@ def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
 
     Raises:
         UsageError: there is none (the message has the nearest name), or it does not fit into the
-        lab. ConfigError: one of its files is missing or wrong.
+        lab, or Xen itself would have to create it. ConfigError: one of its files is missing or
+        wrong.
     """
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
@@ -105,6 +106,12 @@ def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
     from lab.config import sched
 
     lab = find_lab(labs, into) if into else None
+    if lab and guest.by_xen and not lab.without_dom0:
+        raise UsageError(
+            f"guest {quote(name)} has 'start: device-tree': Xen creates it at boot, and nobody can "
+            "create it later",
+            hint="a guest without 'start' is created by xl, also later",
+        )
     return sched.for_guest(lab, guest).on(lab.cpus) if lab else guest
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab import config, plan
-from lab.errors import ConfigError
+from lab.errors import ConfigError, UsageError
 from lab.model import Clock, Labs
 
 GUESTS = """\
@@ -30,6 +30,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def load(labs: str) -> Labs:
     Path("labs.yaml").write_text(GUESTS + labs)
     return config.load(Path("labs.yaml"))
+
+
+def test_nobody_injects_what_xen_creates() -> None:
+    labs = load("  l: {guests: [ours]}\n")
+    assert config.find_guest(labs, "ours", into="l").name == "ours"
+    with pytest.raises(UsageError, match="'early' has 'start: device-tree': Xen creates it at b"):
+        config.find_guest(labs, "early", into="l")
 
 
 @pytest.mark.parametrize(
