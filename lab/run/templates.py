@@ -63,14 +63,21 @@ def key_with_guests(plan: Plan, prepared: Prepared) -> str:
 
 
 def usable(key: str, say: Callable[[str], None]) -> Template | None:
-    """The template of this key, every byte of it compared; a damaged one is set aside."""
+    """The template of this key, every byte of it compared; a damaged one is set aside.
+
+    It counts as used from now on, so that others who make room do not remove it before it is.
+    """
     try:
         found = template.find(root(), key)
         if found:
+            template.used(found)
             template.verify(found)
         return found
     except Damaged as error:
-        aside = template.set_aside(root(), key)
+        try:
+            aside = template.set_aside(root(), key)
+        except FileNotFoundError:  # others removed it meanwhile
+            return None
         say(f"{error.message}: set aside in {aside}; the lab boots cold")
         return None
 

@@ -1,0 +1,46 @@
+"""Templates that a command is about to use, while others make room."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.machine import template
+from lab.run import templates
+
+KEYS = ("a" * 64, "b" * 64, "c" * 64)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of templates with room for two."""
+    monkeypatch.setattr(templates, "root", lambda: tmp_path / "templates")
+    monkeypatch.setattr(template, "KEPT", 2)
+    return tmp_path / "templates"
+
+
+def store(root: Path, key: str, used: int) -> None:
+    """Store a template that was used at this time."""
+    (root.parent / "state").write_bytes(b"state")
+    template.store(root, key, {"state": root.parent / "state"}, 1, {})
+    os.utime(root / key, (used, used))
+
+
+def test_what_somebody_is_about_to_use_stays(root: Path) -> None:
+    """The oldest would be the first to go, but it was found by somebody."""
+    for number, key in enumerate(KEYS[:2]):
+        store(root, key, number)
+    assert templates.usable(KEYS[0], lambda _: None)
+    store(root, KEYS[2], 5)
+    assert {one.key for one in template.everything(root)} == {KEYS[0], KEYS[2]}
+
+
+def test_one_that_others_remove_is_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes between the look at its manifest and the comparison."""
+    store(root, KEYS[0], 1)
+    said: list[str] = []
+    monkeypatch.setattr(template, "used", lambda _: template.clean(root))
+    assert templates.usable(KEYS[0], said.append) is None
+    assert said == []
