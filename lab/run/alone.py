@@ -18,13 +18,12 @@ from typing import Any
 from lab.errors import MachineError
 from lab.machine import rtc, shared_console
 from lab.machine.console import Follower
-from lab.machine.log_lines import LogReader, RawLine
 from lab.machine.qemu_command import Memory
 from lab.model import Clock, Lab, State
 from lab.run import traces, virtual_time
 from lab.run.session import Session
 from lab.run.start import Start
-from lab.run.virtual_time import AFTERMATH, FIRST, GROWTH, PATIENCE
+from lab.run.virtual_time import AFTERMATH, PATIENCE, VirtualStage
 from lab.scenario.player import Player, Script
 from lab.scenario.report import Report, StepResult
 
@@ -62,40 +61,22 @@ async def _seconds(session: Session) -> int:
         return await session.guarded(rtc.seconds(control))
 
 
-class AloneStage:
-    """The time and the consoles of a machine that runs freely under the virtual clock.
-
-    Times are Xen's, which are virtual: seconds since it was switched on.
-    """
+class AloneStage(VirtualStage):
+    """A machine that runs freely. Times are Xen's: seconds since it was switched on."""
 
     def __init__(self, session: Session, follower: Follower, files: Mapping[str, Path]) -> None:
+        super().__init__(files)
         self._session = session
         self._follower = follower
         self._consoles = session.run.console_dir
-        self._at = self._base = 0.0
         self._over = False
-        self._readers = [LogReader(name, path) for name, path in files.items()]
-
-    def now(self) -> float:
-        return self._at
 
     def ended(self) -> bool:
         return self._over
 
-    def read(self) -> tuple[list[RawLine], list[RawLine]]:
-        lines: list[RawLine] = []
-        for reader in self._readers:
-            while found := reader.read():
-                lines += found
-        return lines, [reader.partial for reader in self._readers if reader.partial]
-
-    def begin(self) -> None:
-        self._base = self._at
-
     async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
         del done  # no step of such a lab acts
-        gone = self._at - self._base
-        await self._to(min(self._base + gone * GROWTH + FIRST, until))
+        await self._to_next(until)
 
     async def aftermath(self, *, alive: bool) -> None:
         del alive
@@ -120,10 +101,6 @@ class AloneStage:
             return True
         # Xen's time begins some milliseconds after the machine's, which is known in seconds.
         return not self._session.ended.is_set() and await _seconds(self._session) >= at + 1
-
-    def close(self) -> None:
-        for reader in self._readers:
-            reader.close()
 
 
 async def watch(

@@ -8,6 +8,7 @@ matter how fast the host is, or when it looks.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,21 +34,18 @@ PATIENCE = 600.0
 AFTERMATH = 0.1
 
 
-class StillStage:
-    """The time and the consoles of a machine that stands still. Times are virtual."""
+class VirtualStage(ABC):
+    """The time and the consoles of a machine under the virtual clock, at moments of its own time.
 
-    def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
-        self._steps = steps
-        self._files = files
-        self._start = steps.now
+    Times are seconds of the machine's time; where they begin is up to the kind of machine.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
         self._at = self._base = 0.0
         self._readers = [LogReader(name, path) for name, path in files.items()]
 
     def now(self) -> float:
         return self._at
-
-    def ended(self) -> bool:
-        return False  # sleep_until raises if it does
 
     def read(self) -> tuple[list[RawLine], list[RawLine]]:
         lines: list[RawLine] = []
@@ -59,14 +57,39 @@ class StillStage:
     def begin(self) -> None:
         self._base = self._at
 
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    async def _to_next(self, until: float) -> None:
+        """Go to the next moment at which the consoles are looked at."""
+        gone = self._at - self._base
+        await self._to(min(self._base + gone * GROWTH + FIRST, until))
+
+    @abstractmethod
+    async def _to(self, at: float) -> None:
+        """Let the machine come to this time; from then on it is now."""
+
+
+class StillStage(VirtualStage):
+    """A machine that stands still between the moments. Times count from the first of them."""
+
+    def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
+        super().__init__(files)
+        self._steps = steps
+        self._files = files
+        self._start = steps.now
+
+    def ended(self) -> bool:
+        return False  # sleep_until raises if it does
+
     async def wait(self, until: float, done: asyncio.Future[Any] | None) -> None:
         if done:  # the machine runs only for that
             await asyncio.wait([done])
             self._at = max(self._at, self._steps.now - self._start)
             return
         console_quota.check(self._files)
-        gone = self._at - self._base
-        await self._to(min(self._base + gone * GROWTH + FIRST, until))
+        await self._to_next(until)
 
     async def aftermath(self, *, alive: bool) -> None:
         if alive:
@@ -75,10 +98,6 @@ class StillStage:
     async def _to(self, at: float) -> None:
         await self._steps.sleep_until(self._start + at, PATIENCE)
         self._at = at
-
-    def close(self) -> None:
-        for reader in self._readers:
-            reader.close()
 
 
 async def watch(
