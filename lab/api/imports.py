@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import config
 from lab.errors import ConfigError
 from lab.util import files, reading
 from lab.util.terminal import escape
-
-#: The largest labs.yaml in bytes, as ``lab.config`` reads it.
-MOST = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def import_config(
 
 def _bytes(into: Path) -> bytes:
     try:
-        return reading.data(into, MOST)
+        return reading.data(into, config.MAX_BYTES)
     except FileNotFoundError:
         return b""
 

@@ -25,7 +25,7 @@ from lab.util.deadline import Deadline
 
 #: A copy of this lab is used (``hello-1``, …), and its guest.
 LAB = GUEST = "hello"
-#: A lab has at most so many copies (lab.config).
+#: The most copies that a lab can have (lab.config).
 MOST_COPIES = 9999
 #: The first labs are not counted: they fill caches.
 WARM_UP = 4

@@ -13,6 +13,7 @@ from lab.util import reading, refusals
 from lab.util.suggest import nearest
 from lab.util.terminal import escape, quote
 
+#: The largest labs.yaml in bytes.
 MAX_BYTES = 256 << 10
 
 

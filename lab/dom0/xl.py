@@ -19,7 +19,7 @@ GUESTS = "/lab/guests"
 #: The program in dom0 that loads the backends (images/backends), and where its archive is put.
 BACKENDS, ARCHIVE = "/usr/sbin/lab-backends", "/tmp/backends"
 _UNPACK = 'cd / && busybox cpio -idu <"$1" && rm "$1"'
-#: A disk is a whole number of sectors of so many bytes.
+#: The size of a sector in bytes. A disk is a whole number of sectors.
 SECTOR = 512
 #: A line of ``xl list``: name, id, memory in MiB, vCPUs, state letters, CPU seconds.
 _LINE = re.compile(

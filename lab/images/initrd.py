@@ -13,8 +13,6 @@ from lab.model import Toolchain
 from lab.packages import deb
 from lab.util import elf_layout, together
 
-WORK = "/mnt"
-
 #: The packages from which files are taken, in addition to the libraries' packages.
 PACKAGES = ("busybox-static", "qemu-guest-agent", "xen-utils-4.17", "xenstore-utils")
 

@@ -26,7 +26,7 @@ DUMP_LINES = 80
 LARGEST = 64 << 30
 #: The most bytes of one file that are read at a time.
 CHUNK = 1 << 20
-#: At most so many lines are handed over at a time (pieces of long lines not counted), so that
+#: The most lines that are handed over at a time (pieces of long lines not counted), so that
 #: whoever searches them looks at the clock in between.
 MOST_LINES = 4096
 

@@ -28,9 +28,9 @@ RAW = "xen.raw"
 #: The times of a guest's lines, in the format of ``console/times``: Xen's, in microseconds.
 TIMES = ".times"
 TICKS = 1_000_000
-#: Xen prints so many bytes of a line that has no end yet (SBSA_UART_OUT_BUF_SIZE - 2).
+#: The bytes of a line without an end after which Xen prints it (SBSA_UART_OUT_BUF_SIZE - 2).
 PIECE = 126
-#: At most so much of the log is read at a time.
+#: The most bytes of the log that are read at a time.
 CHUNK = 1 << 20
 #: The state has less, in bytes.
 MOST_STATE = 1 << 16

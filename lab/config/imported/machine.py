@@ -6,8 +6,8 @@ from lab.config import fit
 from lab.config.units import show_size
 from lab.model import Lab
 
-#: What Xen keeps of the machine's memory is at most this (lab.config.fit has it exactly): so many
-#: bytes, and one of so many bytes of the domains.
+#: What Xen keeps of the machine's memory is at most RESERVE bytes and 1/PART of the domains' memory
+#: (lab.config.fit reckons it exactly).
 RESERVE, PART = 128 << 20, 12
 #: The machine's memory grows in such steps, in bytes.
 STEP = 256 << 20
