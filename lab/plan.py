@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.model import (
+    Architecture,
     DRIVERS,
     Clock,
     Disk,
@@ -58,7 +59,7 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
     """The plan of a lab. ``clock`` is used only if labs.yaml does not set one."""
     return Plan(
         lab=lab,
-        machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST),
+        machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST, lab.arch),
         xen_args=xen_args(lab),
         dom0_args="" if lab.without_dom0 else dom0_args(lab),
         consoles=(
@@ -229,6 +230,8 @@ def _quoted(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Architecture):
+        return value.xen
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Path):

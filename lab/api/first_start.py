@@ -11,7 +11,6 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.packages import lock
 from lab.progress import Progress
-from lab.store import cache_root
 from lab.util.environment import switched_on
 from lab.workshop.provision import KERNEL, PLATFORM, Supplies
 
@@ -24,5 +23,5 @@ def make_toolchain(labs: Path, progress: Progress) -> None:
     with contextlib.suppress(LabError, OSError, ImportError):
         pins = lock.load(lock.place(labs))
         strict = switched_on("LAB_LOCKED")
-        supplies = Supplies(cache_root(), None, progress, pins, strict=strict)
+        supplies = Supplies(None, progress, pins, strict=strict)
         supplies.prepare([PLATFORM, KERNEL])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.errors import ImageError
+from lab.model import ARM32, Architecture
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,13 @@ class Contents:
     links: dict[str, str]
 
 
-def parse(text: str) -> Contents:
-    """Parse the list. The first lines of ``images/dom0/contents`` explain the format.
+def parse(text: str, arch: Architecture = ARM32) -> Contents:
+    """Parse the list for an architecture. The first lines of ``images/dom0/contents`` explain the format.
 
     Raises:
         ImageError: a line is not understood. The message has the line's number.
     """
-    entries = list(_entries(text))
+    entries = list(_entries(text, arch))
 
     def words(kind: str) -> tuple[str, ...]:
         return tuple(word for name, rest in entries if name == kind for word in rest)
@@ -47,9 +48,13 @@ def parse(text: str) -> Contents:
     )
 
 
-def _entries(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _entries(text: str, arch: Architecture) -> Iterator[tuple[str, tuple[str, ...]]]:
     for number, line in enumerate(text.splitlines(), 1):
         kind, *rest = line.partition("#")[0].split() or [""]
+        if kind == "only" and len(rest) > 1:
+            word, kind, *rest = rest
+            if word != arch.xen:
+                continue
         if kind in ("program", "link") and len(rest) == 3 and rest[1] == "->":
             yield kind, (rest[0], rest[2])
         elif kind in ("library", "module", "applet", "folder") and rest and "->" not in rest:

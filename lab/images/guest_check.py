@@ -9,7 +9,7 @@ from lab.util import reading, refusals
 from lab.util.terminal import quote
 
 
-def check(guest: GuestSpec, image: GuestImage) -> None:
+def check(guest: GuestSpec, image: GuestImage, arch: Architecture = ARM32) -> None:
     """Check that a guest can be started with the files of ``image``.
 
     Raises:

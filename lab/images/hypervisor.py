@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import ImageError
-from lab.images import zimage
 from lab.images.interface import Interface
 from lab.model import ARM32, Architecture, Image, Package
 from lab.packages import deb
@@ -37,7 +36,7 @@ def packaged(store: Store, packages: Sequence[Package], arch: Architecture = ARM
 
     def build(folder: Path) -> None:
         tree = deb.tree([package], lambda path: path.startswith("/boot/xen-"))
-        (folder / "xen").write_bytes(_only_zimage(tree, package))
+        (folder / "xen").write_bytes(_only_kernel(tree, package, arch))
 
     return store.make("hypervisor", inputs, build).image("xen")
 
@@ -75,9 +74,9 @@ def check_tools(
         )
 
 
-def _only_zimage(tree: deb.Tree, package: Package) -> bytes:
+def _only_kernel(tree: deb.Tree, package: Package, arch: Architecture) -> bytes:
     found = [tree.find(path) for path in tree.paths() if not re.search(r"\.config$", path)]
-    images = [member.data for member in found if member and zimage.is_zimage(member.data)]
+    images = [member.data for member in found if member and arch.marks_kernel(member.data)]
     if len(images) != 1:
         raise ImageError(f"{package.name} {package.version} has {len(images)} hypervisors, not 1")
     return images[0]

@@ -38,7 +38,7 @@ def recipe() -> list[Path]:
 
 def build(toolchain: Toolchain, source: Source, scratch: Path) -> bytes:
     """The compressed initramfs. ``scratch``: a folder for temporary files."""
-    wanted = contents.parse((source.here / "contents").read_text())
+    wanted = contents.parse((source.here / "contents").read_text(), source.arch)
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         bench = Bench(toolchain, source, Path(name))
         drivers, files = together.pair(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
-    from lab.model.architecture import ARCHITECTURES, ARM32, Architecture
+    from lab.model.architecture import ARCHITECTURES, ARM32, ARM64, Architecture
     from lab.model.board import (
         AGENT_PORT,
         BOOTED_ADDRESS,
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
-    "lab.model.architecture": ("ARCHITECTURES", "ARM32", "Architecture"),
+    "lab.model.architecture": ("ARCHITECTURES", "ARM32", "ARM64", "Architecture"),
     "lab.model.board": (
         "AGENT_PORT", "BOOTED_ADDRESS", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS",
         "KERNEL_ADDRESS", "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT",
@@ -97,6 +97,7 @@ __all__ = [
     "AGENT_PORT",
     "ARCHITECTURES",
     "ARM32",
+    "ARM64",
     "BOOTED_ADDRESS",
     "CONSOLE_PORT",
     "DOMAINS_PORT",

@@ -54,7 +54,10 @@ class Architecture:
         first_argument: gdb's number of the register that holds a function's first argument
             (gdb's documentation, "ARM Features").
         elf_machine: the machine of its ELF files (elf.h, EM_…).
-        xen: its name in Xen's makefiles (``XEN_TARGET_ARCH``; Config.mk of Xen).
+        kernel_mark: where a kernel's file has bytes that mark it, and which bytes. Xen's own file
+            has them too: a zImage of 32-bit ARM (Documentation/arch/arm/booting.rst of Linux), an
+            Image of arm64 (Documentation/arch/arm64/booting.rst).
+        xen: its name in Xen's makefiles (``XEN_TARGET_ARCH``; Config.mk of Xen), and in labs.yaml.
         debian: its names in Debian. Xen, dom0 and its programs come from there.
         bare: the triplet of the compiler for guests without an operating system.
     """
@@ -68,6 +71,7 @@ class Architecture:
     word: int
     first_argument: int
     elf_machine: int
+    kernel_mark: tuple[int, bytes]
     xen: str
     debian: Debian
     bare: str
@@ -81,6 +85,16 @@ class Architecture:
     def bare_compiler(self) -> str:
         """The prefix of the programs that compile guests without an operating system."""
         return f"{self.bare}-"
+
+    @property
+    def cross_packages(self) -> tuple[str, ...]:
+        """The Debian packages that compile Xen and dom0's programs on another machine."""
+        return (f"gcc-{self.debian.triplet}", f"libc6-dev-{self.debian.name}-cross")
+
+    def marks_kernel(self, data: bytes) -> bool:
+        """Whether a file is a kernel of this architecture."""
+        at, mark = self.kernel_mark
+        return data[at : at + len(mark)] == mark
 
     @property
     def programs(self) -> dict[str, str]:
@@ -99,10 +113,36 @@ ARM32 = Architecture(
     word=4,
     first_argument=0,
     elf_machine=40,
+    kernel_mark=(0x24, b"\x18\x28\x6f\x01"),
     xen="arm32",
     debian=Debian("armhf", "arm-linux-gnueabihf", "armmp-lpae"),
     bare="arm-none-eabi",
 )
 
-#: Every architecture that labs can have.
-ARCHITECTURES = (ARM32,)
+ARM64 = Architecture(
+    name="ARM64",
+    qemu="qemu-system-aarch64",
+    qemu_package="qemu-system-arm",
+    machine="virt,virtualization=on,gic-version=2,highmem=off",
+    cpu="cortex-a57",
+    counter_hz=62_500_000,
+    word=8,
+    first_argument=0,
+    elf_machine=183,
+    kernel_mark=(0x38, b"ARMd"),
+    xen="arm64",
+    debian=Debian("arm64", "aarch64-linux-gnu", "arm64"),
+    bare="arm-none-eabi",
+)
+
+#: Every architecture that labs can have. A lab has the first one if labs.yaml names none.
+ARCHITECTURES = (ARM32, ARM64)
+
+
+def by_word(word: str) -> Architecture:
+    """The architecture that labs.yaml and ``--arch`` call ``word``.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {one.xen: one for one in ARCHITECTURES}[word]

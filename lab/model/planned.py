@@ -17,11 +17,7 @@ class MachinePlan:
     cpus: int
     memory: int
     clock: Clock
-
-    @property
-    def arch(self) -> Architecture:
-        """The architecture of its processors. So far there is one."""
-        return ARM32
+    arch: Architecture = ARM32
 
 
 def board_arguments(machine: MachinePlan) -> tuple[str, ...]:

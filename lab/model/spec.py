@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lab.model.architecture import ARM32, Architecture
 from lab.model.devices import Disk, Ends, Vif
 from lab.model.enums import Clock
 from lab.model.place import Place, Refusal
@@ -227,6 +228,7 @@ class Lab:
         later: the guests that only steps inject.
         without_dom0: there is no dom0; Xen boots the guests alone.
         channels, shared_memory: what the guests that Xen boots have in common.
+        arch: the architecture of its processors.
         line: the line of labs.yaml at which the lab begins, from 1.
     """
 
@@ -250,6 +252,7 @@ class Lab:
     channels: tuple[Channel, ...] = ()
     shared_memory: tuple[SharedMemory, ...] = ()
     schedule: Schedule | None = None
+    arch: Architecture = ARM32
     line: int = field(default=0, compare=False)
 
     @property

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import ToolchainError
-from lab.model import Door, ToolchainInfo
+from lab.model import ARM32, Architecture, Door, ToolchainInfo
 from lab.toolchain import bwrap, provide
-from lab.toolchain.recipe import PROGRAMS
+from lab.toolchain.recipe import programs
 from lab.toolchain.sandbox import Sandbox
 from lab.util import files, process
 
@@ -49,17 +49,18 @@ class HostToolchain(Sandbox):
         )
 
 
-def open_host(progress: Callable[[str], None]) -> HostToolchain:
+def open_host(progress: Callable[[str], None], arch: Architecture = ARM32) -> HostToolchain:
     """The host door. ``$LAB_HOST_PATH`` is searched before PATH, for example for your own QEMU.
 
     Raises:
         ToolchainError: a program is not on PATH; the hint names the packages.
     """
     provide.ensure({"bwrap": "bubblewrap"}, progress)
-    found = {name: shutil.which(name, path=_path()) for name in PROGRAMS}
+    wanted = programs(arch)
+    found = {name: shutil.which(name, path=_path()) for name in wanted}
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        packages = " ".join(PROGRAMS[name] for name in missing)
+        packages = " ".join(wanted[name] for name in missing)
         raise ToolchainError(
             f"not on PATH: {', '.join(missing)}",
             hint=f"apt-get install {packages}; or use --door rootfs, which brings its own",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.model import ARCHITECTURES
+from lab.model import ARM32, Architecture
 from lab.util import files
 from lab.util.resources import resource
 
@@ -11,23 +11,18 @@ ARCHITECTURE = "amd64"
 #: Increase it when the way of making a tree changes.
 VERSION = 1
 
-#: QEMU and the compilers of every architecture, and what is used with them: each program → its
-#: Debian package.
-PROGRAMS = {
-    **{name: package for one in ARCHITECTURES for name, package in one.programs.items()},
-    "make": "make",
-    "dtc": "device-tree-compiler",
-}
+#: What is used with QEMU and the compilers: each program → its Debian package.
+_MORE_PROGRAMS = {"make": "make", "dtc": "device-tree-compiler"}
 #: The programs of the package qemu-system-arm.
 _QEMU = ("qemu-system-arm", "qemu-system-aarch64")
 
 #: Files that are left out: no program in the toolchain reads them, and they are a third of its
 #: size. gcc ships bare-metal libraries for 24 kinds of core. Only those for ARMv7-A stay (and
 #: ``nofp``, the family's default), because Xen's guests run on a Cortex-A15.
-PRUNED = (
+_PRUNED = (
     "usr/share/man", "usr/share/doc", "usr/share/info", "usr/share/locale",
     "usr/share/lintian", "usr/share/bash-completion",
-    "usr/bin/*lto-dump*", *(f"usr/bin/{name}" for name in _QEMU if name not in PROGRAMS),
+    "usr/bin/*lto-dump*", "usr/bin/QEMU",
     "usr/lib/gcc/arm-none-eabi/*/plugin",
     "usr/lib/x86_64-linux-gnu/lib?san.so*", "usr/lib/x86_64-linux-gnu/lib??san.so*",
     "usr/arm-linux-gnueabihf/lib/libasan.so*",
@@ -53,14 +48,35 @@ LINKS = (
 )
 
 
-def package_list() -> tuple[str, ...]:
-    """The names in ``dockerfiles/packages``, sorted."""
+def programs(arch: Architecture = ARM32) -> dict[str, str]:
+    """QEMU, the compilers, and what is used with them: each program → its Debian package."""
+    return arch.programs | _MORE_PROGRAMS
+
+
+def pruned(arch: Architecture = ARM32) -> tuple[str, ...]:
+    """The files that are left out of the tree for an architecture, as patterns."""
+    at = _PRUNED.index("usr/bin/QEMU")
+    unused = (f"usr/bin/{name}" for name in _QEMU if name != arch.qemu)
+    return (*_PRUNED[:at], *unused, *_PRUNED[at + 1 :])
+
+
+#: The same for ARM32.
+PROGRAMS = programs()
+PRUNED = pruned()
+
+
+def package_list(arch: Architecture = ARM32) -> tuple[str, ...]:
+    """The names in ``dockerfiles/packages``, sorted.
+
+    The file has the compiler of ARM32. Another architecture has its own in place of that one.
+    """
     text = resource("dockerfiles", "packages").read_text()
-    names = (line.partition("#")[0].strip() for line in text.splitlines())
-    return tuple(sorted(filter(None, names)))
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    names = set(filter(None, lines)) - {*ARM32.cross_packages} | {*arch.cross_packages}
+    return tuple(sorted(names))
 
 
-def recipe_key() -> str:
+def recipe_key(arch: Architecture = ARM32) -> str:
     """The identity of the recipe. It is a part of the names under which trees are stored."""
-    wanted = [SUITE, ARCHITECTURE, VERSION, package_list(), PRUNED, LINKS]
+    wanted = [SUITE, ARCHITECTURE, VERSION, package_list(arch), pruned(arch), LINKS]
     return files.sha256_json(wanted)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.model import Toolchain
+from lab.model import ARM32, Architecture, Toolchain
 from lab.packages.lock import Pin
 
 
@@ -16,13 +16,14 @@ class ToolchainRequest:
     taken, else one of the newest packages is made.
 
     ``snapshot`` is a moment at which an archive had the locked packages. ``strict`` forbids any
-    others. ``older`` gets the files of locked packages that the archive has replaced. It uses the
+    others. ``arch`` is the architecture of the labs. ``older`` gets the files of locked packages that the archive has replaced. It uses the
     toolchain that it is given, and returns ``None`` if the files are not available.
     """
 
     locked: tuple[Pin, ...] = ()
     snapshot: str = ""
     strict: bool = False
+    arch: Architecture = ARM32
     older: Callable[[Toolchain], Sequence[Path] | None] = lambda _: None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.model import Door, ToolchainInfo
+from lab.model import ARM32, Architecture, Door, ToolchainInfo
 from lab.toolchain import bwrap, provide, recipe, tree, tree_cache
 from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.sandbox import Sandbox
@@ -19,19 +19,25 @@ TO_ENTER = {"bwrap": "bubblewrap"}
 #: The links of a merged /usr. Programs do not see the rest of the tree (/var, /root, /boot).
 LINKS = ("bin", "sbin", "lib", "lib64")
 
-#: The programs whose versions `inv toolchain.info` prints, each with its package.
-NOTABLE = {
-    "qemu" if name.startswith("qemu-") else name: package
-    for name, package in recipe.PROGRAMS.items()
-}
+
+def notable(arch: Architecture = ARM32) -> dict[str, str]:
+    """The programs whose versions `inv toolchain.info` prints, each with its package."""
+    return {
+        "qemu" if name.startswith("qemu-") else name: package
+        for name, package in recipe.programs(arch).items()
+    }
+
+
+NOTABLE = notable()
 
 
 class RootfsToolchain(Sandbox):
     """Programs run in a tree of the cache, which they see read-only."""
 
-    def __init__(self, made: CachedTree) -> None:
+    def __init__(self, made: CachedTree, arch: Architecture = ARM32) -> None:
         super().__init__(Door.ROOTFS, _root(made.path), bwrap.ENVIRONMENT)
         self._tree = made
+        self._arch = arch
 
     @property
     def key(self) -> str:
@@ -45,7 +51,9 @@ class RootfsToolchain(Sandbox):
             where=str(self._tree.path),
             origin=self._tree.origin,
             size=self._tree.size,
-            versions={name: versions.get(package, "") for name, package in NOTABLE.items()},
+            versions={
+                name: versions.get(package, "") for name, package in notable(self._arch).items()
+            },
             packages=versions,
         )
 
@@ -59,14 +67,15 @@ def open_rootfs(
         ToolchainError: the host lacks a program that could not be installed, or the tree could
             not be made.
     """
-    made = tree_cache.find(cache, wanted.locked, strict=wanted.strict)
+    made = tree_cache.find(cache, wanted.locked, wanted.arch, strict=wanted.strict)
     provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
 
     def older(newest: CachedTree) -> Sequence[Path] | None:
-        return wanted.older(RootfsToolchain(newest))
+        return wanted.older(RootfsToolchain(newest, wanted.arch))
 
+    more = tree.Wanted(wanted.arch, wanted.strict, older)
     return RootfsToolchain(
-        made or tree.make(cache, progress, wanted.locked, strict=wanted.strict, older=older)
+        made or tree.make(cache, progress, wanted.locked, more), wanted.arch
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lab.errors import LockError, ToolchainError
+from lab.model import ARM32, Architecture
 from lab.packages import lock
 from lab.packages.lock import Pin
 from lab.toolchain import bootstrap, index, recipe, tree_cache
@@ -37,34 +38,39 @@ Older = Callable[[CachedTree], Sequence[Path] | None]
 NEEDED_BYTES = 3 << 30
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a tree. See :func:`make`."""
+
+    arch: Architecture = ARM32
+    strict: bool = False
+    older: Older = lambda _: None
+
+
 def make(
-    cache: Path,
-    progress: Progress,
-    locked: Sequence[Pin] = (),
-    *,
-    strict: bool = False,
-    older: Older = lambda _: None,
+    cache: Path, progress: Progress, locked: Sequence[Pin] = (), wanted: Wanted | None = None
 ) -> CachedTree:
     """The tree of the present recipe for a lock. It is made unless the cache has it.
 
     Only one process at a time makes a tree. ``locked`` are the packages of the lock. The newest
-    packages are used if there are none, or if neither the archive nor ``older``, which gets
-    another tree to work with, has the locked ones.
+    packages are used if there are none, or if neither the archive nor ``wanted.older``, which
+    gets another tree to work with, has the locked ones.
 
     Raises:
         ToolchainError: the tree could not be made; nothing is left of the attempt.
         LockError: a package's bytes are not the locked ones, or packages have drifted although
-            ``strict`` forbids it.
+            ``wanted.strict`` forbids it.
     """
+    wanted = wanted or Wanted()
     parent = cache / "toolchain"
     told = "toolchain: waiting for another command that is making it"
     with files.locked(parent / ".lock", lambda: progress(told)) as handle:
-        if tree := tree_cache.find(cache, locked, strict=strict):
+        if tree := tree_cache.find(cache, locked, wanted.arch, strict=wanted.strict):
             return tree
         _sweep(parent)
         _check_room(parent)
         address = debian.archive_of_this_machine()
-        return _Maker(cache, handle, progress, address).make(locked, strict, older)
+        return _Maker(cache, handle, progress, address, wanted.arch).make(locked, wanted)
 
 
 #: apt's pattern for the packages that every Debian system has.
@@ -83,14 +89,16 @@ class _Maker:
     lock: int
     progress: Progress
     address: str | None
+    arch: Architecture
 
-    def make(self, locked: Sequence[Pin], strict: bool, older: Older) -> CachedTree:
+    def make(self, locked: Sequence[Pin], wanted: Wanted) -> CachedTree:
         """Ask the archive first, decide on the packages, and fetch them once."""
+        older = wanted.older
         with self._folder() as work:
             self.progress(f"toolchain: asking the archive for Debian {recipe.SUITE}")
             found = index.read(work / "index", self.address, self.lock)
             try:
-                newest = found.answer([*_NEWEST, *recipe.package_list()])
+                newest = found.answer([*_NEWEST, *recipe.package_list(self.arch)])
             except bootstrap.GoneError:  # the archive no longer has a package at all
                 if tree := self._elsewhere(found, locked, older):
                     return tree
@@ -105,7 +113,7 @@ class _Maker:
             self.progress(f"toolchain: the archive has {words}")
             if tree := self._elsewhere(found, locked, older):
                 return tree
-            if strict:
+            if wanted.strict:
                 raise LockError(lock.refused(gone), hint=lock.REFUSED_HINT)
             return self._newest(found, newest, (), older, instead_of=locked)
 
@@ -127,8 +135,8 @@ class _Maker:
 
     def _fetched(self, found: Index, pins: Sequence[Pin], locked: Sequence[Pin]) -> CachedTree:
         """A tree of exactly these packages, from the cache or made from the archive's files."""
-        if there := tree_cache.with_pins(self.cache, pins):
-            return tree_cache.take(self.cache, there, locked)
+        if there := tree_cache.with_pins(self.cache, pins, self.arch):
+            return tree_cache.take(self.cache, there, locked, self.arch)
         with self._folder() as work:
             self._bootstrap(work, found, pins)
             return self._keep(work, locked)
@@ -139,7 +147,7 @@ class _Maker:
             return None
         self.progress("toolchain: asking apt's snapshots for the locked packages")
         with self._folder() as work:
-            asking = tree_cache.find(self.cache) or self._small(work, found)
+            asking = tree_cache.find(self.cache, arch=self.arch) or self._small(work, found)
             if debs := older(asking):
                 return self._of(debs, asking, locked)
         return None
@@ -154,7 +162,7 @@ class _Maker:
     def _of(self, debs: Sequence[Path], newest: CachedTree, locked: Sequence[Pin]) -> CachedTree:
         """A tree of package files from elsewhere. The archive's address is that of ``newest``."""
         with self._folder() as work:
-            unpack(debs, work / "tree")
+            unpack(debs, work / "tree", recipe.pruned(self.arch))
             sources = (newest.path / "etc/apt").glob("sources.list*")
             _copy([path for path in sources if path.is_file()], work / "tree")
             self._complete(work, debs, "apt's snapshots")
@@ -173,7 +181,7 @@ class _Maker:
         made = tree_cache.read(work)
         assert made is not None
         tree_cache.check(locked, made.pins)
-        return tree_cache.keep(self.cache, work, made.key, locked)
+        return tree_cache.keep(self.cache, work, made, locked, self.arch)
 
     def _bootstrap(self, work: Path, found: Index, pins: Sequence[Pin]) -> None:
         size = sum(pin.size for pin in pins)
@@ -183,7 +191,7 @@ class _Maker:
         self._unpack(work, found, debs, self.address or "its default archive")
 
     def _unpack(self, work: Path, found: Index, debs: Sequence[Path], source: str) -> None:
-        unpack(debs, work / "tree")
+        unpack(debs, work / "tree", recipe.pruned(self.arch))
         _copy(found.sources, work / "tree")
         self._complete(work, debs, source)
 
@@ -191,7 +199,7 @@ class _Maker:
         """Remove what the recipe leaves out, finish the tree, and write its manifest."""
         tree = work / "tree"
         packages = _packages(debs)
-        _prune(tree)
+        _prune(tree, self.arch)
         _finish(tree)
         manifest = {
             "key": lock.toolchain_key(tree_cache.pins(packages)),
@@ -228,8 +236,8 @@ def _packages(debs: Sequence[Path]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _prune(tree: Path) -> None:
-    for pattern in recipe.PRUNED:
+def _prune(tree: Path, arch: Architecture) -> None:
+    for pattern in recipe.pruned(arch):
         for path in tree.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 files.remove_tree(path)

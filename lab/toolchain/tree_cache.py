@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LockError
+from lab.model import ARM32, Architecture
 from lab.packages import lock
 from lab.packages.lock import Pin
 from lab.toolchain import recipe
@@ -41,7 +42,9 @@ class CachedTree:
         return pins(self.packages)
 
 
-def find(cache: Path, locked: Sequence[Pin] = (), *, strict: bool = False) -> CachedTree | None:
+def find(
+    cache: Path, locked: Sequence[Pin] = (), arch: Architecture = ARM32, *, strict: bool = False
+) -> CachedTree | None:
     """The tree of the present recipe for a lock, if it has been made; without a lock, any tree.
 
     ``strict``: the tree must have exactly the locked packages.
@@ -50,12 +53,12 @@ def find(cache: Path, locked: Sequence[Pin] = (), *, strict: bool = False) -> Ca
         LockError: a tree has a package in the locked version, but with other bytes. The message
             names the package.
     """
-    trees = list(_trees(cache))
+    trees = list(_trees(cache, arch))
     if exact := next((tree for tree in trees if not locked or _exact(tree, locked)), None):
         return exact
     for tree in trees:
         check(locked, tree.pins)
-    return None if strict else _instead(cache, locked)
+    return None if strict else _instead(cache, locked, arch)
 
 
 def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
@@ -69,31 +72,37 @@ def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
         raise LockError(words, hint=lock.CONTRADICTED_HINT)
 
 
-def keep(cache: Path, work: Path, key: str, locked: Sequence[Pin]) -> CachedTree:
-    """Move a complete tree from its temporary folder ``work`` to its place, for a lock.
+def keep(
+    cache: Path, work: Path, made: CachedTree, locked: Sequence[Pin], arch: Architecture = ARM32
+) -> CachedTree:
+    """Move the complete tree ``made`` from its temporary folder ``work`` to its place, for a lock.
 
     If the same tree is already there, it may be in use, and it stays.
     """
-    name = f"{recipe.recipe_key()}-{key[:16]}"
+    name = f"{recipe.recipe_key(arch)}-{made.key[:16]}"
     final = cache / "toolchain" / name
     if read(final) is None:
         files.remove_tree(final)
         work.rename(final)
-    made = read(final)
-    assert made is not None
-    return take(cache, made, locked)
+    kept = read(final)
+    assert kept is not None
+    return take(cache, kept, locked, arch)
 
 
-def take(cache: Path, tree: CachedTree, locked: Sequence[Pin]) -> CachedTree:
+def take(
+    cache: Path, tree: CachedTree, locked: Sequence[Pin], arch: Architecture = ARM32
+) -> CachedTree:
     """Use a tree of the cache for a lock, even if it has other packages. Returns the tree."""
     if locked and not _exact(tree, locked):
-        files.write_atomic(_note(cache, locked), tree.path.parent.name)
+        files.write_atomic(_note(cache, locked, arch), tree.path.parent.name)
     return tree
 
 
-def with_pins(cache: Path, pins: Sequence[Pin]) -> CachedTree | None:
+def with_pins(
+    cache: Path, pins: Sequence[Pin], arch: Architecture = ARM32
+) -> CachedTree | None:
     """The tree of exactly these packages, if the cache has it."""
-    return next((tree for tree in _trees(cache) if _exact(tree, pins)), None)
+    return next((tree for tree in _trees(cache, arch) if _exact(tree, pins)), None)
 
 
 def read(folder: Path) -> CachedTree | None:
@@ -123,18 +132,18 @@ def _exact(tree: CachedTree, locked: Sequence[Pin]) -> bool:
     return tree.key == lock.toolchain_key(locked) and not lock.drift(locked, tree.pins)
 
 
-def _trees(cache: Path) -> Iterator[CachedTree]:
-    for folder in sorted((cache / "toolchain").glob(f"{recipe.recipe_key()}*")):
+def _trees(cache: Path, arch: Architecture) -> Iterator[CachedTree]:
+    for folder in sorted((cache / "toolchain").glob(f"{recipe.recipe_key(arch)}*")):
         if tree := read(folder):
             yield tree
 
 
-def _instead(cache: Path, locked: Sequence[Pin]) -> CachedTree | None:
+def _instead(cache: Path, locked: Sequence[Pin], arch: Architecture) -> CachedTree | None:
     with contextlib.suppress(OSError):
-        return read(cache / "toolchain" / reading.text(_note(cache, locked)))
+        return read(cache / "toolchain" / reading.text(_note(cache, locked, arch)))
     return None
 
 
-def _note(cache: Path, locked: Sequence[Pin]) -> Path:
-    name = files.sha256_json([recipe.recipe_key(), lock.digest_of(locked)])
+def _note(cache: Path, locked: Sequence[Pin], arch: Architecture) -> Path:
+    name = files.sha256_json([recipe.recipe_key(arch), lock.digest_of(locked)])
     return cache / "toolchain" / f"for-{name[:32]}"

@@ -32,6 +32,8 @@ from lab.images.dom0_programs import Choice
 from lab.images.interface import Interface
 from lab.images.tools import Tools
 from lab.model import (
+    ARM32,
+    Architecture,
     Dom0Spec,
     GuestImage,
     GuestSpec,
@@ -52,7 +54,7 @@ from lab.progress import Progress
 from lab.store import Store, cache_root
 from lab.util import together
 from lab.workshop import provision
-from lab.workshop.provision import KERNEL, PLATFORM, SYSROOT, Supplies
+from lab.workshop.provision import KERNEL, Supplies
 
 #: The public headers in the package libxen-dev.
 XEN_HEADERS = "usr/include/xen"
@@ -73,15 +75,21 @@ class Prepared:
 
 
 class Workshop:
-    """The toolchain and what is built with it. Packages are fetched only if something is built."""
+    """The toolchain of an architecture and what is built with it.
+
+    Packages are fetched only if something is built.
+    """
 
     def __init__(
-        self, door: str | None, progress: Progress, lock: Lock, *, strict: bool = False
-    ) -> None:
-        cache = cache_root()
+        self, door: str | None, progress: Progress, lock: Lock, arch: Architecture = ARM32,
+        *, strict: bool = False,
+    ) -> None:  # fmt: skip
         self.progress = progress
-        self.store = Store(cache, before_build=self._fetch)
-        self.supplies = Supplies(cache, door, progress, lock, strict=strict)
+        self.arch = arch
+        self.store = Store(cache_root(), before_build=self._fetch)
+        self.supplies = Supplies(door, progress, lock, arch, strict=strict)
+        self._platform = provision.platform(arch)
+        self._sysroot = provision.tools(arch)
         self._xen: Question | None = None
 
     @property
@@ -99,8 +107,8 @@ class Workshop:
         compiled = [one for one in specs if not isinstance(one.program, LinuxGuest | Prebuilt)]
         more = [KERNEL] if compiled else []
         if plan.lab.hypervisor.tools == "source" and not plan.lab.without_dom0:
-            more.append(SYSROOT)
-        self.supplies.prepare([PLATFORM, *more])
+            more.append(self._sysroot)
+        self.supplies.prepare([self._platform, *more])
         self.packages()
         parts, built = together.pair(
             partial(self._parts, plan, force=force), partial(self.guests, specs)
@@ -147,7 +155,7 @@ class Workshop:
         """
         if spec.tools == "package":
             return None
-        base = self.supplies.packages(SYSROOT)
+        base = self.supplies.packages(self._sysroot)
         with self.progress.stage(f"tools of hypervisor {spec.name}") as stage:
             stage.note("from source")
             against = sysroot.build(self.store, self.toolchain, base)
@@ -174,8 +182,10 @@ class Workshop:
             if spec.own_kernel:
                 return own_kernel.images(self.store, self.toolchain, packages, spec, built)
             made = together.all_of([
-                partial(dom0.kernel, self.store, self.toolchain, packages),
-                partial(dom0.initramfs, self.store, self.toolchain, packages, Choice(built)),
+                partial(dom0.kernel, self.store, self.toolchain, packages, self.arch),
+                partial(
+                    dom0.initramfs, self.store, self.toolchain, packages, Choice(built), self.arch
+                ),
             ])  # fmt: skip
             stage.note("")
         return made
@@ -209,16 +219,16 @@ class Workshop:
         packages = self.packages()
         with self.progress.stage(f"hypervisor {spec.name}") as stage:
             if spec.origin == "package":
-                return {"xen": hypervisor.packaged(self.store, packages)}
+                return {"xen": hypervisor.packaged(self.store, packages, self.arch)}
             stage.note("from source")
             source = [] if spec.source else self.xen_source()
-            return xen.build(self.store, self.toolchain, spec, source)
+            return xen.build(self.store, self.toolchain, spec, source, self.arch)
 
     def base_images(self) -> list[Image]:
         """The images that all labs share: the packaged Xen, dom0's kernel and initramfs."""
         packages = self.packages()
         xen, images = together.pair(
-            partial(hypervisor.packaged, self.store, packages),
+            partial(hypervisor.packaged, self.store, packages, self.arch),
             partial(self._dom0_images, Dom0Spec()),
         )
         return [xen, *images]
@@ -239,13 +249,13 @@ class Workshop:
             for guest in wanted:
                 stage.note(guest.name)
                 built[guest.name] = self._guest(guest, sources)
-                guest_check.check(guest, built[guest.name])
+                guest_check.check(guest, built[guest.name], self.arch)
             stage.note(", ".join(built))
         return built
 
     def _guest(self, guest: GuestSpec, sources: freertos.Sources) -> GuestImage:
         if isinstance(guest.program, LinuxGuest):
-            image = linux.build(self.store, guest, guest.program, self.packages())
+            image = linux.build(self.store, guest, guest.program, self.packages(), self.arch)
         else:
             image = freertos.build(self.store, self.toolchain, guest, sources)
         if not guest.disks and not guest.vifs:
@@ -256,7 +266,7 @@ class Workshop:
 
     def packages(self) -> list[Package]:
         """The platform's packages. Their files are fetched before something is built from them."""
-        return self.supplies.packages(PLATFORM)
+        return self.supplies.packages(self._platform)
 
     def _sources(self) -> freertos.Sources:
         packages = self.packages()
@@ -278,8 +288,8 @@ class Workshop:
 
     def _fetch(self, kind: str) -> None:
         """Fetch the packages that an entry of this kind is built from."""
-        asked = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen, sysroot.KIND: SYSROOT}
-        question = asked.get(kind, PLATFORM)
+        asked = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen, sysroot.KIND: self._sysroot}
+        question = asked.get(kind, self._platform)
         own = ("guest", "project", tools.KIND, linux_tree.KIND)
         if kind not in own and question is not None:
             self.supplies.fetch(question)

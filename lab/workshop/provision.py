@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.errors import LabError, LockError
 from lab.images import hypervisor
-from lab.model import ARM32, Architecture, Package, Toolchain
+from lab.model import ARCHITECTURES, ARM32, Architecture, Package, Toolchain
 from lab.packages import archive, lock, pinned
 from lab.packages.answers import Resolution
 from lab.packages.apt import SOURCE
@@ -20,6 +20,7 @@ from lab.packages.archive import Question
 from lab.packages.lock import Drift, Lock, Pin
 from lab.packages.pinned import Rules
 from lab.progress import Progress
+from lab.store import cache_root
 from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
 from lab.util import files, together
 
@@ -41,26 +42,36 @@ def platform(arch: Architecture) -> Question:
     )  # fmt: skip
 
 
-PLATFORM = platform(ARM32)
-#: What dom0's tools are compiled against where they are built from a tree. Of the same suite
-#: as the libraries that are in dom0.
-SYSROOT = Question(
-    PLATFORM.suite, PLATFORM.arch,
-    wanted=(
-        "libc6-dev", "libfdt-dev", "libncurses-dev", "libyajl-dev", "uuid-dev", "zlib1g-dev",
-    ),
-    keep=(
-        "libc6", "libc6-dev", "libfdt*", "libgcc-s1", "libncurses*", "libtinfo6", "libuuid1",
-        "libyajl*", "linux-libc-dev", "uuid-dev", "zlib1g*",
-    ),
-    part="tools",
-)  # fmt: skip
+def tools(arch: Architecture) -> Question:
+    """What dom0's tools are compiled against where they are built from a tree.
+
+    Of the same suite as the libraries that are in dom0.
+    """
+    return Question(
+        "bookworm", arch.debian.name,
+        wanted=(
+            "libc6-dev", "libfdt-dev", "libncurses-dev", "libyajl-dev", "uuid-dev", "zlib1g-dev",
+        ),
+        keep=(
+            "libc6", "libc6-dev", "libfdt*", "libgcc-s1", "libncurses*", "libtinfo6", "libuuid1",
+            "libyajl*", "linux-libc-dev", "uuid-dev", "zlib1g*",
+        ),
+        part="tools",
+    )  # fmt: skip
+
+
+def toolchain(arch: Architecture) -> Question:
+    """The toolchain's packages, asked for in the same way as mmdebstrap asks apt."""
+    return Question(
+        recipe.SUITE, recipe.ARCHITECTURE, ("?essential", *recipe.package_list(arch)),
+        part="" if arch is ARM32 else arch.xen,
+    )  # fmt: skip
+
+
+#: The questions of ARM32.
+PLATFORM, SYSROOT, TOOLCHAIN = platform(ARM32), tools(ARM32), toolchain(ARM32)
 #: The source package that carries the FreeRTOS kernel.
 KERNEL = Question("trixie", SOURCE, ("micropython",))
-#: The toolchain's packages, asked for in the same way as mmdebstrap asks apt.
-TOOLCHAIN = Question(
-    recipe.SUITE, recipe.ARCHITECTURE, ("?essential", *recipe.package_list())
-)  # fmt: skip
 
 
 def xen(version: str) -> Question:
@@ -69,13 +80,19 @@ def xen(version: str) -> Question:
 
 
 class Supplies:
-    """The toolchain and the packages. If the cache has them all, no archive is asked."""
+    """The toolchain and the packages. If the cache has them all, no archive is asked.
+
+    ``arch``: the architecture of the labs.
+    """
 
     def __init__(
-        self, cache: Path, door: str | None, progress: Progress, pins: Lock, *, strict: bool
-    ) -> None:
+        self, door: str | None, progress: Progress, pins: Lock, arch: Architecture = ARM32,
+        *, strict: bool,
+    ) -> None:  # fmt: skip
         self.lock = pins
-        self._cache = cache
+        self._arch = arch
+        self._tools = toolchain(arch)
+        self._cache = cache_root()
         self._door = door
         self._progress = progress
         self._rules = Rules(pins.snapshot, strict)
@@ -107,7 +124,9 @@ class Supplies:
     def _opened(self) -> Toolchain:
         self._check()
         rules = self._rules
-        wanted = ToolchainRequest(self.lock.toolchain, rules.snapshot, rules.strict, self._older)
+        wanted = ToolchainRequest(
+            self._of(self._tools), rules.snapshot, rules.strict, self._arch, self._older
+        )
         with self._progress.stage("toolchain"):
             told = self._progress.say
             made = open_toolchain(
@@ -192,14 +211,26 @@ class Supplies:
         """
         found: dict[str, tuple[Pin, ...]] = {}
         with self._progress.stage("newest packages") as stage:
-            for question in (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL):
+            for question in (*self._questions(), *self._other_questions()):
                 stage.note(_words(question))
                 found[question.name] = question.newest(self.toolchain, self._cache).pins
-            platform = found[PLATFORM.name]
-            version = next(pin.version for pin in platform if pin.name == hypervisor.TOOLS)
+            xen_tools = found[PLATFORM.name]
+            version = next(pin.version for pin in xen_tools if pin.name == hypervisor.TOOLS)
             answer = xen(version).newest(self.toolchain, self._cache)
             found[f"{answer.suite}/{answer.arch}"] = answer.pins
         return Lock(found.pop(TOOLCHAIN.name), found)
+
+    def _questions(self) -> Sequence[Question]:
+        return (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL)
+
+    def _other_questions(self) -> Sequence[Question]:
+        """What a lock has of other architectures, if it has any."""
+        return [
+            question
+            for arch in ARCHITECTURES if arch is not ARM32
+            for question in (toolchain(arch), platform(arch))
+            if arch is self._arch or question.name in self.lock.archives
+        ]  # fmt: skip
 
     def _check(self) -> None:
         """Check a lock that is new to this cache: no file in the cache may contradict it.
@@ -214,14 +245,14 @@ class Supplies:
 
     def _older(self, newest: Toolchain) -> Sequence[Path] | None:
         """The files of the toolchain's locked packages, fetched from the archive's snapshots."""
-        what = Resolution(TOOLCHAIN.suite, TOOLCHAIN.arch, self.lock.toolchain)
+        what = Resolution(self._tools.suite, self._tools.arch, self._of(self._tools))
         if pinned.from_snapshot(newest, self._cache, what, self.lock.snapshot):
             return [package.path for package in archive.expected(self._cache, what)]
         return None
 
     def _drift_of(self, toolchain: Toolchain) -> Sequence[Drift]:
         """How a toolchain's packages differ from the lock. The door ``host`` lists no packages."""
-        pins, versions = self.lock.toolchain, toolchain.info().packages
+        pins, versions = self._of(self._tools), toolchain.info().packages
         if not pins or not versions:
             return ()
         found = lock.drift_of_versions(pins, versions, recipe.ARCHITECTURE)
@@ -237,6 +268,8 @@ def _words(question: Question) -> str:
 
 def locked(pins: Lock, question: Question) -> tuple[Pin, ...]:
     """The pins of a lock that belong to a question."""
+    if question.name == TOOLCHAIN.name:
+        return pins.toolchain
     names = question.wanted if question.arch == SOURCE else ()
     found = pins.archives.get(question.name, ())
     return tuple(pin for pin in found if not names or pin.name in names)

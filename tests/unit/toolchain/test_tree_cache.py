@@ -23,7 +23,7 @@ def archive(monkeypatch: pytest.MonkeyPatch, fakes: Fakes) -> None:
 
 
 def make(cache: Path, *locked: Pin, strict: bool = False) -> CachedTree:
-    return tree.make(cache, lambda _: None, locked, strict=strict)
+    return tree.make(cache, lambda _: None, locked, tree.Wanted(strict=strict))
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ def test_older_files_from_elsewhere_come_before_drift(
         return [deb]
 
     with pytest.raises(LockError, match=r"package make 4\.3"):
-        tree.make(tmp_path, lambda _: None, [old], older=files_of)
-    made = tree.make(tmp_path, lambda _: None, [right], strict=True, older=files_of)
+        tree.make(tmp_path, lambda _: None, [old], tree.Wanted(older=files_of))
+    made = tree.make(tmp_path, lambda _: None, [right], tree.Wanted(strict=True, older=files_of))
     assert made.pins == (right,)
     assert (made.path / "etc/apt/sources.list").is_file()
     assert not asked[-1].path.exists()  # it was for asking alone
@@ -152,7 +152,7 @@ def test_a_package_that_went_away_comes_from_elsewhere(
     """The archive no longer has any version of it. If nobody has it, the error names it."""
     deb, right = older
     fakes.fail("--print-uris", 'sys.exit("E: Unable to locate package make")')
-    made = tree.make(tmp_path, lambda _: None, [right], older=lambda _: [deb])
+    made = tree.make(tmp_path, lambda _: None, [right], tree.Wanted(older=lambda _: [deb]))
     assert made.pins == (right,)
     with pytest.raises(ToolchainError, match="could not be made") as caught:
         tree.make(tmp_path / "other", lambda _: None, [right])
