@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.model import (
-    Architecture,
     DRIVERS,
+    Architecture,
     Clock,
     Disk,
     GuestPlan,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import config, rundir
-from lab.model import Labs
+from lab.model import ARM32, Architecture, Labs
 from lab.progress import Progress
 from lab.run import live
 from lab.run.live import Live
@@ -27,6 +27,7 @@ class Context:
     Attributes:
         door: how the toolchain is entered; ``None``: whichever this machine has.
         force: boot a hypervisor even if its version is not that of the tools in dom0.
+        arch: the architecture of the labs; ``None``: what labs.yaml says.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -35,6 +36,7 @@ class Context:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     force: bool = False
     locked: bool = False
+    arch: Architecture | None = None
 
     @property
     def runs(self) -> Path:
@@ -50,7 +52,7 @@ class Context:
         """Whether nothing but the locked packages may be used."""
         return self.locked or switched_on("LAB_LOCKED")
 
-    def workshop(self, door: str | None = None) -> Workshop:
+    def workshop(self, door: str | None = None, arch: Architecture | None = None) -> Workshop:
         """The workshop that makes everything, under the lock that holds for these labs.
 
         Raises:
@@ -60,7 +62,8 @@ class Context:
         from lab.workshop.prepare import Workshop
 
         pins = lock.load(lock.place(self.file))
-        return Workshop(door or self.door, self.progress, pins, strict=self.strict)
+        wanted = arch or self.arch or ARM32
+        return Workshop(door or self.door, self.progress, pins, wanted, strict=self.strict)
 
     def lab_dir(self, name: str) -> LabDir:
         return rundir.lab_dir(self.runs, name)

@@ -24,6 +24,7 @@ def make_plan(
         UsageError: there is no such lab. ConfigError: a file of its guests is not what it must be.
     """
     lab = config.find_startable(context.labs(), name)
+    lab = replace(lab, arch=context.arch) if context.arch else lab
     return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
 
 
@@ -39,7 +40,7 @@ def prepare(context: Context, plan: Plan) -> Prepared:
         LabError: something cannot be made; the layer says what.
         UsageError: dom0 has no room for the guests' files.
     """
-    workshop = context.workshop()
+    workshop = context.workshop(arch=plan.machine.arch)
     prepared = workshop.prepare(plan, force=context.force)
     guests.check_room(context.file.absolute(), plan.lab, prepared.guests)
     names = drift.names(context, plan, prepared.images, prepared.guests)

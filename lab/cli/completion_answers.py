@@ -22,6 +22,7 @@ FILES = ":files"
 _FIXED = {
     "door": {"auto": "Docker if there is an engine, else rootfs", "docker": "a container",
              "rootfs": "a Debian tree, entered with bubblewrap", "host": "this machine's programs"},
+    "arch": {"arm32": "32-bit ARM", "arm64": "64-bit ARM"},
     "clock": {"virtual": "the same run every time", "host": "real time"},
     "format": {"perfetto": "for ui.perfetto.dev", "chrome": "Chrome's trace format", "csv": ""},
     "shell": {"bash": "", "zsh": "", "fish": ""},

@@ -15,6 +15,7 @@ SHORT = {
 }  # fmt: skip
 #: The value of an option, as help shows it.
 VALUES = {
+    "arch": "ARCH",
     "clock": "CLOCK", "count": "N", "door": "DOOR", "hours": "HOURS", "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
@@ -25,7 +26,7 @@ VALUES = {
 KINDS = {
     "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
     "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
-    "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock",
+    "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock", "arch": "arch",
     "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
     "into": "file", "lab.import name": "",
 }  # fmt: skip
@@ -38,6 +39,7 @@ JSON = "print the result as JSON"
 DOOR = "the toolchain to use: docker, rootfs or host (default: LAB_DOOR, else docker if it answers)"
 LOCKED = "fail if a package differs from labs.lock (LAB_LOCKED=1: for every command)"
 FORCE = "boot even if the hypervisor and the tools in dom0 have different versions"
+ARCH = "the architecture: arm32 or arm64 (default: what labs.yaml says, else arm32)"
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 
 

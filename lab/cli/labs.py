@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.command import command
-from lab.cli.lab_task import COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.output import print_json, say
 from lab.cli.results import (
     show_compared,
@@ -18,6 +18,8 @@ from lab.cli.results import (
     show_up,
     state_word,
 )
+from lab.errors import UsageError
+from lab.model import ARCHITECTURES, Architecture
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
@@ -26,9 +28,22 @@ from lab.util.terminal import table
 DEFAULT = "hello"
 
 
-def context_of(labs: str, door: str = "", force: bool = False, locked: bool = False) -> api.Context:
-    """The context that the common options describe."""
-    return api.Context(Path(labs), door or None, Progress(), force, locked)
+def context_of(
+    labs: str, door: str = "", force: bool = False, locked: bool = False, arch: str = ""
+) -> api.Context:
+    """The context that the common options describe.
+
+    Raises:
+        UsageError: there is no such architecture.
+    """
+    return api.Context(Path(labs), door or None, Progress(), force, locked, _architecture(arch))
+
+
+def _architecture(word: str) -> Architecture | None:
+    known = {one.xen: one for one in ARCHITECTURES}
+    if word and word not in known:
+        raise UsageError(f"there is no architecture {word!r}", hint=ARCH)
+    return known.get(word)
 
 
 def is_cold(option: bool) -> bool:
@@ -38,17 +53,18 @@ def is_cold(option: bool) -> bool:
 
 @command("lab.up", words=("name",), optional=("name",), example="lab.up hello",
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
+         arch=ARCH,
          count="start N copies of the lab, named NAME-1 to NAME-N",
          plan="print the plan as JSON and start nothing")  # fmt: skip
 def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = False,
            json: bool = False, force: bool = False, locked: bool = False, cold: bool = False,
-           count: int = 0) -> None:  # fmt: skip
+           count: int = 0, arch: str = "") -> None:  # fmt: skip
     """Start a lab and its guests.
 
     It builds what is missing. Then it restores the lab from its template, or boots it if it has
     none. It returns when the guests run. The lab runs until lab.down.
     """
-    context = context_of(labs, door, force, locked)
+    context = context_of(labs, door, force, locked, arch)
     if plan:
         print(api.plan_json(context, name or DEFAULT), end="")
         return

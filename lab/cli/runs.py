@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.command import command
-from lab.cli.lab_task import COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.output import print_json, say
 from lab.cli.results import short, show_comparison, show_run, tell_ci
@@ -21,6 +21,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 @command("lab.run", words=("name",), optional=("name",), example="lab.run selftest --repeat 3",
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
          junit="also write the verdict to this file, as JUnit XML", clock=_CLOCK,
+         arch=ARCH,
          repeat="run the lab N times; fail unless all runs are the same to the last byte",
          verify="repeat an earlier run; fail unless both are the same. RUN is latest, an id, "
                 "or a folder of runs/",
@@ -29,13 +30,15 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
-            publish: bool = False) -> int:  # fmt: skip
+            publish: bool = False, arch: str = "") -> int:  # fmt: skip
     """Run a lab as a test; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
     consoles said stays in the run folder.
     """
-    context = context_of(labs, door, force, locked)
+    context = context_of(labs, door, force, locked, arch)
+    if arch and (published or publish):
+        raise UsageError("--published and --publish go with the architecture of labs.yaml")
     cold = is_cold(cold)
     if repeat or verify:
         _refuse("--repeat" if repeat else "--verify", {

@@ -28,6 +28,7 @@ from lab.config import (
 from lab.config.paths import Paths
 from lab.config.yaml_source import Loc, Source
 from lab.errors import UsageError
+from lab.model.architecture import by_word
 from lab.util import reading
 from lab.util.suggest import nearest
 from lab.util.terminal import quote
@@ -226,6 +227,7 @@ def _lab(
         without_dom0=shape.dom0 is None,
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
+        arch=by_word(shape.arch),
         description="" if shape.description == "-" else shape.description,
         trace=trace_keys.xen(source, (*at, "trace"), shape.trace),
         schedule=_schedule(shape.scheduler),

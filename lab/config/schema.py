@@ -39,6 +39,7 @@ from lab.config.scalars import (
 )
 from lab.config.sched_shapes import LabScheduler, LabScheduling, Scheduler, Scheduling, Window
 from lab.config.yaml_source import Loc, Source
+from lab.model import ARCHITECTURES
 from lab.util.terminal import quote
 
 
@@ -180,6 +181,9 @@ class SharedMemory(Shape):
     guests: list[Text]
 
 
+_ARCHITECTURES = [one.xen for one in ARCHITECTURES]
+
+
 class Lab(Shape):
     description: Text = "-"
     hypervisor: Text = "stock"
@@ -197,6 +201,7 @@ class Lab(Shape):
     shared_memory: list[SharedMemory] = []
     may_crash: Flag = False
     clock: Annotated[str, scalar(units.one_of("host", "virtual"), "a word")] | None = None
+    arch: Annotated[str, scalar(units.one_of(*_ARCHITECTURES), "a word")] = _ARCHITECTURES[0]
 
 
 class Matrix(Shape):

@@ -19,12 +19,13 @@ from lab.dom0 import window
 from lab.dom0.agent import ProgramResult
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, UsageError
-from lab.model import ARM32, STEPS_ADDRESS, STEPS_APART
+from lab.model import ARM32, STEPS_ADDRESS, STEPS_APART, Architecture
 from lab.util.terminal import quote
 
 MAGIC = 0x5453424C
-#: ``struct mailbox`` of images/dom0/src/lab-steps.c; its pointers have 32 bits.
-MAILBOX = struct.Struct("<IIIIIIiIQQII")
+#: ``struct mailbox`` of images/dom0/src/lab-steps.c, by the bytes of a pointer in dom0.
+MAILBOXES = {4: struct.Struct("<IIIIIIiIQQII"), 8: struct.Struct("<IIQI4xQIiI4xQQII")}
+MAILBOX = MAILBOXES[ARM32.word]
 #: Bytes of entropy that make a dom0 differ from its template.
 ENTROPY = 64
 #: The most bytes of a program's output (images/dom0/src/lab-steps.c).
@@ -93,15 +94,18 @@ class Steps:
     """
 
     def __init__(
-        self, machine: Machine, guard: StepGuard, window: Window, *, hold: bool = False
-    ) -> None:
+        self, machine: Machine, guard: StepGuard, window: Window, arch: Architecture = ARM32,
+        *, hold: bool = False,
+    ) -> None:  # fmt: skip
         self._machine = machine
         self._guard = guard
         self._window = window
         self._hold = hold
+        self._arch = arch
+        self._mailbox = MAILBOXES[arch.word]
         self.count = 0
         self._address = 0
-        self.box = Mailbox(*MAILBOX.unpack(bytes(MAILBOX.size)))
+        self.box = Mailbox(*self._mailbox.unpack(bytes(self._mailbox.size)))
 
     async def arrive(self, within: float) -> None:
         """Let the machine run until lab-steps makes its next stop.
@@ -119,8 +123,9 @@ class Steps:
 
     async def look(self) -> None:
         """Read what lab-steps says at this stop."""
-        self._address = await self._machine.register(ARM32.first_argument)
-        self.box = Mailbox(*MAILBOX.unpack(await self._machine.read(self._address, MAILBOX.size)))
+        self._address = await self._machine.register(self._arch.first_argument)
+        said = await self._machine.read(self._address, self._mailbox.size)
+        self.box = Mailbox(*self._mailbox.unpack(said))
         if self.box.magic != MAGIC:
             raise Dom0Error("another program than lab-steps stopped the machine in dom0")
         if self.box.window != self._window.size:
@@ -228,7 +233,7 @@ class Steps:
     async def _say(self, order: Order, **fields: int) -> None:
         empty = {"data": 0, "size": 0, "more": 0, "more_size": 0, "until": 0}
         box = vars(self.box) | empty | {"order": order, "hold": self._hold} | fields
-        await self._machine.write(self._address, MAILBOX.pack(*box.values()))
+        await self._machine.write(self._address, self._mailbox.pack(*box.values()))
 
     def _check(self, what: str) -> None:
         if self.box.status:

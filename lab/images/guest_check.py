@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.errors import UsageError
 from lab.images import elf, guest_memory, kernel_file, kernel_kinds
-from lab.model import ARM32, GuestImage, GuestSpec, Prebuilt, Project, Refusal
+from lab.model import ARM32, Architecture, GuestImage, GuestSpec, Prebuilt, Project, Refusal
 from lab.util import reading, refusals
 from lab.util.terminal import quote
 

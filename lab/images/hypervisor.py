@@ -75,7 +75,7 @@ def check_tools(
 
 
 def _only_kernel(tree: deb.Tree, package: Package, arch: Architecture) -> bytes:
-    found = [tree.find(path) for path in tree.paths() if not re.search(r"\.config$", path)]
+    found = [tree.find(path) for path in tree.paths() if not re.search(r"\.(config|efi)$", path)]
     images = [member.data for member in found if member and arch.marks_kernel(member.data)]
     if len(images) != 1:
         raise ImageError(f"{package.name} {package.version} has {len(images)} hypervisors, not 1")

@@ -121,7 +121,7 @@ class Session:
         control, stub = await self.sockets.connect()
         self.mark("qmp")
         hold = self._virtual and plan.machine.cpus > 1
-        steps = Steps(stub, self._to_stop, self._line.window, hold=hold)
+        steps = Steps(stub, self._to_stop, self._line.window, plan.machine.arch, hold=hold)
         self._channel = AtStop(steps)
         before = time.time()
         if stored:

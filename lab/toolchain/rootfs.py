@@ -74,9 +74,7 @@ def open_rootfs(
         return wanted.older(RootfsToolchain(newest, wanted.arch))
 
     more = tree.Wanted(wanted.arch, wanted.strict, older)
-    return RootfsToolchain(
-        made or tree.make(cache, progress, wanted.locked, more), wanted.arch
-    )
+    return RootfsToolchain(made or tree.make(cache, progress, wanted.locked, more), wanted.arch)
 
 
 def _root(path: Path) -> list[str]:

@@ -98,9 +98,7 @@ def take(
     return tree
 
 
-def with_pins(
-    cache: Path, pins: Sequence[Pin], arch: Architecture = ARM32
-) -> CachedTree | None:
+def with_pins(cache: Path, pins: Sequence[Pin], arch: Architecture = ARM32) -> CachedTree | None:
     """The tree of exactly these packages, if the cache has it."""
     return next((tree for tree in _trees(cache, arch) if _exact(tree, pins)), None)
 

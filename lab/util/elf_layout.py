@@ -60,6 +60,15 @@ LAYOUTS = {
         symbol=Part("<3I2BH", "name value size info other section"),
         dynamic=Part("<2I", "tag value"),
     ),
+    b"\x7fELF\x02\x01": Layout(
+        header=Part("<16x2HI3QI6H", "type machine version entry segments sections flags size "
+                    "segment_size segment_count section_size section_count section_names"),
+        segment=Part("<2I6Q", "type flags offset address physical size in_memory align"),
+        section=Part("<2I4Q2I2Q",
+                     "name type flags address offset size link info align entry_size"),
+        symbol=Part("<I2BH2Q", "name info other section value size"),
+        dynamic=Part("<2Q", "tag value"),
+    ),
 }  # fmt: skip
 
 
@@ -76,7 +85,7 @@ def layout_of(data: bytes) -> Layout:
         ValueError: it is not an ELF file, or one of another class or byte order.
     """
     if not is_elf(data):
-        raise ValueError("not a 32-bit little-endian ELF file")
+        raise ValueError("not a little-endian ELF file")
     return LAYOUTS[data[:6]]
 
 

@@ -4,6 +4,23 @@
 
 #include <stdint.h>
 
+#ifdef __aarch64__
+__attribute__((unused)) static uint64_t counter(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(value) :: "memory");
+	return value;
+}
+
+__attribute__((unused)) static uint32_t counter_frequency(void)
+{
+	uint64_t hz;
+
+	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(hz));
+	return hz;
+}
+#else
 __attribute__((unused)) static uint64_t counter(void)
 {
 	uint32_t low, high;
@@ -19,5 +36,6 @@ __attribute__((unused)) static uint32_t counter_frequency(void)
 	__asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(hz));
 	return hz;
 }
+#endif
 
 #endif

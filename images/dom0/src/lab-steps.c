@@ -4,7 +4,7 @@
  * The host sets a breakpoint (QEMU's gdbstub) at one of two instructions of this program,
  * which lie at addresses that no other program uses. When dom0 reaches it, the whole machine
  * stops there: at a point of the program, not at a moment of the host's clock. The host reads
- * and writes the mailbox, whose address is in r0, and lets the machine go on to the other
+ * and writes the mailbox, whose address is in r0 (x0), and lets the machine go on to the other
  * instruction. So whatever dom0 is told, it is told at the same instruction in every run.
  * Nothing is told twice by one stop: from one breakpoint QEMU can only go on to another.
  *
@@ -64,8 +64,10 @@ enum {
  * the file's. */
 struct mailbox {
 	uint32_t magic, order;
-	uint32_t data, size;	/* where and how many: what a program said on standard output */
-	uint32_t more, more_size;	/* and on standard error */
+	uintptr_t data;		/* where and how many: what a program said on standard output */
+	uint32_t size;
+	uintptr_t more;		/* and on standard error */
+	uint32_t more_size;
 	int32_t status;		/* RUN: as wait(2) has it; else 0 or errno */
 	uint32_t frequency;	/* of the counter, Hz */
 	uint64_t counter;	/* CNTVCT at this stop */
@@ -94,15 +96,23 @@ static struct xc_interface_core *xen;
 static struct window window;
 static struct mailbox box = { .magic = MAGIC };
 
-/* Two places to stop at. r0: the mailbox. The section's address is given to the linker. */
+#ifdef __aarch64__
+#define CODE ""
+#define RETURN "ret"
+#else
+#define CODE ".arm\n"
+#define RETURN "bx lr"
+#endif
+
+/* Two places to stop at. r0 or x0: the mailbox. The section's address is given to the linker. */
 __asm__(".pushsection .steps, \"ax\"\n"
-	".arm\n"
+	CODE
 	".global stop_even, stop_odd\n"
 	".type stop_even, %function\n"
-	"stop_even: bx lr\n"
+	"stop_even: " RETURN "\n"
 	".balign 16\n"
 	".type stop_odd, %function\n"
-	"stop_odd: bx lr\n"
+	"stop_odd: " RETURN "\n"
 	".popsection\n");
 void stop_even(struct mailbox *);
 void stop_odd(struct mailbox *);
@@ -196,7 +206,7 @@ static char *words(uint32_t size)
 }
 
 /* A file's bytes, for the host to read. Each page is there, since read(2) has filled it. */
-static void show(const char *path, uint32_t *data, uint32_t *size)
+static void show(const char *path, uintptr_t *data, uint32_t *size)
 {
 	struct stat found;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -356,11 +366,11 @@ int main(void)
 {
 	get_ready();
 	for (;;) {
-		uint32_t said[] = { box.data, box.more };
+		uintptr_t said[] = { box.data, box.more };
 
 		stop();
-		free((void *)(uintptr_t)said[0]);	/* it is read by now */
-		free((void *)(uintptr_t)said[1]);
+		free((void *)said[0]);	/* it is read by now */
+		free((void *)said[1]);
 		if (box.order == ORDER_LEAVE)
 			break;
 		obey();

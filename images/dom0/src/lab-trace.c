@@ -68,12 +68,16 @@ struct trace {
 
 static struct xs_handle *store;
 
-/* Both words at once: an aligned doubleword load is atomic on CPUs with LPAE. */
+/* All of it at once: an aligned doubleword load is atomic on CPUs with LPAE and on 64-bit ones. */
 static uint64_t head_of(const struct header *header)
 {
 	uint64_t head;
 
+#ifdef __aarch64__
+	__asm__ volatile("ldr %0, %1\n\tdmb ish" : "=r"(head) : "Q"(header->head) : "memory");
+#else
 	__asm__ volatile("ldrd %Q0, %R0, %1\n\tdmb ish" : "=r"(head) : "Q"(header->head) : "memory");
+#endif
 	return head;
 }
 
