@@ -53,19 +53,22 @@ def check_lock(context: Context) -> Locked:
 def update_lock(context: Context) -> Locked:
     """Move the lock beside labs.yaml to the newest packages, and to the images built from them.
 
+    With ``context.arch`` the lock has the packages of that architecture too from now on.
+
     Raises:
         ImageError: the archive is out of reach, or an image cannot be built.
     """
     clean(context)
     before = _before(context)
-    pins = _any(context, before).supplies.newest()
+    more, context = context.arch, replace(context, arch=None)
+    pins = _any(context, before).supplies.newest(more)
     same = pins.digest == before.digest and before.snapshot
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     pins = replace(pins, snapshot=before.snapshot if same else now)
     images = built(context, Workshop(context.door, context.progress, pins, strict=True))
     # Published runs stay until they are published again: their digests may still be right.
     known = context.labs().labs
-    runs = {name: found for name, found in before.runs.items() if name in known}
+    runs = {name: found for name, found in before.runs.items() if name.partition("@")[0] in known}
     after = replace(pins, images=images, runs=runs)
     file = context.file.absolute().parent / lock.NAME
     files.write_atomic(file, lock.dump(after))

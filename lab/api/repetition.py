@@ -14,7 +14,8 @@ from lab.api.results import Run
 from lab.api.runs import run
 from lab.errors import UsageError
 from lab.explore.executor import here
-from lab.model import Clock, ExitStatus
+from lab.model import ARCHITECTURES, Architecture, Clock, ExitStatus
+from lab.model.architecture import by_word
 from lab.packages import lock
 from lab.run import digest, fingerprint
 from lab.run.digest import Difference
@@ -119,7 +120,8 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
             hint="name a run under the virtual clock: its folder, its id, latest, or NAME/latest",
         )
     digest.parts(before)  # fails before a lab runs if part of the run cannot be read
-    again = run(context, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
+    same_arch = replace(context, arch=_arch(manifest))
+    again = run(same_arch, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)
     apart = fingerprint.difference(_fingerprint(manifest), _fingerprint(after.manifest()))
     same = again.digest == wanted
@@ -132,21 +134,33 @@ def compare_with_published(context: Context, made: Run) -> Comparison | None:
 
     ``None``: none is published, or the run has no digest.
     """
-    known = lock.load(lock.place(context.file)).runs.get(made.report.lab)
+    name = published_name(made)
+    known = lock.load(lock.place(context.file)).runs.get(name)
     if known is None or not made.digest:
         return None
     here = _fingerprint(RunDir(made.run).manifest())
     apart = fingerprint.difference(known["made of"], {n: v[:16] for n, v in here.items()})
     same = made.digest == known["digest"]
-    reference = RunDir(_reference(lock.place(context.file), made.report.lab))
+    reference = RunDir(_reference(lock.place(context.file), name))
     parted = None if same else digest.difference_from(reference, RunDir(made.run))
     return Comparison(made, known["digest"], same, tuple(apart), parted)
+
+
+def published_name(made: Run) -> str:
+    """What the lock calls a run: the lab's name, and the architecture unless it is the first."""
+    arch = _arch(RunDir(made.run).manifest())
+    lab = made.report.lab
+    return lab if arch is ARCHITECTURES[0] else f"{lab}@{arch.xen}"
+
+
+def _arch(manifest: Mapping[str, Any]) -> Architecture:
+    return by_word(str(manifest.get("arch", ARCHITECTURES[0].xen)))
 
 
 def publish(context: Context, made: Run) -> Path:
     """Write a run's digest into the lock beside labs.yaml; returns the lock's file.
 
-    Its consoles are kept in ``published/LAB`` beside the lock, to show others where their runs
+    Its consoles are kept in ``published/NAME`` beside the lock, to show others where their runs
     differ.
 
     Raises:
@@ -158,8 +172,9 @@ def publish(context: Context, made: Run) -> Path:
     pins = lock.load(file)
     here = {n: v[:16] for n, v in _fingerprint(RunDir(made.run).manifest()).items()}
     entry = {"digest": made.digest, "made of": here}
-    after = replace(pins, runs={**pins.runs, made.report.lab: entry})
-    digest.keep(RunDir(made.run), _reference(file, made.report.lab))
+    name = published_name(made)
+    after = replace(pins, runs={**pins.runs, name: entry})
+    digest.keep(RunDir(made.run), _reference(file, name))
     files.write_atomic(file, lock.dump(after))
     return file
 

@@ -26,7 +26,8 @@ VALUES = {
 KINDS = {
     "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
     "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
-    "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock", "arch": "arch",
+    "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock",
+    "arch": "arch",
     "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
     "into": "file", "lab.import name": "",
 }  # fmt: skip

@@ -37,8 +37,6 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     consoles said stays in the run folder.
     """
     context = context_of(labs, door, force, locked, arch)
-    if arch and (published or publish):
-        raise UsageError("--published and --publish go with the architecture of labs.yaml")
     cold = is_cold(cold)
     if repeat or verify:
         _refuse("--repeat" if repeat else "--verify", {

@@ -25,7 +25,9 @@ class Contents:
 
 
 def parse(text: str, arch: Architecture = ARM32) -> Contents:
-    """Parse the list for an architecture. The first lines of ``images/dom0/contents`` explain the format.
+    """Parse the list for an architecture.
+
+    The first lines of ``images/dom0/contents`` explain the format.
 
     Raises:
         ImageError: a line is not understood. The message has the line's number.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lab.errors import UsageError
 from lab.images import elf, guest_memory, kernel_file, kernel_kinds
-from lab.model import ARM32, Architecture, GuestImage, GuestSpec, Prebuilt, Project, Refusal
+from lab.model import ARM32, GuestImage, GuestSpec, Prebuilt, Project, Refusal
 from lab.util import reading, refusals
 from lab.util.terminal import quote
 
 
-def check(guest: GuestSpec, image: GuestImage, arch: Architecture = ARM32) -> None:
+def check(guest: GuestSpec, image: GuestImage) -> None:
     """Check that a guest can be started with the files of ``image``.
 
     Raises:

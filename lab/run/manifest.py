@@ -24,6 +24,7 @@ def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "lab": plan.lab.name,
         "hypervisor": plan.lab.hypervisor.name,
         "clock": plan.machine.clock,
+        "arch": plan.machine.arch.xen,
         "started": time.time(),
         "verdict": None,
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},

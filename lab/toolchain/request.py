@@ -16,8 +16,9 @@ class ToolchainRequest:
     taken, else one of the newest packages is made.
 
     ``snapshot`` is a moment at which an archive had the locked packages. ``strict`` forbids any
-    others. ``arch`` is the architecture of the labs. ``older`` gets the files of locked packages that the archive has replaced. It uses the
-    toolchain that it is given, and returns ``None`` if the files are not available.
+    others. ``arch`` is the architecture of the labs. ``older`` gets the files of locked packages
+    that the archive has replaced. It uses the toolchain that it is given, and returns ``None`` if
+    the files are not available.
     """
 
     locked: tuple[Pin, ...] = ()

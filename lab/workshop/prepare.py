@@ -249,7 +249,7 @@ class Workshop:
             for guest in wanted:
                 stage.note(guest.name)
                 built[guest.name] = self._guest(guest, sources)
-                guest_check.check(guest, built[guest.name], self.arch)
+                guest_check.check(guest, built[guest.name])
             stage.note(", ".join(built))
         return built
 

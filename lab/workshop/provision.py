@@ -203,15 +203,17 @@ class Supplies:
                     pinned.fetch_again(self.toolchain, self._cache, question, pins, self._rules)
             self._fetched.add(question)
 
-    def newest(self) -> Lock:
+    def newest(self, more: Architecture | None = None) -> Lock:
         """A lock of what the archive has now, without images.
+
+        It has ARM32, the architectures that the lock has already, and ``more``.
 
         Raises:
             ImageError: the archive is out of reach.
         """
         found: dict[str, tuple[Pin, ...]] = {}
         with self._progress.stage("newest packages") as stage:
-            for question in (*self._questions(), *self._other_questions()):
+            for question in (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL, *self._others(more)):
                 stage.note(_words(question))
                 found[question.name] = question.newest(self.toolchain, self._cache).pins
             xen_tools = found[PLATFORM.name]
@@ -220,17 +222,14 @@ class Supplies:
             found[f"{answer.suite}/{answer.arch}"] = answer.pins
         return Lock(found.pop(TOOLCHAIN.name), found)
 
-    def _questions(self) -> Sequence[Question]:
-        return (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL)
-
-    def _other_questions(self) -> Sequence[Question]:
-        """What a lock has of other architectures, if it has any."""
+    def _others(self, more: Architecture | None) -> Sequence[Question]:
+        """The questions of other architectures than ARM32 for a new lock."""
         return [
             question
-            for arch in ARCHITECTURES if arch is not ARM32
+            for arch in ARCHITECTURES[1:]
             for question in (toolchain(arch), platform(arch))
-            if arch is self._arch or question.name in self.lock.archives
-        ]  # fmt: skip
+            if arch is more or question.name in self.lock.archives
+        ]
 
     def _check(self) -> None:
         """Check a lock that is new to this cache: no file in the cache may contradict it.

@@ -154,7 +154,9 @@ def _tree(
     except ToolchainError as error:
         progress(f"docker: {error.message}; asking a registry instead")
         return None
-    return trees.make(cache, progress, wanted.locked, strict=wanted.strict, older=older)
+    return trees.make(
+        cache, progress, wanted.locked, trees.Wanted(strict=wanted.strict, older=older)
+    )
 
 
 def _import(
