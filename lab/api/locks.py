@@ -11,7 +11,7 @@ from lab.api import drift
 from lab.api.context import Context, clean
 from lab.api.plans import make_plan
 from lab.errors import ImageError, LockError, ToolchainError
-from lab.model import GuestSpec
+from lab.model import Architecture, GuestSpec
 from lab.packages import lock
 from lab.packages.lock import Lock
 from lab.util import files
@@ -82,16 +82,24 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
     guests: dict[str, GuestSpec] = {}
     for spec in labs.hypervisors.values():
         found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
+    shops = {workshop.arch: workshop}
     for name, lab in labs.labs.items():
+        if lab.arch not in shops:
+            shops[lab.arch] = _of(context, workshop, lab.arch)
         with context.progress.stage(f"lab {name}"):
             plan = make_plan(context, name)
-            images = workshop.platform(plan, force=True)
-        found[f"devicetree/{name}"] = images.devicetree.sha256
-        found |= drift.of_dom0(plan, images)
+            images = shops[lab.arch].platform(plan, force=True)
+        found |= drift.of_platform(plan, images)
         guests |= {guest.name: guest for guest in lab.guests}
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
     return found
+
+
+def _of(context: Context, workshop: Workshop, arch: Architecture) -> Workshop:
+    """The workshop of another architecture under the same lock."""
+    strict = workshop.supplies.strict
+    return Workshop(context.door, context.progress, workshop.supplies.lock, arch, strict=strict)
 
 
 def _common(images: Mapping[str, str]) -> dict[str, str]:

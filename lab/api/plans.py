@@ -9,6 +9,8 @@ from lab import config
 from lab import plan as planning
 from lab.api import drift
 from lab.api.context import Context
+from lab.config import arch
+from lab.errors import UsageError
 from lab.model import Clock, Plan
 from lab.run import guests
 from lab.run.start import Intent
@@ -21,10 +23,13 @@ def make_plan(
     """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says.
 
     Raises:
-        UsageError: there is no such lab. ConfigError: a file of its guests is not what it must be.
+        UsageError: there is no such lab, or it has something that the architecture of the
+            context lacks. ConfigError: a file of its guests is not what it must be.
     """
     lab = config.find_startable(context.labs(), name)
     lab = replace(lab, arch=context.arch) if context.arch else lab
+    if why := arch.refused(lab):
+        raise UsageError(f"lab {name}: {why}")
     return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from lab import api
 from lab.cli.command import command
 from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
+from lab.cli.labs import architecture
 from lab.cli.output import print_json, say
 from lab.cli.results import short, show_imported
+from lab.errors import UsageError
 from lab.progress import Progress
 from lab.util.terminal import table
 
@@ -87,13 +90,18 @@ def image_list(json: bool = False) -> None:
 
 
 @command("image.lock", example="image.lock", json=JSON, labs=LABS,
+         arch="with --update: lock the packages of this architecture too, from now on",
          update="take the newest packages, build all images and write labs.lock")  # fmt: skip
-def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml") -> int:
+def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml",
+               arch: str = "") -> int:  # fmt: skip
     """Compare packages and images with labs.lock.
 
     It first builds every image of labs.yaml that is not stored. The first time takes minutes.
     """
-    found = api.update_lock(_context(labs)) if update else api.check_lock(_context(labs))
+    if arch and not update:
+        raise UsageError("--arch goes with --update")
+    context = replace(_context(labs), arch=architecture(arch))
+    found = api.update_lock(context) if update else api.check_lock(context)
     if json:
         print_json(found)
     for line in () if json else found.changes:

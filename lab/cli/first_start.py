@@ -16,7 +16,7 @@ from lab.progress import Progress
 #: The tasks that need the toolchain and what images are made of.
 _TASKS = ("lab.up", "lab.run", "lab.matrix", "image.build")
 #: With these, the task decides by itself what it needs, or needs nothing.
-_OWN_WAY = ("--labs", "-l", "--door", "-d", "--plan", "--help", "-h")
+_OWN_WAY = ("--labs", "-l", "--door", "-d", "--arch", "--plan", "--help", "-h")
 LABS = Path("labs.yaml")
 
 

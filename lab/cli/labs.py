@@ -36,10 +36,15 @@ def context_of(
     Raises:
         UsageError: there is no such architecture.
     """
-    return api.Context(Path(labs), door or None, Progress(), force, locked, _architecture(arch))
+    return api.Context(Path(labs), door or None, Progress(), force, locked, architecture(arch))
 
 
-def _architecture(word: str) -> Architecture | None:
+def architecture(word: str) -> Architecture | None:
+    """The architecture of the option ``--arch``; ``None``: it was not given.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
     known = {one.xen: one for one in ARCHITECTURES}
     if word and word not in known:
         raise UsageError(f"there is no architecture {word!r}", hint=ARCH)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab import model
 from lab.config import (
+    arch,
     boot_guests,
     devices,
     fit,
@@ -237,6 +238,8 @@ def _lab(
     fixed_memory.check(source, lab)
     lab = links.read(source, at, shape, lab)
     fit.check(source, at, lab)
+    if why := arch.refused(lab):
+        source.add((*at, "arch"), f"'arch': {why}")
     devices.check_addresses(source, (*lab.guests, *lab.later))
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())

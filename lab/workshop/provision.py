@@ -90,6 +90,7 @@ class Supplies:
         *, strict: bool,
     ) -> None:  # fmt: skip
         self.lock = pins
+        self.strict = strict
         self._arch = arch
         self._tools = toolchain(arch)
         self._cache = cache_root()

@@ -76,6 +76,7 @@ GOLDEN_PLAN = {
         }
     ],
     "lab": {
+        "arch": "arm32",
         "clock": None,
         "cpus": 1,
         "description": "",
@@ -116,7 +117,7 @@ GOLDEN_PLAN = {
         "without_dom0": False,
     },
     "later": [],
-    "machine": {"clock": "virtual", "cpus": 1, "memory": 1073741824},
+    "machine": {"arch": "arm32", "clock": "virtual", "cpus": 1, "memory": 1073741824},
     "pool": [],
     "schedule": [],
     "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "

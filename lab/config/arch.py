@@ -1,0 +1,29 @@
+"""What a lab may not have on its architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.model import ARCHITECTURES, Lab, LinuxGuest
+
+
+def refused(lab: Lab) -> str:
+    """Why a lab cannot run on its architecture; empty: it can.
+
+    The first architecture has everything.
+    """
+    if lab.arch is ARCHITECTURES[0]:
+        return ""
+    words = ", ".join(_lacking(lab))
+    return f"{lab.arch.xen} has no {words} yet" if words else ""
+
+
+def _lacking(lab: Lab) -> Iterator[str]:
+    if any(isinstance(guest.program, LinuxGuest) for guest in (*lab.guests, *lab.later)):
+        yield "Linux guests"
+    if lab.without_dom0:
+        return
+    if lab.hypervisor.tools == "source":
+        yield "tools from a tree"
+    if lab.dom0.own_kernel:
+        yield "kernels of your own for dom0"
