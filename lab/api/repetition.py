@@ -14,8 +14,7 @@ from lab.api.results import Run
 from lab.api.runs import run
 from lab.errors import UsageError
 from lab.explore.executor import here
-from lab.model import ARCHITECTURES, Architecture, Clock, ExitStatus
-from lab.model.architecture import by_word
+from lab.model import ARCHITECTURES, Clock, ExitStatus, architecture
 from lab.packages import lock
 from lab.run import digest, fingerprint
 from lab.run.digest import Difference
@@ -120,7 +119,7 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
             hint="name a run under the virtual clock: its folder, its id, latest, or NAME/latest",
         )
     digest.parts(before)  # fails before a lab runs if part of the run cannot be read
-    same_arch = replace(context, arch=_arch(manifest))
+    same_arch = replace(context, arch=architecture.of_run(manifest))
     again = run(same_arch, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)
     apart = fingerprint.difference(_fingerprint(manifest), _fingerprint(after.manifest()))
@@ -148,13 +147,9 @@ def compare_with_published(context: Context, made: Run) -> Comparison | None:
 
 def published_name(made: Run) -> str:
     """What the lock calls a run: the lab's name, and the architecture unless it is the first."""
-    arch = _arch(RunDir(made.run).manifest())
+    arch = architecture.of_run(RunDir(made.run).manifest())
     lab = made.report.lab
     return lab if arch is ARCHITECTURES[0] else f"{lab}@{arch.xen}"
-
-
-def _arch(manifest: Mapping[str, Any]) -> Architecture:
-    return by_word(str(manifest.get("arch", ARCHITECTURES[0].xen)))
 
 
 def publish(context: Context, made: Run) -> Path:

@@ -12,28 +12,34 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.model import ARM32
+from lab.model import ARCHITECTURES, ARM32, architecture
 from lab.rundir import RunDir
 from lab.util import symbols
 
-#: A bare address: all digits of a word, without a name behind it.
-_ADDRESS = re.compile(
-    rf"(?<![0-9A-Za-z])([0-9a-f]{{{2 * ARM32.word}}})(?![0-9A-Za-z])(?!(?:>\])? \S+\+0)"
-)
+#: A bare address: all digits of a word, without a name behind it; by the bytes of a word.
+_ADDRESSES = {
+    one.word: re.compile(
+        rf"(?<![0-9A-Za-z])([0-9a-f]{{{2 * one.word}}})(?![0-9A-Za-z])(?!(?:>\])? \S+\+0)"
+    )
+    for one in ARCHITECTURES
+}
 
 
 def explainer(log: Path) -> Callable[[str], str]:
     """The function that adds names to a line of this log; it changes only lines of Xen's log."""
     if log.name != "xen.log":
         return str
-    known = RunDir(log.parent.parent).symbols_file
-    if not known.is_file():
+    run = RunDir(log.parent.parent)
+    if not run.symbols_file.is_file():
         return str
-    return functools.partial(explain, _read(known))
+    word = architecture.of_run(run.manifest()).word
+    return functools.partial(explain, _read(run.symbols_file), word=word)
 
 
-def explain(known: symbols.Symbols, line: str) -> str:
+def explain(known: symbols.Symbols, line: str, word: int = ARM32.word) -> str:
     """A line of Xen's with the names of its bare addresses behind it; other lines stay.
+
+    ``word``: how many bytes an address has.
 
     >>> explain(symbols.Symbols((0x200000,), ("start",), ((0x200000, 0x200100),)),
     ...         "(XEN) HYP: SP: 4002ff34 LR: 00200014")
@@ -41,7 +47,7 @@ def explain(known: symbols.Symbols, line: str) -> str:
     """
     if not line.startswith("(XEN)"):
         return line
-    named = {found: known.at(int(found, 16)) for found in _ADDRESS.findall(line)}
+    named = {found: known.at(int(found, 16)) for found in _ADDRESSES[word].findall(line)}
     words = ", ".join(f"{address} {name}" for address, name in named.items() if name)
     return f"{line}   # {words}" if words else line
 

@@ -14,7 +14,7 @@ from lab.errors import (
 )
 from lab.machine.console import Failure
 from lab.machine.log_lines import tail
-from lab.model import ARM32, Layer, Program
+from lab.model import Layer, Program, architecture
 from lab.rundir import RunDir
 from lab.util import files
 
@@ -83,7 +83,7 @@ def no_xen(run: RunDir, within: float) -> LabError:
     return _no_room(run) or HypervisorError(
         f"Xen did not begin to start dom0 within {within:g} s",
         tail=tail(run.console("xen")),
-        hint=f"is the hypervisor's image a Xen for {ARM32.name}?",
+        hint=f"is the hypervisor's image a Xen for {architecture.of_run(run.manifest()).name}?",
     )
 
 

@@ -5,7 +5,9 @@ CONTRIBUTING.md ("Add an architecture") says which code depends on it besides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,11 @@ ARM64 = Architecture(
 
 #: Every architecture that labs can have. A lab has the first one if labs.yaml names none.
 ARCHITECTURES = (ARM32, ARM64)
+
+
+def of_run(manifest: Mapping[str, Any]) -> Architecture:
+    """The architecture of a run. Manifests of older runs do not name it."""
+    return by_word(str(manifest.get("arch", ARM32.xen)))
 
 
 def by_word(word: str) -> Architecture:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
-from lab.images import hypervisor, recipes
-from lab.model import ARCHITECTURES, ARM32
+import pytest
+
+from lab.config import arch as of_lab
+from lab.dom0.steps import MAILBOXES
+from lab.errors import ImageError
+from lab.images import contents, hypervisor, recipes
+from lab.model import (
+    ARCHITECTURES,
+    ARM32,
+    ARM64,
+    Dom0Spec,
+    GuestSpec,
+    HypervisorSpec,
+    Lab,
+    LinuxGuest,
+)
+from lab.model.architecture import of_run
 from lab.packages import lock
 from lab.toolchain import recipe
 from lab.util.resources import resource
-from lab.workshop.provision import KERNEL, PLATFORM, locked, platform
+from lab.workshop.provision import KERNEL, PLATFORM, TOOLCHAIN, locked, platform, toolchain
 
 
 def test_names_in_debian_are_those_of_the_lock() -> None:
@@ -46,3 +62,46 @@ def test_only_kernels_of_the_flavour_itself_are_taken() -> None:
               "linux-image-arm64", "linux-image-6.1.0-50-arm64-dbg")  # fmt: skip
     found = [one for one in (*names, *others) if re.fullmatch(debian.kernel_pattern, one)]
     assert found == list(names)
+
+
+def test_each_has_a_toolchain_of_its_own() -> None:
+    """Nothing of one architecture's compiler is in the other's tree; the lock tells them apart."""
+    assert toolchain(ARM32) == TOOLCHAIN
+    assert toolchain(ARM64).name == "trixie/amd64/arm64" != TOOLCHAIN.name
+    assert not set(ARM64.cross_packages) & set(recipe.package_list())
+    assert not set(ARM32.cross_packages) & set(recipe.package_list(ARM64))
+    assert "usr/bin/qemu-system-aarch64" in recipe.pruned()
+    assert "usr/bin/qemu-system-arm" in recipe.pruned(ARM64)
+    assert recipe.recipe_key(ARM64) != recipe.recipe_key(ARM32)
+
+
+def test_lines_of_the_contents_may_be_for_one_architecture() -> None:
+    text = "only arm64 module one\nmodule two\nonly arm32 link a -> b\n"
+    assert contents.parse(text, ARM64).modules == ("one", "two")
+    assert contents.parse(text, ARM64).links == {}
+    assert contents.parse(text).modules == ("two",)
+    assert contents.parse(text).links == {"a": "b"}
+    with pytest.raises(ImageError, match="line 1"):
+        contents.parse("only arm64\n")
+
+
+def test_the_mailbox_has_the_layout_of_c() -> None:
+    """Fields of 8 bytes are aligned to 8 bytes in both."""
+    assert MAILBOXES[4].size == 56
+    assert MAILBOXES[8].size == 72
+
+
+def test_what_an_architecture_lacks_is_named() -> None:
+    lab = Lab("one", HypervisorSpec("stock"), arch=ARM64)
+    assert of_lab.refused(lab) == ""
+    linux = replace(lab, guests=(GuestSpec("tux", LinuxGuest(Path("files"))),))
+    assert of_lab.refused(linux) == "arm64 has no Linux guests yet"
+    assert of_lab.refused(replace(linux, arch=ARM32)) == ""
+    own = replace(lab, dom0=Dom0Spec(kernel=Path("zImage")))
+    assert of_lab.refused(own) == "arm64 has no kernels of your own for dom0 yet"
+    assert of_lab.refused(replace(own, without_dom0=True)) == ""
+
+
+def test_a_run_of_an_older_version_is_arm32() -> None:
+    assert of_run({"arch": "arm64"}) is ARM64
+    assert of_run({}) is ARM32
