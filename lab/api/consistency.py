@@ -8,6 +8,7 @@ from lab.api import drift
 from lab.api.context import Context
 from lab.doctor.checks import Finding, Grade
 from lab.errors import LabError
+from lab.model import ARCHITECTURES
 from lab.packages import lock, pinned
 from lab.packages.apt import SOURCE
 from lab.packages.lock import Drift, Lock
@@ -60,7 +61,8 @@ def _drift(cache: Path, pins: Lock) -> list[Drift]:
         provision.xen(pin.version)
         for pin in pins.of(provision.PLATFORM.suite, SOURCE, ("xen",))[:1]
     ]
-    for question in (provision.PLATFORM, provision.SYSROOT, provision.KERNEL, *xen):
+    others = map(provision.platform, ARCHITECTURES[1:])
+    for question in (provision.PLATFORM, provision.SYSROOT, provision.KERNEL, *xen, *others):
         part = provision.locked(pins, question)
         pinned.check(cache, part)
         settled = pinned.remembered(cache, question, part)

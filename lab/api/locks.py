@@ -53,14 +53,16 @@ def check_lock(context: Context) -> Locked:
 def update_lock(context: Context) -> Locked:
     """Move the lock beside labs.yaml to the newest packages, and to the images built from them.
 
-    With ``context.arch`` the lock has the packages of that architecture too from now on.
+    It has the architectures of the labs, those that it had, and ``context.arch``.
 
     Raises:
         ImageError: the archive is out of reach, or an image cannot be built.
     """
     clean(context)
     before = _before(context)
-    more, context = context.arch, replace(context, arch=None)
+    more = {lab.arch for lab in context.labs().labs.values()}
+    more |= {context.arch} if context.arch else set()
+    context = replace(context, arch=None)
     pins = _any(context, before).supplies.newest(more)
     same = pins.digest == before.digest and before.snapshot
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -22,10 +22,10 @@ _QEMU = ("qemu-system-arm", "qemu-system-aarch64")
 _PRUNED = (
     "usr/share/man", "usr/share/doc", "usr/share/info", "usr/share/locale",
     "usr/share/lintian", "usr/share/bash-completion",
-    "usr/bin/*lto-dump*", "usr/bin/QEMU",
+    "usr/bin/*lto-dump*", "usr/bin/{QEMU}",
     "usr/lib/gcc/arm-none-eabi/*/plugin",
     "usr/lib/x86_64-linux-gnu/lib?san.so*", "usr/lib/x86_64-linux-gnu/lib??san.so*",
-    "usr/arm-linux-gnueabihf/lib/libasan.so*",
+    "usr/{TRIPLET}/lib/libasan.so*",
     *(
         f"{folder}/{kept}"
         for folder in ("usr/lib/gcc/arm-none-eabi/*", "usr/lib/arm-none-eabi/newlib")
@@ -55,9 +55,9 @@ def programs(arch: Architecture = ARM32) -> dict[str, str]:
 
 def pruned(arch: Architecture = ARM32) -> tuple[str, ...]:
     """The files that are left out of the tree for an architecture, as patterns."""
-    at = _PRUNED.index("usr/bin/QEMU")
-    unused = (f"usr/bin/{name}" for name in _QEMU if name != arch.qemu)
-    return (*_PRUNED[:at], *unused, *_PRUNED[at + 1 :])
+    (unused,) = (name for name in _QEMU if name != arch.qemu)
+    names = {"QEMU": unused, "TRIPLET": arch.debian.triplet}
+    return tuple(one.format(**names) for one in _PRUNED)
 
 
 #: The same for ARM32.

@@ -6,7 +6,7 @@ Every drift from the lock is recorded: it is reported in one line and written to
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -124,6 +124,8 @@ class Supplies:
 
     def _opened(self) -> Toolchain:
         self._check()
+        if self.lock.packages and not self._of(self._tools):
+            self._without_pins()
         rules = self._rules
         wanted = ToolchainRequest(
             self._of(self._tools), rules.snapshot, rules.strict, self._arch, self._older
@@ -135,6 +137,14 @@ class Supplies:
             )
         self._drift += self._drift_of(made)
         return made
+
+    def _without_pins(self) -> None:
+        """The lock pins packages, but none of this architecture."""
+        words = f"{lock.NAME} has no packages of {self._arch.xen}"
+        if self._rules.strict:
+            hint = f"./inv image.lock --update --arch {self._arch.xen} locks them"
+            raise LockError(words, hint=hint)
+        self._progress.say(f"{words}: the newest are used")
 
     def prepare(self, questions: Sequence[Question]) -> None:
         """Open the toolchain. While it is made, this machine's own apt fetches the locked packages.
@@ -204,7 +214,7 @@ class Supplies:
                     pinned.fetch_again(self.toolchain, self._cache, question, pins, self._rules)
             self._fetched.add(question)
 
-    def newest(self, more: Architecture | None = None) -> Lock:
+    def newest(self, more: Collection[Architecture] = ()) -> Lock:
         """A lock of what the archive has now, without images.
 
         It has ARM32, the architectures that the lock has already, and ``more``.
@@ -223,13 +233,13 @@ class Supplies:
             found[f"{answer.suite}/{answer.arch}"] = answer.pins
         return Lock(found.pop(TOOLCHAIN.name), found)
 
-    def _others(self, more: Architecture | None) -> Sequence[Question]:
+    def _others(self, more: Collection[Architecture]) -> Sequence[Question]:
         """The questions of other architectures than ARM32 for a new lock."""
         return [
             question
             for arch in ARCHITECTURES[1:]
             for question in (toolchain(arch), platform(arch))
-            if arch is more or question.name in self.lock.archives
+            if arch in more or question.name in self.lock.archives
         ]
 
     def _check(self) -> None:

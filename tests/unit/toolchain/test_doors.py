@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import ToolchainError, UsageError
-from lab.model import Command, Door, Mount
-from lab.toolchain import bwrap, open_toolchain
+from lab.model import ARM64, Command, Door, Mount
+from lab.toolchain import ToolchainRequest, bwrap, open_toolchain
 from lab.toolchain.sandbox import Sandbox
 from toolchain.conftest import Fakes
 
@@ -109,3 +109,9 @@ def test_no_bubblewrap_is_said_plainly(sandbox: Sandbox, fakes: Fakes) -> None:
     with pytest.raises(ToolchainError) as caught:
         sandbox.run(Command(["true"]))
     assert "bubblewrap" in caught.value.hint
+
+
+def test_the_docker_door_has_no_tree_of_arm64(tmp_path: Path) -> None:
+    """It is refused before an engine is asked for."""
+    with pytest.raises(UsageError, match="docker has no toolchain for arm64"):
+        open_toolchain("docker", cache=tmp_path, wanted=ToolchainRequest(arch=ARM64))
