@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lab import config
 from lab.config import arch as of_lab
 from lab.dom0.steps import MAILBOXES
-from lab.errors import ImageError
+from lab.errors import ConfigError, ImageError
 from lab.images import contents, hypervisor, recipes
 from lab.model import (
     ARCHITECTURES,
@@ -105,3 +106,20 @@ def test_what_an_architecture_lacks_is_named() -> None:
 def test_a_run_of_an_older_version_is_arm32() -> None:
     assert of_run({"arch": "arm64"}) is ARM64
     assert of_run({}) is ARM32
+
+
+def test_a_lab_of_labs_yaml_names_its_architecture(tmp_path: Path) -> None:
+    """A wrong one, and what it lacks, are mistakes at their places."""
+    file = tmp_path / "labs.yaml"
+    guests = "guests: {g: {linux: files}}\n"
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/init").write_text("#!/bin/sh\n")
+    file.write_text("labs:\n  one: {arch: arm64}\n  two: {}\n")
+    labs = config.load(file).labs
+    assert (labs["one"].arch, labs["two"].arch) == (ARM64, ARM32)
+    file.write_text("labs:\n  one: {arch: arm65}\n")
+    with pytest.raises(ConfigError, match="2:15: 'arch'"):
+        config.load(file)
+    file.write_text(f"{guests}labs:\n  one: {{arch: arm64, guests: [g]}}\n")
+    with pytest.raises(ConfigError, match="3:15: 'arch': arm64 has no Linux guests yet"):
+        config.load(file)
