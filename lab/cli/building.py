@@ -117,10 +117,13 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
     return 3 if found.changes else 0
 
 
-@command("toolchain.build", example="toolchain.build", door=DOOR, json=JSON, locked=LOCKED)
-def toolchain_build(door: str = "", json: bool = False, locked: bool = False) -> None:
+@command("toolchain.build", example="toolchain.build", door=DOOR, json=JSON, locked=LOCKED,
+         arch="the architecture of the labs: arm32 (the default) or arm64")  # fmt: skip
+def toolchain_build(door: str = "", json: bool = False, locked: bool = False,
+                    arch: str = "") -> None:  # fmt: skip
     """Make the toolchain if it is missing."""
-    info = api.toolchain_build(_context("labs.yaml", door, locked))
+    context = replace(_context("labs.yaml", door, locked), arch=architecture(arch))
+    info = api.toolchain_build(context)
     print_json(info) if json else print(f"toolchain {info.door}: {info.where}")
 
 
