@@ -2,14 +2,16 @@
 /*
  * From Xen's entry to C: the Image header, the first translation tables, MMU and caches on.
  *
- * The header asks to be loaded at a multiple of 2 MiB plus what the image was linked above
- * one, as the toolstack and Xen's own loader do. There the image stays, mapped to the linked
- * address however many times 2 MiB lie between the two. Until `virtual` everything is position
- * independent.
+ * The header asks to be loaded 32 KiB above a multiple of 2 MiB, as the image was linked. There
+ * it stays, mapped to the linked address however many times 2 MiB lie between the two. Xen loads
+ * it 32 KiB above the start of memory, which a domain with memory of its choice may have
+ * elsewhere: then the image first copies itself up to the next such address. Until `virtual`
+ * everything is position independent.
  */
 #define XEN_CONSOLE_IO  18          /* __HYPERVISOR_console_io */
 #define XEN_SCHED_OP    29          /* __HYPERVISOR_sched_op */
 
+#define PAGE_MASK       0xfff
 #define BLOCK_MASK      0x1fffff    /* of 2 MiB */
 #define ADDRESS_BITS    39          /* T0SZ and T1SZ are 64 minus this */
 /* A block: normal memory (attribute 0), shareable, read, write, execute. */
@@ -48,8 +50,40 @@ physical:
     adr     x20, _start
     ldr     x21, =_start
     sub     x22, x20, x21           /* x22 = physical - linked, kept to the end */
-    tst     x22, BLOCK_MASK
+    tst     x22, PAGE_MASK
     b.ne    misplaced
+    tst     x22, BLOCK_MASK
+    b.eq    placed
+
+/* From the end, as the two may overlap; this code lies in the first page, which stays. */
+    add     x1, x22, BLOCK_MASK & ~PAGE_MASK
+    and     x1, x1, ~BLOCK_MASK
+    add     x1, x1, x21             /* x1 = where to */
+    ldr     x2, =__image_end
+    sub     x2, x2, x21
+    sub     x3, x19, x1             /* the device tree must not lie there */
+    cmp     x3, x2
+    b.lo    misplaced
+    ldr     x3, =__file_end
+    sub     x3, x3, x21             /* the file's size: a multiple of 32 (guest.lds) */
+1:  sub     x3, x3, 32
+    add     x4, x20, x3
+    add     x5, x1, x3
+    dc      civac, x5               /* no older line may be written back over it */
+    dsb     sy
+    ldp     x6, x7, [x4]
+    ldp     x8, x9, [x4, 16]
+    stp     x6, x7, [x5]
+    stp     x8, x9, [x5, 16]
+    cbnz    x3, 1b
+    dsb     sy
+    ic      iallu
+    dsb     sy
+    isb
+    mov     x0, x19
+    br      x1
+
+placed:
     sub     x0, x19, x22            /* the device tree, at the same distance */
     orr     x0, x0, x20
     lsr     x0, x0, ADDRESS_BITS
@@ -160,10 +194,13 @@ misplaced:
 misplaced_reason:
     .word   3                       /* SHUTDOWN_crash, a struct sched_shutdown */
 misplaced_text:
-    .ascii  "guest: cannot start: not loaded at a multiple of 2 MiB plus 0x8000, or beyond 512 GiB\n"
+    .ascii  "guest: cannot start: too little memory, or loaded beyond 512 GiB or not at a page\n"
 misplaced_text_end:
     .balign 8
     .ltorg
+    .if     . - _start > 4096
+    .error  "the code that copies the file must lie in the file's first page"
+    .endif
 
     .section .text.head, "ax"
 /* In: x22 = physical - linked, x19 = device tree; MMU on, running where linked. */
