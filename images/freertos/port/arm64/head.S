@@ -198,9 +198,8 @@ misplaced_text:
 misplaced_text_end:
     .balign 8
     .ltorg
-    .if     . - _start > 4096
-    .error  "the code that copies the file must lie in the file's first page"
-    .endif
+    .global __copier_end
+__copier_end:
 
     .section .text.head, "ax"
 /* In: x22 = physical - linked, x19 = device tree; MMU on, running where linked. */
