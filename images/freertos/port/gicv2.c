@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "cpu.h"
+#include "device.h"
 #include "gic_version.h"
 #include "mmu.h"
 
@@ -24,26 +25,26 @@ static volatile struct cpu_interface *cpu;
 
 static void enable(uint32_t irq)
 {
-    distributor->priority[irq] = GIC_PRIORITY;
+    device_write8(&distributor->priority[irq], GIC_PRIORITY);
     if (irq >= GIC_PRIVATE)
-        distributor->target[irq] = 1;           /* this processor */
+        device_write8(&distributor->target[irq], 1);            /* this processor */
     barrier_sync();
-    distributor->enable[irq / 32] = 1u << irq % 32;
+    device_write32(&distributor->enable[irq / 32], 1u << irq % 32);
 }
 
 static void raise(uint32_t irq)
 {
-    distributor->software = 2u << 24 | irq;     /* to this processor alone */
+    device_write32(&distributor->software, 2u << 24 | irq);     /* to this processor alone */
 }
 
 static uint32_t acknowledge(void)
 {
-    return cpu->acknowledge;
+    return device_read32(&cpu->acknowledge);
 }
 
 static void end(uint32_t acknowledged)
 {
-    cpu->end = acknowledged;
+    device_write32(&cpu->end, acknowledged);
 }
 
 const struct gic *gicv2_init(uint64_t distributor_at, uint64_t cpu_at)
@@ -55,9 +56,9 @@ const struct gic *gicv2_init(uint64_t distributor_at, uint64_t cpu_at)
     distributor = mmu_map(distributor_at, sizeof *distributor, MMU_DEVICE);
     cpu = mmu_map(cpu_at, sizeof *cpu, MMU_DEVICE);
     for (unsigned int i = 0; i < GIC_IRQS / 32; i++)
-        distributor->disable[i] = ~0u;
-    distributor->control = 1;
-    cpu->priority_mask = GIC_ALL_PRIORITIES;
-    cpu->control = 1;
+        device_write32(&distributor->disable[i], ~0u);
+    device_write32(&distributor->control, 1);
+    device_write32(&cpu->priority_mask, GIC_ALL_PRIORITIES);
+    device_write32(&cpu->control, 1);
     return &gic;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "cpu.h"
+#include "device.h"
 #include "gic_cpu.h"
 #include "gic_version.h"
 #include "mmu.h"
@@ -21,7 +22,7 @@ struct interrupts {
 struct distributor {
     struct interrupts shared;
     uint32_t unused[0x1600];
-    uint64_t route[1020];                       /* by interrupt; those below 32 have none */
+    uint32_t route[1020][2];                    /* by interrupt; those below 32 have none */
 };
 
 struct redistributor {
@@ -45,22 +46,30 @@ static volatile struct interrupts *registers_of(uint32_t irq)
     return irq < GIC_PRIVATE ? &redistributor->own : &distributor->shared;
 }
 
+/* To affinity 0: this processor. */
+static void route(uint32_t irq)
+{
+    device_write32(&distributor->route[irq][0], 0);
+    device_write32(&distributor->route[irq][1], 0);
+}
+
 static void enable(uint32_t irq)
 {
     volatile struct interrupts *registers = registers_of(irq);
+    volatile uint32_t *group = &registers->group[irq / 32];
 
-    registers->priority[irq] = GIC_PRIORITY;
-    registers->group[irq / 32] |= 1u << irq % 32;
+    device_write8(&registers->priority[irq], GIC_PRIORITY);
+    device_write32(group, device_read32(group) | 1u << irq % 32);
     if (irq >= GIC_PRIVATE)
-        distributor->route[irq] = 0;            /* to affinity 0: this processor */
+        route(irq);
     barrier_sync();
-    registers->enable[irq / 32] = 1u << irq % 32;
+    device_write32(&registers->enable[irq / 32], 1u << irq % 32);
 }
 
 static void wake(void)
 {
-    redistributor->wake &= ~(uint32_t)SLEEPS;
-    while (redistributor->wake & ASLEEP)
+    device_write32(&redistributor->wake, device_read32(&redistributor->wake) & ~(uint32_t)SLEEPS);
+    while (device_read32(&redistributor->wake) & ASLEEP)
         continue;
 }
 
@@ -73,9 +82,9 @@ const struct gic *gicv3_init(uint64_t distributor_at, uint64_t redistributor_at)
     distributor = mmu_map(distributor_at, sizeof *distributor, MMU_DEVICE);
     redistributor = mmu_map(redistributor_at, sizeof *redistributor, MMU_DEVICE);
     for (uint32_t irq = 0; irq < GIC_IRQS; irq += 32)
-        registers_of(irq)->disable[irq / 32] = ~0u;
-    distributor->shared.control = AFFINITY | GROUP_1;
-    while (distributor->shared.control & WRITE_PENDING)
+        device_write32(&registers_of(irq)->disable[irq / 32], ~0u);
+    device_write32(&distributor->shared.control, AFFINITY | GROUP_1);
+    while (device_read32(&distributor->shared.control) & WRITE_PENDING)
         continue;
     wake();
     gic_cpu_init();

@@ -198,8 +198,6 @@ misplaced_text:
 misplaced_text_end:
     .balign 8
     .ltorg
-    .global __copier_end
-__copier_end:
 
     .section .text.head, "ax"
 /* In: x22 = physical - linked, x19 = device tree; MMU on, running where linked. */
