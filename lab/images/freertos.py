@@ -197,10 +197,10 @@ def _compile(
 
 def advice(said: str) -> str:
     """What to do about what a linker said; empty: its own words are enough."""
-    if not re.search(r"undefined reference to `_(sbrk|write|read|close)'", said):
+    if not re.search(r"undefined reference to `(_(sbrk|write|read|close)|stdout|__heap_start)'", said):
         return ""
     return (
-        "newlib's printf and malloc have no system below them: a FreeRTOS guest has printk "
+        "the C library's printf and malloc have no system below them: a FreeRTOS guest has printk "
         "and pvPortMalloc instead (docs/guest.md)"
     )
 
