@@ -197,7 +197,8 @@ def _compile(
 
 def advice(said: str) -> str:
     """What to do about what a linker said; empty: its own words are enough."""
-    if not re.search(r"undefined reference to `(_(sbrk|write|read|close)|stdout|__heap_start)'", said):
+    missing = r"undefined reference to `(_(sbrk|write|read|close)|stdout|__heap_start)'"
+    if not re.search(missing, said):
         return ""
     return (
         "the C library's printf and malloc have no system below them: a FreeRTOS guest has printk "
