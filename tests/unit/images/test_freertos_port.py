@@ -28,7 +28,8 @@ def offered(header: Path) -> set[str]:
 def test_a_header_offers_the_same_at_both_widths(name: str) -> None:
     """Shared sources are compiled with either."""
     narrow, wide = (offered(PORT / width / name) for width in WIDTHS)
-    assert narrow and narrow == wide
+    assert narrow
+    assert narrow == wide
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -50,5 +51,6 @@ def test_both_heads_ask_for_the_address_that_is_linked() -> None:
     offset = re.search(
         r"\.quad +(0x[0-9a-f]+) +/\* text_offset", (PORT / "arm64/head.S").read_text()
     )
-    assert linked and offset
+    assert linked
+    assert offset
     assert int(linked[1], 0) % (2 << 20) == int(offset[1], 0) == 0x8000

@@ -162,7 +162,8 @@ task_irq:
 /*
  * Faults. Builds a struct fault_frame (frame.h) on the fault stack and gives it to C:
  * frame_fault(x0 = vector, x1 = frame) returns only if someone expected the fault; the
- * frame then says where that task goes on, with which stack. Registers are lost.
+ * frame then says where that task goes on, with which stack. Registers are lost. TPIDR_EL1 and
+ * TPIDRRO_EL0 are of no other use here.
  */
     .macro  fault_entry number
     msr     tpidr_el1, x0
