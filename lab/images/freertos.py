@@ -197,10 +197,11 @@ def _compile(toolchain: Toolchain, name: str, command: Command) -> None:
 
 def advice(said: str) -> str:
     """The hint for a linker's error; empty if the linker's words are enough."""
-    if not re.search(r"undefined reference to `_(sbrk|write|read|close)'", said):
+    missing = r"undefined reference to `(_(sbrk|write|read|close)|stdout|__heap_start)'"
+    if not re.search(missing, said):
         return ""
     return (
-        "newlib's printf and malloc need an operating system: in a FreeRTOS guest use printk "
+        "the C library's printf and malloc need an operating system: in a FreeRTOS guest use printk "
         "and pvPortMalloc instead (docs/freertos.md)"
     )
 

@@ -122,7 +122,7 @@ def _what(data: bytes, name: str) -> str:
         return f"{kind.name}; {kind.advice}"
     return (
         f"not a known kind of kernel; {_WANTED}: a binary of your own must begin with a zImage "
-        "header (0x016f2818 at byte 0x24; images/freertos/port/head.S has one)"
+        "header (0x016f2818 at byte 0x24; images/freertos/port/arm32/head.S has one)"
     )
 
 

@@ -20,7 +20,7 @@
 #define configTOTAL_HEAP_SIZE           (1024 * 1024)
 #endif
 #ifndef configMINIMAL_STACK_SIZE
-#define configMINIMAL_STACK_SIZE        512     /* words; a saved context takes 82 */
+#define configMINIMAL_STACK_SIZE        512     /* words; a saved context takes 82, of 64 bits 100 */
 #endif
 #ifndef configMAX_PRIORITIES
 #define configMAX_PRIORITIES            8

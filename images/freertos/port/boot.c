@@ -18,7 +18,7 @@ extern char __image_end[], __bss_start[], __bss_end[];
 extern void (*__init_array_start[])(void), (*__init_array_end[])(void);
 
 int main(void);
-void guest_boot(uint32_t distance, uint32_t tree_physical) __attribute__((noreturn));
+void guest_boot(uintptr_t distance, uintptr_t tree_physical) __attribute__((noreturn));
 
 /* Before .bss is cleared no variable can be kept: only Xen's own console works, and its PL011. */
 static void __attribute__((noreturn)) give_up(const char *why, uint64_t uart)
@@ -40,7 +40,7 @@ static void __attribute__((noreturn)) give_up(const char *why, uint64_t uart)
 }
 
 /* The toolstack knows the file's size, not what .bss and heap add to it. */
-static const char *check_room(const struct platform *found, uint32_t end, uint32_t tree)
+static const char *check_room(const struct platform *found, uintptr_t end, uintptr_t tree)
 {
     uint64_t ram_end = found->ram_base + found->ram_size;
 
@@ -62,7 +62,8 @@ const char *guest_cmdline(void)
     return platform.cmdline;
 }
 
-void guest_boot(uint32_t distance, uint32_t tree_physical)
+/* `distance` is physical minus linked address of the image. */
+void guest_boot(uintptr_t distance, uintptr_t tree_physical)
 {
     const void *tree = (const void *)(tree_physical - distance);
     struct platform found;
@@ -72,14 +73,14 @@ void guest_boot(uint32_t distance, uint32_t tree_physical)
         give_up("no device tree", 0);
     problem = platform_read(&found, tree);
     if (!problem)
-        problem = check_room(&found, (uint32_t)__image_end + distance, tree_physical);
+        problem = check_room(&found, (uintptr_t)__image_end + distance, tree_physical);
     if (problem)
         give_up(problem, found.uart);
 
     memset(__bss_start, 0, __bss_end - __bss_start);
     platform = found;
     mmu_init(distance, platform.ram_base, platform.ram_size);
-    gic_init(platform.gic_distributor, platform.gic_cpu);
+    gic_init(&platform);
     timer_init(platform.timer_irq, platform.timer_hz);
     trace_init(counter_hz());
     if (platform.event_irq)

@@ -12,8 +12,8 @@
 #include <semphr.h>
 #include <task.h>
 
-#include "cpu.h"
 #include "guest.h"
+#include "irq.h"
 #include "platform.h"
 #include "port.h"
 #include "ring.h"
@@ -71,9 +71,9 @@ void console_init(void)
 
 static bool may_wait(void)
 {
-    uint32_t cpsr = cpsr_read();
+    uintptr_t state = cpu_state();
 
-    return line && !taken_over && (cpsr & CPSR_MODE) == MODE_SYS && !(cpsr & CPSR_IRQ_OFF) &&
+    return line && !taken_over && state_is_task(state) && !state_has_irqs_off(state) &&
            xTaskGetSchedulerState() == taskSCHEDULER_RUNNING &&
            xTaskGetCurrentTaskHandle() != xTaskGetIdleTaskHandle();
 }

@@ -2,7 +2,6 @@
 /* Event channels in their two-level form: a summary word, then a word of 32 ports each. */
 #include "events.h"
 
-#include "cpu.h"
 #include "gic.h"
 #include "guest.h"
 #include "mmu.h"

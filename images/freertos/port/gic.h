@@ -4,8 +4,10 @@
 
 #include <stdint.h>
 
-/* Maps and enables the GICv2 at these physical addresses, every interrupt off. */
-void gic_init(uint64_t distributor, uint64_t cpu_interface);
+#include "platform.h"
+
+/* Maps and enables the interrupt controller, every interrupt off. */
+void gic_init(const struct platform *platform);
 
 /* From now on `handler` runs, in IRQ mode with interrupts masked, when `irq` comes. */
 void gic_enable(uint32_t irq, void (*handler)(void));
@@ -13,7 +15,7 @@ void gic_enable(uint32_t irq, void (*handler)(void));
 /* Raises one of the software interrupts, 0 to 15. */
 void gic_raise(uint32_t irq);
 
-/* Called by irq_entry. */
+/* Called by vectors.S. */
 void gic_dispatch(void);
 
 #endif

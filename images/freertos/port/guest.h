@@ -43,13 +43,13 @@ void guest_crash(void) __attribute__((noreturn));
 void guest_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* What a caught fault was. */
-enum fault_kind { FAULT_NONE = -1, FAULT_UNDEFINED, FAULT_PREFETCH, FAULT_DATA, FAULT_ASSERT };
+enum fault_kind { FAULT_NONE = -1, FAULT_UNDEFINED, FAULT_PREFETCH, FAULT_DATA, FAULT_ASSERT, FAULT_OTHER };
 
 struct fault {
     enum fault_kind kind;
-    uint32_t pc;                /* 0 for an assertion */
-    uint32_t address;           /* what could not be read, written or executed */
-    uint32_t status;            /* DFSR or IFSR */
+    uintptr_t pc;               /* 0 for an assertion */
+    uintptr_t address;          /* what could not be read, written or executed */
+    uint32_t status;            /* DFSR or IFSR; ESR_EL1 of a 64-bit guest */
     const char *file;           /* of an assertion */
     int line;
 };

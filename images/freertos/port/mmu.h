@@ -12,9 +12,9 @@ enum mmu_kind { MMU_DEVICE, MMU_NORMAL };
  * executable, all other RAM writable and not executable, nothing else mapped.
  * `distance` is physical minus linked address.
  */
-void mmu_init(uint32_t distance, uint64_t ram_base, uint64_t ram_size);
+void mmu_init(uintptr_t distance, uint64_t ram_base, uint64_t ram_size);
 
-/* Maps the MiB of a device in the table of head.S, before mmu_init(); returns where `physical` is. */
+/* Maps a device in the table of head.S, before mmu_init(); returns where `physical` is. */
 volatile void *mmu_boot_map(uint64_t physical);
 
 /* Maps `size` bytes at a physical address, writable, in whole pages; returns where. */

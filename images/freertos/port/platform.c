@@ -30,10 +30,25 @@ static void read_cmdline(struct platform *platform, const void *tree)
         strncat(platform->cmdline, text, sizeof platform->cmdline - 1);
 }
 
+static bool read_gic(struct platform *platform, const void *tree)
+{
+    const void *gic = fdt_compatible(tree, "arm,gic-v3");
+    uint64_t size;
+
+    platform->gic_cpu = platform->gic_redistributor = 0;
+    if (gic)
+        return fdt_reg(tree, gic, 0, &platform->gic_distributor, &size) &&
+               fdt_reg(tree, gic, 1, &platform->gic_redistributor, &size);
+    gic = fdt_compatible(tree, "arm,cortex-a15-gic");
+    if (!gic)
+        gic = fdt_compatible(tree, "arm,gic-400");
+    return fdt_reg(tree, gic, 0, &platform->gic_distributor, &size) &&
+           fdt_reg(tree, gic, 1, &platform->gic_cpu, &size);
+}
+
 const char *platform_read(struct platform *platform, const void *tree)
 {
-    const void *gic, *timer;
-    uint64_t size;
+    const void *timer;
 
     platform->tree = tree;
     platform->uart = vpl011_find(tree);
@@ -42,14 +57,12 @@ const char *platform_read(struct platform *platform, const void *tree)
     if (!fdt_reg(tree, fdt_node(tree, "memory"), 0, &platform->ram_base, &platform->ram_size))
         return "no memory node";
 
-    gic = fdt_compatible(tree, "arm,cortex-a15-gic");
-    if (!gic)
-        gic = fdt_compatible(tree, "arm,gic-400");
-    if (!fdt_reg(tree, gic, 0, &platform->gic_distributor, &size) ||
-        !fdt_reg(tree, gic, 1, &platform->gic_cpu, &size))
-        return "no GICv2";
+    if (!read_gic(platform, tree))
+        return "no GICv2 and no GICv3";
 
-    timer = fdt_compatible(tree, "arm,armv7-timer");
+    timer = fdt_compatible(tree, "arm,armv8-timer");
+    if (!timer)
+        timer = fdt_compatible(tree, "arm,armv7-timer");
     if (!interrupt(tree, timer, 1, &platform->physical_timer_irq) ||
         !interrupt(tree, timer, 2, &platform->timer_irq))       /* 0 is the secure one */
         return "no virtual timer";

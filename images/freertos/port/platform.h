@@ -7,7 +7,9 @@
 
 struct platform {
     uint64_t ram_base, ram_size;
-    uint64_t gic_distributor, gic_cpu;
+    uint64_t gic_distributor;
+    uint64_t gic_cpu;           /* of a GICv2 */
+    uint64_t gic_redistributor; /* of a GICv3; 0: it is a GICv2 */
     uint32_t timer_irq;         /* the virtual timer's */
     uint32_t physical_timer_irq;
     uint32_t event_irq;         /* 0: the domain has no event channels */

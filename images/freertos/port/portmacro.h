@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "portarch.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -14,7 +16,6 @@ extern "C" {
 #define portDOUBLE      double
 #define portLONG        long
 #define portSHORT       short
-#define portSTACK_TYPE  uint32_t
 #define portBASE_TYPE   long
 
 typedef portSTACK_TYPE StackType_t;
@@ -26,9 +27,6 @@ typedef uint32_t TickType_t;
 #define portTICK_TYPE_IS_ATOMIC     1
 #define portTICK_PERIOD_MS          ((TickType_t)1000 / configTICK_RATE_HZ)
 #define portSTACK_GROWTH            (-1)
-#define portBYTE_ALIGNMENT          8
-#define portPOINTER_SIZE_TYPE       uint32_t
-#define portARCH_NAME               "Xen guest, ARMv7-A"
 #define portNOP()                   __asm__ volatile("nop")
 #define portMEMORY_BARRIER()        __asm__ volatile("" ::: "memory")
 #define portINLINE                  __inline
@@ -44,7 +42,7 @@ typedef uint32_t TickType_t;
 extern volatile uint32_t port_yield_pending;
 
 /*
- * Critical sections mask all interrupts (CPSR.I): each of them may call the
+ * Critical sections mask all interrupts (CPSR.I, DAIF.I): each of them may call the
  * kernel, none is above it, and none interrupts another.
  */
 void port_enter_critical(void);
@@ -54,8 +52,6 @@ void port_unmask_from_isr(UBaseType_t state);
 
 #define portENTER_CRITICAL()                    port_enter_critical()
 #define portEXIT_CRITICAL()                     port_exit_critical()
-#define portDISABLE_INTERRUPTS()                __asm__ volatile("cpsid i" ::: "memory")
-#define portENABLE_INTERRUPTS()                 __asm__ volatile("cpsie i" ::: "memory")
 #define portSET_INTERRUPT_MASK_FROM_ISR()       port_mask_from_isr()
 #define portCLEAR_INTERRUPT_MASK_FROM_ISR(x)    port_unmask_from_isr(x)
 
@@ -76,7 +72,7 @@ void port_sleep(TickType_t expected);
 #endif
 #define portRECORD_READY_PRIORITY(priority, ready)  ((ready) |= 1UL << (priority))
 #define portRESET_READY_PRIORITY(priority, ready)   ((ready) &= ~(1UL << (priority)))
-#define portGET_HIGHEST_PRIORITY(top, ready)        ((top) = 31UL - (UBaseType_t)__builtin_clzl(ready))
+#define portGET_HIGHEST_PRIORITY(top, ready)        ((top) = 8 * sizeof(ready) - 1 - (UBaseType_t)__builtin_clzl(ready))
 #endif
 
 #ifdef __cplusplus

@@ -70,12 +70,16 @@ static void put_number(struct sink *sink, const struct spec *spec, const char *s
 
 static uint64_t unsigned_argument(const struct spec *spec, va_list *args)
 {
-    return spec->longs > 1 ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned long);
+    if (spec->longs > 1)
+        return va_arg(*args, unsigned long long);
+    return spec->longs ? va_arg(*args, unsigned long) : va_arg(*args, unsigned int);
 }
 
 static int64_t signed_argument(const struct spec *spec, va_list *args)
 {
-    return spec->longs > 1 ? va_arg(*args, long long) : va_arg(*args, long);
+    if (spec->longs > 1)
+        return va_arg(*args, long long);
+    return spec->longs ? va_arg(*args, long) : va_arg(*args, int);
 }
 
 static const char *read_spec(struct spec *spec, const char *at)
@@ -86,7 +90,7 @@ static const char *read_spec(struct spec *spec, const char *at)
     for (; *at >= '0' && *at <= '9'; at++)
         spec->width = 10 * spec->width + *at - '0';
     for (; *at == 'l' || *at == 'z'; at++)
-        spec->longs += *at == 'l';
+        spec->longs++;
     return at;
 }
 

@@ -32,6 +32,6 @@ void guest_panic(const char *format, ...)
     va_start(args, format);
     vprintk(format, args);
     va_end(args);
-    printk(" [task %s]\n", port_who(cpsr_read()));
+    printk(" [task %s]\n", port_who(cpu_state()));
     guest_crash();
 }

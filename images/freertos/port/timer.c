@@ -4,14 +4,15 @@
  * so they never drift: a late interrupt (the vCPU did not run) counts every
  * tick that has passed. The idle task sleeps until the next tick that matters.
  *
- * Xen masks the timer in its control register whenever it fires: `arm` always
- * writes that too.
+ * Xen masks the timer in its control register whenever it fires:
+ * virtual_timer_at() always writes that too.
  */
 #include "timer.h"
 
 #include <FreeRTOS.h>
 #include <task.h>
 
+#include "counters.h"
 #include "cpu.h"
 #include "gic.h"
 #include "guest.h"
@@ -29,18 +30,12 @@ static uint64_t shift;          /* physical minus virtual counter */
 
 uint64_t counter_now(void)
 {
-    uint64_t value;
-
-    __asm__ volatile("isb\n\tmrrc p15, 1, %Q0, %R0, c14" : "=r"(value) :: "memory");
-    return value;
+    return virtual_count();
 }
 
 uint64_t counter_physical(void)
 {
-    uint64_t value;
-
-    __asm__ volatile("isb\n\tmrrc p15, 0, %Q0, %R0, c14" : "=r"(value) :: "memory");
-    return value;
+    return physical_count();
 }
 
 uint32_t counter_hz(void)
@@ -76,8 +71,7 @@ uint64_t counter_of_tick(uint32_t tick)
 
 static void arm(uint64_t tick)
 {
-    __asm__ volatile("mcrr p15, 3, %Q0, %R0, c14" :: "r"(tick_at(tick)));
-    __asm__ volatile("mcr p15, 0, %0, c14, c3, 1\n\tisb" :: "r"(1));
+    virtual_timer_at(tick_at(tick));
 }
 
 static void tick_interrupt(void)
@@ -94,9 +88,7 @@ static void tick_interrupt(void)
 void timer_init(uint32_t irq, uint32_t hz_of_tree)
 {
     irq_number = irq;
-    hz = hz_of_tree;
-    if (!hz)
-        __asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(hz));
+    hz = hz_of_tree ? hz_of_tree : count_frequency();
     if (hz < configTICK_RATE_HZ)
         guest_panic("timer: a counter of %u Hz is too slow for the tick", (unsigned int)hz);
 }

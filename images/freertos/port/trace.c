@@ -13,6 +13,7 @@
 #include <FreeRTOS.h>
 #include <task.h>
 
+#include "counters.h"
 #include "cpu.h"
 
 #ifndef LAB_TRACE_RECORDS
@@ -57,31 +58,12 @@ _Static_assert(sizeof(struct task) == 32 && sizeof(struct record) == 16, "so are
 struct lab_trace lab_trace __attribute__((aligned(4096)));
 static uint32_t running;        /* id of the task that runs, 0 before the first */
 
-static inline uint64_t physical_counter(void)
+static inline uintptr_t hold_interrupts(void)
 {
-    uint64_t value;
-
-    __asm__ volatile("isb\n\tmrrc p15, 0, %Q0, %R0, c14" : "=r"(value) :: "memory");
-    return value;
-}
-
-/* Both words at once: a doubleword store is atomic on CPUs with LPAE, as those under Xen are. */
-static inline void publish(uint64_t head)
-{
-    __asm__ volatile("dmb ishst\n\tstrd %Q1, %R1, %0" : "=Q"(lab_trace.head) : "r"(head));
-}
-
-static inline uint32_t hold_interrupts(void)
-{
-    uint32_t cpsr = cpsr_read();
+    uintptr_t state = cpu_state();
 
     irq_disable();
-    return cpsr;
-}
-
-static inline void release_interrupts(uint32_t cpsr)
-{
-    __asm__ volatile("msr cpsr_c, %0" :: "r"(cpsr) : "memory");
+    return state;
 }
 
 /* Interrupts are off: nothing comes between the counter and the record's place. */
@@ -93,15 +75,15 @@ static inline void put(uint64_t counter, uint32_t event_and_task, uint32_t argum
     record->counter = counter;
     record->event_and_task = event_and_task;
     record->argument = argument;
-    publish(head + 1);
+    store_last(&lab_trace.head, head + 1);
 }
 
 static inline void put_now(uint32_t event_and_task, uint32_t argument)
 {
-    uint32_t cpsr = hold_interrupts();
+    uintptr_t state = hold_interrupts();
 
-    put(physical_counter(), event_and_task, argument);
-    release_interrupts(cpsr);
+    put(physical_count(), event_and_task, argument);
+    irq_as_in(state);
 }
 
 void trace_event(uint32_t event, uint32_t argument)
@@ -116,10 +98,10 @@ void trace_of(uint32_t event, uint32_t task, uint32_t argument)
 
 void trace_release(uint32_t job, uint64_t counter)
 {
-    uint32_t cpsr = hold_interrupts();
+    uintptr_t state = hold_interrupts();
 
     put(counter, TRACE_RELEASE | running << 16, job);
-    release_interrupts(cpsr);
+    irq_as_in(state);
 }
 
 /* Semaphores and mutexes are queues of another type; the kernel's numbers for it are 1 and up. */
@@ -130,7 +112,7 @@ void trace_queue(uint32_t event, uint32_t type, const void *queue)
         [TRACE_QUEUE_RECEIVE] = TRACE_SEM_TAKE, [TRACE_QUEUE_RECEIVE_BLOCK] = TRACE_SEM_TAKE_BLOCK,
     };
 
-    trace_event(type ? semaphore[event] : event, (uint32_t)queue);
+    trace_event(type ? semaphore[event] : event, (uint32_t)(uintptr_t)queue);
 }
 
 /* In a critical section of the kernel. Tasks beyond the table have no name, but records. */

@@ -22,7 +22,7 @@ enum trace_event {
     TRACE_DELAY_UNTIL,          /* the tick at which it wakes */
     TRACE_TASK_CREATE,          /* task: the new one; priority */
     TRACE_TASK_DELETE,          /* task: the deleted one */
-    TRACE_QUEUE_SEND,           /* address of the queue; so to SEM_TAKE_BLOCK */
+    TRACE_QUEUE_SEND,           /* address of the queue (its low 32 bits); so to SEM_TAKE_BLOCK */
     TRACE_QUEUE_SEND_BLOCK,
     TRACE_QUEUE_RECEIVE,
     TRACE_QUEUE_RECEIVE_BLOCK,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vpl011.h"
 
-#include "cpu.h"
+#include "device.h"
 #include "gic.h"
 #include "mmu.h"
 #include "vpl011_registers.h"
@@ -13,22 +13,22 @@ static size_t put(const char *text, size_t length)
 {
     size_t sent = 0;
 
-    while (sent < length && !(uart->flags & TRANSMIT_FULL))
-        uart->data = (uint8_t)text[sent++];
+    while (sent < length && !(device_read32(&uart->flags) & TRANSMIT_FULL))
+        device_write32(&uart->data, (uint8_t)text[sent++]);
     return sent;
 }
 
 static bool get(char *byte)
 {
-    if (uart->flags & RECEIVE_EMPTY)
+    if (device_read32(&uart->flags) & RECEIVE_EMPTY)
         return false;
-    *byte = (char)uart->data;
+    *byte = (char)device_read32(&uart->data);
     return true;
 }
 
 static bool drained(void)
 {
-    return !(uart->flags & BUSY);
+    return !(device_read32(&uart->flags) & BUSY);
 }
 
 static void notify(void)
@@ -37,7 +37,7 @@ static void notify(void)
 
 static void interrupt(void)
 {
-    uart->interrupt_clear = RECEIVED | RECEIVE_TIMEOUT;
+    device_write32(&uart->interrupt_clear, RECEIVED | RECEIVE_TIMEOUT);
     typed();
 }
 
@@ -51,7 +51,7 @@ const struct line *vpl011_init(uint64_t physical, uint32_t irq, void (*on_event)
     typed = on_event;
     if (irq) {
         gic_enable(irq, interrupt);
-        uart->interrupt_mask = RECEIVED | RECEIVE_TIMEOUT;
+        device_write32(&uart->interrupt_mask, RECEIVED | RECEIVE_TIMEOUT);
     }
     return &line;
 }

@@ -2,6 +2,7 @@
 /* What place.c needs of the PL011. Built position independent; works without MMU. */
 #include <stddef.h>
 
+#include "device.h"
 #include "fdt.h"
 #include "vpl011.h"
 #include "vpl011_registers.h"
@@ -20,8 +21,8 @@ void vpl011_say(volatile void *registers, const char *text)
     volatile struct vpl011 *uart = registers;
 
     for (; *text; text++) {
-        while (uart->flags & TRANSMIT_FULL)
+        while (device_read32(&uart->flags) & TRANSMIT_FULL)
             continue;
-        uart->data = (uint8_t)*text;
+        device_write32(&uart->data, (uint8_t)*text);
     }
 }

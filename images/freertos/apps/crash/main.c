@@ -16,7 +16,8 @@ static void __attribute__((noinline)) use_stack(int depth)
 {
     volatile char room[64];
 
-    room[0] = (char)depth;
+    for (unsigned int i = 0; i < sizeof room; i++)
+        room[i] = (char)depth;
     if (depth)
         use_stack(depth - 1);
     (void)room[0];

@@ -7,7 +7,7 @@
 
 static void greet(void *number)
 {
-    printk("task %d: hello from FreeRTOS\n", (int)number);
+    printk("task %d: hello from FreeRTOS\n", (int)(intptr_t)number);
     vTaskDelete(NULL);
 }
 

@@ -11,7 +11,8 @@ enum { SAMPLE_ROUNDS = 20000, SAMPLES = 24 };
 
 static uint32_t rounds_per_ms = 1;
 
-static void __attribute__((noinline)) rounds(uint32_t count)
+/* The same two instructions at either width. */
+static void __attribute__((noinline)) rounds(unsigned long count)
 {
     __asm__ volatile("1:\tsubs %0, %0, #1\n\tbne 1b" : "+r"(count) :: "cc");
 }

@@ -50,9 +50,9 @@ static volatile uint32_t turns;
 static void spin(void *me)
 {
     for (;;) {
-        if (last_spinner != (int)me)
+        if (last_spinner != (int)(intptr_t)me)
             turns++;
-        last_spinner = (int)me;
+        last_spinner = (int)(intptr_t)me;
     }
 }
 
@@ -73,7 +73,7 @@ static QueueHandle_t queue;
 
 static void produce(void *count)
 {
-    for (uint32_t i = 0; i < (uint32_t)count; i++)
+    for (uint32_t i = 0; i < (uint32_t)(uintptr_t)count; i++)
         xQueueSend(queue, &i, portMAX_DELAY);
     vTaskDelete(NULL);
 }

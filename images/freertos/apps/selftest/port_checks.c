@@ -7,9 +7,10 @@
 #include <task.h>
 
 #include "guest.h"
+#include "registers.h"
 #include "selftest.h"
 
-/* ---- VFP and NEON registers ---- */
+/* ---- floating point and vector registers ---- */
 
 static volatile bool disturb;
 static volatile uint32_t disturbed;
@@ -23,50 +24,11 @@ void vApplicationTickHook(void)
     if (!disturb)
         return;
     disturbed++;
-    __asm__ volatile("vmov.i8 q0, #0x55\n\tvmov.i8 q5, #0x55\n\tvmov.i8 q9, #0x55\n\t"
-                     "vmov.i8 q15, #0x55\n\tvmsr fpscr, %0" :: "r"(0x00800000));
-}
-
-#define ALL_D "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10", "d11", "d12", \
-    "d13", "d14", "d15", "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23", "d24", "d25", \
-    "d26", "d27", "d28", "d29", "d30", "d31"
-
-struct vfp {
-    uint64_t d[32];
-    uint32_t fpscr;
-};
-
-/*
- * Loads every register from `in`, yields again and again until the counter's
- * low word has moved by `duration`, and stores every register to `out`.
- */
-static void hold_registers(const struct vfp *in, struct vfp *out, uint32_t duration)
-{
-    const void *from = in;
-    void *to = out;
-    uint32_t start, now, high, old;
-
-    __asm__ volatile(
-        "vmrs %[old], fpscr\n\t"
-        "vldmia %[from]!, {d0-d15}\n\tvldmia %[from]!, {d16-d31}\n\t"
-        "ldr %[now], [%[from]]\n\tvmsr fpscr, %[now]\n\t"
-        "mrrc p15, 1, %[start], %[high], c14\n"
-        "1:\tsvc 0\n\t"
-        "mrrc p15, 1, %[now], %[high], c14\n\t"
-        "sub %[now], %[now], %[start]\n\t"
-        "cmp %[now], %[duration]\n\t"
-        "blo 1b\n\t"
-        "vstmia %[to]!, {d0-d15}\n\tvstmia %[to]!, {d16-d31}\n\t"
-        "vmrs %[now], fpscr\n\tstr %[now], [%[to]]\n\t"
-        "vmsr fpscr, %[old]"
-        : [from] "+r"(from), [to] "+r"(to), [start] "=&r"(start), [now] "=&r"(now),
-          [high] "=&r"(high), [old] "=&r"(old)
-        : [duration] "r"(duration)
-        : ALL_D, "cc", "memory");
+    registers_spoil();
 }
 
 struct holder {
-    struct vfp in, out;
+    struct registers in, out;
     volatile bool done;
 };
 
@@ -74,7 +36,7 @@ static void hold(void *argument)
 {
     struct holder *holder = argument;
 
-    hold_registers(&holder->in, &holder->out, counter_hz() / 4);
+    registers_hold(&holder->in, &holder->out, counter_hz() / 4);
     holder->done = true;
     vTaskDelete(NULL);
 }
@@ -88,9 +50,9 @@ static const char *check_float(void)
     disturb = true;
     memset(holders, 0, sizeof holders);
     for (i = 0; i < 3; i++) {
-        for (r = 0; r < 32; r++)
-            holders[i].in.d[r] = 0x0101010101010101ULL * (i + 1) + ((uint64_t)r << 32) + r;
-        holders[i].in.fpscr = i << 22;      /* rounding modes */
+        for (r = 0; r < REGISTER_WORDS; r++)
+            holders[i].in.words[r] = 0x0101010101010101ULL * (i + 1) + ((uint64_t)r << 32) + r;
+        holders[i].in.rounding = i << 22;
         xTaskCreate(hold, "holder", configMINIMAL_STACK_SIZE, &holders[i], LOW, NULL);
     }
     vTaskDelay(250);
@@ -99,8 +61,8 @@ static const char *check_float(void)
     EXPECT(holders[0].done && holders[1].done && holders[2].done);
     EXPECT(disturbed > 0);
     for (i = 0; i < 3; i++) {
-        EXPECT(memcmp(holders[i].in.d, holders[i].out.d, sizeof holders[i].in.d) == 0);
-        EXPECT(holders[i].in.fpscr == holders[i].out.fpscr);
+        EXPECT(memcmp(holders[i].in.words, holders[i].out.words, sizeof holders[i].in.words) == 0);
+        EXPECT(holders[i].in.rounding == holders[i].out.rounding);
     }
     return NULL;
 }
@@ -108,7 +70,7 @@ static const char *check_float(void)
 /* ---- memory protection ---- */
 
 static const uint32_t constant = 0x600d600d;
-static uint32_t code_in_data[] = { 0xe12fff1e };    /* bx lr */
+static uint32_t code_in_data[] = { CODE_RETURN };
 
 static void write_word(void *at)
 {
@@ -186,7 +148,7 @@ static const char *check_undefined(void)
 
     EXPECT(fault_catch(&fault, undefined, NULL));
     EXPECT(fault.kind == FAULT_UNDEFINED);
-    EXPECT(*(uint32_t *)fault.pc == 0xe7f000f0);        /* that very instruction */
+    EXPECT(*(uint32_t *)fault.pc == CODE_UNDEFINED);     /* that very instruction */
     return NULL;
 }
 

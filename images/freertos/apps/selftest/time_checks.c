@@ -7,6 +7,7 @@
 #include <task.h>
 #include <timers.h>
 
+#include "counters.h"
 #include "gic.h"
 #include "guest.h"
 #include "platform.h"
@@ -51,14 +52,9 @@ static const char *check_tick(void)
 
 static volatile uint32_t woken_early;
 
-static void physical_timer(uint32_t control)
-{
-    __asm__ volatile("mcr p15, 0, %0, c14, c2, 1\n\tisb" :: "r"(control));
-}
-
 static void on_physical_timer(void)
 {
-    physical_timer(0);
+    physical_timer_stop();
     woken_early++;
 }
 
@@ -69,8 +65,7 @@ static const char *check_disturbed_sleep(void)
 
     woken_early = 0;
     gic_enable(platform.physical_timer_irq, on_physical_timer);
-    __asm__ volatile("mcr p15, 0, %0, c14, c2, 0" :: "r"((uint32_t)(period() * 503 / 10)));
-    physical_timer(1);
+    physical_timer_after((uint32_t)(period() * 503 / 10));
     vTaskDelay(100);
     after = phase();
     EXPECT(woken_early == 1);
@@ -132,7 +127,7 @@ static volatile unsigned int fired[2];
 
 static void on_timer(TimerHandle_t timer)
 {
-    fired[(int)pvTimerGetTimerID(timer)]++;
+    fired[(intptr_t)pvTimerGetTimerID(timer)]++;
 }
 
 static const char *check_timers(void)

@@ -20,6 +20,10 @@
 /* Table walks: inner and outer write-back, shareable. */
 #define TTBR_CACHED     0x4a
 
+/* guest.lds: place.c and what it calls run where nothing has been relocated. */
+    .global __without_got
+    .set    __without_got, 1
+
     .section .head, "ax"
     .global _start
 /*
