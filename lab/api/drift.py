@@ -83,7 +83,7 @@ def of_platform(plan: Plan, images: Images) -> dict[str, str]:
 def _prefix(plan: Plan) -> str:
     """What comes before the names of images, unless they are those of the first architecture."""
     arch = plan.machine.arch
-    return "" if arch is ARCHITECTURES[0] else f"{arch.xen}/"
+    return "" if arch == ARCHITECTURES[0] else f"{arch.xen}/"
 
 
 def initramfs(spec: HypervisorSpec) -> str:

@@ -149,7 +149,7 @@ def published_name(made: Run) -> str:
     """What the lock calls a run: the lab's name, and the architecture unless it is the first."""
     arch = architecture.of_run(RunDir(made.run).manifest())
     lab = made.report.lab
-    return lab if arch is ARCHITECTURES[0] else f"{lab}@{arch.xen}"
+    return lab if arch == ARCHITECTURES[0] else f"{lab}@{arch.xen}"
 
 
 def publish(context: Context, made: Run) -> Path:

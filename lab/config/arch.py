@@ -12,7 +12,7 @@ def refused(lab: Lab) -> str:
 
     The first architecture has everything.
     """
-    if lab.arch is ARCHITECTURES[0]:
+    if lab.arch == ARCHITECTURES[0]:
         return ""
     words = ", ".join(_lacking(lab))
     return f"{lab.arch.xen} has no {words} yet" if words else ""

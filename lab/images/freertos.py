@@ -201,8 +201,8 @@ def advice(said: str) -> str:
     if not re.search(missing, said):
         return ""
     return (
-        "the C library's printf and malloc need an operating system: in a FreeRTOS guest use printk "
-        "and pvPortMalloc instead (docs/freertos.md)"
+        "the C library's printf and malloc need an operating system: in a FreeRTOS guest use "
+        "printk and pvPortMalloc instead (docs/freertos.md)"
     )
 
 

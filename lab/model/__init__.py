@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
-    from lab.model.architecture import ARCHITECTURES, ARM32, ARM64, Architecture
+    from lab.model.architecture import ARCHITECTURES, ARM32, ARM64, Architecture, Debian
     from lab.model.board import (
         AGENT_PORT,
         BOOTED_ADDRESS,
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
-    "lab.model.architecture": ("ARCHITECTURES", "ARM32", "ARM64", "Architecture"),
+    "lab.model.architecture": ("ARCHITECTURES", "ARM32", "ARM64", "Architecture", "Debian"),
     "lab.model.board": (
         "AGENT_PORT", "BOOTED_ADDRESS", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS",
         "KERNEL_ADDRESS", "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT",
@@ -119,6 +119,7 @@ __all__ = [
     "Clock",
     "Command",
     "Completed",
+    "Debian",
     "Disk",
     "Dom0Spec",
     "Domain",

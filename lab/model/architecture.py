@@ -62,6 +62,8 @@ class Architecture:
         xen: its name in Xen's makefiles (``XEN_TARGET_ARCH``; Config.mk of Xen), and in labs.yaml.
         debian: its names in Debian. Xen, dom0 and its programs come from there.
         bare: the triplet of the compiler for guests without an operating system.
+        wide_guests: the packages that FreeRTOS guests of 64 bits need besides the compiler of
+            dom0's programs.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Architecture:
     xen: str
     debian: Debian
     bare: str
+    wide_guests: tuple[str, ...] = ()
 
     @property
     def compiler(self) -> str:
@@ -90,8 +93,9 @@ class Architecture:
 
     @property
     def cross_packages(self) -> tuple[str, ...]:
-        """The Debian packages that compile Xen and dom0's programs on another machine."""
-        return (f"gcc-{self.debian.triplet}", f"libc6-dev-{self.debian.name}-cross")
+        """The Debian packages that compile Xen, dom0's programs and wide guests."""
+        ours = (f"gcc-{self.debian.triplet}", f"libc6-dev-{self.debian.name}-cross")
+        return (*ours, *self.wide_guests)
 
     def marks_kernel(self, data: bytes) -> bool:
         """Whether a file is a kernel of this architecture."""
@@ -135,6 +139,7 @@ ARM64 = Architecture(
     xen="arm64",
     debian=Debian("arm64", "aarch64-linux-gnu", "arm64"),
     bare="arm-none-eabi",
+    wide_guests=("picolibc-aarch64-linux-gnu",),
 )
 
 #: Every architecture that labs can have. A lab has the first one if labs.yaml names none.

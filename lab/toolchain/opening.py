@@ -39,7 +39,7 @@ def open_toolchain(
     """
     chosen = os.environ.get("LAB_DOOR", "auto") if door == "auto" else door
     root = cache or cache_root()
-    if chosen == "auto" and wanted.arch is not ARM32:
+    if chosen == "auto" and wanted.arch != ARM32:
         chosen = Door.ROOTFS
     if chosen == "auto":
         chosen = Door.DOCKER if Engine(address()).answers() else Door.ROOTFS
@@ -47,7 +47,7 @@ def open_toolchain(
         return open_rootfs(root, progress, wanted)
     if chosen == Door.HOST:
         return open_host(progress, wanted.arch)
-    if chosen == Door.DOCKER and wanted.arch is not ARM32:
+    if chosen == Door.DOCKER and wanted.arch != ARM32:
         raise UsageError(
             f"the door docker has no toolchain for {wanted.arch.xen} yet",
             hint="use --door rootfs",

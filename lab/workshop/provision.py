@@ -64,7 +64,7 @@ def toolchain(arch: Architecture) -> Question:
     """The toolchain's packages, asked for in the same way as mmdebstrap asks apt."""
     return Question(
         recipe.SUITE, recipe.ARCHITECTURE, ("?essential", *recipe.package_list(arch)),
-        part="" if arch is ARM32 else arch.xen,
+        part="" if arch == ARM32 else arch.xen,
     )  # fmt: skip
 
 
