@@ -72,7 +72,9 @@ def package_list(arch: Architecture = ARM32) -> tuple[str, ...]:
     """
     text = resource("dockerfiles", "packages").read_text()
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    names = set(filter(None, lines)) - {*ARM32.cross_packages} | {*arch.cross_packages}
+    names = set(filter(None, lines))
+    if arch != ARM32:
+        names = names - {*ARM32.cross_packages} | {*arch.cross_packages}
     return tuple(sorted(names))
 
 

@@ -27,9 +27,10 @@ def place(parent: Path) -> Path:
 
 
 def relock(folder: Path, name: str, change: Change) -> None:
-    """The lock that ships, with a change to the first file of one package."""
+    """The lock that ships, with a change to the first file of one package of ARM32."""
     data = json.loads((ROOT / lock.NAME).read_text())
-    parts = (data["toolchain"], *data["archives"].values())
+    archives = (pins for part, pins in data["archives"].items() if "arm64" not in part)
+    parts = (data["toolchain"], *archives)
     change(next(pin for part in parts for pin in part if pin["name"] == name))
     (folder / lock.NAME).write_text(json.dumps(data))
 

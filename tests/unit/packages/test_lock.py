@@ -131,6 +131,7 @@ def test_the_one_that_ships_is_whole(root: Path) -> None:
     everything = (*pins.toolchain, *(pin for part in pins.archives.values() for pin in part))
     assert all(len(pin.sha256) == 64 and pin.version and pin.size for pin in everything)
     parts = {"bookworm/armhf", "bookworm/armhf/tools", "bookworm/source", "trixie/source"}
+    parts |= {"bookworm/arm64", "trixie/amd64/arm64"}
     assert set(pins.archives) == parts
     text = (root / lock.NAME).read_text()
     assert "://" not in text
