@@ -109,7 +109,7 @@ def _application(
         argv = [
             "make", "-j2", "-C", PORT, f"APP={APP}/{app.app.name}", f"OUT={OUT}",
             f"FREERTOS_KERNEL={KERNEL}", f"XEN_PREFIX={HEADERS}/usr",
-            *_compiler(made_for),
+            f"ARCH={made_for.xen}", f"CROSS_COMPILE={made_for.bare_compiler}",
             f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
             *_trace_options(guest),
         ]  # fmt: skip
@@ -158,10 +158,12 @@ def _project(
         copy = out / ".project"
         copy_tree(project.project, copy)
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
-        words = [*_compiler(made_for), f"XEN_PREFIX={HEADERS}/usr"]
+        words = [f"CROSS_COMPILE={made_for.bare_compiler}", f"XEN_PREFIX={HEADERS}/usr"]
         words += _trace_options(guest)
         # make reads MAKEFLAGS as its command line, so these override the Makefile's own values.
+        # ARCH does not: in many trees it has values of their own.
         env = dict(word.split("=") for word in words) | {"MAKEFLAGS": " ".join(words)}
+        env["ARCH"] = made_for.xen
         _compile(toolchain, guest.name, Command(list(project.build), mounts, SOURCE, env))
         _pick(guest.name, copy, kernel, out / "kernel")
         if elf:
@@ -170,11 +172,6 @@ def _project(
 
     entry = store.make("project", inputs, compile_into)
     return GuestImage(guest.name, entry.image("kernel"), elf=entry.image("elf") if elf else None)
-
-
-def _compiler(arch: Architecture) -> tuple[str, str]:
-    """Variables for ``make``: what a guest is compiled for, and with which compiler."""
-    return f"ARCH={arch.xen}", f"CROSS_COMPILE={arch.bare_compiler}"
 
 
 def _trace_options(guest: GuestSpec) -> list[str]:
