@@ -57,6 +57,9 @@ GUEST_FOLDER = "/lab/guests"
 
 def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
     """The plan of a lab. ``clock`` is used only if labs.yaml does not set one."""
+    lab = dataclasses.replace(
+        lab, guests=_wide(lab.guests, lab.arch), later=_wide(lab.later, lab.arch)
+    )
     return Plan(
         lab=lab,
         machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST, lab.arch),
@@ -73,6 +76,11 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         pool=pool(lab),
         schedule=schedule(lab),
     )
+
+
+def _wide(guests: Iterable[GuestSpec], arch: Architecture) -> tuple[GuestSpec, ...]:
+    """Guests whose width is that of the architecture, unless they have one of their own."""
+    return tuple(dataclasses.replace(one, width=one.width or arch.bits) for one in guests)
 
 
 def guest_plan(guest: GuestSpec) -> GuestPlan:

@@ -22,6 +22,15 @@ def linux(unpacked: int, size: int = 0x10000, *, bss: int = 0, text_offset: int 
     return (data.ljust(at, b"\0") + struct.pack("<I", unpacked)).ljust(size, b"\0")
 
 
+def image(
+    size: int = 0x100, *, text_offset: int = 0, uses: int = 0, flags: int = 0, marked: bool = True
+) -> bytes:
+    """An arm64 Image of this many bytes, with the fields of its header; without its mark, one
+    from before Linux 3.17."""
+    words = struct.pack("<2I3Q", 0x14000008, 0, text_offset, uses, flags)
+    return (words.ljust(56, b"\0") + (b"ARMd" if marked else b"")).ljust(size, b"\0")
+
+
 def uimage(inside: bytes) -> bytes:
     """The content with a U-Boot header in front."""
     return b"\x27\x05\x19\x56" + b"\0" * 60 + inside

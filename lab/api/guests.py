@@ -10,23 +10,25 @@ from lab.api import drift
 from lab.api.context import Context, attached, clean
 from lab.api.other_sessions import running
 from lab.api.results import Up
+from lab.config.arch import too_wide
 from lab.machine.console_text import FIRST_LINES, first_lines
-from lab.model import GuestImage, GuestSpec
+from lab.model import ARCHITECTURES, Architecture, GuestImage, GuestSpec, architecture
 from lab.run import guests, manifest
+from lab.run.live import Live
 from lab.run.session import Session
 from lab.util import signals
 from lab.util.deadline import Deadline
 
 
 def guest_build(context: Context, name: str) -> GuestImage:
-    """Build a guest of labs.yaml.
+    """Build a guest of labs.yaml, for the first architecture that runs it if the context has none.
 
     Raises:
-        GuestError: it does not compile.
+        GuestError: it does not compile. ConfigError: it is too wide for the architecture.
     """
     clean(context)
-    spec = config.find_guest(context.labs(), name)
-    workshop = context.workshop()
+    spec = config.find_guest(context.labs(), name, arch=context.arch)
+    workshop = context.workshop(arch=context.arch or _first(spec))
     built = workshop.guests([spec])[name]
     drift.tell(context, workshop)
     return built
@@ -41,12 +43,9 @@ def inject(context: Context, name: str, guest: str) -> Up:
     """
     clock = Deadline(0)
     found = running(context, name)
-    spec = config.find_guest(context.labs(), guest, into=name)
-    workshop = context.workshop(found.door)
-    image = workshop.guests([spec])[guest]
+    spec, image = ready(context, found, guest)
     if lab := context.labs().labs.get(name):
         guests.check_room(context.file.absolute(), lab, {guest: image})
-    manifest.keep_elf(found.run, image)
 
     async def go() -> Up:
         async with attached(found) as session:
@@ -57,6 +56,25 @@ def inject(context: Context, name: str, guest: str) -> Up:
             return Up(name, found.run.path, domains, lines, session.marks, clock.elapsed())
 
     return signals.run(go())
+
+
+def ready(context: Context, found: Live, guest: str) -> tuple[GuestSpec, GuestImage]:
+    """A guest for a lab that runs: built if needed. The run keeps its symbols.
+
+    Raises:
+        UsageError: there is no such guest. ConfigError: it is too wide for the lab's architecture.
+        GuestError: it does not build.
+    """
+    arch = architecture.of_run(found.run.manifest())
+    spec = config.find_guest(context.labs(), guest, into=found.name, arch=arch)
+    image = context.workshop(found.door, arch).guests([spec])[guest]
+    manifest.keep_elf(found.run, image)
+    return spec, image
+
+
+def _first(spec: GuestSpec) -> Architecture:
+    """The first architecture whose labs run a guest of this width."""
+    return next(one for one in ARCHITECTURES if not too_wide([spec], one))
 
 
 async def create(

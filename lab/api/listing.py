@@ -10,6 +10,7 @@ from lab import config, rundir
 from lab.api import other_sessions
 from lab.api.context import Context, attached, clean
 from lab.api.results import LabStatus
+from lab.config.arch import too_wide
 from lab.errors import LabError, MachineError
 from lab.machine import qemu_process
 from lab.model import Domain, Lab, State
@@ -133,7 +134,8 @@ def _listed(context: Context, lab: Lab) -> LabStatus:
     folder = context.lab_dir(lab.name)
     found, command = live.find(folder), claim.maker(folder)
     up = found is not None and found.running
-    refused = [one for guest in (*lab.guests, *lab.later) for one in guest.refused]
+    guests = (*lab.guests, *lab.later)
+    refused = [one for guest in guests for one in guest.refused] or too_wide(guests, lab.arch)
     return LabStatus(
         lab.name,
         found.state if found else State.OFF,

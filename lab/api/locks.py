@@ -81,7 +81,7 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
     """The sha256 of every image of labs.yaml, by name; each is built if it is not stored."""
     labs = context.labs()
     found: dict[str, str] = {}
-    guests: dict[str, GuestSpec] = {}
+    guests: dict[Architecture, dict[str, GuestSpec]] = {}
     for spec in labs.hypervisors.values():
         found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
     shops = {workshop.arch: workshop}
@@ -92,9 +92,10 @@ def built(context: Context, workshop: Workshop) -> dict[str, str]:
             plan = make_plan(context, name)
             images = shops[lab.arch].platform(plan, force=True)
         found |= drift.of_platform(plan, images)
-        guests |= {guest.name: guest for guest in lab.guests}
-    for name, guest in workshop.guests([*guests.values()]).items():
-        found |= {f"guest/{name}/{part}": one.sha256 for part, one in guest.parts().items()}
+        guests.setdefault(lab.arch, {}).update((guest.name, guest) for guest in lab.guests)
+    for arch, wanted in guests.items():
+        for name, guest in shops[arch].guests([*wanted.values()]).items():
+            found |= drift.of_guest(arch, name, guest)
     return found
 
 

@@ -26,8 +26,7 @@ def make_plan(
         UsageError: there is no such lab, or it has something that the architecture of the
             context lacks. ConfigError: a file of its guests is not what it must be.
     """
-    lab = config.find_startable(context.labs(), name)
-    lab = replace(lab, arch=context.arch) if context.arch else lab
+    lab = config.find_startable(context.labs(), name, context.arch)
     if why := arch.refused(lab):
         raise UsageError(f"lab {name}: {why}")
     return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)

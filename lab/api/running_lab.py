@@ -8,16 +8,16 @@ from collections.abc import Collection, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import config, rundir
+from lab import rundir
 from lab.api.consoles import Console, Dom0
 from lab.api.context import Context, attached
-from lab.api.guests import create
+from lab.api.guests import create, ready
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine.guest_health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
-from lab.run import collecting, live, manifest, traces
+from lab.run import collecting, live, traces
 from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
@@ -107,9 +107,7 @@ class RunningLab:
             ToolstackError: xl refuses it. GuestCrashed: it, or another, crashed meanwhile.
         """
         __tracebackhide__ = True
-        spec = config.find_guest(self._context.labs(), guest, into=self.name)
-        image = self._context.workshop(self._found.door).guests([spec])[guest]
-        manifest.keep_elf(self._found.run, image)
+        spec, image = ready(self._context, self._found, guest)
 
         async def go() -> int:
             async with attached(self._found) as session:

@@ -51,10 +51,12 @@ def lab_import(config: str, into: str = "", name: str = "", folder: str = "",
 
 
 @command("guest.build", words=("name",), example="guest.build hello",
-         name="name of the guest in labs.yaml", labs=LABS, json=JSON)  # fmt: skip
-def guest_build(name: str, labs: str = "labs.yaml", json: bool = False) -> None:
+         name="name of the guest in labs.yaml", labs=LABS, json=JSON,
+         arch="for labs of this architecture: arm32 or arm64 (default: the first that runs it)"
+         )  # fmt: skip
+def guest_build(name: str, labs: str = "labs.yaml", json: bool = False, arch: str = "") -> None:
     """Build a guest and print where its files are."""
-    built = api.guest_build(_context(labs), name)
+    built = api.guest_build(replace(_context(labs), arch=architecture(arch)), name)
     if json:
         print_json(built)
         return

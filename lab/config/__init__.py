@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from lab.config import arch as architectures
 from lab.config import remembered
 from lab.errors import ConfigError, UsageError
-from lab.model import GuestSpec, HypervisorSpec, Lab, Labs, Matrix
+from lab.model import Architecture, GuestSpec, HypervisorSpec, Lab, Labs, Matrix
 from lab.util import reading, refusals
 from lab.util.suggest import nearest
 from lab.util.terminal import escape, quote
@@ -78,32 +79,42 @@ def find_lab(labs: Labs, name: str) -> Lab:
     return labs.labs[name]
 
 
-def find_startable(labs: Labs, name: str) -> Lab:
+def find_startable(labs: Labs, name: str, arch: Architecture | None = None) -> Lab:
     """The same for a lab that is about to be started.
 
+    ``arch``: its architecture, if labs.yaml does not decide.
+
     Raises:
-        UsageError: there is none. ConfigError: a file of one of its guests is missing or wrong.
+        UsageError: there is none. ConfigError: a file of one of its guests is missing or wrong,
+            or a guest is too wide for the architecture.
     """
     lab = find_lab(labs, name)
+    lab = replace(lab, arch=arch) if arch else lab
     guests = (*lab.guests, *lab.later)
-    if refused := [one for guest in guests for one in guest.refused]:
+    refused = [one for guest in guests for one in guest.refused]
+    if refused := refused or architectures.too_wide(guests, lab.arch):
         raise refusals.refusal(refused)
     return lab
 
 
-def find_guest(labs: Labs, name: str, into: str | None = None) -> GuestSpec:
+def find_guest(
+    labs: Labs, name: str, into: str | None = None, arch: Architecture | None = None
+) -> GuestSpec:
     """The guest of that name, with the settings that it has in the lab ``into``.
+
+    ``arch``: the architecture of the lab in which it is to run.
 
     Raises:
         UsageError: there is none (the message has the nearest name), or it does not fit into the
         lab, or Xen itself would have to create it. ConfigError: one of its files is missing or
-        wrong.
+        wrong, or it is too wide for the architecture.
     """
     if name not in labs.guests:
         raise UsageError(f"no guest {quote(name)}{nearest(name, labs.guests)}", hint=_where(labs))
     guest = labs.guests[name]
-    if guest.refused:
-        raise refusals.refusal(guest.refused)
+    refused = guest.refused or (architectures.too_wide([guest], arch) if arch else ())
+    if refused:
+        raise refusals.refusal(refused)
     from lab.config import sched
 
     lab = find_lab(labs, into) if into else None

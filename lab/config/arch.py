@@ -1,10 +1,15 @@
-"""What a lab may not have on its architecture."""
+"""What a lab may not have on its architecture.
+
+Guests belong to no architecture in labs.yaml, and ``--arch`` may change a lab's. So a guest that is
+too wide for a lab is an error when somebody starts it, not when labs.yaml is read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from lab.model import ARCHITECTURES, Lab, LinuxGuest
+from lab.model import ARCHITECTURES, Architecture, GuestSpec, Lab, Prebuilt, Refusal
+from lab.util.terminal import quote
 
 
 def refused(lab: Lab) -> str:
@@ -19,11 +24,29 @@ def refused(lab: Lab) -> str:
 
 
 def _lacking(lab: Lab) -> Iterator[str]:
-    if any(isinstance(guest.program, LinuxGuest) for guest in (*lab.guests, *lab.later)):
-        yield "Linux guests"
     if lab.without_dom0:
         return
     if lab.hypervisor.tools == "source":
         yield "tools from a tree"
     if lab.dom0.own_kernel:
         yield "kernels of your own for dom0"
+
+
+def too_wide(guests: Iterable[GuestSpec], arch: Architecture) -> list[Refusal]:
+    """Why some guests do not run in a lab of this architecture, each at its place."""
+    there = [one.bits for one in arch.guests]
+    return [_refusal(one, arch) for one in guests if one.width and one.width not in there]
+
+
+def _refusal(guest: GuestSpec, arch: Architecture) -> Refusal:
+    if isinstance(guest.program, Prebuilt):
+        from lab.images import kernel_file  # slow to load, and seldom needed
+
+        key, path = "kernel", guest.program.kernel
+        why = f"{quote(path.name)} {kernel_file.look(path, arch).wrong}"
+    else:
+        key = "width"
+        why = f"a lab of {arch.xen} has no guests of {guest.width} bits"
+    others = [one.xen for one in ARCHITECTURES if guest.width in {own.bits for own in one.guests}]
+    hint = f" (or start the lab with --arch {others[0]})" if others else ""
+    return Refusal(guest.places[key], f"{quote(key)}: {why}{hint}")

@@ -1,4 +1,4 @@
-"""Checks the files of a guest before anything boots.
+"""Checks the files of a guest before anything boots, and finds its width in them.
 
 labs.yaml can be right even if such a file is missing or wrong. So only this guest is refused, and
 the labs that have it. All other labs can be used.
@@ -6,32 +6,50 @@ the labs that have it. All other labs can be used.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lab.config import remembered, schema
 from lab.config.yaml_source import Loc, Source
 from lab.images import guest_memory, kernel_file
-from lab.images.kernel_file import Kernel
+from lab.images.kernel_formats import Kernel
 from lab.model import Place, Refusal
 from lab.util.terminal import quote
 
 
-def refusals(source: Source, at: Loc, shape: schema.Guest) -> tuple[Refusal, ...]:
-    """Why the guest at ``at`` cannot be started; empty if it can."""
+@dataclass(frozen=True)
+class Files:
+    """What a guest's files say of it.
+
+    ``refused``: why it cannot be started; empty if it can. ``width``: in bits, as labs.yaml or its
+    kernel says; 0 if neither does.
+    """
+
+    refused: tuple[Refusal, ...]
+    width: int
+
+
+def look(source: Source, at: Loc, shape: schema.Guest) -> Files:
+    """Look at the files of the guest at ``at``."""
     found: dict[str, str] = {}
     kernel = ramdisk = None
+    width = int(shape.width or 0)
     ready = shape.kernel and not (shape.freertos or shape.project)
     if ready:
         kernel = _kernel(source, shape.kernel or "", found)
+    if kernel and kernel.width and width not in (0, kernel.width):
+        found["width"] = f"this kernel is {kernel.width} bits wide; leave 'width' out"
     if ready and shape.ramdisk:
         ramdisk = _ramdisk(source, shape.ramdisk, kernel, found)
     if not found:
         needed = guest_memory.need(kernel or Kernel(), ramdisk or 0)
         is_linux = kernel is not None and kernel.is_linux
         found["memory"] = guest_memory.too_little(shape.memory, needed, linux=is_linux)
-    return tuple(
+    refused = tuple(
         Refusal(source.place((*at, key)), f"{quote(key)}: {wrong}")
         for key, wrong in found.items()
         if wrong
     )
+    return Files(refused, width or (kernel.width if kernel else 0))
 
 
 def places(source: Source, at: Loc, shape: schema.Guest) -> dict[str, Place]:

@@ -37,8 +37,8 @@ _HERE = Path(__file__).parent
 #: The modules outside this room on which a result depends. Only their times are read here, because
 #: loading them takes longer than everything else that a stored result needs.
 CHECKERS = (
-    *(f"images/{name}.py" for name in ("elf", "guest_memory", "kernel_file", "kernel_kinds",
-                                       "kernel_tree", "zimage")),
+    *(f"images/{name}.py" for name in ("elf", "guest_memory", "kernel_file", "kernel_formats",
+                                       "kernel_kinds", "kernel_tree", "zimage")),
     "util/noshell.py",
 )  # fmt: skip
 

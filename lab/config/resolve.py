@@ -104,6 +104,7 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
     fit.whole_mebibytes(source, (*at, "memory"), memory)
     fit.no_twice(source, (*at, "cpus"), shape.cpus.given)
     boot_guests.check_guest(source, at, shape)
+    of_files = guest_files.look(source, at, shape)
     spec = model.GuestSpec(
         name=name,
         program=program,
@@ -122,7 +123,8 @@ def _guest(source: Source, name: str, shape: schema.Guest) -> model.GuestSpec:
         vifs=devices.vifs(name, shape),
         ends=devices.ends(source, at, shape, traced=bool(shape.trace)),
         vuart=shape.vuart,
-        refused=(*refused, *guest_files.refusals(source, at, shape)),
+        width=of_files.width,
+        refused=(*refused, *of_files.refused),
         places=guest_files.places(source, at, shape),
     )
     fixed_memory.check_guest(source, at, spec)

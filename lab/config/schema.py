@@ -83,6 +83,7 @@ class Guest(Shape):
     scheduler: Scheduler | None = None
     trace: Annotated[int, scalar(units.trace, "true, false or a size such as 1M")] = 0
     may_crash: Flag = False
+    width: Annotated[str, scalar(units.one_of("32", "64"), "a number")] | None = None
     static_memory: Address = 0
     direct_map: Flag = False
     start: Annotated[str, scalar(units.one_of("toolstack", "device-tree"), "a word")] = "toolstack"

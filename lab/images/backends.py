@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.errors import UsageError
 from lab.images import drivers, newc, recipes
-from lab.model import Disk, Image, Package
+from lab.model import ARM32, Architecture, Disk, Image, Package
 from lab.store import Store
 from lab.util import reading, sparse
 from lab.util.terminal import quote
@@ -29,7 +29,7 @@ SCRIPTS = {
 }
 
 
-def archive(store: Store, packages: Sequence[Package]) -> Image:
+def archive(store: Store, packages: Sequence[Package], arch: Architecture = ARM32) -> Image:
     """dom0's part: a cpio archive, to be unpacked in ``/``.
 
     Raises:
@@ -43,10 +43,10 @@ def archive(store: Store, packages: Sequence[Package]) -> Image:
             *(newc.link(path, "/bin/busybox") for path in APPLETS),
             *(newc.file(path, reading.data(here / name), 0o755)
               for name, path in SCRIPTS.items()),
-            *drivers.items(store, packages, drivers.BACKENDS, DRIVERS),
+            *drivers.items(store, packages, drivers.BACKENDS, DRIVERS, arch),
         ]))  # fmt: skip
 
-    inputs = {"recipe": code, "drivers": drivers.key(packages)}
+    inputs = {"recipe": code, "drivers": drivers.key(packages, arch)}
     return store.make("dom0-backends", inputs, build).image("archive")
 
 

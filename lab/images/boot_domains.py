@@ -11,26 +11,20 @@ from pathlib import Path
 
 import fdt
 
-from lab.errors import UsageError
-from lab.images import guest_memory
+from lab.images import boot_memory
 from lab.model import (
     BOOTED_ADDRESS,
     GuestImage,
-    GuestPlan,
     Image,
     Plan,
-    Refusal,
     SharedMemory,
 )
 from lab.store import Store
-from lab.util import files, reading, refusals
+from lab.util import files, reading
 
-MIB, PIECE = 1 << 20, 2 << 20
+PIECE = 2 << 20
 #: Phandles from here on are ours; QEMU counts from 0x8000 (qemu_fdt_alloc_phandle).
 OWN_PHANDLES = 0x10000
-#: A zImage's header: where it is to be loaded (0: anywhere) and ends; and its magic number
-#: (Linux's Documentation/arm/booting.rst).
-_MAGIC, _START, _END, _ZIMAGE = 0x24, 0x28, 0x2C, 0x016F2818
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def _domains(plan: Plan, images: Mapping[str, GuestImage]) -> Iterator[BootDomai
         for image in _files(images[one.name]):
             places.append((at, image.size))
             at += _up(image.size)
-        _check(one, images[one.name])
+        boot_memory.check(one, images[one.name])
         ramdisk = places[1] if len(places) > 1 else None
         yield BootDomain(
             one.name,
@@ -109,52 +103,6 @@ def _ends(plan: Plan, guest: str) -> Iterator[tuple[int, int, int]]:
             own = channel.guests.index(guest)
             first = OWN_PHANDLES + 2 * number
             yield channel.port, first + own, first + 1 - own
-
-
-def _check(guest: GuestPlan, image: GuestImage) -> None:
-    """Whether Xen finds a place for kernel, device tree and ramdisk (place_modules and
-    kernel_zimage_place in xen/arch/arm/kernel.c); if not, it panics."""
-    with reading.binary(image.kernel.path) as file:
-        head = file.read(64)
-    word = [int.from_bytes(head[at : at + 4], "little") for at in (_MAGIC, _START, _END)]
-    if word[0] != _ZIMAGE or word[1]:
-        return  # Xen loads it where it says itself
-    size = word[2] or image.kernel.size
-    modules = PIECE + _up(image.ramdisk.size if image.ramdisk else 0)
-    memory = guest.spec.memory
-    last = min(memory, 128 * MIB)
-    below = (last - size) // PIECE * PIECE - modules  # where the device tree lies
-    if below <= 0:
-        raise _too_little(
-            guest,
-            "Xen places its kernel, its device tree and its ramdisk in pieces of 2M, the kernel "
-            f"last; that takes {_mebibytes(modules + PIECE + size)}",
-        )
-    needed = (
-        guest_memory.linked_end(reading.data(image.elf.path, reading.IMAGE)) if image.elf else 0
-    )
-    if needed > below and memory < 128 * MIB + modules:
-        raise _too_little(
-            guest,
-            f"its program has {guest_memory.shown(needed)} with variables and heap, and Xen places "
-            f"the device tree at {guest_memory.shown(below)}; "
-            f"{_mebibytes(_up(needed) + modules + size)} would do",
-        )
-
-
-def _mebibytes(size: int) -> str:
-    return guest_memory.shown(-(-size // MIB) * MIB)
-
-
-def _too_little(guest: GuestPlan, why: str) -> UsageError:
-    text = (
-        f"'memory': {guest_memory.shown(guest.spec.memory)} is too little for a guest with "
-        f"'start: device-tree': {why}"
-    )
-    place = guest.spec.places.get("memory") or guest.spec.places.get("")
-    if place is None:
-        return UsageError(f"guest {guest.name}: {text}")
-    return refusals.refusal([Refusal(place, text)])
 
 
 def _files(image: GuestImage) -> list[Image]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.images import dom0, modules, newc, recipes
-from lab.model import Package
+from lab.model import ARM32, Architecture, Package
 from lab.packages import deb
 from lab.store import Entry, Store
 from lab.util import reading
@@ -23,21 +23,25 @@ DISKS = ("crc32c_generic", "crc16", "mbcache", "jbd2", "ext4", "xen-blkfront")
 VIFS = ("xen-netfront",)
 
 
-def key(packages: Sequence[Package]) -> list[object]:
+def key(packages: Sequence[Package], arch: Architecture = ARM32) -> list[object]:
     """What the drivers in the store depend on."""
     code = recipes.hashes(*(Path(str(room)) for room in (__file__, deb.__file__, modules.__file__)))
-    return [code, dom0.kernel_package(packages).sha256]
+    return [code, dom0.kernel_package(packages, arch).sha256]
 
 
 def items(
-    store: Store, packages: Sequence[Package], wanted: Sequence[str], folder: str
+    store: Store,
+    packages: Sequence[Package],
+    wanted: Sequence[str],
+    folder: str,
+    arch: Architecture = ARM32,
 ) -> list[newc.Item]:
     """Drivers as files of ``folder``, and the file ``order`` with their names.
 
     Raises:
         ImageError: the kernel's package lacks a driver.
     """
-    entry = _stored(store, packages)
+    entry = _stored(store, packages, arch)
     files = {Path(name).stem: entry.path / name for name in entry.outputs}
 
     def find(name: str) -> bytes | None:
@@ -51,12 +55,12 @@ def items(
     ]
 
 
-def _stored(store: Store, packages: Sequence[Package]) -> Entry:
-    kernel = dom0.kernel_package(packages)
+def _stored(store: Store, packages: Sequence[Package], arch: Architecture) -> Entry:
+    kernel = dom0.kernel_package(packages, arch)
 
     def build(folder: Path) -> None:
         for name, data in modules.taken([kernel], [*BACKENDS, *DISKS, *VIFS]):
             (folder / f"{name}.ko").write_bytes(data)
 
-    inputs = {"made of": key(packages), "version": kernel.version}
+    inputs = {"made of": key(packages, arch), "version": kernel.version}
     return store.make("linux-drivers", inputs, build)

@@ -48,10 +48,10 @@ RECORD = 16
 
 @dataclass(frozen=True)
 class Sources:
-    """The FreeRTOS kernel and Xen's headers that guests are compiled against, and for what.
+    """The FreeRTOS kernel and Xen's headers that guests are compiled against.
 
     ``keys``: ``kernel`` and ``headers`` → key in the store. The other two return the folders. They
-    are called only if something is compiled.
+    are called only if something is compiled. ``arch``: the architecture of the lab.
     """
 
     keys: Mapping[str, str]
@@ -87,9 +87,10 @@ def _application(
 ) -> GuestImage:
     port = resource("images", "freertos")
     tree = app.kernel_tree or _named_tree(os.environ.get("FREERTOS_KERNEL"))
+    made_for = sources.arch.of_guest(guest.width)
     inputs = {
         "recipe": sha256_file(Path(__file__)),
-        "architecture": recipes.facts(sources.arch),
+        "architecture": recipes.facts(made_for),
         "app": {"name": app.app.name, "files": tree_hashes(app.app)},
         "port": tree_hashes(port, frozenset({"apps", ".git"})),
         "kernel": tree_hashes(tree) if tree else sources.keys["kernel"],
@@ -108,7 +109,7 @@ def _application(
         argv = [
             "make", "-j2", "-C", PORT, f"APP={APP}/{app.app.name}", f"OUT={OUT}",
             f"FREERTOS_KERNEL={KERNEL}", f"XEN_PREFIX={HEADERS}/usr",
-            f"CROSS_COMPILE={sources.arch.bare_compiler}",
+            f"ARCH={made_for.xen}", f"CROSS_COMPILE={made_for.bare_compiler}",
             f"EMERGENCY_CONSOLE={int(app.emergency_console)}",
             *_trace_options(guest),
         ]  # fmt: skip
@@ -140,9 +141,10 @@ def _project(
 ) -> GuestImage:
     kernel = project.kernel.relative_to(project.project)
     elf = project.elf.relative_to(project.project) if project.elf else None
+    made_for = sources.arch.of_guest(guest.width)
     inputs = {
         "recipe": sha256_file(Path(__file__)),
-        "architecture": recipes.facts(sources.arch),
+        "architecture": recipes.facts(made_for),
         "files": tree_hashes(project.project),
         "build": list(project.build),
         "kernel": str(kernel),
@@ -156,10 +158,12 @@ def _project(
         copy = out / ".project"
         copy_tree(project.project, copy)
         mounts = [Mount(copy, SOURCE, writable=True), Mount(sources.headers(), HEADERS)]
-        words = [f"CROSS_COMPILE={sources.arch.bare_compiler}", f"XEN_PREFIX={HEADERS}/usr"]
+        words = [f"CROSS_COMPILE={made_for.bare_compiler}", f"XEN_PREFIX={HEADERS}/usr"]
         words += _trace_options(guest)
         # make reads MAKEFLAGS as its command line, so these override the Makefile's own values.
+        # ARCH does not: in many trees it has values of their own.
         env = dict(word.split("=") for word in words) | {"MAKEFLAGS": " ".join(words)}
+        env["ARCH"] = made_for.xen
         _compile(toolchain, guest.name, Command(list(project.build), mounts, SOURCE, env))
         _pick(guest.name, copy, kernel, out / "kernel")
         if elf:

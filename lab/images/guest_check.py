@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from lab.errors import UsageError
 from lab.images import elf, guest_memory, kernel_file, kernel_kinds
-from lab.model import ARM32, GuestImage, GuestSpec, Prebuilt, Project, Refusal
+from lab.model import ARM32, Architecture, GuestImage, GuestSpec, Prebuilt, Project, Refusal
 from lab.util import reading, refusals
 from lab.util.terminal import quote
 
 
-def check(guest: GuestSpec, image: GuestImage) -> None:
-    """Check that a guest can be started with the files of ``image``.
+def check(guest: GuestSpec, image: GuestImage, arch: Architecture = ARM32) -> None:
+    """Check that a guest of a lab of this architecture can be started with the files of ``image``.
 
     Raises:
-        UsageError: the kernel is not one that ``xl`` boots, the ELF file is not one for 32-bit
-            ARM, or the guest has too little memory. The message names the place in labs.yaml.
+        UsageError: the kernel is not one that ``xl`` boots, it or the ELF file is one for another
+            machine, or the guest has too little memory. The message names the place in labs.yaml.
     """
-    kernel = kernel_file.look(image.kernel.path)
+    kernel = kernel_file.look(image.kernel.path, arch)
     if kernel.wrong:
         raise _wrong(guest, "kernel", f"{_name(guest, 'kernel', image)} {kernel.wrong}")
+    made_for = arch.of_guest(guest.width)
+    if kernel.width != made_for.bits:
+        wrong = f"is {kernel.width} bits wide, and the guest is to have {made_for.bits}"
+        hint = f"write 'width: {kernel.width}', or build it for {made_for.bits} bits"
+        raise _wrong(guest, "kernel", f"{_name(guest, 'kernel', image)} {wrong}: {hint}")
     end = 0
     if image.elf:
         data = reading.data(image.elf.path, reading.IMAGE)
-        if not elf.is_elf(data) or kernel_kinds.machine_of(data) != ARM32.elf_machine:
+        if not elf.is_elf(data) or kernel_kinds.machine_of(data) != made_for.elf_machine:
             kind = kernel_kinds.kind_of(data)
             what = kind.name if kind else "not an ELF file"
-            wrong = (
-                f"is {what}; it must be the ELF file for 32-bit ARM that the kernel is made from"
-            )
+            machine = kernel_kinds.MACHINES[made_for.elf_machine]
+            wrong = f"is {what}; it must be the ELF file for {machine} that the kernel is made from"
             raise _wrong(guest, "elf", f"{_name(guest, 'elf', image)} {wrong}")
         end = guest_memory.linked_end(data)
     needed = guest_memory.need(kernel, image.ramdisk.size if image.ramdisk else 0, end)

@@ -1,8 +1,8 @@
 """How much memory a guest needs to start: for what ``xl`` places there, and what its kernel adds.
 
-libxenguest loads a kernel 32 KiB into the guest's RAM and reserves whole blocks of 2 MiB for it.
-The ramdisk and the device tree follow, at 128 MiB or at the end of RAM
-(tools/libs/guest/xg_dom_arm.c, meminit).
+libxenguest loads a zImage 32 KiB into the guest's RAM, and an Image where its header asks to lie.
+It reserves whole blocks of 2 MiB for either. The ramdisk and the device tree follow, at 128 MiB or
+at the end of RAM (tools/libs/guest/xg_dom_arm.c, meminit).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.images import elf
-from lab.images.kernel_file import GUEST_RAM, Kernel, Linux
+from lab.images.kernel_formats import GUEST_RAM, Kernel, Linux
 from lab.images.zimage import LOADED_AT
 
 MIB, PIECE, PAGE = 1 << 20, 2 << 20, 4 << 10
@@ -36,10 +36,13 @@ def need(kernel: Kernel, ramdisk: int = 0, linked_end: int = 0) -> Need:
     bytes from the start of RAM; 0: not known.
     """
     modules = _up(ramdisk, PAGE) + DEVICE_TREE
-    placed = _up(LOADED_AT + kernel.placed, PIECE)
+    placed = _up(kernel.at + kernel.placed, PIECE)
     parts = [f"its kernel takes {shown(kernel.placed)}, for which xl reserves {shown(placed)}"
              if kernel.placed else f"xl reserves {shown(placed)} for any kernel"]  # fmt: skip
     end = placed
+    if kernel.at + kernel.used > end:
+        end = kernel.at + kernel.used
+        parts = [f"its kernel takes {shown(kernel.used)} with its variables"]
     if linked_end > end:
         end, parts = linked_end, [f"its program takes {shown(linked_end)} with variables and heap"]
     if kernel.linux and (unpacked := _unpacked(kernel.linux, kernel.placed)) > end:

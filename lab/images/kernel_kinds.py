@@ -1,15 +1,13 @@
 """Recognises by its first bytes a file that is given as a guest's kernel or ramdisk.
 
 Each kind is a row of :data:`KINDS`, and the first row that fits is used.
-:mod:`lab.images.kernel_file` decides which of them ``xl`` boots.
+:mod:`lab.images.kernel_formats` has the kinds that ``xl`` boots.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-
-from lab.model import ARM32
 
 ELF_MAGIC = b"\x7fELF"
 #: The machine of an ELF file (elf.h, EM_…).
@@ -20,13 +18,12 @@ MACHINES = {
 #: The type of an ELF file (elf.h, ET_…).
 ELF_TYPES = {1: "object file", 2: "program", 3: "program or library", 4: "core dump"}
 
-_OTHER_CPU = f"the machine is a {MACHINES[ARM32.elf_machine]}: give a kernel that was built for it"
 _UNPACK = "xl unpacks only gzip: unpack it first"
+_LINUX = "give the kernel's {kernel} (Debian's /boot/vmlinuz)"
 _FLAT = (
-    f"xl accepts no ELF file on ARM: make a flat binary of it ({ARM32.bare_compiler}objcopy -O "
-    "binary) and give that binary; it must begin with a zImage header"
+    "xl accepts no ELF file on ARM: make a flat binary of it ({objcopy} -O binary) and give that "
+    "binary; it must begin with {header}"
 )
-_LINUX = "give the kernel's arch/arm/boot/zImage (Debian's /boot/vmlinuz)"
 _TEXT = "is the path right?"
 
 
@@ -34,14 +31,20 @@ _TEXT = "is the path right?"
 class Kind:
     """A kind of file.
 
-    ``name``: what messages call it. ``marks``: (offset, bytes) that it has. ``advice``: what to do
-    if it is given as a kernel. ``ramdisk``: whether Linux takes it as a ramdisk.
+    Attributes:
+        name: what messages call it.
+        marks: (offset, bytes) that it has.
+        advice: what to do if it is given as a kernel. ``{kernel}``, ``{objcopy}`` and ``{header}``
+            stand for what :class:`lab.images.kernel_formats.Format` says of the machine.
+        ramdisk: whether Linux takes it as a ramdisk.
+        machine: the machine that it is for, as in ELF files; ``None``: any.
     """
 
     name: str
     marks: tuple[tuple[int, bytes], ...]
     advice: str
     ramdisk: bool = False
+    machine: int | None = None
 
 
 #: U-Boot's header (include/image.h), followed by its content. The header has 64 bytes.
@@ -51,16 +54,17 @@ UIMAGE_HEADER = 64
 _INITRAMFS = "it is not a kernel: give it as 'ramdisk'"
 
 KINDS = (
-    Kind("an arm64 Linux kernel (Image)", ((56, b"ARMd"),), _OTHER_CPU),
-    Kind("a compressed arm64 Linux kernel (EFI zboot)", ((0, b"MZ"), (4, b"zimg")), _OTHER_CPU),
-    Kind("a RISC-V Linux kernel (Image)", ((56, b"RSC\x05"),), _OTHER_CPU),
-    Kind("an x86 Linux kernel (bzImage)", ((0x202, b"HdrS"),), _OTHER_CPU),
+    Kind("an arm64 kernel (Image)", ((56, b"ARMd"),), "", machine=183),
+    Kind("a compressed arm64 Linux kernel (EFI zboot)", ((0, b"MZ"), (4, b"zimg")),
+         "xl does not unpack it: give the Image that it holds", machine=183),
+    Kind("a RISC-V Linux kernel (Image)", ((56, b"RSC\x05"),), "", machine=243),
+    Kind("an x86 Linux kernel (bzImage)", ((0x202, b"HdrS"),), "", machine=62),
     Kind("a big-endian ARM zImage", ((0x24, b"\x01\x6f\x28\x18"),),
          "xl boots only little-endian kernels"),
     UIMAGE,
     Kind("a device tree or a U-Boot FIT image", ((0, b"\xd0\x0d\xfe\xed"),),
-         "give the zImage that it holds (dumpimage -T flat_dt -p 0 -o zImage FILE)"),
-    Kind("an Android boot image", ((0, b"ANDROID!"),), "give the zImage that it holds"),
+         "give the kernel that it holds (dumpimage -T flat_dt -p 0 -o kernel FILE)"),
+    Kind("an Android boot image", ((0, b"ANDROID!"),), "give the kernel that it holds"),
     Kind("an EFI program", ((0, b"MZ"),), _LINUX),
     Kind("an initramfs (cpio)", ((0, b"070701"),), _INITRAMFS, ramdisk=True),
     Kind("an initramfs (cpio)", ((0, b"070702"),), _INITRAMFS, ramdisk=True),
@@ -123,6 +127,4 @@ def _elf(data: bytes) -> Kind:
     kind, machine = _type_and_machine(data)
     what = MACHINES.get(machine, f"machine {machine}")
     name = f"an ELF {ELF_TYPES.get(kind, 'file')} for {what}"
-    if machine != ARM32.elf_machine:
-        return Kind(name, (), _OTHER_CPU)
-    return Kind(name, (), _LINUX if b"Linux version " in data else _FLAT)
+    return Kind(name, (), _LINUX if b"Linux version " in data else _FLAT, machine=machine)

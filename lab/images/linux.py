@@ -1,7 +1,8 @@
 """Linux as a guest: the packaged kernel, and an initramfs of busybox and the user's folder.
 
-The kernel is the same as dom0's. Its XZ stream is unpacked here, because that would take the
-emulated machine seconds. A kernel that does not look as expected is used as it is packaged.
+The kernel of a guest that is as wide as dom0 is the same as dom0's. A zImage's XZ stream is
+unpacked here, because that would take the emulated machine seconds. A kernel of arm64 is not
+packed. A kernel that does not look as expected is used as it is packaged.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from lab.errors import ImageError
 from lab.images import dom0, drivers, lz4, newc, recipes, zimage
+from lab.images.kernel_formats import is_image
 from lab.model import (
     ARM32,
     DRIVERS,
@@ -49,24 +51,27 @@ def build(
 ) -> GuestImage:
     """The guest's files, from the store or made now.
 
+    ``packages``: those of ``arch``, the architecture that the guest is made for.
+
     Raises:
         ImageError: a package is missing, or does not hold the kernel or busybox.
         UsageError: the folder cannot be read.
     """
     wanted = (drivers.DISKS if guest.disks else ()) + (drivers.VIFS if guest.vifs else ())
-    ramdisk = initramfs(store, linux.files, packages, wanted)
+    ramdisk = initramfs(store, linux.files, packages, wanted, arch)
     start = (guest.static_memory if guest.direct_map else RAM_BASE) + zimage.LOADED_AT
-    made = kernel(store, packages, start if guest.by_xen else 0, arch)
+    asks = guest.by_xen and arch == ARM32
+    made = kernel(store, packages, start if asks else 0, arch)
     return GuestImage(guest.name, made, ramdisk=ramdisk)
 
 
 def kernel(
     store: Store, packages: Sequence[Package], start: int = 0, arch: Architecture = ARM32
 ) -> Image:
-    """The packaged kernel, unpacked, and padded so that it lies at its link address.
+    """The packaged kernel. A zImage is unpacked, and padded so that it lies at its link address.
 
-    ``start``: where it asks to be loaded; 0: anywhere. ``xl`` does not care, but Xen, where it
-    boots the guest itself, does (kernel_zimage_place in xen/arch/arm/kernel.c).
+    ``start``: where a zImage asks to be loaded; 0: anywhere. ``xl`` does not care, but Xen does,
+    where it boots the guest itself (kernel_zimage_place in xen/arch/arm/kernel.c).
     """
     package = dom0.kernel_package(packages, arch)
     inputs = {
@@ -79,7 +84,7 @@ def kernel(
     def make(folder: Path) -> None:
         packaged = dom0.vmlinuz(package)
         try:
-            found = placed(zimage.unwrap(packaged), start)
+            found = packaged if is_image(packaged) else placed(zimage.unwrap(packaged), start)
         except ValueError as error:
             (folder / "note").write_text(f"left compressed: {error}\n")
             found = packaged
@@ -107,7 +112,11 @@ def placed(unwrapped: zimage.Unwrapped, start: int = 0) -> bytes:
 
 
 def initramfs(
-    store: Store, folder: Path, packages: Sequence[Package], loaded: Sequence[str] = ()
+    store: Store,
+    folder: Path,
+    packages: Sequence[Package],
+    loaded: Sequence[str] = (),
+    arch: Architecture = ARM32,
 ) -> Image:
     """An initramfs of busybox and the files in ``folder``. Linux starts ``init`` first.
 
@@ -124,14 +133,14 @@ def initramfs(
     }
     if loaded:
         script = recipes.hashes(recipes.folder("linux") / "drivers")
-        inputs["drivers"] = [list(loaded), script, drivers.key(packages)]
+        inputs["drivers"] = [list(loaded), script, drivers.key(packages, arch)]
 
     def make(into: Path) -> None:
         found = [*_base(package), *_items(folder)]
         if loaded:
             script = reading.data(recipes.folder("linux") / "drivers")
             found.append(newc.file(DRIVERS, script, 0o755))
-            found += drivers.items(store, packages, loaded, MODULES)
+            found += drivers.items(store, packages, loaded, MODULES, arch)
         items = {item.path: item for item in found}
         (into / "initramfs").write_bytes(lz4.compress(newc.archive(items.values())))
 

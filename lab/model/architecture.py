@@ -62,8 +62,8 @@ class Architecture:
         xen: its name in Xen's makefiles (``XEN_TARGET_ARCH``; Config.mk of Xen), and in labs.yaml.
         debian: its names in Debian. Xen, dom0 and its programs come from there.
         bare: the triplet of the compiler for guests without an operating system.
-        wide_guests: the packages that FreeRTOS guests of 64 bits need besides the compiler of
-            dom0's programs.
+        bare_library: the packages that such guests need besides the compilers.
+        also: the other architectures whose guests run on it too.
     """
 
     name: str
@@ -79,7 +79,26 @@ class Architecture:
     xen: str
     debian: Debian
     bare: str
-    wide_guests: tuple[str, ...] = ()
+    bare_library: tuple[str, ...] = ()
+    also: tuple[Architecture, ...] = ()
+
+    @property
+    def bits(self) -> int:
+        """The width of its own guests."""
+        return 8 * self.word
+
+    @property
+    def guests(self) -> tuple[Architecture, ...]:
+        """The architectures whose guests run on it: first its own, which is the default."""
+        return (self, *self.also)
+
+    def of_guest(self, width: int) -> Architecture:
+        """The architecture that a guest of ``width`` bits is made for; 0: its own.
+
+        Raises:
+            KeyError: no such guest runs on it.
+        """
+        return {0: self, **{one.bits: one for one in self.guests}}[width]
 
     @property
     def compiler(self) -> str:
@@ -93,9 +112,9 @@ class Architecture:
 
     @property
     def cross_packages(self) -> tuple[str, ...]:
-        """The Debian packages that compile Xen, dom0's programs and wide guests."""
+        """The Debian packages that compile Xen, dom0's programs and the architecture's guests."""
         ours = (f"gcc-{self.debian.triplet}", f"libc6-dev-{self.debian.name}-cross")
-        return (*ours, *self.wide_guests)
+        return (*ours, *self.bare_library)
 
     def marks_kernel(self, data: bytes) -> bool:
         """Whether a file is a kernel of this architecture."""
@@ -105,7 +124,7 @@ class Architecture:
     @property
     def programs(self) -> dict[str, str]:
         """QEMU and the compilers: each program → its Debian package."""
-        compilers = (self.bare, self.debian.triplet)
+        compilers = (*(one.bare for one in self.guests), self.debian.triplet)
         return {self.qemu: self.qemu_package} | {f"{one}-gcc": f"gcc-{one}" for one in compilers}
 
 
@@ -138,8 +157,9 @@ ARM64 = Architecture(
     kernel_mark=(0x38, b"ARMd"),
     xen="arm64",
     debian=Debian("arm64", "aarch64-linux-gnu", "arm64"),
-    bare="arm-none-eabi",
-    wide_guests=("picolibc-aarch64-linux-gnu",),
+    bare="aarch64-linux-gnu",
+    bare_library=("picolibc-aarch64-linux-gnu",),
+    also=(ARM32,),
 )
 
 #: Every architecture that labs can have. A lab has the first one if labs.yaml names none.

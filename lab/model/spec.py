@@ -123,6 +123,7 @@ class GuestSpec:
         static_memory: the address of the machine's memory that becomes the guest's; 0: any.
         direct_map: the guest sees ``static_memory`` at the same address.
         ends: what ``xl`` does with its domain when it has ended.
+        width: 32 or 64 bits; 0: that of the lab's architecture, or not known.
         vuart: it also has an emulated UART (SBSA), whose console is :attr:`consoles`' second.
         refused: why it cannot be started although labs.yaml is valid.
         places: the places of the guest's keys in labs.yaml; for a missing key, the guest's own.
@@ -145,6 +146,7 @@ class GuestSpec:
     vifs: tuple[Vif, ...] = ()
     ends: Ends = field(default_factory=Ends)
     vuart: bool = False
+    width: int = 0
     refused: tuple[Refusal, ...] = field(default=(), compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 

@@ -6,20 +6,16 @@ If everything is stored already, nothing here uses the network or the packages.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from lab.errors import ImageError
 from lab.images import (
-    backends,
     boot_domains,
     devicetree,
     dom0,
-    freertos,
-    guest_check,
     hypervisor,
     interface,
-    linux,
     linux_tree,
     own_kernel,
     sources,
@@ -54,6 +50,7 @@ from lab.progress import Progress
 from lab.store import Store, cache_root
 from lab.util import together
 from lab.workshop import provision
+from lab.workshop.guests import Guests
 from lab.workshop.provision import KERNEL, Supplies
 
 #: The public headers in the package libxen-dev.
@@ -91,6 +88,7 @@ class Workshop:
         self._platform = provision.platform(arch)
         self._sysroot = provision.tools(arch)
         self._xen: Question | None = None
+        self._guests = Guests(self.store, self.supplies, progress, self._platform, arch)
 
     @property
     def toolchain(self) -> Toolchain:
@@ -241,45 +239,11 @@ class Workshop:
             UsageError: a guest cannot be started with its files; the message names the place in
                 labs.yaml.
         """
-        if not wanted:
-            return {}
-        sources = self._sources()
-        with self.progress.stage("guests") as stage:
-            built = {}
-            for guest in wanted:
-                stage.note(guest.name)
-                built[guest.name] = self._guest(guest, sources)
-                guest_check.check(guest, built[guest.name])
-            stage.note(", ".join(built))
-        return built
-
-    def _guest(self, guest: GuestSpec, sources: freertos.Sources) -> GuestImage:
-        if isinstance(guest.program, LinuxGuest):
-            image = linux.build(self.store, guest, guest.program, self.packages(), self.arch)
-        else:
-            image = freertos.build(self.store, self.toolchain, guest, sources)
-        if not guest.disks and not guest.vifs:
-            return image
-        disks = {disk.vdev: backends.disk(guest.name, disk) for disk in guest.disks}
-        archive = backends.archive(self.store, self.packages())
-        return replace(image, disks=disks, backends=archive)
+        return self._guests.all_of(wanted)
 
     def packages(self) -> list[Package]:
         """The platform's packages. Their files are fetched before something is built from them."""
         return self.supplies.packages(self._platform)
-
-    def _sources(self) -> freertos.Sources:
-        packages = self.packages()
-        tarballs = self.supplies.packages(KERNEL)
-        keys = {
-            "kernel": sources.freertos_kernel_key(tarballs),
-            "headers": sources.xen_headers_key(packages),
-        }
-        return freertos.Sources(
-            keys,
-            lambda: sources.freertos_kernel(self.store, self.toolchain, tarballs).path,
-            lambda: sources.xen_headers(self.store, self.toolchain, packages).path,
-        )
 
     def xen_source(self) -> list[Package]:
         """Xen's source package, in exactly the version of the tools in dom0."""
@@ -291,5 +255,7 @@ class Workshop:
         asked = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen, sysroot.KIND: self._sysroot}
         question = asked.get(kind, self._platform)
         own = ("guest", "project", tools.KIND, linux_tree.KIND)
-        if kind not in own and question is not None:
-            self.supplies.fetch(question)
+        if kind in own or question is None:
+            return
+        for one in (question, *self._guests.questions):
+            self.supplies.fetch(one)

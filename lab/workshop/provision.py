@@ -60,6 +60,17 @@ def tools(arch: Architecture) -> Question:
     )  # fmt: skip
 
 
+def linux(arch: Architecture) -> Question:
+    """The packages of a Linux guest that is made for another architecture than the lab's.
+
+    They are some of that architecture's platform, and the lock has them with it.
+    """
+    of_platform = platform(arch)
+    names = (arch.debian.kernel, "busybox-static")
+    kept = ("linux-image-6*", "busybox-static")
+    return Question(of_platform.suite, arch.debian.name, wanted=names, keep=kept)
+
+
 def toolchain(arch: Architecture) -> Question:
     """The toolchain's packages, asked for in the same way as mmdebstrap asks apt."""
     return Question(
@@ -282,4 +293,7 @@ def locked(pins: Lock, question: Question) -> tuple[Pin, ...]:
         return pins.toolchain
     names = question.wanted if question.arch == SOURCE else ()
     found = pins.archives.get(question.name, ())
-    return tuple(pin for pin in found if not names or pin.name in names)
+    return tuple(
+        pin for pin in found
+        if archive.matches(pin.name, question.keep) and (not names or pin.name in names)
+    )  # fmt: skip

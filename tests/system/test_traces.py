@@ -77,10 +77,13 @@ def runstates(data: bytes) -> Iterator[Change]:
         at += 4 + stamp + 4 * extra
 
 
-@pytest.fixture(scope="module")
-def periodic(world: World) -> Run:
-    """The lab ``periodic``, as it ships, run once."""
-    said = json.loads(world.run("lab.run", "periodic", "--json").out)
+@pytest.fixture(
+    scope="module",
+    params=["arm32", pytest.param("arm64", marks=pytest.mark.xdist_group("arm64"))],
+)
+def periodic(world: World, request: pytest.FixtureRequest) -> Run:
+    """The lab ``periodic``, as it ships, run once on each architecture."""
+    said = json.loads(world.run("lab.run", "periodic", "--arch", request.param, "--json").out)
     assert said["verdict"] == "pass"
     return Run(Path(said["run"]), "periodic")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kernel_files import zimage
 
 from lab import config
 from lab.config import arch as of_lab
@@ -22,12 +23,21 @@ from lab.model import (
     HypervisorSpec,
     Lab,
     LinuxGuest,
+    Place,
 )
 from lab.model.architecture import of_run
 from lab.packages import lock
 from lab.toolchain import recipe
 from lab.util.resources import resource
-from lab.workshop.provision import KERNEL, PLATFORM, TOOLCHAIN, locked, platform, toolchain
+from lab.workshop.provision import (
+    KERNEL,
+    PLATFORM,
+    TOOLCHAIN,
+    linux,
+    locked,
+    platform,
+    toolchain,
+)
 
 
 def test_names_in_debian_are_those_of_the_lock() -> None:
@@ -95,12 +105,38 @@ def test_the_mailbox_has_the_layout_of_c() -> None:
 def test_what_an_architecture_lacks_is_named() -> None:
     lab = Lab("one", HypervisorSpec("stock"), arch=ARM64)
     assert of_lab.refused(lab) == ""
-    linux = replace(lab, guests=(GuestSpec("tux", LinuxGuest(Path("files"))),))
-    assert of_lab.refused(linux) == "arm64 has no Linux guests yet"
-    assert of_lab.refused(replace(linux, arch=ARM32)) == ""
     own = replace(lab, dom0=Dom0Spec(kernel=Path("zImage")))
     assert of_lab.refused(own) == "arm64 has no kernels of your own for dom0 yet"
     assert of_lab.refused(replace(own, without_dom0=True)) == ""
+    assert of_lab.refused(replace(own, arch=ARM32)) == ""
+
+
+def test_labs_of_64_bits_run_guests_of_both_widths() -> None:
+    assert [one.bits for one in ARM32.guests] == [32]
+    assert [one.bits for one in ARM64.guests] == [64, 32]
+    assert (ARM64.of_guest(0), ARM64.of_guest(32), ARM32.of_guest(0)) == (ARM64, ARM32, ARM32)
+    with pytest.raises(KeyError):
+        ARM32.of_guest(64)
+
+
+def test_only_a_guest_that_is_too_wide_is_refused() -> None:
+    """At its place; the hint says which labs run it."""
+    places = {"width": Place(Path("labs.yaml"), 3, 7), "": Place(Path("labs.yaml"), 2, 3)}
+    wide = GuestSpec("wide", LinuxGuest(Path("files")), width=64, places=places)
+    assert of_lab.too_wide([wide, replace(wide, width=32), replace(wide, width=0)], ARM64) == []
+    (refused,) = of_lab.too_wide([wide, replace(wide, width=32), replace(wide, width=0)], ARM32)
+    assert refused.place == places["width"]
+    assert "a lab of arm32 has no guests of 64 bits" in refused.text
+    assert "--arch arm64" in refused.text
+
+
+def test_packages_of_a_narrow_linux_guest_are_those_of_the_lock() -> None:
+    """The kernel that labs of arm32 have, and busybox; nothing else of their platform."""
+    pins = locked(lock.load(resource("labs.lock")), linux(ARM32))
+    assert sorted(pin.name for pin in pins if not pin.name.startswith("linux-image-6")) == [
+        "busybox-static"
+    ]
+    assert set(pins) < set(locked(lock.load(resource("labs.lock")), PLATFORM))
 
 
 def test_a_run_of_an_older_version_is_arm32() -> None:
@@ -111,15 +147,13 @@ def test_a_run_of_an_older_version_is_arm32() -> None:
 def test_a_lab_of_labs_yaml_names_its_architecture(tmp_path: Path) -> None:
     """A wrong one, and what it lacks, are mistakes at their places."""
     file = tmp_path / "labs.yaml"
-    guests = "guests: {g: {linux: files}}\n"
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files/init").write_text("#!/bin/sh\n")
     file.write_text("labs:\n  one: {arch: arm64}\n  two: {}\n")
     labs = config.load(file).labs
     assert (labs["one"].arch, labs["two"].arch) == (ARM64, ARM32)
     file.write_text("labs:\n  one: {arch: arm65}\n")
     with pytest.raises(ConfigError, match="2:15: 'arch'"):
         config.load(file)
-    file.write_text(f"{guests}labs:\n  one: {{arch: arm64, guests: [g]}}\n")
-    with pytest.raises(ConfigError, match="3:15: 'arch': arm64 has no Linux guests yet"):
+    (tmp_path / "zImage").write_bytes(zimage())
+    file.write_text("labs:\n  one: {arch: arm64, dom0: {kernel: zImage}}\n")
+    with pytest.raises(ConfigError, match="2:15: 'arch': arm64 has no kernels of your own"):
         config.load(file)

@@ -72,6 +72,7 @@ GOLDEN_PLAN = {
                 "vcpus": 1,
                 "vifs": [],
                 "vuart": False,
+                "width": 32,
             },
         }
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import fdt
 import pytest
-from kernel_files import zimage
+from kernel_files import image, zimage
 
 from lab.errors import ConfigError
 from lab.images import boot_domains
@@ -63,12 +64,12 @@ def test_xenstore_is_there_only_with_dom0(dom0: bool, word: str) -> None:
 def guest(folder: Path, name: str, memory: int, data: bytes) -> tuple[GuestPlan, GuestImage]:
     file = folder / name
     file.write_bytes(data)
-    image = Image("kernel", file, f"sha of {name}", len(data), name)
+    kernel = Image("kernel", file, f"sha of {name}", len(data), name)
     spec = GuestSpec(
         name, FreeRtosApp(folder), memory=memory, by_xen=True,
         places={"memory": Place(folder / "labs.yaml", 7, 3)},
     )  # fmt: skip
-    return GuestPlan(name, spec, ""), GuestImage(name, image)
+    return GuestPlan(name, spec, ""), GuestImage(name, kernel)
 
 
 def lab_of(*guests: GuestPlan, **more: Any) -> Plan:
@@ -94,13 +95,31 @@ def test_a_bank_that_is_too_small_is_refused_at_its_place(
     tmp_path: Path, memory: int, fits: bool
 ) -> None:
     """Xen would panic (as tried with Xen 4.17: 4M are too little, 6M suffice)."""
-    plan, image = guest(tmp_path, "a", memory * MIB, zimage(1000))
+    plan, made = guest(tmp_path, "a", memory * MIB, zimage(1000))
     store = Store(tmp_path / "store")
     if fits:
-        boot_domains.build(store, lab_of(plan), {"a": image})
+        boot_domains.build(store, lab_of(plan), {"a": made})
         return
     with pytest.raises(ConfigError, match=r"labs\.yaml:7:3: 'memory': . is too little|M is too"):
-        boot_domains.build(store, lab_of(plan), {"a": image})
+        boot_domains.build(store, lab_of(plan), {"a": made})
+
+
+@pytest.mark.parametrize(
+    ("memory", "uses", "words"),
+    [
+        (4, 0, r":7:3: 'memory': 4M is .* in pieces of 2M; that takes 5M"),
+        (5, 0, ""),
+        (8, 7, r"has 7M with variables and heap, and Xen places the device tree at 6M; 10M would"),
+        (10, 7, ""),
+    ],
+)
+def test_an_image_lies_below_its_device_tree(
+    tmp_path: Path, memory: int, uses: int, words: str
+) -> None:
+    """Xen places it at the start of memory, and does not know how much it uses."""
+    plan, made = guest(tmp_path, "a", memory * MIB, image(1000, uses=uses * MIB))
+    with pytest.raises(ConfigError, match=words) if words else nullcontext():
+        boot_domains.build(Store(tmp_path / "store"), lab_of(plan), {"a": made})
 
 
 def test_the_ends_of_a_channel_name_each_other(tmp_path: Path) -> None:

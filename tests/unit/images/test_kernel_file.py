@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_files import at, elf, linux, uimage, zimage
+from kernel_files import at, elf, image, linux, uimage, zimage
 
 from lab.images import guest_memory, kernel_file
 from lab.images.guest_memory import MIB
-from lab.images.kernel_file import Kernel, Linux
+from lab.images.kernel_formats import Kernel, Linux
+from lab.model import ARM32, ARM64, Architecture
 
 GOOD = zimage()
 
@@ -41,7 +42,8 @@ WRONG = {
     "ELF of AArch64": (elf(183, bits=64), "64-bit ARM; the machine"),
     "object file": (elf(40, kind=1), "ELF object file for 32-bit ARM"),
     "short ELF": (b"\x7fELF", "an ELF file for machine 0"),
-    "arm64 Image": (at(56, b"ARMd"), r"arm64 Linux kernel \(Image\); the machine is a 32-bit ARM"),
+    "arm64 Image": (image(), r"an arm64 kernel \(Image\); the machine is a 32-bit ARM: give"),
+    "arm64 Image in gzip": (gzip.compress(image()), r"content is an arm64 kernel \(Image\); the m"),
     "arm64 zboot": (b"MZ\0\0zimg" + b"\0" * 99, "arm64 Linux kernel"),
     "bzImage": (b"MZ" + at(0x200, b"HdrS"), r"x86 Linux kernel \(bzImage\); the machine"),
     "EFI": (b"MZ" + b"\0" * 99, "an EFI program"),
@@ -64,10 +66,10 @@ WRONG = {
 }
 
 
-def look(folder: Path, data: bytes) -> Kernel:
+def look(folder: Path, data: bytes, arch: Architecture | None = ARM32) -> Kernel:
     file = folder / "k"
     file.write_bytes(data)
-    return kernel_file.look(file)
+    return kernel_file.look(file, arch)
 
 
 @pytest.mark.parametrize("data", TAKEN.values(), ids=TAKEN)
@@ -80,6 +82,59 @@ def test_what_xl_does_not_boot_is_named(tmp_path: Path, data: bytes, words: str)
     found = look(tmp_path, data)
     assert not found.placed
     assert re.search(words, found.wrong), found.wrong
+
+
+TAKEN_64 = {
+    "Image": (image(), 64),
+    "Image with EFI's mark": (b"MZ" + image()[2:], 64),
+    "gzip of an Image": (gzip.compress(image()), 64),
+    "Image without a mark": (image(marked=False), 64),
+    "zImage": (GOOD, 32),
+    "gzip of a zImage": (gzip.compress(GOOD), 32),
+}
+WRONG_64 = {
+    "big-endian": (image(flags=1), "big-endian arm64 kernel"),
+    "far away": (image(text_offset=1 << 40), "asks to lie 0x10000000000 bytes above"),
+    "zboot": (b"MZ\0\0zimg" + b"\0" * 99, "EFI zboot.; xl does not unpack it: give the Image"),
+    "ELF of AArch64": (
+        elf(183, bits=64),
+        "for 64-bit ARM; .*aarch64-linux-gnu-objcopy .*'ARMd'",
+    ),
+    "ELF of ARM": (elf(40), "for 32-bit ARM; .*arm-none-eabi-objcopy .*begin with a zImage header"),
+    "vmlinux": (
+        elf(183, bits=64) + b"Linux version 6.1",
+        "give the kernel's arch/arm64/boot/Image ",
+    ),
+    "ELF of x86-64": (elf(62, bits=64), "64-bit x86; the machine is a 64-bit ARM: give"),
+    "RISC-V": (at(56, b"RSC\x05"), r"a RISC-V Linux kernel \(Image\); the machine is a 64"),
+    "uImage": (uimage(image()), r"\(tail -c \+65 'k' > Image\)"),
+    "noise": (
+        b"f" * 20000,
+        "boots an ARM zImage or an arm64 Image, plain .* header .* or an Image h",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "width"), TAKEN_64.values(), ids=TAKEN_64)
+@pytest.mark.parametrize("arch", [ARM64, None], ids=["arm64", "any"])
+def test_a_kernel_says_how_wide_its_guest_is(
+    tmp_path: Path, arch: Architecture | None, data: bytes, width: int
+) -> None:
+    """Labs of arm64 run guests of both widths."""
+    found = look(tmp_path, data, arch)
+    assert (found.wrong, found.width) == ("", width)
+
+
+@pytest.mark.parametrize(("data", "words"), WRONG_64.values(), ids=WRONG_64)
+def test_what_xl_does_not_boot_on_arm64_is_named(tmp_path: Path, data: bytes, words: str) -> None:
+    found = look(tmp_path, data, ARM64)
+    assert not found.placed
+    assert re.search(words, found.wrong), found.wrong
+
+
+def test_before_the_lab_is_known_both_machines_are_named(tmp_path: Path) -> None:
+    words = "the machine is a 32-bit ARM or a 64-bit ARM: give a kernel that was built for it"
+    assert words in look(tmp_path, at(0x202, b"HdrS"), None).wrong
 
 
 def test_what_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +203,16 @@ def test_what_linux_needs_to_unpack_itself() -> None:
     need = guest_memory.need(kernel, 3_000_000)
     assert need.least == 32 * MIB
     assert "64M" in guest_memory.too_little(16 * MIB, need, linux=True)
+
+
+def test_what_an_image_needs(tmp_path: Path) -> None:
+    """It lies where its header says, and its variables follow it."""
+    found = look(tmp_path, image(3 << 20, text_offset=0x80000, uses=5 << 20), ARM64)
+    assert (found.at, found.placed, found.used) == (0x80000, 3 << 20, 5 << 20)
+    need = guest_memory.need(found)
+    assert need.least == 6 * MIB
+    assert need.why == "its kernel takes 5M with its variables"
+    assert guest_memory.need(look(tmp_path, image(3 << 20), ARM64)).least == 5 * MIB
 
 
 def test_a_table_of_sizes_that_leads_nowhere(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import samples
+from kernel_files import image
 
 from lab import config
 from lab import plan as planning
 from lab.errors import ConfigError
 from lab.images import linux, zimage
-from lab.model import LinuxGuest
+from lab.model import ARM32, ARM64, Architecture, LinuxGuest
+from lab.store import Store
 
 UNWRAPPED = zimage.Unwrapped(b"kernel" * 100, 0x208000, 0x1000)
 LABS = """\
@@ -49,6 +52,17 @@ def test_a_strange_place_is_refused(offset: int) -> None:
     """Then the packaged kernel is used unchanged."""
     with pytest.raises(ValueError, match="unexpected"):
         linux.placed(replace(UNWRAPPED, text_offset=offset))
+
+
+@pytest.mark.parametrize("arch", [ARM32, ARM64])
+def test_a_kernel_of_arm64_is_used_as_it_is_packaged(tmp_path: Path, arch: Architecture) -> None:
+    """Each architecture has its own kernel's package."""
+    name = f"linux-image-6.1.0-50-{arch.debian.flavour}"
+    data = image(4096) if arch == ARM64 else b"no zImage"
+    package = samples.package(tmp_path, name, {"boot/vmlinuz-6.1": data})
+    made = linux.kernel(Store(tmp_path / "store"), [package], arch=arch)
+    assert made.path.read_bytes() == data
+    assert (made.path.parent / "note").exists() == (arch == ARM32)
 
 
 @pytest.fixture
