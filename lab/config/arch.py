@@ -23,7 +23,5 @@ def _lacking(lab: Lab) -> Iterator[str]:
         yield "Linux guests"
     if lab.without_dom0:
         return
-    if lab.hypervisor.tools == "source":
-        yield "tools from a tree"
     if lab.dom0.own_kernel:
         yield "kernels of your own for dom0"

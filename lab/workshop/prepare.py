@@ -158,7 +158,7 @@ class Workshop:
         base = self.supplies.packages(self._sysroot)
         with self.progress.stage(f"tools of hypervisor {spec.name}") as stage:
             stage.note("from source")
-            against = sysroot.build(self.store, self.toolchain, base)
+            against = sysroot.build(self.store, self.toolchain, base, self.arch)
             made = tools.build(self.store, self.toolchain, spec, against, cache_root())
             stage.note(made.version)
         return made
