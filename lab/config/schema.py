@@ -47,6 +47,9 @@ class Shape(BaseModel):
     model_config = STRICT
 
 
+_RELEASES = sorted({release.xen for arch in ARCHITECTURES for release in arch.releases})
+
+
 class Hypervisor(Shape):
     """``from: package`` takes Debian's hypervisor; ``from: source`` builds one."""
 
@@ -57,6 +60,7 @@ class Hypervisor(Shape):
     kconfig: Annotated[list[PathText], BeforeValidator(one_or_more)] = []
     args: Args = ""
     tools: Annotated[str, scalar(units.one_of("package", "source"), "a word")] | None = None
+    release: Annotated[str, scalar(units.one_of(*_RELEASES), "a release of Xen")] = ""
 
 
 class Trace(Shape):

@@ -4,12 +4,12 @@ is built from a tree of Linux: ``dom0: {source: TREE, config: FILE}``."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lab.images import contents, dom0, kernel_facts, linux_tree, own_modules, recipes, zimage
 from lab.images.dom0_programs import Choice
 from lab.images.kernel_facts import KernelFacts
-from lab.images.tools import Tools
 from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
@@ -33,11 +33,11 @@ def images(
     toolchain: Toolchain,
     packages: Sequence[Package],
     spec: Dom0Spec,
-    tools: Tools | None = None,
+    choice: Choice,
 ) -> list[Image]:
     """The kernel of ``spec`` as it boots, and an initramfs with its modules.
 
-    ``tools``: dom0's tools, if they are not the packaged ones.
+    ``choice``: which dom0 it is for.
 
     Raises:
         ImageError: a tree of Linux does not build.
@@ -58,7 +58,7 @@ def images(
     if kernel.size > ROOM:
         size = f"{kernel.size >> 20} MiB"
         raise refused(spec, "kernel", f"the kernel has {size}, and there is room for {ROOM >> 20}")
-    return [kernel, dom0.initramfs(store, toolchain, packages, Choice(tools, own))]
+    return [kernel, dom0.initramfs(store, toolchain, packages, replace(choice, drivers=own))]
 
 
 def refused(spec: Dom0Spec, key: str, words: str) -> Exception:

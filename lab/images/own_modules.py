@@ -10,7 +10,7 @@ import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from lab.errors import ImageError
 from lab.images import elf, modules
 from lab.images.dom0_programs import Driver
 from lab.images.kernel_facts import KernelFacts
+from lab.model import Package
+from lab.packages import deb
 from lab.util import kconfig, reading
 
 #: Module → the option that builds it (drivers/virtio, drivers/char, drivers/xen of Linux).
@@ -62,6 +64,20 @@ class _Known:
 
     def has_inside(self, module: str) -> bool:
         return module in self.builtin or self.config.get(OPTIONS.get(module, "")) == "y"
+
+
+def outside(kernels: Sequence[Package], wanted: Iterable[str]) -> list[str]:
+    """Those of the modules ``wanted`` that packaged kernels do not have built in.
+
+    Raises:
+        ImageError: a package cannot be read.
+    """
+    config: dict[str, str] = {}
+    for kernel in kernels:
+        if member := deb.first(kernel, lambda path: path.startswith("/boot/config-")):
+            config |= kconfig.parse(member.data.decode(errors="replace"))
+    known = _Known(KernelFacts(), config=config)
+    return [name for name in wanted if not known.has_inside(modules.canonical(name))]
 
 
 def drivers(

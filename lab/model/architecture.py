@@ -26,11 +26,6 @@ class Debian:
     flavour: str
 
     @property
-    def hypervisor(self) -> str:
-        """The package that holds Xen."""
-        return f"xen-hypervisor-4.17-{self.name}"
-
-    @property
     def kernel(self) -> str:
         """The package that depends on the newest kernel. It is empty itself."""
         return f"linux-image-{self.flavour}"
@@ -39,6 +34,42 @@ class Debian:
     def kernel_pattern(self) -> str:
         """Matches the name of the package that holds a kernel; it contains the version."""
         return rf"linux-image-[0-9][^-]*(-[0-9]+)?-{self.flavour}"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of Xen that Debian has as packages.
+
+    Attributes:
+        xen: its major and minor version, such as ``4.17``. labs.yaml calls it so too.
+        suite: the Debian that has it. dom0's kernel and libraries are from this one as well.
+    """
+
+    xen: str
+    suite: str
+
+    @property
+    def tools(self) -> str:
+        """The package of dom0's tools. They work only with a hypervisor of the same version: the
+        sysctl and domctl interfaces may change with each (xen/include/public/domctl.h)."""
+        return f"xen-utils-{self.xen}"
+
+    @property
+    def library(self) -> str:
+        """The file name of the packaged libxenctrl."""
+        return f"libxenctrl.so.{self.xen}"
+
+    @property
+    def programs(self) -> str:
+        """The folder in which the tools are."""
+        return f"/usr/lib/xen-{self.xen}/bin"
+
+    def hypervisor(self, debian: Debian) -> str:
+        """The package that holds Xen for an architecture."""
+        return f"xen-hypervisor-{self.xen}-{debian.name}"
+
+
+BOOKWORM, TRIXIE = Release("4.17", "bookworm"), Release("4.20", "trixie")
 
 
 @dataclass(frozen=True)
@@ -64,6 +95,9 @@ class Architecture:
         bare: the triplet of the compiler for guests without an operating system.
         wide_guests: the packages that FreeRTOS guests of 64 bits need besides the compiler of
             dom0's programs.
+        tool_builders: the packages that dom0's tools are built with, besides the compiler. Xen's
+            configure asks for iasl on arm64 (tools/configure.ac).
+        releases: the releases of Xen that Debian has for it. The first one is the default.
     """
 
     name: str
@@ -80,6 +114,16 @@ class Architecture:
     debian: Debian
     bare: str
     wide_guests: tuple[str, ...] = ()
+    tool_builders: tuple[str, ...] = ()
+    releases: tuple[Release, ...] = (BOOKWORM,)
+
+    def release(self, word: str) -> Release:
+        """The release of Xen that labs.yaml calls ``word``; empty: the default.
+
+        Raises:
+            KeyError: Debian has none for this architecture.
+        """
+        return {one.xen: one for one in self.releases}[word or self.releases[0].xen]
 
     @property
     def compiler(self) -> str:
@@ -93,9 +137,9 @@ class Architecture:
 
     @property
     def cross_packages(self) -> tuple[str, ...]:
-        """The Debian packages that compile Xen, dom0's programs and wide guests."""
+        """The Debian packages that compile Xen, dom0's programs and tools, and wide guests."""
         ours = (f"gcc-{self.debian.triplet}", f"libc6-dev-{self.debian.name}-cross")
-        return (*ours, *self.wide_guests)
+        return (*ours, *self.wide_guests, *self.tool_builders)
 
     def marks_kernel(self, data: bytes) -> bool:
         """Whether a file is a kernel of this architecture."""
@@ -140,6 +184,8 @@ ARM64 = Architecture(
     debian=Debian("arm64", "aarch64-linux-gnu", "arm64"),
     bare="arm-none-eabi",
     wide_guests=("picolibc-aarch64-linux-gnu",),
+    tool_builders=("acpica-tools",),
+    releases=(BOOKWORM, TRIXIE),
 )
 
 #: Every architecture that labs can have. A lab has the first one if labs.yaml names none.
@@ -158,3 +204,12 @@ def by_word(word: str) -> Architecture:
         KeyError: there is none.
     """
     return {one.xen: one for one in ARCHITECTURES}[word]
+
+
+def no_release(arch: Architecture, word: str) -> str:
+    """Why an architecture cannot have a release of Xen from Debian; empty: it can."""
+    if not word or any(one.xen == word for one in arch.releases):
+        return ""
+    has = {one.xen: " and ".join(it.xen for it in one.releases) for one in ARCHITECTURES}
+    others = "; ".join(f"{name} has {has[name]}" for name in has if name != arch.xen)
+    return f"Debian has no Xen {word} for {arch.xen}: it has {has[arch.xen]}; {others}"

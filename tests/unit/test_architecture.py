@@ -12,7 +12,7 @@ from lab import config
 from lab.config import arch as of_lab
 from lab.dom0.steps import MAILBOXES
 from lab.errors import ConfigError, ImageError
-from lab.images import contents, hypervisor, recipes
+from lab.images import contents, recipes
 from lab.model import (
     ARCHITECTURES,
     ARM32,
@@ -35,7 +35,8 @@ def test_names_in_debian_are_those_of_the_lock() -> None:
     pins = lock.load(resource("labs.lock"))
     for arch in ARCHITECTURES:
         names = [pin.name for pin in locked(pins, platform(arch))]
-        assert {arch.debian.hypervisor, hypervisor.TOOLS} <= set(names)
+        release = arch.releases[0]
+        assert {release.hypervisor(arch.debian), release.tools} <= set(names)
         kernels = [name for name in names if re.fullmatch(arch.debian.kernel_pattern, name)]
         assert len(kernels) == 1, names
     assert locked(pins, KERNEL)

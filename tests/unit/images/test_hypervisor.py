@@ -14,7 +14,7 @@ from lab.store import Store
 from lab.util import files, kconfig
 from lab.util.files import sha256_file
 
-TOOLS = [Package(hypervisor.TOOLS, "4.17.5+72-g01-1", "armhf", "0", 0, Path("/none"))]
+TOOLS = Package("xen-utils-4.17", "4.17.5+72-g01-1", "armhf", "0", 0, Path("/none"))
 
 
 def image(path: Path, version: str) -> Image:

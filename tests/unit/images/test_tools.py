@@ -18,6 +18,8 @@ from lab.packages import deb
 from lab.store import Entry
 from lab.util.files import sha256_file
 
+#: The folder of the packaged tools of a release.
+PACKAGED = "/usr/lib/xen-4.17/bin"
 MAKEFILE = """\
 export XEN_VERSION       = 4
 export XEN_SUBVERSION    = 20
@@ -189,9 +191,9 @@ def built(folder: Path, names: tuple[str, ...]) -> tools.Tools:
 
 def test_the_tools_take_the_place_of_the_packaged_ones(tmp_path: Path) -> None:
     """Each program is where xl looks for it, and another program is where it was."""
-    packaged = f"{toolstack.PACKAGED}/xenconsole"
+    packaged = f"{PACKAGED}/xenconsole"
     wanted = Contents(
-        {"usr/sbin/xl": f"{toolstack.PACKAGED}/xl", packaged.lstrip("/"): packaged,
+        {"usr/sbin/xl": f"{PACKAGED}/xl", packaged.lstrip("/"): packaged,
          "bin/busybox": "/bin/busybox", "usr/bin/xenstore-ls": "/usr/bin/xenstore-ls"},
         (), (), (), (), {},
     )  # fmt: skip
@@ -199,7 +201,7 @@ def test_the_tools_take_the_place_of_the_packaged_ones(tmp_path: Path) -> None:
         tmp_path, ("bin/xl", "bin/xenconsole", "bin/xenstore-ls", "lib/libxenctrl.so.4.20")
     )
     tree = deb.Tree()
-    laid = toolstack.lay(tree, wanted, found)
+    laid = toolstack.lay(tree, wanted, found, PACKAGED)
     assert set(laid.programs) == {
         "usr/sbin/xl", "usr/lib/xen/bin/xenconsole", "bin/busybox", "usr/bin/xenstore-ls",
     }  # fmt: skip
@@ -208,7 +210,7 @@ def test_the_tools_take_the_place_of_the_packaged_ones(tmp_path: Path) -> None:
     assert found.library == "libxenctrl.so.4.20"
     assert found.described().interface == "domctl 0x17, sysctl 0x15"
     with pytest.raises(ImageError, match=r"tools of Xen 4\.20\.4 have no xl"):
-        toolstack.lay(tree, wanted, built(tmp_path / "less", ("lib/libxenctrl.so.4.20",)))
+        toolstack.lay(tree, wanted, built(tmp_path / "less", ("lib/libxenctrl.so.4.20",)), PACKAGED)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
