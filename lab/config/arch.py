@@ -25,7 +25,3 @@ def refused(lab: Lab) -> str:
 def _lacking(lab: Lab) -> Iterator[str]:
     if any(isinstance(guest.program, LinuxGuest) for guest in (*lab.guests, *lab.later)):
         yield "Linux guests"
-    if lab.without_dom0:
-        return
-    if lab.dom0.own_kernel:
-        yield "kernels of your own for dom0"

@@ -39,13 +39,17 @@ def kernel(
     }
 
     def build(folder: Path) -> None:
-        packaged = vmlinuz(package)
-        if arch.word == 8 and arch.marks_kernel(packaged):
-            (folder / "kernel").write_bytes(packaged)
-        else:
-            unpacked(toolchain, folder, packaged, arch)
+        bootable(toolchain, folder, vmlinuz(package), arch)
 
     return store.make("dom0-kernel", inputs, build).image("kernel")
+
+
+def bootable(toolchain: Toolchain, folder: Path, given: bytes, arch: Architecture = ARM32) -> None:
+    """Write ``kernel`` into a folder, and perhaps ``note``: as :func:`kernel` says."""
+    if arch.word == 8 and arch.marks_kernel(given):
+        (folder / "kernel").write_bytes(given)
+    else:
+        unpacked(toolchain, folder, given, arch)
 
 
 def unpacked(

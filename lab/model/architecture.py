@@ -37,6 +37,28 @@ class Debian:
 
 
 @dataclass(frozen=True)
+class Linux:
+    """What differs in a Linux for dom0.
+
+    Attributes:
+        name: its name in Linux's makefiles (``ARCH``), and of its folder below ``arch``.
+        image: the file that boots: the goal of ``make``, and its name below ``arch/NAME/boot``.
+        needed: options without which dom0's programs do not start, besides those that all need.
+        machine: options for a machine like QEMU's, besides those that all need.
+    """
+
+    name: str
+    image: str
+    needed: tuple[str, ...] = ()
+    machine: tuple[str, ...] = ()
+
+    @property
+    def boots(self) -> str:
+        """The file that boots, in a tree."""
+        return f"arch/{self.name}/boot/{self.image}"
+
+
+@dataclass(frozen=True)
 class Release:
     """A release of Xen that Debian has as packages.
 
@@ -90,6 +112,7 @@ class Architecture:
         kernel_mark: where a kernel's file has bytes that mark it, and which bytes. Xen's own file
             has them too: a zImage of 32-bit ARM (Documentation/arch/arm/booting.rst of Linux), an
             Image of arm64 (Documentation/arch/arm64/booting.rst).
+        linux: what differs in a kernel of the user's own for dom0.
         xen: its name in Xen's makefiles (``XEN_TARGET_ARCH``; Config.mk of Xen), and in labs.yaml.
         debian: its names in Debian. Xen, dom0 and its programs come from there.
         bare: the triplet of the compiler for guests without an operating system.
@@ -110,6 +133,7 @@ class Architecture:
     first_argument: int
     elf_machine: int
     kernel_mark: tuple[int, bytes]
+    linux: Linux
     xen: str
     debian: Debian
     bare: str
@@ -164,6 +188,13 @@ ARM32 = Architecture(
     first_argument=0,
     elf_machine=40,
     kernel_mark=(0x24, b"\x18\x28\x6f\x01"),
+    # glibc of Debian 12 waits with the futex call for 32-bit times (without it xenconsoled aborts).
+    linux=Linux(
+        "arm",
+        "zImage",
+        ("VFP", "COMPAT_32BIT_TIME"),
+        ("ARCH_MULTI_V7", "ARCH_VIRT", "AEABI", "NEON", "KERNEL_GZIP"),
+    ),
     xen="arm32",
     debian=Debian("armhf", "arm-linux-gnueabihf", "armmp-lpae"),
     bare="arm-none-eabi",
@@ -180,6 +211,7 @@ ARM64 = Architecture(
     first_argument=0,
     elf_machine=183,
     kernel_mark=(0x38, b"ARMd"),
+    linux=Linux("arm64", "Image"),
     xen="arm64",
     debian=Debian("arm64", "aarch64-linux-gnu", "arm64"),
     bare="arm-none-eabi",

@@ -17,7 +17,6 @@ from lab.model import (
     ARCHITECTURES,
     ARM32,
     ARM64,
-    Dom0Spec,
     GuestSpec,
     HypervisorSpec,
     Lab,
@@ -99,9 +98,15 @@ def test_what_an_architecture_lacks_is_named() -> None:
     linux = replace(lab, guests=(GuestSpec("tux", LinuxGuest(Path("files"))),))
     assert of_lab.refused(linux) == "arm64 has no Linux guests yet"
     assert of_lab.refused(replace(linux, arch=ARM32)) == ""
-    own = replace(lab, dom0=Dom0Spec(kernel=Path("zImage")))
-    assert of_lab.refused(own) == "arm64 has no kernels of your own for dom0 yet"
-    assert of_lab.refused(replace(own, without_dom0=True)) == ""
+
+
+def test_a_release_of_xen_that_debian_does_not_have_is_named() -> None:
+    """Debian 13 has no Xen for 32-bit ARM."""
+    lab = Lab("one", HypervisorSpec("new", release="4.20"), arch=ARM64)
+    assert of_lab.refused(lab) == ""
+    assert of_lab.refused(replace(lab, arch=ARM32)) == (
+        "hypervisor 'new': Debian has no Xen 4.20 for arm32: it has 4.17; arm64 has 4.17 and 4.20"
+    )
 
 
 def test_a_run_of_an_older_version_is_arm32() -> None:

@@ -11,7 +11,7 @@ import samples
 
 from lab.images import contents, kernel_facts, modules, recipes
 from lab.images.kernel_facts import KernelFacts
-from lab.images.own_modules import NEEDED, OPTIONS, Lacking, drivers
+from lab.images.own_modules import OPTIONS, Lacking, drivers, needed
 from lab.util import kconfig
 
 RELEASE = "6.12.1-mine"
@@ -29,7 +29,7 @@ def image(config: str = "") -> bytes:
 
 def config(**changes: str) -> str:
     """A configuration with everything that dom0 needs, except for ``changes``."""
-    options = dict.fromkeys([*NEEDED, *OPTIONS.values()], "y") | changes
+    options = dict.fromkeys([*needed(), *OPTIONS.values()], "y") | changes
     return "".join(f"{name}={value}\n" for name, value in options.items())
 
 
