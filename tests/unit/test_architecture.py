@@ -11,7 +11,7 @@ import pytest
 from lab import config
 from lab.config import arch as of_lab
 from lab.dom0.steps import MAILBOXES
-from lab.errors import ConfigError, ImageError
+from lab.errors import ConfigError, ImageError, UsageError
 from lab.images import contents, recipes
 from lab.model import (
     ARCHITECTURES,
@@ -24,9 +24,11 @@ from lab.model import (
 )
 from lab.model.architecture import of_run
 from lab.packages import lock
+from lab.progress import Progress
 from lab.toolchain import recipe
 from lab.util.resources import resource
-from lab.workshop.provision import KERNEL, PLATFORM, TOOLCHAIN, locked, platform, toolchain
+from lab.workshop.prepare import Workshop
+from lab.workshop.provision import KERNEL, PLATFORM, TOOLCHAIN, locked, of, platform, toolchain
 
 
 def test_names_in_debian_are_those_of_the_lock() -> None:
@@ -98,6 +100,25 @@ def test_what_an_architecture_lacks_is_named() -> None:
     linux = replace(lab, guests=(GuestSpec("tux", LinuxGuest(Path("files"))),))
     assert of_lab.refused(linux) == "arm64 has no Linux guests yet"
     assert of_lab.refused(replace(linux, arch=ARM32)) == ""
+
+
+def test_each_release_of_xen_has_packages_of_its_own_debian() -> None:
+    """Of one suite: the hypervisor, its tools, dom0's kernel, and what tools are built against."""
+    old, new = ARM64.releases
+    assert platform(ARM64) == platform(ARM64, old) != platform(ARM64, new)
+    wanted = {"xen-hypervisor-4.20-arm64", "xen-utils-4.20", "linux-image-arm64"}
+    assert wanted <= set(platform(ARM64, new).wanted)
+    names = [question.name for question in of(ARM64)]
+    assert names == [
+        "trixie/amd64/arm64", "bookworm/arm64", "bookworm/arm64/tools",
+        "trixie/arm64", "trixie/arm64/tools",
+    ]  # fmt: skip
+
+
+def test_a_workshop_refuses_a_release_before_anything_is_made() -> None:
+    workshop = Workshop(None, Progress(quiet=True), lock.Lock())
+    with pytest.raises(UsageError, match=r"hypervisor new: Debian has no Xen 4\.20 for arm32"):
+        workshop.hypervisor(HypervisorSpec("new", release="4.20"))
 
 
 def test_a_release_of_xen_that_debian_does_not_have_is_named() -> None:

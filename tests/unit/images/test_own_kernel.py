@@ -12,6 +12,7 @@ import samples
 from lab.images import contents, kernel_facts, modules, recipes
 from lab.images.kernel_facts import KernelFacts
 from lab.images.own_modules import OPTIONS, Lacking, drivers, needed
+from lab.model import ARM64
 from lab.util import kconfig
 
 RELEASE = "6.12.1-mine"
@@ -66,6 +67,13 @@ def test_a_kernel_that_says_nothing(data: bytes, note: str) -> None:
     found = kernel_facts.read(data)
     assert note in found.note
     assert not found.release
+
+
+def test_what_an_image_of_arm64_says() -> None:
+    """It is not packed. dom0's programs need fewer options there."""
+    data = b"\0" * 0x38 + b"ARMd" + image("CONFIG_XEN=y\n")
+    assert kernel_facts.read(data) == KernelFacts(RELEASE, MAGIC, {"CONFIG_XEN": "y"})
+    assert {*needed()} - {*needed(ARM64)} == {"CONFIG_VFP", "CONFIG_COMPAT_32BIT_TIME"}
 
 
 def test_a_damaged_copy_of_the_configuration() -> None:
