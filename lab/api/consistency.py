@@ -61,7 +61,7 @@ def _drift(cache: Path, pins: Lock) -> list[Drift]:
         provision.xen(pin.version)
         for pin in pins.of(provision.PLATFORM.suite, SOURCE, ("xen",))[:1]
     ]
-    others = map(provision.platform, ARCHITECTURES[1:])
+    others = [one for arch in ARCHITECTURES[1:] for one in provision.of(arch)[1:]]
     for question in (provision.PLATFORM, provision.SYSROOT, provision.KERNEL, *xen, *others):
         part = provision.locked(pins, question)
         pinned.check(cache, part)
@@ -81,7 +81,8 @@ def _names(context: Context) -> set[str] | None:
         return None
     guests = {guest.name for one in labs.labs.values() for guest in one.guests}
     return {
-        "dom0/kernel", *(drift.initramfs(lab.hypervisor) for lab in labs.labs.values()),
+        "dom0/kernel", *(name(lab.hypervisor) for lab in labs.labs.values()
+                         for name in (drift.kernel, drift.initramfs)),
         *(f"dom0/{kind}/{name}" for name, one in labs.labs.items() if one.dom0.own_kernel
           for kind in ("kernel", "initramfs")),
         *(f"hypervisor/{name}" for name in labs.hypervisors),

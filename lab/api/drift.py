@@ -47,7 +47,7 @@ def of_dom0(plan: Plan, images: Images) -> dict[str, str]:
     Those with a kernel of the user's own are the lab's alone.
     """
     lab = plan.lab
-    names = ("dom0/kernel", initramfs(lab.hypervisor))
+    names = (kernel(lab.hypervisor), initramfs(lab.hypervisor))
     if lab.dom0.own_kernel:
         names = (f"dom0/kernel/{lab.name}", f"dom0/initramfs/{lab.name}")
     found = zip(names, (images.kernel, images.initramfs), strict=True)
@@ -92,4 +92,17 @@ def prefix(arch: Architecture) -> str:
 
 def initramfs(spec: HypervisorSpec) -> str:
     """What the lock calls dom0's initramfs; with tools from a tree it has the hypervisor's name."""
-    return "dom0/initramfs" if spec.tools == "package" else f"initramfs/{spec.name}"
+    if spec.tools == "package":
+        return f"dom0/initramfs{_suffix(spec)}"
+    return f"initramfs/{spec.name}"
+
+
+def kernel(spec: HypervisorSpec) -> str:
+    """What the lock calls Debian's kernel for dom0."""
+    return f"dom0/kernel{_suffix(spec)}"
+
+
+def _suffix(spec: HypervisorSpec) -> str:
+    """The end of a name in dom0; dom0 of another release of Xen is from another Debian."""
+    default = {arch.releases[0].xen for arch in ARCHITECTURES}
+    return f"-{spec.release}" if spec.release and spec.release not in default else ""

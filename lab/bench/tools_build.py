@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.bench.figure import Figure, at_most
 from lab.errors import LabError
-from lab.images import hypervisor, sysroot, tools, xen
+from lab.images import sysroot, tools, xen
 from lab.model import Command, HypervisorSpec, Mount
 from lab.packages import deb
 from lab.store import Store
@@ -65,7 +65,8 @@ def upstream(workshop: Workshop, tree: Path) -> Path:
 
     Debian's patches are not applied. They remove ``tools/configure``.
     """
-    question = provision.xen(deb.named(workshop.packages(), hypervisor.TOOLS).version)
+    tools = workshop.arch.releases[0].tools
+    question = provision.xen(deb.named(workshop.packages(), tools).version)
     workshop.supplies.fetch(question)
     files = [one.path for one in workshop.supplies.packages(question)]
     (tarball,) = [path for path in files if ".orig.tar" in path.name]

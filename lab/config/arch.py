@@ -6,30 +6,18 @@ too wide for a lab is an error when somebody starts it, not when labs.yaml is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from lab.model import ARCHITECTURES, Architecture, GuestSpec, Lab, Prebuilt, Refusal
+from lab.model.architecture import no_release
 from lab.util.terminal import quote
 
 
 def refused(lab: Lab) -> str:
-    """Why a lab cannot run on its architecture; empty: it can.
-
-    The first architecture has everything.
-    """
-    if lab.arch == ARCHITECTURES[0]:
-        return ""
-    words = ", ".join(_lacking(lab))
-    return f"{lab.arch.xen} has no {words} yet" if words else ""
-
-
-def _lacking(lab: Lab) -> Iterator[str]:
-    if lab.without_dom0:
-        return
-    if lab.hypervisor.tools == "source":
-        yield "tools from a tree"
-    if lab.dom0.own_kernel:
-        yield "kernels of your own for dom0"
+    """Why a lab cannot run on its architecture; empty: it can."""
+    if why := no_release(lab.arch, lab.hypervisor.release):
+        return f"hypervisor {quote(lab.hypervisor.name)}: {why}"
+    return ""
 
 
 def too_wide(guests: Iterable[GuestSpec], arch: Architecture) -> list[Refusal]:

@@ -91,6 +91,7 @@ def _hypervisor(
         ),
         args=shape.args,
         tools=shape.tools or ("source" if shape.source else "package"),
+        release=shape.release,
     )
 
 

@@ -47,6 +47,13 @@ class Shape(BaseModel):
     model_config = STRICT
 
 
+def _release(text: str) -> str:
+    known = sorted({release.xen for arch in ARCHITECTURES for release in arch.releases})
+    if text not in known:
+        raise ValueError(f"Debian has no Xen {quote(text)}; it has {', '.join(known)}")
+    return text
+
+
 class Hypervisor(Shape):
     """``from: package`` takes Debian's hypervisor; ``from: source`` builds one."""
 
@@ -57,6 +64,7 @@ class Hypervisor(Shape):
     kconfig: Annotated[list[PathText], BeforeValidator(one_or_more)] = []
     args: Args = ""
     tools: Annotated[str, scalar(units.one_of("package", "source"), "a word")] | None = None
+    release: Annotated[str, scalar(_release, "a release of Xen")] = ""
 
 
 class Trace(Shape):

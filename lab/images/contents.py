@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.errors import ImageError
-from lab.model import ARM32, Architecture
+from lab.model import ARM32, Architecture, Release
+
+#: What the list calls the folder of the packaged tools.
+TOOLS = "TOOLS"
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,16 @@ class Contents:
     links: dict[str, str]
 
 
-def parse(text: str, arch: Architecture = ARM32) -> Contents:
-    """Parse the list for an architecture.
+def parse(text: str, arch: Architecture = ARM32, release: Release | None = None) -> Contents:
+    """Parse the list for an architecture and a release of Xen (``None``: its default).
 
     The first lines of ``images/dom0/contents`` explain the format.
 
     Raises:
         ImageError: a line is not understood. The message has the line's number.
     """
-    entries = list(_entries(text, arch))
+    folder = (release or arch.releases[0]).programs
+    entries = list(_entries(text.replace(TOOLS, folder), arch))
 
     def words(kind: str) -> tuple[str, ...]:
         return tuple(word for name, rest in entries if name == kind for word in rest)

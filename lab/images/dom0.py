@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError
-from lab.images import hypervisor, initrd, recipes, zimage
+from lab.images import initrd, recipes, sources, zimage
 from lab.images.dom0_programs import Choice, Source
 from lab.model import ARM32, Architecture, Command, Image, Mount, Package, Toolchain
 from lab.packages import deb
@@ -39,13 +39,17 @@ def kernel(
     }
 
     def build(folder: Path) -> None:
-        packaged = vmlinuz(package)
-        if arch.word == 8 and arch.marks_kernel(packaged):
-            (folder / "kernel").write_bytes(packaged)
-        else:
-            unpacked(toolchain, folder, packaged, arch)
+        bootable(toolchain, folder, vmlinuz(package), arch)
 
     return store.make("dom0-kernel", inputs, build).image("kernel")
+
+
+def bootable(toolchain: Toolchain, folder: Path, given: bytes, arch: Architecture = ARM32) -> None:
+    """Write ``kernel`` into a folder, and perhaps ``note``: as :func:`kernel` says."""
+    if arch.word == 8 and arch.marks_kernel(given):
+        (folder / "kernel").write_bytes(given)
+    else:
+        unpacked(toolchain, folder, given, arch)
 
 
 def unpacked(
@@ -84,11 +88,10 @@ def initramfs(
     toolchain: Toolchain,
     packages: Sequence[Package],
     choice: Choice | None = None,
-    arch: Architecture = ARM32,
 ) -> Image:
     """The toolstack, the agent and the lab's own programs with what they need, and nothing else.
 
-    ``choice``: what of it is not packaged.
+    ``choice``: which dom0 it is for.
 
     Raises:
         ImageError: no package has one of the programs, libraries or modules.
@@ -97,10 +100,10 @@ def initramfs(
     used = [package for package in packages if initrd.may_hold(package.name)]
     choice = choice or Choice()
     if choice.drivers is None:
-        used.append(kernel_package(packages, arch))
+        used.append(kernel_package(packages, choice.arch))
     inputs: dict[str, Any] = {
         "recipe": recipes.hashes(here, *initrd.recipe()),
-        "architecture": recipes.facts(arch),
+        "architecture": recipes.facts(choice.arch),
         "packages": {package.name: package.sha256 for package in used},
         "toolchain": toolchain.key,
     }
@@ -108,14 +111,17 @@ def initramfs(
         version = f"tools of Xen {choice.tools.version}"
         inputs |= {"tools": choice.tools.entry.key, "version": version}
     else:
-        packaged = deb.named(packages, hypervisor.TOOLS)
+        packaged = deb.named(packages, choice.packaged.tools)
         inputs["version"] = f"{packaged.name} {packaged.version}"
     if choice.drivers is not None:
         inputs["modules"] = {name: sha256(data).hexdigest() for name, data in choice.drivers}
         inputs["order"] = [name for name, _ in choice.drivers]
 
     def build(folder: Path) -> None:
-        made = initrd.build(toolchain, Source(used, here, arch, choice), folder.parent)
+        headers = None
+        if choice.against_headers:
+            headers = sources.xen_headers(store, toolchain, packages).path / "usr/include"
+        made = initrd.build(toolchain, Source(used, here, choice, headers), folder.parent)
         (folder / "initramfs").write_bytes(made)
 
     return store.make("dom0-initramfs", inputs, build).image("initramfs")

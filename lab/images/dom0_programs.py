@@ -11,7 +11,16 @@ from typing import TypeAlias
 
 from lab.images import toolstack
 from lab.images.tools import Tools
-from lab.model import ARM32, STEPS_ADDRESS, Architecture, Command, Mount, Package, Toolchain
+from lab.model import (
+    ARM32,
+    STEPS_ADDRESS,
+    Architecture,
+    Command,
+    Mount,
+    Package,
+    Release,
+    Toolchain,
+)
 from lab.util import reading, together
 
 WORK = "/mnt"
@@ -40,12 +49,10 @@ FIXED = {
         ("-no-pie", f"-Wl,--section-start=.steps={STEPS_ADDRESS:#x},-z,now"),
     ),
 }  # fmt: skip
-#: That library, whose name has Xen's version in it.
-PACKAGED_LIBRARY = "libxenctrl.so.4.17"
 #: Headers by the name that our programs include, and where they are.
 HEADERS = {name: name for name in ("counter.h", "domains.h", "lab.h", "window.h")}
-#: With tools from a tree: what is compiled against the tree's own headers.
-TREE_HEADERS = HEADERS | {"domains.h": "domains-tree.h"}
+#: What is compiled against Xen's own headers, of the release or the tree that the tools are from.
+XEN_HEADERS = HEADERS | {"domains.h": "domains-tree.h"}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-format-truncation")
 OPTIONS = ("-std=c11", "-O2", "-s", *WARNINGS)
 LINK_OPTIONS = "-Wl,--as-needed,--build-id=none,--allow-shlib-undefined,-z,max-page-size=4096"
@@ -61,28 +68,59 @@ Driver: TypeAlias = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Choice:
-    """What of dom0 is not packaged.
+    """Which dom0 it is.
 
-    ``tools``: built from a tree. ``drivers``: the modules of another kernel, in the order in which
-    they are loaded.
+    ``arch``, ``release``: what its packages are for; ``None``: the architecture's default.
+    ``tools``: built from a tree; ``None``: the packaged ones. ``drivers``: the modules of a kernel
+    that is not packaged, in the order in which they are loaded.
     """
 
+    arch: Architecture = ARM32
+    release: Release | None = None
     tools: Tools | None = None
     drivers: Sequence[Driver] | None = None
+
+    @property
+    def packaged(self) -> Release:
+        """The release of the packages."""
+        return self.release or self.arch.releases[0]
+
+    @property
+    def against_headers(self) -> bool:
+        """Whether our programs need the headers of the packaged libxenctrl. For the first release
+        they declare themselves what they call."""
+        return self.tools is None and self.packaged != self.arch.releases[0]
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the initramfs is built from. ``here``: images/dom0."""
+    """What the initramfs is built from. ``here``: images/dom0.
+
+    ``packaged_headers``: the folder of Xen's packaged headers, if they are needed.
+    """
 
     packages: Sequence[Package]
     here: Path
-    arch: Architecture = ARM32
     choice: Choice = Choice()
+    packaged_headers: Path | None = None
+
+    @property
+    def arch(self) -> Architecture:
+        return self.choice.arch
 
     @property
     def tools(self) -> Tools | None:
         return self.choice.tools
+
+    @property
+    def headers(self) -> Path | None:
+        """The folder of the headers that our programs are compiled against; ``None``: none."""
+        return self.tools.entry.path / "include" if self.tools else self.packaged_headers
+
+    @property
+    def library(self) -> str:
+        """The file name of libxenctrl, which has Xen's version in it."""
+        return self.tools.library if self.tools else self.choice.packaged.library
 
 
 @dataclass(frozen=True)
@@ -97,8 +135,8 @@ class Bench:
         """Run one of the compiler's programs in the folder, or in one below it."""
         argv = [f"{self.source.arch.compiler}{program}", *arguments]
         mounts = [Mount(self.folder, WORK, writable=True)]
-        if self.source.tools:
-            mounts.append(toolstack.headers(self.source.tools))
+        if self.source.headers:
+            mounts.append(toolstack.headers(self.source.headers))
         self.toolchain.run(Command(argv, mounts=mounts, cwd=f"{WORK}/{below}".rstrip("/")))
 
     def write(self, files: dict[str, bytes]) -> None:
@@ -116,18 +154,18 @@ def build(bench: Bench) -> None:
     Raises:
         ToolchainError: one does not compile.
     """
-    ours = [partial(_compile, bench, *one) for one in _ours(bench.source.tools).items()]
+    ours = [partial(_compile, bench, *one) for one in _ours(bench.source.library).items()]
     together.all_of(ours, at_once=AT_ONCE)
 
 
 def built(bench: Bench) -> dict[str, bytes]:
     """What :func:`build` left, by the path in dom0."""
-    return bench.read(target for target, _ in _ours(bench.source.tools).values())
+    return bench.read(target for target, _ in _ours(bench.source.library).values())
 
 
-def _ours(tools: Tools | None) -> dict[str, tuple[str, Sequence[str]]]:
+def _ours(libxenctrl: str) -> dict[str, tuple[str, Sequence[str]]]:
     """Source → path in dom0, additional linker options."""
-    library = f"-l:{tools.library if tools else PACKAGED_LIBRARY}"
+    library = f"-l:{libxenctrl}"
     plain: Sequence[str] = ()
     found = {source: (target, plain) for source, target in COMPILED.items()}
     return found | {file: (target, (*more, library)) for file, (target, more) in FIXED.items()}
@@ -135,13 +173,13 @@ def _ours(tools: Tools | None) -> dict[str, tuple[str, Sequence[str]]]:
 
 def _compile(bench: Bench, file: str, made: tuple[str, Sequence[str]]) -> None:
     """Compile one program in a folder of its own, in which its file is always called the same."""
-    here, tools = bench.source.here, bench.source.tools
+    source, here = bench.source, bench.source.here
     target, options = made
     folder = Path(tempfile.mkdtemp(dir=bench.folder, prefix="ours-"))
-    for name, header in (TREE_HEADERS if tools else HEADERS).items():
+    for name, header in (XEN_HEADERS if source.headers else HEADERS).items():
         (folder / name).write_bytes(reading.data(here / "src" / header))
     (folder / "ours.c").write_bytes(reading.data(here / file))
     (bench.folder / target).parent.mkdir(parents=True, exist_ok=True)
-    include = toolstack.COMPILE if tools else ()
+    include = toolstack.COMPILE if source.headers else ()
     linking = [*LINK, *options, "-o", f"../{target}"]
     bench.run("gcc", *OPTIONS, *include, "ours.c", *linking, below=folder.name)

@@ -11,14 +11,11 @@ from pathlib import Path
 
 from lab.errors import ImageError
 from lab.images.interface import Interface
-from lab.model import ARM32, Architecture, Image, Package
+from lab.model import ARM32, Architecture, Image, Package, Release
 from lab.packages import deb
 from lab.store import Store
 from lab.util import reading
 
-#: The tools in dom0. They work only with a hypervisor of the same major and minor version: the
-#: sysctl and domctl interfaces may change with every version (xen/include/public/domctl.h).
-TOOLS = "xen-utils-4.17"
 RECIPE = 1
 
 #: The name that every Xen on ARM writes into the device tree that it makes for dom0
@@ -26,12 +23,19 @@ RECIPE = 1
 _COMPATIBLE = re.compile(rb"xen,xen-(\d{1,3}\.\d{1,3})\0")
 
 
-def packaged(store: Store, packages: Sequence[Package], arch: Architecture = ARM32) -> Image:
+def packaged(
+    store: Store,
+    packages: Sequence[Package],
+    arch: Architecture = ARM32,
+    release: Release | None = None,
+) -> Image:
     """Debian's release build of Xen, from ``/boot`` in the package.
+
+    ``release``: which release of Xen; ``None``: the architecture's default.
 
     ``inputs["version"]`` is the package's version, which begins with Xen's.
     """
-    package = deb.named(packages, arch.debian.hypervisor)
+    package = deb.named(packages, (release or arch.releases[0]).hypervisor(arch.debian))
     inputs = {"recipe": RECIPE, "package": package.sha256, "version": package.version}
 
     def build(folder: Path) -> None:
@@ -50,24 +54,24 @@ def version(image: Image) -> str:
 def check_tools(
     name: str,
     image: Image,
-    packages: Sequence[Package],
+    package: Package,
     interfaces: tuple[Interface, Interface] | None = None,
 ) -> None:
     """Refuse a hypervisor that the packaged tools in dom0 may not work with.
 
-    ``interfaces``: the hypervisor's and the tools', if they are known.
+    ``package`` has the tools. ``interfaces``: the hypervisor's and the tools', if they are known.
 
     Raises:
         ImageError: the versions or the interfaces differ. The message names both.
     """
-    tools = deb.named(packages, TOOLS).version
+    tools = package.version
     found = version(image)
     ours, theirs = interfaces or (None, None)
     if found != ".".join(re.split(r"[.+~-]", tools)[:2]) or ours != theirs:
         speaks, understand = (f" ({one})" if one else "" for one in (ours, theirs))
         raise ImageError(
             f"hypervisor {name} is Xen {found or 'of an unknown version'}{speaks}, "
-            f"the tools in dom0 ({TOOLS}) are of Xen {tools}{understand}: "
+            f"the tools in dom0 ({package.name}) are of Xen {tools}{understand}: "
             "they may not work together; --force boots it anyway",
             hint="build the tools from the same tree (tools: source), use a Xen of the tools' "
             "version, or try it with --force",

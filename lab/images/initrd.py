@@ -7,14 +7,26 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from lab.images import contents, dom0_programs, elf, lz4, modules, newc, programs, toolstack
+from lab.images import (
+    contents,
+    dom0_programs,
+    elf,
+    lz4,
+    modules,
+    newc,
+    own_modules,
+    programs,
+    toolstack,
+)
 from lab.images.dom0_programs import Bench, Driver, Source
 from lab.model import Toolchain
 from lab.packages import deb
-from lab.util import elf_layout, together
+from lab.util import elf_layout, kconfig, together
 
 #: The packages from which files are taken, in addition to the libraries' packages.
-PACKAGES = ("busybox-static", "qemu-guest-agent", "xen-utils-4.17", "xenstore-utils")
+PACKAGES = ("busybox-static", "qemu-guest-agent", "xenstore-utils")
+#: Those, by how their names begin. The toolstack's has Xen's release in its name.
+BEGINNINGS = ("lib", "zlib", "xen-utils-")
 
 #: The lab's own files: path below images/dom0 → path in dom0, permissions.
 OWN = {
@@ -25,20 +37,22 @@ OWN = {
 
 def may_hold(package: str) -> bool:
     """Whether files from this package may go into the initramfs."""
-    return package in PACKAGES or package.startswith(("lib", "zlib"))
+    return package in PACKAGES or package.startswith(BEGINNINGS)
 
 
 def recipe() -> list[Path]:
     """The lab's modules that decide what is built. The folder images/dom0 decides too."""
     rooms = (
-        contents, deb, dom0_programs, elf, elf_layout, lz4, modules, newc, programs, toolstack,
+        contents, deb, dom0_programs, elf, elf_layout, kconfig, lz4, modules, newc, own_modules,
+        programs, toolstack,
     )  # fmt: skip
     return [Path(__file__), *(Path(str(room.__file__)) for room in rooms)]
 
 
 def build(toolchain: Toolchain, source: Source, scratch: Path) -> bytes:
     """The compressed initramfs. ``scratch``: a folder for temporary files."""
-    wanted = contents.parse((source.here / "contents").read_text(), source.arch)
+    text = (source.here / "contents").read_text()
+    wanted = contents.parse(text, source.arch, source.choice.packaged)
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         bench = Bench(toolchain, source, Path(name))
         drivers, files = together.pair(
@@ -74,7 +88,7 @@ def _drivers(source: Source, wanted: contents.Contents) -> Sequence[Driver]:
     if source.choice.drivers is not None:
         return source.choice.drivers
     kernels = [package for package in source.packages if not may_hold(package.name)]
-    return modules.taken(kernels, wanted.modules)
+    return modules.taken(kernels, own_modules.outside(kernels, wanted.modules))
 
 
 def _programs(bench: Bench, wanted: contents.Contents) -> dict[str, bytes]:
@@ -83,7 +97,7 @@ def _programs(bench: Bench, wanted: contents.Contents) -> dict[str, bytes]:
     held = [package for package in bench.source.packages if may_hold(package.name)]
     tree = deb.tree(toolstack.without(held) if tools else held, _may_be_used)
     if tools:
-        wanted = toolstack.lay(tree, wanted, tools)
+        wanted = toolstack.lay(tree, wanted, tools, bench.source.choice.packaged.programs)
     taken = programs.take(tree, wanted.programs)
     libraries = programs.libraries(tree, taken, wanted.libraries, bench.source.arch)
     files = taken | {f"lib/{name}": data for name, data in libraries.items()}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.images import zimage
+from lab.model import ARM64
 from lab.util import kconfig
 
 #: linux_banner of init/version.c, and VERMAGIC_STRING of include/linux/vermagic.h.
@@ -34,9 +35,9 @@ class KernelFacts:
 
 
 def read(packed: bytes) -> KernelFacts:
-    """The facts of a zImage."""
+    """The facts of a zImage, or of an arm64 Image."""
     try:
-        image = zimage.unwrap(packed).image
+        image = packed if ARM64.marks_kernel(packed) else zimage.unwrap(packed).image
     except ValueError as error:
         return KernelFacts(note=str(error))
     release = _RELEASE.search(image)

@@ -12,8 +12,17 @@ import re
 from pathlib import Path
 
 from lab.errors import ImageError, UsageError
-from lab.images import compiling, own_modules, timeconst
-from lab.model import Command, Completed, Dom0Spec, Image, Mount, Toolchain
+from lab.images import compiling, own_modules, recipes, timeconst
+from lab.model import (
+    ARM32,
+    Architecture,
+    Command,
+    Completed,
+    Dom0Spec,
+    Image,
+    Mount,
+    Toolchain,
+)
 from lab.store import Store
 from lab.util import kconfig, reading
 from lab.util.files import copy_file, copy_tree, remove_tree, sha256_file, sha256_json, tree_hashes
@@ -21,7 +30,6 @@ from lab.util.reading import Unfit
 from lab.util.terminal import escape
 
 KIND = "dom0-linux"
-PREFIX = "arm-linux-gnueabihf-"
 #: Paths inside the toolchain while Linux is compiled. Fixed: debug information contains them.
 TREE, OUT, TIMECONST = "/build/linux", "/build/out", "/build/timeconst.py"
 #: Seconds that a build may take. A large configuration takes an hour on a slow machine.
@@ -33,19 +41,19 @@ FIXED = {
     "KBUILD_BUILD_HOST": "lab",
     "LOCALVERSION": "",
 }
-#: What the lab sets, in addition to the drivers: a machine like QEMU's, a kernel that the lab can
-#: unpack, and its configuration inside.
+#: What the lab sets on every architecture, in addition to the drivers: a machine like QEMU's, and
+#: the configuration inside the kernel.
 SET = (
-    "ARCH_MULTI_V7", "ARCH_VIRT", "AEABI", "VFP", "NEON", "XEN", "BLK_DEV_INITRD", "RD_LZ4",
+    "XEN", "BLK_DEV_INITRD", "RD_LZ4",
     "DEVTMPFS", "TMPFS", "PROC_FS", "SYSFS", "TTY", "UNIX98_PTYS", "PRINTK", "SERIAL_AMBA_PL011",
     "SERIAL_AMBA_PL011_CONSOLE", "NET", "UNIX", "BINFMT_ELF", "BINFMT_SCRIPT", "FUTEX", "EPOLL",
     "EVENTFD", "SIGNALFD", "TIMERFD", "POSIX_TIMERS", "MULTIUSER", "VIRTIO_MENU", "TTY",
-    "XEN_BALLOON", "XEN_SYS_HYPERVISOR", "KERNEL_GZIP", "IKCONFIG",
+    "XEN_BALLOON", "XEN_SYS_HYPERVISOR", "IKCONFIG",
 )  # fmt: skip
 
 
-def build(store: Store, toolchain: Toolchain, spec: Dom0Spec) -> Image:
-    """The zImage of ``spec.source``, from the store or built now.
+def build(store: Store, toolchain: Toolchain, spec: Dom0Spec, arch: Architecture = ARM32) -> Image:
+    """The kernel of ``spec.source``, from the store or built now.
 
     Raises:
         ImageError: it does not compile (the tail has the compiler's words), it is not a tree of
@@ -54,13 +62,14 @@ def build(store: Store, toolchain: Toolchain, spec: Dom0Spec) -> Image:
     """
     assert spec.source
     tree = spec.source
-    if not (tree / "Kbuild").is_file() or not (tree / "arch/arm/Kconfig").is_file():
-        raise ImageError(f"{tree} is not a tree of Linux: it has no Kbuild or no arch/arm/Kconfig")
+    kconfig_file = f"arch/{arch.linux.name}/Kconfig"
+    if not (tree / "Kbuild").is_file() or not (tree / kconfig_file).is_file():
+        raise ImageError(f"{tree} is not a tree of Linux: it has no Kbuild or no {kconfig_file}")
     configs = spec.config or tuple(path for path in [tree / ".config"] if path.is_file())
     if not configs:
         raise ImageError(
             f"{tree} has no .config, and dom0 has no 'config'",
-            hint=f"config: {tree}/arch/arm/configs/multi_v7_defconfig, for example",
+            hint=f"config: {tree}/arch/{arch.linux.name}/configs/…_defconfig, for example",
         )
     text = "\n".join(reading.text(path, errors="replace") for path in configs)
     try:
@@ -72,7 +81,8 @@ def build(store: Store, toolchain: Toolchain, spec: Dom0Spec) -> Image:
         # All hashes of a tree of Linux would be larger than a manifest may be.
         "source": sha256_json(hashes),
         "config": kconfig.parse(text),
-        "set": settings(),
+        "architecture": recipes.facts(arch),
+        "set": settings(arch),
         "release": f"Linux in {tree.name}",
         "toolchain": toolchain.key,
     }
@@ -81,37 +91,39 @@ def build(store: Store, toolchain: Toolchain, spec: Dom0Spec) -> Image:
         work = out / ".work"
         (work / "out").mkdir(parents=True)
         try:
-            _Build(toolchain, tree, work).all(text)
-            copy_file(work / "out/arch/arm/boot/zImage", out / "zImage")
+            _Build(toolchain, tree, work, arch).all(text)
+            copy_file(work / "out" / arch.linux.boots, out / arch.linux.image)
             copy_file(work / "out/.config", out / "config")
         finally:
             remove_tree(work)
 
-    return store.make(KIND, inputs, make).image("zImage")
+    return store.make(KIND, inputs, make).image(arch.linux.image)
 
 
-def settings() -> dict[str, str]:
+def settings(arch: Architecture = ARM32) -> dict[str, str]:
     """The options that the lab sets in every configuration."""
-    names = [f"CONFIG_{name}" for name in SET]
-    return dict.fromkeys([*names, *own_modules.NEEDED, *own_modules.OPTIONS.values()], "y")
+    names = [f"CONFIG_{name}" for name in (*arch.linux.machine, *SET)]
+    needed = (*own_modules.needed(arch), *own_modules.OPTIONS.values())
+    return dict.fromkeys([*names, *needed], "y")
 
 
 class _Build:
     """One build, in the folder ``work``: ``out`` has what is made, ``tree`` a copy if need be."""
 
-    def __init__(self, toolchain: Toolchain, tree: Path, work: Path) -> None:
+    def __init__(self, toolchain: Toolchain, tree: Path, work: Path, arch: Architecture) -> None:
         self._toolchain = toolchain
+        self._arch = arch
         self._tree = tree
         self._work = work
 
     def all(self, config: str) -> None:
-        """Configure and compile; leaves ``out/arch/arm/boot/zImage``."""
+        """Configure and compile; leaves the kernel in ``out``."""
         if (self._tree / ".config").exists() or (self._tree / "include/config").exists():
             # Linux refuses to build elsewhere from a tree in which it was built.
             copy_tree(self._tree, self._work / "tree")
             self._tree = self._work / "tree"
             self._make("mrproper", into="")
-        wanted = settings()
+        wanted = settings(self._arch)
         lines = "".join(f"{name}={value}\n" for name, value in wanted.items())
         (self._work / "out/.config").write_text(f"{config}\n{lines}")
         self._make("olddefconfig")
@@ -122,12 +134,12 @@ class _Build:
                 f"dom0's Linux: this tree does not take {', '.join(missing)}",
                 hint="dom0 needs them; no such option, or one that it depends on is not set",
             )
-        self._make(f"-j{os.cpu_count() or 1}", "zImage")
+        self._make(f"-j{os.cpu_count() or 1}", self._arch.linux.image)
 
     def _make(self, *targets: str, into: str = f"O={OUT}") -> None:
         fixed = [f"{name}={value}" for name, value in FIXED.items()]
-        argv = ["make", "--no-print-directory", "-C", TREE, *([into] if into else []), "ARCH=arm",
-                f"CROSS_COMPILE={PREFIX}", *fixed,
+        argv = ["make", "--no-print-directory", "-C", TREE, *([into] if into else []),
+                f"ARCH={self._arch.linux.name}", f"CROSS_COMPILE={self._arch.compiler}", *fixed,
                 f"filechk_gentimeconst=python3 {TIMECONST} $(CONFIG_HZ)", *targets]  # fmt: skip
         mounts = [
             Mount(self._work / "out", OUT, writable=True),

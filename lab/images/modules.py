@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -12,6 +13,9 @@ from lab.packages import deb
 
 #: Returns a module's file for its name, or ``None`` if there is no such module.
 Finder = Callable[[str], bytes | None]
+#: How the names of modules end in Debian's packages. Since Debian 13 they are packed.
+PACKED = ".ko.xz"
+ENDINGS = (".ko", PACKED)
 
 
 def canonical(name: str) -> str:
@@ -59,16 +63,25 @@ def _found(packages: Sequence[Package], names: set[str]) -> dict[str, bytes]:
     """Those of the modules ``names`` that the packages have."""
     found: dict[str, bytes] = {}
     for member in deb.members(
-        packages, lambda path: path.endswith(".ko") and _module(path) in names
+        packages, lambda path: path.endswith(ENDINGS) and _module(path) in names
     ):
-        found[_module(member.path)] = member.data
+        found[_module(member.path)] = _unpacked(member)
         if found.keys() == names:
             break
     return found
 
 
 def _module(path: str) -> str:
-    return canonical(posixpath.basename(path).removesuffix(".ko"))
+    return canonical(posixpath.basename(path).partition(".ko")[0])
+
+
+def _unpacked(member: deb.Member) -> bytes:
+    if not member.path.endswith(PACKED):
+        return member.data
+    try:
+        return lzma.decompress(member.data)
+    except lzma.LZMAError as error:
+        raise ImageError(f"kernel module {member.path} is damaged: {error}") from error
 
 
 def _visit(

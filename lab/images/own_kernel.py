@@ -4,15 +4,16 @@ is built from a tree of Linux: ``dom0: {source: TREE, config: FILE}``."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lab.images import contents, dom0, kernel_facts, linux_tree, own_modules, recipes, zimage
 from lab.images.dom0_programs import Choice
 from lab.images.kernel_facts import KernelFacts
-from lab.images.tools import Tools
 from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
+    Architecture,
     Dom0Spec,
     Image,
     Package,
@@ -33,32 +34,35 @@ def images(
     toolchain: Toolchain,
     packages: Sequence[Package],
     spec: Dom0Spec,
-    tools: Tools | None = None,
+    choice: Choice,
 ) -> list[Image]:
     """The kernel of ``spec`` as it boots, and an initramfs with its modules.
 
-    ``tools``: dom0's tools, if they are not the packaged ones.
+    ``choice``: which dom0 it is for.
 
     Raises:
         ImageError: a tree of Linux does not build.
-        ConfigError: the kernel is no zImage, or dom0 cannot run with it; the message names the
-            place in labs.yaml.
+        ConfigError: the kernel is of another architecture, or dom0 cannot run with it; the message
+            names the place in labs.yaml.
     """
-    path = spec.kernel or linux_tree.build(store, toolchain, spec).path
+    arch = choice.arch
+    path = spec.kernel or linux_tree.build(store, toolchain, spec, arch).path
     packed = reading.data(path, reading.IMAGE)
-    if not zimage.is_zimage(packed):
-        raise refused(spec, "kernel", f"{quote(path.name)} is no zImage of 32-bit ARM")
+    if not arch.marks_kernel(packed):
+        words = f"{quote(path.name)} is no {arch.linux.image} of {arch.xen}"
+        raise refused(spec, "kernel", words)
     facts = kernel_facts.read(packed)
-    wanted = contents.parse(reading.text(recipes.folder("dom0") / "contents")).modules
+    listed = reading.text(recipes.folder("dom0") / "contents")
+    wanted = contents.parse(listed, arch, choice.packaged).modules
     try:
-        own = own_modules.drivers(wanted, facts, path, spec.modules)
+        own = own_modules.drivers(wanted, facts, path, spec.modules, arch)
     except own_modules.Lacking as error:
         raise refused(spec, error.key, str(error)) from None
-    kernel = _kernel(store, toolchain, path, facts)
+    kernel = _kernel(store, toolchain, path, facts, arch)
     if kernel.size > ROOM:
         size = f"{kernel.size >> 20} MiB"
         raise refused(spec, "kernel", f"the kernel has {size}, and there is room for {ROOM >> 20}")
-    return [kernel, dom0.initramfs(store, toolchain, packages, Choice(tools, own))]
+    return [kernel, dom0.initramfs(store, toolchain, packages, replace(choice, drivers=own))]
 
 
 def refused(spec: Dom0Spec, key: str, words: str) -> Exception:
@@ -69,7 +73,9 @@ def refused(spec: Dom0Spec, key: str, words: str) -> Exception:
     return refusals.refusal([Refusal(place, f"{quote(key)}: {words}")])
 
 
-def _kernel(store: Store, toolchain: Toolchain, path: Path, facts: KernelFacts) -> Image:
+def _kernel(
+    store: Store, toolchain: Toolchain, path: Path, facts: KernelFacts, arch: Architecture
+) -> Image:
     """The kernel, unpacked as the packaged one is: unpacking it in the machine takes seconds."""
     stub = recipes.folder("dom0") / "stub.S"
     inputs = {
@@ -80,6 +86,6 @@ def _kernel(store: Store, toolchain: Toolchain, path: Path, facts: KernelFacts) 
     }
 
     def build(folder: Path) -> None:
-        dom0.unpacked(toolchain, folder, reading.data(path, reading.IMAGE))
+        dom0.bootable(toolchain, folder, reading.data(path, reading.IMAGE), arch)
 
     return store.make("dom0-kernel", inputs, build).image("kernel")

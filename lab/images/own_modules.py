@@ -10,7 +10,7 @@ import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from lab.errors import ImageError
 from lab.images import elf, modules
 from lab.images.dom0_programs import Driver
 from lab.images.kernel_facts import KernelFacts
+from lab.model import ARM32, Architecture, Package
+from lab.packages import deb
 from lab.util import kconfig, reading
 
 #: Module → the option that builds it (drivers/virtio, drivers/char, drivers/xen of Linux).
@@ -30,13 +32,11 @@ OPTIONS = {
     "xen_privcmd": "CONFIG_XEN_PRIVCMD",
     "xenfs": "CONFIG_XENFS",
 }
-#: Options without which dom0's first process does not start, has no console, or no Xen. glibc of
-#: Debian 12 waits with the futex call for 32-bit times (without it xenconsoled aborts).
-NEEDED = (
-    "CONFIG_XEN", "CONFIG_BLK_DEV_INITRD", "CONFIG_RD_LZ4", "CONFIG_DEVTMPFS", "CONFIG_DEVMEM",
-    "CONFIG_TMPFS", "CONFIG_FUTEX", "CONFIG_COMPAT_32BIT_TIME", "CONFIG_EPOLL",
-    "CONFIG_UNIX98_PTYS", "CONFIG_UNIX", "CONFIG_BINFMT_SCRIPT", "CONFIG_VFP",
-    "CONFIG_SERIAL_AMBA_PL011_CONSOLE",
+#: Options without which dom0's first process does not start, has no console, or no Xen, on every
+#: architecture.
+_NEEDED = (
+    "XEN", "BLK_DEV_INITRD", "RD_LZ4", "DEVTMPFS", "DEVMEM", "TMPFS", "FUTEX", "EPOLL",
+    "UNIX98_PTYS", "UNIX", "BINFMT_SCRIPT", "SERIAL_AMBA_PL011_CONSOLE",
 )  # fmt: skip
 _ENDINGS = (".ko", ".ko.xz", ".ko.gz", ".ko.zst")
 _BUILTIN = "modules.builtin"
@@ -64,8 +64,31 @@ class _Known:
         return module in self.builtin or self.config.get(OPTIONS.get(module, "")) == "y"
 
 
+def needed(arch: Architecture = ARM32) -> tuple[str, ...]:
+    """The options that dom0 needs, without those of :data:`OPTIONS`."""
+    return tuple(f"CONFIG_{name}" for name in (*_NEEDED, *arch.linux.needed))
+
+
+def outside(kernels: Sequence[Package], wanted: Iterable[str]) -> list[str]:
+    """Those of the modules ``wanted`` that packaged kernels do not have built in.
+
+    Raises:
+        ImageError: a package cannot be read.
+    """
+    config: dict[str, str] = {}
+    for kernel in kernels:
+        if member := deb.first(kernel, lambda path: path.startswith("/boot/config-")):
+            config |= kconfig.parse(member.data.decode(errors="replace"))
+    known = _Known(KernelFacts(), config=config)
+    return [name for name in wanted if not known.has_inside(modules.canonical(name))]
+
+
 def drivers(
-    wanted: Iterable[str], facts: KernelFacts, kernel: Path, folder: Path | None
+    wanted: Iterable[str],
+    facts: KernelFacts,
+    kernel: Path,
+    folder: Path | None,
+    arch: Architecture = ARM32,
 ) -> list[Driver]:
     """The modules to load, in this order, of those that are not built in.
 
@@ -76,7 +99,7 @@ def drivers(
             kernel, or the kernel lacks an option that dom0 needs.
     """
     known = _known(facts, kernel, folder)
-    off = [name for name in NEEDED if known.config and known.config.get(name) != "y"]
+    off = [name for name in needed(arch) if known.config and known.config.get(name) != "y"]
     if off:
         raise Lacking("kernel", f"dom0 cannot run with this kernel: it lacks {', '.join(off)}")
     outside = [name for name in map(modules.canonical, wanted) if not known.has_inside(name)]

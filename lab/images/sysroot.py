@@ -11,29 +11,46 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lab.errors import ImageError
-from lab.model import ARM32, Command, Mount, Package, Toolchain
+from lab.model import ARM32, Architecture, Command, Mount, Package, Toolchain
 from lab.store import Entry, Store
 from lab.util.files import sha256_file
 
 KIND = "sysroot"
-_TRIPLET = ARM32.debian.triplet
-#: Where Debian's cross compiler searches, and where the entry's folders are mounted.
-SEARCHED = f"/usr/{_TRIPLET}"
-FOLDERS = ("include", "lib")
-
 #: Of a package: what becomes ``include`` and what ``lib``, the more special one last.
 _SOURCES = {
-    "include": ("usr/include", f"usr/include/{_TRIPLET}"),
-    "lib": ("usr/lib", "lib", f"usr/lib/{_TRIPLET}", f"lib/{_TRIPLET}"),
+    "include": ("usr/include", "usr/include/{triplet}"),
+    "lib": ("usr/lib", "lib", "usr/lib/{triplet}", "lib/{triplet}"),
 }
 #: Part of a linker script such as libc.so: a file by its absolute path.
-_ABSOLUTE = re.compile(rf"(?<![\w.])/(?:usr/)?lib/(?:{_TRIPLET}/)?(?=[\w.-]+)".encode())
+_ABSOLUTE = r"(?<![\w.])/(?:usr/)?lib/(?:{triplet}/)?(?=[\w.-]+)"
 
 
-def build(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> Entry:
+@dataclass(frozen=True)
+class Sysroot:
+    """The stored headers and libraries of an architecture."""
+
+    entry: Entry
+    arch: Architecture
+
+    @property
+    def key(self) -> str:
+        """The key of the entry."""
+        return self.entry.key
+
+    @property
+    def mounts(self) -> list[Mount]:
+        """What makes the cross compiler use them: they lie where it searches."""
+        searched = f"/usr/{self.arch.debian.triplet}"
+        return [Mount(self.entry.path / name, f"{searched}/{name}") for name in _SOURCES]
+
+
+def build(
+    store: Store, toolchain: Toolchain, packages: Sequence[Package], arch: Architecture = ARM32
+) -> Sysroot:
     """The headers and libraries of ``packages``, as the cross compiler takes them.
 
     Raises:
@@ -43,6 +60,8 @@ def build(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> En
         "recipe": sha256_file(Path(__file__)),
         "packages": {package.name: package.sha256 for package in packages},
     }
+
+    triplet = arch.debian.triplet
 
     def make(out: Path) -> None:
         raw = out / ".raw"
@@ -54,20 +73,15 @@ def build(store: Store, toolchain: Toolchain, packages: Sequence[Package]) -> En
         for name, sources in _SOURCES.items():
             (out / name).mkdir()
             for source in sources:
-                _lay(raw, raw / source, out / name)
+                _lay(raw, raw / source.format(triplet=triplet), out / name, arch)
         shutil.rmtree(raw)
         if not (out / "lib/libc.so").is_file():
             raise ImageError("the development packages hold no C library")
 
-    return store.make(KIND, inputs, make)
+    return Sysroot(store.make(KIND, inputs, make), arch)
 
 
-def mounts(entry: Entry) -> list[Mount]:
-    """What makes the cross compiler use the entry."""
-    return [Mount(entry.path / name, f"{SEARCHED}/{name}") for name in FOLDERS]
-
-
-def _lay(raw: Path, source: Path, into: Path) -> None:
+def _lay(raw: Path, source: Path, into: Path, arch: Architecture) -> None:
     """Copy ``source`` into ``into``; links become the files that they name."""
     for path in _files(source):
         target = into / path.relative_to(source)
@@ -76,7 +90,7 @@ def _lay(raw: Path, source: Path, into: Path) -> None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        target.write_bytes(_relative(data))
+        target.write_bytes(_relative(data, arch))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -94,6 +108,7 @@ def _real(raw: Path, path: Path) -> Path:
     return path
 
 
-def _relative(data: bytes) -> bytes:
+def _relative(data: bytes, arch: Architecture) -> bytes:
     """A linker script finds its files in the folders that are searched."""
-    return _ABSOLUTE.sub(b"", data) if data.startswith(b"/* GNU ld script") else data
+    absolute = re.compile(_ABSOLUTE.format(triplet=arch.debian.triplet).encode())
+    return absolute.sub(b"", data) if data.startswith(b"/* GNU ld script") else data

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import ImageError, LabError, UsageError
-from lab.images import compiling, interface, sysroot, tool_objects, tool_sources, xen
+from lab.images import compiling, interface, tool_objects, tool_sources, xen
 from lab.images.interface import Interface
-from lab.model import ARM32, Command, Completed, HypervisorSpec, Mount, Toolchain, Toolstack
+from lab.images.sysroot import Sysroot
+from lab.model import Architecture, Command, Completed, HypervisorSpec, Mount, Toolchain, Toolstack
 from lab.store import Entry, Store
 from lab.util import elf_layout, files, reading
 from lab.util.reading import Unfit
@@ -36,16 +37,13 @@ _LEFT_OUT = (
     "docs", "stubdom", "ocamltools", "golang", "pygrub", "xsmpolicy", "ovmf", "seabios", "ipxe",
     "rombios", "qemu-traditional", "systemd", "9pfs", "pvshim", "libfsimage", "xen",
 )  # fmt: skip
-#: As the compiler of the sysroot's release has it: newer ones make time_t 64 bits wide.
-_COMPILER = f"CC={ARM32.compiler}gcc -U_TIME_BITS -U_FILE_OFFSET_BITS"
 CONFIGURE = (
-    "./configure", "--build=x86_64-linux-gnu", f"--host={ARM32.debian.triplet}", "--prefix=/usr",
+    "./configure", "--build=x86_64-linux-gnu", "--prefix=/usr",
     "--libdir=/usr/lib", "--sysconfdir=/etc", "--localstatedir=/var", "--with-rundir=/run",
     "--enable-tools", "--with-system-qemu=/nonexistent", "--with-xenstored=xenstored",
     *(f"--disable-{name}" for name in _LEFT_OUT),
-    _COMPILER, "PKG_CONFIG=/bin/false",
+    "PKG_CONFIG=/bin/false",
 )  # fmt: skip
-MAKE = (f"XEN_TARGET_ARCH={ARM32.xen}", f"CROSS_COMPILE={ARM32.compiler}", _COMPILER)
 #: The file with the version of a tree.
 VERSION = "xen/Makefile"
 _HERE, _RECIPE = Path(__file__), ("tools", "tool_sources")
@@ -79,7 +77,7 @@ class Tools:
 
 
 def build(
-    store: Store, toolchain: Toolchain, spec: HypervisorSpec, base: Entry, cache: Path
+    store: Store, toolchain: Toolchain, spec: HypervisorSpec, base: Sysroot, cache: Path
 ) -> Tools:
     """The tools of the tree of ``spec``, from the store or built now.
 
@@ -133,11 +131,24 @@ class _Maker:
 
     toolchain: Toolchain
     name: str
-    base: Entry
+    base: Sysroot
     sources: Mapping[str, str]
 
+    @property
+    def arch(self) -> Architecture:
+        return self.base.arch
+
+    @property
+    def compiler(self) -> str:
+        """As the compiler of the sysroot's release has it: newer ones of 32-bit ARM make time_t
+        64 bits wide."""
+        return f"CC={self.arch.compiler}gcc -U_TIME_BITS -U_FILE_OFFSET_BITS"
+
+    def configure(self, work: Path) -> None:
+        self.run(work, *CONFIGURE, f"--host={self.arch.debian.triplet}", self.compiler)
+
     def run(self, work: Path, *argv: str, cwd: str = TREE) -> None:
-        mounts = [Mount(work, WORK, writable=True), *sysroot.mounts(self.base)]
+        mounts = [Mount(work, WORK, writable=True), *self.base.mounts]
         env = {"SOURCE_DATE_EPOCH": xen.EPOCH}
         command = Command(argv, mounts, cwd=cwd, env=env, timeout=BUILD)
         what = f"the toolstack of hypervisor {self.name}"
@@ -146,7 +157,8 @@ class _Maker:
     def make(self, work: Path, folder: str, *goals: str) -> None:
         self.run(
             work, "make", "--no-print-directory", f"-j{os.cpu_count() or 1}",
-            "-C", f"{TREE}/tools/{folder}", *MAKE, *goals,
+            "-C", f"{TREE}/tools/{folder}", f"XEN_TARGET_ARCH={self.arch.xen}",
+            f"CROSS_COMPILE={self.arch.compiler}", self.compiler, *goals,
         )  # fmt: skip
 
     def _words(self, done: Completed) -> str:
@@ -163,7 +175,7 @@ class _Maker:
 def _make(maker: _Maker, tree: Path, work: Path) -> None:
     if tool_sources.bring(tree, maker.sources, work):
         _mark(work / "tree")
-        maker.run(work, *CONFIGURE)
+        maker.configure(work)
     _no_archives(work / "tree/tools/libs")
     files.remove_tree(work / "out")
     try:
@@ -210,7 +222,12 @@ def _take(maker: _Maker, work: Path, out: Path) -> None:
             files.copy_file(path.resolve(), taken[-1])
     files.copy_tree(work / "out/usr/include", out / "include")
     names = [f"{WORK}/{path.relative_to(out)}" for path in taken]
-    strip = [f"{ARM32.compiler}strip", "--enable-deterministic-archives", "--strip-all", *names]
+    strip = [
+        f"{maker.arch.compiler}strip",
+        "--enable-deterministic-archives",
+        "--strip-all",
+        *names,
+    ]
     maker.toolchain.run(Command(strip, [Mount(out, WORK, writable=True)]))
     for path in taken:
         path.chmod(0o755)

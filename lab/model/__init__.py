@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
-    from lab.model.architecture import ARCHITECTURES, ARM32, ARM64, Architecture, Debian
+    from lab.model.architecture import (
+        ARCHITECTURES,
+        ARM32,
+        ARM64,
+        Architecture,
+        Debian,
+        Linux,
+        Release,
+    )
     from lab.model.board import (
         AGENT_PORT,
         BOOTED_ADDRESS,
@@ -67,7 +75,9 @@ if TYPE_CHECKING:
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
-    "lab.model.architecture": ("ARCHITECTURES", "ARM32", "ARM64", "Architecture", "Debian"),
+    "lab.model.architecture": (
+        "ARCHITECTURES", "ARM32", "ARM64", "Architecture", "Debian", "Linux", "Release",
+    ),
     "lab.model.board": (
         "AGENT_PORT", "BOOTED_ADDRESS", "CONSOLE_PORT", "DOMAINS_PORT", "INITRAMFS_ADDRESS",
         "KERNEL_ADDRESS", "RAM_BASE", "STEPS_ADDRESS", "STEPS_APART", "TIMES_PORT",
@@ -137,6 +147,7 @@ __all__ = [
     "Lab",
     "Labs",
     "Layer",
+    "Linux",
     "LinuxGuest",
     "MachinePlan",
     "Matrix",
@@ -150,6 +161,7 @@ __all__ = [
     "ProgramRecord",
     "Project",
     "Refusal",
+    "Release",
     "Schedule",
     "Scheduling",
     "SharedMemory",

@@ -18,6 +18,8 @@ class HypervisorSpec:
     """A hypervisor of labs.yaml. ``origin`` is ``package`` or ``source``.
 
     ``tools``: dom0's tools are Debian's (``package``), or are built from the tree ``source``.
+    ``release``: the release of Xen whose packages Xen and dom0 are made of, such as ``4.20``;
+    empty: the architecture's default.
     """
 
     name: str
@@ -26,6 +28,7 @@ class HypervisorSpec:
     kconfig: tuple[Path, ...] = ()
     args: str = ""
     tools: str = "package"
+    release: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lab.errors import ImageError
+from lab.errors import ImageError, UsageError
 from lab.images import (
     boot_domains,
     devicetree,
     dom0,
     hypervisor,
     interface,
-    linux_tree,
     own_kernel,
-    sources,
     sysroot,
     tools,
     xen,
@@ -43,19 +41,14 @@ from lab.model import (
     Toolchain,
     Toolstack,
 )
-from lab.packages import deb
-from lab.packages.archive import Question
+from lab.model.architecture import no_release
 from lab.packages.lock import Lock, MadeUnder
 from lab.progress import Progress
-from lab.store import Store, cache_root
+from lab.store import cache_root
 from lab.util import together
-from lab.workshop import provision
 from lab.workshop.guests import Guests
+from lab.workshop.platform import Platform
 from lab.workshop.provision import KERNEL, Supplies
-
-#: The public headers in the package libxen-dev.
-XEN_HEADERS = "usr/include/xen"
-
 
 #: The hypervisor's files; dom0's kernel, initramfs and tools, if there is a dom0.
 _Parts = tuple[dict[str, Image], tuple[Image, Image, Toolstack] | None]
@@ -83,12 +76,11 @@ class Workshop:
     ) -> None:  # fmt: skip
         self.progress = progress
         self.arch = arch
-        self.store = Store(cache_root(), before_build=self._fetch)
         self.supplies = Supplies(door, progress, lock, arch, strict=strict)
-        self._platform = provision.platform(arch)
-        self._sysroot = provision.tools(arch)
-        self._xen: Question | None = None
-        self._guests = Guests(self.store, self.supplies, progress, self._platform, arch)
+        self._platforms = {one: Platform(self.supplies, arch, one) for one in arch.releases}
+        self._base = self._platforms[arch.releases[0]]
+        self._guests = Guests(self._base, self.supplies, progress, arch)
+        self.store = self._base.store
 
     @property
     def toolchain(self) -> Toolchain:
@@ -102,14 +94,17 @@ class Workshop:
             LabError: the first failure. For ``force`` see :meth:`platform`.
         """
         specs = [guest.spec for guest in plan.all_guests]
+        hypervisor, platform = plan.lab.hypervisor, self.platform_of(plan.lab.hypervisor)
         compiled = [one for one in specs if not isinstance(one.program, LinuxGuest | Prebuilt)]
         more = [KERNEL] if compiled else []
-        if plan.lab.hypervisor.tools == "source" and not plan.lab.without_dom0:
-            more.append(self._sysroot)
-        self.supplies.prepare([self._platform, *more])
-        self.packages()
+        if hypervisor.tools == "source" and not plan.lab.without_dom0:
+            more.append(platform.sysroot)
+        if specs and platform is not self._base:
+            more.append(self._base.question)
+        self.supplies.prepare([platform.question, *more])
+        platform.packages()
         parts, built = together.pair(
-            partial(self._parts, plan, force=force), partial(self.guests, specs)
+            partial(self._parts, plan, force=force), partial(self.guests, specs, hypervisor)
         )
         images = self._images(plan, parts, built)
         return Prepared(self.toolchain, images, built, self.supplies.state)
@@ -122,7 +117,8 @@ class Workshop:
                 the latter is only said.
         """
         parts = self._parts(plan, force=force)
-        return self._images(plan, parts, self.guests([guest.spec for guest in plan.booted]))
+        booted = [guest.spec for guest in plan.booted]
+        return self._images(plan, parts, self.guests(booted, plan.lab.hypervisor))
 
     def _parts(self, plan: Plan, *, force: bool) -> _Parts:
         """Files of the hypervisor, and what dom0 boots, if there is a dom0."""
@@ -153,10 +149,10 @@ class Workshop:
         """
         if spec.tools == "package":
             return None
-        base = self.supplies.packages(self._sysroot)
+        base = self.supplies.packages(self.platform_of(spec).sysroot)
         with self.progress.stage(f"tools of hypervisor {spec.name}") as stage:
             stage.note("from source")
-            against = sysroot.build(self.store, self.toolchain, base)
+            against = sysroot.build(self.store, self.toolchain, base, self.arch)
             made = tools.build(self.store, self.toolchain, spec, against, cache_root())
             stage.note(made.version)
         return made
@@ -168,22 +164,22 @@ class Workshop:
             ImageError: as :meth:`tools`. ConfigError: dom0 cannot run with the user's own kernel.
         """
         built = self.tools(spec)
-        kernel, initramfs = self._dom0_images(wanted, built)
-        packaged = Toolstack("package", deb.named(self.packages(), hypervisor.TOOLS).version)
+        platform = self.platform_of(spec)
+        choice = Choice(self.arch, platform.release, built)
+        kernel, initramfs = self._dom0_images(wanted, platform, choice)
+        packaged = Toolstack("package", platform.tools.version)
         return kernel, initramfs, built.described() if built else packaged
 
-    def _dom0_images(self, spec: Dom0Spec, built: Tools | None = None) -> list[Image]:
-        """dom0's kernel and its initramfs. ``built``: tools that are not the packaged ones."""
-        packages = self.packages()
+    def _dom0_images(self, spec: Dom0Spec, platform: Platform, choice: Choice) -> list[Image]:
+        """dom0's kernel and its initramfs. ``choice``: which dom0 they are for."""
+        store, packages = platform.store, platform.packages()
         with self.progress.stage("images") as stage:
             stage.note("dom0's kernel and initramfs")
             if spec.own_kernel:
-                return own_kernel.images(self.store, self.toolchain, packages, spec, built)
+                return own_kernel.images(store, self.toolchain, packages, spec, choice)
             made = together.all_of([
-                partial(dom0.kernel, self.store, self.toolchain, packages, self.arch),
-                partial(
-                    dom0.initramfs, self.store, self.toolchain, packages, Choice(built), self.arch
-                ),
+                partial(dom0.kernel, store, self.toolchain, packages, self.arch),
+                partial(dom0.initramfs, store, self.toolchain, packages, choice),
             ])  # fmt: skip
             stage.note("")
         return made
@@ -201,12 +197,11 @@ class Workshop:
 
     def _check(self, spec: HypervisorSpec, image: Image) -> None:
         """Refuse a hypervisor that the packaged tools do not fit."""
-        packages = self.packages()
+        platform = self.platform_of(spec)
         both: tuple[Interface, Interface] | None = None
         if spec.source:
-            headers = sources.xen_headers(self.store, self.toolchain, packages).path
-            both = interface.of_tree(spec.source), interface.of_headers(headers / XEN_HEADERS)
-        hypervisor.check_tools(spec.name, image, packages, both)
+            both = interface.of_tree(spec.source), platform.interface(self.toolchain)
+        hypervisor.check_tools(spec.name, image, platform.tools, both)
 
     def hypervisor(self, spec: HypervisorSpec) -> dict[str, Image]:
         """A hypervisor's files: ``xen``; built from source, also ``xen-syms`` and ``config``.
@@ -214,48 +209,51 @@ class Workshop:
         Raises:
             ImageError: it does not compile, or its source package cannot be fetched.
         """
-        packages = self.packages()
+        platform = self.platform_of(spec)
+        store, packages = platform.store, platform.packages()
         with self.progress.stage(f"hypervisor {spec.name}") as stage:
             if spec.origin == "package":
-                return {"xen": hypervisor.packaged(self.store, packages, self.arch)}
+                release = platform.release
+                return {"xen": hypervisor.packaged(store, packages, self.arch, release)}
             stage.note("from source")
-            source = [] if spec.source else self.xen_source()
-            return xen.build(self.store, self.toolchain, spec, source, self.arch)
+            source = [] if spec.source else platform.source()
+            return xen.build(store, self.toolchain, spec, source, self.arch)
 
     def base_images(self) -> list[Image]:
         """The images that all labs share: the packaged Xen, dom0's kernel and initramfs."""
         packages = self.packages()
         xen, images = together.pair(
             partial(hypervisor.packaged, self.store, packages, self.arch),
-            partial(self._dom0_images, Dom0Spec()),
+            partial(self._dom0_images, Dom0Spec(), self._base, Choice(self.arch)),
         )
         return [xen, *images]
 
-    def guests(self, wanted: Sequence[GuestSpec]) -> dict[str, GuestImage]:
-        """The guests' binaries, by name.
+    def guests(
+        self, wanted: Sequence[GuestSpec], beside: HypervisorSpec | None = None
+    ) -> dict[str, GuestImage]:
+        """The guests' binaries, by name. ``beside``: the hypervisor of their lab.
 
         Raises:
             GuestError: a guest does not build.
             UsageError: a guest cannot be started with its files; the message names the place in
                 labs.yaml.
         """
-        return self._guests.all_of(wanted)
+        return self._guests.all_of(wanted, self.platform_of(beside) if beside else None)
 
     def packages(self) -> list[Package]:
-        """The platform's packages. Their files are fetched before something is built from them."""
-        return self.supplies.packages(self._platform)
+        """The packages of the default platform."""
+        return self._base.packages()
+
+    def platform_of(self, spec: HypervisorSpec) -> Platform:
+        """The packages that a hypervisor and its dom0 are made of.
+
+        Raises:
+            UsageError: Debian does not have this release of Xen for the architecture.
+        """
+        if why := no_release(self.arch, spec.release):
+            raise UsageError(f"hypervisor {spec.name}: {why}")
+        return self._platforms[self.arch.release(spec.release)]
 
     def xen_source(self) -> list[Package]:
-        """Xen's source package, in exactly the version of the tools in dom0."""
-        self._xen = provision.xen(deb.named(self.packages(), hypervisor.TOOLS).version)
-        return self.supplies.packages(self._xen)
-
-    def _fetch(self, kind: str) -> None:
-        """Fetch the packages that an entry of this kind is built from."""
-        asked = {sources.KERNEL_KIND: KERNEL, xen.KIND: self._xen, sysroot.KIND: self._sysroot}
-        question = asked.get(kind, self._platform)
-        own = ("guest", "project", tools.KIND, linux_tree.KIND)
-        if kind in own or question is None:
-            return
-        for one in (question, *self._guests.questions):
-            self.supplies.fetch(one)
+        """The source package of the default platform's Xen."""
+        return self._base.source()

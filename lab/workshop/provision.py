@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from lab.errors import LabError, LockError
-from lab.images import hypervisor
-from lab.model import ARCHITECTURES, ARM32, Architecture, Package, Toolchain
+from lab.model import ARCHITECTURES, ARM32, Architecture, Package, Release, Toolchain
 from lab.packages import archive, lock, pinned
 from lab.packages.answers import Resolution
 from lab.packages.apt import SOURCE
@@ -25,30 +24,35 @@ from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
 from lab.util import files, together
 
 
-def platform(arch: Architecture) -> Question:
-    """The platform's packages: Xen, dom0's kernel and tools."""
-    debian = arch.debian
+def platform(arch: Architecture, release: Release | None = None) -> Question:
+    """The platform's packages: Xen, dom0's kernel and tools.
+
+    ``release``: which release of Xen; ``None``: the architecture's default.
+    """
+    debian, release = arch.debian, release or arch.releases[0]
+    xen = release.hypervisor(debian)
     return Question(
-        "bookworm", debian.name,
+        release.suite, debian.name,
         wanted=(
-            debian.hypervisor, debian.kernel, hypervisor.TOOLS,
+            xen, debian.kernel, release.tools,
             "xenstore-utils", "busybox-static", "qemu-guest-agent", "libxen-dev",
         ),
         # Of these and their dependencies, those that hold something that the lab uses.
         keep=(
-            debian.hypervisor, "linux-image-6*", hypervisor.TOOLS, "xenstore-utils",
+            xen, "linux-image-6*", release.tools, "xenstore-utils",
             "busybox-static", "qemu-guest-agent", "lib*", "zlib1g",
         ),
     )  # fmt: skip
 
 
-def tools(arch: Architecture) -> Question:
+def tools(arch: Architecture, release: Release | None = None) -> Question:
     """What dom0's tools are compiled against where they are built from a tree.
 
-    Of the same suite as the libraries that are in dom0.
+    Of the same suite as the libraries that are in dom0. ``release``: as for :func:`platform`.
     """
+    release = release or arch.releases[0]
     return Question(
-        "bookworm", arch.debian.name,
+        release.suite, arch.debian.name,
         wanted=(
             "libc6-dev", "libfdt-dev", "libncurses-dev", "libyajl-dev", "uuid-dev", "zlib1g-dev",
         ),
@@ -85,9 +89,15 @@ PLATFORM, SYSROOT, TOOLCHAIN = platform(ARM32), tools(ARM32), toolchain(ARM32)
 KERNEL = Question("trixie", SOURCE, ("micropython",))
 
 
-def xen(version: str) -> Question:
+def xen(version: str, suite: str = PLATFORM.suite) -> Question:
     """The source package of Xen, in the version of the tools in dom0."""
-    return Question(PLATFORM.suite, SOURCE, ("xen",), version=version)
+    return Question(suite, SOURCE, ("xen",), version=version)
+
+
+def of(arch: Architecture) -> list[Question]:
+    """The questions of an architecture: its toolchain, and what it has of each release of Xen."""
+    both = [(platform(arch, one), tools(arch, one)) for one in arch.releases]
+    return [toolchain(arch), *(question for pair in both for question in pair)]
 
 
 class Supplies:
@@ -238,20 +248,18 @@ class Supplies:
             for question in (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL, *self._others(more)):
                 stage.note(_words(question))
                 found[question.name] = question.newest(self.toolchain, self._cache).pins
-            xen_tools = found[PLATFORM.name]
-            version = next(pin.version for pin in xen_tools if pin.name == hypervisor.TOOLS)
+            xen_tools, name = found[PLATFORM.name], ARM32.releases[0].tools
+            version = next(pin.version for pin in xen_tools if pin.name == name)
             answer = xen(version).newest(self.toolchain, self._cache)
             found[f"{answer.suite}/{answer.arch}"] = answer.pins
         return Lock(found.pop(TOOLCHAIN.name), found)
 
     def _others(self, more: Collection[Architecture]) -> Sequence[Question]:
         """The questions of other architectures than ARM32 for a new lock."""
-        return [
-            question
-            for arch in ARCHITECTURES[1:]
-            for question in (toolchain(arch), platform(arch))
-            if arch in more or question.name in self.lock.archives
-        ]
+        archives = self.lock.archives
+        wanted = (arch for arch in ARCHITECTURES[1:]
+                  if arch in more or toolchain(arch).name in archives)  # fmt: skip
+        return [question for arch in wanted for question in of(arch)]
 
     def _check(self) -> None:
         """Check a lock that is new to this cache: no file in the cache may contradict it.

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from lab.images import contents, dom0, modules, recipes
+from lab.model import ARM32, Architecture
 from lab.packages import archive, deb, lock
 from lab.packages.answers import Resolution
+from lab.packages.archive import Question
 from lab.store import cache_root
 from lab.workshop import provision
 from system.world import ROOT, World
@@ -67,11 +69,13 @@ def test_an_imported_guest_under_a_kernel_of_ones_own(world: World, folder: Path
     assert ": xenfs" in said_of
 
 
-def as_files(folder: Path) -> Path:
+def as_files(
+    folder: Path, platform: Question = provision.PLATFORM, arch: Architecture = ARM32
+) -> Path:
     """Debian's kernel package, the locked one, as files: its kernel, and dom0's modules."""
-    pins = provision.locked(lock.load(ROOT / "labs.lock"), provision.PLATFORM)
-    answer = Resolution(provision.PLATFORM.suite, provision.PLATFORM.arch, pins)
-    package = dom0.kernel_package(archive.expected(cache_root(), answer))
+    pins = provision.locked(lock.load(ROOT / "labs.lock"), platform)
+    answer = Resolution(platform.suite, platform.arch, pins)
+    package = dom0.kernel_package(archive.expected(cache_root(), answer), arch)
     names = set(contents.parse((recipes.folder("dom0") / "contents").read_text()).modules)
     wanted = {modules.canonical(name) for name in names} | {"virtio", "virtio_ring"}
 

@@ -12,13 +12,12 @@ from kernel_files import zimage
 from lab import config
 from lab.config import arch as of_lab
 from lab.dom0.steps import MAILBOXES
-from lab.errors import ConfigError, ImageError
-from lab.images import contents, hypervisor, recipes
+from lab.errors import ConfigError, ImageError, UsageError
+from lab.images import contents, recipes
 from lab.model import (
     ARCHITECTURES,
     ARM32,
     ARM64,
-    Dom0Spec,
     GuestSpec,
     HypervisorSpec,
     Lab,
@@ -27,14 +26,17 @@ from lab.model import (
 )
 from lab.model.architecture import of_run
 from lab.packages import lock
+from lab.progress import Progress
 from lab.toolchain import recipe
 from lab.util.resources import resource
+from lab.workshop.prepare import Workshop
 from lab.workshop.provision import (
     KERNEL,
     PLATFORM,
     TOOLCHAIN,
     linux,
     locked,
+    of,
     platform,
     toolchain,
 )
@@ -45,7 +47,8 @@ def test_names_in_debian_are_those_of_the_lock() -> None:
     pins = lock.load(resource("labs.lock"))
     for arch in ARCHITECTURES:
         names = [pin.name for pin in locked(pins, platform(arch))]
-        assert {arch.debian.hypervisor, hypervisor.TOOLS} <= set(names)
+        release = arch.releases[0]
+        assert {release.hypervisor(arch.debian), release.tools} <= set(names)
         kernels = [name for name in names if re.fullmatch(arch.debian.kernel_pattern, name)]
         assert len(kernels) == 1, names
     assert locked(pins, KERNEL)
@@ -102,15 +105,6 @@ def test_the_mailbox_has_the_layout_of_c() -> None:
     assert MAILBOXES[8].size == 72
 
 
-def test_what_an_architecture_lacks_is_named() -> None:
-    lab = Lab("one", HypervisorSpec("stock"), arch=ARM64)
-    assert of_lab.refused(lab) == ""
-    own = replace(lab, dom0=Dom0Spec(kernel=Path("zImage")))
-    assert of_lab.refused(own) == "arm64 has no kernels of your own for dom0 yet"
-    assert of_lab.refused(replace(own, without_dom0=True)) == ""
-    assert of_lab.refused(replace(own, arch=ARM32)) == ""
-
-
 def test_labs_of_64_bits_run_guests_of_both_widths() -> None:
     assert [one.bits for one in ARM32.guests] == [32]
     assert [one.bits for one in ARM64.guests] == [64, 32]
@@ -137,6 +131,34 @@ def test_packages_of_a_narrow_linux_guest_are_those_of_the_lock() -> None:
         "busybox-static"
     ]
     assert set(pins) < set(locked(lock.load(resource("labs.lock")), PLATFORM))
+
+
+def test_each_release_of_xen_has_packages_of_its_own_debian() -> None:
+    """Of one suite: the hypervisor, its tools, dom0's kernel, and what tools are built against."""
+    old, new = ARM64.releases
+    assert platform(ARM64) == platform(ARM64, old) != platform(ARM64, new)
+    wanted = {"xen-hypervisor-4.20-arm64", "xen-utils-4.20", "linux-image-arm64"}
+    assert wanted <= set(platform(ARM64, new).wanted)
+    names = [question.name for question in of(ARM64)]
+    assert names == [
+        "trixie/amd64/arm64", "bookworm/arm64", "bookworm/arm64/tools",
+        "trixie/arm64", "trixie/arm64/tools",
+    ]  # fmt: skip
+
+
+def test_a_workshop_refuses_a_release_before_anything_is_made() -> None:
+    workshop = Workshop(None, Progress(quiet=True), lock.Lock())
+    with pytest.raises(UsageError, match=r"hypervisor new: Debian has no Xen 4\.20 for arm32"):
+        workshop.hypervisor(HypervisorSpec("new", release="4.20"))
+
+
+def test_a_release_of_xen_that_debian_does_not_have_is_named() -> None:
+    """Debian 13 has no Xen for 32-bit ARM."""
+    lab = Lab("one", HypervisorSpec("new", release="4.20"), arch=ARM64)
+    assert of_lab.refused(lab) == ""
+    assert of_lab.refused(replace(lab, arch=ARM32)) == (
+        "hypervisor 'new': Debian has no Xen 4.20 for arm32: it has 4.17; arm64 has 4.17 and 4.20"
+    )
 
 
 def test_a_run_of_an_older_version_is_arm32() -> None:

@@ -171,6 +171,10 @@ WRONG = {
         "hypervisors:\n  x: {from: source, tools: source}\nlabs: {}\n",
         "2:21: 'tools' is not allowed here: dom0's tools are built from a tree of yours",
     ),
+    "unknown release": (
+        "hypervisors:\n  x: {release: 4.18}\nlabs: {}\n",
+        "2:16: 'release': Debian has no Xen '4.18'; it has 4.17, 4.20",
+    ),
     "unknown tools": (
         "hypervisors:\n  x: {from: source, tools: debian}\nlabs: {}\n",
         "2:28: 'tools': unknown value 'debian'; choose from",

@@ -38,3 +38,10 @@ def test_an_initramfs_with_tools_from_a_tree_has_its_hypervisors_name() -> None:
     assert drift.initramfs(HypervisorSpec("stock")) == "dom0/initramfs"
     mine = HypervisorSpec("mine", "source", source=Path("/xen"), tools="source")
     assert drift.initramfs(mine) == "initramfs/mine"
+
+
+def test_dom0_of_another_release_has_names_of_its_own() -> None:
+    new = HypervisorSpec("new", release="4.20")
+    assert (drift.kernel(new), drift.initramfs(new)) == ("dom0/kernel-4.20", "dom0/initramfs-4.20")
+    old = HypervisorSpec("old", release="4.17")
+    assert (drift.kernel(old), drift.initramfs(old)) == ("dom0/kernel", "dom0/initramfs")

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 
 from lab.errors import ImageError
 from lab.images import hypervisor, xen
-from lab.model import Command, Completed, HypervisorSpec, Image, Package
+from lab.model import ARM64, Command, Completed, HypervisorSpec, Image, Package
 from lab.store import Store
 from lab.util import files, kconfig
 from lab.util.files import sha256_file
 
-TOOLS = [Package(hypervisor.TOOLS, "4.17.5+72-g01-1", "armhf", "0", 0, Path("/none"))]
+TOOLS = Package("xen-utils-4.17", "4.17.5+72-g01-1", "armhf", "0", 0, Path("/none"))
 
 
 def image(path: Path, version: str) -> Image:
@@ -35,6 +36,18 @@ def test_tools_and_hypervisor_go_together(tmp_path: Path) -> None:
         assert f"mine is Xen {other}," in caught.value.message
         assert "4.17.5+72-g01-1" in caught.value.message
         assert "--force" in caught.value.hint
+
+
+def test_the_packaged_one_of_a_release(tmp_path: Path) -> None:
+    """Each release has a package of its own, in which the Image is."""
+    xen = b"\0" * 0x38 + b"ARMd" + b"xen,xen-4.20\0"
+    name = "xen-hypervisor-4.20-arm64"
+    package = samples.package(tmp_path, name, {"boot/xen-4.20-arm64": xen, "boot/xen.config": "x"})
+    old, new = ARM64.releases
+    found = hypervisor.packaged(Store(tmp_path), [package], ARM64, new)
+    assert (hypervisor.version(found), found.inputs["version"]) == ("4.20", package.version)
+    with pytest.raises(ImageError, match=r"xen-hypervisor-4\.17-arm64 is missing"):
+        hypervisor.packaged(Store(tmp_path), [package], ARM64, old)
 
 
 def test_something_else_is_not_taken_for_a_xen(tmp_path: Path) -> None:

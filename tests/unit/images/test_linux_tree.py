@@ -16,7 +16,15 @@ import pytest
 
 from lab.errors import ImageError
 from lab.images import linux_tree, own_modules, timeconst
-from lab.model import Command, Completed, Dom0Spec, Toolchain
+from lab.model import (
+    ARCHITECTURES,
+    ARM64,
+    Architecture,
+    Command,
+    Completed,
+    Dom0Spec,
+    Toolchain,
+)
 from lab.store import Store
 
 #: What Linux's own kernel/time/timeconst.bc gives for a tick of 250 a second.
@@ -57,16 +65,17 @@ class Making:
         out = next(mount.source for mount in command.mounts if mount.target == linux_tree.OUT)
         if command.argv[-1] == "olddefconfig":
             (out / ".config").write_text(self.config or (out / ".config").read_text())
-        elif command.argv[-1] == "zImage":
-            (out / "arch/arm/boot").mkdir(parents=True)
-            (out / "arch/arm/boot/zImage").write_bytes(b"a kernel")
+        elif command.argv[-1] in ("zImage", "Image"):
+            (arch,) = (word[5:] for word in command.argv if word.startswith("ARCH="))
+            (out / "arch" / arch / "boot").mkdir(parents=True)
+            (out / "arch" / arch / "boot" / command.argv[-1]).write_bytes(b"a kernel")
         return Completed((*command.argv,), 0, b"", b"", 0.0)
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """As much of a tree of Linux as is looked at."""
-    for name in ("Kbuild", "arch/arm/Kconfig"):
+    for name in ("Kbuild", "arch/arm/Kconfig", "arch/arm64/Kconfig"):
         path = tmp_path / "linux" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
@@ -119,9 +128,22 @@ def test_what_a_tree_lacks_is_named_before_it_is_compiled(tree: Path, tmp_path: 
         built(tmp_path, spec, Making(""))
 
 
-def test_every_need_is_set() -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_need_is_set(arch: Architecture) -> None:
     """A kernel from a tree passes the check that other kernels must pass."""
-    assert {*own_modules.NEEDED, *own_modules.OPTIONS.values()} <= set(linux_tree.settings())
+    wanted = {*own_modules.needed(arch), *own_modules.OPTIONS.values()}
+    assert wanted <= set(linux_tree.settings(arch))
+
+
+def test_a_tree_is_built_for_the_architecture(tree: Path, tmp_path: Path) -> None:
+    (tree / ".config").write_text("")
+    making = Making("")
+    toolchain = cast("Toolchain", making)
+    spec = Dom0Spec(source=tree)
+    made = linux_tree.build(Store(tmp_path / "cache"), toolchain, spec, ARM64)
+    assert made.path.name == making.lines[-1][-1] == "Image"
+    assert {"ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"} <= {*making.lines[-1]}
+    assert "CONFIG_ARCH_MULTI_V7" not in linux_tree.settings(ARM64)
 
 
 def test_time_constants() -> None:

@@ -11,7 +11,8 @@ import samples
 
 from lab.images import contents, kernel_facts, modules, recipes
 from lab.images.kernel_facts import KernelFacts
-from lab.images.own_modules import NEEDED, OPTIONS, Lacking, drivers
+from lab.images.own_modules import OPTIONS, Lacking, drivers, needed
+from lab.model import ARM64
 from lab.util import kconfig
 
 RELEASE = "6.12.1-mine"
@@ -29,7 +30,7 @@ def image(config: str = "") -> bytes:
 
 def config(**changes: str) -> str:
     """A configuration with everything that dom0 needs, except for ``changes``."""
-    options = dict.fromkeys([*NEEDED, *OPTIONS.values()], "y") | changes
+    options = dict.fromkeys([*needed(), *OPTIONS.values()], "y") | changes
     return "".join(f"{name}={value}\n" for name, value in options.items())
 
 
@@ -66,6 +67,13 @@ def test_a_kernel_that_says_nothing(data: bytes, note: str) -> None:
     found = kernel_facts.read(data)
     assert note in found.note
     assert not found.release
+
+
+def test_what_an_image_of_arm64_says() -> None:
+    """It is not packed. dom0's programs need fewer options there."""
+    data = b"\0" * 0x38 + b"ARMd" + image("CONFIG_XEN=y\n")
+    assert kernel_facts.read(data) == KernelFacts(RELEASE, MAGIC, {"CONFIG_XEN": "y"})
+    assert {*needed()} - {*needed(ARM64)} == {"CONFIG_VFP", "CONFIG_COMPAT_32BIT_TIME"}
 
 
 def test_a_damaged_copy_of_the_configuration() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import lzma
 from pathlib import Path
 
 import pytest
 import samples
 
 from lab.errors import ImageError
-from lab.images import contents, modules, programs
+from lab.images import contents, modules, own_modules, programs
+from lab.model import ARM64
 from lab.packages import deb
 
 LOADER = "/lib/ld-linux-armhf.so.3"
@@ -106,6 +108,33 @@ def test_modules_that_cannot_go_in(files: dict[str, bytes], words: str) -> None:
     """Missing, damaged or circular: the error has the names."""
     with pytest.raises(ImageError, match=words):
         modules.ordered(["a"], files.get)
+
+
+def test_packed_modules_and_those_that_are_built_in(tmp_path: Path) -> None:
+    """As Debian 13 has them: the kernel's configuration says what is inside it."""
+    top = "usr/lib/modules/6.12/kernel"
+    kernel = samples.package(tmp_path, "linux-image-6.12-arm64", {
+        "boot/config-6.12": b"CONFIG_VIRTIO_CONSOLE=y\nCONFIG_XENFS=m\n",
+        f"{top}/xenfs.ko.xz": lzma.compress(samples.module("xenfs", ["xen_privcmd"])),
+        f"{top}/xen-privcmd.ko.xz": lzma.compress(samples.module("xen-privcmd")),
+    })  # fmt: skip
+    wanted = own_modules.outside([kernel], ["virtio_console", "xenfs"])
+    assert wanted == ["xenfs"]
+    assert modules.taken([kernel], wanted) == [
+        ("xen_privcmd", samples.module("xen-privcmd")),
+        ("xenfs", samples.module("xenfs", ["xen_privcmd"])),
+    ]
+    damaged = samples.package(tmp_path, "damaged", {f"{top}/xenfs.ko.xz": b"no stream"})
+    with pytest.raises(ImageError, match=r"xenfs\.ko\.xz is damaged"):
+        modules.taken([damaged], ["xenfs"])
+
+
+def test_the_list_names_the_folder_of_the_releases_tools() -> None:
+    text = "program TOOLS/xl -> /usr/sbin/xl\nprogram TOOLS/b -> TOOLS/b\n"
+    for release in ARM64.releases:
+        folder = f"/usr/lib/xen-{release.xen}/bin"
+        found = contents.parse(text, ARM64, release).programs
+        assert found == {"usr/sbin/xl": f"{folder}/xl", f"{folder[1:]}/b": f"{folder}/b"}
 
 
 def test_contents_are_read() -> None:

@@ -12,11 +12,14 @@ from lab.errors import ImageError
 from lab.images import interface, sysroot, tool_objects, tool_sources, tools, toolstack
 from lab.images.contents import Contents
 from lab.images.interface import Interface
-from lab.model import Completed, Toolchain
+from lab.images.sysroot import Sysroot
+from lab.model import ARCHITECTURES, ARM32, Architecture, Completed, Toolchain
 from lab.packages import deb
 from lab.store import Entry
 from lab.util.files import sha256_file
 
+#: The folder of the packaged tools of a release.
+PACKAGED = "/usr/lib/xen-4.17/bin"
 MAKEFILE = """\
 export XEN_VERSION       = 4
 export XEN_SUBVERSION    = 20
@@ -148,8 +151,8 @@ def test_the_objects_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_error_of_the_compiler_comes_first_with_its_path(tree: Path) -> None:
     """make names the file as its folder knows it; the user knows the tree."""
     sources = tool_sources.hashes(tree)
-    entry = Entry("sysroot", "key", tree, {}, {})
-    maker = tools._Maker(cast(Toolchain, None), "mine", entry, sources)
+    base = Sysroot(Entry("sysroot", "key", tree, {}, {}), ARM32)
+    maker = tools._Maker(cast(Toolchain, None), "mine", base, sources)
 
     def words(*lines: str) -> str:
         return maker._words(Completed(("make",), 2, b"", "\n".join(lines).encode(), 1.0))
@@ -188,9 +191,9 @@ def built(folder: Path, names: tuple[str, ...]) -> tools.Tools:
 
 def test_the_tools_take_the_place_of_the_packaged_ones(tmp_path: Path) -> None:
     """Each program is where xl looks for it, and another program is where it was."""
-    packaged = f"{toolstack.PACKAGED}/xenconsole"
+    packaged = f"{PACKAGED}/xenconsole"
     wanted = Contents(
-        {"usr/sbin/xl": f"{toolstack.PACKAGED}/xl", packaged.lstrip("/"): packaged,
+        {"usr/sbin/xl": f"{PACKAGED}/xl", packaged.lstrip("/"): packaged,
          "bin/busybox": "/bin/busybox", "usr/bin/xenstore-ls": "/usr/bin/xenstore-ls"},
         (), (), (), (), {},
     )  # fmt: skip
@@ -198,7 +201,7 @@ def test_the_tools_take_the_place_of_the_packaged_ones(tmp_path: Path) -> None:
         tmp_path, ("bin/xl", "bin/xenconsole", "bin/xenstore-ls", "lib/libxenctrl.so.4.20")
     )
     tree = deb.Tree()
-    laid = toolstack.lay(tree, wanted, found)
+    laid = toolstack.lay(tree, wanted, found, PACKAGED)
     assert set(laid.programs) == {
         "usr/sbin/xl", "usr/lib/xen/bin/xenconsole", "bin/busybox", "usr/bin/xenstore-ls",
     }  # fmt: skip
@@ -207,15 +210,17 @@ def test_the_tools_take_the_place_of_the_packaged_ones(tmp_path: Path) -> None:
     assert found.library == "libxenctrl.so.4.20"
     assert found.described().interface == "domctl 0x17, sysctl 0x15"
     with pytest.raises(ImageError, match=r"tools of Xen 4\.20\.4 have no xl"):
-        toolstack.lay(tree, wanted, built(tmp_path / "less", ("lib/libxenctrl.so.4.20",)))
+        toolstack.lay(tree, wanted, built(tmp_path / "less", ("lib/libxenctrl.so.4.20",)), PACKAGED)
 
 
-def test_linker_scripts_of_the_sysroot_name_no_folder() -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_linker_scripts_of_the_sysroot_name_no_folder(arch: Architecture) -> None:
     """The cross compiler looks in the folders that are mounted."""
+    triplet = arch.debian.triplet.encode()
     script = (
-        b"/* GNU ld script\n*/\nGROUP ( /lib/arm-linux-gnueabihf/libc.so.6 "
-        b"/usr/lib/arm-linux-gnueabihf/libc_nonshared.a AS_NEEDED ( /lib/ld-linux-armhf.so.3 ) )\n"
-    )
-    made = sysroot._relative(script)
+        b"/* GNU ld script\n*/\nGROUP ( /lib/%b/libc.so.6 "
+        b"/usr/lib/%b/libc_nonshared.a AS_NEEDED ( /lib/ld-linux-armhf.so.3 ) )\n"
+    ) % (triplet, triplet)
+    made = sysroot._relative(script, arch)
     assert b"GROUP ( libc.so.6 libc_nonshared.a AS_NEEDED ( ld-linux-armhf.so.3 ) )" in made
-    assert sysroot._relative(b"\x7fELF /lib/x") == b"\x7fELF /lib/x"
+    assert sysroot._relative(b"\x7fELF /lib/x", arch) == b"\x7fELF /lib/x"
