@@ -59,7 +59,7 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
     """The plan of a lab. ``clock`` is used only if labs.yaml does not set one."""
     return Plan(
         lab=lab,
-        machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST, lab.arch),
+        machine=machine(lab, lab.clock or clock or Clock.HOST),
         xen_args=xen_args(lab),
         dom0_args="" if lab.without_dom0 else dom0_args(lab),
         consoles=(
@@ -73,6 +73,13 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
         pool=pool(lab),
         schedule=schedule(lab),
     )
+
+
+def machine(lab: Lab, clock: Clock) -> MachinePlan:
+    """The board of a lab; what labs.yaml leaves out is the architecture's default."""
+    arch = lab.arch
+    cpu, gic = lab.cpu or arch.cpus[0], lab.gic or arch.gics[0]
+    return MachinePlan(lab.cpus, lab.memory, clock, arch, cpu, gic)
 
 
 def guest_plan(guest: GuestSpec) -> GuestPlan:

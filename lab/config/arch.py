@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.model import ARCHITECTURES, Lab, LinuxGuest
+from lab.util.terminal import quote
 
 
 def refused(lab: Lab) -> str:
-    """Why a lab cannot run on its architecture; empty: it can.
+    """Why a lab cannot run on its architecture; empty: it can."""
+    return "; ".join(why for _, why in problems(lab))
+
+
+def problems(lab: Lab) -> Iterator[tuple[str, str]]:
+    """What a lab may not have on its architecture: the key in labs.yaml, and why.
 
     The first architecture has everything.
     """
-    if lab.arch == ARCHITECTURES[0]:
-        return ""
-    words = ", ".join(_lacking(lab))
-    return f"{lab.arch.xen} has no {words} yet" if words else ""
+    arch = lab.arch
+    if lab.cpu and lab.cpu not in arch.cpus:
+        yield "cpu", f"{arch.xen} has no CPU {quote(lab.cpu)}; it has {', '.join(arch.cpus)}"
+    if lab.gic and lab.gic not in arch.gics:
+        versions = " and ".join(map(str, arch.gics))
+        yield "gic", f"{arch.xen} has no interrupt controller of version {lab.gic}, only {versions}"
+    words = ", ".join(_lacking(lab)) if arch != ARCHITECTURES[0] else ""
+    if words:
+        yield "arch", f"{arch.xen} has no {words} yet"
 
 
 def _lacking(lab: Lab) -> Iterator[str]:

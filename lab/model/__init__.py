@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
     from lab.model.observed import Domain, Verdict
     from lab.model.place import Place, Refusal
-    from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
+    from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments, processor_arguments
     from lab.model.programs import (
         Command,
         Completed,
@@ -78,7 +78,9 @@ _HOMES = {
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
     "lab.model.observed": ("Domain", "Verdict"),
     "lab.model.place": ("Place", "Refusal"),
-    "lab.model.planned": ("GuestPlan", "MachinePlan", "Plan", "board_arguments"),
+    "lab.model.planned": (
+        "GuestPlan", "MachinePlan", "Plan", "board_arguments", "processor_arguments",
+    ),
     "lab.model.programs": (
         "Command", "Completed", "Mount", "Program", "ProgramRecord", "StartOptions",
         "Toolchain", "ToolchainInfo",
@@ -165,4 +167,5 @@ __all__ = [
     "Window",
     "XenTrace",
     "board_arguments",
+    "processor_arguments",
 ]

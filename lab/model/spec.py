@@ -229,6 +229,8 @@ class Lab:
         without_dom0: there is no dom0; Xen boots the guests alone.
         channels, shared_memory: what the guests that Xen boots have in common.
         arch: the architecture of its processors.
+        cpu: which processor QEMU emulates; empty: the architecture's default.
+        gic: the version of the interrupt controller; 0: the architecture's default.
         line: the line of labs.yaml at which the lab begins, from 1.
     """
 
@@ -253,6 +255,8 @@ class Lab:
     shared_memory: tuple[SharedMemory, ...] = ()
     schedule: Schedule | None = None
     arch: Architecture = ARM32
+    cpu: str = ""
+    gic: int = 0
     line: int = field(default=0, compare=False)
 
     @property
