@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import config, rundir
-from lab.model import ARM32, Architecture, Labs
+from lab.errors import LabError
+from lab.model import ARCHITECTURES, Architecture, Labs
 from lab.progress import Progress
 from lab.run import live
 from lab.run.live import Live
@@ -52,6 +53,20 @@ class Context:
         """Whether nothing but the locked packages may be used."""
         return self.locked or switched_on("LAB_LOCKED")
 
+    @property
+    def usual_arch(self) -> Architecture:
+        """The architecture for what belongs to no lab: the option's, else that of all labs.
+
+        The first one, if labs differ or cannot be read.
+        """
+        if self.arch:
+            return self.arch
+        try:
+            found = {lab.arch for lab in self.labs().labs.values()}
+        except LabError:  # whoever needs the labs says why
+            found = set()
+        return found.pop() if len(found) == 1 else ARCHITECTURES[0]
+
     def workshop(self, door: str | None = None, arch: Architecture | None = None) -> Workshop:
         """The workshop that makes everything, under the lock that holds for these labs.
 
@@ -62,7 +77,7 @@ class Context:
         from lab.workshop.prepare import Workshop
 
         pins = lock.load(lock.place(self.file))
-        wanted = arch or self.arch or ARM32
+        wanted = arch or self.usual_arch
         return Workshop(door or self.door, self.progress, pins, wanted, strict=self.strict)
 
     def lab_dir(self, name: str) -> LabDir:

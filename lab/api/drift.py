@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.api.context import Context
-from lab.model import ARCHITECTURES, GuestImage, HypervisorSpec, Images, Plan
+from lab.model import ARCHITECTURES, Architecture, GuestImage, HypervisorSpec, Images, Plan
 from lab.packages import lock
 from lab.packages.lock import Lock
 from lab.util.resources import as_called
@@ -51,7 +51,8 @@ def of_dom0(plan: Plan, images: Images) -> dict[str, str]:
     if lab.dom0.own_kernel:
         names = (f"dom0/kernel/{lab.name}", f"dom0/initramfs/{lab.name}")
     found = zip(names, (images.kernel, images.initramfs), strict=True)
-    return {f"{_prefix(plan)}{name}": image.sha256 for name, image in found if image}
+    prefix = prefix_of(plan.machine.arch)
+    return {f"{prefix}{name}": image.sha256 for name, image in found if image}
 
 
 def names(
@@ -65,7 +66,7 @@ def names(
     found = of_dom0(plan, images)
     if not lock.beside(lock.place(context.file), context.file):
         return {} if plan.lab.dom0.own_kernel else found
-    prefix = _prefix(plan)
+    prefix = prefix_of(plan.machine.arch)
     found |= of_platform(plan, images)
     found[f"{prefix}hypervisor/{spec.name}"] = images.hypervisor.sha256
     for name, guest in guests.items():
@@ -76,13 +77,12 @@ def names(
 
 def of_platform(plan: Plan, images: Images) -> dict[str, str]:
     """The sha256s of a lab's device tree and of dom0's images, under their names in the lock."""
-    tree = {f"{_prefix(plan)}devicetree/{plan.lab.name}": images.devicetree.sha256}
+    tree = {f"{prefix_of(plan.machine.arch)}devicetree/{plan.lab.name}": images.devicetree.sha256}
     return of_dom0(plan, images) | tree
 
 
-def _prefix(plan: Plan) -> str:
+def prefix_of(arch: Architecture) -> str:
     """What comes before the names of images, unless they are those of the first architecture."""
-    arch = plan.machine.arch
     return "" if arch == ARCHITECTURES[0] else f"{arch.xen}/"
 
 

@@ -19,14 +19,17 @@ from lab.util.deadline import Deadline
 
 
 def guest_build(context: Context, name: str) -> GuestImage:
-    """Build a guest of labs.yaml.
+    """Build a guest of labs.yaml, for the architecture of the labs that have it.
 
     Raises:
         GuestError: it does not compile.
     """
     clean(context)
     spec = config.find_guest(context.labs(), name)
-    workshop = context.workshop()
+    labs = context.labs().labs.values()
+    users = {lab.arch for lab in labs for guest in (*lab.guests, *lab.later) if guest.name == name}
+    arch = users.pop() if len(users) == 1 and not context.arch else None
+    workshop = context.workshop(arch=arch)
     built = workshop.guests([spec])[name]
     drift.tell(context, workshop)
     return built
@@ -42,7 +45,7 @@ def inject(context: Context, name: str, guest: str) -> Up:
     clock = Deadline(0)
     found = running(context, name)
     spec = config.find_guest(context.labs(), guest, into=name)
-    workshop = context.workshop(found.door)
+    workshop = context.workshop(found.door, found.arch)
     image = workshop.guests([spec])[guest]
     if lab := context.labs().labs.get(name):
         guests.check_room(context.file.absolute(), lab, {guest: image})

@@ -108,7 +108,7 @@ class RunningLab:
         """
         __tracebackhide__ = True
         spec = config.find_guest(self._context.labs(), guest, into=self.name)
-        image = self._context.workshop(self._found.door).guests([spec])[guest]
+        image = self._context.workshop(self._found.door, self._found.arch).guests([spec])[guest]
         manifest.keep_elf(self._found.run, image)
 
         async def go() -> int:

@@ -10,6 +10,7 @@ from lab.cli.command import command
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.output import print_json, say
 from lab.cli.results import (
+    kind_word,
     show_compared,
     show_injected,
     show_several,
@@ -130,7 +131,10 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
     if json:
         print_json(found)
         return
-    rows = [[one.name, state_word(one), ", ".join(one.guests), one.description] for one in found]
+    rows = [
+        [one.name + kind_word(one), state_word(one), ", ".join(one.guests), one.description]
+        for one in found
+    ]
     print(table(rows))
     problems = dict.fromkeys(line for one in found for line in one.problem.splitlines())
     if problems:
@@ -195,14 +199,14 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
 
 
 @command("lab.matrix", words=("name",), example="lab.matrix scheduling",
-         name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON,
+         name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON, arch=ARCH,
          clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
-               json: bool = False) -> int:  # fmt: skip
+               json: bool = False, arch: str = "") -> int:  # fmt: skip
     """Run all labs of a matrix and compare them.
 
     It makes one table and one picture from their traces.
     """
-    result = api.compare(context_of(labs, door), name, clock)
+    result = api.compare(context_of(labs, door, arch=arch), name, clock)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1
