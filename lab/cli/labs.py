@@ -199,7 +199,8 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
 
 
 @command("lab.matrix", words=("name",), example="lab.matrix scheduling",
-         name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON, arch=ARCH,
+         name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON,
+         arch="run each lab on these architectures, with commas between them: arm32,arm64",
          clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
                json: bool = False, arch: str = "") -> int:  # fmt: skip
@@ -207,6 +208,7 @@ def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = 
 
     It makes one table and one picture from their traces.
     """
-    result = api.compare(context_of(labs, door, arch=arch), name, clock)
+    archs = [one for word in arch.split(",") if (one := architecture(word))]
+    result = api.compare(context_of(labs, door), name, clock, archs)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1

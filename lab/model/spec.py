@@ -280,12 +280,16 @@ class Lab:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One experiment: a table of labs, with a lab for each row and column."""
+    """One experiment: a table of labs, with a lab for each row and column.
+
+    ``archs``: the architectures on which each lab runs; empty: on its own.
+    """
 
     name: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[str, ...]]
     description: str = ""
+    archs: tuple[Architecture, ...] = ()
 
 
 @dataclass(frozen=True)
