@@ -130,7 +130,10 @@ def guests(context: Context, naive: float, rounds: int, say: Callable[[str], Non
             "restored until its guest prints, speed-up over the naive boot", naive / up, "x", 12.0
         ),
         at_least(
-            "lab.inject into a restored lab, speed-up over the naive boot", naive / inject, "x", 5.0
+            "lab.inject into a restored lab, speed-up over the naive boot",
+            naive / inject,
+            "x",
+            limits.of(context.arch).inject,
         ),
     ]
 

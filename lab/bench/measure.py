@@ -112,8 +112,15 @@ def _boots(session: Session) -> list[Figure]:
         downs.append(clock.elapsed())
     assert images.initramfs is not None
     size = images.initramfs.size / 1e6
-    limit = limits.of(context.arch).initramfs
-    return [*_figures(slow, ups, injects, downs), at_most("initramfs", size, "MB", limit)]
+    limit = limits.of(context.arch)
+    # Each boot is compared with the one before it: the host's speed changes from minute to minute.
+    ready = (up["phases"]["dom0"] for up in ups)
+    sooner = statistics.median(naive / quick for naive, quick in zip(slow, ready, strict=True))
+    return [
+        *_figures(slow, ups, injects, downs),
+        at_most("initramfs", size, "MB", limit.initramfs),
+        at_least("dom0 ready, speed-up over the naive boot", sooner, "x", limit.boot),
+    ]
 
 
 def _restored(session: Session) -> list[Figure]:
@@ -194,8 +201,6 @@ def _figures(
     median = statistics.median
     stages = [Figure(name, median(_between(up, a, b) for up in ups), "s") for name, a, b in STAGES]
     ready = [up["phases"]["dom0"] for up in ups]
-    # Each boot is compared with the one before it: the host's speed changes from minute to minute.
-    sooner = median(slow / quick for slow, quick in zip(naive, ready, strict=True))
     # Until xl has listed the domains, the machine is at work. The rest is our own share.
     own = median(up["wall"] - up["phases"]["listed"] for up in ups)
     inject = median(each["wall"] for each in injects)
@@ -208,7 +213,6 @@ def _figures(
         Figure("our peak memory", max(up["peak_memory"] for up in ups) / 1e6, "MB"),
         Figure("dom0 ready", median(ready), "s"),
         Figure("dom0 ready, naive boot", median(naive), "s"),
-        at_least("dom0 ready, speed-up over the naive boot", sooner, "x", 2.5),
     ]
 
 
