@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import config, rundir
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.model import ARCHITECTURES, Architecture, Labs
 from lab.progress import Progress
 from lab.run import live
@@ -82,6 +82,19 @@ class Context:
 
     def lab_dir(self, name: str) -> LabDir:
         return rundir.lab_dir(self.runs, name)
+
+
+def architecture(word: str) -> Architecture | None:
+    """The architecture of that name, as in labs.yaml; ``None`` if the word is empty.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    known = {one.xen: one for one in ARCHITECTURES}
+    if word and word not in known:
+        words = f"there is no architecture {word!r}"
+        raise UsageError(words, hint=f"one of: {', '.join(known)}")
+    return known.get(word)
 
 
 def clean(context: Context) -> None:

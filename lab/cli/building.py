@@ -8,7 +8,6 @@ from pathlib import Path
 from lab import api
 from lab.cli.command import command
 from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
-from lab.cli.labs import architecture
 from lab.cli.output import print_json, say
 from lab.cli.results import short, show_imported
 from lab.errors import UsageError
@@ -20,7 +19,7 @@ _ARCH = "arm32 or arm64 (default: that of all labs of labs.yaml, else arm32): th
 
 
 def _context(labs: str, door: str = "", locked: bool = False, arch: str = "") -> api.Context:
-    kind = architecture(arch)
+    kind = api.architecture(arch)
     return api.Context(Path(labs), door or None, Progress(), locked=locked, arch=kind)
 
 

@@ -19,8 +19,6 @@ from lab.cli.results import (
     show_up,
     state_word,
 )
-from lab.errors import UsageError
-from lab.model import ARCHITECTURES, Architecture
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
@@ -37,19 +35,7 @@ def context_of(
     Raises:
         UsageError: there is no such architecture.
     """
-    return api.Context(Path(labs), door or None, Progress(), force, locked, architecture(arch))
-
-
-def architecture(word: str) -> Architecture | None:
-    """The architecture of the option ``--arch``; ``None``: it was not given.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    known = {one.xen: one for one in ARCHITECTURES}
-    if word and word not in known:
-        raise UsageError(f"there is no architecture {word!r}", hint=ARCH)
-    return known.get(word)
+    return api.Context(Path(labs), door or None, Progress(), force, locked, api.architecture(arch))
 
 
 def is_cold(option: bool) -> bool:
@@ -208,7 +194,7 @@ def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = 
 
     It makes one table and one picture from their traces.
     """
-    archs = [one for word in arch.split(",") if (one := architecture(word))]
+    archs = [one for word in arch.split(",") if (one := api.architecture(word))]
     result = api.compare(context_of(labs, door), name, clock, archs)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1

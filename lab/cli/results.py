@@ -129,9 +129,9 @@ def show_run(result: api.Run) -> None:
         print(ci.shown(f"  threshold {limit.name}: {limit.outcome}"))
     verdict = result.report.verdict
     if verdict.passed:
-        print(f"PASS {result.report.lab}")
+        print(f"PASS {result.report.title}")
     else:
-        print(ci.shown(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}"))
+        print(ci.shown(f"FAIL {result.report.title} [{verdict.layer}]: {verdict.reason}"))
         for line in verdict.tail.splitlines():
             print(ci.shown(f"    {line}"))
         if verdict.hint:
