@@ -7,15 +7,12 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.command import command
-from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
+from lab.cli.lab_task import ARCH_OF, DOOR, JSON, LABS, LOCKED
 from lab.cli.output import print_json, say
 from lab.cli.results import short, show_imported
 from lab.errors import UsageError
 from lab.progress import Progress
 from lab.util.terminal import table
-
-#: How the help of the option ``--arch`` begins where it is about no lab.
-_ARCH = "arm32 or arm64 (default: that of all labs of labs.yaml, else arm32): the architecture of"
 
 
 def _context(labs: str, door: str = "", locked: bool = False, arch: str = "") -> api.Context:
@@ -54,7 +51,7 @@ def lab_import(config: str, into: str = "", name: str = "", folder: str = "",
 
 @command("guest.build", words=("name",), example="guest.build hello",
          name="name of the guest in labs.yaml", labs=LABS, json=JSON,
-         arch=f"{_ARCH} the guest")  # fmt: skip
+         arch=f"{ARCH_OF} the guest")  # fmt: skip
 def guest_build(name: str, labs: str = "labs.yaml", json: bool = False, arch: str = "") -> None:
     """Build a guest and print where its files are."""
     built = api.guest_build(_context(labs, arch=arch), name)
@@ -67,7 +64,7 @@ def guest_build(name: str, labs: str = "labs.yaml", json: bool = False, arch: st
 
 @command("image.build", example="image.build --hypervisor debug", json=JSON, locked=LOCKED,
          hypervisor="build only this hypervisor of labs.yaml", labs=LABS,
-         arch=f"{_ARCH} the images")  # fmt: skip
+         arch=f"{ARCH_OF} the images")  # fmt: skip
 def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml",
                 locked: bool = False, arch: str = "") -> None:  # fmt: skip
     """Build Xen, dom0's kernel and its initramfs.
@@ -122,7 +119,7 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
 
 
 @command("toolchain.build", example="toolchain.build", door=DOOR, json=JSON, locked=LOCKED,
-         arch=f"{_ARCH} the labs")  # fmt: skip
+         arch=f"{ARCH_OF} the labs")  # fmt: skip
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False,
                     arch: str = "") -> None:  # fmt: skip
     """Make the toolchain if it is missing."""
@@ -131,7 +128,7 @@ def toolchain_build(door: str = "", json: bool = False, locked: bool = False,
 
 
 @command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON,
-         arch=f"{_ARCH} the labs")  # fmt: skip
+         arch=f"{ARCH_OF} the labs")  # fmt: skip
 def toolchain_info(door: str = "", json: bool = False, arch: str = "") -> None:
     """Print where the toolchain is, its size and versions."""
     info = api.toolchain_build(_context("labs.yaml", door, arch=arch))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lab.model.built import GuestImage, Image, Images, Package, Toolstack
     from lab.model.devices import DRIVERS, Disk, Ends, Vif
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
+    from lab.model.labs_file import Labs, Matrix
     from lab.model.observed import Domain, Verdict
     from lab.model.place import Place, Refusal
     from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments, processor_arguments
@@ -53,9 +54,7 @@ if TYPE_CHECKING:
         GuestSpec,
         HypervisorSpec,
         Lab,
-        Labs,
         LinuxGuest,
-        Matrix,
         Prebuilt,
         Project,
         Schedule,
@@ -76,6 +75,7 @@ _HOMES = {
     "lab.model.built": ("GuestImage", "Image", "Images", "Package", "Toolstack"),
     "lab.model.devices": ("DRIVERS", "Disk", "Ends", "Vif"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
+    "lab.model.labs_file": ("Labs", "Matrix"),
     "lab.model.observed": ("Domain", "Verdict"),
     "lab.model.place": ("Place", "Refusal"),
     "lab.model.planned": (
@@ -87,8 +87,8 @@ _HOMES = {
     ),
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
-        "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs",
-        "LinuxGuest", "Matrix", "Prebuilt", "Project", "Schedule", "Scheduling", "SharedMemory",
+        "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab",
+        "LinuxGuest", "Prebuilt", "Project", "Schedule", "Scheduling", "SharedMemory",
         "VUART", "Window", "XenTrace",
     ),
 }  # fmt: skip

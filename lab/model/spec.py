@@ -276,28 +276,3 @@ class Lab:
     def traced(self) -> tuple[str, ...]:
         """The names of the guests that have a timing trace."""
         return tuple(guest.name for guest in (*self.guests, *self.later) if guest.trace)
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """One experiment: a table of labs, with a lab for each row and column.
-
-    ``archs``: the architectures on which each lab runs; empty: on its own.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    rows: Mapping[str, tuple[str, ...]]
-    description: str = ""
-    archs: tuple[Architecture, ...] = ()
-
-
-@dataclass(frozen=True)
-class Labs:
-    """A whole, checked labs.yaml."""
-
-    file: Path
-    hypervisors: Mapping[str, HypervisorSpec]
-    guests: Mapping[str, GuestSpec]
-    labs: Mapping[str, Lab]
-    matrices: Mapping[str, Matrix] = field(default_factory=dict)

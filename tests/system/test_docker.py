@@ -67,18 +67,6 @@ def manifest(said: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- the same through both doors
 
 
-def test_arm64_has_an_image_of_its_own(world: World) -> None:
-    """Its toolchain is that of the rootfs door, and a run through it has the same digest."""
-    docker = json.loads(world.run("toolchain.build", "--arch", "arm64", "--json").out)
-    arm32 = json.loads(world.run("toolchain.info", "--json").out)
-    assert docker["door"] == "docker"
-    assert docker["key"] != arm32["key"]
-    made = json.loads(world.run("lab.run", "hello", "--arch", "arm64", "--json").out)
-    other = world.run("lab.run", "hello", "--arch", "arm64", "--door", "rootfs", "--json")
-    assert made["arch"] == "arm64"
-    assert made["digest"] == json.loads(other.out)["digest"]
-
-
 def test_info_names_door_base_and_versions(world: World) -> None:
     """The key and the versions are those of the rootfs door."""
     docker = json.loads(world.run("toolchain.info", "--json").out)
