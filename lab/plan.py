@@ -62,7 +62,7 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
     )
     return Plan(
         lab=lab,
-        machine=MachinePlan(lab.cpus, lab.memory, lab.clock or clock or Clock.HOST, lab.arch),
+        machine=machine(lab, lab.clock or clock or Clock.HOST),
         xen_args=xen_args(lab),
         dom0_args="" if lab.without_dom0 else dom0_args(lab),
         consoles=(
@@ -81,6 +81,13 @@ def plan(lab: Lab, *, clock: Clock | None = None) -> Plan:
 def _wide(guests: Iterable[GuestSpec], arch: Architecture) -> tuple[GuestSpec, ...]:
     """Guests whose width is that of the architecture, unless they have one of their own."""
     return tuple(dataclasses.replace(one, width=one.width or arch.bits) for one in guests)
+
+
+def machine(lab: Lab, clock: Clock) -> MachinePlan:
+    """The board of a lab; what labs.yaml leaves out is the architecture's default."""
+    arch = lab.arch
+    cpu, gic = lab.cpu or arch.cpus[0], lab.gic or arch.gics[0]
+    return MachinePlan(lab.cpus, lab.memory, clock, arch, cpu, gic)
 
 
 def guest_plan(guest: GuestSpec) -> GuestPlan:

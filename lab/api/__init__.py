@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lab.api.ci_output import ci_annotations, ci_summary
     from lab.api.console_logs import logs, tails
     from lab.api.consoles import Answer, Console, Dom0, Seen
-    from lab.api.context import Context, clean
+    from lab.api.context import Context, architecture, clean
     from lab.api.copies import up_several
     from lab.api.dom0 import execute
     from lab.api.guests import guest_build, inject
@@ -65,6 +65,7 @@ _HOMES = {
     ),
     "lab.api.context": (
         "Context",
+        "architecture",
         "clean",
     ),
     "lab.api.copies": ("up_several",),
@@ -174,6 +175,7 @@ __all__ = [
     "Status",
     "Traces",
     "Up",
+    "architecture",
     "as_called",
     "check_lock",
     "ci_annotations",

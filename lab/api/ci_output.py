@@ -32,7 +32,8 @@ def _ran(run: Run) -> github.Ran:
     name, clock = run.report.lab, RunDir(run.run).manifest().get("clock")
     labs = run.report.file.name if run.report.file else "labs.yaml"
     common = ["lab.run", name] + (["--labs", labs] if labs != "labs.yaml" else [])
-    again = [("Repeat it", _command(*common, *(["--clock", str(clock)] if clock else [])))]
+    arch = ["--arch", run.report.arch] if run.report.arch else []
+    again = [("Repeat it", _command(*common, *arch, *(["--clock", str(clock)] if clock else [])))]
     if run.digest:
         words = "Repeat it and compare, with the run folder at hand"
         again.append((words, _command(*common, "--verify", f"{name}/{run.run.name}")))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.api import drift
 from lab.api.context import Context
 from lab.doctor.checks import Finding, Grade
 from lab.errors import LabError
-from lab.model import ARCHITECTURES
+from lab.model import ARCHITECTURES, Lab
 from lab.packages import lock, pinned
 from lab.packages.apt import SOURCE
 from lab.packages.lock import Drift, Lock
@@ -32,7 +33,7 @@ def lock_finding(context: Context) -> Finding:
         hint = "./inv image.lock lists them all and compares the images; --update changes the lock"
         return Finding("lock", Grade.WARN, what + more, hint)
     hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
-    known = {"/".join(name.split("/")[:2]) for name in pins.images}
+    known = set(map(_without_part, pins.images))
     own, names = lock.beside(file, context.file), _names(context)
     if own and names is not None and (unknown := sorted(names ^ known)):
         what = (
@@ -55,8 +56,10 @@ def _drift(cache: Path, pins: Lock) -> list[Drift]:
         LabError: a cached package has a locked version, but other bytes.
     """
     found: list[Drift] = []
-    if tree := tree_cache.find(cache, pins.toolchain):
-        found += lock.drift(pins.toolchain, tree.pins)
+    for arch in ARCHITECTURES:
+        locked = provision.locked(pins, provision.toolchain(arch))
+        if locked and (tree := tree_cache.find(cache, locked, arch)):
+            found += lock.drift(locked, tree.pins)
     xen = [
         provision.xen(pin.version)
         for pin in pins.of(provision.PLATFORM.suite, SOURCE, ("xen",))[:1]
@@ -79,13 +82,31 @@ def _names(context: Context) -> set[str] | None:
         labs = context.labs()
     except LabError:
         return None
-    guests = {guest.name for one in labs.labs.values() for guest in one.guests}
-    return {
-        "dom0/kernel", *(name(lab.hypervisor) for lab in labs.labs.values()
-                         for name in (drift.kernel, drift.initramfs)),
-        *(f"dom0/{kind}/{name}" for name, one in labs.labs.items() if one.dom0.own_kernel
-          for kind in ("kernel", "initramfs")),
-        *(f"hypervisor/{name}" for name in labs.hypervisors),
-        *(f"devicetree/{name}" for name in labs.labs),
-        *(f"guest/{name}" for name in guests),
-    }  # fmt: skip
+    used = {lab.hypervisor.name for lab in labs.labs.values()}
+    unused = {name for name in labs.hypervisors if name not in used}
+    usual = drift.prefix_of(context.usual_arch)
+    found = {f"{usual}hypervisor/{name}" for name in unused}
+    for lab in labs.labs.values():
+        prefix = drift.prefix_of(lab.arch)
+        found |= {prefix + name for name in _of_lab(lab)}
+    return found
+
+
+def _of_lab(lab: Lab) -> Iterator[str]:
+    yield drift.kernel(lab.hypervisor)
+    yield drift.initramfs(lab.hypervisor)
+    yield f"hypervisor/{lab.hypervisor.name}"
+    yield f"devicetree/{lab.name}"
+    if lab.dom0.own_kernel:
+        yield from (f"dom0/{kind}/{lab.name}" for kind in ("kernel", "initramfs"))
+    yield from (f"guest/{guest.name}" for guest in lab.guests)
+
+
+def _without_part(image: str) -> str:
+    """The name of an image in the lock without the part of a guest's image, as in ``guest/a/elf``.
+
+    The names of other architectures than the first have one word more.
+    """
+    words = image.split("/")
+    prefixes = {drift.prefix_of(arch) for arch in ARCHITECTURES[1:]}
+    return "/".join(words[: 3 if f"{words[0]}/" in prefixes else 2])

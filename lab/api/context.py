@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import config, rundir
-from lab.model import ARM32, Architecture, Labs
+from lab.errors import LabError, UsageError
+from lab.model import ARCHITECTURES, Architecture, Labs
 from lab.progress import Progress
 from lab.run import live
 from lab.run.live import Live
@@ -52,6 +53,20 @@ class Context:
         """Whether nothing but the locked packages may be used."""
         return self.locked or switched_on("LAB_LOCKED")
 
+    @property
+    def usual_arch(self) -> Architecture:
+        """The architecture for what belongs to no lab: the option's, else that of all labs.
+
+        The first one, if labs differ or cannot be read.
+        """
+        if self.arch:
+            return self.arch
+        try:
+            found = {lab.arch for lab in self.labs().labs.values()}
+        except LabError:  # whoever needs the labs says why
+            found = set()
+        return found.pop() if len(found) == 1 else ARCHITECTURES[0]
+
     def workshop(self, door: str | None = None, arch: Architecture | None = None) -> Workshop:
         """The workshop that makes everything, under the lock that holds for these labs.
 
@@ -62,11 +77,24 @@ class Context:
         from lab.workshop.prepare import Workshop
 
         pins = lock.load(lock.place(self.file))
-        wanted = arch or self.arch or ARM32
+        wanted = arch or self.usual_arch
         return Workshop(door or self.door, self.progress, pins, wanted, strict=self.strict)
 
     def lab_dir(self, name: str) -> LabDir:
         return rundir.lab_dir(self.runs, name)
+
+
+def architecture(word: str) -> Architecture | None:
+    """The architecture of that name, as in labs.yaml; ``None`` if the word is empty.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    known = {one.xen: one for one in ARCHITECTURES}
+    if word and word not in known:
+        words = f"there is no architecture {word!r}"
+        raise UsageError(words, hint=f"one of: {', '.join(known)}")
+    return known.get(word)
 
 
 def clean(context: Context) -> None:

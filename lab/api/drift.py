@@ -51,7 +51,8 @@ def of_dom0(plan: Plan, images: Images) -> dict[str, str]:
     if lab.dom0.own_kernel:
         names = (f"dom0/kernel/{lab.name}", f"dom0/initramfs/{lab.name}")
     found = zip(names, (images.kernel, images.initramfs), strict=True)
-    return {f"{prefix(plan.machine.arch)}{name}": image.sha256 for name, image in found if image}
+    prefix = prefix_of(plan.machine.arch)
+    return {f"{prefix}{name}": image.sha256 for name, image in found if image}
 
 
 def names(
@@ -65,9 +66,9 @@ def names(
     found = of_dom0(plan, images)
     if not lock.beside(lock.place(context.file), context.file):
         return {} if plan.lab.dom0.own_kernel else found
-    before = prefix(plan.machine.arch)
+    prefix = prefix_of(plan.machine.arch)
     found |= of_platform(plan, images)
-    found[f"{before}hypervisor/{spec.name}"] = images.hypervisor.sha256
+    found[f"{prefix}hypervisor/{spec.name}"] = images.hypervisor.sha256
     for name, guest in guests.items():
         found |= of_guest(plan.machine.arch, name, guest)
     return found
@@ -76,16 +77,16 @@ def names(
 def of_guest(arch: Architecture, name: str, guest: GuestImage) -> dict[str, str]:
     """The sha256s of a guest's files in labs of an architecture, under their names in the lock."""
     parts = guest.parts().items()
-    return {f"{prefix(arch)}guest/{name}/{part}": one.sha256 for part, one in parts}
+    return {f"{prefix_of(arch)}guest/{name}/{part}": one.sha256 for part, one in parts}
 
 
 def of_platform(plan: Plan, images: Images) -> dict[str, str]:
     """The sha256s of a lab's device tree and of dom0's images, under their names in the lock."""
-    tree = {f"{prefix(plan.machine.arch)}devicetree/{plan.lab.name}": images.devicetree.sha256}
+    tree = {f"{prefix_of(plan.machine.arch)}devicetree/{plan.lab.name}": images.devicetree.sha256}
     return of_dom0(plan, images) | tree
 
 
-def prefix(arch: Architecture) -> str:
+def prefix_of(arch: Architecture) -> str:
     """What comes before the names of images, unless they are those of the first architecture."""
     return "" if arch == ARCHITECTURES[0] else f"{arch.xen}/"
 

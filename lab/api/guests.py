@@ -12,7 +12,7 @@ from lab.api.other_sessions import running
 from lab.api.results import Up
 from lab.config.arch import too_wide
 from lab.machine.console_text import FIRST_LINES, first_lines
-from lab.model import ARCHITECTURES, Architecture, GuestImage, GuestSpec, architecture
+from lab.model import ARCHITECTURES, Architecture, GuestImage, GuestSpec
 from lab.run import guests, manifest
 from lab.run.live import Live
 from lab.run.session import Session
@@ -21,14 +21,15 @@ from lab.util.deadline import Deadline
 
 
 def guest_build(context: Context, name: str) -> GuestImage:
-    """Build a guest of labs.yaml, for the first architecture that runs it if the context has none.
+    """Build a guest of labs.yaml. If the context has no architecture, for that of the labs which
+    have the guest, else for the first one that runs it.
 
     Raises:
         GuestError: it does not compile. ConfigError: it is too wide for the architecture.
     """
     clean(context)
     spec = config.find_guest(context.labs(), name, arch=context.arch)
-    workshop = context.workshop(arch=context.arch or _first(spec))
+    workshop = context.workshop(arch=context.arch or _usual(context, spec))
     built = workshop.guests([spec])[name]
     drift.tell(context, workshop)
     return built
@@ -65,16 +66,20 @@ def ready(context: Context, found: Live, guest: str) -> tuple[GuestSpec, GuestIm
         UsageError: there is no such guest. ConfigError: it is too wide for the lab's architecture.
         GuestError: it does not build.
     """
-    arch = architecture.of_run(found.run.manifest())
+    arch = found.arch
     spec = config.find_guest(context.labs(), guest, into=found.name, arch=arch)
     image = context.workshop(found.door, arch).guests([spec])[guest]
     manifest.keep_elf(found.run, image)
     return spec, image
 
 
-def _first(spec: GuestSpec) -> Architecture:
-    """The first architecture whose labs run a guest of this width."""
-    return next(one for one in ARCHITECTURES if not too_wide([spec], one))
+def _usual(context: Context, spec: GuestSpec) -> Architecture:
+    """The architecture of all labs that have a guest; if they differ, the first that runs it."""
+    labs = context.labs().labs.values()
+    users = {lab.arch for lab in labs for one in (*lab.guests, *lab.later) if one.name == spec.name}
+    fit = [one for one in ARCHITECTURES if not too_wide([spec], one)]
+    used = [one for one in fit if one in users]
+    return used[0] if len(used) == 1 else fit[0]
 
 
 async def create(

@@ -23,17 +23,21 @@ def image_build(context: Context, hypervisor: str | None = None) -> list[tuple[s
     """
     clean(context)
     workshop = context.workshop()
+    prefix = drift.prefix_of(workshop.arch)
     if hypervisor is not None:
         spec = config.find_hypervisor(context.labs(), hypervisor)
         files = workshop.hypervisor(spec)
         if spec.tools == "source":
             _, files["initramfs"], _ = workshop.dom0_of(spec, Dom0Spec())
         names = {"xen": f"hypervisor/{hypervisor}", "initramfs": drift.initramfs(spec)}
-        found = {name: files[kind].sha256 for kind, name in names.items() if kind in files}
+        found = {prefix + name: files[kind].sha256 for kind, name in names.items() if kind in files}
         drift.tell(context, workshop, found)
         return list(files.items())
     packaged, kernel, initramfs = workshop.base_images()
-    images = {"dom0/kernel": kernel.sha256, "dom0/initramfs": initramfs.sha256}
+    images = {
+        f"{prefix}dom0/kernel": kernel.sha256,
+        f"{prefix}dom0/initramfs": initramfs.sha256,
+    }
     drift.tell(context, workshop, images)
     return [(image.kind, image) for image in (packaged, kernel, initramfs)]
 

@@ -127,6 +127,7 @@ def _told(context: Context, found: Live, domains: list[Domain], problem: str) ->
         preparing="" if found.running else str(command or claim.ENDED),
         where="" if mine else str(found.run.path.parent.parent.parent),
         reach="" if mine else other_sessions.command(context, found),
+        arch=found.arch.xen,
     )  # fmt: skip
 
 
@@ -145,6 +146,7 @@ def _listed(context: Context, lab: Lab) -> LabStatus:
         problem=str(refusals.refusal(refused)) if refused else "",
         running=up,
         preparing=str(command) if command and not up else "",
+        arch=(found.arch if found else lab.arch).xen,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from lab.api import drift
 from lab.api.context import Context, clean
 from lab.api.plans import make_plan
 from lab.errors import ImageError, LockError, ToolchainError
-from lab.model import Architecture, GuestSpec
+from lab.model import ARCHITECTURES, Architecture, GuestSpec, HypervisorSpec
 from lab.packages import lock
 from lab.packages.lock import Lock
 from lab.util import files
+from lab.workshop import provision
 from lab.workshop.prepare import Workshop
 
 
@@ -40,12 +41,14 @@ def check_lock(context: Context) -> Locked:
     clean(context)
     file = lock.place(context.file)
     pins = lock.load(file)
-    workshop = context.workshop()
-    images = built(context, workshop)
-    drifted = [f"package {one}" for one in workshop.supplies.state.drift]
+    workshops = _workshops(context, pins, strict=context.strict)
+    images = built(context, *workshops)
+    drifted = dict.fromkeys(
+        f"package {one}" for shop in workshops for one in shop.supplies.state.drift
+    )
     if not lock.beside(file, context.file):
-        pins = replace(pins, images=_common(pins.images))
-        images = _common(images)
+        pins = replace(pins, images=_common(pins.images, workshops))
+        images = _common(images, workshops)
     changes = lock.changes(pins, replace(pins, images=images))
     return _compared(file, pins, (*drifted, *changes))
 
@@ -60,14 +63,13 @@ def update_lock(context: Context) -> Locked:
     """
     clean(context)
     before = _before(context)
-    more = {lab.arch for lab in context.labs().labs.values()}
-    more |= {context.arch} if context.arch else set()
+    wanted = _architectures(context, before)
     context = replace(context, arch=None)
-    pins = _any(context, before).supplies.newest(more)
+    pins = _any(context, before, wanted[0]).supplies.newest(wanted)
     same = pins.digest == before.digest and before.snapshot
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     pins = replace(pins, snapshot=before.snapshot if same else now)
-    images = built(context, Workshop(context.door, context.progress, pins, strict=True))
+    images = built(context, *_workshops(context, pins, strict=True))
     # Published runs stay until they are published again: their digests may still be right.
     known = context.labs().labs
     runs = {name: found for name, found in before.runs.items() if name.partition("@")[0] in known}
@@ -77,37 +79,67 @@ def update_lock(context: Context) -> Locked:
     return _compared(file, after, tuple(lock.changes(before, after)))
 
 
-def built(context: Context, workshop: Workshop) -> dict[str, str]:
-    """The sha256 of every image of labs.yaml, by name; each is built if it is not stored."""
+def built(context: Context, *workshops: Workshop) -> dict[str, str]:
+    """The sha256 of every image of labs.yaml, by name; each is built if it is not stored.
+
+    ``workshops``: one for each architecture. The first one makes the hypervisors of no lab.
+    """
     labs = context.labs()
+    used = {lab.hypervisor.name for lab in labs.labs.values()}
+    unused = [spec for name, spec in labs.hypervisors.items() if name not in used]
     found: dict[str, str] = {}
-    guests: dict[Architecture, dict[str, GuestSpec]] = {}
-    for spec in labs.hypervisors.values():
-        found[f"hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
-    shops = {workshop.arch: workshop}
-    for name, lab in labs.labs.items():
-        if lab.arch not in shops:
-            shops[lab.arch] = _of(context, workshop, lab.arch)
-        with context.progress.stage(f"lab {name}"):
-            plan = make_plan(context, name)
-            images = shops[lab.arch].platform(plan, force=True)
-        found |= drift.of_platform(plan, images)
-        guests.setdefault(lab.arch, {}).update((guest.name, guest) for guest in lab.guests)
-    for arch, wanted in guests.items():
-        for name, guest in shops[arch].guests([*wanted.values()]).items():
-            found |= drift.of_guest(arch, name, guest)
+    for shop in workshops:
+        found |= _built_by(context, shop, [] if shop is not workshops[0] else unused)
     return found
 
 
-def _of(context: Context, workshop: Workshop, arch: Architecture) -> Workshop:
-    """The workshop of another architecture under the same lock."""
-    strict = workshop.supplies.strict
-    return Workshop(context.door, context.progress, workshop.supplies.lock, arch, strict=strict)
+def _built_by(
+    context: Context, workshop: Workshop, more: Sequence[HypervisorSpec]
+) -> dict[str, str]:
+    """The images of the labs of a workshop's architecture, and of ``more`` hypervisors."""
+    prefix = drift.prefix_of(workshop.arch)
+    labs = [lab for lab in context.labs().labs.values() if lab.arch == workshop.arch]
+    found: dict[str, str] = {}
+    guests: dict[str, GuestSpec] = {}
+    specs = {spec.name: spec for spec in (*more, *(lab.hypervisor for lab in labs))}
+    for spec in specs.values():
+        found[f"{prefix}hypervisor/{spec.name}"] = workshop.hypervisor(spec)["xen"].sha256
+    for lab in labs:
+        with context.progress.stage(f"lab {lab.name}"):
+            plan = make_plan(replace(context, arch=None), lab.name)
+            images = workshop.platform(plan, force=True)
+        found |= drift.of_platform(plan, images)
+        guests |= {guest.name: guest for guest in lab.guests}
+    for name, guest in workshop.guests([*guests.values()]).items():
+        found |= drift.of_guest(workshop.arch, name, guest)
+    return found
 
 
-def _common(images: Mapping[str, str]) -> dict[str, str]:
+def _architectures(context: Context, before: Lock) -> list[Architecture]:
+    """Those that a new lock has: of the labs, of the option, and of the lock that it replaces."""
+    wanted = [context.usual_arch, *(lab.arch for lab in context.labs().labs.values())]
+    if lock.beside(lock.place(context.file), context.file):
+        wanted += [
+            one for one in ARCHITECTURES if provision.locked(before, provision.toolchain(one))
+        ]
+    return list(dict.fromkeys(wanted))
+
+
+def _workshops(context: Context, pins: Lock, *, strict: bool) -> list[Workshop]:
+    """The workshops of all labs under a lock, one for each architecture."""
+    labs = context.labs().labs.values()
+    archs = dict.fromkeys([context.usual_arch, *(lab.arch for lab in labs)])
+    return [Workshop(context.door, context.progress, pins, arch, strict=strict) for arch in archs]
+
+
+def _common(images: Mapping[str, str], workshops: Sequence[Workshop]) -> dict[str, str]:
     """The images that are the same for every labs.yaml."""
-    return {name: sha for name, sha in images.items() if name in ("dom0/kernel", "dom0/initramfs")}
+    known = {
+        f"{drift.prefix_of(shop.arch)}dom0/{name}"
+        for shop in workshops
+        for name in ("kernel", "initramfs")
+    }
+    return {name: sha for name, sha in images.items() if name in known}
 
 
 def _before(context: Context) -> Lock:
@@ -119,14 +151,14 @@ def _before(context: Context) -> Lock:
         return Lock()
 
 
-def _any(context: Context, before: Lock) -> Workshop:
+def _any(context: Context, before: Lock, arch: Architecture) -> Workshop:
     """A workshop with any toolchain that can be made: it only has to ask the archive."""
-    workshop = Workshop(context.door, context.progress, before)
+    workshop = Workshop(context.door, context.progress, before, arch)
     try:
         _ = workshop.toolchain
     except (LockError, ToolchainError) as error:
         context.progress.say(error.message)
-        workshop = Workshop(context.door, context.progress, Lock())
+        workshop = Workshop(context.door, context.progress, Lock(), arch)
     return workshop
 
 

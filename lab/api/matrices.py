@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import lab.explore.picture
 from lab import config
 from lab.api.context import Context
+from lab.api.plans import make_plan
 from lab.api.runs import run
 from lab.config.units import nearest
 from lab.errors import LabError, UsageError
 from lab.explore import matrix
 from lab.explore.executor import here
 from lab.explore.matrix import Cell, MatrixResult
-from lab.model import Clock
+from lab.model import Architecture, Clock
 from lab.rundir import RunDir, new_folder
 from lab.util import files
 from lab.util.terminal import quote
@@ -34,41 +36,61 @@ class Compared:
         return matrix.brief(self.outcome)
 
 
-def compare(context: Context, name: str, clock: str = Clock.VIRTUAL) -> Compared:
+def compare(
+    context: Context, name: str, clock: str = Clock.VIRTUAL, archs: Sequence[Architecture] = ()
+) -> Compared:
     """Run every lab of a matrix, one after the other, and compare their traces.
 
-    If a lab fails, its cell has no figures, and the others still run.
+    If a lab fails, its cell has no figures, and the others still run. ``archs``: run each lab on
+    these architectures, instead of those that the matrix names.
 
     Raises:
-        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; a lab runs already.
+        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; a lab runs already, or
+            has something that an architecture lacks.
     """
     if clock not in set(Clock):
         raise UsageError(f"no clock {quote(clock)}{nearest(clock, Clock)}")
     wanted = config.find_matrix(context.labs(), name)
+    on = _contexts(context, archs or wanted.archs)
+    for one in on.values():
+        for named in dict.fromkeys(cell for cells in wanted.rows.values() for cell in cells):
+            make_plan(one, named, Clock(clock), first=True)  # refuses what an architecture lacks
     folder = new_folder(context.runs / f"matrix-{name}")
     jobs = [
-        functools.partial(_cell, context, Clock(clock), row, column, lab)
+        functools.partial(_cell, one, Clock(clock), (row, column + words, lab))
         for row, labs in wanted.rows.items()
         for column, lab in zip(wanted.columns, labs, strict=True)
+        for words, one in on.items()
     ]
+    columns = tuple(column + words for column in wanted.columns for words in on)
     cells = tuple(here.each(jobs))
-    outcome = MatrixResult(name, wanted.description, clock, wanted.columns, cells)
+    outcome = MatrixResult(name, wanted.description, clock, columns, cells)
     _keep(folder, outcome)
     return Compared(outcome, folder)
 
 
-def _cell(context: Context, clock: Clock, row: str, column: str, lab: str) -> Cell:
+def _contexts(context: Context, archs: Sequence[Architecture]) -> dict[str, Context]:
+    """A context for each architecture, and what it adds to the names of columns."""
+    if not archs:
+        return {"": context}
+    return {f", {arch.xen}": replace(context, arch=arch) for arch in archs}
+
+
+def _cell(context: Context, clock: Clock, place: tuple[str, str, str]) -> Cell:
+    """Run the lab of a cell. ``place``: its row, its column, and the lab."""
+    row, column, lab = place
+    cell = Cell(row, column, lab, "", arch=context.arch.xen if context.arch else "")
     context.progress.say(f"{row}, {column}: lab {lab}")
     try:
         done = run(context, lab, clock=clock)
     except LabError as error:
         if error.layer is None:
             raise
-        return Cell(row, column, lab, "", error.message)
+        return replace(cell, problem=error.message)
     verdict = done.report.verdict
     if not verdict.passed:
-        return Cell(row, column, lab, str(done.run), verdict.reason)
-    return Cell(row, column, lab, str(done.run), "", _tasks(done.run))
+        return replace(cell, run=str(done.run), problem=verdict.reason)
+    return replace(cell, run=str(done.run), tasks=_tasks(done.run))
 
 
 def _tasks(folder: Path) -> tuple[matrix.Task, ...]:

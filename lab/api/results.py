@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import rundir
 from lab.model import Domain, State
+from lab.model.architecture import of_run
 
 if TYPE_CHECKING:
     from lab.scenario import Report
@@ -51,6 +52,7 @@ class LabStatus:
             that file.
         reach: the command that reaches a lab of another session or labs.yaml.
         interrupted: the command that was at work on it and was interrupted.
+        arch: the architecture of its machine, as labs.yaml names it.
     """
 
     name: str
@@ -67,6 +69,7 @@ class LabStatus:
     where: str = ""
     reach: str = ""
     interrupted: str = ""
+    arch: str = ""
 
 
 #: The former name.
@@ -93,8 +96,10 @@ class Run:
         from lab.scenario import Outcome
 
         verdict = self.report.verdict
+        manifest = rundir.RunDir(self.run).manifest()
         return {
             "lab": self.report.lab,
+            "arch": of_run(manifest).xen,
             "verdict": "pass" if verdict.passed else "fail",
             "layer": verdict.layer,
             "reason": verdict.reason,
@@ -140,7 +145,7 @@ class Run:
                 for t in self.report.thresholds
             ],
             "run": str(self.run),
-            "drift": (rundir.RunDir(self.run).manifest().get("lock") or {}).get("drift", []),
+            "drift": (manifest.get("lock") or {}).get("drift", []),
         }
 
 

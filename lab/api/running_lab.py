@@ -37,6 +37,7 @@ class RunningLab:
     Attributes:
         name: the name under which commands find it (``lab.logs NAME``).
         run_dir: its run folder, which stays.
+        arch: the architecture of its machine: ``arm32`` or ``arm64``.
         phases: seconds from the machine's start to each step of the boot.
         xen: Xen's console.
         dom0: dom0's console, and commands in dom0.
@@ -52,6 +53,7 @@ class RunningLab:
     ) -> None:
         self.name = found.name
         self.run_dir = found.run.path
+        self.arch = found.arch.xen
         self.phases: dict[str, float] = dict(found.run.manifest().get("phases") or {})
         self._context = context
         self._found = found

@@ -13,7 +13,7 @@ from lab.api.results import Run
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
-from lab.model import Act, Clock, Lab, Layer, Plan
+from lab.model import ARCHITECTURES, Act, Clock, Lab, Layer, Plan
 from lab.run import alone, collecting, digest, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands, refuse
@@ -147,7 +147,9 @@ def _make_way(file: Path) -> None:
 def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Report:
     """Add to the report: the place in labs.yaml, the consoles, the thresholds of its traces."""
     file, line = context.file.absolute(), plan.lab.line or 1
-    report = replace(report, consoles=run.consoles(), file=file, line=line)
+    arch = plan.machine.arch
+    report = replace(report, consoles=run.consoles(), file=file, line=line,
+                     arch="" if arch == ARCHITECTURES[0] else arch.xen)  # fmt: skip
     wanted = plan.lab.thresholds
     if not wanted or not report.verdict.passed:
         return thresholds.judged(report, tuple(ThresholdResult(item) for item in wanted))

@@ -13,21 +13,23 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.dom0 import connection
 from lab.model import (
     AGENT_PORT,
-    ARM32,
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,
     TIMES_PORT,
     Command,
     Image,
+    MachinePlan,
     Mount,
     Program,
     StartOptions,
     Toolchain,
+    processor_arguments,
 )
 from lab.rundir import runtime_root
 from lab.util import waiting
@@ -40,12 +42,11 @@ XEN_ARGS = "console=dtuart dtuart=/pl011@9000000 dom0_mem=512M"
 DOM0_ARGS = "console=hvc0 rdinit=/init"
 
 
-def command() -> list[str]:
-    """QEMU's command line."""
+def command(machine: MachinePlan) -> list[str]:
+    """QEMU's command line for a machine with this processor and interrupt controller."""
     return [
-        ARM32.qemu,
-        "-machine", ARM32.machine,
-        "-cpu", ARM32.cpu, "-m", MEMORY, "-smp", "1",
+        machine.arch.qemu,
+        *processor_arguments(machine), "-m", MEMORY, "-smp", "1",
         "-nic", "none", "-display", "none", "-no-reboot",
         "-global", "virtio-mmio.force-legacy=false",
         "-kernel", "/lab/xen", "-append", XEN_ARGS,
@@ -60,20 +61,32 @@ def command() -> list[str]:
     ]  # fmt: skip
 
 
-def boot(toolchain: Toolchain, hypervisor: Image, kernel: Image, initramfs: Image) -> float:
+@dataclass(frozen=True)
+class Naive:
+    """What the naive boot takes: a machine, and the files that it boots."""
+
+    machine: MachinePlan
+    hypervisor: Image
+    kernel: Image
+    initramfs: Image
+
+
+def boot(toolchain: Toolchain, naive: Naive) -> float:
     """Boot once. Returns the seconds from QEMU's start until dom0's agent answers.
 
     Raises:
         LabError: it did not boot.
     """
     mounts = [
-        Mount(hypervisor.path, "/lab/xen"),
-        Mount(kernel.path, "/lab/kernel"),
-        Mount(initramfs.path, "/lab/initramfs"),
+        Mount(naive.hypervisor.path, "/lab/xen"),
+        Mount(naive.kernel.path, "/lab/kernel"),
+        Mount(naive.initramfs.path, "/lab/initramfs"),
     ]
     with _folder() as live:
         clock = Deadline(LIMIT)
-        with _started(toolchain, [*mounts, Mount(live, "/lab/live", writable=True)], live):
+        mounts.append(Mount(live, "/lab/live", writable=True))
+        argv = Command(command(naive.machine), mounts=mounts)
+        with _started(toolchain, argv, live):
             asyncio.run(_answers(live))
             return clock.elapsed()
 
@@ -98,10 +111,10 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _started(toolchain: Toolchain, mounts: list[Mount], live: Path) -> Iterator[Program]:
+def _started(toolchain: Toolchain, command: Command, live: Path) -> Iterator[Program]:
     with (live / "qemu.log").open("wb") as log:
         options = StartOptions(f"bench-{os.getpid()}", log)
-        program = toolchain.start(Command(command(), mounts=mounts), options)
+        program = toolchain.start(command, options)
     try:
         yield program
     finally:

@@ -15,6 +15,8 @@ from lab.util.deadline import Deadline
 
 #: Seconds that a command may take.
 LONGEST = 600.0
+#: The commands that start a lab, so that they have the option ``--arch``.
+STARTS = ("lab.up", "lab.run")
 #: Seconds that a command has to stop its lab when the bench is interrupted.
 GRACE = 5.0
 
@@ -51,7 +53,8 @@ def said(context: Context, *words: str) -> Any:
     Raises:
         LabError: the command failed.
     """
-    argv = [sys.executable, "-m", "lab", *words, "--labs", str(context.file), "--json"]
+    arch = ["--arch", context.arch.xen] if context.arch and words[0] in STARTS else []
+    argv = [sys.executable, "-m", "lab", *words, *arch, "--labs", str(context.file), "--json"]
     done = process.run(
         argv, env=dict(os.environ), timeout=LONGEST, options=process.Options(grace=GRACE)
     )

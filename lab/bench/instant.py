@@ -9,12 +9,14 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lab.api import Context, down
+from lab.bench import limits
 from lab.bench.figure import Figure, at_least, at_most, said
 from lab.machine import qmp
-from lab.model import ARM32, Command, Mount, StartOptions, Toolchain
+from lab.model import ARM32, Architecture, Command, Mount, StartOptions, Toolchain
 from lab.rundir import all_lab_dirs, runtime_root
 from lab.util import process, waiting
 from lab.util.deadline import Deadline
@@ -35,12 +37,12 @@ def stop(context: Context, name: str, count: int) -> None:
 
 
 @contextlib.contextmanager
-def bare(door: str | None) -> Iterator[Context]:
-    """A folder whose labs.yaml has the lab ``bare``."""
+def bare(like: Context) -> Iterator[Context]:
+    """A folder whose labs.yaml has the lab ``bare``; the rest is as in ``like``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labs.yaml"
         file.write_text(BARE)
-        yield Context(file, door)
+        yield replace(like, file=file)
 
 
 def restored(
@@ -59,18 +61,20 @@ def restored(
     say("restored labs without guests")
     said(context, "lab.up", "bare")
     said(context, "lab.down", "bare")
+    arch = context.arch or ARM32
     alone, ones, crowds = [], [], []
     memory: list[float] = []
     for _ in range(rounds):
-        alone.append(_bare(toolchain))
+        alone.append(_bare(toolchain, arch))
         ones.append(_answers_of(context))
         said(context, "lab.down", "bare")
         crowds.append(_answers_of(context, "--count", str(MANY)))
-        memory += _memory()
+        memory += _memory(arch)
         stop(context, BARE_NAME, MANY)
     qemu = statistics.median(alone)
     one, one_machine = (statistics.median(each) for each in zip(*ones, strict=True))
     all_, all_machines = (statistics.median(each) for each in zip(*crowds, strict=True))
+    own = statistics.median(memory) / 1e6
     many = f"{MANY} labs until all answer"
     return [
         Figure("bare QEMU until QMP answers", qemu, "s"),
@@ -81,7 +85,7 @@ def restored(
         Figure("lab.up until the agent answers", one, "s"),
         Figure(f"{many}, from the command", all_, "s"),
         at_most(f"{many}, from the command, to one lab", all_ / one, "x", 6.0),
-        at_most("own memory of an idle lab (PSS)", statistics.median(memory) / 1e6, "MB", 40.0),
+        at_most("own memory of an idle lab (PSS)", own, "MB", limits.of(arch).idle),
     ]
 
 
@@ -126,7 +130,10 @@ def guests(context: Context, naive: float, rounds: int, say: Callable[[str], Non
             "restored until its guest prints, speed-up over the naive boot", naive / up, "x", 12.0
         ),
         at_least(
-            "lab.inject into a restored lab, speed-up over the naive boot", naive / inject, "x", 5.0
+            "lab.inject into a restored lab, speed-up over the naive boot",
+            naive / inject,
+            "x",
+            limits.of(context.arch).inject,
         ),
     ]
 
@@ -151,11 +158,11 @@ def clocks(context: Context, rounds: int, say: Callable[[str], None]) -> list[Fi
     ]
 
 
-def _bare(toolchain: Toolchain) -> float:
+def _bare(toolchain: Toolchain, arch: Architecture) -> float:
     """Seconds until QMP answers in a QEMU that has nothing to do."""
     with tempfile.TemporaryDirectory(dir=runtime_root()) as name:
         folder = Path(name)
-        argv = [ARM32.qemu, "-machine", "virt", "-nodefaults", "-display", "none", "-S",
+        argv = [arch.qemu, "-machine", "virt", "-nodefaults", "-display", "none", "-S",
                 "-chardev", "socket,id=q,path=/lab/live/q,server=on,wait=off",
                 "-mon", "chardev=q,mode=control"]  # fmt: skip
         clock = Deadline(0)
@@ -174,12 +181,12 @@ async def _answers(socket: Path, clock: Deadline) -> float:
         return clock.elapsed()
 
 
-def _memory() -> list[float]:
+def _memory(arch: Architecture) -> list[float]:
     """The proportional set size (PSS) of each lab's QEMU, in bytes (proc_pid_smaps(5))."""
     sizes = []
     ours = {f"guest={lab.tag},debug-threads=on".encode() for lab in all_lab_dirs()}
     for pid, argv in process.running():
-        if argv[0].endswith(ARM32.qemu.encode()) and any(one in ours for one in argv):
+        if argv[0].endswith(arch.qemu.encode()) and any(one in ours for one in argv):
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             sizes += [float(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:")]
     return sizes

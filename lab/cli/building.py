@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 from lab import api
 from lab.cli.command import command
-from lab.cli.lab_task import DOOR, JSON, LABS, LOCKED
-from lab.cli.labs import architecture
+from lab.cli.lab_task import ARCH_OF, DOOR, JSON, LABS, LOCKED
 from lab.cli.output import print_json, say
 from lab.cli.results import short, show_imported
 from lab.errors import UsageError
@@ -17,8 +15,9 @@ from lab.progress import Progress
 from lab.util.terminal import table
 
 
-def _context(labs: str, door: str = "", locked: bool = False) -> api.Context:
-    return api.Context(Path(labs), door or None, Progress(), locked=locked)
+def _context(labs: str, door: str = "", locked: bool = False, arch: str = "") -> api.Context:
+    kind = api.architecture(arch)
+    return api.Context(Path(labs), door or None, Progress(), locked=locked, arch=kind)
 
 
 @command("lab.new", words=("folder",), optional=("folder",), example="lab.new my-labs",
@@ -52,11 +51,10 @@ def lab_import(config: str, into: str = "", name: str = "", folder: str = "",
 
 @command("guest.build", words=("name",), example="guest.build hello",
          name="name of the guest in labs.yaml", labs=LABS, json=JSON,
-         arch="for labs of this architecture: arm32 or arm64 (default: the first that runs it)"
-         )  # fmt: skip
+         arch=f"{ARCH_OF} the guest")  # fmt: skip
 def guest_build(name: str, labs: str = "labs.yaml", json: bool = False, arch: str = "") -> None:
     """Build a guest and print where its files are."""
-    built = api.guest_build(replace(_context(labs), arch=architecture(arch)), name)
+    built = api.guest_build(_context(labs, arch=arch), name)
     if json:
         print_json(built)
         return
@@ -65,14 +63,15 @@ def guest_build(name: str, labs: str = "labs.yaml", json: bool = False, arch: st
 
 
 @command("image.build", example="image.build --hypervisor debug", json=JSON, locked=LOCKED,
-         hypervisor="build only this hypervisor of labs.yaml", labs=LABS)  # fmt: skip
+         hypervisor="build only this hypervisor of labs.yaml", labs=LABS,
+         arch=f"{ARCH_OF} the images")  # fmt: skip
 def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml",
-                locked: bool = False) -> None:  # fmt: skip
+                locked: bool = False, arch: str = "") -> None:  # fmt: skip
     """Build Xen, dom0's kernel and its initramfs.
 
     Images that are stored already are not built again.
     """
-    built = api.image_build(_context(labs, locked=locked), hypervisor or None)
+    built = api.image_build(_context(labs, locked=locked, arch=arch), hypervisor or None)
     if json:
         print_json([image for _, image in built])
         return
@@ -102,7 +101,7 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
     """
     if arch and not update:
         raise UsageError("--arch goes with --update")
-    context = replace(_context(labs), arch=architecture(arch))
+    context = _context(labs, arch=arch)
     found = api.update_lock(context) if update else api.check_lock(context)
     if json:
         print_json(found)
@@ -120,19 +119,19 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
 
 
 @command("toolchain.build", example="toolchain.build", door=DOOR, json=JSON, locked=LOCKED,
-         arch="the architecture of the labs: arm32 (the default) or arm64")  # fmt: skip
+         arch=f"{ARCH_OF} the labs")  # fmt: skip
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False,
                     arch: str = "") -> None:  # fmt: skip
     """Make the toolchain if it is missing."""
-    context = replace(_context("labs.yaml", door, locked), arch=architecture(arch))
-    info = api.toolchain_build(context)
+    info = api.toolchain_build(_context("labs.yaml", door, locked, arch))
     print_json(info) if json else print(f"toolchain {info.door}: {info.where}")
 
 
-@command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON)
-def toolchain_info(door: str = "", json: bool = False) -> None:
+@command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON,
+         arch=f"{ARCH_OF} the labs")  # fmt: skip
+def toolchain_info(door: str = "", json: bool = False, arch: str = "") -> None:
     """Print where the toolchain is, its size and versions."""
-    info = api.toolchain_build(_context("labs.yaml", door))
+    info = api.toolchain_build(_context("labs.yaml", door, arch=arch))
     if json:
         print_json(info)
         return

@@ -14,7 +14,8 @@ from typing import Any
 
 from lab import api
 from lab.cli.command import command
-from lab.cli.lab_task import DOOR, JSON, LABS
+from lab.cli.lab_task import ARCH, DOOR, JSON, LABS
+from lab.cli.labs import context_of
 from lab.cli.output import print_json, say
 from lab.errors import UsageError
 from lab.progress import Progress
@@ -124,11 +125,12 @@ def _tests_to_run() -> Path:
     rounds="measure everything N times (default: 3)",
     only="only these parts: boots, restored, guests, without-dom0, clocks, transfer, decoding, "
     "tracing, house, with commas between them",
+    arch=f"{ARCH}: measure labs of it, against its own baselines",
     full="also measure 64 labs at once and ten runs of each lab; takes 15 minutes more",
 )
 def run_bench(
     labs: str = "labs.yaml", door: str = "", rounds: int = 3, only: str = "", full: bool = False,
-    json: bool = False,
+    json: bool = False, arch: str = "",
 ) -> int:  # fmt: skip
     """Measure boots, restores, traces and sizes.
 
@@ -136,7 +138,7 @@ def run_bench(
     """
     from lab.bench.measure import measure
 
-    context = api.Context(Path(labs), door or None, Progress())
+    context = context_of(labs, door, arch=arch)
     names = [name for name in only.split(",") if name]
     figures = measure(context, max(1, rounds), say, full=full, only=names)
     if json:

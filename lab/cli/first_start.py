@@ -6,18 +6,25 @@ library may be imported here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from lab import install
+from lab.model import ARCHITECTURES, Architecture
 from lab.progress import Progress
+from lab.util import reading
 
 #: The tasks that need the toolchain and what images are made of.
-_TASKS = ("lab.up", "lab.run", "lab.matrix", "image.build")
+_OF_ONE_LAB = ("lab.up", "lab.run")
+_TASKS = (*_OF_ONE_LAB, "lab.matrix", "image.build")
 #: With these, the task decides by itself what it needs, or needs nothing.
-_OWN_WAY = ("--labs", "-l", "--door", "-d", "--arch", "--plan", "--help", "-h")
+_OWN_WAY = ("--labs", "-l", "--door", "-d", "--plan", "--help", "-h")
+_ARCH = "--arch"
 LABS = Path("labs.yaml")
+#: The lab of a task without a name.
+_DEFAULT = "hello"
 
 
 def main() -> NoReturn:
@@ -27,13 +34,52 @@ def main() -> NoReturn:
 
 def beside(words: Sequence[str], progress: Progress) -> None:
     """What is made beside the environment, for a task of these words."""
-    if needs_toolchain(words) and LABS.exists():
+    if not needs_toolchain(words) or not LABS.exists():
+        return
+    if arch := architecture(words, _text(LABS)):
         from lab.api.first_start import make_toolchain
 
-        make_toolchain(LABS, progress)
+        make_toolchain(LABS, progress, arch)
 
 
 def needs_toolchain(words: Sequence[str]) -> bool:
     """Whether a task surely needs the toolchain of the labs file in this folder."""
     own = any(word.partition("=")[0] in _OWN_WAY for word in words[1:])
     return bool(words) and words[0] in _TASKS and not own
+
+
+def architecture(words: Sequence[str], labs: str) -> Architecture | None:
+    """The architecture that a task will need. ``labs``: the text of the labs file.
+
+    Nothing here can read YAML, so this is ``None`` unless the text leaves no doubt.
+    """
+    known = {one.xen: one for one in ARCHITECTURES}
+    first, *others = known
+    for number, word in enumerate(words):
+        option, _, value = word.partition("=")
+        if option == _ARCH:
+            return known.get(value or next(iter(words[number + 1 :]), ""))
+    text = re.sub(r"(^|\s)#.*", "", labs)
+    if not any(other in text for other in others):
+        return known[first]
+    if words[0] not in _OF_ONE_LAB:
+        return None
+    name = next((word for word in words[1:] if not word.startswith("-")), _DEFAULT)
+    lab = re.search(rf"^( +){re.escape(name)}:(.*(?:\n(?:\1 .*)?)*)", _labs_of(text), re.MULTILINE)
+    if not lab or "<<" in lab[2] or "*" in lab[2]:
+        return None
+    found = re.search(r"\barch: *[\"']?(\w+)", lab[2])
+    return known.get(found[1] if found else first)
+
+
+def _text(file: Path) -> str:
+    try:
+        return reading.text(file, errors="replace")
+    except OSError:  # the task that comes next says why
+        return ""
+
+
+def _labs_of(text: str) -> str:
+    """What comes below ``labs:``."""
+    found = re.search(r"^labs:.*\n((?:[ #].*\n|\n)*)", text + "\n", re.MULTILINE)
+    return found[1] if found else ""

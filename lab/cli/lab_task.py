@@ -8,6 +8,8 @@ from typing import Any
 
 from invoke.tasks import Task
 
+from lab.model import ARCHITECTURES
+
 #: Short options: the same letter means the same everywhere. None of them changes labs.lock.
 SHORT = {
     "all": "a", "clock": "k", "cold": "c", "count": "n", "door": "d", "follow": "f", "json": "j",
@@ -40,7 +42,13 @@ JSON = "print the result as JSON"
 DOOR = "the toolchain to use: docker, rootfs or host (default: LAB_DOOR, else docker if it answers)"
 LOCKED = "fail if a package differs from labs.lock (LAB_LOCKED=1: for every command)"
 FORCE = "boot even if the hypervisor and the tools in dom0 have different versions"
-ARCH = "the architecture: arm32 or arm64 (default: what labs.yaml says, else arm32)"
+_NAMES = [one.xen for one in ARCHITECTURES]
+ARCH = f"the architecture: {' or '.join(_NAMES)} (default: what labs.yaml says, else {_NAMES[0]})"
+#: How the help of ``--arch`` begins where it is about no lab.
+ARCH_OF = (
+    f"{' or '.join(_NAMES)} (default: that of all labs of labs.yaml, else {_NAMES[0]}): "
+    "the architecture of"
+)
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 
 

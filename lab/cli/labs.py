@@ -10,6 +10,7 @@ from lab.cli.command import command
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.output import print_json, say
 from lab.cli.results import (
+    kind_word,
     show_compared,
     show_injected,
     show_several,
@@ -18,8 +19,6 @@ from lab.cli.results import (
     show_up,
     state_word,
 )
-from lab.errors import UsageError
-from lab.model import ARCHITECTURES, Architecture
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
@@ -36,19 +35,7 @@ def context_of(
     Raises:
         UsageError: there is no such architecture.
     """
-    return api.Context(Path(labs), door or None, Progress(), force, locked, architecture(arch))
-
-
-def architecture(word: str) -> Architecture | None:
-    """The architecture of the option ``--arch``; ``None``: it was not given.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    known = {one.xen: one for one in ARCHITECTURES}
-    if word and word not in known:
-        raise UsageError(f"there is no architecture {word!r}", hint=ARCH)
-    return known.get(word)
+    return api.Context(Path(labs), door or None, Progress(), force, locked, api.architecture(arch))
 
 
 def is_cold(option: bool) -> bool:
@@ -130,7 +117,10 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
     if json:
         print_json(found)
         return
-    rows = [[one.name, state_word(one), ", ".join(one.guests), one.description] for one in found]
+    rows = [
+        [one.name + kind_word(one), state_word(one), ", ".join(one.guests), one.description]
+        for one in found
+    ]
     print(table(rows))
     problems = dict.fromkeys(line for one in found for line in one.problem.splitlines())
     if problems:
@@ -196,13 +186,15 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
 
 @command("lab.matrix", words=("name",), example="lab.matrix scheduling",
          name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON,
+         arch="run each lab on these architectures, with commas between them: arm32,arm64",
          clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
-               json: bool = False) -> int:  # fmt: skip
+               json: bool = False, arch: str = "") -> int:  # fmt: skip
     """Run all labs of a matrix and compare them.
 
     It makes one table and one picture from their traces.
     """
-    result = api.compare(context_of(labs, door), name, clock)
+    archs = [one for word in arch.split(",") if (one := api.architecture(word))]
+    result = api.compare(context_of(labs, door), name, clock, archs)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.output import say
-from lab.model import Domain
+from lab.model import ARCHITECTURES, Domain
 from lab.util import ci
 from lab.util.resources import as_called
 from lab.util.terminal import quote, table
@@ -39,10 +39,15 @@ def state_word(one: api.LabStatus) -> str:
     return "running" if one.running else "starting" if one.preparing else str(one.state)
 
 
+def kind_word(one: api.LabStatus) -> str:
+    """The architecture of a lab, as `` (arm64)``; nothing if it is the one of most labs."""
+    return f" ({one.arch})" if one.arch not in ("", ARCHITECTURES[0].xen) else ""
+
+
 def show_statuses(found: Sequence[api.LabStatus]) -> None:
     """Print the states of labs on standard output."""
     for one in found:
-        words = [f"lab {one.name}: {state_word(one)}"]
+        words = [f"lab {one.name}{kind_word(one)}: {state_word(one)}"]
         words += [f"for {one.uptime:.0f} s"] if one.running else []
         words += [f"by {one.preparing}"] if one.preparing else []
         print(as_called(" ".join(words) + (f"; run {short(one.run)}" if one.run else "")))
@@ -124,9 +129,9 @@ def show_run(result: api.Run) -> None:
         print(ci.shown(f"  threshold {limit.name}: {limit.outcome}"))
     verdict = result.report.verdict
     if verdict.passed:
-        print(f"PASS {result.report.lab}")
+        print(f"PASS {result.report.title}")
     else:
-        print(ci.shown(f"FAIL {result.report.lab} [{verdict.layer}]: {verdict.reason}"))
+        print(ci.shown(f"FAIL {result.report.title} [{verdict.layer}]: {verdict.reason}"))
         for line in verdict.tail.splitlines():
             print(ci.shown(f"    {line}"))
         if verdict.hint:

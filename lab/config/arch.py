@@ -6,7 +6,7 @@ too wide for a lab is an error when somebody starts it, not when labs.yaml is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from lab.model import ARCHITECTURES, Architecture, GuestSpec, Lab, Prebuilt, Refusal
 from lab.model.architecture import no_release
@@ -15,9 +15,19 @@ from lab.util.terminal import quote
 
 def refused(lab: Lab) -> str:
     """Why a lab cannot run on its architecture; empty: it can."""
-    if why := no_release(lab.arch, lab.hypervisor.release):
-        return f"hypervisor {quote(lab.hypervisor.name)}: {why}"
-    return ""
+    release = no_release(lab.arch, lab.hypervisor.release)
+    found = [f"hypervisor {quote(lab.hypervisor.name)}: {release}"] if release else []
+    return "; ".join([*found, *(why for _, why in problems(lab))])
+
+
+def problems(lab: Lab) -> Iterator[tuple[str, str]]:
+    """What a lab's machine may not have on its architecture: the key in labs.yaml, and why."""
+    arch = lab.arch
+    if lab.cpu and lab.cpu not in arch.cpus:
+        yield "cpu", f"{arch.xen} has no CPU {quote(lab.cpu)}; it has {', '.join(arch.cpus)}"
+    if lab.gic and lab.gic not in arch.gics:
+        versions = " and ".join(map(str, arch.gics))
+        yield "gic", f"{arch.xen} has no interrupt controller of version {lab.gic}, only {versions}"
 
 
 def too_wide(guests: Iterable[GuestSpec], arch: Architecture) -> list[Refusal]:

@@ -232,6 +232,8 @@ def _lab(
         line=source.line(at),
         clock=model.Clock(shape.clock) if shape.clock else None,
         arch=by_word(shape.arch),
+        cpu=shape.cpu or "",
+        gic=shape.gic or 0,
         description="" if shape.description == "-" else shape.description,
         trace=trace_keys.xen(source, (*at, "trace"), shape.trace),
         schedule=_schedule(shape.scheduler),
@@ -241,8 +243,8 @@ def _lab(
     fixed_memory.check(source, lab)
     lab = links.read(source, at, shape, lab)
     fit.check(source, at, lab)
-    if why := arch.refused(lab):
-        source.add((*at, "arch"), f"'arch': {why}")
+    for key, why in arch.problems(lab):
+        source.add((*at, key), f"'{key}': {why}")
     devices.check_addresses(source, (*lab.guests, *lab.later))
     trace_keys.fits(source, at, lab)
     lab = sched.settle(source, at, lab, _share(shape.scheduler), hypervisors.values())

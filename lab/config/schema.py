@@ -191,6 +191,11 @@ class SharedMemory(Shape):
 
 
 _ARCHITECTURES = [one.xen for one in ARCHITECTURES]
+Arch = Annotated[str, scalar(units.one_of(*_ARCHITECTURES), "a word")]
+#: Those of any architecture; a lab's own is checked in :mod:`lab.config.arch`.
+_CPUS = list(dict.fromkeys(cpu for one in ARCHITECTURES for cpu in one.cpus))
+_VERSIONS = [gic for one in ARCHITECTURES for gic in one.gics]
+_GICS = (min(_VERSIONS), max(_VERSIONS))
 
 
 class Lab(Shape):
@@ -210,13 +215,16 @@ class Lab(Shape):
     shared_memory: list[SharedMemory] = []
     may_crash: Flag = False
     clock: Annotated[str, scalar(units.one_of("host", "virtual"), "a word")] | None = None
-    arch: Annotated[str, scalar(units.one_of(*_ARCHITECTURES), "a word")] = _ARCHITECTURES[0]
+    arch: Arch = _ARCHITECTURES[0]
+    cpu: Annotated[str, scalar(units.one_of(*_CPUS), "a word")] | None = None
+    gic: Annotated[int, scalar(units.count(*_GICS), "a number")] | None = None
 
 
 class Matrix(Shape):
     description: Text = "-"
     columns: list[Text]
     rows: dict[Text, list[Name]]
+    arch: Annotated[list[Arch], BeforeValidator(one_or_more)] = []
 
 
 class File(Shape):

@@ -110,7 +110,7 @@ def _program(name: str, package: str, needed: bool = True) -> Finding:
 
 
 def _bootstrapper(cache: Path) -> Finding:
-    return _program("mmdebstrap", "mmdebstrap", needed=tree_cache.find(cache) is None)
+    return _program("mmdebstrap", "mmdebstrap", needed=not tree_cache.of_any(cache))
 
 
 def _namespaces() -> Finding:
@@ -155,7 +155,7 @@ def _keyring(cache: Path) -> Finding:
     name = "keyring"
     if Path(provide.KEYRING).is_file():
         return Finding(name, Grade.OK, f"Debian's archive keys are in {provide.KEYRING}")
-    if tree_cache.find(cache):
+    if tree_cache.of_any(cache):
         return Finding(name, Grade.OK, "not installed; not needed, because the toolchain exists")
     install = "apt-get install debian-archive-keyring"
     may = provide.root_prefix() is not None
@@ -203,7 +203,7 @@ def _archive(cache: Path) -> Finding:
         _ask(f"{address}/dists/{recipe.SUITE}/InRelease")
     except (OSError, ValueError) as error:
         what = f"{address} does not answer: {error}"
-        if tree_cache.find(cache):
+        if tree_cache.of_any(cache):
             return Finding(name, Grade.WARN, what, "cached packages and images still work")
         return Finding(name, Grade.FAIL, what, _OUT_OF_REACH)
     return Finding(name, Grade.OK, f"{address} answers")
@@ -225,13 +225,15 @@ def _proxies() -> Iterator[tuple[str, str]]:
 
 
 def _toolchain(cache: Path) -> Finding:
-    made = tree_cache.find(cache)
-    if made is None:
+    made = tree_cache.of_any(cache)
+    if not made:
         what = "not made yet; the first command that needs it makes it in about a minute"
         return Finding("toolchain", Grade.OK, what)
-    info = RootfsToolchain(made).info()
-    what = f"for the rootfs door, {_mb(info.size)}, QEMU {info.versions['qemu']}, in {info.where}"
-    return Finding("toolchain", Grade.OK, what)
+    words = []
+    for arch, tree in made:
+        info = RootfsToolchain(tree, arch).info()
+        words.append(f"{arch.xen}: {_mb(info.size)}, QEMU {info.versions['qemu']}, in {info.where}")
+    return Finding("toolchain", Grade.OK, f"for the rootfs door; {'; '.join(words)}")
 
 
 def _images(cache: Path) -> Finding:

@@ -30,7 +30,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Cell:
-    """One lab of the matrix. ``problem`` says why it has no figures; it is empty if it has."""
+    """One lab of the matrix. ``problem`` says why it has no figures; it is empty if it has.
+
+    ``arch``: the architecture on which it ran; empty: its own.
+    """
 
     row: str
     column: str
@@ -38,6 +41,7 @@ class Cell:
     run: str
     problem: str = ""
     tasks: tuple[Task, ...] = ()
+    arch: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ _END = re.compile(
     rb"(?: \(made (\d{1,10}\.\d{6}), ended (\d{1,10}\.\d{6})\))?$"
 )
 CRASHED = "crashed"
+#: What may be wrong with a guest that prints nothing on a machine with this controller. A domain's
+#: interrupt controller is of the same version as the machine's.
+GICV3 = "; has it a driver for GICv3? The machine has one (gic: 3)"
 
 
 @dataclass(frozen=True)
@@ -110,13 +113,14 @@ def told(run: RunDir, domains: Sequence[Domain]) -> list[Domain]:
     ends = of(run) if any(_is(one, "sc") for one in domains) else {}
     start = began(run) if ends else None
     silent = _silent(run)
+    why = GICV3 if silent and run.manifest().get("gic") == 3 else ""
     found = []
     for one in domains:
         note = ""
         if _is(one, "sc") and one.name in ends:
             note = ends[one.name].words(start)
         elif one.name in silent and not _is(one, "scdp"):
-            note = f"has printed nothing after {one.time:.1f} s of CPU time"
+            note = f"has printed nothing after {one.time:.1f} s of CPU time{why}"
         found.append(replace(one, note=note))
     return found
 

@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from lab.model.built import GuestImage, Image, Images, Package, Toolstack
     from lab.model.devices import DRIVERS, Disk, Ends, Vif
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
+    from lab.model.labs_file import Labs, Matrix
     from lab.model.observed import Domain, Verdict
     from lab.model.place import Place, Refusal
-    from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments
+    from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments, processor_arguments
     from lab.model.programs import (
         Command,
         Completed,
@@ -61,9 +62,7 @@ if TYPE_CHECKING:
         GuestSpec,
         HypervisorSpec,
         Lab,
-        Labs,
         LinuxGuest,
-        Matrix,
         Prebuilt,
         Project,
         Schedule,
@@ -86,17 +85,20 @@ _HOMES = {
     "lab.model.built": ("GuestImage", "Image", "Images", "Package", "Toolstack"),
     "lab.model.devices": ("DRIVERS", "Disk", "Ends", "Vif"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
+    "lab.model.labs_file": ("Labs", "Matrix"),
     "lab.model.observed": ("Domain", "Verdict"),
     "lab.model.place": ("Place", "Refusal"),
-    "lab.model.planned": ("GuestPlan", "MachinePlan", "Plan", "board_arguments"),
+    "lab.model.planned": (
+        "GuestPlan", "MachinePlan", "Plan", "board_arguments", "processor_arguments",
+    ),
     "lab.model.programs": (
         "Command", "Completed", "Mount", "Program", "ProgramRecord", "StartOptions",
         "Toolchain", "ToolchainInfo",
     ),
     "lab.model.scenario": ("Expectation", "Never", "Step", "Threshold"),
     "lab.model.spec": (
-        "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab", "Labs",
-        "LinuxGuest", "Matrix", "Prebuilt", "Project", "Schedule", "Scheduling", "SharedMemory",
+        "Channel", "Dom0Spec", "FreeRtosApp", "GuestSpec", "HypervisorSpec", "Lab",
+        "LinuxGuest", "Prebuilt", "Project", "Schedule", "Scheduling", "SharedMemory",
         "VUART", "Window", "XenTrace",
     ),
 }  # fmt: skip
@@ -177,4 +179,5 @@ __all__ = [
     "Window",
     "XenTrace",
     "board_arguments",
+    "processor_arguments",
 ]

@@ -101,10 +101,14 @@ class Architecture:
     Attributes:
         name: its name in messages.
         qemu: the name of QEMU's program. ``qemu_package``: the Debian package that has it.
-        machine: the value of QEMU's ``-machine``.
-        cpu: the value of QEMU's ``-cpu``.
-        counter_hz: how many times a second the generic timer's counter counts on this CPU
-            (CNTFRQ; target/arm/cpu.c of QEMU).
+        machine: the value of QEMU's ``-machine``; ``{gic}``: the interrupt controller's version.
+        cpus: the processors that a lab can have, by their names in QEMU's ``-cpu``; the first one
+            is the default. Xen must know them. ``max`` has all that QEMU emulates: it differs
+            between QEMU's versions.
+        gics: the versions of the interrupt controller that a lab can have; the first one is the
+            default.
+        counter_hz: how many times a second the generic timer's counter counts (CNTFRQ;
+            target/arm/cpu.c of QEMU). ``max`` counts faster: traces say themselves how fast.
         word: the size of an address and of a general register, in bytes.
         first_argument: gdb's number of the register that holds a function's first argument
             (gdb's documentation, "ARM Features").
@@ -127,7 +131,8 @@ class Architecture:
     qemu: str
     qemu_package: str
     machine: str
-    cpu: str
+    cpus: tuple[str, ...]
+    gics: tuple[int, ...]
     counter_hz: int
     word: int
     first_argument: int
@@ -201,7 +206,8 @@ ARM32 = Architecture(
     qemu="qemu-system-arm",
     qemu_package="qemu-system-arm",
     machine="virt,virtualization=on,highmem=off",
-    cpu="cortex-a15",
+    cpus=("cortex-a15", "cortex-a7"),  # Xen knows no others (arch/arm/arm32/proc-v7.S)
+    gics=(2,),
     counter_hz=62_500_000,
     word=4,
     first_argument=0,
@@ -223,8 +229,9 @@ ARM64 = Architecture(
     name="ARM64",
     qemu="qemu-system-aarch64",
     qemu_package="qemu-system-arm",
-    machine="virt,virtualization=on,gic-version=2,highmem=off",
-    cpu="cortex-a57",
+    machine="virt,virtualization=on,gic-version={gic},highmem=off",
+    cpus=("cortex-a57", "cortex-a53", "cortex-a72", "max"),
+    gics=(2, 3),
     counter_hz=62_500_000,
     word=8,
     first_argument=0,

@@ -12,12 +12,25 @@ from lab.model.spec import GuestSpec, Lab
 
 @dataclass(frozen=True)
 class MachinePlan:
-    """The virtual board: the arguments of ``-machine virt`` that other rooms need too."""
+    """The virtual board: the arguments of ``-machine virt`` that other rooms need too.
+
+    ``cpu``, ``gic``: its processor and the version of its interrupt controller; if they are empty
+    or 0, the defaults of ``arch``.
+    """
 
     cpus: int
     memory: int
     clock: Clock
     arch: Architecture = ARM32
+    cpu: str = ""
+    gic: int = 0
+
+
+def processor_arguments(machine: MachinePlan) -> tuple[str, ...]:
+    """QEMU's arguments for the kind of board, its processor and its interrupt controller."""
+    arch = machine.arch
+    board = arch.machine.format(gic=machine.gic or arch.gics[0])
+    return ("-machine", board, "-cpu", machine.cpu or arch.cpus[0])
 
 
 def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
@@ -28,8 +41,7 @@ def board_arguments(machine: MachinePlan) -> tuple[str, ...]:
     answers when QEMU's main loop gets to it. Under the virtual clock that would depend on chance.
     """
     return (
-        "-machine", machine.arch.machine,
-        "-cpu", machine.arch.cpu,
+        *processor_arguments(machine),
         "-m", f"{machine.memory + WINDOW_SIZE >> 20}M",
         "-smp", str(machine.cpus),
         "-nic", "none", "-display", "none", "-no-reboot",

@@ -234,6 +234,8 @@ class Lab:
         without_dom0: there is no dom0; Xen boots the guests alone.
         channels, shared_memory: what the guests that Xen boots have in common.
         arch: the architecture of its processors.
+        cpu: which processor QEMU emulates; empty: the architecture's default.
+        gic: the version of the interrupt controller; 0: the architecture's default.
         line: the line of labs.yaml at which the lab begins, from 1.
     """
 
@@ -258,6 +260,8 @@ class Lab:
     shared_memory: tuple[SharedMemory, ...] = ()
     schedule: Schedule | None = None
     arch: Architecture = ARM32
+    cpu: str = ""
+    gic: int = 0
     line: int = field(default=0, compare=False)
 
     @property
@@ -277,24 +281,3 @@ class Lab:
     def traced(self) -> tuple[str, ...]:
         """The names of the guests that have a timing trace."""
         return tuple(guest.name for guest in (*self.guests, *self.later) if guest.trace)
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """One experiment: a table of labs, with a lab for each row and column."""
-
-    name: str
-    columns: tuple[str, ...]
-    rows: Mapping[str, tuple[str, ...]]
-    description: str = ""
-
-
-@dataclass(frozen=True)
-class Labs:
-    """A whole, checked labs.yaml."""
-
-    file: Path
-    hypervisors: Mapping[str, HypervisorSpec]
-    guests: Mapping[str, GuestSpec]
-    labs: Mapping[str, Lab]
-    matrices: Mapping[str, Matrix] = field(default_factory=dict)

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 SCOPES = ("test", "module", "session")
 KEEP = ("all", "failed")
 MARKER = (
-    "lab(name, scope='test', cold=None): the lab of labs.yaml that the fixture `lab` starts; "
-    "scope: test, module or session; cold: boot it, even if there is a template"
+    "lab(name, scope='test', cold=None, arch=None): the lab of labs.yaml that the fixture `lab` "
+    "starts; scope: test, module or session; cold: boot it, even if there is a template; "
+    "arch: arm32 or arm64, whatever labs.yaml and the options say"
 )
 #: Options of the command line that the ini-file can set, too.
 OPTIONS = {
     "file": "the file that describes the labs (default: labs.yaml beside the ini-file)",
     "door": "toolchain: auto, docker, rootfs, host",
+    "arch": "the architecture of all labs: arm32 or arm64 (default: what labs.yaml says)",
     "keep_runs": "which run folders to keep: all (the default), or only those of tests that failed",
 }
 #: Settings that only the ini-file has.
@@ -144,11 +146,15 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Which lab a test wants. ``cold`` is as in :func:`lab.api.lab`."""
+    """Which lab a test wants. ``cold`` is as in :func:`lab.api.lab`.
+
+    ``arch``: its architecture; empty: what the options or labs.yaml say.
+    """
 
     name: str
     scope: str
     cold: bool
+    arch: str = ""
 
 
 class _Shelf:
@@ -213,8 +219,8 @@ def _start(config: pytest.Config, wanted: _Wanted, item: pytest.Item) -> api.Run
         limit = api.limit(*(_setting(config, name) for name in SETTINGS))
         with terminal_lines.told(config, wanted.name, item.nodeid) as progress:
             return api.start_lab(
-                wanted.name, _context(config, progress), cold=wanted.cold, numbered=True,
-                limit=limit, owner=owner,
+                wanted.name, _context(config, progress, wanted.arch), cold=wanted.cold,
+                numbered=True, limit=limit, owner=owner,
             )  # fmt: skip
     except LabError as error:
         if error.run:
@@ -237,14 +243,16 @@ def _wanted(request: pytest.FixtureRequest) -> _Wanted:
         *([] if scope in SCOPES else [f"scope {scope!r} is not one of {', '.join(SCOPES)}"]),
         *(
             f"the marker lab has no argument {one!r}"
-            for one in sorted(options.keys() - {"scope", "cold"})
+            for one in sorted(options.keys() - {"scope", "cold", "arch"})
         ),
     ]
     if wrong:
         pytest.fail(f"{request.node.nodeid}: {'; '.join(wrong)}", pytrace=False)
     cold = options.get("cold")
     everywhere = switched_on("LAB_COLD")
-    return _Wanted(str(name), scope, everywhere if cold is None else bool(cold))
+    return _Wanted(
+        str(name), scope, everywhere if cold is None else bool(cold), options.get("arch") or ""
+    )
 
 
 def _attach(report: pytest.TestReport, item: pytest.Item, runs: list[tuple[str, Path]]) -> None:
@@ -265,10 +273,13 @@ def _is_infrastructure(error: BaseException) -> bool:
     return error.layer is not None and not isinstance(error, errors.GuestError)
 
 
-def _context(config: pytest.Config, progress: Progress | None = None) -> api.Context:
+def _context(
+    config: pytest.Config, progress: Progress | None = None, arch: str = ""
+) -> api.Context:
     from lab import api
 
-    context = api.Context(_file(config), _setting(config, "door") or None)
+    wanted = api.architecture(arch or _setting(config, "arch"))
+    context = api.Context(_file(config), _setting(config, "door") or None, arch=wanted)
     return replace(context, progress=progress) if progress else context
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import rundir
 from lab.errors import BusyError, UsageError
-from lab.model import Clock, Domain, Door, ProgramRecord, State
+from lab.model import Architecture, Clock, Domain, Door, ProgramRecord, State, architecture
 from lab.progress import Progress
 from lab.run import claim
 from lab.rundir import LabDir, RunDir
@@ -61,6 +61,11 @@ class Live:
     def running(self) -> bool:
         """Whether it came up: its guests were created."""
         return self.state is State.GUESTS
+
+    @property
+    def arch(self) -> Architecture:
+        """The architecture of its machine."""
+        return architecture.of_run(self.run.manifest())
 
     @property
     def uptime(self) -> float:

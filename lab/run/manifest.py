@@ -25,6 +25,8 @@ def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "hypervisor": plan.lab.hypervisor.name,
         "clock": plan.machine.clock,
         "arch": plan.machine.arch.xen,
+        "cpu": plan.machine.cpu,
+        "gic": plan.machine.gic,
         "started": time.time(),
         "verdict": None,
         "toolchain": {"door": info.door, "key": info.key, "versions": dict(info.versions)},

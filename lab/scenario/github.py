@@ -56,14 +56,14 @@ def _annotation(report: Report, case: Case, base: Path) -> str:
     if case.tail:
         text += f"\nlast lines:\n{case.tail[-MOST_TEXT:]}"
     file = os.path.relpath(report.file, base) if report.file else ""
-    title = f"lab {report.lab}: {case.layer or 'usage'}"
+    title = f"lab {report.title}: {case.layer or 'usage'}"
     return ci.error(text, title=title, file=file, line=case.line or report.line)
 
 
 def _summary(report: Report) -> list[str]:
     verdict = report.verdict
     how = "passed" if verdict.passed else f"failed ({verdict.layer or 'usage'})"
-    lines = [f"### Lab {_plain(report.lab)} {how}, {report.seconds:.1f} s", ""]
+    lines = [f"### Lab {_plain(report.title)} {how}, {report.seconds:.1f} s", ""]
     lines += ["| | what | seconds |", "|---|---|---:|"]
     lines += [
         f"| {_MARKS[case.outcome]} | {_plain(case.name)} | {case.seconds:.2f} |"

@@ -33,6 +33,9 @@ def junit(reports: Sequence[Report]) -> bytes:
 
 def _suite(root: ET.Element, report: Report, left: int) -> int:
     suite = ET.SubElement(root, "testsuite", name=_legal(report.lab), time=_time(report.seconds))
+    if report.arch:
+        properties = ET.SubElement(suite, "properties")
+        ET.SubElement(properties, "property", name="arch", value=_legal(report.arch))
     found = cases(report)
     for case in found:
         left -= _case(suite, report, case, left)

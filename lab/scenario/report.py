@@ -98,6 +98,7 @@ class Report:
         notes: by guest, what happened to it by the end: ``powered off after 12 ms``.
         consoles: the logs of the run.
         file, line: labs.yaml, and the line at which the lab begins in it.
+        arch: the architecture of the machine, as labs.yaml names it; empty: the first one.
     """
 
     lab: str
@@ -112,6 +113,12 @@ class Report:
     consoles: Mapping[str, Path] = field(default_factory=dict, compare=False)
     file: Path | None = field(default=None, compare=False)
     line: int = field(default=1, compare=False)
+    arch: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """The lab's name, and its architecture unless that is the first one: ``hello (arm64)``."""
+        return f"{self.lab} ({self.arch})" if self.arch else self.lab
 
 
 @dataclass(frozen=True)

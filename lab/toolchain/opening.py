@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import UsageError
-from lab.model import ARM32, Door, Toolchain
+from lab.model import Door, Toolchain
 from lab.store import cache_root
 from lab.toolchain.docker.door import open_docker
 from lab.toolchain.docker.engine import Engine, address
@@ -30,8 +30,7 @@ def open_toolchain(
     ``wanted`` says which packages it has. The host door ignores it: it uses what this machine has.
 
     ``auto`` means the door in ``$LAB_DOOR``. If that is not set, it means Docker if an engine
-    answers within two seconds and this user may use it, and the rootfs door otherwise. So far
-    the docker door has only the toolchain of ARM32.
+    answers within two seconds and this user may use it, and the rootfs door otherwise.
 
     Raises:
         UsageError: there is no such door.
@@ -39,19 +38,12 @@ def open_toolchain(
     """
     chosen = os.environ.get("LAB_DOOR", "auto") if door == "auto" else door
     root = cache or cache_root()
-    if chosen == "auto" and wanted.arch != ARM32:
-        chosen = Door.ROOTFS
     if chosen == "auto":
         chosen = Door.DOCKER if Engine(address()).answers() else Door.ROOTFS
     if chosen == Door.ROOTFS:
         return open_rootfs(root, progress, wanted)
     if chosen == Door.HOST:
         return open_host(progress, wanted.arch)
-    if chosen == Door.DOCKER and wanted.arch != ARM32:
-        raise UsageError(
-            f"the door docker has no toolchain for {wanted.arch.xen} yet",
-            hint="use --door rootfs",
-        )
     if chosen == Door.DOCKER:
         return open_docker(root, progress, wanted)
     raise UsageError(f"there is no door {chosen!r}", hint=f"one of: {', '.join(DOORS)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.model import ARM32, Architecture
+from lab.model import ARCHITECTURES, ARM32, Architecture
 from lab.util import files
 from lab.util.resources import resource
 
@@ -13,8 +13,6 @@ VERSION = 1
 
 #: What is used with QEMU and the compilers: each program → its Debian package.
 _MORE_PROGRAMS = {"make": "make", "dtc": "device-tree-compiler"}
-#: The programs of the package qemu-system-arm.
-_QEMU = ("qemu-system-arm", "qemu-system-aarch64")
 
 #: Files that are left out: no program in the toolchain reads them, and they are a third of its
 #: size. gcc ships bare-metal libraries for 24 kinds of core. Only those for ARMv7-A stay (and
@@ -55,9 +53,13 @@ def programs(arch: Architecture = ARM32) -> dict[str, str]:
 
 def pruned(arch: Architecture = ARM32) -> tuple[str, ...]:
     """The files that are left out of the tree for an architecture, as patterns."""
-    (unused,) = (name for name in _QEMU if name != arch.qemu)
-    names = {"QEMU": unused, "TRIPLET": arch.debian.triplet}
-    return tuple(one.format(**names) for one in _PRUNED)
+    others = (one for one in ARCHITECTURES if one.qemu_package == arch.qemu_package)
+    unused = [one.qemu for one in others if one.qemu != arch.qemu]
+    return tuple(
+        pattern.format(QEMU=name, TRIPLET=arch.debian.triplet)
+        for pattern in _PRUNED
+        for name in (unused if "{QEMU}" in pattern else unused[:1])
+    )
 
 
 #: The same for ARM32.

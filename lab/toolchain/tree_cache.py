@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LockError
-from lab.model import ARM32, Architecture
+from lab.model import ARCHITECTURES, ARM32, Architecture
 from lab.packages import lock
 from lab.packages.lock import Pin
 from lab.toolchain import recipe
@@ -59,6 +59,12 @@ def find(
     for tree in trees:
         check(locked, tree.pins)
     return None if strict else _instead(cache, locked, arch)
+
+
+def of_any(cache: Path) -> list[tuple[Architecture, CachedTree]]:
+    """A tree of each architecture that has one, in the order of the architectures."""
+    found = ((arch, find(cache, arch=arch)) for arch in ARCHITECTURES)
+    return [(arch, tree) for arch, tree in found if tree]
 
 
 def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:

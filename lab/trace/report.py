@@ -137,6 +137,9 @@ def _sections(
 def _ran(timeline: Timeline, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     manifest = timeline.manifest
     yield "Run", text(timeline.run)
+    if manifest.get("arch"):
+        board = (f"{key} {manifest[key]}" for key in ("cpu", "gic") if manifest.get(key))
+        yield "Machine", text(", ".join((str(manifest["arch"]), *board)))
     made_of = manifest.get("fingerprint")
     if isinstance(made_of, dict) and made_of:
         parts = (

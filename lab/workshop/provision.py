@@ -235,31 +235,24 @@ class Supplies:
                     pinned.fetch_again(self.toolchain, self._cache, question, pins, self._rules)
             self._fetched.add(question)
 
-    def newest(self, more: Collection[Architecture] = ()) -> Lock:
-        """A lock of what the archive has now, without images.
-
-        It has ARM32, the architectures that the lock has already, and ``more``.
+    def newest(self, wanted: Collection[Architecture] = (ARM32,)) -> Lock:
+        """A lock of what the archive has now, for these architectures, without images.
 
         Raises:
             ImageError: the archive is out of reach.
         """
         found: dict[str, tuple[Pin, ...]] = {}
         with self._progress.stage("newest packages") as stage:
-            for question in (TOOLCHAIN, PLATFORM, SYSROOT, KERNEL, *self._others(more)):
+            first = (TOOLCHAIN, PLATFORM, SYSROOT) if ARM32 in wanted else ()
+            for question in (*first, KERNEL, *_others(wanted)):
                 stage.note(_words(question))
                 found[question.name] = question.newest(self.toolchain, self._cache).pins
-            xen_tools, name = found[PLATFORM.name], ARM32.releases[0].tools
+            usual = next(iter(wanted))
+            xen_tools, name = found[platform(usual).name], usual.releases[0].tools
             version = next(pin.version for pin in xen_tools if pin.name == name)
             answer = xen(version).newest(self.toolchain, self._cache)
             found[f"{answer.suite}/{answer.arch}"] = answer.pins
-        return Lock(found.pop(TOOLCHAIN.name), found)
-
-    def _others(self, more: Collection[Architecture]) -> Sequence[Question]:
-        """The questions of other architectures than ARM32 for a new lock."""
-        archives = self.lock.archives
-        wanted = (arch for arch in ARCHITECTURES[1:]
-                  if arch in more or toolchain(arch).name in archives)  # fmt: skip
-        return [question for arch in wanted for question in of(arch)]
+        return Lock(found.pop(TOOLCHAIN.name, ()), found)
 
     def _check(self) -> None:
         """Check a lock that is new to this cache: no file in the cache may contradict it.
@@ -288,6 +281,12 @@ class Supplies:
         if found and self._rules.strict:
             raise LockError(lock.refused(found), hint=lock.REFUSED_HINT)
         return found
+
+
+def _others(wanted: Collection[Architecture]) -> Sequence[Question]:
+    """The questions of other architectures than ARM32 for a new lock."""
+    others = (arch for arch in ARCHITECTURES[1:] if arch in wanted)
+    return [question for arch in others for question in of(arch)]
 
 
 def _words(question: Question) -> str:

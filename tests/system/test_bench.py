@@ -25,7 +25,7 @@ def test_a_part_of_it_prints_its_figures(world: World) -> None:
 def test_a_crowd_and_its_digests(world: World) -> None:
     """The long parts, shortened: they count their labs and compare their runs."""
     labs = Path(world.folder / "labs.yaml")
-    with instant.bare("") as context:
+    with instant.bare(Context(labs)) as context:
         assert [one.value for one in crowd.labs(context, "bare", print, 2)[1:]] == [2, 0]
     (figure,) = crowd.runs(Context(labs), print, ["hello"], 2)
     assert figure.reached

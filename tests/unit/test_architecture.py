@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kernel_files import zimage
 
 from lab import config
+from lab import plan as planning
+from lab.api import Context, make_plan
 from lab.config import arch as of_lab
 from lab.dom0.steps import MAILBOXES
 from lab.errors import ConfigError, ImageError, UsageError
@@ -18,11 +19,13 @@ from lab.model import (
     ARCHITECTURES,
     ARM32,
     ARM64,
+    Clock,
     GuestSpec,
     HypervisorSpec,
     Lab,
     LinuxGuest,
     Place,
+    board_arguments,
 )
 from lab.model.architecture import of_run
 from lab.packages import lock
@@ -161,6 +164,49 @@ def test_a_release_of_xen_that_debian_does_not_have_is_named() -> None:
     )
 
 
+def test_the_board_has_the_lab_s_cpu_and_interrupt_controller() -> None:
+    """Without either, the defaults; the arguments of ARM32 are those of all published runs."""
+    old = board_arguments(planning.machine(Lab("one", HypervisorSpec("stock")), Clock.HOST))
+    assert old[:4] == ("-machine", "virt,virtualization=on,highmem=off", "-cpu", "cortex-a15")
+    lab = Lab("one", HypervisorSpec("stock"), arch=ARM64, cpu="cortex-a72", gic=3)
+    found = board_arguments(planning.machine(lab, Clock.HOST))
+    assert found[:4] == (
+        "-machine", "virt,virtualization=on,gic-version=3,highmem=off", "-cpu", "cortex-a72"
+    )  # fmt: skip
+    plain = board_arguments(planning.machine(replace(lab, cpu="", gic=0), Clock.HOST))
+    assert "gic-version=2" in plain[1]
+    assert plain[3] == ARM64.cpus[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("cpu: cortex-a57", "2:14: 'cpu': arm32 has no CPU 'cortex-a57'; it has cortex-a15"),
+        ("gic: 3", "2:14: 'gic': arm32 has no interrupt controller of version 3, only 2"),
+        ("arch: arm64, cpu: cortex-a15", "2:27: 'cpu': arm64 has no CPU 'cortex-a15'"),
+        ("arch: arm64, cpu: cortex-a5", "2:27: 'cpu': unknown value 'cortex-a5'"),
+        ("gic: 4", "2:14: 'gic': '4' is not a number from 2 to 3"),
+        ("gic: x", "2:14: 'gic'"),
+    ],
+)
+def test_a_wrong_cpu_or_controller_is_an_error_at_its_place(
+    tmp_path: Path, written: str, words: str
+) -> None:
+    file = tmp_path / "labs.yaml"
+    file.write_text(f"labs:\n  one: {{{written}}}\n")
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        config.load(file)
+
+
+def test_an_option_does_not_fit_what_labs_yaml_says(tmp_path: Path) -> None:
+    """``--arch`` wins over labs.yaml; a lab that names another architecture's CPU is refused."""
+    file = tmp_path / "labs.yaml"
+    file.write_text("labs:\n  one: {arch: arm64, cpu: max, gic: 3}\n")
+    assert make_plan(Context(file), "one").machine.gic == 3
+    with pytest.raises(UsageError, match=r"lab one: arm32 has no CPU .*max.*version 3, only 2"):
+        make_plan(Context(file, arch=ARM32), "one")
+
+
 def test_a_run_of_an_older_version_is_arm32() -> None:
     assert of_run({"arch": "arm64"}) is ARM64
     assert of_run({}) is ARM32
@@ -174,8 +220,4 @@ def test_a_lab_of_labs_yaml_names_its_architecture(tmp_path: Path) -> None:
     assert (labs["one"].arch, labs["two"].arch) == (ARM64, ARM32)
     file.write_text("labs:\n  one: {arch: arm65}\n")
     with pytest.raises(ConfigError, match="2:15: 'arch'"):
-        config.load(file)
-    (tmp_path / "zImage").write_bytes(zimage())
-    file.write_text("labs:\n  one: {arch: arm64, dom0: {kernel: zImage}}\n")
-    with pytest.raises(ConfigError, match="2:15: 'arch': arm64 has no kernels of your own"):
         config.load(file)

@@ -79,6 +79,7 @@ GOLDEN_PLAN = {
     "lab": {
         "arch": "arm32",
         "clock": None,
+        "cpu": "",
         "cpus": 1,
         "description": "",
         "dom0": {
@@ -93,6 +94,7 @@ GOLDEN_PLAN = {
             "vcpus": None,
         },
         "expect": [{"line": 0, "on": "hello", "regex": False, "text": "hi", "within": 10.0}],
+        "gic": 0,
         "guests": ["…"],
         "hypervisor": {
             "args": "",
@@ -118,7 +120,14 @@ GOLDEN_PLAN = {
         "without_dom0": False,
     },
     "later": [],
-    "machine": {"arch": "arm32", "clock": "virtual", "cpus": 1, "memory": 1073741824},
+    "machine": {
+        "arch": "arm32",
+        "clock": "virtual",
+        "cpu": "cortex-a15",
+        "cpus": 1,
+        "gic": 2,
+        "memory": 1073741824,
+    },
     "pool": [],
     "schedule": [],
     "xen_args": "console=dtuart dtuart=/pl011@9000000 dom0_mem=256M bootscrub=0 "

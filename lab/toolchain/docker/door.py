@@ -15,6 +15,8 @@ from typing import Any
 
 from lab.errors import ToolchainError
 from lab.model import (
+    ARM32,
+    Architecture,
     Command,
     Completed,
     Door,
@@ -31,7 +33,7 @@ from lab.toolchain.docker.engine import Engine, address
 from lab.toolchain.docker.program import DockerProgram, record_of, wait
 from lab.toolchain.docker.toolchain_image import DockerImage
 from lab.toolchain.request import ANYTHING, ToolchainRequest
-from lab.toolchain.rootfs import NOTABLE
+from lab.toolchain.rootfs import notable
 from lab.toolchain.tree_cache import CachedTree
 from lab.util import files, reading, together
 from lab.util.deadline import Deadline
@@ -44,10 +46,13 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 class DockerToolchain:
     """Programs run in containers of ``image``, as the calling user."""
 
-    def __init__(self, engine: Engine, image: DockerImage, cache: Path) -> None:
+    def __init__(
+        self, engine: Engine, image: DockerImage, cache: Path, arch: Architecture = ARM32
+    ) -> None:
         self._engine = engine
         self.image = image
         self._cache = cache
+        self._arch = arch
 
     @property
     def door(self) -> Door:
@@ -106,7 +111,10 @@ class DockerToolchain:
             where=f"{image.name} at {self._engine.where}",
             origin=image.base,
             size=image.size,
-            versions={name: image.packages.get(package, "") for name, package in NOTABLE.items()},
+            versions={
+                name: image.packages.get(package, "")
+                for name, package in notable(self._arch).items()
+            },
             packages=image.packages,
         )
 
@@ -175,11 +183,11 @@ def open_docker(
 
     def older(newest: CachedTree) -> Sequence[Path] | None:
         with toolchain_image.asking(engine, newest) as image:
-            return wanted.older(DockerToolchain(engine, image, folder))
+            return wanted.older(DockerToolchain(engine, image, folder, wanted.arch))
 
     image = toolchain_image.find(engine, cache, wanted)
     image = image or toolchain_image.make(engine, cache, progress, wanted, older)
-    return DockerToolchain(engine, image, folder)
+    return DockerToolchain(engine, image, folder, wanted.arch)
 
 
 def _remove(engine: Engine, container: str) -> None:

@@ -143,12 +143,14 @@ def _context(wanted: ToolchainRequest) -> io.BytesIO:
     address = debian.archive_of_this_machine()
     contents = {
         "Dockerfile": dockerfile().decode(),
-        "packages": "".join(f"{name}\n" for name in recipe.package_list()),
+        "packages": "".join(f"{name}\n" for name in recipe.package_list(wanted.arch)),
         "pinned": "".join(f"{pin.name}={pin.version}\n" for pin in wanted.locked),
         "snapshot": wanted.snapshot,
         "sources": f"deb {address} {recipe.SUITE} main\n" if address else "",
         "proxies": "".join(f"{line}\n" for line in debian.proxies_of_this_machine()),
-        "pruned": "".join(f"{one}\n" for one in recipe.PRUNED if one.startswith("usr/")),
+        "pruned": "".join(
+            f"{one}\n" for one in recipe.pruned(wanted.arch) if one.startswith("usr/")
+        ),
     }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:

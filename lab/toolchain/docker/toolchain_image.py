@@ -59,7 +59,7 @@ class DockerImage:
 def image_key(wanted: ToolchainRequest = ANYTHING) -> str:
     """The identity of what was asked for. The image is named after it."""
     ways = [tree_import.VERSION, image_build.dockerfile().decode()]
-    return files.sha256_json([recipe.recipe_key(), ways, locks.digest_of(wanted.locked)])
+    return files.sha256_json([recipe.recipe_key(wanted.arch), ways, locks.digest_of(wanted.locked)])
 
 
 def find(engine: Engine, cache: Path, wanted: ToolchainRequest = ANYTHING) -> DockerImage | None:
@@ -147,16 +147,15 @@ def _tree(
     older: Callable[[CachedTree], Sequence[Path] | None],
 ) -> CachedTree | None:
     """The tree for a lock; ``None`` if the cache has none and this machine cannot make one."""
-    if found := tree_cache.find(cache, wanted.locked, strict=wanted.strict):
+    if found := tree_cache.find(cache, wanted.locked, wanted.arch, strict=wanted.strict):
         return found
     try:
         provide.ensure(TO_MAKE, progress)
     except ToolchainError as error:
         progress(f"docker: {error.message}; asking a registry instead")
         return None
-    return trees.make(
-        cache, progress, wanted.locked, trees.Wanted(strict=wanted.strict, older=older)
-    )
+    more = trees.Wanted(wanted.arch, wanted.strict, older)
+    return trees.make(cache, progress, wanted.locked, more)
 
 
 def _import(

@@ -13,6 +13,7 @@ import pytest
 from lab.cli import completion_answers, completion_scripts, completion_table
 from lab.cli.completion_answers import FILES, complete
 from lab.cli.lab_task import TASKS
+from lab.model import ARCHITECTURES
 from lab.util import yaml_names
 
 TABLE = completion_table.table()
@@ -148,3 +149,7 @@ def test_every_word_has_a_kind_or_none(root: Path) -> None:
     assert (root / "inv").read_text().index("--complete") < (root / "inv").read_text().index(
         "python=$(find_python)"
     )
+
+
+def test_every_architecture_is_offered() -> None:
+    assert [*completion_answers._FIXED["arch"]] == [one.xen for one in ARCHITECTURES]

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from lab import config
-from lab.errors import ConfigError, UsageError
+from lab.api import Context, matrices
+from lab.errors import ConfigError, GuestError, UsageError
 from lab.explore import matrix, picture
+from lab.model import ARM64
 
 LABS = """\
 labs:
@@ -43,11 +45,39 @@ def test_a_matrix_is_read(tmp_path: Path) -> None:
         ("[a, b]", "[a, bb]", "no lab 'bb'; did you mean 'b'"),
         ("[quiet, loud]", "[quiet, quiet]", "in the list twice"),
         ("    columns: [quiet, loud]\n", "", "'columns' is missing"),
+        ("    columns", "    arch: [arm32, arm65]\n    columns", "6:19: unknown value 'arm65'"),
+        ("    columns", "    arch: [arm64, arm64]\n    columns", "in the list twice"),
+        ("  b: {}\n", "  b: {gic: 3, arch: arm64}\n", "has no interrupt controller of version 3"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        labs(tmp_path, LABS.replace(old, new))
+        labs(
+            tmp_path,
+            LABS.replace(old, new).replace("  m:\n", "  m:\n    arch: arm32\n", "gic" in new),
+        )
+
+
+def test_a_matrix_crosses_architectures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lab runs on each of them, side by side; the option wins over labs.yaml."""
+    labs(tmp_path, LABS.replace("    columns", "    arch: [arm32, arm64]\n    columns"))
+    ran: list[tuple[str, str]] = []
+
+    def run(context: Context, lab: str, **_: object) -> None:
+        ran.append((lab, context.arch.xen if context.arch else ""))
+        raise GuestError("it failed")
+
+    monkeypatch.setattr("lab.api.matrices.run", run)
+    context = Context(tmp_path / "labs.yaml")
+    outcome = matrices.compare(context, "m").outcome
+    assert ran == [("a", "arm32"), ("a", "arm64"), ("b", "arm32"), ("b", "arm64")]
+    assert outcome.columns == ("quiet, arm32", "quiet, arm64", "loud, arm32", "loud, arm64")
+    assert [cell.arch for cell in outcome.cells] == ["arm32", "arm64"] * 2
+    one = matrices.compare(context, "m", archs=[ARM64]).outcome
+    assert one.columns == ("quiet, arm64", "loud, arm64")
+    labs(tmp_path)
+    assert matrices.compare(context, "m").outcome.columns == ("quiet", "loud")
+    assert ran[-2:] == [("a", ""), ("b", "")]
 
 
 def figures(late: float, misses: int) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class Stage:
     log: list[str] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    archs: list[str] = field(default_factory=list)
     fails: Exception | None = None
     #: Until this file is there the lab is being made, in a stage of this name.
     until: tuple[str, Path] | None = None
@@ -82,6 +83,7 @@ class Stage:
     def start(self, name: str, context: api.Context, **options: Any) -> Seeming:
         self.asked.append(options)
         self.files.append(context.file)
+        self.archs.append(context.arch.xen if context.arch else "")
         if self.fails:
             raise self.fails
         if self.until:

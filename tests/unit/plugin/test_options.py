@@ -23,6 +23,19 @@ def test_where_labs_yaml_is(stage: Stage, given: Given, pytester: pytest.Pyteste
     assert stage.files == [pytester.path / name for name in names]
 
 
+def test_the_architecture(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
+    """The marker wins over the option, which wins over the ini-file."""
+    plain = USES.format(before='@pytest.mark.lab("hello")', body="pass")
+    marked = USES.format(before='@pytest.mark.lab("hello", arch="arm32")', body="pass")
+    given(plain)
+    (pytester.path / "pytest.ini").write_text("[pytest]\nlab_arch = arm64\n")
+    given(plain)
+    given(marked)
+    given(plain, "--lab-arch=arm32")
+    assert stage.archs == ["", "arm64", "arm32", "arm32"]
+    given(plain, "--lab-arch=arm65").stdout.fnmatch_lines(["*no architecture 'arm65'*"])
+
+
 def test_limits_of_the_ini_file(stage: Stage, given: Given, pytester: pytest.Pytester) -> None:
     text = USES.format(before='@pytest.mark.lab("hello")', body="pass")
     ini = pytester.path / "pytest.ini"

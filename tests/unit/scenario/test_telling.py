@@ -47,6 +47,16 @@ def report(folder: Path, verdict: Verdict, *steps: StepResult, **more: Any) -> R
     return Report("one", verdict, seconds=9.0, steps=steps, **places, **more)
 
 
+def test_reports_name_another_architecture_than_the_first(tmp_path: Path) -> None:
+    passed = report(tmp_path, Verdict(passed=True), arch="arm64")
+    root = ET.fromstring(junit([passed]))
+    (found,) = root.findall("testsuite/properties/property")
+    assert found.attrib == {"name": "arch", "value": "arm64"}
+    assert "Lab one &#40;arm64&#41; passed" in github.summary([github.Ran(passed, "", "", ())])
+    plain = report(tmp_path, Verdict(passed=True))
+    assert not ET.fromstring(junit([plain])).findall("testsuite/properties")
+
+
 def bad_step(folder: Path) -> Report:
     verdict = failed(Layer.GUEST, "step 2 (labs.yaml:5), exec 'xl list', failed", "last\nlines")
     return report(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab.errors import ToolchainError
+from lab.model import ARM64
 from lab.packages.lock import Pin
 from lab.toolchain import recipe
 from lab.toolchain.docker import image_build, toolchain_image
@@ -46,6 +47,16 @@ def test_the_image_is_built_from_the_one_list(monkeypatch: pytest.MonkeyPatch) -
     assert text["sources"] == ""
     assert "COPY packages" in text["Dockerfile"]
     assert not {"root", "tmp", "run"} & set(text["pruned"].split())
+
+
+def test_each_architecture_has_an_image_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.util.debian.archive_of_this_machine", lambda: None)
+    wanted = ToolchainRequest(arch=ARM64)
+    assert toolchain_image.image_key(wanted) != toolchain_image.image_key()
+    with tarfile.open(fileobj=image_build._context(wanted)) as archive:
+        packages = archive.extractfile("packages")
+        assert packages
+        assert tuple(packages.read().decode().split()) == recipe.package_list(ARM64)
 
 
 def test_a_failed_step_shows_its_last_lines() -> None:

@@ -58,7 +58,7 @@ def test_an_archive_out_of_reach_fails_an_empty_cache(
     monkeypatch.setattr(debian, "archive_of_this_machine", lambda: "http://127.0.0.1:9/debian")
     found = look(tmp_path)["archive"]
     assert found.status is Grade.FAIL
-    monkeypatch.setattr(tree_cache, "find", lambda _: object())
+    monkeypatch.setattr(tree_cache, "find", lambda *_, **__: object())
     assert checks._archive(tmp_path).status is Grade.WARN
 
 

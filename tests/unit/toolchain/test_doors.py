@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,15 @@ def test_no_bubblewrap_is_said_plainly(sandbox: Sandbox, fakes: Fakes) -> None:
     assert "bubblewrap" in caught.value.hint
 
 
-def test_the_docker_door_has_no_tree_of_arm64(tmp_path: Path) -> None:
-    """It is refused before an engine is asked for."""
-    with pytest.raises(UsageError, match="docker has no toolchain for arm64"):
-        open_toolchain("docker", cache=tmp_path, wanted=ToolchainRequest(arch=ARM64))
+def test_every_architecture_goes_through_every_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each door is opened for the architecture that is asked for."""
+    asked: list[tuple[str, ToolchainRequest]] = []
+    for door in ("docker", "rootfs"):
+        opened = partial(lambda door, *given: asked.append((door, given[-1])), door)
+        monkeypatch.setattr(f"lab.toolchain.opening.open_{door}", opened)
+    wanted = ToolchainRequest(arch=ARM64)
+    for door in ("docker", "rootfs"):
+        open_toolchain(door, cache=tmp_path, wanted=wanted)
+    assert asked == [("docker", wanted), ("rootfs", wanted)]

@@ -13,6 +13,7 @@ import pytest
 
 from lab.api import first_start as ahead
 from lab.cli import first_start
+from lab.model import ARM32
 from lab.progress import Progress
 
 #: A Python that "installs" by writing a xenlab that prints how it was called, and a uv that
@@ -272,4 +273,4 @@ def test_what_is_made_beside_the_environment(words: str, needed: bool) -> None:
 def test_nothing_that_goes_wrong_beside_it_is_an_error(tmp_path: Path) -> None:
     """The task that follows meets the same problem, and reports it."""
     (tmp_path / "labs.lock").write_text("no lock")
-    ahead.make_toolchain(tmp_path / "labs.yaml", Progress(quiet=True))
+    ahead.make_toolchain(tmp_path / "labs.yaml", Progress(quiet=True), ARM32)

@@ -1,0 +1,37 @@
+"""What figures must reach where that depends on the architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model import ARM32, ARM64, Architecture
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Attributes:
+    boot: how many times sooner than dom0 of the naive boot our dom0 must answer.
+    inject: how many times sooner than dom0 of the naive boot a guest must be injected.
+    initramfs: the most that dom0's initramfs may have, in MB.
+    idle: the most memory that an idle lab may have for itself, in MB.
+    alone: how many times sooner than dom0 of the naive boot a guest without dom0 must print.
+    """
+
+    boot: float
+    inject: float
+    initramfs: float
+    idle: float
+    alone: float
+
+
+#: Debian's kernel for ARM64 is not packed. So its naive boot takes little more than half of the
+#: processor time that the one of ARM32 takes (docs/arm64.md), and ratios to it are smaller.
+_LIMITS = {
+    ARM32.xen: Limits(boot=2.5, inject=5.0, initramfs=6.0, idle=40.0, alone=30.0),
+    ARM64.xen: Limits(boot=1.4, inject=2.8, initramfs=8.0, idle=45.0, alone=20.0),
+}
+
+
+def of(arch: Architecture | None) -> Limits:
+    """The limits of an architecture; ``None``: of the first one."""
+    return _LIMITS[(arch or ARM32).xen]
