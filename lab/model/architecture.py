@@ -52,7 +52,7 @@ class Architecture:
             (CNTFRQ; target/arm/cpu.c of QEMU).
         word: the size of an address and of a general register, in bytes.
         first_argument: gdb's number of the register that holds a function's first argument
-            (gdb's documentation, "ARM Features").
+            (gdb's documentation, "ARM Features"). ``program_counter``: that of the program counter.
         elf_machine: the machine of its ELF files (elf.h, EM_…).
         xen: its name in Xen's makefiles (``XEN_TARGET_ARCH``; Config.mk of Xen).
         debian: its names in Debian. Xen, dom0 and its programs come from there.
@@ -67,6 +67,7 @@ class Architecture:
     counter_hz: int
     word: int
     first_argument: int
+    program_counter: int
     elf_machine: int
     xen: str
     debian: Debian
@@ -98,6 +99,7 @@ ARM32 = Architecture(
     counter_hz=62_500_000,
     word=4,
     first_argument=0,
+    program_counter=15,
     elf_machine=40,
     xen="arm32",
     debian=Debian("armhf", "arm-linux-gnueabihf", "armmp-lpae"),
