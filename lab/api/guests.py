@@ -13,6 +13,8 @@ from lab.api.results import Up
 from lab.machine.console_text import FIRST_LINES, first_lines
 from lab.model import GuestImage, GuestSpec
 from lab.run import guests, manifest
+from lab.run.channel import no_dom0
+from lab.run.live import without_dom0
 from lab.run.session import Session
 from lab.util import signals
 from lab.util.deadline import Deadline
@@ -36,11 +38,13 @@ def inject(context: Context, name: str, guest: str) -> Up:
     """Build a guest if needed, and create it in a running lab; a guest of its name is replaced.
 
     Raises:
-        UsageError: there is no such guest or lab, or dom0 has no room. GuestError: it does not
-            build. ToolstackError: xl refuses it. Dom0Error: dom0 does not answer.
+        UsageError: there is no such guest or lab, the lab has no dom0, or dom0 has no room.
+        GuestError: it does not build. ToolstackError: xl refuses it. Dom0Error: dom0 does not answer.
     """
     clock = Deadline(0)
     found = running(context, name)
+    if without_dom0(found.lab):
+        raise no_dom0()
     spec = config.find_guest(context.labs(), guest, into=name)
     workshop = context.workshop(found.door)
     image = workshop.guests([spec])[guest]
