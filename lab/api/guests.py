@@ -39,7 +39,8 @@ def inject(context: Context, name: str, guest: str) -> Up:
 
     Raises:
         UsageError: there is no such guest or lab, the lab has no dom0, or dom0 has no room.
-        GuestError: it does not build. ToolstackError: xl refuses it. Dom0Error: dom0 does not answer.
+        GuestError: it does not build. ToolstackError: xl refuses it.
+        Dom0Error: dom0 does not answer.
     """
     clock = Deadline(0)
     found = running(context, name)

@@ -21,8 +21,8 @@ _WORDS_OF_XL = ("disk", "vif", "vuart", "on_poweroff", "on_reboot", "on_watchdog
 #: What ``xl`` cannot do with a guest that it has not created.
 _OF_XL = {Act.INJECT: "injected", Act.RESTART: "restarted"}
 #: Xen passes its input on to so many guests that it boots, at most
-#: (:mod:`lab.machine.shared_input`). Ctrl-A is its own key.
-_MOST_TYPED_TO, _OWN_KEY = 3, "\x01"
+#: (:mod:`lab.machine.shared_input`).
+_MOST_TYPED_TO = 3
 
 
 def check_guest(source: Source, at: Loc, shape: schema.Guest) -> None:
@@ -72,9 +72,6 @@ def _typed(source: Source, at: Loc, step: Step, count: int) -> None:
             f"nothing can be typed to guest '{step.on}': Xen passes its input on to "
             f"{_MOST_TYPED_TO} guests with 'start: device-tree' at most, and the lab has {count}"
         )
-        source.add((*at, "type"), text)
-    if _OWN_KEY in step.text:
-        text = "Ctrl-A cannot be typed to a guest with 'start: device-tree': it is Xen's own key"
         source.add((*at, "type"), text)
 
 

@@ -19,6 +19,7 @@ MESSAGES = {"freertos": str(APPS / "messages"), "start": "device-tree"}
 GUESTS = {
     "early": EARLY,
     "early2": EARLY,
+    "hello": {"freertos": str(APPS / "hello")},
     "pinned-early": EARLY | {"cpus": [1]},
     "early-selftest": {"freertos": str(APPS / "selftest"), "start": "device-tree"},
     "early-periodic": {"freertos": str(APPS / "periodic"), "start": "device-tree", "trace": True},
@@ -47,6 +48,22 @@ HYPERVISORS = {
     },
 }
 LABS = {
+    "beside-wide": {
+        "cpus": 3,
+        "guests": ["early", "early-selftest", "hello"],
+        "expect": [
+            {"on": "early", "line": "alive at tick 3", "within": "10s"},
+            {"on": "hello", "line": "alive at tick 2", "within": "10s"},
+        ],
+    },
+    "alone-wide": {
+        "cpus": 2,
+        "dom0": False,
+        "guests": ["early", "early2"],
+        "expect": [
+            {"on": on, "line": "alive at tick 3", "within": "10s"} for on in ("early", "early2")
+        ],
+    },
     "alone-static": {
         "hypervisor": "static",
         "dom0": False,
@@ -90,6 +107,8 @@ LABS = {
         "guests": ["early"],
         "steps": [
             {"wait": "task 2", "on": "early"},
+            {"type": "a line that is longer than sixteen bytes", "on": "early"},
+            {"wait": "you typed: a line that is longer than sixteen bytes", "on": "early"},
             {"exec": "xl list", "regex": "^early +1 +16 "},
             {"pause": "early"},
             {"silent": "early", "for": "3s"},
@@ -162,18 +181,52 @@ def labs(world: World) -> Labs:
 
 
 @pytest.mark.parametrize(
-    "name", ["beside", "beside-pinned", "alone", "alone-selftest", "alone-channel", "alone-linux"]
+    "name",
+    [
+        "beside",
+        "beside-pinned",
+        "beside-wide",
+        "alone",
+        "alone-selftest",
+        "alone-channel",
+        "alone-linux",
+    ],
 )
 def test_its_scenario_passes_with_a_digest_that_repeats(labs: Labs, name: str) -> None:
     """Steps in dom0 know the guest as any other; without dom0 the consoles suffice."""
     assert len({_digest(labs.run("lab.run", name).out) for _ in range(2)}) == 1
 
 
-@pytest.mark.parametrize("name", ["beside", "alone-selftest"])
+@pytest.mark.parametrize("name", ["beside", "beside-wide", "alone-selftest", "alone-wide"])
 def test_its_scenario_passes_on_the_hosts_clock(labs: Labs, name: str) -> None:
-    """Booted, and out of a template where there is one."""
-    for _ in range(2):
-        labs.run("lab.run", name, "--clock", "host")
+    """Booted, and out of a template. Each CPU's guests wake up there: Xen's timers are set anew."""
+    err = [labs.run("lab.run", name, "--clock", "host").err for _ in range(2)][-1]
+    assert "from template" in err
+
+
+def test_a_template_without_dom0(labs: Labs) -> None:
+    """On the host's clock the guests run in it, and nothing that they said is lost; copies come
+    out of it. Under the virtual clock a run out of one is the same as one that booted."""
+    labs.run("lab.up", "alone-wide")
+    booted = _first_lines(labs, "alone-wide")
+    labs.run("lab.down", "alone-wide")
+    assert "from template" in labs.run("lab.up", "alone-wide").err
+    try:
+        assert _first_lines(labs, "alone-wide") == booted
+    finally:
+        labs.run("lab.down", "alone-wide")
+    copies = json.loads(labs.run("lab.up", "alone-wide", "--count", "2", "--json").out)
+    labs.run("lab.down", "alone-wide-*")
+    assert all("task 1: hello" in one["lines"]["early2"] for one in copies)
+    runs = [labs.run("lab.run", "alone-wide", *more) for more in (("--cold",), (), ())]
+    assert len({_digest(run.out) for run in runs}) == 1
+    assert ["from template" in run.err for run in runs] == [False, False, True]
+
+
+def _first_lines(labs: Labs, name: str) -> list[str]:
+    """What each guest says first; it has no time in it."""
+    logs = [labs.run("lab.logs", name, "--on", guest).out for guest in ("early", "early2")]
+    return [line for log in logs for line in log.splitlines()[:3]]
 
 
 def test_memory_of_its_own_choice(labs: Labs) -> None:
@@ -213,7 +266,9 @@ def test_without_dom0_what_needs_it_says_so(labs: Labs) -> None:
     try:
         assert re.search(r"early +1 +16 ", labs.run("lab.status", "alone").out)
         for words in (("lab.exec", "alone", "xl list"), ("lab.inject", "alone", "early2")):
-            assert "this needs dom0" in labs.run(*words, status=2).err
+            err = labs.run(*words, status=2).err
+            assert "this needs dom0" in err
+            assert "guests" not in err  # nothing was prepared
         assert "hello from FreeRTOS" in labs.run("lab.logs", "alone", "--on", "early").out
     finally:
         labs.run("lab.down", "alone")

@@ -221,7 +221,7 @@ def test_release_lets_the_machine_run(window: Window) -> None:
 def test_a_restored_machine_is_asked_where_dom0_stands(window: Window) -> None:
     """At the stop that its template says. It need not be on the first CPU."""
     for count, place in ((1, STEPS_ADDRESS), (2, STEPS_ADDRESS + STEPS_APART)):
-        machine = Machine(lambda _, box: None)
+        machine = Machine(lambda _, __: None)
         steps = Steps(machine, unguarded, window)
         asyncio.run(steps.return_to(count))
         assert machine.turned_to == [(15, place)]
