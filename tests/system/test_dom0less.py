@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ MESSAGES = {"freertos": str(APPS / "messages"), "start": "device-tree"}
 GUESTS = {
     "early": EARLY,
     "early2": EARLY,
+    "flood": {"freertos": "flood", "start": "device-tree"},
     "hello": {"freertos": str(APPS / "hello")},
     "pinned-early": EARLY | {"cpus": [1]},
     "early-selftest": {"freertos": str(APPS / "selftest"), "start": "device-tree"},
@@ -41,6 +43,27 @@ GUESTS = {
     },
     "box-pong": MESSAGES | {"cmdline": "role=pong port=31 memory=box count=30"},
 }  # fmt: skip
+#: A guest that prints as fast as it can.
+FLOOD = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+
+static void speak(void *unused)
+{
+    (void)unused;
+    for (unsigned int i = 0;; i++)
+        printk("flood %08x 0123456789\\n", i);
+}
+
+int main(void)
+{
+    xTaskCreate(speak, "speak", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}
+"""
 HYPERVISORS = {
     "static": {
         "from": "source",
@@ -155,6 +178,11 @@ LABS = {
         "guests": ["early-crash"],
         "expect": [{"on": "early-crash", "line": "never said", "within": "5s"}],
     },
+    "alone-flood": {
+        "dom0": False,
+        "guests": ["flood"],
+        "expect": [{"on": "flood", "line": "never said", "within": "60s"}],
+    },
     "alone-small": {"dom0": False, "guests": ["early-small"]},
 }
 
@@ -170,9 +198,11 @@ class Labs:
         (self.folder / "labs.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
         options = "CONFIG_STATIC_MEMORY=y\nCONFIG_STATIC_SHM=y\n"
         (self.folder / "static.config").write_text(options)
+        (self.folder / "flood").mkdir(exist_ok=True)
+        (self.folder / "flood/main.c").write_text(FLOOD)
 
-    def run(self, *words: str, status: int = 0) -> Said:
-        return self._world.run(*words, status=status, cwd=self.folder)
+    def run(self, *words: str, status: int = 0, env: Mapping[str, str] | None = None) -> Said:
+        return self._world.run(*words, status=status, cwd=self.folder, env=env)
 
 
 @pytest.fixture
@@ -254,6 +284,17 @@ def test_time_goes_on_when_all_guests_have_ended(labs: Labs) -> None:
     """No timer is set in the machine then, and its clock would stand still."""
     out = labs.run("lab.run", "alone-ended", status=1).out
     assert "was not seen on the console of early-crash within 5s" in out
+
+
+def test_a_flood_ends_the_run(labs: Labs) -> None:
+    """On both clocks, and under the virtual one at the same byte each time."""
+    env = {"LAB_CONSOLE_LIMIT": "64K"}
+    digests = set()
+    for clock in ("host", "virtual", "virtual"):
+        out = labs.run("lab.run", "alone-flood", "--clock", clock, env=env, status=1).out
+        assert "the console of flood printed more than 64K" in out
+        digests |= {_digest(out)} if clock == "virtual" else set()
+    assert len(digests) == 1
 
 
 def test_a_bank_that_is_too_small(labs: Labs) -> None:

@@ -43,7 +43,22 @@ guests:
     extra: data
     on_crash: destroy
     may_crash: true
+  bitten:
+    freertos: bitten
+    on_watchdog: restart
+  again:
+    freertos: {ROOT}/images/freertos/apps/crash
+    extra: data
+    on_crash: restart
+    may_crash: true
 labs:
+  ends:
+    guests: [bitten, again]
+    steps:
+      - {{wait: "bitten: waits", on: bitten}}
+      - {{wait: "bitten: waits", on: bitten, within: 20s}}
+      - {{wait: "crash: data", on: again}}
+      - {{wait: "crash: data", on: again, within: 20s}}
   keys:
     guests: [one, two]
     steps:
@@ -72,6 +87,30 @@ labs:
       - {{exec: "sh -c 'while xl domid two || xl domid crash; do sleep 0.1; done'", within: 20s}}
   bare: {{cpus: 2, guests: [crash]}}
 """
+#: A guest that sets Xen's watchdog to a second, and never sets it anew.
+BITTEN = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+#include "xen.h"
+
+static void wait(void *unused)
+{
+    struct sched_watchdog dog = { .id = 0, .timeout = 1 };
+
+    (void)unused;
+    printk("bitten: waits, %ld\\n", xen_sched_op(SCHEDOP_watchdog, &dog));
+    vTaskSuspend(NULL);
+}
+
+int main(void)
+{
+    xTaskCreate(wait, "wait", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}
+"""
 #: Until the drivers in dom0 and in a guest have found each other (enum xenbus_state, io/xenbus.h).
 CONNECTED = """\
 id=$(xl domid three) || exit
@@ -86,6 +125,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """labs.yaml, and what its disks are made of."""
     found = tmp_path_factory.mktemp("keys")
     (found / "labs.yaml").write_text(LABS)
+    (found / "bitten").mkdir()
+    (found / "bitten/main.c").write_text(BITTEN)
     (found / "words.txt").write_text("words of the user\n")
     with (found / "blank.img").open("wb") as file:
         file.truncate(1 << 20)
@@ -104,6 +145,18 @@ def test_the_words_of_xl(world: World, folder: Path) -> None:
     assert (folder / "words.txt").read_text() == "words of the user\n"
     manifest = json.loads(Path(said["run"], "manifest.json").read_text())
     assert manifest["guests"]["one"].keys() >= {"disk xvda", "disk xvdb", "backends"}
+
+
+def test_what_crashes_and_what_its_watchdog_ends_is_created_again(
+    world: World, folder: Path
+) -> None:
+    """`on_crash` and `on_watchdog: restart`, twice with one digest; dom0's log has each end."""
+    both = json.loads(world.run("lab.run", "ends", "--repeat", "2", "--json", cwd=folder).out)
+    said = both["runs"][-1]
+    assert (both["same"], said["verdict"]) == (True, "pass")
+    log = Path(said["run"], "console/dom0.log").read_text()
+    assert re.search(r"bitten was ended by its watchdog", log)
+    assert re.search(r"again crashed", log)
 
 
 def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
