@@ -18,6 +18,7 @@ from lab.machine.guest_health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
 from lab.run import collecting, live, manifest, traces
+from lab.run.channel import no_dom0
 from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
@@ -103,10 +104,12 @@ class RunningLab:
         Its console is read from the new guest's first line on.
 
         Raises:
-            UsageError: there is no such guest. GuestError: it does not build.
+            UsageError: there is no such guest, or no dom0. GuestError: it does not build.
             ToolstackError: xl refuses it. GuestCrashed: it, or another, crashed meanwhile.
         """
         __tracebackhide__ = True
+        if live.without_dom0(self._found.lab):
+            raise no_dom0()
         spec = config.find_guest(self._context.labs(), guest, into=self.name)
         image = self._context.workshop(self._found.door).guests([spec])[guest]
         manifest.keep_elf(self._found.run, image)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import api
 from system.world import ROOT, World
 
 LABS = f"""\
@@ -38,6 +39,9 @@ guests:
     disk: words.txt
     vif: [""]
     cpus: "all,^0"
+  listens:
+    linux: {ROOT}/images/linux/hello
+    vuart: sbsa_uart
   crash:
     freertos: {ROOT}/images/freertos/apps/crash
     extra: data
@@ -85,6 +89,7 @@ labs:
       - {{regex: "^kept", on: one}}
       - {{inject: crash}}
       - {{exec: "sh -c 'while xl domid two || xl domid crash; do sleep 0.1; done'", within: 20s}}
+  uart: {{guests: [listens]}}
   bare: {{cpus: 2, guests: [crash]}}
 """
 #: A guest that sets Xen's watchdog to a second, and never sets it anew.
@@ -172,6 +177,18 @@ def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
         assert re.search(r"^three +\d+ +0 +1 .* 1 / all", vcpus, re.MULTILINE)
     finally:
         world.run("lab.down", "bare", cwd=folder)
+
+
+def test_what_is_typed_on_a_uart(world: World, folder: Path) -> None:
+    """From outside, as `lab.console` types it: it reaches whoever reads it in the guest."""
+    del world
+    with api.lab("uart", api.Context(folder / "labs.yaml")) as lab:
+        shell, uart = lab.guest("listens"), lab.guest("listens-vuart0")
+        shell.expect("/ #", 60)
+        shell.send("exec 3</dev/ttyAMA0; echo op''en; cat <&3\r")
+        shell.expect(re.compile("^open"), 30)
+        uart.send("a line for the UART\r")
+        shell.expect(re.compile("^a line for the UART"), 30)
 
 
 def test_the_example_of_a_network(world: World, tmp_path: Path) -> None:
