@@ -61,19 +61,33 @@ async def boot(
             await session.power_on(start, memory=Memory.ANONYMOUS if cold else Memory.OWN)
         traces.note_start(session.run, time.time(), time.time())
     make = not cold and stored is None
-    storing = (
-        [await templates.store_alone(session, start, booted=False)] if make and virtual else []
-    )
+    storing: list[asyncio.Task[None]] = []
     try:
         if virtual:
+            if make:
+                await _store(session, start, storing, booted=False)
             shared_console.limit(session.run.console_dir, 0.0)
             await _go(session)
             session.state = State.DOM0
         else:
-            storing += await _to_guests(session, start, make=make)
+            await _to_guests(session, start, storing, make=make)
+    except asyncio.CancelledError:
+        for one in storing:
+            one.cancel()
+        raise
     finally:
         await asyncio.gather(*storing, return_exceptions=True)
     session.guests_run()
+
+
+async def _store(
+    session: Session, start: Start, storing: list[asyncio.Task[None]], *, booted: bool
+) -> None:
+    """Begin to store the machine, which stands still. Without a template the lab runs, too."""
+    try:
+        storing.append(await templates.store_alone(session, start, booted=booted))
+    except MachineError as error:
+        start.progress.say(f"no template is stored: {error.message}")
 
 
 async def _stored(start: Start) -> Template | None:
@@ -93,23 +107,25 @@ async def _restore(session: Session, start: Start, stored: Template) -> None:
     session.run.update_manifest(template=stored.key)
 
 
-async def _to_guests(session: Session, start: Start, *, make: bool) -> list[asyncio.Task[None]]:
-    """Let the machine run on the host's clock until its guests do. Returns what is still being
-    stored, if there is a template to ``make``."""
+async def _to_guests(
+    session: Session, start: Start, storing: list[asyncio.Task[None]], *, make: bool
+) -> None:
+    """Let the machine run on the host's clock until its guests do, and ``make`` a template.
+
+    ``storing`` gets the task that stores it.
+    """
     await _go(session)
     with start.progress.stage("Xen"):
         await session.wait_xen()
-        made = make and await _has_booted(session)
-    storing = []
-    if made:
+        booted = make and await _has_booted(session)
+    if booted:
         async with session.sockets.control() as control:
             await session.guarded(control.execute("stop"))
-        storing = [await templates.store_alone(session, start, booted=True)]
+        await _store(session, start, storing, booted=True)
         await _go(session)
     elif make:
         start.progress.say("no template is stored: Xen did not say that it has booted")
     await session.let_run()
-    return storing
 
 
 async def _has_booted(session: Session) -> bool:

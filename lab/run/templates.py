@@ -120,6 +120,9 @@ async def store_alone(session: Session, start: Start, *, booted: bool) -> asynci
     """Store a machine without dom0, which stands still, while it continues.
 
     ``booted``: Xen has created its guests.
+
+    Raises:
+        MachineError: QEMU cannot store it, or not in a form that we know.
     """
     plan = start.plan
     about = {
@@ -169,12 +172,19 @@ async def _store_meanwhile(
             path.unlink(missing_ok=True)
 
 
+def _waits(plan: Plan) -> bool:
+    """Whether a CPU may wait for Xen's timer when the machine is stored, and nobody sets it anew
+    after a restore. lab-steps does so on dom0's CPU."""
+    if plan.lab.without_dom0:
+        return plan.machine.clock is Clock.HOST  # else no CPU has run yet
+    return bool(plan.booted) and plan.machine.cpus > 1
+
+
 async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     """Make the parts of a template, as separate files. The machine stands still meanwhile."""
     folder = Path(tempfile.mkdtemp(prefix="frozen-", dir=session.lab.path))
     state = await session.store_state()
-    if plan.lab.without_dom0 or (plan.booted and plan.machine.cpus > 1):
-        # lab-steps has Xen set only the timer of dom0's own CPU anew.
+    if _waits(plan):
         device_state.expire_in(state)
     parts = {template.STATE: state.rename(folder / state.name)}
     said = [("console", path) for path in sorted(session.run.console_dir.iterdir())]
