@@ -29,9 +29,10 @@ DOM0_PIECE = 128 * MIB
 def check_room(file: Path, lab: Lab, images: Mapping[str, GuestImage]) -> None:
     """Check before a boot that dom0 can hold the files of these guests. ``file``: labs.yaml.
 
-    The files lie in dom0's memory for as long as the lab runs, and ``xl`` needs as much again for
-    the guest that it creates. Of disks only the data counts. Guests that Xen boots have no files
-    there.
+    The files lie in dom0's memory, and ``xl`` needs as much again for the guest that it creates.
+    Of disks only the data counts. Guests that Xen boots have no files there. The sum is an upper
+    bound: the files of a kernel and a ramdisk are emptied when their domain is there. It holds
+    also if several commands create guests at once, or ``xl`` may create them again.
 
     Raises:
         UsageError: dom0 cannot hold them; the hint says how much memory it needs.
