@@ -13,7 +13,7 @@ from lab import scenario
 from lab.api.context import attached
 from lab.errors import NotSeen, UsageError
 from lab.machine import conversation, shared_console, shared_input
-from lab.machine.console_files import input_of, is_uart
+from lab.machine.console_files import input_of
 from lab.machine.console_text import lines_of
 from lab.machine.log_lines import tail
 from lab.model import Domain, Expectation
@@ -100,16 +100,11 @@ class Console:
         r"""Type exactly this; Enter is ``\r``.
 
         Raises:
-            GuestCrashed: its domain crashed. MachineError: the machine is gone. UsageError: it is
-                a UART's console, which takes only what steps of a scenario type.
+            GuestCrashed: its domain crashed. MachineError: the machine is gone.
+            UsageError: Xen boots the guest, and cannot pass this on to it.
         """
         __tracebackhide__ = True
         _require(isinstance(text, str), "send() needs a text", text)
-        if is_uart(self.name):
-            raise UsageError(
-                f"the console {self.name} takes only what a step of a scenario types",
-                hint="use dom0's shell: 'xl console -t vuart GUEST'",
-            )
         lab = self.found.lab
         if shared_console.carries(self.log):
             consoles = self.found.run.console_dir

@@ -14,7 +14,8 @@ from lab.config.arch import too_wide
 from lab.machine.console_text import FIRST_LINES, first_lines
 from lab.model import ARCHITECTURES, Architecture, GuestImage, GuestSpec
 from lab.run import guests, manifest
-from lab.run.live import Live
+from lab.run.channel import no_dom0
+from lab.run.live import Live, without_dom0
 from lab.run.session import Session
 from lab.util import signals
 from lab.util.deadline import Deadline
@@ -39,8 +40,9 @@ def inject(context: Context, name: str, guest: str) -> Up:
     """Build a guest if needed, and create it in a running lab; a guest of its name is replaced.
 
     Raises:
-        UsageError: there is no such guest or lab, or dom0 has no room. GuestError: it does not
-            build. ToolstackError: xl refuses it. Dom0Error: dom0 does not answer.
+        UsageError: there is no such guest or lab, the lab has no dom0, or dom0 has no room.
+        GuestError: it does not build. ToolstackError: xl refuses it.
+        Dom0Error: dom0 does not answer.
     """
     clock = Deadline(0)
     found = running(context, name)
@@ -63,9 +65,11 @@ def ready(context: Context, found: Live, guest: str) -> tuple[GuestSpec, GuestIm
     """A guest for a lab that runs: built if needed. The run keeps its symbols.
 
     Raises:
-        UsageError: there is no such guest. ConfigError: it is too wide for the lab's architecture.
-        GuestError: it does not build.
+        UsageError: there is no such guest, or the lab has no dom0. ConfigError: it is too wide for
+            the lab's architecture. GuestError: it does not build.
     """
+    if without_dom0(found.lab):
+        raise no_dom0()
     arch = found.arch
     spec = config.find_guest(context.labs(), guest, into=found.name, arch=arch)
     image = context.workshop(found.door, arch).guests([spec])[guest]

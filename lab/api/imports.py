@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import config
-from lab.errors import ConfigError
+from lab.errors import ConfigError, UsageError
 from lab.util import files, reading
 from lab.util.terminal import escape
 
@@ -42,10 +42,14 @@ def import_config(
     lab. ``folder``: what the configuration's paths are relative to; by default its own.
 
     Raises:
+        UsageError: ``folder`` is no folder.
         ConfigError: a line is not understood, or a name is taken. With ``into`` also if labs.yaml
             would not load any more; then nothing is written.
     """
     from lab.config.imported import block, reader  # slow to load, and seldom needed
+
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"--folder: {escape(str(folder))} is not a folder")
 
     target = (into or Path("labs.yaml")).absolute()
     wanted = reader.Wanted(file, name, folder or file.absolute().parent, target.parent)

@@ -105,7 +105,7 @@ class RunningLab:
         Its console is read from the new guest's first line on.
 
         Raises:
-            UsageError: there is no such guest. GuestError: it does not build.
+            UsageError: there is no such guest, or no dom0. GuestError: it does not build.
             ToolstackError: xl refuses it. GuestCrashed: it, or another, crashed meanwhile.
         """
         __tracebackhide__ = True

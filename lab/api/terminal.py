@@ -11,7 +11,6 @@ from lab.api.context import Context, attached
 from lab.api.other_sessions import running
 from lab.errors import LabError, UsageError
 from lab.machine import interactive, shared_console, shared_input
-from lab.machine.console_files import is_uart
 from lab.machine.guest_ends import EndWatch, of
 from lab.machine.interactive import Behind
 from lab.model import Clock
@@ -66,11 +65,10 @@ def _ended(found: Live, chosen: str) -> str:
 
 
 def _behind(found: Live, chosen: str, ends: EndWatch) -> Behind:
-    shown = is_uart(chosen)
     if found.run.manifest().get("clock") == Clock.VIRTUAL:
-        return Behind(answers=False, ends=ends, only_shown=shown)
+        return Behind(answers=False, ends=ends)
     fitting = _fitting(found) if chosen == "dom0" else None
-    return Behind(resized=fitting, ends=ends, only_shown=shown)
+    return Behind(resized=fitting, ends=ends)
 
 
 def _fitting(found: Live) -> Callable[[int, int], Awaitable[None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lab import api
 from lab.cli.command import command
@@ -71,12 +72,19 @@ def template_list(json: bool = False) -> None:
             one["key"][:12],
             one["lab"],
             one["clock"],
-            "guests created" if one["guests"] else "dom0 ready",
+            _stage(one),
             f"{one['size'] / 1e6:.0f} MB",
         ]
         for one in found
     ]
     print(table(rows, header=["Template", "Lab", "Clock", "Stored with", "On disk"]))
+
+
+def _stage(one: Mapping[str, Any]) -> str:
+    """How far the machine was when it was stored. One without dom0 has no initramfs."""
+    if one["guests"]:
+        return "guests created"
+    return "dom0 ready" if "initramfs" in one["made_of"] else "images loaded"
 
 
 @command("template.clean", example="template.clean")

@@ -14,12 +14,15 @@ TOOLSTACK, DEVICE_TREE = "toolstack", "device-tree"
 #: Linux's console on the ring that ``xl`` sets up.
 _RING = "console=hvc"
 #: What a step does that only dom0 can do.
-_OF_DOM0 = {Act.EXEC, Act.TYPE, Act.INJECT, Act.DESTROY, Act.PAUSE, Act.UNPAUSE, Act.RESTART,
+_OF_DOM0 = {Act.EXEC, Act.INJECT, Act.DESTROY, Act.PAUSE, Act.UNPAUSE, Act.RESTART,
             Act.COLLECT}  # fmt: skip
 #: A guest's keys that only ``xl`` understands.
 _WORDS_OF_XL = ("disk", "vif", "vuart", "on_poweroff", "on_reboot", "on_watchdog", "on_crash")
 #: What ``xl`` cannot do with a guest that it has not created.
-_OF_XL = {Act.INJECT: "injected", Act.RESTART: "restarted", Act.TYPE: "typed to"}
+_OF_XL = {Act.INJECT: "injected", Act.RESTART: "restarted"}
+#: Xen passes its input on to so many guests that it boots, at most
+#: (:mod:`lab.machine.shared_input`).
+_MOST_TYPED_TO = 3
 
 
 def check_guest(source: Source, at: Loc, shape: schema.Guest) -> None:
@@ -53,8 +56,23 @@ def check(source: Source, at: Loc, shape: schema.Lab, lab: Lab) -> None:
         elif step.do in _OF_XL and step.on in by_xen:
             text = f"guest '{step.on}' has 'start: device-tree': it cannot be {_OF_XL[step.do]}"
             source.add((*place, str(step.do)), text)
+        elif step.do is Act.TYPE and step.on in by_xen:
+            _typed(source, place, step, len(by_xen))
+        elif lab.without_dom0 and step.on == "dom0":
+            text = f"lab '{lab.name}' has no dom0, and no such console"
+            source.add((*place, "on"), text)
     if lab.without_dom0:
         _alone(source, at, shape, lab)
+
+
+def _typed(source: Source, at: Loc, step: Step, count: int) -> None:
+    """What is typed to a guest of the device tree goes through Xen's own input."""
+    if count > _MOST_TYPED_TO:
+        text = (
+            f"nothing can be typed to guest '{step.on}': Xen passes its input on to "
+            f"{_MOST_TYPED_TO} guests with 'start: device-tree' at most, and the lab has {count}"
+        )
+        source.add((*at, "type"), text)
 
 
 def _each(at: Loc, shape: schema.Step, step: Step) -> Iterator[tuple[Loc, Step]]:

@@ -56,6 +56,13 @@ _NO_VIF_WORDS = {
     "gatewaydev": "there is a bridge, and no way out of the machine: leave it out",
     "netdev": "there is a bridge, and no way out of the machine: leave it out",
 }
+#: What the value of each word of an interface must be.
+_VIF_RULES = {
+    "bridge": "a bridge's name has 1 to 15 letters, digits, '.', '_' and '-', begins with a "
+    "letter, and is neither 'lo' nor begins with 'vif'",
+    "mac": "an interface's address has six bytes, and its first byte is even",
+    "rate": "a rate is a whole number and b/s or B/s with K, M or G, and may end in @TIME",
+}
 #: The actions of xl that are accepted for the end of a domain.
 _ACTIONS = ("preserve", "destroy", "restart")
 
@@ -109,6 +116,8 @@ def disk(text: str) -> DiskText:
     """
     before, target, rest = _target(text)
     found = {"target": rest.strip()} if target else {}
+    if target and (more := [word.strip() for word in rest.split(",")[1:]]):
+        _check_last(more)
     words = [word.strip() for word in before.split(",")]
     if "=" not in words[0] and not target:
         found["target"] = _PREFIXES.sub("", words.pop(0))
@@ -126,6 +135,19 @@ def _target(text: str) -> tuple[str, str, str]:
     """xl takes everything behind ``target=`` for the file's name."""
     match = re.search(r"(?:^|,)\s*target\s*=", text)
     return (text[: match.start()], "target", text[match.end() :]) if match else (text, "", "")
+
+
+def _check_last(words: Sequence[str]) -> None:
+    """Words of a disk behind ``target=`` would belong to the file's name."""
+    try:
+        for word in words:
+            _disk_word(word)
+    except ValueError:
+        return  # then it does belong to it
+    raise ValueError(
+        f"{quote(words[0])}: xl takes everything behind 'target=' for the file's name; "
+        "write 'target=' last"
+    )
 
 
 def _disk_word(word: str) -> tuple[str, str]:
@@ -163,7 +185,8 @@ def vif(text: str) -> VifText:
         value = value.lower() if key == "mac" else value
         if not shapes[key].fullmatch(value):
             example = {"bridge": BRIDGE, "mac": f"{XEN_MAC}:00:00:01", "rate": "10Mb/s"}[key]
-            raise ValueError(f"{quote(word)} is not usable; write {key}={example}")
+            why = _VIF_RULES[key]
+            raise ValueError(f"{quote(word)} is not usable; write {key}={example}: {why}")
         if key in found:
             raise ValueError(f"{quote(word)}: a vif has one {quote(key)}")
         found[key] = value

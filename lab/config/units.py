@@ -176,7 +176,7 @@ def show_size(value: int) -> str:
 
 def _size_hint(text: str) -> str:
     """A hint for a wrong size. A bare number is in mebibytes, as in xl."""
-    if re.fullmatch(r"[0-9]{1,9}", text):
+    if re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
         return f"write {text}M for mebibytes"
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([kmgt])(?:i?b)?", text.strip().lower())
     value = round(float(match[1]) * (1 << " kmgt".index(match[2]) * 10)) if match else 0

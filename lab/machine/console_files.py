@@ -19,7 +19,7 @@ from lab.machine.qemu_command import (
     trace_ports,
 )
 from lab.machine.template import Template
-from lab.model import DOMAINS_PORT, VUART, WINDOW_SIZE, Clock, Images, Mount, Plan
+from lab.model import DOMAINS_PORT, WINDOW_SIZE, Clock, Images, Mount, Plan
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
@@ -75,11 +75,6 @@ def lay_both_ways(live: Path, device: str) -> None:
         path = live / f"{device}.{end}"
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
-
-
-def is_uart(console: str) -> bool:
-    """Whether a console is a guest's UART. dom0 passes nothing on to it that comes from outside."""
-    return console.endswith(VUART)
 
 
 def input_of(live: Path, console: str) -> Path:

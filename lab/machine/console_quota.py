@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from lab.errors import Dom0Error, GuestError, HypervisorError, LabError, UsageError
+from lab.machine import shared_console
 from lab.machine.console import Follower
 from lab.machine.log_lines import tail
 from lab.rundir import RunDir
@@ -117,8 +118,11 @@ async def _watch(consoles: Mapping[str, Path]) -> NoReturn:
 
 def _loud(name: str, path: Path) -> LabError:
     kind = {"xen": HypervisorError, "dom0": Dom0Error}.get(name, GuestError)
+    what = f"the console of {name}"
+    if name == "xen" and (guest := shared_console.loudest(path.parent)):
+        kind, what = GuestError, f"{guest}, whose console Xen's own carries,"
     return kind(
-        f"the console of {name} printed more than {os.environ.get(VARIABLE) or USUAL}",
+        f"{what} printed more than {os.environ.get(VARIABLE) or USUAL}",
         tail=tail(path),
         hint=f"find out what prints so much; to allow it, set {VARIABLE}=1G",
     )

@@ -76,6 +76,22 @@ class Stub:
         """
         await self._control.run_to_stop()
 
+    async def turn_to(self, number: int, value: int) -> None:
+        """Turn to the CPU whose register ``number`` has this value: after a restore QEMU does not
+        know any more which one stopped.
+
+        Raises:
+            MachineError: there is none.
+        """
+        answer = await self._ask(b"qfThreadInfo")
+        while answer.startswith(b"m"):
+            for thread in answer[1:].split(b","):
+                await self._order(b"Hg" + thread)
+                if await self.register(number) == value:
+                    return
+            answer = await self._ask(b"qsThreadInfo")
+        raise MachineError("no CPU of the machine stands where it was stored")
+
     async def register(self, number: int) -> int:
         """A general register of the CPU that stopped, by gdb's number."""
         return int.from_bytes(_bytes(await self._ask(b"p%x" % number)), "little")

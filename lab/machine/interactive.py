@@ -52,14 +52,12 @@ class Behind:
         resized: tells the programs the window's size: rows and columns.
         ends: says when the guest ends, since it shows nothing more after that.
         typed: takes what is typed, if the console's FIFO does not.
-        only_shown: the console takes nothing that is typed.
     """
 
     answers: bool = True
     resized: Callable[[int, int], Awaitable[None]] | None = None
     ends: EndWatch | None = None
     typed: Callable[[bytes], Awaitable[None]] | None = None
-    only_shown: bool = False
 
 
 def attach(
@@ -79,8 +77,7 @@ def attach(
     attached = _Attached(name, fifo, behind)
     try:
         with _raw(sys.stdin.fileno()):  # first, because it discards what was typed before
-            shown = "" if not behind.only_shown else " (it takes nothing that you type)"
-            print(f"console of {name}{shown}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
+            print(f"console of {name}; leave with Ctrl-]", end="\r\n", file=sys.stderr)
             try:
                 signals.run(attached.relay(log, machine))
             finally:
@@ -138,8 +135,6 @@ class _Attached:
             self._left.set()
 
     def _type(self, data: bytes) -> None:
-        if self._behind.only_shown:
-            return
         self._typed += data[: MOST_TYPED - len(self._typed)]
         self._send()
 

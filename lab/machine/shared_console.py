@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ PIECE = 126
 CHUNK = 1 << 20
 #: The state has less, in bytes.
 MOST_STATE = 1 << 16
+#: The bytes of the end of Xen's log that are looked at, to find what it says last.
+LAST = 8192
 _STAMP = re.compile(rb"^\((?:XEN|d\d+)\) \[ *(\d+\.\d+)\]")
 _NAME = re.compile(r"[a-z0-9_-]{1,64}\.(log|times)")
 _LINE = re.compile(rb"^\(XEN\) (?:\[[^\]]*\] )?DOM(\d{1,5}): (.*)$", re.DOTALL)
@@ -102,6 +105,19 @@ def place_of(consoles: Path, guest: str) -> tuple[int, int]:
     return next((int(one) for one, name in guests.items() if name == guest), 0), len(guests)
 
 
+def loudest(consoles: Path) -> str:
+    """The guest that said most of the last lines of Xen's log; empty if none did."""
+    with _held(consoles) as handle:
+        state = None if handle is None else _read(handle)
+    with contextlib.suppress(OSError), reading.binary(consoles / "xen.log") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - LAST))
+        lines = file.read().split(b"\n")[1:]
+        found = Counter(match[1].decode() for line in lines if (match := _LINE.match(line)))
+        for number, count in found.most_common(1):
+            return state.guests.get(number, "") if state and 2 * count > len(lines) else ""
+    return ""
+
+
 def source_of(consoles: Path) -> Path:
     """The log that QEMU itself writes of Xen's UART."""
     raw = consoles / RAW
@@ -111,7 +127,7 @@ def source_of(consoles: Path) -> Path:
 def last_stamp(consoles: Path) -> float:
     """Xen's time of the last line that it has said, shown or not."""
     with contextlib.suppress(OSError), reading.binary(consoles / RAW) as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+        file.seek(max(0, file.seek(0, os.SEEK_END) - LAST))
         found = [float(m[1]) for line in file.read().split(b"\n")[:-1] if (m := _STAMP.match(line))]
         return max(found, default=0.0)
     return 0.0

@@ -9,10 +9,12 @@ takes that in one interrupt, and no guest runs in between on this CPU.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import MachineError, UsageError
@@ -42,20 +44,49 @@ async def type_into(lab: LabDir, consoles: Path, guest: str, data: bytes) -> Non
         UsageError: ``data`` has Xen's own key, or Xen boots too many guests.
         MachineError: the machine is gone, or Xen does not take the input in time.
     """
+    pieces = pieces_of(consoles, guest, data)
+    with opened(lab, guest) as handle:
+        async with qmp.connected(lab.qmp_socket) as control:
+            for piece in pieces:
+                await _pass(control, handle, consoles, piece)
+
+
+def pieces_of(consoles: Path, guest: str, data: bytes) -> list[bytes]:
+    """What Xen must get, a piece at a time, to pass ``data`` on to a guest.
+
+    Raises:
+        UsageError: ``data`` has Xen's own key, or Xen boots too many guests.
+    """
     before, after, room = _way(consoles, guest)
     if KEY in data:
         raise UsageError("Ctrl-A cannot be typed to a guest that Xen boots: it is Xen's own key")
-    fifo = input_of(lab.path, "xen")
+    return [before + data[at : at + room] + after for at in range(0, len(data), room)]
+
+
+@contextlib.contextmanager
+def opened(lab: LabDir, guest: str) -> Iterator[int]:
+    """The FIFO of Xen's input, open for writing.
+
+    Raises:
+        MachineError: the machine is gone.
+    """
     try:
-        handle = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        handle = os.open(input_of(lab.path, "xen"), os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         raise MachineError(f"{guest} cannot be typed into: {error.strerror}") from error
     try:
-        async with qmp.connected(lab.qmp_socket) as control:
-            for at in range(0, len(data), room):
-                await _pass(control, handle, consoles, before + data[at : at + room] + after)
+        yield handle
     finally:
         os.close(handle)
+
+
+async def give(control: Qmp, handle: int, piece: bytes) -> None:
+    """Put a piece into the UART of a machine that stands still."""
+    os.write(handle, piece)
+    for _ in range(ASKED):
+        if not _unread(handle):
+            break
+        await control.execute("query-status")
 
 
 def _way(consoles: Path, guest: str) -> tuple[bytes, bytes, int]:
@@ -79,11 +110,7 @@ async def _pass(control: Qmp, handle: int, consoles: Path, data: bytes) -> None:
     with Follower({"xen": source}, {"xen": source.stat().st_size}) as follower:
         await control.execute("stop")
         try:
-            os.write(handle, data)
-            for _ in range(ASKED):
-                if not _unread(handle):
-                    break
-                await control.execute("query-status")
+            await give(control, handle, data)
         finally:
             await control.execute("cont")
         while not deadline.passed():

@@ -27,6 +27,8 @@ PAUSE = 0.002
 #: it (migration/global_state.c: a length, then the name, padded with zeros). The first is what
 #: QEMU writes, the second what it loads.
 STOPPED, LOADABLE = b"\0\0\0\x06debug\0\0", b"\0\0\0\x07paused\0"
+#: The states of a machine that was loaded. The second one: it was stored before it ran at all.
+STANDS = {"paused", "prelaunch"}
 
 
 async def save(control: Qmp, live: Path) -> Path:
@@ -56,7 +58,7 @@ async def load(control: Qmp) -> None:
     await _ignore_memory(control)
     await control.execute("migrate-set-parameters", {"announce-rounds": 0})
     await control.execute("migrate-incoming", {"uri": f"file:{STATE}"})
-    await _until(control, "query-status", {"paused"}, {"internal-error", "shutdown"})
+    await _until(control, "query-status", STANDS, {"internal-error", "shutdown"})
 
 
 async def _ignore_memory(control: Qmp) -> None:

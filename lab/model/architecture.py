@@ -111,7 +111,7 @@ class Architecture:
             target/arm/cpu.c of QEMU). ``max`` counts faster: traces say themselves how fast.
         word: the size of an address and of a general register, in bytes.
         first_argument: gdb's number of the register that holds a function's first argument
-            (gdb's documentation, "ARM Features").
+            (gdb's documentation, "ARM Features"). ``program_counter``: that of the program counter.
         elf_machine: the machine of its ELF files (elf.h, EM_…).
         kernel_mark: where a kernel's file has bytes that mark it, and which bytes. Xen's own file
             has them too: a zImage of 32-bit ARM (Documentation/arch/arm/booting.rst of Linux), an
@@ -136,6 +136,7 @@ class Architecture:
     counter_hz: int
     word: int
     first_argument: int
+    program_counter: int
     elf_machine: int
     kernel_mark: tuple[int, bytes]
     linux: Linux
@@ -211,6 +212,7 @@ ARM32 = Architecture(
     counter_hz=62_500_000,
     word=4,
     first_argument=0,
+    program_counter=15,
     elf_machine=40,
     kernel_mark=(0x24, b"\x18\x28\x6f\x01"),
     # glibc of Debian 12 waits with the futex call for 32-bit times (without it xenconsoled aborts).

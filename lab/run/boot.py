@@ -32,7 +32,7 @@ async def boot(
     """
     plan = start.plan
     if plan.lab.without_dom0:
-        await alone.boot(session, start)
+        await alone.boot(session, start, cold=cold, stored=stored)
         session.run.update_manifest(phases=session.marks)
         return
     virtual = plan.machine.clock is Clock.VIRTUAL
@@ -70,9 +70,6 @@ async def _to_dom0(
     ``own``: with memory of the machine's own, so that it can be stored again with its guests.
     """
     plan, say = start.plan, start.progress
-    if not templates.storable(plan):
-        await _boot_dom0(session, start, Memory.ANONYMOUS)
-        return []
     if not cold:
         key = templates.key_of_dom0(plan, start.prepared)
         with say.stage("template") as stage:

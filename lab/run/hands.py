@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lab.dom0.agent import Endless, ProgramResult
 from lab.dom0.shared_agent import is_absent, last_words
 from lab.errors import BusyError, GuestError, MachineError, ToolstackError, UsageError
-from lab.machine import console_files, conversation
+from lab.machine import console_files, conversation, shared_input
 from lab.model import VUART, Act, Clock, GuestPlan, Plan, Step
 from lab.run.session import Session
 from lab.util import files
@@ -28,6 +28,9 @@ LARGEST = 16 << 20
 SOON = 60.0
 #: Seconds of the host for a command under the virtual clock; dom0 itself ends it earlier.
 PATIENCE = 600.0
+
+#: Virtual seconds in which Xen surely takes what its UART was given.
+TAKEN = 0.005
 
 #: Types on a domain's console by writing to its terminal, which xenconsoled made. Arguments: name,
 #: text. The terminal appears some moments after the domain, hence the loop.
@@ -118,6 +121,9 @@ class Hands:
         if step.on in ("xen", "dom0"):
             await self._type_below(step.on, text)
             return
+        if any(one.name == step.on for one in self._plan.booted):
+            await self._type_through_xen(step.on, text.encode())
+            return
         domain, script = step.on, _TYPE
         if domain.endswith(VUART):
             domain, script = domain.removesuffix(VUART), _TYPE_ON_UART
@@ -135,6 +141,23 @@ class Hands:
             )
         except MachineError as error:
             raise GuestError(f"cannot type on the console of {console}: {error.message}") from error
+
+    async def _type_through_xen(self, guest: str, data: bytes) -> None:
+        """Type on the console of a guest that Xen boots; Xen passes it on."""
+        session, consoles = self._session, self._session.run.console_dir
+        try:
+            if not self._still:
+                await shared_input.type_into(session.lab, consoles, guest, data)
+                return
+            pieces = shared_input.pieces_of(consoles, guest, data)
+            with shared_input.opened(session.lab, guest) as handle:
+                for piece in pieces:
+                    async with session.sockets.control() as control:
+                        await session.guarded(shared_input.give(control, handle, piece))
+                    steps = session.at_stop
+                    await steps.sleep_until(steps.now + TAKEN, PATIENCE)
+        except MachineError as error:
+            raise GuestError(f"cannot type on the console of {guest}: {error.message}") from error
 
     async def _collect(self, step: Step) -> None:
         size = 'test -f "$1" && wc -c <"$1"'
@@ -172,14 +195,18 @@ def refuse(plan: Plan) -> None:
     """Refuse a scenario that its clock does not allow, before anything is started.
 
     Raises:
-        UsageError: under the virtual clock it types on a serial line; when the bytes arrive there
-            depends on the host.
+        UsageError: under the virtual clock it types on a serial line, or to a guest without a
+            dom0; when the bytes arrive there depends on the host.
     """
+    serial = {"xen", "dom0"}
+    if plan.lab.without_dom0:
+        serial |= {one.name for one in plan.booted}
     steps = [one for step in plan.lab.steps for one in (step, *step.members)]
     for step in steps if plan.machine.clock is Clock.VIRTUAL else ():
-        if step.do is Act.TYPE and step.on in ("xen", "dom0"):
+        if step.do is Act.TYPE and step.on in serial:
             raise UsageError(
                 f"a step types on {step.on} (labs.yaml:{step.line}), which the virtual clock "
                 "does not allow: when it arrives would depend on the host",
-                hint="use 'exec' for a command in dom0, or --clock host",
-            )
+                hint="use --clock host" if plan.lab.without_dom0
+                else "use 'exec' for a command in dom0, or --clock host",
+            )  # fmt: skip

@@ -115,8 +115,10 @@ class Session:
         self._watcher.begin(self._program, stored.ram if stored else ram)
         await self.guarded(waiting.appears(self.lab.qmp_socket), START, postmortem.no_qmp)
         if plan.lab.without_dom0:
-            await self.sockets.connect_control()
+            control = await self.sockets.connect_control()
             self.mark("qmp")
+            if stored:
+                await self.guarded(snapshot.load(control))
             return
         control, stub = await self.sockets.connect()
         self.mark("qmp")
@@ -131,11 +133,10 @@ class Session:
             traces.note_start(self.run, before, time.time())
 
     async def _stand_at(self, stored: template.Template, control: qmp.Qmp, steps: Steps) -> None:
-        steps.count = stored.stops
         if stored.about.get("listening"):
             await self._line.reach()
         await self.guarded(snapshot.load(control))
-        await self.guarded(steps.look())
+        await self.guarded(steps.return_to(stored.stops))
         self.paused = [int(one) for one in stored.about.get("paused", ())]
         self._enter(State.DOM0)
 

@@ -1,7 +1,8 @@
 """The templates of a lab: under which key each is stored, and how a machine becomes one.
 
 A lab has up to two templates: one with dom0 ready, and one with all its guests created and
-paused. :mod:`lab.machine.template` has their files.
+paused. A lab without dom0 has one; :mod:`lab.run.alone` says when it is stored.
+:mod:`lab.machine.template` has their files.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.machine import qemu_command, sparse_files, template
+from lab.machine import device_state, qemu_command, sparse_files, template
 from lab.machine.template import Damaged, Template
 from lab.model import Clock, Plan
 from lab.progress import Progress
@@ -32,18 +33,20 @@ def root() -> Path:
     return cache_root() / "templates"
 
 
-def storable(plan: Plan) -> bool:
-    """Whether the machine can be stored with all that runs in it when dom0 is ready.
-
-    QEMU 10 does not store Xen's timers (CNTHP). lab-steps has Xen set that of dom0's CPU anew.
-    Nobody would set that of another CPU, on which a guest waits that Xen booted.
-    """
-    return plan.machine.cpus == 1 or not plan.booted
-
-
 def key_of_dom0(plan: Plan, prepared: Prepared) -> str:
-    """The key of the machine with dom0 ready and no guest."""
-    return fingerprint.key(fingerprint.of_machine(plan, prepared))
+    """The key of the machine with dom0 ready and no guest, besides those that Xen boots."""
+    return fingerprint.key(fingerprint.of_machine(plan, prepared) | _names(plan))
+
+
+def key_alone(plan: Plan, prepared: Prepared) -> str:
+    """The key of the machine without dom0."""
+    return key_of_dom0(plan, prepared)
+
+
+def _names(plan: Plan) -> dict[str, str]:
+    """Guests that Xen boots have logs of their own from the start, with their names."""
+    names = [guest.name for guest in plan.booted]
+    return {"names": files.sha256_json(names)} if names else {}
 
 
 def key_with_guests(plan: Plan, prepared: Prepared) -> str:
@@ -53,7 +56,7 @@ def key_with_guests(plan: Plan, prepared: Prepared) -> str:
     dom0 is kept busy is not stored.
     """
     lab = plan.lab
-    if lab.dom0.busy or not plan.guests or not storable(plan):
+    if lab.dom0.busy or not plan.guests:
         return ""
     parts = fingerprint.of_run(plan, prepared)
     shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in plan.guests)]
@@ -84,6 +87,8 @@ def usable(key: str, say: Callable[[str], None]) -> Template | None:
 
 def newest_stage(plan: Plan, prepared: Prepared, say: Callable[[str], None]) -> Template | None:
     """The usable template that is furthest along: with all guests, else with dom0 alone."""
+    if plan.lab.without_dom0:
+        return usable(key_alone(plan, prepared), say)
     keys = key_with_guests(plan, prepared), key_of_dom0(plan, prepared)
     return next((one for key in keys if key and (one := usable(key, say))), None)
 
@@ -109,6 +114,26 @@ async def store_with_guests(session: Session, start: Start) -> Template | asynci
     }
     frozen = await _freeze(session, plan)
     return await _store(session, start, key_with_guests(plan, start.prepared), frozen, about)
+
+
+async def store_alone(session: Session, start: Start, *, booted: bool) -> asyncio.Task[None]:
+    """Store a machine without dom0, which stands still, while it continues.
+
+    ``booted``: Xen has created its guests.
+
+    Raises:
+        MachineError: QEMU cannot store it, or not in a form that we know.
+    """
+    plan = start.plan
+    about = {
+        "lab": plan.lab.name,
+        "clock": plan.machine.clock,
+        "made of": fingerprint.of_machine(plan, start.prepared),
+        **({"paused": []} if booted else {}),
+    }
+    frozen = await _freeze(session, plan)
+    key = key_alone(plan, start.prepared)
+    return asyncio.create_task(_store_meanwhile(key, frozen, 0, about, start.progress))
 
 
 async def _store(
@@ -147,10 +172,20 @@ async def _store_meanwhile(
             path.unlink(missing_ok=True)
 
 
+def _waits(plan: Plan) -> bool:
+    """Whether a CPU may wait for Xen's timer when the machine is stored, and nobody sets it anew
+    after a restore. lab-steps does so on dom0's CPU."""
+    if plan.lab.without_dom0:
+        return plan.machine.clock is Clock.HOST  # else no CPU has run yet
+    return bool(plan.booted) and plan.machine.cpus > 1
+
+
 async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
     """Make the parts of a template, as separate files. The machine stands still meanwhile."""
     folder = Path(tempfile.mkdtemp(prefix="frozen-", dir=session.lab.path))
     state = await session.store_state()
+    if _waits(plan):
+        device_state.expire_in(state)
     parts = {template.STATE: state.rename(folder / state.name)}
     said = [("console", path) for path in sorted(session.run.console_dir.iterdir())]
     traces = sorted(file for _, file in qemu_command.trace_ports(plan.lab).values())
@@ -159,7 +194,7 @@ async def _freeze(session: Session, plan: Plan) -> dict[str, Path]:
         parts[f"{what}/{path.name}"] = folder / f"{what}-{path.name}"
         shutil.copyfile(path, folder / f"{what}-{path.name}")
     ram = live.ram_file(session.lab)
-    if plan.machine.clock is Clock.HOST:
+    if plan.machine.clock is Clock.HOST or plan.lab.without_dom0:  # the machine continues
         copy = ram.with_name(f"{ram.name}.{folder.name}")
         with contextlib.suppress(OSError):  # no room: then no template is stored
             await waiting.in_thread(sparse_files.copy, ram, copy)

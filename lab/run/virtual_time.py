@@ -41,6 +41,7 @@ class VirtualStage(ABC):
     """
 
     def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
         self._at = self._base = 0.0
         self._readers = [LogReader(name, path) for name, path in files.items()]
 
@@ -62,7 +63,12 @@ class VirtualStage(ABC):
             reader.close()
 
     async def _to_next(self, until: float) -> None:
-        """Go to the next moment at which the consoles are looked at."""
+        """Go to the next moment at which the consoles are looked at.
+
+        Raises:
+            GuestError, Dom0Error, HypervisorError: a console said more than its limit.
+        """
+        console_quota.check(self._files)
         gone = self._at - self._base
         await self._to(min(self._base + gone * GROWTH + FIRST, until))
 
@@ -77,7 +83,6 @@ class StillStage(VirtualStage):
     def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
         super().__init__(files)
         self._steps = steps
-        self._files = files
         self._start = steps.now
 
     def ended(self) -> bool:
@@ -88,7 +93,6 @@ class StillStage(VirtualStage):
             await asyncio.wait([done])
             self._at = max(self._at, self._steps.now - self._start)
             return
-        console_quota.check(self._files)
         await self._to_next(until)
 
     async def aftermath(self, *, alive: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ MESSAGES = {"freertos": str(APPS / "messages"), "start": "device-tree"}
 GUESTS = {
     "early": EARLY,
     "early2": EARLY,
+    "flood": {"freertos": "flood", "start": "device-tree"},
+    "hello": {"freertos": str(APPS / "hello")},
     "pinned-early": EARLY | {"cpus": [1]},
     "early-selftest": {"freertos": str(APPS / "selftest"), "start": "device-tree"},
     "early-periodic": {"freertos": str(APPS / "periodic"), "start": "device-tree", "trace": True},
@@ -40,6 +43,27 @@ GUESTS = {
     },
     "box-pong": MESSAGES | {"cmdline": "role=pong port=31 memory=box count=30"},
 }  # fmt: skip
+#: A guest that prints as fast as it can.
+FLOOD = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+
+static void speak(void *unused)
+{
+    (void)unused;
+    for (unsigned int i = 0;; i++)
+        printk("flood %08x 0123456789\\n", i);
+}
+
+int main(void)
+{
+    xTaskCreate(speak, "speak", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}
+"""
 HYPERVISORS = {
     "static": {
         "from": "source",
@@ -47,6 +71,22 @@ HYPERVISORS = {
     },
 }
 LABS = {
+    "beside-wide": {
+        "cpus": 3,
+        "guests": ["early", "early-selftest", "hello"],
+        "expect": [
+            {"on": "early", "line": "alive at tick 3", "within": "10s"},
+            {"on": "hello", "line": "alive at tick 2", "within": "10s"},
+        ],
+    },
+    "alone-wide": {
+        "cpus": 2,
+        "dom0": False,
+        "guests": ["early", "early2"],
+        "expect": [
+            {"on": on, "line": "alive at tick 3", "within": "10s"} for on in ("early", "early2")
+        ],
+    },
     "alone-static": {
         "hypervisor": "static",
         "dom0": False,
@@ -90,6 +130,8 @@ LABS = {
         "guests": ["early"],
         "steps": [
             {"wait": "task 2", "on": "early"},
+            {"type": "a line that is longer than sixteen bytes", "on": "early"},
+            {"wait": "you typed: a line that is longer than sixteen bytes", "on": "early"},
             {"exec": "xl list", "regex": "^early +1 +16 "},
             {"pause": "early"},
             {"silent": "early", "for": "3s"},
@@ -136,6 +178,11 @@ LABS = {
         "guests": ["early-crash"],
         "expect": [{"on": "early-crash", "line": "never said", "within": "5s"}],
     },
+    "alone-flood": {
+        "dom0": False,
+        "guests": ["flood"],
+        "expect": [{"on": "flood", "line": "never said", "within": "60s"}],
+    },
     "alone-small": {"dom0": False, "guests": ["early-small"]},
 }
 
@@ -151,9 +198,11 @@ class Labs:
         (self.folder / "labs.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
         options = "CONFIG_STATIC_MEMORY=y\nCONFIG_STATIC_SHM=y\n"
         (self.folder / "static.config").write_text(options)
+        (self.folder / "flood").mkdir(exist_ok=True)
+        (self.folder / "flood/main.c").write_text(FLOOD)
 
-    def run(self, *words: str, status: int = 0) -> Said:
-        return self._world.run(*words, status=status, cwd=self.folder)
+    def run(self, *words: str, status: int = 0, env: Mapping[str, str] | None = None) -> Said:
+        return self._world.run(*words, status=status, cwd=self.folder, env=env)
 
 
 @pytest.fixture
@@ -162,18 +211,52 @@ def labs(world: World) -> Labs:
 
 
 @pytest.mark.parametrize(
-    "name", ["beside", "beside-pinned", "alone", "alone-selftest", "alone-channel", "alone-linux"]
+    "name",
+    [
+        "beside",
+        "beside-pinned",
+        "beside-wide",
+        "alone",
+        "alone-selftest",
+        "alone-channel",
+        "alone-linux",
+    ],
 )
 def test_its_scenario_passes_with_a_digest_that_repeats(labs: Labs, name: str) -> None:
     """Steps in dom0 know the guest as any other; without dom0 the consoles suffice."""
     assert len({_digest(labs.run("lab.run", name).out) for _ in range(2)}) == 1
 
 
-@pytest.mark.parametrize("name", ["beside", "alone-selftest"])
+@pytest.mark.parametrize("name", ["beside", "beside-wide", "alone-selftest", "alone-wide"])
 def test_its_scenario_passes_on_the_hosts_clock(labs: Labs, name: str) -> None:
-    """Booted, and out of a template where there is one."""
-    for _ in range(2):
-        labs.run("lab.run", name, "--clock", "host")
+    """Booted, and out of a template. Each CPU's guests wake up there: Xen's timers are set anew."""
+    err = [labs.run("lab.run", name, "--clock", "host").err for _ in range(2)][-1]
+    assert "from template" in err
+
+
+def test_a_template_without_dom0(labs: Labs) -> None:
+    """On the host's clock the guests run in it, and nothing that they said is lost; copies come
+    out of it. Under the virtual clock a run out of one is the same as one that booted."""
+    labs.run("lab.up", "alone-wide")
+    booted = _first_lines(labs, "alone-wide")
+    labs.run("lab.down", "alone-wide")
+    assert "from template" in labs.run("lab.up", "alone-wide").err
+    try:
+        assert _first_lines(labs, "alone-wide") == booted
+    finally:
+        labs.run("lab.down", "alone-wide")
+    copies = json.loads(labs.run("lab.up", "alone-wide", "--count", "2", "--json").out)
+    labs.run("lab.down", "alone-wide-*")
+    assert all("task 1: hello" in one["lines"]["early2"] for one in copies)
+    runs = [labs.run("lab.run", "alone-wide", *more) for more in (("--cold",), (), ())]
+    assert len({_digest(run.out) for run in runs}) == 1
+    assert ["from template" in run.err for run in (runs[0], runs[-1])] == [False, True]
+
+
+def _first_lines(labs: Labs, name: str) -> list[str]:
+    """What each guest says first; it has no time in it."""
+    logs = [labs.run("lab.logs", name, "--on", guest).out for guest in ("early", "early2")]
+    return [line for log in logs for line in log.splitlines()[:3]]
 
 
 def test_memory_of_its_own_choice(labs: Labs) -> None:
@@ -203,6 +286,18 @@ def test_time_goes_on_when_all_guests_have_ended(labs: Labs) -> None:
     assert "was not seen on the console of early-crash within 5s" in out
 
 
+def test_a_flood_ends_the_run(labs: Labs) -> None:
+    """On both clocks, and under the virtual one at the same byte each time."""
+    env = {"LAB_CONSOLE_LIMIT": "64K"}
+    digests = set()
+    for clock in ("host", "virtual", "virtual"):
+        out = labs.run("lab.run", "alone-flood", "--clock", clock, env=env, status=1).out
+        assert "flood, whose console Xen's own carries, printed more than 64K" in out
+        assert "[guest]" in out
+        digests |= {_digest(out)} if clock == "virtual" else set()
+    assert len(digests) == 1
+
+
 def test_a_bank_that_is_too_small(labs: Labs) -> None:
     err = labs.run("lab.run", "alone-small", status=2).err
     assert re.search(r"labs\.yaml:\d+:\d+: 'memory': 4M is too little", err)
@@ -213,7 +308,9 @@ def test_without_dom0_what_needs_it_says_so(labs: Labs) -> None:
     try:
         assert re.search(r"early +1 +16 ", labs.run("lab.status", "alone").out)
         for words in (("lab.exec", "alone", "xl list"), ("lab.inject", "alone", "early2")):
-            assert "this needs dom0" in labs.run(*words, status=2).err
+            err = labs.run(*words, status=2).err
+            assert "this needs dom0" in err
+            assert "guests …" not in err  # nothing was prepared
         assert "hello from FreeRTOS" in labs.run("lab.logs", "alone", "--on", "early").out
     finally:
         labs.run("lab.down", "alone")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import api
 from system.world import ROOT, World
 
 LABS = f"""\
@@ -38,12 +39,30 @@ guests:
     disk: words.txt
     vif: [""]
     cpus: "all,^0"
+  listens:
+    linux: {ROOT}/images/linux/hello
+    vuart: sbsa_uart
   crash:
     freertos: {ROOT}/images/freertos/apps/crash
     extra: data
     on_crash: destroy
     may_crash: true
+  bitten:
+    freertos: bitten
+    on_watchdog: restart
+  again:
+    freertos: {ROOT}/images/freertos/apps/crash
+    extra: data
+    on_crash: restart
+    may_crash: true
 labs:
+  ends:
+    guests: [bitten, again]
+    steps:
+      - {{wait: "bitten: waits", on: bitten}}
+      - {{wait: "bitten: waits", on: bitten, within: 20s}}
+      - {{wait: "crash: data", on: again}}
+      - {{wait: "crash: data", on: again, within: 20s}}
   keys:
     guests: [one, two]
     steps:
@@ -70,7 +89,32 @@ labs:
       - {{regex: "^kept", on: one}}
       - {{inject: crash}}
       - {{exec: "sh -c 'while xl domid two || xl domid crash; do sleep 0.1; done'", within: 20s}}
+  uart: {{guests: [listens]}}
   bare: {{cpus: 2, guests: [crash]}}
+"""
+#: A guest that sets Xen's watchdog to a second, and never sets it anew.
+BITTEN = """\
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+#include "xen.h"
+
+static void wait(void *unused)
+{
+    struct sched_watchdog dog = { .id = 0, .timeout = 1 };
+
+    (void)unused;
+    printk("bitten: waits, %ld\\n", xen_sched_op(SCHEDOP_watchdog, &dog));
+    vTaskSuspend(NULL);
+}
+
+int main(void)
+{
+    xTaskCreate(wait, "wait", configMINIMAL_STACK_SIZE, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}
 """
 #: Until the drivers in dom0 and in a guest have found each other (enum xenbus_state, io/xenbus.h).
 CONNECTED = """\
@@ -86,6 +130,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """labs.yaml, and what its disks are made of."""
     found = tmp_path_factory.mktemp("keys")
     (found / "labs.yaml").write_text(LABS)
+    (found / "bitten").mkdir()
+    (found / "bitten/main.c").write_text(BITTEN)
     (found / "words.txt").write_text("words of the user\n")
     with (found / "blank.img").open("wb") as file:
         file.truncate(1 << 20)
@@ -106,6 +152,18 @@ def test_the_words_of_xl(world: World, folder: Path) -> None:
     assert manifest["guests"]["one"].keys() >= {"disk xvda", "disk xvdb", "backends"}
 
 
+def test_what_crashes_and_what_its_watchdog_ends_is_created_again(
+    world: World, folder: Path
+) -> None:
+    """`on_crash` and `on_watchdog: restart`, twice with one digest; dom0's log has each end."""
+    both = json.loads(world.run("lab.run", "ends", "--repeat", "2", "--json", cwd=folder).out)
+    said = both["runs"][-1]
+    assert (both["same"], said["verdict"]) == (True, "pass")
+    log = Path(said["run"], "console/dom0.log").read_text()
+    assert re.search(r"bitten was ended by its watchdog", log)
+    assert re.search(r"again crashed", log)
+
+
 def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
     """`lab.inject` on the host's clock: dom0, which had no guest with a disk, serves one now. It
     runs on the CPU that it asked for."""
@@ -119,6 +177,18 @@ def test_a_disk_for_a_lab_that_runs(world: World, folder: Path) -> None:
         assert re.search(r"^three +\d+ +0 +1 .* 1 / all", vcpus, re.MULTILINE)
     finally:
         world.run("lab.down", "bare", cwd=folder)
+
+
+def test_what_is_typed_on_a_uart(world: World, folder: Path) -> None:
+    """From outside, as `lab.console` types it: it reaches whoever reads it in the guest."""
+    del world
+    with api.lab("uart", api.Context(folder / "labs.yaml")) as lab:
+        shell, uart = lab.guest("listens"), lab.guest("listens-vuart0")
+        shell.expect("/ #", 60)
+        shell.send("exec 3</dev/ttyAMA0; echo op''en; cat <&3\r")
+        shell.expect(re.compile("^open"), 30)
+        uart.send("a line for the UART\r")
+        shell.expect(re.compile("^a line for the UART"), 30)
 
 
 def test_the_example_of_a_network(world: World, tmp_path: Path) -> None:

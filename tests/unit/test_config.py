@@ -108,6 +108,7 @@ WRONG = {
         "7:5: key 'cpus' is there twice; the first is on line 6",
     ),
     "bare size": (LAB + "    memory: 512\n", "6:13: 'memory': '512' is not a size; write 512M"),
+    "nothing": (LAB + "    memory: 0\n", "'0' is not a size; write 512K, 16M or 1G"),
     "long unit": (LAB + "    memory: 512 MiB\n", "'512 MiB' is not a size; write 512M"),
     "sexagesimal": (LAB + "    memory: 12:30\n", "'12:30' is not a size; write 512K, 16M or 1G"),
     "octal": (LAB + "    cpus: 010\n", "6:11: 'cpus': '010' is not a number from 1 to 8"),

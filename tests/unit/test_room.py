@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UsageError
-from lab.model import Dom0Spec, GuestImage, HypervisorSpec, Image, Lab
+from lab.model import Dom0Spec, GuestImage, GuestSpec, HypervisorSpec, Image, Lab, Prebuilt
 from lab.run import guests
 
 MIB = 1 << 20
@@ -60,3 +60,13 @@ def test_it_cannot(images: list[GuestImage], needed: str) -> None:
     with pytest.raises(UsageError, match=r"labs.yaml:7:1: lab one: dom0 has 256M") as caught:
         check(256, *images)
     assert needed in caught.value.hint
+
+
+def test_what_xen_boots_does_not_count() -> None:
+    """Its files are in the machine's memory, not in dom0's."""
+    booted = GuestSpec("large", Prebuilt(Path("/k")), by_xen=True)
+    lab = Lab("one", HypervisorSpec("stock"), dom0=Dom0Spec(128 * MIB), guests=(booted,), line=7)
+    guests.check_room(Path("/my/labs.yaml"), lab, {"large": image("large", 200)})
+    files = {"large": image("large", 200), "small": image("small", 100)}
+    with pytest.raises(UsageError, match=r"the largest are small's"):
+        guests.check_room(Path("/my/labs.yaml"), lab, files)

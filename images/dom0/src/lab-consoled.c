@@ -36,6 +36,7 @@
 #define LOGS "/var/log/xen/console"
 #define DOMAINS "/local/domain"
 #define CONSOLE "console."
+#define UART "-vuart0"
 #define MAX_GUESTS 64
 #define NAME_SIZE 64
 #define PIECE 4096
@@ -242,11 +243,14 @@ static char *domain_value(struct xs_handle *store, const char *domain, const cha
 	return xs_read(store, 0, path, NULL);
 }
 
-/* The pty of the running domain with this name, opened; -1 if there is none. Asked anew
- * each time: domains come and go, and their numbers and ptys with them. */
+/* The pty of the running domain with this name, or of its UART if the name ends in UART; opened;
+ * -1 if there is none. Asked anew each time: domains come and go, and their numbers and ptys
+ * with them. */
 static int open_tty(const char *name)
 {
 	static struct xs_handle *store;
+	size_t length = strlen(name), rest = strlen(UART);
+	int is_uart = length > rest && !strcmp(name + length - rest, UART);
 	char **domains;
 	unsigned count = 0;
 	int tty = -1;
@@ -254,12 +258,14 @@ static int open_tty(const char *name)
 	if (!store)
 		store = xs_open(0);
 	domains = store ? xs_directory(store, 0, DOMAINS, &count) : NULL;
+	length -= is_uart ? rest : 0;
 	for (unsigned i = 0; i < count && tty < 0; i++) {
 		char *found = domain_value(store, domains[i], "name");
 		char *path = NULL;
 
-		if (found && !strcmp(found, name))
-			path = domain_value(store, domains[i], "console/tty");
+		if (found && strlen(found) == length && !strncmp(found, name, length))
+			path = domain_value(store, domains[i],
+					    is_uart ? "vuart/0/tty" : "console/tty");
 		if (path)
 			tty = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 		free(path);

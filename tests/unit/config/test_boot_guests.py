@@ -16,6 +16,9 @@ guests:
   ours: {freertos: app}
   traced: {freertos: app, start: device-tree, trace: true}
   pinned: {freertos: app, start: device-tree, cpus: [0]}
+  early2: {freertos: app, start: device-tree}
+  early3: {freertos: app, start: device-tree}
+  early4: {freertos: app, start: device-tree}
 labs:
 """
 
@@ -56,7 +59,12 @@ def test_nobody_injects_what_xen_creates() -> None:
         ("{dom0: false}", "lab 'l' has neither dom0 nor guests"),
         ("{guests: [ours], steps: [{inject: early}]}", "it cannot be injected"),
         ("{guests: [early], steps: [{restart: early}]}", "it cannot be restarted"),
-        ("{guests: [early], steps: [{type: x, on: early}]}", "it cannot be typed to"),
+        (
+            "{dom0: false, guests: [early, early2, early3, early4], steps: [{type: x, on: early}]}",
+            "to 3 guests with 'start: device-tree' at most, and the lab has 4",
+        ),
+        ("{dom0: false, guests: [early], steps: [{wait: x, on: dom0}]}", "has no dom0"),
+        ("{dom0: false, guests: [early], steps: [{type: x, on: dom0}]}", "has no dom0"),
         ("{dom0: perhaps, guests: [early]}", "'dom0' must be a mapping"),
     ],
 )
@@ -174,3 +182,11 @@ def test_static_memory_that_cannot_be(guests: str, hypervisor: str, said: str) -
     with pytest.raises(ConfigError) as caught:
         config.load(Path("labs.yaml"))
     assert said in caught.value.message
+
+
+def test_what_can_be_typed_to() -> None:
+    """Up to three guests, with dom0 and without; Enter is not Xen's key."""
+    steps = "steps: [{type: x, on: early}, {wait: x, on: early}]"
+    for lab in ("guests: [early, early2, early3, ours]", "dom0: false, guests: [early]"):
+        (step, _) = load(f"  l: {{{lab}, {steps}}}\n").labs["l"].steps
+        assert (step.do, step.on) == ("type", "early")

@@ -40,6 +40,8 @@ NO_DISKS = {
     "backend=DomD,vdev=xvda,target=a": "'backend=DomD': dom0 serves every disk",
     "script=block-drbd,vdev=xvda,target=a": "'script=block-drbd': the lab has its own script",
     "access=xvda,target=a": "'access=xvda' is not known",
+    "target=d.img, format=raw": "'format=raw': xl takes everything behind 'target=' for the file's",
+    "vdev=xvda,target=d.img,ro,raw": "'ro': xl takes everything behind 'target='",
 }
 VIFS = {
     "": VifText(),
@@ -51,7 +53,8 @@ VIFS = {
 NO_VIFS = {
     "mac=01:16:3e:11:22:33": "is not usable; write mac=00:16:3e:00:00:01",
     "bridge=a b": "is not usable; write bridge=xenbr0",
-    "bridge=lo": "is not usable; write bridge=xenbr0",
+    "bridge=lo": "is not usable; write bridge=xenbr0: a bridge's name has 1 to 15 letters",
+    "bridge=": "'bridge=' is not usable; write bridge=xenbr0: a bridge's name",
     "rate=fast": "is not usable; write rate=10Mb/s",
     "ip=10.0.0.5": "a guest sets its own address",
     "script=vif-nat": "the lab has its own script",

@@ -12,7 +12,7 @@ from kernel_files import zimage
 from lab import api, config
 from lab.config.imported import xl_syntax
 from lab.config.yaml_source import Source
-from lab.errors import ConfigError, LabError
+from lab.errors import ConfigError, LabError, UsageError
 
 #: As people write them: Python-like, with comments, lists over lines, and much that ARM lacks.
 WHOLE = """\
@@ -169,3 +169,11 @@ def test_files_that_are_none(folder: Path) -> None:
     (folder / "b.cfg").write_bytes(b'kernel = "a"\n\xff')
     with pytest.raises(ConfigError, match=r"b\.cfg:2:1: it is not a text in UTF-8"):
         api.import_config(Path("b.cfg"))
+
+
+def test_a_folder_that_is_not_there(folder: Path) -> None:
+    """It would make every path of the configuration a missing file."""
+    (folder / "a.cfg").write_text('kernel = "zImage"\n')
+    for name in ("nix", "zImage"):
+        with pytest.raises(UsageError, match=f"--folder: {name} is not a folder"):
+            api.import_config(Path("a.cfg"), folder=Path(name))

@@ -26,6 +26,7 @@ class Machine:
         self.memory: dict[int, bytes] = {}
         self.breakpoints: set[int] = set()
         self.stopped_at: list[int] = []
+        self.turned_to: list[tuple[int, int]] = []
         self.box = Mailbox(MAGIC, 0, 0, 0, 0, 0, 0, HERTZ, 1000, 0, ROOM, 0)
         self._obey = obey
         self._begun = self.left = False
@@ -43,6 +44,9 @@ class Machine:
         if self._begun:
             self._obey(self, self.box)
         self._begun = True
+
+    async def turn_to(self, number: int, value: int) -> None:
+        self.turned_to.append((number, value))
 
     async def register(self, number: int) -> int:
         assert number == 0
@@ -212,3 +216,13 @@ def test_release_lets_the_machine_run(window: Window) -> None:
     asyncio.run(steps.release())
     assert machine.left
     assert machine.box.order == Order.LEAVE
+
+
+def test_a_restored_machine_is_asked_where_dom0_stands(window: Window) -> None:
+    """At the stop that its template says. It need not be on the first CPU."""
+    for count, place in ((1, STEPS_ADDRESS), (2, STEPS_ADDRESS + STEPS_APART)):
+        machine = Machine(lambda _, __: None)
+        steps = Steps(machine, unguarded, window)
+        asyncio.run(steps.return_to(count))
+        assert machine.turned_to == [(15, place)]
+        assert (steps.count, steps.box.frequency) == (count, HERTZ)

@@ -142,3 +142,20 @@ def test_a_folder_from_somebody_else_writes_nowhere_else(tmp_path: Path, change:
     (folder / STATE).write_text(json.dumps(state))
     spoken(log, SAID)
     assert victim.read_text() == "mine"
+
+
+def test_who_says_most(tmp_path: Path) -> None:
+    """Of the end of Xen's log; Xen itself may say most, or somebody who is no guest of ours."""
+    shared_console.lay(tmp_path, {1: "a", 2: "b"}, alone=False)
+    log = tmp_path / "xen.log"
+
+    def says(*numbers: int) -> str:
+        words = [f"DOM{number}: text" if number else "Xen" for number in numbers]
+        log.write_text("".join(f"(XEN) [    1.000000] {one}\n" for one in words))
+        return shared_console.loudest(tmp_path)
+
+    assert says(0, 1, 2, 2, 2, 2) == "b"
+    assert says(*([2] * 500), *([1] * 500)) == "a"
+    assert says(0, 0, 0, 1) == says(7, 7, 7) == says() == ""
+    log.unlink()
+    assert shared_console.loudest(tmp_path) == ""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -16,8 +17,8 @@ from lab import plan as planning
 from lab import rundir
 from lab.dom0.agent import Endless, ProgramResult
 from lab.errors import Dom0Error, GuestError, LabError, ToolstackError, UsageError
-from lab.machine import console_files
-from lab.model import Act, Clock, Domain, GuestSpec, HypervisorSpec, Lab, Prebuilt, Step
+from lab.machine import console_files, shared_console, shared_input
+from lab.model import Act, Clock, Domain, GuestSpec, HypervisorSpec, Lab, Plan, Prebuilt, Step
 from lab.run import hands
 from lab.run.hands import Hands
 from lab.rundir import LabDir
@@ -216,3 +217,58 @@ def test_what_is_done_to_a_domain(tmp_path: Path, act: Act, argv: Sequence[str])
 def test_only_what_is_there_is_restarted(tmp_path: Path) -> None:
     with pytest.raises(ToolstackError, match="there is no domain g to restart"):
         does(Session(tmp_path, said(0)), Step(Act.RESTART, "g"))
+
+
+def with_booted(*, dom0: bool = True) -> Plan:
+    """A lab with a guest that Xen boots."""
+    early = GuestSpec("early", Prebuilt(Path("/k")), by_xen=True)
+    step = Step(Act.TYPE, "early", "x", line=7)
+    lab = Lab("one", HypervisorSpec("stock"), guests=(early,), steps=(step,), without_dom0=not dom0)
+    return planning.plan(lab)
+
+
+def test_typing_to_a_guest_that_xen_boots(tmp_path: Path) -> None:
+    """At a stop of the machine, piece by piece; between them it runs for a moment."""
+    session: Any = Session(tmp_path, said(0))
+    shared_console.lay(session.run.console_dir, {1: "early"}, alone=False)
+    console_files.lay_one(session.lab.path, "xen", session.run.console("xen"))
+    fifo = os.open(console_files.input_of(session.lab.path, "xen"), os.O_RDONLY | os.O_NONBLOCK)
+    given: list[bytes] = []
+
+    async def told(word: str) -> None:
+        assert word == "query-status"
+        given.append(os.read(fifo, 100))
+
+    async def sleep_until(now: float, within: float) -> None:
+        del within
+        session.at_stop.now = now
+
+    @contextlib.asynccontextmanager
+    async def control() -> AsyncIterator[Any]:
+        yield SimpleNamespace(execute=told)
+
+    session.at_stop.sleep_until = sleep_until
+    session.sockets = SimpleNamespace(control=control)
+    plan = replace_clock(with_booted())
+    nothing: Any = None
+    asyncio.run(Hands(session, plan, nothing)(Step(Act.TYPE, "early", "longer than it")))
+    os.close(fifo)
+    keys = shared_input.SWITCH
+    assert b"".join(one.removeprefix(2 * keys).removesuffix(keys) for one in given) == (
+        b"longer than it\r"
+    )
+    assert all(len(one) <= shared_input.FIFO for one in given)
+    assert session.at_stop.now == pytest.approx(hands.TAKEN * len(given))
+    assert session.told == []
+
+
+def replace_clock(plan: Plan) -> Plan:
+    return replace(plan, machine=replace(plan.machine, clock=Clock.VIRTUAL))
+
+
+def test_without_dom0_typing_is_for_the_hosts_clock() -> None:
+    """Under the virtual clock nothing stops the machine at a moment that is always the same."""
+    hands.refuse(with_booted(dom0=False))
+    hands.refuse(replace_clock(with_booted()))
+    with pytest.raises(UsageError, match=r"types on early \(labs.yaml:7\), which the virtual"):
+        hands.refuse(replace_clock(with_booted(dom0=False)))

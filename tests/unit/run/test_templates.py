@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lab import plan as planning
 from lab.machine import template
-from lab.run import templates
+from lab.model import GuestSpec, HypervisorSpec, Lab, Prebuilt
+from lab.run import fingerprint, templates
 
 KEYS = ("a" * 64, "b" * 64, "c" * 64)
 
@@ -44,3 +47,19 @@ def test_one_that_others_remove_is_none(root: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(template, "used", lambda _: template.clean(root))
     assert templates.usable(KEYS[0], said.append) is None
     assert said == []
+
+
+def test_guests_of_other_names_have_another_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Xen's guests have logs of their own from the start: a template has their names."""
+    monkeypatch.setattr(fingerprint, "of_machine", lambda *_: {"all": "the same"})
+    nothing: Any = None
+
+    def keys(names: str, *, by_xen: bool) -> tuple[str, str]:
+        found = tuple(GuestSpec(name, Prebuilt(Path("/k")), by_xen=by_xen) for name in names)
+        plan = planning.plan(Lab("one", HypervisorSpec("stock"), guests=found))
+        return templates.key_of_dom0(plan, nothing), templates.key_alone(plan, nothing)
+
+    assert keys("ab", by_xen=True) == keys("ab", by_xen=True)
+    assert keys("ab", by_xen=True)[0] != keys("ac", by_xen=True)[0]
+    assert keys("ab", by_xen=True)[1] != keys("ba", by_xen=True)[1]
+    assert keys("ab", by_xen=False)[0] == keys("c", by_xen=False)[0]
