@@ -126,7 +126,7 @@ class Steps:
         """Be at the stop ``count``, at which a restored machine stands."""
         self.count = count
         place = STEPS_ADDRESS + (count - 1) % 2 * STEPS_APART
-        await self._machine.turn_to(ARM32.program_counter, place)
+        await self._machine.turn_to(self._arch.program_counter, place)
         await self.look()
 
     async def look(self) -> None:

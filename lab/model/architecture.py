@@ -237,6 +237,7 @@ ARM64 = Architecture(
     counter_hz=62_500_000,
     word=8,
     first_argument=0,
+    program_counter=32,
     elf_machine=183,
     kernel_mark=(0x38, b"ARMd"),
     linux=Linux("arm64", "Image"),
