@@ -55,6 +55,15 @@ def test_one_lab_has_guests_of_both_widths(world: World) -> None:
     assert classes == {"hello": 2, "narrow": 1, "selftest": 1}
 
 
+@pytest.mark.parametrize("name", ["scenario", "two-guests"])
+def test_labs_that_ship_pass_with_guests_of_64_bits(world: World, name: str) -> None:
+    """Among the steps: type, pause, inject another guest, destroy, collect a file of dom0."""
+    said = summary(world, name, "--arch", "arm64")
+    assert said["verdict"] == "pass"
+    kept = Path(said["run"]) / "guest"
+    assert {path.stem: elf_class(path) for path in kept.glob("*.elf")} == {"hello": 2, "hello2": 2}
+
+
 def test_selftest_is_the_same_every_time(world: World) -> None:
     """The port checks itself at 64 bits, and two runs have one digest."""
     found = summary(world, "selftest", "--arch", "arm64", "--repeat", "2")
