@@ -12,14 +12,16 @@ import pytest
 
 from lab.api import Context
 from lab.bench import tools_build
-from lab.model import ARM64
+from lab.model import ARM64, HypervisorSpec
 from lab.workshop import provision
+from lab.workshop.prepare import Workshop
 from system.test_brought_in import as_files
 from system.world import ROOT, World
 
 # They share templates and images: one worker takes them all.
 pytestmark = pytest.mark.xdist_group("arm64-xen")
 
+CONFIG = (ROOT / "images/hypervisor/debug.config",)
 #: A tree that brings its own tools, under the scheduler that one of our own programs in dom0 sets.
 FRAMES = """\
 hypervisors:
@@ -64,8 +66,15 @@ def manifest(said: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_xen_from_debians_source(world: World) -> None:
+@pytest.fixture(scope="module")
+def workshop() -> Workshop:
+    """Builds ahead what takes longer than a command may on a busy machine."""
+    return Context(ROOT / "labs.yaml").workshop(arch=ARM64)
+
+
+def test_xen_from_debians_source(world: World, workshop: Workshop) -> None:
     """Under RTDS, which the packaged Xen does not have; its symbols are kept."""
+    workshop.hypervisor(HypervisorSpec("debug", "source", kconfig=CONFIG))
     said = summary(world, "rtds", "--arch", "arm64")
     log = (Path(said["run"]) / "console/xen.log").read_text(errors="replace")
     assert re.search(r"Xen version 4\.17\S* .*debug=y", log)
@@ -101,10 +110,12 @@ def test_a_later_release_of_debians(world: World) -> None:
     assert "Debian has no Xen 4.20 for arm32: it has 4.17" in refused.err
 
 
-def test_a_tree_brings_its_own_tools(world: World) -> None:
+def test_a_tree_brings_its_own_tools(world: World, workshop: Workshop) -> None:
     """Two boots have one digest, and the manifest says whose tools were in dom0."""
-    workshop = Context(ROOT / "labs.yaml").workshop(arch=ARM64)
     tree = tools_build.upstream(workshop, world.folder / "upstream")
+    spec = HypervisorSpec("mine", "source", tree, CONFIG, tools="source")
+    workshop.hypervisor(spec)
+    workshop.tools(spec)
     (world.folder / "frames.yaml").write_text(FRAMES % json.dumps(str(tree)))
     said = summary(world, "frames", "--labs", "frames.yaml")
     again = summary(world, "frames", "--labs", "frames.yaml", "--cold")

@@ -103,6 +103,7 @@ GOLDEN_PLAN = {
             "origin": "package",
             "source": None,
             "tools": "package",
+            "release": "",
         },
         "later": [],
         "line": 0,
