@@ -24,17 +24,20 @@ def lock_finding(context: Context) -> Finding:
     try:
         file = lock.place(context.file)
         pins = lock.load(file)
-        drift = _drift(cache, pins)
+        drifted = _drift(cache, pins)
     except LabError as error:
         return Finding("lock", Grade.FAIL, error.message, error.hint)
-    if drift:
-        what = f"the cache has other versions than the lock: {'; '.join(map(str, drift[:4]))}"
-        more = f" and {len(drift) - 4} more" if len(drift) > 4 else ""
+    if drifted:
+        what = f"the cache has other versions than the lock: {'; '.join(map(str, drifted[:4]))}"
+        more = f" and {len(drifted) - 4} more" if len(drifted) > 4 else ""
         hint = "./inv image.lock lists them all and compares the images; --update changes the lock"
         return Finding("lock", Grade.WARN, what + more, hint)
     hint = "./inv image.lock --update adds them, ./inv image.lock compares all images"
-    known = set(map(_without_part, pins.images))
     own, names = lock.beside(file, context.file), _names(context)
+    known = set(map(_without_part, pins.images))
+    if names is not None:  # other architectures may be locked, without a lab
+        prefixes = set(map(drift.prefix_in, names))
+        known = {name for name in known if drift.prefix_in(name) in prefixes}
     if own and names is not None and (unknown := sorted(names ^ known)):
         what = (
             f"these images are in only one of {file} and {context.file}: {', '.join(unknown[:6])}"
@@ -107,6 +110,4 @@ def _without_part(image: str) -> str:
 
     The names of other architectures than the first have one word more.
     """
-    words = image.split("/")
-    prefixes = {drift.prefix_of(arch) for arch in ARCHITECTURES[1:]}
-    return "/".join(words[: 3 if f"{words[0]}/" in prefixes else 2])
+    return "/".join(image.split("/")[: 3 if drift.prefix_in(image) else 2])

@@ -91,6 +91,12 @@ def prefix_of(arch: Architecture) -> str:
     return "" if arch == ARCHITECTURES[0] else f"{arch.xen}/"
 
 
+def prefix_in(image: str) -> str:
+    """The prefix that the name of an image has; see :func:`prefix_of`."""
+    others = (prefix_of(arch) for arch in ARCHITECTURES[1:])
+    return next((prefix for prefix in others if image.startswith(prefix)), "")
+
+
 def initramfs(spec: HypervisorSpec) -> str:
     """What the lock calls dom0's initramfs; with tools from a tree it has the hypervisor's name."""
     if spec.tools == "package":

@@ -41,14 +41,16 @@ def check_lock(context: Context) -> Locked:
     clean(context)
     file = lock.place(context.file)
     pins = lock.load(file)
-    workshops = _workshops(context, pins, strict=context.strict)
+    archs = [context.usual_arch, *(lab.arch for lab in context.labs().labs.values())]
+    workshops = _workshops(context, pins, archs, strict=context.strict)
+    pins = replace(pins, images=_of(pins.images, workshops))
     images = built(context, *workshops)
     drifted = dict.fromkeys(
         f"package {one}" for shop in workshops for one in shop.supplies.state.drift
     )
     if not lock.beside(file, context.file):
-        pins = replace(pins, images=_common(pins.images, workshops))
-        images = _common(images, workshops)
+        pins = replace(pins, images=_common(pins.images, workshops, images))
+        images = _common(images, workshops, pins.images)
     changes = lock.changes(pins, replace(pins, images=images))
     return _compared(file, pins, (*drifted, *changes))
 
@@ -69,7 +71,7 @@ def update_lock(context: Context) -> Locked:
     same = pins.digest == before.digest and before.snapshot
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     pins = replace(pins, snapshot=before.snapshot if same else now)
-    images = built(context, *_workshops(context, pins, strict=True))
+    images = built(context, *_workshops(context, pins, wanted, strict=True))
     # Published runs stay until they are published again: their digests may still be right.
     known = context.labs().labs
     runs = {name: found for name, found in before.runs.items() if name.partition("@")[0] in known}
@@ -107,9 +109,12 @@ def _built_by(
     for lab in labs:
         with context.progress.stage(f"lab {lab.name}"):
             plan = make_plan(replace(context, arch=None), lab.name)
-            images = workshop.platform(plan, force=True)
-        found |= drift.of_platform(plan, images)
+            platform = workshop.platform(plan, force=True)
+        found |= drift.of_platform(plan, platform)
         guests |= {guest.name: guest for guest in lab.guests}
+    if not labs:
+        images = dict(zip(("kernel", "initramfs"), workshop.base_images()[1:], strict=True))
+        found |= {f"{prefix}dom0/{name}": image.sha256 for name, image in images.items()}
     for name, guest in workshop.guests([*guests.values()]).items():
         found |= drift.of_guest(workshop.arch, name, guest)
     return found
@@ -125,21 +130,32 @@ def _architectures(context: Context, before: Lock) -> list[Architecture]:
     return list(dict.fromkeys(wanted))
 
 
-def _workshops(context: Context, pins: Lock, *, strict: bool) -> list[Workshop]:
-    """The workshops of all labs under a lock, one for each architecture."""
-    labs = context.labs().labs.values()
-    archs = dict.fromkeys([context.usual_arch, *(lab.arch for lab in labs)])
-    return [Workshop(context.door, context.progress, pins, arch, strict=strict) for arch in archs]
+def _workshops(
+    context: Context, pins: Lock, archs: Sequence[Architecture], *, strict: bool
+) -> list[Workshop]:
+    """A workshop under a lock for each of these architectures."""
+    return [
+        Workshop(context.door, context.progress, pins, arch, strict=strict)
+        for arch in dict.fromkeys(archs)
+    ]
 
 
-def _common(images: Mapping[str, str], workshops: Sequence[Workshop]) -> dict[str, str]:
-    """The images that are the same for every labs.yaml."""
+def _of(images: Mapping[str, str], workshops: Sequence[Workshop]) -> dict[str, str]:
+    """Those images of a lock that are of the architectures of these workshops."""
+    wanted = {drift.prefix_of(shop.arch) for shop in workshops}
+    return {name: sha for name, sha in images.items() if drift.prefix_in(name) in wanted}
+
+
+def _common(
+    images: Mapping[str, str], workshops: Sequence[Workshop], others: Mapping[str, str]
+) -> dict[str, str]:
+    """The images that are the same for every labs.yaml, as far as ``others`` has them too."""
     known = {
         f"{drift.prefix_of(shop.arch)}dom0/{name}"
         for shop in workshops
         for name in ("kernel", "initramfs")
     }
-    return {name: sha for name, sha in images.items() if name in known}
+    return {name: sha for name, sha in images.items() if name in known & others.keys()}
 
 
 def _before(context: Context) -> Lock:

@@ -113,7 +113,8 @@ def test_it_sees_nothing_of_the_users(qemu: Path) -> None:
 
 def test_it_inherits_one_descriptor(qemu: Path, up: World) -> None:
     """It has the lab's lock, and no other file that our process had open."""
-    lock = up.runtime / "xenlab" / "locks" / up.id_of("shared")
+    (kept,) = up.kept
+    lock = up.runtime / "xenlab" / "locks" / kept
     paths = {os.readlink(path) for path in (qemu / "fd").iterdir()}  # noqa: PTH115
     outside = {path for path in paths if path.startswith("/") and not path.startswith("/lab/")}
     outside -= {"/dev/null", "/dev/urandom", "/dev/random"}
