@@ -15,7 +15,7 @@ from lab.packages.apt import SOURCE
 from lab.packages.lock import Drift, Lock
 from lab.store import Store, cache_root
 from lab.toolchain import tree_cache
-from lab.workshop import provision
+from lab.workshop import questions
 
 
 def lock_finding(context: Context) -> Finding:
@@ -60,16 +60,16 @@ def _drift(cache: Path, pins: Lock) -> list[Drift]:
     """
     found: list[Drift] = []
     for arch in ARCHITECTURES:
-        locked = provision.locked(pins, provision.toolchain(arch))
+        locked = questions.locked(pins, questions.toolchain(arch))
         if locked and (tree := tree_cache.find(cache, locked, arch)):
             found += lock.drift(locked, tree.pins)
     xen = [
-        provision.xen(pin.version)
-        for pin in pins.of(provision.PLATFORM.suite, SOURCE, ("xen",))[:1]
+        questions.xen(pin.version)
+        for pin in pins.of(questions.PLATFORM.suite, SOURCE, ("xen",))[:1]
     ]
-    others = [one for arch in ARCHITECTURES[1:] for one in provision.of(arch)[1:]]
-    for question in (provision.PLATFORM, provision.SYSROOT, provision.KERNEL, *xen, *others):
-        part = provision.locked(pins, question)
+    others = [one for arch in ARCHITECTURES[1:] for one in questions.of(arch)[1:]]
+    for question in (questions.PLATFORM, questions.SYSROOT, questions.KERNEL, *xen, *others):
+        part = questions.locked(pins, question)
         pinned.check(cache, part)
         settled = pinned.remembered(cache, question, part)
         found += settled.drift if settled else ()

@@ -13,7 +13,8 @@ from lab.model import Architecture
 from lab.packages import lock
 from lab.progress import Progress
 from lab.util.environment import switched_on
-from lab.workshop.provision import KERNEL, Supplies, platform
+from lab.workshop.provision import Supplies
+from lab.workshop.questions import KERNEL, platform
 
 
 def make_toolchain(labs: Path, progress: Progress, arch: Architecture) -> None:

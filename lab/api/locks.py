@@ -15,7 +15,7 @@ from lab.model import ARCHITECTURES, Architecture, GuestSpec, HypervisorSpec
 from lab.packages import lock
 from lab.packages.lock import Lock
 from lab.util import files
-from lab.workshop import provision
+from lab.workshop import questions
 from lab.workshop.prepare import Workshop
 
 
@@ -125,7 +125,7 @@ def _architectures(context: Context, before: Lock) -> list[Architecture]:
     wanted = [context.usual_arch, *(lab.arch for lab in context.labs().labs.values())]
     if lock.beside(lock.place(context.file), context.file):
         wanted += [
-            one for one in ARCHITECTURES if provision.locked(before, provision.toolchain(one))
+            one for one in ARCHITECTURES if questions.locked(before, questions.toolchain(one))
         ]
     return list(dict.fromkeys(wanted))
 

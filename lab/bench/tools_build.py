@@ -17,7 +17,7 @@ from lab.model import Command, HypervisorSpec, Mount
 from lab.packages import deb
 from lab.store import Store
 from lab.util.deadline import Deadline
-from lab.workshop import provision
+from lab.workshop import questions
 from lab.workshop.prepare import Workshop
 
 #: Seconds that a build of the tools may take, and everything after a change of the hypervisor. For
@@ -37,7 +37,7 @@ def measure(workshop: Workshop, say: Callable[[str], None]) -> list[Figure]:
         folder = Path(name)
         tree = upstream(workshop, folder / "tree")
         spec = HypervisorSpec("bench", "source", source=tree, tools="source")
-        packages = workshop.supplies.packages(provision.SYSROOT)
+        packages = workshop.supplies.packages(questions.SYSROOT)
         base = sysroot.build(workshop.store, workshop.toolchain, packages)
         store = Store(folder)
         say("dom0's tools from a tree")
@@ -66,7 +66,7 @@ def upstream(workshop: Workshop, tree: Path) -> Path:
     Debian's patches are not applied. They remove ``tools/configure``.
     """
     tools = workshop.arch.releases[0].tools
-    question = provision.xen(deb.named(workshop.packages(), tools).version)
+    question = questions.xen(deb.named(workshop.packages(), tools).version)
     workshop.supplies.fetch(question)
     files = [one.path for one in workshop.supplies.packages(question)]
     (tarball,) = [path for path in files if ".orig.tar" in path.name]

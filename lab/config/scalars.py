@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict
 
 from lab.config import devices, fixed_memory, units
 from lab.config.devices import DiskText, VifText
+from lab.model import ARCHITECTURES
 from lab.util import noshell
 
 #: What all shapes have in common: every key is known, and nothing is converted silently.
@@ -48,6 +49,13 @@ Seconds = Annotated[float, scalar(units.seconds, "a time such as 10s")]
 Vcpus = Annotated[int, scalar(units.count(1, 8), "a number")]
 Cpu = Annotated[int, scalar(units.count(0, 7), "a number")]
 Cpus = Annotated[list[Cpu], BeforeValidator(one_or_more)]
+#: Names of architectures; then processors and interrupt controllers of any of them. Which ones a
+#: lab can have is checked in :mod:`lab.config.arch`.
+Arch = Annotated[str, scalar(units.one_of(*(one.xen for one in ARCHITECTURES)), "a word")]
+_PROCESSORS = dict.fromkeys(cpu for one in ARCHITECTURES for cpu in one.cpus)
+Processor = Annotated[str, scalar(units.one_of(*_PROCESSORS), "a word")]
+_VERSIONS = [gic for one in ARCHITECTURES for gic in one.gics]
+Gic = Annotated[int, scalar(units.count(min(_VERSIONS), max(_VERSIONS)), "a number")]
 Flag = Annotated[bool, scalar(units.boolean, "true or false")]
 Text = Annotated[str, scalar(units.printable, "a text")]
 Args = Annotated[str, scalar(units.ascii_line, "a text")]

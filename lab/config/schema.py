@@ -18,15 +18,18 @@ from lab.config.scalars import (
     STRICT,
     Action,
     Address,
+    Arch,
     Args,
     Count,
     Cpus,
     Disk,
     FileName,
     Flag,
+    Gic,
     GuestName,
     Name,
     PathText,
+    Processor,
     Seconds,
     Size,
     Text,
@@ -190,14 +193,6 @@ class SharedMemory(Shape):
     guests: list[Text]
 
 
-_ARCHITECTURES = [one.xen for one in ARCHITECTURES]
-Arch = Annotated[str, scalar(units.one_of(*_ARCHITECTURES), "a word")]
-#: Those of any architecture; a lab's own is checked in :mod:`lab.config.arch`.
-_CPUS = list(dict.fromkeys(cpu for one in ARCHITECTURES for cpu in one.cpus))
-_VERSIONS = [gic for one in ARCHITECTURES for gic in one.gics]
-_GICS = (min(_VERSIONS), max(_VERSIONS))
-
-
 class Lab(Shape):
     description: Text = "-"
     hypervisor: Text = "stock"
@@ -215,9 +210,9 @@ class Lab(Shape):
     shared_memory: list[SharedMemory] = []
     may_crash: Flag = False
     clock: Annotated[str, scalar(units.one_of("host", "virtual"), "a word")] | None = None
-    arch: Arch = _ARCHITECTURES[0]
-    cpu: Annotated[str, scalar(units.one_of(*_CPUS), "a word")] | None = None
-    gic: Annotated[int, scalar(units.count(*_GICS), "a number")] | None = None
+    arch: Arch = ARCHITECTURES[0].xen
+    cpu: Processor | None = None
+    gic: Gic | None = None
 
 
 class Matrix(Shape):

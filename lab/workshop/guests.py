@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from lab.images import backends, freertos, guest_check, linux, sources
 from lab.model import Architecture, GuestImage, GuestSpec, LinuxGuest, Package
 from lab.progress import Progress
-from lab.workshop import provision
+from lab.workshop import questions
 from lab.workshop.platform import Platform
-from lab.workshop.provision import KERNEL, Supplies
+from lab.workshop.provision import Supplies
+from lab.workshop.questions import KERNEL
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Guests:
         """The packages of Linux guests that are made for this architecture."""
         if made_for == self.arch:
             return self.platform.packages()
-        question = provision.linux(made_for)
+        question = questions.linux(made_for)
         self.platform.asks_for(question)
         return self.supplies.packages(question)
 

@@ -8,8 +8,9 @@ from lab.model import Architecture, Package, Release, Toolchain
 from lab.packages import deb
 from lab.packages.archive import Question
 from lab.store import Store, cache_root
-from lab.workshop import provision
-from lab.workshop.provision import KERNEL, Supplies
+from lab.workshop import questions
+from lab.workshop.provision import Supplies
+from lab.workshop.questions import KERNEL
 
 #: The public headers in the package libxen-dev.
 XEN_HEADERS = "usr/include/xen"
@@ -25,8 +26,8 @@ class Platform:
 
     def __init__(self, supplies: Supplies, arch: Architecture, release: Release) -> None:
         self.release = release
-        self.question = provision.platform(arch, release)
-        self.sysroot = provision.tools(arch, release)
+        self.question = questions.platform(arch, release)
+        self.sysroot = questions.tools(arch, release)
         self.store = Store(cache_root(), before_build=self._fetch)
         self._supplies = supplies
         self._source: Question | None = None
@@ -48,7 +49,7 @@ class Platform:
 
     def source(self) -> list[Package]:
         """Xen's source package, in exactly the version of the tools in dom0."""
-        self._source = provision.xen(self.tools.version, self.release.suite)
+        self._source = questions.xen(self.tools.version, self.release.suite)
         return self._supplies.packages(self._source)
 
     def asks_for(self, question: Question) -> None:

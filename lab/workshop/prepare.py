@@ -48,7 +48,8 @@ from lab.store import cache_root
 from lab.util import together
 from lab.workshop.guests import Guests
 from lab.workshop.platform import Platform
-from lab.workshop.provision import KERNEL, Supplies
+from lab.workshop.provision import Supplies
+from lab.workshop.questions import KERNEL
 
 #: The hypervisor's files; dom0's kernel, initramfs and tools, if there is a dom0.
 _Parts = tuple[dict[str, Image], tuple[Image, Image, Toolstack] | None]

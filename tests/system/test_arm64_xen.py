@@ -13,7 +13,7 @@ import pytest
 from lab.api import Context
 from lab.bench import tools_build
 from lab.model import ARM64, HypervisorSpec
-from lab.workshop import provision
+from lab.workshop import questions
 from lab.workshop.prepare import Workshop
 from system.test_brought_in import as_files
 from system.world import ROOT, World
@@ -126,7 +126,7 @@ def test_a_tree_brings_its_own_tools(world: World, workshop: Workshop) -> None:
 
 def test_a_kernel_of_ones_own(world: World) -> None:
     """Debian's Image and its modules, from files; the other architecture's lab refuses it."""
-    kernel = as_files(world.folder / "debian", provision.platform(ARM64), ARM64)
+    kernel = as_files(world.folder / "debian", questions.platform(ARM64), ARM64)
     (world.folder / "own.yaml").write_text(KERNEL % kernel.relative_to(world.folder))
     said = summary(world, "own", "--labs", "own.yaml")
     assert manifest(said)["dom0_kernel"]["release"].startswith("6.1.")

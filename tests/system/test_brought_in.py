@@ -14,7 +14,7 @@ from lab.packages import archive, deb, lock
 from lab.packages.answers import Resolution
 from lab.packages.archive import Question
 from lab.store import cache_root
-from lab.workshop import provision
+from lab.workshop import questions
 from system.world import ROOT, World
 
 XL = '# somebody\'s\nname = "Brought.In"\nkernel = "/boot/hello"\nmemory = 16\nvif = ["bridge=b"]\n'
@@ -70,10 +70,10 @@ def test_an_imported_guest_under_a_kernel_of_ones_own(world: World, folder: Path
 
 
 def as_files(
-    folder: Path, platform: Question = provision.PLATFORM, arch: Architecture = ARM32
+    folder: Path, platform: Question = questions.PLATFORM, arch: Architecture = ARM32
 ) -> Path:
     """Debian's kernel package, the locked one, as files: its kernel, and dom0's modules."""
-    pins = provision.locked(lock.load(ROOT / "labs.lock"), platform)
+    pins = questions.locked(lock.load(ROOT / "labs.lock"), platform)
     answer = Resolution(platform.suite, platform.arch, pins)
     package = dom0.kernel_package(archive.expected(cache_root(), answer), arch)
     names = set(contents.parse((recipes.folder("dom0") / "contents").read_text()).modules)

@@ -20,7 +20,7 @@ from lab.packages import lock
 from lab.packages.lock import Lock, Pin
 from lab.toolchain import recipe, tree_cache
 from lab.util import process
-from lab.workshop.provision import PLATFORM
+from lab.workshop.questions import PLATFORM
 from system import locks
 from system.moved import Archive, Listed, Machine, packed, pin_of
 from system.world import LONGEST, ROOT, Said, World

@@ -19,7 +19,7 @@ from lab.errors import ImageError
 from lab.images import sysroot, tools
 from lab.model import HypervisorSpec
 from lab.store import Entry, Store
-from lab.workshop import provision
+from lab.workshop import questions
 from lab.workshop.prepare import Workshop
 from system.test_hypervisors import FRAGMENT, edit
 from system.world import World
@@ -55,7 +55,7 @@ def kept(workshop: Workshop, tree: Path, tmp_path_factory: pytest.TempPathFactor
 
 def build(workshop: Workshop, tree: Path, folder: Path) -> Entry:
     """Build with a store and object files in ``folder``."""
-    base = workshop.supplies.packages(provision.SYSROOT)
+    base = workshop.supplies.packages(questions.SYSROOT)
     against = sysroot.build(workshop.store, workshop.toolchain, base)
     spec = HypervisorSpec("mine", "source", source=tree, tools="source")
     return tools.build(Store(folder), workshop.toolchain, spec, against, folder).entry

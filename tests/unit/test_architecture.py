@@ -33,7 +33,7 @@ from lab.progress import Progress
 from lab.toolchain import recipe
 from lab.util.resources import resource
 from lab.workshop.prepare import Workshop
-from lab.workshop.provision import (
+from lab.workshop.questions import (
     KERNEL,
     PLATFORM,
     TOOLCHAIN,

@@ -14,7 +14,7 @@ from lab.errors import ImageError
 from lab.model import ARCHITECTURES
 from lab.packages import lock
 from lab.packages.lock import Drift, Lock, Pin
-from lab.workshop import provision
+from lab.workshop import questions
 
 NAMES = st.text("abz09+.-", min_size=1, max_size=6)
 VERSIONS = st.text("019:.+~-a", min_size=1, max_size=5)
@@ -133,7 +133,7 @@ def test_the_one_that_ships_is_whole(root: Path) -> None:
     everything = (*pins.toolchain, *(pin for part in pins.archives.values() for pin in part))
     assert all(len(pin.sha256) == 64 and pin.version and pin.size for pin in everything)
     parts = {"bookworm/armhf", "bookworm/armhf/tools", "bookworm/source", "trixie/source"}
-    more = {question.name for arch in ARCHITECTURES[1:] for question in provision.of(arch)}
+    more = {question.name for arch in ARCHITECTURES[1:] for question in questions.of(arch)}
     assert parts <= set(pins.archives) <= parts | more
     text = (root / lock.NAME).read_text()
     assert "://" not in text
