@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ IDLE = 0x100
 #: ``CPU_INTERRUPT_HARD`` of QEMU: an interrupt waits for this CPU.
 HARD = 2
 #: Each device that is needed here.
-CPU, RUNNING, GIC = "cpu", "cpu_common", "arm_gic"
+CPU, RUNNING, GIC, GICV3 = "cpu", "cpu_common", "arm_gic", "arm_gicv3"
 
 
 @dataclass(frozen=True)
@@ -125,20 +126,44 @@ def _expire_one(state: DeviceState, cpu: int) -> None:
     if not places:
         raise MachineError("the machine's stored state has no CNTHP_CTL")
     control = state.get(CPU, cpu, "cpreg_vmstate_values", places[-1])
-    bit = 1 << cpu
-    heard = state.get(GIC, 0, f"irq_state[{INTERRUPT}].enabled") & bit
-    if not control & ENABLE or control & PENDING or not heard:
+    if not control & ENABLE or control & PENDING:
+        return
+    interrupt = _interrupt_v3 if state.count(GICV3) else _interrupt_v2
+    taken = interrupt(state, cpu)
+    if taken is None:
         return
     for at in places:
         state.set((CPU, cpu, "cpreg_vmstate_values"), control | PENDING, at)
+    if taken:
+        for place in ((RUNNING, cpu, "interrupt_request"), (CPU, cpu, "env.irq_line_state")):
+            state.set(place, state.get(*place) | HARD)
+
+
+def _interrupt_v2(state: DeviceState, cpu: int) -> bool | None:
+    """Have the timer's interrupt wait for a CPU. Whether the CPU takes it at once; ``None``: it
+    does not listen to it."""
+    bit = 1 << cpu
+    if not state.get(GIC, 0, f"irq_state[{INTERRUPT}].enabled") & bit:
+        return None
     for name in ("pending", "level"):
         field = f"irq_state[{INTERRUPT}].{name}"
         state.set((GIC, 0, field), state.get(GIC, 0, field) | bit)
     free = state.get(GIC, 0, "running_priority", cpu) == IDLE
-    if free and state.get(GIC, 0, "current_pending", cpu) == NONE:
-        state.set((GIC, 0, "current_pending"), INTERRUPT, cpu)
-        for place in ((RUNNING, cpu, "interrupt_request"), (CPU, cpu, "env.irq_line_state")):
-            state.set(place, state.get(*place) | HARD)
+    if not free or state.get(GIC, 0, "current_pending", cpu) != NONE:
+        return False
+    state.set((GIC, 0, "current_pending"), INTERRUPT, cpu)
+    return True
+
+
+def _interrupt_v3(state: DeviceState, cpu: int) -> bool | None:
+    """The same for GICv3, which finds out anew what is pending (``arm_gicv3_post_load`` in
+    hw/intc/arm_gicv3.c) but does not tell the CPU."""
+    bit = 1 << INTERRUPT
+    own = f"cpu[{cpu}]."
+    if not state.get(GICV3, 0, f"{own}gicr_ienabler0") & bit:
+        return None
+    state.set((GICV3, 0, f"{own}level"), state.get(GICV3, 0, f"{own}level") | bit)
+    return not any(state.values(GICV3, 0, f"{own}icc_apr"))  # it handles no interrupt
 
 
 def _devices(data: bytes) -> Iterator[tuple[tuple[str, int], dict[str, _Field]]]:
@@ -150,7 +175,7 @@ def _devices(data: bytes) -> Iterator[tuple[tuple[str, int], dict[str, _Field]]]
         if found is None:
             raise ValueError(f"no section {name}")
         at = found.end()
-        if name in (CPU, RUNNING, GIC):
+        if name in (CPU, RUNNING, GIC, GICV3):
             fields: dict[str, _Field] = {}
             at = _part(data, at, device, fields)
             yield (name, number), fields
@@ -178,13 +203,16 @@ def _part(data: bytes, at: int, part: Mapping[str, Any], fields: dict[str, _Fiel
 def _noted(
     described: Sequence[Mapping[str, Any]], at: int, fields: dict[str, _Field], prefix: str
 ) -> int:
+    seen = Counter[str]()
     for one in described:
         size, count = int(one["size"]), int(one.get("array_len", 1))
+        before = seen[one["name"]]  # elements that differ are described one by one
+        seen[one["name"]] += count
         field = _Field(at, size, count, str(one["type"]).endswith("le"))
         fields.setdefault(f"{prefix}{one['name']}", field)
         if "struct" in one:
             for index in range(count):
-                inside = f"{prefix}{one['name']}[{index}]."
+                inside = f"{prefix}{one['name']}[{before + index}]."
                 _noted(one["struct"]["fields"], at + index * size, fields, inside)
         at += size * count
     return at

@@ -20,7 +20,9 @@ def summary(world: World, name: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("name", ["hello", "selftest"])
+@pytest.mark.parametrize(
+    "name", ["hello", "selftest", "periodic", "pinned", "linux", "dom0less", "without-dom0"]
+)
 def test_the_run_is_the_published_one(world: World, name: str) -> None:
     said = summary(world, name)
     assert said["verdict"] == "pass"

@@ -122,8 +122,8 @@ def test_a_machine_that_ends_is_told(wide: World) -> None:
 
 def test_the_docker_door_runs_it(wide: World) -> None:
     """Its toolchain and the digest of its run are those of the rootfs door."""
-    rootfs = wide.run("lab.run", "wide", "--labs", LABS, "--door", "rootfs", "--json").out
+    rootfs = wide.run("lab.run", "wide-1", "--labs", LABS, "--door", "rootfs", "--json").out
     with engines.engine():
-        docker = wide.run("lab.run", "wide", "--labs", LABS, "--door", "docker", "--json").out
+        docker = wide.run("lab.run", "wide-1", "--labs", LABS, "--door", "docker", "--json").out
         assert engines.containers() == []
     assert json.loads(docker)["digest"] == json.loads(rootfs)["digest"] != ""

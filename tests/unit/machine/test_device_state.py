@@ -162,3 +162,29 @@ def test_a_machine_of_another_kind() -> None:
     cpu(state, 0, 1)
     with pytest.raises(MachineError, match=r"no irq_state\[26\].enabled of arm_gic 0"):
         device_state.expire(state.done())
+
+
+def redistributor(handled: int) -> tuple[dict[str, Any], bytes]:
+    """What GICv3 has for one CPU: the first two interrupts that it handles, and who listens."""
+    inside = [
+        field("uint32", 0, name="level"),
+        field("uint32", 1 << INTERRUPT, name="gicr_ienabler0"),
+        field("uint64", handled, 0, name="icc_apr"),
+    ]
+    data = b"".join(one for _, one in inside)
+    shape = {"vmsd_name": "arm_gicv3_cpu", "version": 1, "fields": [one for one, _ in inside]}
+    return {"name": "cpu", "type": "struct", "struct": shape, "size": len(data)}, data
+
+
+def test_gicv3_has_a_part_for_each_cpu() -> None:
+    """Both timers are due; a CPU that handles an interrupt hears of it afterwards."""
+    state = State()
+    for number in range(2):
+        cpu(state, number, ENABLE, registers=CNTHP_CTL[1:])
+    state.device("arm_gicv3", 0, [field("uint32", 5, name="gicd_ctlr"), redistributor(1),
+                                  redistributor(0)])  # fmt: skip
+    after = device_state.DeviceState(device_state.expire(state.done()))
+    for number, wanted in ((0, 0), (1, HARD)):
+        assert after.get("arm_gicv3", 0, f"cpu[{number}].level") == 1 << INTERRUPT
+        assert after.get("cpu_common", number, "interrupt_request") == wanted
+        assert after.values("cpu", number, "cpreg_vmstate_values") == [9, ENABLE | PENDING]
