@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lab.api.consoles import Answer, Console, Dom0, Seen
     from lab.api.context import Context, clean
     from lab.api.copies import up_several
+    from lab.api.debugging import DebugOptions, debug
     from lab.api.dom0 import execute
     from lab.api.guests import guest_build, inject
     from lab.api.images import image_build, image_list, toolchain_build
@@ -68,6 +69,10 @@ _HOMES = {
         "clean",
     ),
     "lab.api.copies": ("up_several",),
+    "lab.api.debugging": (
+        "DebugOptions",
+        "debug",
+    ),
     "lab.api.dom0": ("execute",),
     "lab.api.guests": (
         "guest_build",
@@ -160,6 +165,7 @@ __all__ = [
     "Comparison",
     "Console",
     "Context",
+    "DebugOptions",
     "Dom0",
     "Imported",
     "LabOptions",
@@ -182,6 +188,7 @@ __all__ = [
     "compare",
     "compare_with_published",
     "console",
+    "debug",
     "doctor",
     "down",
     "down_all",

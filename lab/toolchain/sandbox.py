@@ -57,6 +57,12 @@ class Sandbox:
             raise failures.failed(done)
         return done
 
+    def terminal_line(self, command: Command) -> list[str]:
+        """The whole command line of a program that uses our terminal, and ends with us."""
+        failures.check_mounts(command.mounts)
+        env = self._env | {"TERM": os.environ.get("TERM", "dumb")} | dict(command.env)
+        return bwrap.command_line(self._root, command, env, ["--die-with-parent"])
+
     def start(self, command: Command, options: StartOptions) -> Program:
         """Start a program. It counts as ended when everything that it started has ended too."""
         failures.check_mounts(command.mounts)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, s
 
 __all__ = [
     "KEPT_ENVIRONMENT", "Child", "Options", "TimedOut", "arguments", "attend", "boot_id",
-    "end_group", "environment", "follow", "is_stopped", "limit_files", "piped", "reap", "run",
+    "end_group", "environment", "follow", "is_stopped", "limit_files", "on_terminal", "piped", "reap", "run",
     "running", "spawn", "start_time", "state", "title",
 ]  # fmt: skip
 
@@ -263,6 +263,26 @@ def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
             child.send_signal(signal.SIGINT)
             child.wait()
             raise
+
+
+@contextlib.contextmanager
+def on_terminal(argv: Sequence[str]) -> Iterator[Child]:
+    """A program that has our terminal, or our standard input and output, while the block runs.
+
+    Ctrl-C is for that program alone, which must handle SIGINT itself. It ends with the block.
+    """
+    log.debug("on terminal: %s", shlex.join(argv))
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: also by a sandbox around it
+    try:
+        with subprocess.Popen(list(argv), env=environment(None)) as child:
+            try:
+                yield child
+            finally:
+                if child.poll() is None:
+                    child.terminate()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def reap(child: Child, seconds: float) -> int | None:

@@ -1,0 +1,27 @@
+"""The task lab.debug."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import api
+from lab.cli.command import command
+from lab.cli.lab_task import DOOR, LABS
+from lab.cli.labs import context_of
+
+
+@command("lab.debug", words=("name",), example="lab.debug hello --on hello",
+         name="name of a running lab", labs=LABS, door=DOOR,
+         on="where breakpoints count: a guest, dom0, xen or everywhere (default: the first guest)",
+         command="a file with commands for GDB", batch="leave when the commands are done",
+         mi="speak GDB's machine interface on standard input and output",
+         serve="wait for an editor's GDB until Ctrl-C (docs/debugging.md)")  # fmt: skip
+def lab_debug(name: str, labs: str = "labs.yaml", door: str = "", on: str = "",
+              command: str = "", batch: bool = False, mi: bool = False,
+              serve: bool = False) -> int:  # fmt: skip
+    """Open GDB in a running lab, with the symbols of all that runs in it.
+
+    The machine stands still until GDB continues it. When GDB leaves, the lab goes on.
+    """
+    options = api.DebugOptions(on, Path(command) if command else None, batch, mi, serve)
+    return api.debug(context_of(labs, door), name, options)
