@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from lab.debug import launch, server, symbols
 from lab.debug.launch import Session
 from lab.debug.monitor import LabMonitor
 from lab.debug.scope import EVERYWHERE, XEN
-from lab.debug.symbols import Symbols
 from lab.errors import LabError, UsageError
 from lab.model import Domain, FreeRtosApp, GuestSpec, HypervisorSpec, Project, Toolchain
+from lab.progress import Progress
 from lab.run.live import Live
 from lab.rundir import LabDir
 from lab.toolchain import open_toolchain
@@ -92,14 +92,22 @@ async def _attend(
     async with server.listening(session.lab, monitor) as serving:
         if options.serve:
             await _serve(context, toolchain, session)
-        scripts = [options.command.absolute()] if options.command else []
-        line = launch.command_line(toolchain, session, options.arguments(), scripts)
-        with process.on_terminal(line) as gdb:
-            await waiting.ends(gdb.pid)
-            status = gdb.wait()
+        status = await _gdb(toolchain, session, options)
         if serving.failure:
             raise serving.failure
         return status
+
+
+async def _gdb(toolchain: Toolchain, session: Session, options: DebugOptions) -> int:
+    """Run GDB on our terminal to its end; returns its exit status."""
+    scripts = [options.command.absolute()] if options.command else []
+    line = launch.command_line(toolchain, session, options.arguments(), scripts)
+    try:
+        with process.on_terminal(line) as gdb:
+            await waiting.ends(gdb.pid)
+            return gdb.wait()
+    finally:
+        session.forget()
 
 
 async def _serve(context: Context, toolchain: Toolchain, session: Session) -> None:
@@ -144,7 +152,12 @@ def sources(context: Context, name: str) -> Iterator[tuple[str, Path]]:
         lab = config.find_lab(context.labs(), name)
     except LabError:  # labs.yaml has changed since
         return
-    yield "port", resource("images", "freertos") / "port"
+    yield "port", resource("images", "freertos", "port")
+    if any(isinstance(one.program, FreeRtosApp) and not one.program.kernel_tree
+           for one in (*lab.guests, *lab.later)):  # fmt: skip
+        with contextlib.suppress(LabError):  # without it the debugger works, too
+            quiet = replace(context, progress=Progress(quiet=True))
+            yield "kernel", quiet.workshop().kernel_source()
     for guest in (*lab.guests, *lab.later):
         yield from _of_guest(guest)
     yield from _of_xen(lab.hypervisor)
@@ -162,6 +175,3 @@ def _of_guest(guest: GuestSpec) -> Iterator[tuple[str, Path]]:
 def _of_xen(hypervisor: HypervisorSpec) -> Iterator[tuple[str, Path]]:
     if hypervisor.source:
         yield "/build/xen/tree", hypervisor.source
-
-
-

@@ -19,7 +19,7 @@ from lab.cli.labs import context_of
 def lab_debug(name: str, labs: str = "labs.yaml", door: str = "", on: str = "",
               command: str = "", batch: bool = False, mi: bool = False,
               serve: bool = False) -> int:  # fmt: skip
-    """Open GDB in a running lab, with the symbols of all that runs in it.
+    """Open GDB in a running lab, with symbols.
 
     The machine stands still until GDB continues it. When GDB leaves, the lab goes on.
     """

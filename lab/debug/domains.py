@@ -10,6 +10,7 @@ stack and to the ``struct cpu_info`` at the stack's end (arch/arm/include/asm/do
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,10 +99,12 @@ async def _heap(stopped: Stopped, dump: Dump) -> tuple[int, bytes]:
     base = await stopped.translate(tables, arch.heap)
     if base is None:
         raise MachineError("Xen's heap is not mapped", hint="Xen may still be booting")
-    size = 0
-    while size < LARGEST:
-        place = await stopped.translate(tables, arch.heap + size)
-        if place != base + size:
+    size, level_1 = 0, await stopped.entry(tables, 1, arch.heap)
+    level_2 = await stopped.physical(level_1 & processor.ADDRESS, PAGE)
+    first = arch.heap >> 21 & 511
+    for entry in struct.unpack("<512Q", level_2)[first:]:
+        address = arch.heap + size
+        if processor.entry_address(entry, 2, address) != base + size or size >= LARGEST:
             break
         size += BLOCK
     return base, await dump(base, size)

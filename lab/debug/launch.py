@@ -23,13 +23,13 @@ from lab.util import files
 GDB = "gdb-multiarch"
 #: The file in the live lab's folder that tells GDB's commands about the session.
 SESSION = "debug.json"
-#: The folder of the package that GDB's Python imports, and its name.
-COMMANDS = Path(__file__).parent
+#: The folder of the package that GDB's Python imports its commands from.
+PACKAGE = Path(__file__).parents[1]
 START = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {folder!r}); "
-    "import gdb_commands; gdb_commands.start({file!r})"
+    "from lab.debug import gdb_commands; gdb_commands.start({file!r})"
 )
-CONNECT = "python import gdb_commands; gdb_commands.connect()"
+CONNECT = "python gdb_commands.connect()"
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,10 @@ class Session:
         files.write_private(file, json.dumps(told))
         return file
 
+    def forget(self) -> None:
+        """Remove what GDB's commands have read."""
+        (self.lab.path / SESSION).unlink(missing_ok=True)
+
 
 def command_line(
     toolchain: Toolchain, session: Session, arguments: Sequence[str], scripts: Sequence[Path] = ()
@@ -78,7 +82,7 @@ def command_line(
             "the debugger does not run through this door",
             hint="it needs the rootfs door, whichever door the lab has: --door rootfs",
         )
-    begin = START.format(folder=str(COMMANDS), file=str(session.write()))
+    begin = START.format(folder=str(PACKAGE.parent), file=str(session.write()))
     argv = [GDB, "-nx", "-q", "-iex", "set auto-load off", "-iex", f"python {begin}",
             *arguments]  # fmt: skip
     mounts = list(_mounts(session, scripts))
@@ -86,7 +90,7 @@ def command_line(
 
 
 def _mounts(session: Session, scripts: Sequence[Path]) -> dict[Mount, None]:
-    folders = [session.lab.path, session.run.path, COMMANDS]
+    folders = [session.lab.path, session.run.path, PACKAGE]
     folders += [folder for _, folder in session.symbols.sources]
     folders += [path.parent for path in session.symbols.files.values()]
     folders += [script.parent for script in scripts]

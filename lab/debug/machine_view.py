@@ -7,7 +7,7 @@ whether they run or not, and the tasks of FreeRTOS that do not run: GDB's comman
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lab.debug import processor
@@ -22,8 +22,15 @@ VCPU, TASK = 0x100, 0x1000
 
 @dataclass(frozen=True)
 class Task:
-    """A task that does not run: its name, its state in words, and its saved registers."""
+    """A task that does not run.
 
+    Attributes:
+        key: the address of its TCB.
+        state: its state in words.
+        registers: those that it saved.
+    """
+
+    key: int
     name: str
     state: str
     registers: Mapping[str, int]
@@ -35,6 +42,7 @@ class MachineView:
     Attributes:
         scope: whose threads and memory these are.
         domains: the domains that exist, as far as they are known.
+        fresh: the machine has not run since they were looked for.
         running_task: the name of the task that the domain's vCPU runs, if it is known.
         selected: the thread whose registers and memory GDB asks for.
     """
@@ -45,19 +53,31 @@ class MachineView:
         self.domains: list[DomainFound] = []
         self.running_task = ""
         self.selected = stopped.threads[0]
-        self.tasks: list[Task] = []
+        self.tasks: dict[int, Task] = {}
+        self._numbers: dict[int, int] = {}
+        self.fresh = False
         self._places: dict[int, Place] | None = None
 
     def moved(self) -> None:
         """The machine ran: forget what was read."""
+        self.stopped.moved()
+        self.fresh = False
         self._places = None
-        self.tasks = []
-        self.running_task = ""
 
     def look_at(self, scope: Scope) -> None:
         self.scope = scope
-        self.tasks = []
-        self.running_task = ""
+        self._numbers.clear()
+        self.set_tasks([], "")
+
+    def set_tasks(self, tasks: Iterable[Task], running: str) -> list[int]:
+        """From now on these tasks are threads. Returns their numbers, which stay the same.
+
+        ``running``: the name of the task that the vCPU runs.
+        """
+        self.running_task = running
+        self.tasks = {TASK + self._numbers.setdefault(one.key, len(self._numbers)): one
+                      for one in tasks}  # fmt: skip
+        return list(self.tasks)
 
     async def places(self) -> list[Place]:
         """Where each PCPU stands."""
@@ -76,7 +96,7 @@ class MachineView:
             return list(self.stopped.threads)
         running = [one for one in vcpus if await self.pcpu(one)]
         waiting = [one for one in vcpus if one not in running]
-        return [*running, *waiting, *(TASK + number for number in range(len(self.tasks)))]
+        return [*running, *waiting, *self.tasks]
 
     async def pcpu(self, thread: int) -> int:
         """The PCPU that executes a thread; 0 if none does."""
@@ -103,7 +123,7 @@ class MachineView:
     async def describe(self, thread: int) -> str:
         """What ``info threads`` says of a thread."""
         if thread >= TASK:
-            task = self._task(thread)
+            task = self.tasks.get(thread)
             return f"task {task.name}: {task.state}" if task else "gone"
         if thread < VCPU:
             return await self.describe_pcpu(thread)
@@ -122,10 +142,6 @@ class MachineView:
         vcpus = self.scope.domain.vcpus if self.scope.domain else ()
         return next((one for one in vcpus if one.number == thread - VCPU), None)
 
-    def _task(self, thread: int) -> Task | None:
-        number = thread - TASK
-        return self.tasks[number] if 0 <= number < len(self.tasks) else None
-
     async def _is_on(self, vcpu: Vcpu, thread: int) -> bool:
         assert self.scope.domain
         if len(self.scope.domain.vcpus) == 1:
@@ -134,7 +150,7 @@ class MachineView:
 
     async def saved(self, thread: int) -> Mapping[str, int] | None:
         """The registers of a thread that no PCPU executes; ``None`` if one does."""
-        if task := self._task(thread) if thread >= TASK else None:
+        if task := self.tasks.get(thread):
             return task.registers
         if thread < VCPU or await self.pcpu(thread):
             return None
@@ -148,6 +164,10 @@ class MachineView:
             return None
         stopped = self.stopped
         return processor.in_g_packet(registers, stopped.core, stopped.arch.word)
+
+    def no_registers(self) -> bytes:
+        """The ``g`` packet of a thread of which nothing is known."""
+        return processor.in_g_packet({}, self.stopped.core, self.stopped.arch.word)
 
     # ------------------------------------------------------------ memory
 
@@ -174,14 +194,14 @@ class MachineView:
                 raise MachineError(f"{self.scope.name} has no memory at {address:#x}")
             return found
         await self._select()
-        return await self.stopped.stub.read(address, size)
+        return await (await self.stopped.virtual()).read(address, size)
 
     async def write(self, address: int, data: bytes) -> None:
         """Write memory as GDB sees it."""
         table = await self.table()
         if not table:
             await self._select()
-            await self.stopped.stub.write(address, data)
+            await (await self.stopped.virtual()).write(address, data)
             return
         place = await self.stopped.translate(table, address)
         if place is None or (address % processor.PAGE) + len(data) > processor.PAGE:

@@ -18,6 +18,7 @@ from lab.debug.proxy import Proxy
 from lab.debug.scope import ALL, EVERYWHERE, IN_XEN, XEN, Scope
 from lab.errors import LabError, UsageError
 from lab.machine import rtc
+from lab.util import reading
 
 PREFIX = b"qLab."
 HELP = (
@@ -38,7 +39,9 @@ class LabMonitor:
 
     async def find(self) -> list[DomainFound]:
         """Search Xen's memory for the domains that exist now."""
-        self.view.domains = await domains.find(self.view.stopped, self._dump, self._names)
+        if not self.view.fresh:
+            self.view.domains = await domains.find(self.view.stopped, self._dump, self._names)
+            self.view.fresh = True
         return self.view.domains
 
     async def on(self, name: str) -> Scope:
@@ -75,7 +78,7 @@ class LabMonitor:
             return None
         what, _, words = packet[len(PREFIX) :].partition(b":")
         try:
-            given = json.loads(bytes.fromhex(words.decode())) if words else {}
+            given = reading.parse_json(bytes.fromhex(words.decode())) if words else {}
             found = await self._questions()[what.decode()](given)
         except (LabError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
             found = {"error": _words(error)}
@@ -104,27 +107,26 @@ class LabMonitor:
         scope = Scope(domain.name, domain)
         running = [one.thread - 1 for one in await self.view.places() if scope.has(one)]
         on = last if last in running else running[0] if len(domain.vcpus) == 1 and running else None
-        return {"number": number, "on": on, "last": last,
-                "pc": (await vcpu.registers(self.view.stopped))["pc"] if on is None else None}  # fmt: skip
+        pc = None if on is not None else (await vcpu.registers(self.view.stopped))["pc"]
+        return {"number": number, "on": on, "last": last, "pc": pc}
 
     async def _on(self, given: Any) -> Any:
         scope = await self.on(str(given["name"]))
         return {"on": scope.name, "threads": await self.view.threads()}
 
     async def _tasks(self, given: Any) -> Any:
-        self.view.running_task = str(given.get("running", ""))
-        self.view.tasks = [
-            Task(str(one["name"]), str(one["state"]),
+        told = [
+            Task(int(one["key"]), str(one["name"]), str(one["state"]),
                  {str(name): int(value) for name, value in one["registers"].items()})
             for one in given["tasks"]
         ]  # fmt: skip
-        return {}
+        return {"threads": self.view.set_tasks(told, str(given["running"]))}
 
     async def _scopes(self, given: Any) -> Any:
         """Where the breakpoints at each address count: the whole table."""
         known = {one.name: Scope(one.name, one) for one in self.view.domains}
         known |= {XEN: IN_XEN, EVERYWHERE: ALL}
-        self.proxy.scopes = {
+        self.proxy.runner.scopes = {
             int(address): [known[name] for name in names if name in known]
             for address, names in given["table"].items()
         }
@@ -132,7 +134,7 @@ class LabMonitor:
 
     async def _now(self, _: Any) -> Any:
         clock = int.from_bytes(await self.view.stopped.physical(rtc.PL031, 4), "little")
-        return {"clock": clock, "passed": self.proxy.passed}
+        return {"clock": clock, "passed": self.proxy.runner.passed}
 
     # ------------------------------------------------------------ monitor
 
@@ -145,7 +147,7 @@ class LabMonitor:
             if verb == "domains":
                 return await self._table()
             if verb == "passed":
-                return f"{self.proxy.passed} stops were passed\n"
+                return f"{self.proxy.runner.passed} stops were passed\n"
         except LabError as error:
             return f"{_words(error)}\n"
         return HELP if verb == "help" else None
@@ -161,4 +163,3 @@ def _words(error: Exception) -> str:
     if isinstance(error, LabError):
         return f"{error.message} ({error.hint})" if error.hint else error.message
     return f"not understood: {error!r}"
-

@@ -1,37 +1,27 @@
 """The proxy between GDB and QEMU's gdbstub.
 
-It owns the gdbstub while GDB is there. GDB's breakpoints go to QEMU, and each stop comes back
-here first: one that does not count where its breakpoint was set (:mod:`lab.debug.scope`) is passed
-by a step of that PCPU, and GDB never hears of it. Threads and memory are those of
-:class:`lab.debug.machine_view.MachineView`.
-
-QEMU executes an instruction with a breakpoint if that PCPU makes a single step, so breakpoints stay
-while one is passed. All other PCPUs stand still meanwhile, and no interrupt is taken.
+It owns the gdbstub while GDB is there. Threads and memory are those of
+:class:`lab.debug.machine_view.MachineView`; breakpoints and running are
+:class:`lab.debug.runner.Runner`'s. Whatever remains goes to QEMU as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from lab.debug.machine_view import MachineView
 from lab.debug.packets import INTERRUPT, Client, escaped, unescaped
-from lab.debug.scope import ALL, Scope
-from lab.debug.stopped import Place, thread_of
-from lab.errors import LabError, MachineError
+from lab.debug.runner import REFUSED, TRAPPED, Runner
+from lab.errors import MachineError
 
 #: What GDB may rely on. It gets no numbers of processes, so a thread is a plain number.
 FEATURES = (
     b"PacketSize=4000;qXfer:features:read+;vContSupported+;QStartNoAckMode+;hwbreak+;swbreak-"
 )
-#: The answer to a request that makes no sense now.
-REFUSED = b"E01"
+#: The answer if there is no memory at an address.
 NOWHERE = b"E14"
-#: Signals in stop reports (gdb's documentation, "Stop Reply Packets").
-INTERRUPTED, TRAPPED = b"02", b"05"
-_STOP = re.compile(rb"T([0-9a-f]{2})(.*)", re.S)
 
 
 class Monitor(Protocol):
@@ -44,35 +34,20 @@ class Monitor(Protocol):
         """What ``monitor`` shows; ``None`` if it is no command of ours."""
 
 
-class Travel(Protocol):
-    """Goes back in a run (:mod:`lab.api.debugging`)."""
-
-    async def back(self, packet: bytes, interrupt: asyncio.Event) -> bytes: ...
-
-
 class Proxy:
-    """Serves one GDB.
-
-    Attributes:
-        scopes: where the breakpoint at an address counts, if it is not the scope of now.
-        passed: how many stops were passed because they did not count.
-    """
+    """Serves one GDB."""
 
     def __init__(self, view: MachineView, monitor: Monitor) -> None:
         self.view = view
-        self.scopes: dict[int, list[Scope]] = {}
-        self.passed = 0
-        self.travel: Travel | None = None
+        self.runner = Runner(view)
         self._monitor = monitor
         self._stub = view.stopped.stub
-        self._stop = b"T" + TRAPPED
-        self._set: dict[tuple[bytes, int], bytes] = {}
-        self._inserted: dict[int, Scope] = {}
+        self._stop = b""
 
     async def serve(self, client: Client) -> None:
         """Serve a GDB until it leaves. The machine runs on then, without breakpoints."""
         try:
-            self._stop = self._report(TRAPPED, await self.view.thread_on(self.view.selected))
+            self._stop = self.runner.report(TRAPPED, await self.view.thread_on(self.view.selected))
             while (packet := await client.packet()) is not None:
                 if packet == INTERRUPT:
                     continue
@@ -86,16 +61,7 @@ class Proxy:
             client.say(b"W00")
             raise
         finally:
-            await self._clear()
-
-    async def _clear(self) -> None:
-        """Remove GDB's breakpoints from the machine."""
-        for kind, address in list(self._set):
-            try:
-                await self._stub.ask(b"z%s,%x%s" % (kind, address, self._set[kind, address]))
-            except LabError:
-                return
-        self._set.clear()
+            await self.runner.clear()
 
     async def _handle(self, client: Client, packet: bytes) -> None:
         if packet == b"QStartNoAckMode":
@@ -109,6 +75,16 @@ class Proxy:
             client.say(self._stop)
             return
         client.say(await self._answer(packet))
+
+    async def _resume(self, client: Client, packet: bytes) -> bytes:
+        """Let the machine run; meanwhile GDB may want it to stop."""
+        wish = asyncio.Event()
+        listening = asyncio.create_task(_listen(client, wish))
+        try:
+            return await self.runner.run(packet, wish)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     async def _command(self, client: Client, words: str) -> None:
         said = await self._monitor.command(words)
@@ -135,7 +111,7 @@ class Proxy:
             b"qThreadExtraInfo,": self._describe, b"qC": self._current, b"T": self._is_alive,
             b"H": self._select, b"g": self._registers, b"p": self._register, b"G": self._change,
             b"P": self._change_one, b"m": self._read, b"M": self._write, b"X": self._write_raw,
-            b"Z": self._insert, b"z": self._remove, b"qAttached": self._attached,
+            b"Z": self.runner.insert, b"z": self.runner.remove, b"qAttached": self._attached,
             b"qXfer:features:read:": self._features,
         }  # fmt: skip
 
@@ -143,7 +119,7 @@ class Proxy:
         return self._stop
 
     async def _supported(self, _: bytes) -> bytes:
-        return FEATURES + (b";ReverseContinue+;ReverseStep+" if self.travel else b"")
+        return FEATURES + (b";ReverseContinue+;ReverseStep+" if self.runner.travel else b"")
 
     async def _resumptions(self, _: bytes) -> bytes:
         return b"vCont;c;C;s;S"
@@ -193,7 +169,9 @@ class Proxy:
         saved = await self.view.saved_packet(self.view.selected)
         if saved is not None:
             return saved
-        return await self._stub.ask(b"g") if await self._pcpu() else REFUSED
+        if await self._pcpu():
+            return await self._stub.ask(b"g")
+        return self.view.no_registers()  # the thread is gone
 
     async def _register(self, words: bytes) -> bytes:
         if await self._pcpu():
@@ -229,91 +207,6 @@ class Proxy:
             return NOWHERE
         return b"OK"
 
-    # ------------------------------------------------------------ breakpoints
-
-    async def _insert(self, words: bytes) -> bytes:
-        kind, address, rest = _breakpoint(words)
-        answer = await self._stub.ask(b"Z" + words)
-        if answer == b"OK":
-            self._set[kind, address] = rest
-            self._inserted[address] = self.view.scope
-        return answer
-
-    async def _remove(self, words: bytes) -> bytes:
-        kind, address, _ = _breakpoint(words)
-        self._set.pop((kind, address), None)
-        return await self._stub.ask(b"z" + words)
-
-    def _counts(self, place: Place, address: int) -> bool:
-        scopes = self.scopes.get(address) or [self._inserted.get(address, ALL)]
-        return any(one.has(place) for one in scopes)
-
-    # ------------------------------------------------------------ running
-
-    async def _resume(self, client: Client, packet: bytes) -> bytes:
-        """Let the machine run until it stops for a reason that counts; returns the report."""
-        wish = asyncio.Event()
-        listening = asyncio.create_task(_listen(client, wish))
-        try:
-            if packet[:2] in (b"bc", b"bs"):
-                return await self._back(packet, wish)
-            step = await self._stepping(packet)
-            return await self._until_it_counts(step, wish)
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-
-    async def _back(self, packet: bytes, wish: asyncio.Event) -> bytes:
-        if self.travel is None:
-            return REFUSED
-        report = await self.travel.back(packet, wish)
-        self.view.moved()
-        return report
-
-    async def _stepping(self, packet: bytes) -> int:
-        """The PCPU that is to make one step; 0 if all are to run.
-
-        A vCPU that does not run has to wait for its turn first, and a task too: all run then.
-        """
-        for action in packet.split(b";")[1:]:
-            what, _, thread = action.partition(b":")
-            if what[:1] in (b"s", b"S"):
-                return await self.view.pcpu(int(thread, 16) if thread else self.view.selected)
-        return await self.view.pcpu(self.view.selected) if packet[:1] == b"s" else 0
-
-    async def _until_it_counts(self, step: int, wish: asyncio.Event) -> bytes:
-        request = b"vCont;s:%x" % step if step else b"vCont;c"
-        while True:
-            report = await self._stub.resume(request, wish)
-            self.view.moved()
-            self.view.stopped.selected = 0
-            found = _STOP.match(report)
-            if not found:  # the machine has ended
-                return report
-            signal, details = found[1], found[2]
-            pcpu = _thread_in(details)
-            counts = signal != TRAPPED or (bool(step) and pcpu == step)
-            if counts or await self._hit_counts(pcpu, details):
-                return self._report(signal, await self.view.thread_on(pcpu), details)
-            self.passed += 1
-            await self._stub.resume(b"vCont;s:%x" % pcpu, asyncio.Event())
-            if wish.is_set():
-                self.view.moved()
-                return self._report(INTERRUPTED, await self.view.thread_on(pcpu))
-
-    async def _hit_counts(self, pcpu: int, details: bytes) -> bool:
-        place = await self.view.stopped.place(pcpu)
-        watched = re.search(rb"watch:([0-9a-f]+)", details)
-        address = int(watched[1], 16) if watched else place.pc
-        if not watched and ((b"0", address) not in self._set and (b"1", address) not in self._set):
-            return True
-        return self._counts(place, address)
-
-    def _report(self, signal: bytes, thread: int, details: bytes = b"") -> bytes:
-        self.view.selected = thread
-        others = [one for one in details.split(b";") if one and not one.startswith(b"thread:")]
-        return b"T%s%sthread:%x;" % (signal, b"".join(one + b";" for one in others), thread)
-
 
 async def _listen(client: Client, wish: asyncio.Event) -> None:
     """While the machine runs GDB sends nothing but the wish to stop it."""
@@ -321,14 +214,3 @@ async def _listen(client: Client, wish: asyncio.Event) -> None:
         if packet == INTERRUPT:
             wish.set()
     wish.set()  # GDB is gone
-
-
-def _thread_in(details: bytes) -> int:
-    found = re.search(rb"thread:([^;]+)", details)
-    return thread_of(found[1]) if found else 1
-
-
-def _breakpoint(words: bytes) -> tuple[bytes, int, bytes]:
-    kind, address, *rest = words.split(b",")
-    return kind, int(address, 16), b"".join(b"," + one for one in rest)
-

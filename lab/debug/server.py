@@ -15,6 +15,7 @@ from lab.errors import BusyError, LabError
 from lab.machine import gdbstub
 from lab.machine.gdbstub import Stub
 from lab.rundir import LabDir
+from lab.util import reading
 
 #: The socket at which GDB finds the proxy, in the live lab's folder.
 SOCKET = "debug.sock"
@@ -112,6 +113,6 @@ async def dumped(execute: Execute, lab: LabDir, first: int, size: int) -> bytes:
     try:
         where = {"val": first, "size": size, "filename": f"{LIVE}/{DUMP}"}
         await execute("pmemsave", where)
-        return file.read_bytes()
+        return reading.data(file, size)
     finally:
         file.unlink(missing_ok=True)

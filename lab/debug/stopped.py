@@ -5,9 +5,7 @@ QEMU has a thread for each PCPU. It numbers them from 1.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.debug import processor
@@ -17,7 +15,7 @@ from lab.machine.gdbstub import Stub
 
 #: Asks for one part of a target description, and the most bytes of an answer.
 _PART = b"qXfer:features:read:%s:%x,ffb"
-#: The most levels of a table, and the most bytes that are read at once.
+#: The levels of a table.
 LEVELS = 3
 
 
@@ -48,6 +46,8 @@ class Stopped:
         self.threads: list[int] = []
         self.selected = 0
         self._numbers: dict[str, tuple[int, int]] = {}
+        self._pages: dict[tuple[int, int], int | None] = {}
+        self._physically = False
 
     async def learn(self) -> None:
         """Ask which registers and which PCPUs there are."""
@@ -106,33 +106,54 @@ class Stopped:
         Raises:
             MachineError: nothing is there.
         """
-        return await self._in_physical(lambda: self.stub.read(address, size))
+        await self._address_physically(True)
+        return await self.stub.read(address, size)
 
     async def write_physical(self, address: int, data: bytes) -> None:
-        await self._in_physical(lambda: self.stub.write(address, data))
+        await self._address_physically(True)
+        await self.stub.write(address, data)
 
-    async def _in_physical(self, step: Callable[[], object]) -> bytes:
-        await self.stub.ask(b"Qqemu.PhyMemMode:1")
-        try:
-            found = await step()  # type: ignore[misc]
-            return found if isinstance(found, bytes) else b""
-        finally:
-            await asyncio.shield(self.stub.ask(b"Qqemu.PhyMemMode:0"))
+    async def virtual(self) -> Stub:
+        """The stub, whose memory is as the selected PCPU sees it."""
+        await self._address_physically(False)
+        return self.stub
+
+    async def _address_physically(self, wanted: bool) -> None:
+        """From now on QEMU takes addresses of memory for physical ones, or for virtual ones."""
+        if wanted != self._physically:
+            await self.stub.ask(b"Qqemu.PhyMemMode:%d" % wanted)
+            self._physically = wanted
+
+    def moved(self) -> None:
+        """The machine ran: forget what was read."""
+        self._pages.clear()
+        self.selected = 0
 
     async def translate(self, table: int, address: int) -> int | None:
         """The physical address that tables in memory give to an address; ``None`` if none.
 
         ``table`` is the base of level 1; the tables of stage 2 may lie side by side.
         """
-        for level in (1, 2, 3):
-            index = address >> (12 + 9 * (3 - level))
-            at = (table & ADDRESS) + 8 * (index if level == 1 else index & 511)
-            entry = int.from_bytes(await self.physical(at, 8), "little")
+        page = table, address // PAGE
+        if page not in self._pages:
+            self._pages[page] = await self._walk(table, address - address % PAGE)
+        found = self._pages[page]
+        return None if found is None else found + address % PAGE
+
+    async def _walk(self, table: int, address: int) -> int | None:
+        for level in range(1, LEVELS + 1):
+            entry = await self.entry(table, level, address)
             found = processor.entry_address(entry, level, address)
             if found is not None or not entry & processor.VALID:
                 return found
             table = entry & ADDRESS
         return None
+
+    async def entry(self, table: int, level: int, address: int) -> int:
+        """The entry for an address in a table of this level."""
+        index = address >> (12 + 9 * (LEVELS - level))
+        at = (table & ADDRESS) + 8 * (index if level == 1 else index & 511)
+        return int.from_bytes(await self.physical(at, 8), "little")
 
     async def read_through(self, table: int, address: int, size: int) -> bytes:
         """Memory through tables; shorter if a page is not mapped."""

@@ -22,9 +22,9 @@ _NEAR_KERNEL = ("vmlinux", "../compressed/vmlinux", "../../../vmlinux", "../../.
 @dataclass(frozen=True)
 class Symbols:
     """Attributes:
-        files: the ELF file of each place: a guest's name, ``xen``, ``dom0``.
-        why_none: for each place without one, the reason in words.
-        sources: pairs of a path in the files and the folder that it stands for now.
+    files: the ELF file of each place: a guest's name, ``xen``, ``dom0``.
+    why_none: for each place without one, the reason in words.
+    sources: pairs of a path in the files and the folder that it stands for now.
     """
 
     files: Mapping[str, Path] = field(default_factory=dict)

@@ -170,9 +170,7 @@ class Stub:
 
 
 @contextlib.asynccontextmanager
-async def connected(
-    socket: Path, control: Qmp | None, guard: AnswerGuard
-) -> AsyncIterator[Stub]:
+async def connected(socket: Path, control: Qmp | None, guard: AnswerGuard) -> AsyncIterator[Stub]:
     """A connection to the gdbstub that listens on ``socket``. It makes the machine stand still.
 
     ``guard`` waits for each answer. ``control`` is a connection to the same QEMU; only

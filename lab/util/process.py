@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import shlex
 import signal
 import subprocess
@@ -26,12 +25,22 @@ from lab.model import Completed
 from lab.util import signals, together
 from lab.util.deadline import Deadline
 from lab.util.environment import KEPT_ENVIRONMENT, environment
-from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
+from lab.util.proc import (
+    arguments,
+    boot_id,
+    end_group,
+    is_stopped,
+    limit_files,
+    running,
+    start_time,
+    state,
+    title,
+)  # fmt: skip
 
 __all__ = [
     "KEPT_ENVIRONMENT", "Child", "Options", "TimedOut", "arguments", "attend", "boot_id",
-    "end_group", "environment", "follow", "is_stopped", "limit_files", "on_terminal", "piped", "reap", "run",
-    "running", "spawn", "start_time", "state", "title",
+    "end_group", "environment", "follow", "is_stopped", "limit_files", "on_terminal", "piped",
+    "reap", "run", "running", "spawn", "start_time", "state", "title",
 ]  # fmt: skip
 
 #: A program that we started, as our child.
@@ -266,21 +275,13 @@ def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
 
 
 @contextlib.contextmanager
-def on_terminal(argv: Sequence[str]) -> Iterator[Child]:
-    """A program that has our terminal, or our standard input and output, while the block runs.
-
-    Ctrl-C is for that program alone, which must handle SIGINT itself. It ends with the block.
-    """
-    log.debug("on terminal: %s", shlex.join(argv))
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: also by a sandbox around it
+def on_terminal(argv: list[str]) -> Iterator[Child]:
+    """A program that has our standard input and output while the block runs, and Ctrl-C alone."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: a sandbox ignores it, too
     try:
-        with subprocess.Popen(list(argv), env=environment(None)) as child:
-            try:
-                yield child
-            finally:
-                if child.poll() is None:
-                    child.terminate()
+        with subprocess.Popen(argv, env=environment()) as child, contextlib.ExitStack() as stack:
+            stack.callback(child.terminate)
+            yield child
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -291,18 +292,6 @@ def reap(child: Child, seconds: float) -> int | None:
         return child.wait(seconds)
     except subprocess.TimeoutExpired:
         return None
-
-
-def limit_files(pid: int, largest: int) -> None:
-    """Limit the size of files that a process and its children write to ``largest`` bytes
-    (prlimit(2))."""
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
-
-
-def end_group(pid: int) -> None:
-    """Kill a process group, if it exists."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 def _end_group(process: Child) -> None:

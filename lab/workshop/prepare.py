@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from lab.errors import ImageError
 from lab.images import (
@@ -270,6 +271,10 @@ class Workshop:
             lambda: sources.freertos_kernel(self.store, self.toolchain, tarballs).path,
             lambda: sources.xen_headers(self.store, self.toolchain, packages).path,
         )
+
+    def kernel_source(self) -> Path:
+        """The folder with the packaged FreeRTOS kernel's sources."""
+        return self._sources().kernel()
 
     def xen_source(self) -> list[Package]:
         """Xen's source package, in exactly the version of the tools in dom0."""

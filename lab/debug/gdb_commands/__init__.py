@@ -1,15 +1,17 @@
-"""GDB's ``lab`` commands. GDB's own Python runs this package; nothing of ``lab`` is imported here.
+"""GDB's ``lab`` commands. GDB's own Python runs this package. It may import only what needs no
+other package: ``lab.util.reading``.
 
 :func:`start` reads what ``lab.debug`` wrote for this session, connects, and loads symbols.
 """
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import gdb
 
-from . import link, places, refresh, rtos_commands
+from lab.debug.gdb_commands import link, places, refresh, rtos_commands
+from lab.util import reading
 
 #: What GDB needs so that a script and an editor see no questions.
 QUIET = ("set confirm off", "set pagination off", "set breakpoint pending on",
@@ -18,8 +20,7 @@ QUIET = ("set confirm off", "set pagination off", "set breakpoint pending on",
 
 def start(file: str) -> None:
     """Begin a session. ``file``: what lab.debug wrote (lab/debug/launch.py)."""
-    with open(file, encoding="utf-8") as text:  # noqa: PTH123
-        link.SESSION.update(json.load(text))
+    link.SESSION.update(reading.json_file(Path(file)))
     pagination = gdb.parameter("pagination")
     for line in QUIET:
         gdb.execute(line, to_string=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import gdb
 
-from . import link
+from lab.debug.gdb_commands import link
 
 
 @dataclass(frozen=True)

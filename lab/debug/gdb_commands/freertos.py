@@ -13,7 +13,7 @@ from typing import Any
 
 import gdb
 
-from . import frames
+from lab.debug.gdb_commands import frames
 
 #: Bytes of a stack that was never used (tskSTACK_FILL_BYTE), and the most that are looked at.
 FILL, LARGEST = 0xA5, 1 << 20
@@ -126,8 +126,9 @@ def _task(tcb: Any, state: str, running: bool) -> TaskSeen:
         state = "blocked"
     size = _stack_size(bottom)
     used = None if size is None or running else bottom + size - top
-    task = TaskSeen(int(tcb), value["pcTaskName"].string("latin-1", "replace"),
-                    int(value["uxPriority"]), state, waits, top, used, _never_used(bottom))  # fmt: skip
+    name = value["pcTaskName"].string("latin-1", "replace")
+    priority, left = int(value["uxPriority"]), _never_used(bottom)
+    task = TaskSeen(int(tcb), name, priority, state, waits, top, used, left)
     if not running and state != "deleted":
         with contextlib.suppress(gdb.error):
             task.registers = frames.of_session().registers(top)
@@ -183,10 +184,9 @@ def _queue_of(container: int) -> str:
 def _is_queue(queue: Any) -> bool:
     """Whether memory looks like a queue: its lists are lists of tasks, its numbers make sense."""
     lists = (queue["xTasksWaitingToSend"], queue["xTasksWaitingToReceive"])
+    length, messages = int(queue["uxLength"]), int(queue["uxMessagesWaiting"])
     sound = all(int(one["xListEnd"]["xItemValue"]) == FOREVER for one in lists)
-    return sound and 0 < int(queue["uxLength"]) and int(queue["uxMessagesWaiting"]) <= int(
-        queue["uxLength"]
-    )
+    return sound and messages <= length and length > 0
 
 
 def describe(queue: Any, address: int, names: dict[int, str]) -> str:
@@ -283,5 +283,3 @@ def timers() -> Iterator[tuple[Any, int]]:
         for item in owners(value.dereference()):
             owner = item["pvOwner"].cast(gdb.lookup_type("Timer_t").pointer())
             yield owner.dereference(), int(item["xItemValue"])
-
-

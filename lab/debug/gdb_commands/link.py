@@ -8,6 +8,8 @@ from typing import Any
 
 import gdb
 
+from lab.util import reading
+
 #: What lab.debug wrote for this session.
 SESSION: dict[str, Any] = {}
 
@@ -20,7 +22,7 @@ def ask(what: str, **given: Any) -> Any:
     words = json.dumps(given).encode().hex()
     answer = connection.send_packet(f"qLab.{what}:{words}")
     try:
-        found = json.loads(bytes.fromhex((answer or b"").decode()))
+        found = reading.parse_json(bytes.fromhex((answer or b"").decode()))
     except ValueError:
         raise gdb.GdbError("this is not the lab's own connection") from None
     if "error" in found:

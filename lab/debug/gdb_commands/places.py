@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import gdb
 
-from . import freertos, link, refresh
+from lab.debug.gdb_commands import freertos, link, refresh
+from lab.util import reading
 
 #: How many lines ``lab console`` shows, and the most bytes of a log that it reads.
 LINES, LARGEST = 20, 1 << 20
@@ -133,7 +135,7 @@ class Console(gdb.Command):
 
 def _end_of(path: str) -> str:
     try:
-        with open(path, "rb") as log:  # noqa: PTH123
+        with reading.binary(Path(path)) as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - LARGEST))
             return log.read().decode("utf-8", "replace")
     except OSError as error:

@@ -1,5 +1,4 @@
-"""After each stop: tells the proxy the tasks, which are threads then, and where breakpoints count.
-"""
+"""After each stop: tells the proxy the tasks, which are threads then, and where to stop."""
 
 from __future__ import annotations
 
@@ -8,26 +7,27 @@ from typing import Any
 
 import gdb
 
-from . import freertos, link
+from lab.debug.gdb_commands import freertos, link
 
 #: Where each breakpoint counts, by its number.
 _COUNTS: dict[int, str] = {}
-#: The tasks that the proxy was told, in its order.
-TOLD: list[freertos.TaskSeen] = []
+#: The proxy's number of the thread of each task that does not run, by the address of its TCB.
+THREADS: dict[int, int] = {}
 
 
 def refresh() -> None:
     """Tell the proxy the tasks of the guest, so that each is a thread."""
-    TOLD.clear()
+    THREADS.clear()
     if not link.connected() or not freertos.present():
         return
     with contextlib.suppress(gdb.error):
         found = freertos.tasks()
-        TOLD.extend(one for one in found if one.registers)
+        saved = [one for one in found if one.registers]
         running = next((one.name for one in found if one.runs), "")
-        told = [{"name": one.name, "state": f"{one.state} {one.waits}".strip(),
-                 "registers": one.registers} for one in TOLD]  # fmt: skip
-        link.ask("tasks", tasks=told, running=running)
+        told = [{"key": one.address, "name": one.name, "state": f"{one.state} {one.waits}".strip(),
+                 "registers": one.registers} for one in saved]  # fmt: skip
+        numbers = link.ask("tasks", tasks=told, running=running)["threads"]
+        THREADS.update(zip((one.address for one in saved), numbers, strict=True))
         gdb.execute("info threads", to_string=True)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gdb
 
-from . import freertos, link, refresh
+from lab.debug.gdb_commands import freertos, link, refresh
 
 #: How many frames of each task ``lab tasks`` shows.
 FRAMES = 8
@@ -42,20 +42,20 @@ class Tasks(gdb.Command):
 
 def _numbers() -> dict[int, int]:
     """GDB's number of the thread of each task, by the address of its TCB."""
-    tasks = {FIRST + number: one.address for number, one in enumerate(refresh.TOLD)}
-    running = freertos.current()
+    tasks = {thread: address for address, thread in refresh.THREADS.items()}
     found = {}
     for thread in gdb.selected_inferior().threads():
-        ident = next(one for one in (*thread.ptid[1:], 0) if one or one == 0)
+        ident = next((one for one in thread.ptid[1:] if one), 0)
         if ident in tasks:
             found[tasks[ident]] = thread.num
-        elif ident < FIRST and running not in found and thread.is_valid():
-            found[running] = thread.num
+        elif ident < FIRST:
+            found.setdefault(freertos.current(), thread.num)
     return found
 
 
 def _frames(found: list[freertos.TaskSeen], numbers: dict[int, int]) -> None:
-    chosen = gdb.selected_thread()
+    """Show where each task is."""
+    chosen, newest = gdb.selected_thread(), gdb.selected_frame()
     threads = {one.num: one for one in gdb.selected_inferior().threads()}
     for one in found:
         thread = threads.get(numbers.get(one.address, 0))
@@ -64,10 +64,24 @@ def _frames(found: list[freertos.TaskSeen], numbers: dict[int, int]) -> None:
         thread.switch()
         gdb.write(f"\n{one.name}:\n")
         with contextlib.suppress(gdb.error):
-            for line in (gdb.execute(f"backtrace {FRAMES}", to_string=True) or "").splitlines():
-                gdb.write(f"  {line}\n")
+            text = gdb.execute(f"backtrace {_depth()}", to_string=True) or ""
+            for line in text.splitlines():
+                if not line.startswith(("(More stack", "Backtrace stopped")):
+                    gdb.write(f"  {line}\n")
     if chosen is not None and chosen.is_valid():
         chosen.switch()
+        with contextlib.suppress(gdb.error):
+            newest.select()
+
+
+def _depth() -> int:
+    """How many frames of the selected task to show: not those below its first function."""
+    end = gdb.lookup_static_symbol("task_returned")
+    last = int(end.value().address) if end is not None else -1
+    frame, depth = gdb.newest_frame(), 0
+    while frame is not None and depth < FRAMES and frame.pc() != last:
+        frame, depth = frame.older(), depth + 1
+    return max(depth, 1)
 
 
 class Queues(gdb.Command):

@@ -1,0 +1,148 @@
+"""Lets a machine run for GDB, and decides which stops GDB hears of.
+
+A stop that does not count where its breakpoint was set (:mod:`lab.debug.scope`) is passed by a step
+of that PCPU. QEMU executes an instruction with a breakpoint if that PCPU makes a single step, so
+breakpoints stay while one is passed. All other PCPUs stand still meanwhile, and no interrupt is
+taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from typing import Protocol
+
+from lab.debug.machine_view import MachineView
+from lab.debug.scope import ALL, Scope
+from lab.debug.stopped import Place, thread_of
+from lab.errors import LabError
+
+#: Signals in stop reports (gdb's documentation, "Stop Reply Packets").
+INTERRUPTED, TRAPPED = b"02", b"05"
+#: The answer to a request that makes no sense now.
+REFUSED = b"E01"
+_STOP = re.compile(rb"T([0-9a-f]{2})(.*)", re.S)
+
+
+class Travel(Protocol):
+    """Goes back in a run."""
+
+    async def back(self, packet: bytes, interrupt: asyncio.Event) -> bytes:
+        """Go where the packet (``bs`` or ``bc``) says; returns the signal of the stop there."""
+
+
+class Runner:
+    """A machine's breakpoints, and how it runs.
+
+    Attributes:
+        scopes: where the breakpoint at an address counts, if it is not the scope of now.
+        passed: how many stops were passed because they did not count.
+        travel: goes back; ``None`` if this machine cannot.
+    """
+
+    def __init__(self, view: MachineView) -> None:
+        self.view = view
+        self.scopes: dict[int, list[Scope]] = {}
+        self.passed = 0
+        self.travel: Travel | None = None
+        self._set: dict[tuple[bytes, int], bytes] = {}
+        self._inserted: dict[int, Scope] = {}
+
+    async def insert(self, words: bytes) -> bytes:
+        """GDB's packet ``Z``."""
+        kind, address, rest = _breakpoint(words)
+        answer = await self.view.stopped.stub.ask(b"Z" + words)
+        if answer == b"OK":
+            self._set[kind, address] = rest
+            self._inserted[address] = self.view.scope
+        return answer
+
+    async def remove(self, words: bytes) -> bytes:
+        """GDB's packet ``z``."""
+        kind, address, _ = _breakpoint(words)
+        self._set.pop((kind, address), None)
+        return await self.view.stopped.stub.ask(b"z" + words)
+
+    async def clear(self) -> None:
+        """Remove all breakpoints from the machine."""
+        with contextlib.suppress(LabError):
+            for (kind, address), rest in self._set.items():
+                await self.view.stopped.stub.ask(b"z%s,%x%s" % (kind, address, rest))
+        self._set.clear()
+
+    async def run(self, packet: bytes, wish: asyncio.Event) -> bytes:
+        """Let the machine run until it stops for a reason that counts; returns the report.
+
+        ``wish`` is set if GDB wants it to stop.
+        """
+        if packet[:2] in (b"bc", b"bs"):
+            return await self._back(packet, wish)
+        step = await self._stepping(packet)
+        request = b"vCont;s:%x" % step if step else b"vCont;c"
+        while True:
+            report = await self.view.stopped.stub.resume(request, wish)
+            self.view.moved()
+            found = _STOP.match(report)
+            if not found:  # the machine has ended
+                return report
+            signal, details = found[1], found[2]
+            pcpu = _thread_in(details)
+            counts = signal != TRAPPED or (bool(step) and pcpu == step)
+            if counts or await self._hit_counts(pcpu, details):
+                return self.report(signal, await self.view.thread_on(pcpu), details)
+            await self._pass(pcpu, wish)
+            if wish.is_set():
+                return self.report(INTERRUPTED, await self.view.thread_on(pcpu))
+
+    async def _pass(self, pcpu: int, wish: asyncio.Event) -> None:
+        """Go on behind a breakpoint that does not count here."""
+        self.passed += 1
+        await self.view.stopped.stub.resume(b"vCont;s:%x" % pcpu, wish)
+        self.view.moved()
+
+    async def _back(self, packet: bytes, wish: asyncio.Event) -> bytes:
+        if self.travel is None:
+            return REFUSED
+        signal = await self.travel.back(packet, wish)
+        self.view.moved()
+        return self.report(signal, await self.view.thread_on(self.view.stopped.threads[0]))
+
+    async def _stepping(self, packet: bytes) -> int:
+        """The PCPU that is to make one step; 0 if all are to run.
+
+        A vCPU that does not run has to wait for its turn first, and a task too: all run then.
+        """
+        for action in packet.split(b";")[1:]:
+            what, _, thread = action.partition(b":")
+            if what[:1] in (b"s", b"S"):
+                return await self.view.pcpu(int(thread, 16) if thread else self.view.selected)
+        return await self.view.pcpu(self.view.selected) if packet[:1] == b"s" else 0
+
+    async def _hit_counts(self, pcpu: int, details: bytes) -> bool:
+        place = await self.view.stopped.place(pcpu)
+        watched = re.search(rb"watch:([0-9a-f]+)", details)
+        address = int(watched[1], 16) if watched else place.pc
+        if not watched and not any((kind, address) in self._set for kind in (b"0", b"1")):
+            return True
+        return self._counts(place, address)
+
+    def _counts(self, place: Place, address: int) -> bool:
+        scopes = self.scopes.get(address) or [self._inserted.get(address, ALL)]
+        return any(one.has(place) for one in scopes)
+
+    def report(self, signal: bytes, thread: int, details: bytes = b"") -> bytes:
+        """A stop report for GDB. From now on registers and memory are those of this thread."""
+        self.view.selected = thread
+        others = [one for one in details.split(b";") if one and not one.startswith(b"thread:")]
+        return b"T%s%sthread:%x;" % (signal, b"".join(one + b";" for one in others), thread)
+
+
+def _thread_in(details: bytes) -> int:
+    found = re.search(rb"thread:([^;]+)", details)
+    return thread_of(found[1]) if found else 1
+
+
+def _breakpoint(words: bytes) -> tuple[bytes, int, bytes]:
+    kind, address, *rest = words.split(b",")
+    return kind, int(address, 16), b"".join(b"," + one for one in rest)
