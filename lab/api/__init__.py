@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lab.api.consoles import Answer, Console, Dom0, Seen
     from lab.api.context import Context, clean
     from lab.api.copies import up_several
+    from lab.api.cores import open_core
     from lab.api.debugging import DebugOptions, debug
     from lab.api.dom0 import execute
     from lab.api.guests import guest_build, inject
@@ -69,6 +70,7 @@ _HOMES = {
         "clean",
     ),
     "lab.api.copies": ("up_several",),
+    "lab.api.cores": ("open_core",),
     "lab.api.debugging": (
         "DebugOptions",
         "debug",
@@ -206,6 +208,7 @@ __all__ = [
     "logs",
     "make_plan",
     "new",
+    "open_core",
     "plan_json",
     "publish",
     "repeat",

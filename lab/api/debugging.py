@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import config
 from lab.api.context import Context, attached
 from lab.api.other_sessions import running
-from lab.debug import launch, server, symbols
+from lab.debug import dumping, launch, server, symbols
 from lab.debug.launch import Session
 from lab.debug.monitor import LabMonitor
 from lab.debug.scope import EVERYWHERE, XEN
@@ -38,6 +38,7 @@ class DebugOptions:
         command: a file with commands of GDB's. ``batch``: leave when they are done.
         mi: speak GDB's machine interface on standard input and output.
         serve: start no GDB, but wait for those of an editor until we are interrupted.
+        begin: GDB's arguments that connect it.
     """
 
     on: str = ""
@@ -45,12 +46,13 @@ class DebugOptions:
     batch: bool = False
     mi: bool = False
     serve: bool = False
+    begin: tuple[str, ...] = ("-ex", launch.CONNECT)
 
     def arguments(self) -> list[str]:
         """GDB's arguments."""
         words = ["--batch"] if self.batch else []
         words += ["-i=mi"] if self.mi else []
-        words += ["-ex", launch.CONNECT]
+        words += self.begin
         return words + (["-x", str(self.command.absolute())] if self.command else [])
 
 
@@ -66,8 +68,7 @@ def debug(context: Context, name: str, options: DebugOptions) -> int:
         raise UsageError(f"there is no file {options.command}")
     found = running(context, name)
     known = symbols.of_run(found.run, iter(sources(context, name)))
-    toolchain = open_toolchain("rootfs" if context.door in (None, "docker") else str(context.door),
-                               progress=context.progress.say)  # fmt: skip
+    toolchain = toolchain_of(context)
     domains = signals.run(_domains(found))
     on = options.on or next((one.name for one in domains if one.name in found.guests), EVERYWHERE)
     _check_place(on, domains)
@@ -92,13 +93,13 @@ async def _attend(
     async with server.listening(session.lab, monitor) as serving:
         if options.serve:
             await _serve(context, toolchain, session)
-        status = await _gdb(toolchain, session, options)
+        status = await run_gdb(toolchain, session, options)
         if serving.failure:
             raise serving.failure
         return status
 
 
-async def _gdb(toolchain: Toolchain, session: Session, options: DebugOptions) -> int:
+async def run_gdb(toolchain: Toolchain, session: Session, options: DebugOptions) -> int:
     """Run GDB on our terminal to its end; returns its exit status."""
     scripts = [options.command.absolute()] if options.command else []
     line = launch.command_line(toolchain, session, options.arguments(), scripts)
@@ -137,7 +138,13 @@ async def _dumped(lab: LabDir, first: int, size: int) -> bytes:
     from lab.machine import qmp
 
     async with qmp.connected(lab.qmp_socket) as control:
-        return await server.dumped(control.execute, lab, first, size)
+        return await dumping.dumped(control.execute, lab, first, size)
+
+
+def toolchain_of(context: Context) -> Toolchain:
+    """The toolchain that has GDB. A container's door has no terminal."""
+    door = "rootfs" if context.door in (None, "docker") else str(context.door)
+    return open_toolchain(door, progress=context.progress.say)
 
 
 def _check_place(on: str, domains: list[Domain]) -> None:

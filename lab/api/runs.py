@@ -14,7 +14,7 @@ from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
 from lab.model import Act, Clock, Lab, Layer, Plan
-from lab.run import alone, collecting, digest, virtual_time
+from lab.run import alone, collecting, crash_cores, digest, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands, refuse
 from lab.run.session import Session
@@ -83,7 +83,7 @@ async def _played(start: Start, file: str, marks: dict[str, float], *, cold: boo
                     with contextlib.suppress(LabError):  # the verdict says more than that
                         report = scenario.with_domains(report, await session.domains())
             await collecting.collect(session, plan.lab, start.progress)
-            return report
+            return crash_cores.explained(report, session, start.prepared.toolchain)
         finally:
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.command import command
-from lab.cli.lab_task import DOOR, LABS
+from lab.cli.lab_task import DOOR, LABS, RUN
 from lab.cli.labs import context_of
 
 
@@ -25,3 +25,17 @@ def lab_debug(name: str, labs: str = "labs.yaml", door: str = "", on: str = "",
     """
     options = api.DebugOptions(on, Path(command) if command else None, batch, mi, serve)
     return api.debug(context_of(labs, door), name, options)
+
+
+@command("lab.core", words=("run",), optional=("run",), example="lab.core latest",
+         run=RUN, labs=LABS, door=DOOR, on="what crashed: a guest or xen (default: what did)",
+         command="a file with commands for GDB", batch="leave when the commands are done",
+         mi="speak GDB's machine interface on standard input and output")  # fmt: skip
+def lab_core(run: str, labs: str = "labs.yaml", door: str = "", on: str = "", command: str = "",
+             batch: bool = False, mi: bool = False) -> int:  # fmt: skip
+    """Open GDB on the core file of a crash.
+
+    It has the guest's memory and its tasks at that moment, and needs no machine.
+    """
+    options = api.DebugOptions("", Path(command) if command else None, batch, mi)
+    return api.open_core(context_of(labs, door), run or "latest", on, options)

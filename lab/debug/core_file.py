@@ -11,9 +11,10 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from lab.debug.processor import PAGE
-from lab.util import files
+from lab.util import elf_layout, reading
 
 ET_CORE, EM_ARM, PT_LOAD, PT_NOTE, NT_PRSTATUS = 4, 40, 1, 4, 1
 #: ELFOSABI_GNU: GDB knows then how to read the registers.
@@ -23,6 +24,8 @@ _HEADER, _SEGMENT = struct.Struct("<16s2H5I6H"), struct.Struct("<8I")
 #: struct elf_prstatus of arm: info, signal, masks, pids, times, then the registers.
 _STATUS = struct.Struct("<3IH2x2I4I8I18Ii")
 _ORDER = (*(f"r{number}" for number in range(13)), "sp", "lr", "pc", "cpsr")
+#: The largest core file that threads are added to, in bytes.
+LARGEST = 1 << 30
 #: The signal that GDB says the program ended with: SIGABRT.
 SIGNAL = 6
 
@@ -45,7 +48,10 @@ class Piece:
 
 def write(path: Path, threads: Sequence[Thread], memory: Sequence[Piece]) -> None:
     """Write a core file. GDB shows the first thread first."""
-    notes = b"".join(_note(one) for one in threads)
+    _write(path, b"".join(_note(one) for one in threads), memory)
+
+
+def _write(path: Path, notes: bytes, memory: Sequence[Piece]) -> None:
     count = 1 + len(memory)
     start = _HEADER.size + count * _SEGMENT.size
     segments = [_SEGMENT.pack(PT_NOTE, start, 0, 0, len(notes), 0, 0, 4)]
@@ -57,13 +63,34 @@ def write(path: Path, threads: Sequence[Thread], memory: Sequence[Piece]) -> Non
         )  # fmt: skip
         offset = _up(offset + size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.replacing(path) as file:
+    with path.open("wb") as file:
         file.write(_header(count) + b"".join(segments) + notes)
         place = _up(start + len(notes))
         for piece in memory:
             _lay(file, place, piece.data)
             place = _up(place + len(piece.data))
         file.truncate(offset)
+
+
+def with_threads(path: Path, threads: Sequence[Thread]) -> None:
+    """Add threads to a core file that :func:`write` made.
+
+    Raises:
+        OSError, ValueError: it is not such a file.
+    """
+    data = reading.data(path, LARGEST)
+    header = elf_layout.layout_of(data).header.at(data, 0)
+    pieces, notes = [], b""
+    for number in range(header["segment_count"]):
+        kind, offset, address, _, size, *_ = _SEGMENT.unpack_from(
+            data, header["segments"] + number * _SEGMENT.size
+        )
+        body = data[offset : offset + size]
+        if kind == PT_NOTE:
+            notes = body
+        else:
+            pieces.append(Piece(address, body))
+    _write(path, notes + b"".join(_note(one) for one in threads), pieces)
 
 
 def _header(segments: int) -> bytes:
@@ -79,7 +106,7 @@ def _note(thread: Thread) -> bytes:
     return struct.pack("<3I8s", 5, len(status), NT_PRSTATUS, b"CORE\0") + status
 
 
-def _lay(file, place: int, data: bytes) -> None:  # type: ignore[no-untyped-def]
+def _lay(file: IO[bytes], place: int, data: bytes) -> None:
     for at in range(0, len(data), PAGE):
         page = data[at : at + PAGE]
         if page.count(0) != len(page):

@@ -77,8 +77,8 @@ async def find(stopped: Stopped, dump: Dump, names: Mapping[int, str]) -> list[D
     Raises:
         MachineError: Xen's heap cannot be found.
     """
-    base, heap = await _heap(stopped, dump)
-    pages = _Heap(heap, base, stopped.arch)
+    base, data = await heap(stopped, dump)
+    pages = _Heap(data, base, stopped.arch)
     found = []
     for number, vttbr, address in sorted(pages.domains()):
         vcpus = tuple(sorted(pages.vcpus(number, address), key=lambda v: v.number))
@@ -92,7 +92,7 @@ async def find(stopped: Stopped, dump: Dump, names: Mapping[int, str]) -> list[D
     return found
 
 
-async def _heap(stopped: Stopped, dump: Dump) -> tuple[int, bytes]:
+async def heap(stopped: Stopped, dump: Dump) -> tuple[int, bytes]:
     """Xen's heap: its physical address and its content."""
     arch = stopped.arch
     tables = await stopped.register(arch.hyp_tables, stopped.threads[0])

@@ -63,6 +63,17 @@ def guest_registers(frame: bytes) -> dict[str, int]:
     return found | {"sp": words[sp], "lr": words[lr], "pc": words[15], "cpsr": cpsr}
 
 
+#: Bytes of ``struct fault_frame`` of our FreeRTOS port (images/freertos/port/fault.h).
+FAULT_FRAME = 17 * 4
+
+
+def fault_registers(frame: bytes) -> dict[str, int]:
+    """The registers of the code that faulted, out of ``struct fault_frame``."""
+    cpsr, sp, lr, *general, pc = struct.unpack("<17I", frame)
+    found = {f"r{number}": value for number, value in enumerate(general)}
+    return found | {"sp": sp, "lr": lr, "pc": pc, "cpsr": cpsr}
+
+
 def numbers(description: str, first: int = 0) -> dict[str, tuple[int, int]]:
     """The registers of a part of a target description: name → (number, size in bytes).
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
 
 from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
@@ -15,15 +14,9 @@ from lab.errors import BusyError, LabError
 from lab.machine import gdbstub
 from lab.machine.gdbstub import Stub
 from lab.rundir import LabDir
-from lab.util import reading
 
 #: The socket at which GDB finds the proxy, in the live lab's folder.
 SOCKET = "debug.sock"
-#: Where QEMU sees the live lab's folder (lab.machine.qemu_command), and the file for its memory.
-LIVE, DUMP = "/lab/live", "memory.dump"
-
-#: QMP's execute: a command and its arguments.
-Execute = Callable[[str, Mapping[str, object]], Awaitable[object]]
 
 
 class Server:
@@ -105,14 +98,3 @@ async def attached(lab: LabDir) -> AsyncIterator[Stub]:
 
 async def _plain(answer: Awaitable[bytes]) -> bytes:
     return await answer
-
-
-async def dumped(execute: Execute, lab: LabDir, first: int, size: int) -> bytes:
-    """Physical memory, which QEMU writes into a file of the lab's folder."""
-    file: Path = lab.path / DUMP
-    try:
-        where = {"val": first, "size": size, "filename": f"{LIVE}/{DUMP}"}
-        await execute("pmemsave", where)
-        return reading.data(file, size)
-    finally:
-        file.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from lab.dom0 import window
 from lab.dom0.agent import ProgramResult
@@ -29,6 +29,8 @@ MAILBOX = struct.Struct("<IIIIIIiIQQII")
 ENTROPY = 64
 #: The most bytes of a program's output (images/dom0/src/lab-steps.c).
 MOST_SAID = 64 << 20
+#: gdb's number of the program counter (gdb's documentation, "ARM Features").
+PROGRAM_COUNTER = 15
 #: The exit status of a program that lab-steps could not execute.
 NOT_EXECUTED = 127
 
@@ -55,6 +57,16 @@ class Machine(Protocol):
     async def read(self, address: int, size: int) -> bytes: ...
     async def write(self, address: int, data: bytes) -> None: ...
     async def leave(self) -> None: ...
+
+
+class Traps(Protocol):
+    """Instructions at which somebody wants to look at the machine."""
+
+    @property
+    def addresses(self) -> list[int]: ...
+
+    async def hit(self, stub: Any, address: int) -> None:
+        """Look at the machine, which stands at the instruction, and have it executed."""
 
 
 class StepGuard(Protocol):
@@ -99,6 +111,7 @@ class Steps:
         self._guard = guard
         self._window = window
         self._hold = hold
+        self.traps: Traps | None = None
         self.count = 0
         self._address = 0
         self.box = Mailbox(*MAILBOX.unpack(bytes(MAILBOX.size)))
@@ -112,10 +125,26 @@ class Steps:
         """
         place = STEPS_ADDRESS + self.count % 2 * STEPS_APART
         await self._machine.set_breakpoint(place)
-        await self._guard(self._machine.go(), within, "dom0 to reach its next stop")
+        await self._guard(self._to(place), within, "dom0 to reach its next stop")
         await self._machine.clear_breakpoint(place)
         self.count += 1
         await self.look()
+
+    async def _to(self, place: int) -> None:
+        """Let the machine run to this instruction. Traps that it meets on the way are told."""
+        await self._machine.go()
+        while self.traps:
+            address = await self._machine.register(PROGRAM_COUNTER)
+            if address == place or address not in self.traps.addresses:
+                return
+            await self.traps.hit(self._machine, address)
+            await self._machine.go()
+
+    async def set_traps(self, traps: Traps) -> None:
+        """From now on the machine also stops at these instructions."""
+        self.traps = traps
+        for address in traps.addresses:
+            await self._machine.set_breakpoint(address)
 
     async def look(self) -> None:
         """Read what lab-steps says at this stop."""

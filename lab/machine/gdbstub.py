@@ -116,6 +116,12 @@ class Stub:
         if await self.ask(b"D") != b"OK":
             await self._order(b"D;1")
 
+    async def step(self, thread: int) -> None:
+        """Let one CPU, by gdb's number, execute one instruction."""
+        await self.resume(b"vCont;s:%x" % thread, asyncio.Event())
+        if self._control is not None:  # its news of this stop is not that of the next
+            await self._control.execute("query-status")
+
     async def resume(self, packet: bytes, interrupt: asyncio.Event) -> bytes:
         """Let the machine run or step as ``packet`` says. Returns the report of its next stop.
 

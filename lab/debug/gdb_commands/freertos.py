@@ -7,13 +7,14 @@ is ``pxContainer`` since V10. A TCB has one notification in V9 and an array sinc
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import gdb
 
-from lab.debug.gdb_commands import frames
+from lab.debug.gdb_commands import frames, link
 
 #: Bytes of a stack that was never used (tskSTACK_FILL_BYTE), and the most that are looked at.
 FILL, LARGEST = 0xA5, 1 << 20
@@ -98,6 +99,15 @@ def tasks() -> list[TaskSeen]:
             if int(tcb):
                 found[int(tcb)] = _task(tcb, state, int(tcb) == running)
     return sorted(found.values(), key=lambda one: (not one.runs, -one.priority, one.name))
+
+
+def print_saved() -> None:
+    """Print the tasks that have saved registers, for who makes a core file's threads."""
+    link.SESSION.setdefault("arch", "arm32")
+    with contextlib.suppress(gdb.error, gdb.GdbError):
+        told = [{"key": one.address, "registers": one.registers} for one in tasks()
+                if one.registers]  # fmt: skip
+        gdb.write(f"lab-tasks:{json.dumps(told)}\n")
 
 
 def _lists() -> Iterator[tuple[str, Any]]:

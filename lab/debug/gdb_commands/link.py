@@ -31,7 +31,8 @@ def ask(what: str, **given: Any) -> Any:
 
 
 def connected() -> bool:
-    return gdb.selected_inferior().connection is not None
+    """Whether a machine is behind this debugger, and not only a core file."""
+    return hasattr(gdb.selected_inferior().connection, "send_packet")
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "") -> None:

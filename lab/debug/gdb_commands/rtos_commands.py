@@ -46,9 +46,9 @@ def _numbers() -> dict[int, int]:
     found = {}
     for thread in gdb.selected_inferior().threads():
         ident = next((one for one in thread.ptid[1:] if one), 0)
-        if ident in tasks:
-            found[tasks[ident]] = thread.num
-        elif ident < FIRST:
+        if ident in tasks or not link.connected():
+            found[tasks.get(ident, ident)] = thread.num
+        if ident < FIRST:
             found.setdefault(freertos.current(), thread.num)
     return found
 
