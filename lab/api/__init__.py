@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lab.api.listing import list_labs, status
     from lab.api.locks import Locked, check_lock, update_lock
     from lab.api.matrices import Compared, compare
+    from lab.api.moments import Moment
     from lab.api.new_folder import new
     from lab.api.other_sessions import where_else
     from lab.api.plans import make_plan, plan_json
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from lab.api.templates import template_clean, template_list
     from lab.api.terminal import console
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
+    from lab.api.travelling import travel
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
@@ -153,6 +155,8 @@ _HOMES = {
         "trace_stats",
         "trace_timeline",
     ),
+    "lab.api.moments": ("Moment",),
+    "lab.api.travelling": ("travel",),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
@@ -174,6 +178,7 @@ __all__ = [
     "LabStatus",
     "Limit",
     "Locked",
+    "Moment",
     "Repeated",
     "Room",
     "Run",
@@ -224,6 +229,7 @@ __all__ = [
     "trace_report",
     "trace_stats",
     "trace_timeline",
+    "travel",
     "up",
     "up_several",
     "update_lock",

@@ -32,6 +32,5 @@ def open_core(context: Context, run: str, name: str, options: DebugOptions) -> i
     known = symbols.of_run(found, iter(sources(context, lab)))
     session = Session(LabDir(core.parent), found, known, chosen)
     toolchain = toolchain_of(context)
-    words = ["-ex", backtrace.FORMAT, "-ex", f"file {backtrace.elf_of(found, chosen)}",
-             "-ex", f"core {core}"]  # fmt: skip
+    words = backtrace.opening(backtrace.elf_of(found, chosen), core)
     return signals.run(run_gdb(toolchain, session, replace(options, begin=tuple(words))))

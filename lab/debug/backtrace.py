@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lab.debug import core_file
 from lab.debug.core_file import Thread
@@ -53,6 +54,11 @@ def elf_of(run: RunDir, name: str) -> Path:
     return run.symbols_file if name == XEN else run.guest_dir / f"{name}.elf"
 
 
+def opening(elf: Path, core: Path) -> list[str]:
+    """GDB's arguments that open a core file."""
+    return ["-iex", FORMAT, f"--symbols={elf}", f"--exec={elf}", f"--core={core}"]
+
+
 def backtrace(toolchain: Toolchain, run: RunDir, name: str) -> str:
     """The backtrace of the first thread of a core file. FreeRTOS's tasks become threads of it.
 
@@ -60,10 +66,10 @@ def backtrace(toolchain: Toolchain, run: RunDir, name: str) -> str:
         UsageError: there is no such core file. ToolchainError: GDB does not run.
     """
     core = core_of(run, name)
-    argv = [GDB, "-nx", "-q", "--batch", "-iex", "set auto-load off", "-ex", FORMAT,
-            "-ex", "set print entry-values no",
-            "-ex", f"file {elf_of(run, name)}", "-ex", f"core {core}",
-            "-ex", f"backtrace {FRAMES}", "-ex", TASKS.format(folder=str(PACKAGE.parent))]  # fmt: skip
+    argv = [GDB, "-nx", "-q", "--batch", "-iex", "set auto-load off",
+            *opening(elf_of(run, name), core), "-ex", "set print entry-values no",
+            "-ex", f"backtrace {FRAMES}",
+            "-ex", TASKS.format(folder=str(PACKAGE.parent))]  # fmt: skip
     mounts = [Mount(run.path, str(run.path)), Mount(PACKAGE, str(PACKAGE))]
     done = toolchain.run(Command(argv, mounts, "/", timeout=LONGEST), check=False)
     lines = done.stdout.decode("utf-8", "replace").splitlines()
@@ -84,6 +90,11 @@ def _own(elf: Path, frames: list[str]) -> Iterator[str]:
         yield escape(frame)
 
 
+def _thread(told: Any) -> Thread:
+    registers = {str(name): int(value) for name, value in told["registers"].items()}
+    return Thread(int(told["key"]), registers)
+
+
 def _add_tasks(core: Path, lines: list[str]) -> None:
     """Add the tasks that GDB found to the core file: a thread's number is that of its TCB."""
     said = next((one for one in lines if one.startswith(MARK)), None)
@@ -91,6 +102,4 @@ def _add_tasks(core: Path, lines: list[str]) -> None:
         return
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         tasks = reading.parse_json(said.removeprefix(MARK))
-        threads = [Thread(int(one["key"]), {name: int(value) for name, value in
-                                            one["registers"].items()}) for one in tasks]  # fmt: skip
-        core_file.with_threads(core, threads)
+        core_file.with_threads(core, [_thread(one) for one in tasks])

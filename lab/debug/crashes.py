@@ -46,6 +46,7 @@ class CrashWatch:
     cores: dict[str, Path] = field(default_factory=dict)
     _places: dict[int, str] = field(default_factory=dict)
     _fault: tuple[int, Mapping[str, int]] | None = None
+    _armed: bool = False
 
     def learn(self) -> None:
         """Find the addresses in the run folder's ELF files."""
@@ -60,9 +61,20 @@ class CrashWatch:
             if name in known.names:
                 self._places[known.starts[known.names.index(name)]] = name
 
-    @property
-    def addresses(self) -> list[int]:
-        return list(self._places)
+    async def arm(self, stub: Stub, until: float) -> None:
+        """Set the breakpoints, once."""
+        del until
+        if not self._armed:
+            self._armed = True
+            for address in self._places:
+                await stub.set_breakpoint(address)
+
+    def takes(self, address: int) -> bool:
+        """Whether something crashes at this address."""
+        return address in self._places
+
+    async def came(self, now: float) -> None:
+        """Nothing to do at the machine's own stops."""
 
     async def hit(self, stub: Stub, address: int) -> None:
         """Look at a machine that a breakpoint of these has stopped, and go on behind it."""

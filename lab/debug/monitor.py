@@ -29,11 +29,16 @@ HELP = (
 
 
 class LabMonitor:
-    """Answers for one GDB. ``names``: the domains' names, as dom0 knew them when GDB came."""
+    """Answers for one GDB. ``names``: the domains' names, as dom0 knew them when GDB came.
+
+    Attributes:
+        goto: goes to a time of a run; ``None`` if this is no run of the past.
+    """
 
     def __init__(self, view: MachineView, dump: Dump, names: Mapping[int, str]) -> None:
         self.view = view
         self.proxy = Proxy(view, self)
+        self.goto: Callable[[str], Awaitable[None]] | None = None
         self._dump = dump
         self._names = names
 
@@ -87,7 +92,7 @@ class LabMonitor:
     def _questions(self) -> dict[str, Callable[[Any], Awaitable[Any]]]:
         return {
             "domains": self._domains, "on": self._on, "tasks": self._tasks,
-            "scopes": self._scopes, "now": self._now,
+            "scopes": self._scopes, "now": self._now, "goto": self._goto,
         }  # fmt: skip
 
     async def _domains(self, _: Any) -> Any:
@@ -131,6 +136,16 @@ class LabMonitor:
             for address, names in given["table"].items()
         }
         return {}
+
+    async def _goto(self, given: Any) -> Any:
+        if self.goto is None:
+            raise UsageError(
+                "a lab that runs cannot go to another time",
+                hint="a run can: ./inv lab.debug RUN --at TIME",
+            )
+        await self.goto(str(given["at"]))
+        self.view.moved()
+        return await self._on({"name": self.view.scope.name})
 
     async def _now(self, _: Any) -> Any:
         clock = int.from_bytes(await self.view.stopped.physical(rtc.PL031, 4), "little")

@@ -13,13 +13,16 @@ from typing import Protocol
 
 from lab.debug.machine_view import MachineView
 from lab.debug.packets import INTERRUPT, Client, escaped, unescaped
-from lab.debug.runner import REFUSED, TRAPPED, Runner
+from lab.debug.runner import TRAPPED, Runner
 from lab.errors import MachineError
+from lab.machine.gdbstub import Stub
 
 #: What GDB may rely on. It gets no numbers of processes, so a thread is a plain number.
 FEATURES = (
     b"PacketSize=4000;qXfer:features:read+;vContSupported+;QStartNoAckMode+;hwbreak+;swbreak-"
 )
+#: The answer to a request that makes no sense now.
+REFUSED = b"E01"
 #: The answer if there is no memory at an address.
 NOWHERE = b"E14"
 
@@ -41,8 +44,10 @@ class Proxy:
         self.view = view
         self.runner = Runner(view)
         self._monitor = monitor
-        self._stub = view.stopped.stub
         self._stop = b""
+
+    def _stub(self) -> Stub:
+        return self.view.stopped.stub
 
     async def serve(self, client: Client) -> None:
         """Serve a GDB until it leaves. The machine runs on then, without breakpoints."""
@@ -102,7 +107,7 @@ class Proxy:
                 return await answer(packet[len(start) :])
         if packet[:1] in (b"Q", b"v") or packet[:2] in (b"qT", b"qL", b"qO", b"qS", b"qA"):
             return b""  # extensions that neither side needs
-        return await self._stub.ask(packet)
+        return await self._stub().ask(packet)
 
     def _table(self) -> dict[bytes, Callable[[bytes], Awaitable[bytes]]]:
         return {
@@ -119,7 +124,7 @@ class Proxy:
         return self._stop
 
     async def _supported(self, _: bytes) -> bytes:
-        return FEATURES + (b";ReverseContinue+;ReverseStep+" if self.runner.travel else b"")
+        return FEATURES + (b";ReverseContinue+" if self.runner.travel else b"")
 
     async def _resumptions(self, _: bytes) -> bytes:
         return b"vCont;c;C;s;S"
@@ -170,19 +175,19 @@ class Proxy:
         if saved is not None:
             return saved
         if await self._pcpu():
-            return await self._stub.ask(b"g")
+            return await self._stub().ask(b"g")
         return self.view.no_registers()  # the thread is gone
 
     async def _register(self, words: bytes) -> bytes:
         if await self._pcpu():
-            return await self._stub.ask(b"p" + words)
+            return await self._stub().ask(b"p" + words)
         return b"xx" * self.view.stopped.size_of(int(words, 16)) or REFUSED
 
     async def _change(self, words: bytes) -> bytes:
-        return await self._stub.ask(b"G" + words) if await self._pcpu() else REFUSED
+        return await self._stub().ask(b"G" + words) if await self._pcpu() else REFUSED
 
     async def _change_one(self, words: bytes) -> bytes:
-        return await self._stub.ask(b"P" + words) if await self._pcpu() else REFUSED
+        return await self._stub().ask(b"P" + words) if await self._pcpu() else REFUSED
 
     async def _read(self, words: bytes) -> bytes:
         address, size = (int(one, 16) for one in words.split(b","))

@@ -15,21 +15,25 @@ from typing import Protocol
 
 from lab.debug.machine_view import MachineView
 from lab.debug.scope import ALL, Scope
-from lab.debug.stopped import Place, thread_of
+from lab.debug.stopped import Place, Stopped, thread_of
 from lab.errors import LabError
 
 #: Signals in stop reports (gdb's documentation, "Stop Reply Packets").
 INTERRUPTED, TRAPPED = b"02", b"05"
-#: The answer to a request that makes no sense now.
-REFUSED = b"E01"
 _STOP = re.compile(rb"T([0-9a-f]{2})(.*)", re.S)
 
 
 class Travel(Protocol):
-    """Goes back in a run."""
+    """A run that is executed again, and stands."""
 
-    async def back(self, packet: bytes, interrupt: asyncio.Event) -> bytes:
-        """Go where the packet (``bs`` or ``bc``) says; returns the signal of the stop there."""
+    async def go_on(self, wish: asyncio.Event) -> int:
+        """Let the run go on to GDB's next breakpoint; returns the PCPU that stands there."""
+
+    async def back(self) -> int:
+        """Go back to the breakpoint before; returns the PCPU that stands there, 0 if none did."""
+
+    def stepped(self) -> None:
+        """GDB has made a step from where the run stood."""
 
 
 class Runner:
@@ -62,7 +66,12 @@ class Runner:
         """GDB's packet ``z``."""
         kind, address, _ = _breakpoint(words)
         self._set.pop((kind, address), None)
-        return await self.view.stopped.stub.ask(b"z" + words)
+        answer = await self.view.stopped.stub.ask(b"z" + words)
+        return b"OK" if self.travel else answer  # another execution may not have it
+
+    def points(self) -> list[int]:
+        """The addresses of GDB's breakpoints."""
+        return sorted({address for kind, address in self._set if kind in (b"0", b"1")})
 
     async def clear(self) -> None:
         """Remove all breakpoints from the machine."""
@@ -76,9 +85,11 @@ class Runner:
 
         ``wish`` is set if GDB wants it to stop.
         """
-        if packet[:2] in (b"bc", b"bs"):
-            return await self._back(packet, wish)
         step = await self._stepping(packet)
+        if self.travel and not step:
+            return await self._travel(self.travel, packet, wish)
+        if self.travel:
+            self.travel.stepped()
         request = b"vCont;s:%x" % step if step else b"vCont;c"
         while True:
             report = await self.view.stopped.stub.resume(request, wish)
@@ -101,12 +112,23 @@ class Runner:
         await self.view.stopped.stub.resume(b"vCont;s:%x" % pcpu, wish)
         self.view.moved()
 
-    async def _back(self, packet: bytes, wish: asyncio.Event) -> bytes:
-        if self.travel is None:
-            return REFUSED
-        signal = await self.travel.back(packet, wish)
+    async def _travel(self, travel: Travel, packet: bytes, wish: asyncio.Event) -> bytes:
+        backwards = packet[:1] == b"b"
+        pcpu = await (travel.back() if backwards else travel.go_on(wish))
         self.view.moved()
-        return self.report(signal, await self.view.thread_on(self.view.stopped.threads[0]))
+        if backwards and not pcpu:
+            first = await self.view.thread_on(self.view.stopped.threads[0])
+            return self.report(TRAPPED, first, b"replaylog:begin;")
+        return self.report(TRAPPED, await self.view.thread_on(pcpu))
+
+    async def judge(self, stopped: Stopped, pcpu: int) -> bool:
+        """Whether the stop of this PCPU counts for GDB."""
+        place = await stopped.place(pcpu)
+        if any((kind, place.pc) in self._set for kind in (b"0", b"1")):
+            counts = self._counts(place, place.pc)
+            self.passed += not counts
+            return counts
+        return any(kind not in (b"0", b"1") for kind, _ in self._set)
 
     async def _stepping(self, packet: bytes) -> int:
         """The PCPU that is to make one step; 0 if all are to run.

@@ -29,6 +29,8 @@ MAILBOX = struct.Struct("<IIIIIIiIQQII")
 ENTROPY = 64
 #: The most bytes of a program's output (images/dom0/src/lab-steps.c).
 MOST_SAID = 64 << 20
+#: Seconds of virtual time that an order takes that is no sleep, at most, as far as one can know.
+USUAL = 0.5
 #: gdb's number of the program counter (gdb's documentation, "ARM Features").
 PROGRAM_COUNTER = 15
 #: The exit status of a program that lab-steps could not execute.
@@ -62,11 +64,20 @@ class Machine(Protocol):
 class Traps(Protocol):
     """Instructions at which somebody wants to look at the machine."""
 
-    @property
-    def addresses(self) -> list[int]: ...
+    async def arm(self, stub: Any, until: float) -> None:
+        """Set breakpoints, or remove them, before the machine runs.
+
+        ``until``: when it probably comes to its next stop, in seconds of dom0's counter.
+        """
+
+    def takes(self, address: int) -> bool:
+        """Whether this instruction, which has stopped the machine, is one of these."""
 
     async def hit(self, stub: Any, address: int) -> None:
         """Look at the machine, which stands at the instruction, and have it executed."""
+
+    async def came(self, now: float) -> None:
+        """The machine has made a stop of its own; ``now``: seconds of dom0's counter."""
 
 
 class StepGuard(Protocol):
@@ -135,16 +146,10 @@ class Steps:
         await self._machine.go()
         while self.traps:
             address = await self._machine.register(PROGRAM_COUNTER)
-            if address == place or address not in self.traps.addresses:
+            if address == place or not self.traps.takes(address):
                 return
             await self.traps.hit(self._machine, address)
             await self._machine.go()
-
-    async def set_traps(self, traps: Traps) -> None:
-        """From now on the machine also stops at these instructions."""
-        self.traps = traps
-        for address in traps.addresses:
-            await self._machine.set_breakpoint(address)
 
     async def look(self) -> None:
         """Read what lab-steps says at this stop."""
@@ -252,7 +257,13 @@ class Steps:
         self._window.write(0, words)
         self._window.write(start, content)
         await self._say(order, size=len(words), more_size=len(content), until=until)
+        if self.traps:
+            sleeps = order is Order.SLEEP
+            until_then = until / self.box.frequency if sleeps else self.now + USUAL
+            await self.traps.arm(self._machine, until_then)
         await self.arrive(within)
+        if self.traps:
+            await self.traps.came(self.now)
 
     async def _say(self, order: Order, **fields: int) -> None:
         empty = {"data": 0, "size": 0, "more": 0, "more_size": 0, "until": 0}

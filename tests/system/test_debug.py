@@ -75,7 +75,7 @@ lab timers
 lab console hello2 3
 lab on xen
 lab on nobody
-""").out  # fmt: skip
+""", status=1).out  # fmt: skip
     assert re.search(r"^hello +1 +0 ", said, re.M), said
     assert re.search(r"heartbeat +(blocked|ready|running) +3 ", said), said
     assert re.search(r"#\d+ .* in heartbeat \(unused=.*\) at app/main\.c:\d+", said), said
@@ -96,8 +96,10 @@ def test_two_debuggers_do_not_meet(twins: World, tmp_path: Path) -> None:
 -break-insert vTaskSwitchContext
 -exec-continue
 """
-        with subprocess.Popen([str(script), "-i=mi"], stdin=subprocess.PIPE, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as editor:  # fmt: skip
+        with subprocess.Popen(
+            [str(script), "-i=mi"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        ) as editor:  # fmt: skip
             assert editor.stdin
             assert editor.stdout
             editor.stdin.write(words)
@@ -109,7 +111,7 @@ def test_two_debuggers_do_not_meet(twins: World, tmp_path: Path) -> None:
             editor.wait(60)
         assert "vTaskSwitchContext" in stop
         assert re.search(r'fullname="/[^"]*tasks\.c"', stop), stop
-        refused = gdb(twins, tmp_path, "", status=3)
+        refused = gdb(twins, tmp_path, "", status=2)
         assert "the lab is being debugged already" in refused.err
         assert re.search(r"process \d+ \(lab.debug", refused.err), refused.err
     finally:

@@ -14,18 +14,19 @@ from lab.debug.gdb_commands import link, places, refresh, rtos_commands
 from lab.util import reading
 
 #: What GDB needs so that a script and an editor see no questions.
-QUIET = ("set confirm off", "set pagination off", "set breakpoint pending on",
+QUIET = ("set confirm off", "set pagination off", "set breakpoint pending off",
          "set print thread-events off")  # fmt: skip
 
 
 def start(file: str) -> None:
     """Begin a session. ``file``: what lab.debug wrote (lab/debug/launch.py)."""
     link.SESSION.update(reading.json_file(Path(file)))
+    link.SESSION["now_on"] = link.SESSION["on"]
     pagination = gdb.parameter("pagination")
     for line in QUIET:
         gdb.execute(line, to_string=True)
     for name, folder in link.SESSION["sources"]:
-        gdb.execute(f"set substitute-path {name} {folder}", to_string=True)
+        gdb.execute(f"set substitute-path {name} {link.quoted(folder)}", to_string=True)
     places.define()
     rtos_commands.define()
     refresh.define()

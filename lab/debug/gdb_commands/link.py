@@ -35,6 +35,12 @@ def connected() -> bool:
     return hasattr(gdb.selected_inferior().connection, "send_packet")
 
 
+def quoted(path: str) -> str:
+    """A path as one word of GDB's commands."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def table(rows: Sequence[Sequence[str]], indent: str = "") -> None:
     """Show rows as columns."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -23,6 +23,7 @@ class Lab(gdb.Command):
     lab domains: which domains there are, and what runs on each PCPU.
     lab on NAME: breakpoints that you set from now on count in this guest, in dom0, in xen, or
     everywhere. Threads, memory and symbols are of that place too.
+    lab goto TIME, lab back: in a run of the past, another moment of it.
     lab tasks, lab queues, lab timers: what FreeRTOS in the guest has.
     lab console [NAME] [LINES]: the end of a console. lab now: what time it is in the lab."""
 
@@ -99,11 +100,11 @@ def _load(name: str) -> None:
     gdb.execute("exec-file", to_string=True)
     own = symbols.get(name)
     if own:
-        gdb.execute(f"file {own}", to_string=True)
+        gdb.execute(f"file {link.quoted(own)}", to_string=True)
     elif link.SESSION["why_none"].get(name):
         gdb.write(f"{link.SESSION['why_none'][name]}\n")
     if name != "xen" and symbols.get("xen"):
-        gdb.execute(f"add-symbol-file {symbols['xen']}", to_string=True)
+        gdb.execute(f"add-symbol-file {link.quoted(symbols['xen'])}", to_string=True)
 
 
 def _choose(number: int) -> None:
@@ -113,6 +114,35 @@ def _choose(number: int) -> None:
         if number in thread.ptid[1:]:
             thread.switch()
             return
+
+
+class Goto(gdb.Command):
+    """Go to a time of the run, forwards or backwards: lab goto 2.49s.
+
+    Times count from the moment at which the guests began, as in the verdict."""
+
+    def __init__(self) -> None:
+        super().__init__("lab goto", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument: str, _from_tty: bool) -> None:
+        if not argument.strip():
+            raise gdb.GdbError("lab goto needs a time, such as: lab goto 2.49s")
+        found = link.ask("goto", at=argument.strip())
+        gdb.execute("maintenance flush register-cache", to_string=True)
+        gdb.execute("maintenance flush dcache", to_string=True)
+        refresh.refresh()
+        _choose(found["threads"][0])
+        gdb.execute("frame")
+
+
+class Back(gdb.Command):
+    """Go back to the breakpoint before, as reverse-continue does."""
+
+    def __init__(self) -> None:
+        super().__init__("lab back", gdb.COMMAND_RUNNING)
+
+    def invoke(self, _argument: str, _from_tty: bool) -> None:
+        gdb.execute("reverse-continue")
 
 
 class Console(gdb.Command):
@@ -166,5 +196,5 @@ class Now(gdb.Command):
 
 
 def define() -> None:
-    for command in (Lab, Domains, On, Console, Now):
+    for command in (Lab, Domains, On, Goto, Back, Console, Now):
         command()

@@ -49,7 +49,8 @@ def _numbers() -> dict[int, int]:
         if ident in tasks or not link.connected():
             found[tasks.get(ident, ident)] = thread.num
         if ident < FIRST:
-            found.setdefault(freertos.current(), thread.num)
+            now = freertos.current()
+            found[now] = min(thread.num, found.get(now, thread.num))
     return found
 
 

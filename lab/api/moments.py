@@ -1,0 +1,136 @@
+"""Moments of a run that a person can name, and what stops a run there."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.config import units
+from lab.debug import targets
+from lab.debug.domains import Dump, find
+from lab.debug.stopped import Place, Stopped
+from lab.debug.targets import AtTime, BeforeCrash, BeforeText, IsGuest, Target
+from lab.errors import UsageError
+from lab.machine.merged_consoles import find_zeros, merge
+from lab.model import ARM32
+from lab.run import digest
+from lab.rundir import RunDir
+from lab.util import reading
+from lab.util.terminal import quote
+
+#: A guest's line about the place of a fault (images/freertos/port/fault.c).
+_FAULT = re.compile(rb"^ +pc ([0-9a-f]{8}) cpsr ", re.MULTILINE)
+#: A line is printed this many seconds before dom0 has it, at most; for guests of other kinds.
+EARLIER = 0.001
+#: The first moment that has a name.
+BEGINNING = "1us"
+#: When the guests began, in seconds of dom0's counter; ``None`` before that.
+Began = Callable[[], float | None]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of a run; exactly one of these is given.
+
+    Attributes:
+        at: seconds since its guests began, as ``lab.run`` counts.
+        before: a text on a console: before it is printed for the first time.
+        failure: before what the verdict blames.
+    """
+
+    at: str = ""
+    before: str = ""
+    failure: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.at or self.before or self.failure)
+
+    def words(self) -> str:
+        """``at 2.5s``."""
+        if self.at:
+            return f"at {self.at}"
+        if self.failure:
+            return "before the failure"
+        return f"before {quote(self.before)}" if self.before else "at a breakpoint"
+
+
+class Moments:
+    """The moments of a run. ``names``: its guests by the numbers of their domains."""
+
+    def __init__(self, run: RunDir, names: Mapping[int, str], dump: Dump) -> None:
+        self._run = run
+        self._names = names
+        self._dump = dump
+
+    def target(self, moment: Moment, began: Began) -> Target:
+        """What stops a run at a moment. ``began``: when its guests began.
+
+        Raises:
+            UsageError: the run has no such moment.
+        """
+        if moment.at:
+            try:
+                after = units.seconds(moment.at)
+            except ValueError as error:
+                raise UsageError(f"--at: {error}") from None
+            return self._time(began, after)
+        if moment.before:
+            return self._before(began, moment.before)
+        return self._failure(began)
+
+    def _time(self, began: Began, after: float) -> Target:
+        return AtTime(after, began, ARM32.counter_hz)
+
+    def _before(self, began: Began, text: str) -> Target:
+        start = None
+        for entry in merge(self._run.consoles(), self._run.times_file):
+            if text not in entry.line.text:
+                continue
+            elf = self._run.guest_dir / f"{entry.line.console}.elf"
+            with contextlib.suppress(UsageError):
+                targets.address_of(elf, targets.PRINT)
+                return BeforeText(text, elf, self._is_guest(entry.line.console))
+            start = entry.time
+            break
+        if start is None:
+            raise UsageError(f"no console of run {self._run.id} has {quote(text)}")
+        zero = find_zeros(self._run.console("xen")).counter
+        first = float(self._run.manifest().get("began") or 0.0)
+        return self._time(began, max(0.0, start - zero - first - EARLIER))
+
+    def _failure(self, began: Began) -> Target:
+        manifest = self._run.manifest()
+        if manifest.get("verdict") != "fail":
+            raise UsageError(f"run {self._run.id} did not fail")
+        for name in manifest.get("cores") or ():
+            elf = self._run.guest_dir / f"{name}.elf"
+            found = _FAULT.findall(reading.data(self._run.console(name), reading.IMAGE))
+            pc = int(found[-1], 16) if found else None
+            return BeforeCrash(pc, elf, self._is_guest(name))
+        decided = [one["after"] for one in _events(self._run) if one.get("what") == "decided"]
+        if not decided:
+            raise UsageError(f"run {self._run.id} has no moment at which it failed")
+        return self._time(began, float(decided[-1]))
+
+    def _is_guest(self, name: str) -> IsGuest:
+        known: dict[int, str] = {}
+
+        async def here(stopped: Stopped, place: Place) -> bool:
+            if place.hyp:
+                return False
+            if place.vmid not in known:
+                found = await find(stopped, self._dump, self._names)
+                known.update({one.vmid: one.name for one in found})
+            return known.get(place.vmid) == name
+
+        return here
+
+
+def _events(run: RunDir) -> list[dict[str, Any]]:
+    with contextlib.suppress(OSError, ValueError):
+        text = reading.text(run.path / digest.SCENARIO)
+        return [dict(reading.parse_json(line)) for line in text.splitlines()]
+    return []

@@ -1,0 +1,260 @@
+"""GDB at a moment of a run: the run is executed again until then, and stands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from lab import rundir
+from lab.api.context import Context, clean
+from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
+from lab.api.moments import BEGINNING, Moment, Moments
+from lab.api.plans import intent, make_plan
+from lab.debug import server, symbols
+from lab.debug.dumping import dumped
+from lab.debug.launch import Session as GdbSession
+from lab.debug.machine_view import MachineView
+from lab.debug.monitor import LabMonitor
+from lab.debug.stopped import Stopped
+from lab.debug.traveller import Traveller
+from lab.errors import MachineError, UsageError
+from lab.model import Clock
+from lab.run import crash_cores, digest, fingerprint, virtual_time
+from lab.run.boot import boot
+from lab.run.hands import Hands
+from lab.run.session import Session
+from lab.run.start import Start, started
+from lab.rundir import RunDir
+from lab.util import reading, signals
+from lab.util.terminal import quote
+
+#: A guest's line about the place of a fault (images/freertos/port/fault.c).
+_FAULT = re.compile(rb"^ +pc ([0-9a-f]{8}) cpsr ", re.MULTILINE)
+#: A line is printed this many seconds before dom0 has it, at most; for guests of other kinds.
+EARLIER = 0.001
+
+
+def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -> int:
+    """Execute a run again to a moment, and open GDB there; returns GDB's exit status.
+
+    Raises:
+        UsageError: there is no such run or moment, or it was not under the virtual clock.
+        MachineError: the run does not repeat; the message has the first difference.
+    """
+    clean(context)
+    old = _old(context, word)
+    plan = make_plan(context, str(old.manifest().get("lab")), Clock.VIRTUAL, first=True)
+    if plan.lab.without_dom0:
+        raise UsageError("a lab without dom0 cannot be stopped at a moment of its own time")
+    known = symbols.of_run(old, iter(sources(context, plan.lab.name)))
+    toolchain = toolchain_of(context)
+    run: RunDir | None = None
+    try:
+        with started([intent(context, plan, "lab.debug", kept=False)]) as start:
+            run = start.run
+            _check_inputs(old, start)
+            chosen = options.on or next((one.name for one in plan.guests), "everywhere")
+            gdb = GdbSession(start.lab, run, known, chosen)
+            journey = Journey(context, start, old)
+            work = _debug(journey, moment, partial(run_gdb, toolchain, gdb, options))
+            return signals.run(work)
+    finally:
+        if run:
+            rundir.forget(run)
+
+
+async def _debug(journey: Journey, moment: Moment, attend: Callable[[], object]) -> int:
+    async with contextlib.aclosing(journey):
+        monitor = await journey.begin(moment)
+        async with server.listening(journey.start.lab, monitor) as serving:
+            status = await attend()  # type: ignore[misc]
+        if serving.failure:
+            raise serving.failure
+        return int(status)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """GDB's breakpoints at these addresses, and at which hit to stand; 0: only count them."""
+
+    points: tuple[int, ...]
+    hit: int
+
+
+class Journey:
+    """One or several executions of a run, each of which stands somewhere."""
+
+    def __init__(self, context: Context, start: Start, old: RunDir) -> None:
+        self.start = start
+        self.old = old
+        self._context = context
+        self._names = crash_cores.names_of(start.plan)
+        self._moments = Moments(old, self._names, self._dump)
+        self._session: Session | None = None
+        self._play: asyncio.Task[object] | None = None
+        self._moment = Moment()
+        self._hit = 0
+        self._stepped = False
+        self._traveller = Traveller(None)
+        self._monitor: LabMonitor | None = None
+
+    async def aclose(self) -> None:
+        """End the execution that stands."""
+        if self._play:
+            self._play.cancel()
+            await asyncio.gather(self._play, return_exceptions=True)
+        if self._session:
+            await self._session.power_off()
+        self._session = self._play = None
+
+    async def begin(self, moment: Moment) -> LabMonitor:
+        """Execute the run to a moment. Returns what answers GDB there.
+
+        Raises:
+            MachineError: it ended before, or is not the same run.
+        """
+        with self.start.progress.stage("the run, again") as stage:
+            await self._execute(moment)
+            stage.note(f"stands {moment.words()}")
+        self._moment = moment
+        self._monitor = LabMonitor(MachineView(self._stopped()), self._dump, self._names)
+        self._monitor.proxy.runner.travel = self
+        self._monitor.goto = self._goto
+        self._traveller.judge = self._monitor.proxy.runner.judge
+        return self._monitor
+
+    async def _execute(self, moment: Moment, stop: Stop | None = None) -> None:
+        """Execute the run until it stands at a moment, or at one of GDB's breakpoints."""
+        await self.aclose()
+        session = Session(self.start.lab, self.start.run)
+        self._session = session
+        traveller = Traveller(
+            self._moments.target(moment, lambda: session.began) if moment else None
+        )
+        self._traveller = traveller
+        if self._monitor:
+            traveller.judge = self._monitor.proxy.runner.judge
+        if stop:
+            traveller.points, traveller.stand_at = set(stop.points), stop.hit
+        session.traps = traveller
+        self._play = asyncio.create_task(self._played(session))
+        if not await traveller.until_it_stands(self._play):
+            await self._play  # its error says more
+            raise UsageError(f"the run ended before it stood {moment.words()}")
+        self._compare()
+        if self._monitor:
+            self._monitor.view.stopped = self._stopped()
+
+    async def _played(self, session: Session) -> object:
+        start = self.start
+        async with session:
+            await boot(session, replace(start, progress=self._context.progress))
+            hands = Hands(session, start.plan, start.prepared)
+            file = self._context.file.name
+            return await virtual_time.watch(session, start.plan.lab, hands, file=file)
+
+    def _stopped(self) -> Stopped:
+        assert self._traveller.stopped
+        return self._traveller.stopped
+
+    # ------------------------------------------------------------ what GDB asks
+
+    async def go_on(self, wish: asyncio.Event) -> int:
+        """See :class:`lab.debug.runner.Travel`."""
+        assert self._play
+        watching = asyncio.create_task(self._wish(wish))
+        try:
+            self._traveller.go_on()
+            if not await self._traveller.until_it_stands(self._play):
+                raise MachineError("the run is over: its scenario is decided")
+        finally:
+            watching.cancel()
+        self._stepped = False
+        if self._hit:
+            self._hit = self._traveller.hits
+        return self._traveller.thread
+
+    async def _wish(self, wish: asyncio.Event) -> None:
+        await wish.wait()
+        self._traveller.wish = True
+
+    def stepped(self) -> None:
+        """See :class:`lab.debug.runner.Travel`."""
+        self._stepped = True
+
+    async def back(self) -> int:
+        """See :class:`lab.debug.runner.Travel`.
+
+        The run is executed once to count how often GDB's breakpoints are met on the way to the
+        moment at which it first stood, and once more to the last of them.
+        """
+        assert self._monitor
+        points = tuple(self._monitor.proxy.runner.points())
+        since, stepped = self._traveller.hits, self._stepped
+        here = self._hit
+        if not here:
+            await self._execute(self._moment, Stop(points, 0))
+            here = self._traveller.hits + since
+            stepped |= not since
+        last = here if stepped else here - 1
+        self._stepped = False
+        if last <= 0:
+            await self._goto(BEGINNING)
+            return 0
+        await self._execute(Moment(), Stop(points, last))
+        self._hit = last
+        return self._traveller.thread
+
+    async def _goto(self, at: str) -> None:
+        """Go to a time of the run, forwards or backwards."""
+        moment = Moment(at=at)
+        await self._execute(moment)
+        self._moment, self._hit, self._stepped = moment, 0, False
+
+    async def _dump(self, first: int, size: int) -> bytes:
+        assert self._session
+        async with self._session.sockets.control() as control:
+            return await dumped(control.execute, self.start.lab, first, size)
+
+    def _compare(self) -> None:
+        """Compare what the run has said so far with what it had said.
+
+        Raises:
+            MachineError: it said something else; the message has the first difference.
+        """
+        for name, log in self.start.run.consoles().items():
+            told = reading.data(log, reading.IMAGE)
+            before = reading.data(self.old.console(name), reading.IMAGE)
+            if not before.startswith(told):
+                words = digest.difference_from(self.start.run, self.old)
+                raise MachineError(
+                    f"the run is not the same this time: console/{name}.log differs",
+                    tail=str(words or ""),
+                    hint="was labs.yaml, a guest or the toolchain changed since?",
+                )
+
+
+def _old(context: Context, word: str) -> RunDir:
+    found = rundir.find_run(context.runs, word)
+    if found is None:
+        raise UsageError(f"there is no run {quote(word)}", hint="name a lab, a run's id, or latest")
+    if found.manifest().get("clock") != Clock.VIRTUAL:
+        raise UsageError(
+            f"run {found.id} was on the host's clock, so it cannot be executed again",
+            hint="lab.run uses the virtual clock unless --clock host says otherwise",
+        )
+    return found
+
+
+def _check_inputs(old: RunDir, start: Start) -> None:
+    now = fingerprint.of_run(start.plan, start.prepared)
+    before = old.manifest().get("fingerprint") or {}
+    if changed := fingerprint.difference(before, now):
+        raise UsageError(
+            f"run {old.id} cannot be executed again: changed since are {', '.join(changed)}",
+            hint=f"run it anew: ./inv lab.run {start.plan.lab.name}",
+        )
