@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +11,16 @@ from lab.config import units
 from lab.debug import targets
 from lab.debug.domains import Dump, find
 from lab.debug.stopped import Place, Stopped
-from lab.debug.targets import AtTime, BeforeCrash, BeforeText, IsGuest, Target
+from lab.debug.targets import AtTime, IsGuest, Target
 from lab.errors import UsageError
 from lab.machine.merged_consoles import find_zeros, merge
-from lab.model import ARM32
 from lab.run import digest
 from lab.rundir import RunDir
 from lab.util import reading
 from lab.util.terminal import quote
 
-#: A guest's line about the place of a fault (images/freertos/port/fault.c).
-_FAULT = re.compile(rb"^ +pc ([0-9a-f]{8}) cpsr ", re.MULTILINE)
-#: A line is printed this many seconds before dom0 has it, at most; for guests of other kinds.
-EARLIER = 0.001
-#: The first moment that has a name.
-BEGINNING = "1us"
+#: Seconds from a moment before a guest prints a line until dom0 has it.
+EARLIER = 0.005
 #: When the guests began, in seconds of dom0's counter; ``None`` before that.
 Began = Callable[[], float | None]
 
@@ -76,44 +70,30 @@ class Moments:
                 after = units.seconds(moment.at)
             except ValueError as error:
                 raise UsageError(f"--at: {error}") from None
-            return self._time(began, after)
+            return AtTime(after=after, began=began)
         if moment.before:
             return self._before(began, moment.before)
         return self._failure(began)
 
-    def _time(self, began: Began, after: float) -> Target:
-        return AtTime(after, began, ARM32.counter_hz)
-
     def _before(self, began: Began, text: str) -> Target:
-        start = None
         for entry in merge(self._run.consoles(), self._run.times_file):
-            if text not in entry.line.text:
-                continue
-            elf = self._run.guest_dir / f"{entry.line.console}.elf"
-            with contextlib.suppress(UsageError):
-                targets.address_of(elf, targets.PRINT)
-                return BeforeText(text, elf, self._is_guest(entry.line.console))
-            start = entry.time
-            break
-        if start is None:
-            raise UsageError(f"no console of run {self._run.id} has {quote(text)}")
-        zero = find_zeros(self._run.console("xen")).counter
-        first = float(self._run.manifest().get("began") or 0.0)
-        return self._time(began, max(0.0, start - zero - first - EARLIER))
+            if text in entry.line.text and entry.time is not None:
+                zero = find_zeros(self._run.console("xen")).counter
+                first = float(self._run.manifest().get("began") or 0.0)
+                after = entry.time - zero - first - EARLIER
+                return AtTime(after=max(0.0, after), began=began)
+        raise UsageError(f"no console of run {self._run.id} has a line with {quote(text)}")
 
     def _failure(self, began: Began) -> Target:
         manifest = self._run.manifest()
         if manifest.get("verdict") != "fail":
             raise UsageError(f"run {self._run.id} did not fail")
         for name in manifest.get("cores") or ():
-            elf = self._run.guest_dir / f"{name}.elf"
-            found = _FAULT.findall(reading.data(self._run.console(name), reading.IMAGE))
-            pc = int(found[-1], 16) if found else None
-            return BeforeCrash(pc, elf, self._is_guest(name))
+            return targets.before_crash(self._run.guest_dir / f"{name}.elf", self._is_guest(name))
         decided = [one["after"] for one in _events(self._run) if one.get("what") == "decided"]
         if not decided:
             raise UsageError(f"run {self._run.id} has no moment at which it failed")
-        return self._time(began, float(decided[-1]))
+        return AtTime(after=float(decided[-1]), began=began)
 
     def _is_guest(self, name: str) -> IsGuest:
         known: dict[int, str] = {}

@@ -6,19 +6,20 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from lab import rundir
 from lab.api.context import Context, clean
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
-from lab.api.moments import BEGINNING, Moment, Moments
+from lab.api.moments import Moment, Moments
 from lab.api.plans import intent, make_plan
 from lab.debug import server, symbols
 from lab.debug.dumping import dumped
 from lab.debug.launch import Session as GdbSession
 from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
+from lab.debug.runner import Runner
 from lab.debug.stopped import Stopped
 from lab.debug.traveller import Traveller
 from lab.errors import MachineError, UsageError
@@ -77,14 +78,6 @@ async def _debug(journey: Journey, moment: Moment, attend: Callable[[], object])
         return int(status)
 
 
-@dataclass(frozen=True)
-class Stop:
-    """GDB's breakpoints at these addresses, and at which hit to stand; 0: only count them."""
-
-    points: tuple[int, ...]
-    hit: int
-
-
 class Journey:
     """One or several executions of a run, each of which stands somewhere."""
 
@@ -96,9 +89,6 @@ class Journey:
         self._moments = Moments(old, self._names, self._dump)
         self._session: Session | None = None
         self._play: asyncio.Task[object] | None = None
-        self._moment = Moment()
-        self._hit = 0
-        self._stepped = False
         self._traveller = Traveller(None)
         self._monitor: LabMonitor | None = None
 
@@ -120,15 +110,19 @@ class Journey:
         with self.start.progress.stage("the run, again") as stage:
             await self._execute(moment)
             stage.note(f"stands {moment.words()}")
-        self._moment = moment
         self._monitor = LabMonitor(MachineView(self._stopped()), self._dump, self._names)
         self._monitor.proxy.runner.travel = self
         self._monitor.goto = self._goto
-        self._traveller.judge = self._monitor.proxy.runner.judge
+        self._listen_to(self._monitor.proxy.runner)
         return self._monitor
 
-    async def _execute(self, moment: Moment, stop: Stop | None = None) -> None:
-        """Execute the run until it stands at a moment, or at one of GDB's breakpoints."""
+    def _listen_to(self, runner: Runner) -> None:
+        """Let GDB's breakpoints stop the run."""
+        self._traveller.judge = runner.judge
+        self._traveller.others = lambda: set(runner.points())
+
+    async def _execute(self, moment: Moment) -> None:
+        """Execute the run until it stands at a moment."""
         await self.aclose()
         session = Session(self.start.lab, self.start.run)
         self._session = session
@@ -137,9 +131,7 @@ class Journey:
         )
         self._traveller = traveller
         if self._monitor:
-            traveller.judge = self._monitor.proxy.runner.judge
-        if stop:
-            traveller.points, traveller.stand_at = set(stop.points), stop.hit
+            self._listen_to(self._monitor.proxy.runner)
         session.traps = traveller
         self._play = asyncio.create_task(self._played(session))
         if not await traveller.until_it_stands(self._play):
@@ -173,47 +165,15 @@ class Journey:
                 raise MachineError("the run is over: its scenario is decided")
         finally:
             watching.cancel()
-        self._stepped = False
-        if self._hit:
-            self._hit = self._traveller.hits
         return self._traveller.thread
 
     async def _wish(self, wish: asyncio.Event) -> None:
         await wish.wait()
         self._traveller.wish = True
 
-    def stepped(self) -> None:
-        """See :class:`lab.debug.runner.Travel`."""
-        self._stepped = True
-
-    async def back(self) -> int:
-        """See :class:`lab.debug.runner.Travel`.
-
-        The run is executed once to count how often GDB's breakpoints are met on the way to the
-        moment at which it first stood, and once more to the last of them.
-        """
-        assert self._monitor
-        points = tuple(self._monitor.proxy.runner.points())
-        since, stepped = self._traveller.hits, self._stepped
-        here = self._hit
-        if not here:
-            await self._execute(self._moment, Stop(points, 0))
-            here = self._traveller.hits + since
-            stepped |= not since
-        last = here if stepped else here - 1
-        self._stepped = False
-        if last <= 0:
-            await self._goto(BEGINNING)
-            return 0
-        await self._execute(Moment(), Stop(points, last))
-        self._hit = last
-        return self._traveller.thread
-
     async def _goto(self, at: str) -> None:
         """Go to a time of the run, forwards or backwards."""
-        moment = Moment(at=at)
-        await self._execute(moment)
-        self._moment, self._hit, self._stepped = moment, 0, False
+        await self._execute(Moment(at=at))
 
     async def _dump(self, first: int, size: int) -> bytes:
         assert self._session

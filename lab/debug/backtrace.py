@@ -66,17 +66,21 @@ def backtrace(toolchain: Toolchain, run: RunDir, name: str) -> str:
         UsageError: there is no such core file. ToolchainError: GDB does not run.
     """
     core = core_of(run, name)
-    argv = [GDB, "-nx", "-q", "--batch", "-iex", "set auto-load off",
-            *opening(elf_of(run, name), core), "-ex", "set print entry-values no",
-            "-ex", f"backtrace {FRAMES}",
-            "-ex", TASKS.format(folder=str(PACKAGE.parent))]  # fmt: skip
-    mounts = [Mount(run.path, str(run.path)), Mount(PACKAGE, str(PACKAGE))]
-    done = toolchain.run(Command(argv, mounts, "/", timeout=LONGEST), check=False)
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    _add_tasks(core, lines)
+    _add_tasks(core, _gdb(toolchain, run, name, TASKS.format(folder=str(PACKAGE.parent))))
+    lines = _gdb(toolchain, run, name, f"backtrace {FRAMES}")
     frames = [one for one in lines if one.startswith("#")]
     first = [number for number, one in enumerate(frames) if one.startswith("#0 ")]
     return "\n".join(_own(elf_of(run, name), frames[first[-1] if first else 0 :]))
+
+
+def _gdb(toolchain: Toolchain, run: RunDir, name: str, command: str) -> list[str]:
+    """The lines that GDB prints for a command, with the core file of ``name``."""
+    argv = [GDB, "-nx", "-q", "--batch", "-iex", "set auto-load off",
+            *opening(elf_of(run, name), core_of(run, name)), "-ex", "set print entry-values no",
+            "-ex", command]  # fmt: skip
+    mounts = [Mount(run.path, str(run.path)), Mount(PACKAGE, str(PACKAGE))]
+    done = toolchain.run(Command(argv, mounts, "/", timeout=LONGEST), check=False)
+    return done.stdout.decode("utf-8", "replace").splitlines()
 
 
 def _own(elf: Path, frames: list[str]) -> Iterator[str]:

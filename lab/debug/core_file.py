@@ -26,6 +26,8 @@ _STATUS = struct.Struct("<3IH2x2I4I8I18Ii")
 _ORDER = (*(f"r{number}" for number in range(13)), "sp", "lr", "pc", "cpsr")
 #: The largest core file that threads are added to, in bytes.
 LARGEST = 1 << 30
+#: The number of the thread that stands for the code which faulted.
+FAULTED = 2
 #: The signal that GDB says the program ended with: SIGABRT.
 SIGNAL = 6
 
@@ -73,7 +75,7 @@ def _write(path: Path, notes: bytes, memory: Sequence[Piece]) -> None:
 
 
 def with_threads(path: Path, threads: Sequence[Thread]) -> None:
-    """Add threads to a core file that :func:`write` made.
+    """Add threads to a core file that :func:`write` made; code that faulted comes first.
 
     Raises:
         OSError, ValueError: it is not such a file.
@@ -90,7 +92,9 @@ def with_threads(path: Path, threads: Sequence[Thread]) -> None:
             notes = body
         else:
             pieces.append(Piece(address, body))
-    _write(path, notes + b"".join(_note(one) for one in threads), pieces)
+    first = b"".join(_note(one) for one in threads if one.number == FAULTED)
+    last = b"".join(_note(one) for one in threads if one.number != FAULTED)
+    _write(path, first + notes + last, pieces)
 
 
 def _header(segments: int) -> bytes:

@@ -1,8 +1,8 @@
 """Keeps a core file of a guest, or of Xen, at the moment when it crashes.
 
 This is for runs under the virtual clock, where the lab has QEMU's gdbstub anyway. It sets
-breakpoints where a guest of our FreeRTOS port ends after a fault (images/freertos/port/fault.c,
-stop.c), and where Xen panics. No instruction is executed there in a run in which nothing crashes,
+breakpoints where a guest of our FreeRTOS port ends after a fault (images/freertos/port/stop.c),
+and where Xen panics. No instruction is executed there in a run in which nothing crashes,
 so such a run stays the same.
 """
 
@@ -13,17 +13,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.debug import core_file, domains, guest_memory, processor
+from lab.debug import core_file, domains, guest_memory
 from lab.debug.core_file import Piece, Thread
 from lab.debug.domains import Dump
+from lab.debug.passing import pass_on
 from lab.debug.stopped import Place, Stopped
 from lab.errors import LabError
 from lab.machine.gdbstub import Stub
 from lab.rundir import RunDir
 from lab.util import elf_layout, reading, symbols
 
-#: The functions of our port: a fault is about to be reported; the domain is about to end.
-FAULT, END = "fault_handle", "guest_crash"
+#: The function of our port that ends the domain after a fault. It is never called otherwise.
+END = "guest_crash"
 #: Xen's function that ends everything.
 PANIC = "panic"
 XEN = "xen"
@@ -45,13 +46,12 @@ class CrashWatch:
     dump: Dump
     cores: dict[str, Path] = field(default_factory=dict)
     _places: dict[int, str] = field(default_factory=dict)
-    _fault: tuple[int, Mapping[str, int]] | None = None
     _armed: bool = False
 
     def learn(self) -> None:
         """Find the addresses in the run folder's ELF files."""
         for elf in sorted(self.run.guest_dir.glob("*.elf")):
-            self._take(elf, (FAULT, END))
+            self._take(elf, (END,))
         if self.run.symbols_file.is_file():
             self._take(self.run.symbols_file, (PANIC,))
 
@@ -61,13 +61,16 @@ class CrashWatch:
             if name in known.names:
                 self._places[known.starts[known.names.index(name)]] = name
 
-    async def arm(self, stub: Stub, until: float) -> None:
+    async def arm(self, stub: Stub) -> None:
         """Set the breakpoints, once."""
-        del until
         if not self._armed:
             self._armed = True
             for address in self._places:
                 await stub.set_breakpoint(address)
+
+    def latest(self) -> float | None:
+        """The machine need not stop for this."""
+        return None
 
     def takes(self, address: int) -> bool:
         """Whether something crashes at this address."""
@@ -76,30 +79,22 @@ class CrashWatch:
     async def came(self, now: float) -> None:
         """Nothing to do at the machine's own stops."""
 
-    async def hit(self, stub: Stub, address: int) -> None:
+    async def hit(self, stub: Stub, address: int) -> bool:
         """Look at a machine that a breakpoint of these has stopped, and go on behind it."""
         stopped = Stopped(stub)
         await stopped.learn()
         place = next((one for one in await stopped.places() if one.pc == address), None)
         if place is None:
-            return
+            return False
         with contextlib.suppress(LabError, OSError):  # a core file is a help, and no more
             await self._keep(stopped, place, self._places[address])
-        await stopped.virtual()
-        await stub.step(place.thread)
+        return await pass_on(stopped, place.thread, address)
 
     async def _keep(self, stopped: Stopped, place: Place, what: str) -> None:
         if place.hyp != (what == PANIC):  # another program has code at this address, too
             return
         registers = await _registers(stopped, place.thread)
-        if what == FAULT:
-            await stopped.virtual()
-            frame = await stopped.stub.read(registers["r1"], processor.FAULT_FRAME)
-            self._fault = place.vmid, processor.fault_registers(frame)
-            return
         threads = [Thread(1, registers)]
-        if self._fault and self._fault[0] == place.vmid and what == END:
-            threads = [Thread(1, self._fault[1]), Thread(2, registers)]
         if what == PANIC:
             await self._write(XEN, threads, await self._of_xen(stopped))
             return

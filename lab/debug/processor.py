@@ -14,6 +14,8 @@ from dataclasses import dataclass
 VALID, TABLE = 1, 2
 ADDRESS = 0x0000_00FF_FFFF_F000
 PAGE = 4096
+#: gdb's number of the program counter on arm32.
+PC = 15
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,6 @@ def guest_registers(frame: bytes) -> dict[str, int]:
     return found | {"sp": words[sp], "lr": words[lr], "pc": words[15], "cpsr": cpsr}
 
 
-#: Bytes of ``struct fault_frame`` of our FreeRTOS port (images/freertos/port/fault.h).
-FAULT_FRAME = 17 * 4
-
-
-def fault_registers(frame: bytes) -> dict[str, int]:
-    """The registers of the code that faulted, out of ``struct fault_frame``."""
-    cpsr, sp, lr, *general, pc = struct.unpack("<17I", frame)
-    found = {f"r{number}": value for number, value in enumerate(general)}
-    return found | {"sp": sp, "lr": lr, "pc": pc, "cpsr": cpsr}
-
-
 def numbers(description: str, first: int = 0) -> dict[str, tuple[int, int]]:
     """The registers of a part of a target description: name → (number, size in bytes).
 
@@ -95,6 +86,30 @@ def in_g_packet(registers: Mapping[str, int], order: Sequence[str], word: int) -
         if name in registers else b"x" * (2 * word)
         for name in order
     )  # fmt: skip
+
+
+def successors(address: int, instruction: int) -> list[int]:
+    """The addresses of what is executed after an instruction (A32); empty if memory or a register
+    decides it.
+
+    >>> [hex(one) for one in successors(0x1000, 0xea000002)]  # b 0x1010
+    ['0x1010']
+    """
+    condition, target = instruction >> 28, instruction >> 12 & 15
+    if instruction & 0x0E00_0000 == 0x0A00_0000 and condition != 15:  # b, bl
+        offset = (instruction & 0xFF_FFFF) ^ 0x80_0000
+        there = address + 8 + 4 * (offset - 0x80_0000)
+        return [there] if condition == 14 else [there, address + 4]
+    jumps = (
+        condition == 15
+        or instruction & 0x0FFF_FFD0 == 0x012F_FF10  # bx, blx
+        or (instruction & 0x0E10_8000 == 0x0810_8000)  # ldm with pc
+        or (instruction & 0x0C10_0000 == 0x0410_0000 and target == 15)  # ldr pc
+        or (instruction & 0x0C00_0000 == 0 and target == 15)  # a result into pc
+        or instruction & 0x0F00_0000 == 0x0F00_0000  # svc
+        or instruction & 0x0FF0_00F0 == 0x0140_0070  # hvc
+    )
+    return [] if jumps else [address + 4]
 
 
 def entry_address(entry: int, level: int, address: int) -> int | None:

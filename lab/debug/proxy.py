@@ -75,7 +75,7 @@ class Proxy:
         if packet.startswith(b"qRcmd,"):
             await self._command(client, bytes.fromhex(packet[6:].decode()).decode())
             return
-        if packet.startswith(b"vCont;") or packet[:1] in (b"c", b"s", b"b"):
+        if packet.startswith(b"vCont;") or packet[:1] in (b"c", b"s"):
             self._stop = await self._resume(client, packet)
             client.say(self._stop)
             return
@@ -124,7 +124,7 @@ class Proxy:
         return self._stop
 
     async def _supported(self, _: bytes) -> bytes:
-        return FEATURES + (b";ReverseContinue+" if self.runner.travel else b"")
+        return FEATURES
 
     async def _resumptions(self, _: bytes) -> bytes:
         return b"vCont;c;C;s;S"

@@ -29,12 +29,6 @@ class Travel(Protocol):
     async def go_on(self, wish: asyncio.Event) -> int:
         """Let the run go on to GDB's next breakpoint; returns the PCPU that stands there."""
 
-    async def back(self) -> int:
-        """Go back to the breakpoint before; returns the PCPU that stands there, 0 if none did."""
-
-    def stepped(self) -> None:
-        """GDB has made a step from where the run stood."""
-
 
 class Runner:
     """A machine's breakpoints, and how it runs.
@@ -42,7 +36,7 @@ class Runner:
     Attributes:
         scopes: where the breakpoint at an address counts, if it is not the scope of now.
         passed: how many stops were passed because they did not count.
-        travel: goes back; ``None`` if this machine cannot.
+        travel: lets a run go on that is executed again; ``None`` for a lab that runs.
     """
 
     def __init__(self, view: MachineView) -> None:
@@ -87,9 +81,7 @@ class Runner:
         """
         step = await self._stepping(packet)
         if self.travel and not step:
-            return await self._travel(self.travel, packet, wish)
-        if self.travel:
-            self.travel.stepped()
+            return await self._travel(self.travel, wish)
         request = b"vCont;s:%x" % step if step else b"vCont;c"
         while True:
             report = await self.view.stopped.stub.resume(request, wish)
@@ -112,13 +104,9 @@ class Runner:
         await self.view.stopped.stub.resume(b"vCont;s:%x" % pcpu, wish)
         self.view.moved()
 
-    async def _travel(self, travel: Travel, packet: bytes, wish: asyncio.Event) -> bytes:
-        backwards = packet[:1] == b"b"
-        pcpu = await (travel.back() if backwards else travel.go_on(wish))
+    async def _travel(self, travel: Travel, wish: asyncio.Event) -> bytes:
+        pcpu = await travel.go_on(wish)
         self.view.moved()
-        if backwards and not pcpu:
-            first = await self.view.thread_on(self.view.stopped.threads[0])
-            return self.report(TRAPPED, first, b"replaylog:begin;")
         return self.report(TRAPPED, await self.view.thread_on(pcpu))
 
     async def judge(self, stopped: Stopped, pcpu: int) -> bool:

@@ -44,6 +44,8 @@ class Server:
             await self.monitor.proxy.serve(client)
         except LabError as error:
             self.failure = error
+        except asyncio.CancelledError:  # the end of our command; asyncio would print a traceback
+            pass
         finally:
             self._busy = False
             self.left.set()

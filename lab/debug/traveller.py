@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from lab.debug.passing import pass_on
 from lab.debug.stopped import Stopped
 from lab.debug.targets import Target
 from lab.machine.gdbstub import Stub
@@ -16,6 +17,8 @@ from lab.model import STEPS_ADDRESS, STEPS_APART
 
 #: The instructions at which dom0 makes the machine's own stops.
 STOPS = (STEPS_ADDRESS, STEPS_ADDRESS + STEPS_APART)
+#: Seconds by which the machine may be early at a moment: the counter's resolution.
+SOON = 1e-6
 #: Decides whether a stop at an address counts for GDB.
 Judge = Callable[[Stopped, int], Awaitable[bool]]
 
@@ -31,19 +34,15 @@ class Traveller:
     Attributes:
         target: where to stand next; ``None``: only at GDB's breakpoints.
         judge: whether a stop counts for GDB.
-        hits: how many stops counted for GDB so far.
-        stand_at: stand only when so many did; 0: never for GDB; ``None``: at each.
-        points: addresses that the machine stops at all the time, besides the target's.
         wish: stand at the machine's next own stop.
+        others: the addresses of GDB's breakpoints.
     """
 
     def __init__(self, target: Target | None) -> None:
         self.target = target
         self.judge: Judge = _never
-        self.hits = 0
-        self.stand_at: int | None = None
-        self.points: set[int] = set()
         self.wish = False
+        self.others: Callable[[], set[int]] = set
         self.stopped: Stopped | None = None
         self.thread = 1
         self._stands = asyncio.Event()
@@ -73,49 +72,43 @@ class Traveller:
 
     # ------------------------------------------------------------ traps
 
-    async def arm(self, stub: Stub, until: float) -> None:
-        """Set the target's breakpoints if it may come before the next stop."""
+    async def arm(self, stub: Stub) -> None:
+        """Set the target's breakpoints, once."""
         if self.stopped is None:
             self.stopped = Stopped(stub)
             await self.stopped.learn()
-            if self.target:
-                await self.target.learn(self.stopped)
-        wanted = set(self.points)
-        if self.target and self.target.needed(until):
-            wanted |= set(self.target.addresses)
-        for address in wanted - self._set:
-            await stub.set_breakpoint(address)
-        for address in self._set - wanted:
-            await stub.clear_breakpoint(address)
-        self._set = wanted
+            self._set = set(self.target.addresses) if self.target else set()
+            for address in self._set:
+                await stub.set_breakpoint(address)
         await self.stopped.virtual()
+
+    def latest(self) -> float | None:
+        """When the machine must stop for the target, in seconds of dom0's counter."""
+        return self.target.latest() if self.target else None
 
     def takes(self, address: int) -> bool:
         """Whether this stop is for us: every one is that the lab did not ask for."""
         del address
         return True
 
-    async def hit(self, stub: Stub, address: int) -> None:
+    async def hit(self, stub: Stub, address: int) -> bool:
         """Stand here if this is the moment or a breakpoint of GDB's; else go on."""
         assert self.stopped
+        assert stub is self.stopped.stub
         self.stopped.moved()
         places = await self.stopped.places()
         thread = next((one.thread for one in places if one.pc == address), places[0].thread)
-        if await self._is_here(address, thread) or await self._counts(thread):
+        if await self._is_here(address, thread) or await self.judge(self.stopped, thread):
             self.thread = thread
-            await self._forget_points(stub)
             await self._stand()
-            await self.arm(stub, 0.0)
         await self.stopped.virtual()
-        if await self.stopped.register("pc", thread) == address:
-            await stub.step(thread)
+        if address not in self._set | self.others() or await self._pc(thread) != address:
+            return False
+        return await pass_on(self.stopped, thread, address)
 
-    async def _forget_points(self, stub: Stub) -> None:
-        """From now on GDB itself sets breakpoints."""
-        for address in self.points & self._set:
-            await stub.clear_breakpoint(address)
-        self._set -= self.points
-        self.points, self.stand_at = set(), None
+    async def _pc(self, thread: int) -> int:
+        assert self.stopped
+        return await self.stopped.register("pc", thread)
 
     async def _is_here(self, address: int, thread: int) -> bool:
         assert self.stopped
@@ -123,15 +116,10 @@ class Traveller:
             return False
         return await self.target.reached(self.stopped, thread)
 
-    async def _counts(self, thread: int) -> bool:
-        assert self.stopped
-        found = await self.judge(self.stopped, thread)
-        self.hits += found
-        return found and self.stand_at in (None, self.hits)
-
     async def came(self, now: float) -> None:
         """Stand at a stop of the machine's own, if the moment is over or GDB wants it."""
-        if self.wish or (self.target and self.target.over(now)):
+        latest = self.latest()
+        if self.wish or (latest is not None and now >= latest - SOON):
             assert self.stopped
             self.stopped.moved()
             places = await self.stopped.places()

@@ -29,8 +29,6 @@ MAILBOX = struct.Struct("<IIIIIIiIQQII")
 ENTROPY = 64
 #: The most bytes of a program's output (images/dom0/src/lab-steps.c).
 MOST_SAID = 64 << 20
-#: Seconds of virtual time that an order takes that is no sleep, at most, as far as one can know.
-USUAL = 0.5
 #: gdb's number of the program counter (gdb's documentation, "ARM Features").
 PROGRAM_COUNTER = 15
 #: The exit status of a program that lab-steps could not execute.
@@ -64,17 +62,20 @@ class Machine(Protocol):
 class Traps(Protocol):
     """Instructions at which somebody wants to look at the machine."""
 
-    async def arm(self, stub: Any, until: float) -> None:
-        """Set breakpoints, or remove them, before the machine runs.
+    async def arm(self, stub: Any) -> None:
+        """Set breakpoints, or remove them, before the machine runs."""
 
-        ``until``: when it probably comes to its next stop, in seconds of dom0's counter.
-        """
+    def latest(self) -> float | None:
+        """When the machine must stop at the latest, in seconds of dom0's counter."""
 
     def takes(self, address: int) -> bool:
         """Whether this instruction, which has stopped the machine, is one of these."""
 
-    async def hit(self, stub: Any, address: int) -> None:
-        """Look at the machine, which stands at the instruction, and have it executed."""
+    async def hit(self, stub: Any, address: int) -> bool:
+        """Look at the machine, which stands at the instruction, and have it executed.
+
+        Returns whether the machine stands at another breakpoint now.
+        """
 
     async def came(self, now: float) -> None:
         """The machine has made a stop of its own; ``now``: seconds of dom0's counter."""
@@ -148,8 +149,8 @@ class Steps:
             address = await self._machine.register(PROGRAM_COUNTER)
             if address == place or not self.traps.takes(address):
                 return
-            await self.traps.hit(self._machine, address)
-            await self._machine.go()
+            if not await self.traps.hit(self._machine, address):
+                await self._machine.go()
 
     async def look(self) -> None:
         """Read what lab-steps says at this stop."""
@@ -229,6 +230,11 @@ class Steps:
 
     async def sleep_until(self, now: float, within: float) -> None:
         """Let the machine run until :attr:`now` is this; ``within`` is seconds of the host."""
+        while self.traps and (latest := self.traps.latest()) is not None and latest < now:
+            await self._sleep(max(latest, self.now), within)
+        await self._sleep(now, within)
+
+    async def _sleep(self, now: float, within: float) -> None:
         until = round(now * self.box.frequency)
         await self._order(Order.SLEEP, b"", within=within, until=until)
 
@@ -258,9 +264,7 @@ class Steps:
         self._window.write(start, content)
         await self._say(order, size=len(words), more_size=len(content), until=until)
         if self.traps:
-            sleeps = order is Order.SLEEP
-            until_then = until / self.box.frequency if sleeps else self.now + USUAL
-            await self.traps.arm(self._machine, until_then)
+            await self.traps.arm(self._machine)
         await self.arrive(within)
         if self.traps:
             await self.traps.came(self.now)

@@ -23,7 +23,7 @@ class Lab(gdb.Command):
     lab domains: which domains there are, and what runs on each PCPU.
     lab on NAME: breakpoints that you set from now on count in this guest, in dom0, in xen, or
     everywhere. Threads, memory and symbols are of that place too.
-    lab goto TIME, lab back: in a run of the past, another moment of it.
+    lab goto TIME: in a run of the past, another moment of it.
     lab tasks, lab queues, lab timers: what FreeRTOS in the guest has.
     lab console [NAME] [LINES]: the end of a console. lab now: what time it is in the lab."""
 
@@ -135,16 +135,6 @@ class Goto(gdb.Command):
         gdb.execute("frame")
 
 
-class Back(gdb.Command):
-    """Go back to the breakpoint before, as reverse-continue does."""
-
-    def __init__(self) -> None:
-        super().__init__("lab back", gdb.COMMAND_RUNNING)
-
-    def invoke(self, _argument: str, _from_tty: bool) -> None:
-        gdb.execute("reverse-continue")
-
-
 class Console(gdb.Command):
     """Show the end of a console: lab console [NAME] [LINES]."""
 
@@ -196,5 +186,5 @@ class Now(gdb.Command):
 
 
 def define() -> None:
-    for command in (Lab, Domains, On, Goto, Back, Console, Now):
+    for command in (Lab, Domains, On, Goto, Console, Now):
         command()
