@@ -81,7 +81,7 @@ async def _debug(
     found: Live, names: Mapping[int, str], attend: Callable[[LabMonitor], Awaitable[int]]
 ) -> int:
     async with server.attached(found.lab) as stub:
-        dump = partial(_dumped, found.lab)
+        dump = partial(dump_of, found.lab)
         return await attend(await server.look(stub, dump, names))
 
 
@@ -134,7 +134,7 @@ async def _domains(found: Live) -> list[Domain]:
     return []
 
 
-async def _dumped(lab: LabDir, first: int, size: int) -> bytes:
+async def dump_of(lab: LabDir, first: int, size: int) -> bytes:
     from lab.machine import qmp
 
     async with qmp.connected(lab.qmp_socket) as control:

@@ -25,11 +25,12 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          verify="repeat an earlier run; fail unless both are the same. RUN is latest, an id, "
                 "or a folder of runs/",
          published="fail unless the run is the same as the one published in labs.lock",
-         publish="write the run's digest into labs.lock")  # fmt: skip
+         publish="write the run's digest into labs.lock",
+         pause_on_failure="if it fails, let the machine stand there and open GDB")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
-            publish: bool = False) -> int:  # fmt: skip
+            publish: bool = False, pause_on_failure: bool = False) -> int:  # fmt: skip
     """Run a lab as a test; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
@@ -41,6 +42,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         _refuse("--repeat" if repeat else "--verify", {
             "--junit": junit, "--clock host": clock == Clock.HOST, "--published": published,
             "--publish": publish, "--verify": verify if repeat else "",
+            "--pause-on-failure": pause_on_failure,
         })  # fmt: skip
     if repeat:
         return _repeated(context, name or DEFAULT, repeat, cold, json)
@@ -50,8 +52,9 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         print_json(comparison.summary()) if json else show_comparison(comparison)
         return comparison.exit_status
     result = api.run(
-        context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
-    )
+        context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold,
+        pause=pause_on_failure,
+    )  # fmt: skip
     tell_ci([result], json=json)
     if publish:
         say(f"published in {short(api.publish(context, result))}")

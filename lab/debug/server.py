@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
 from lab.debug.packets import LARGEST, Client
-from lab.debug.stopped import Stopped
+from lab.debug.stopped import VIRTUALLY, Stopped
 from lab.errors import BusyError, LabError
 from lab.machine import gdbstub
 from lab.machine.gdbstub import Stub
@@ -90,6 +90,7 @@ async def attached(lab: LabDir) -> AsyncIterator[Stub]:
                 yield stub
             finally:
                 with contextlib.suppress(LabError):
+                    await stub.ask(VIRTUALLY)
                     await stub.leave()
     except BusyError as error:
         raise BusyError(

@@ -15,6 +15,8 @@ from lab.machine.gdbstub import Stub
 
 #: Asks for one part of a target description, and the most bytes of an answer.
 _PART = b"qXfer:features:read:%s:%x,ffb"
+#: From now on addresses of memory are virtual. QEMU keeps this from one client to the next.
+VIRTUALLY = b"Qqemu.PhyMemMode:0"
 #: The levels of a table.
 LEVELS = 3
 
@@ -51,6 +53,7 @@ class Stopped:
 
     async def learn(self) -> None:
         """Ask which registers and which PCPUs there are."""
+        await self.stub.ask(VIRTUALLY)
         await self._describe("target.xml")
         for name in re.findall(rb'<xi:include href="([^"]+)"', self.description["target.xml"]):
             await self._describe(name.decode())
@@ -123,6 +126,11 @@ class Stopped:
         if wanted != self._physically:
             await self.stub.ask(b"Qqemu.PhyMemMode:%d" % wanted)
             self._physically = wanted
+
+    async def leave(self, thread: int) -> None:
+        """Leave the gdbstub as the lab expects it, with this PCPU selected."""
+        await self.virtual()
+        await self.select(thread)
 
     def moved(self) -> None:
         """The machine ran: forget what was read."""

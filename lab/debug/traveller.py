@@ -126,5 +126,4 @@ class Traveller:
             own = [one.thread for one in places if one.pc in STOPS]
             self.thread = own[0] if own else places[0].thread
             await self._stand()
-            await self.stopped.virtual()
-            await self.stopped.select(self.thread)
+            await self.stopped.leave(self.thread)

@@ -166,6 +166,11 @@ class Steps:
             raise Dom0Error(f"dom0 sends more than {MOST_SAID >> 20}M at once")
 
     @property
+    def machine(self) -> Any:
+        """The machine, which stands still."""
+        return self._machine
+
+    @property
     def now(self) -> float:
         """The value of dom0's counter at this stop, in seconds."""
         return self.box.counter / self.box.frequency
