@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -125,10 +126,11 @@ def test_the_end_of_the_machine_ends_the_debugger(twins: World, tmp_path: Path) 
     script = tmp_path / "wait.gdb"
     script.write_text("continue\n")
     command = twins.start("lab.debug", LAB, "--batch", "--command", str(script))
-    (machine,) = [pid for pid, lab in twins.machines().items() if lab in twins.kept][:1]
     until("the debugger is there", lambda: debugger_is_there(twins), 60)
 
-    os.kill(machine, signal.SIGKILL)
+    for machine in [pid for pid, lab in twins.machines().items() if lab in twins.kept]:
+        with contextlib.suppress(ProcessLookupError):  # the sandbox ended with another
+            os.kill(machine, signal.SIGKILL)
     said = command.end()
     assert said.status == 3, said
     assert "the connection to QEMU's gdbstub ended" in said.err
@@ -138,3 +140,29 @@ def test_the_end_of_the_machine_ends_the_debugger(twins: World, tmp_path: Path) 
 def debugger_is_there(world: World) -> bool:
     lab = world.runtime / "xenlab" / world.id_of(LAB)
     return (lab / "debug.json").exists()
+
+
+def test_a_crash_leaves_a_core_file_and_can_be_seen_again(world: World, tmp_path: Path) -> None:
+    """The verdict has the backtrace and the command for GDB. The core file needs no machine. The
+    run is executed again to where it fails, and to a time."""
+    said = world.run("lab.run", "crash", status=1).out
+    assert re.search(r"# [0-9a-f]{8} crash_data\+0x\w+ at app/main\.c:\d+", said), said
+    assert re.search(r"#0 +(0x\w+ in )?crash_data \(\) at app/main\.c:\d+", said), said
+    again = re.search(r"in GDB: \./inv (lab\.debug crash/\S+ --before-failure)", said)
+    assert again, said
+
+    script = tmp_path / "core.gdb"
+    script.write_text("lab tasks\nprint (int)xTickCount\n")
+    core = world.run("lab.core", "crash", "--batch", "--command", str(script)).out
+    assert re.search(r"crash +running +2 ", core), core
+    assert re.search(r"Tmr Svc +blocked +7 .*queue \"TmrQ\"", core), core
+
+    script.write_text("backtrace\nlab goto 5ms\nlab console crash\nlab domains\n")
+    seen = world.run(*again[1].split(), "--batch", "--command", str(script)).out
+    assert "fault_handle" in seen, seen
+    assert re.search(r"^crash +1 +0 ", seen, re.M), seen
+    runs = [one for one in (world.folder / "runs" / "crash").iterdir() if one.name != "latest"]
+    assert len(runs) == 1  # what looks at a run leaves none
+
+    wrong = world.run("lab.debug", "crash", "--before", "no such text", status=2).err
+    assert "has a line with 'no such text'" in wrong, wrong
