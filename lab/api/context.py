@@ -27,6 +27,7 @@ class Context:
     Attributes:
         door: how the toolchain is entered; ``None``: whichever this machine has.
         force: boot a hypervisor even if its version is not that of the tools in dom0.
+        pause: where a run fails, let its machine stand, and open GDB on the terminal.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -35,6 +36,7 @@ class Context:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     force: bool = False
     locked: bool = False
+    pause: bool = False
 
     @property
     def runs(self) -> Path:

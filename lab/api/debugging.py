@@ -124,6 +124,7 @@ async def _serve(context: Context, toolchain: Toolchain, session: Session) -> No
         await asyncio.Event().wait()
     finally:
         script.unlink(missing_ok=True)
+        session.forget()
 
 
 async def _domains(found: Live) -> list[Domain]:

@@ -37,19 +37,17 @@ def run(
     *,
     clock: Clock | None = None,
     cold: bool = False,
-    pause: bool = False,
 ) -> Run:
     """Boot a lab, wait for what it expects, collect, stop.
 
     A failure below the guests is a verdict too; its layer says what failed. ``clock`` wins over
     labs.yaml; if neither names one, it is virtual. ``junit``: also write the verdict there.
-    ``pause``: if it fails, the machine stands there, and GDB opens on the terminal.
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already;
-            ``junit`` cannot be written; ``pause`` without a terminal.
+            ``junit`` cannot be written; the context says to pause, and there is no terminal.
     """
-    if pause:
+    if context.pause:
         pausing.check_terminal()
     clean(context)
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
@@ -60,7 +58,7 @@ def run(
     try:
         with started([intent(context, plan, "lab.run", kept=False)]) as start:
             folder = start.run
-            stand = partial(pausing.stand, context) if pause else None
+            stand = partial(pausing.stand, context) if context.pause else None
             report = signals.run(_played(start, context.file.name, marks, stand, cold=cold))
     except LabError as error:
         if error.layer is None:

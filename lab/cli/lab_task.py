@@ -15,6 +15,7 @@ SHORT = {
 }  # fmt: skip
 #: The value of an option, as help shows it.
 VALUES = {
+    "at": "TIME", "before": "TEXT",
     "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",

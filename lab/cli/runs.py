@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lab import api
@@ -36,7 +37,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
     consoles said stays in the run folder.
     """
-    context = context_of(labs, door, force, locked)
+    context = replace(context_of(labs, door, force, locked), pause=pause_on_failure)
     cold = is_cold(cold)
     if repeat or verify:
         _refuse("--repeat" if repeat else "--verify", {
@@ -52,9 +53,8 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         print_json(comparison.summary()) if json else show_comparison(comparison)
         return comparison.exit_status
     result = api.run(
-        context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold,
-        pause=pause_on_failure,
-    )  # fmt: skip
+        context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
+    )
     tell_ci([result], json=json)
     if publish:
         say(f"published in {short(api.publish(context, result))}")

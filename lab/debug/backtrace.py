@@ -26,7 +26,7 @@ FORMAT = "set osabi GNU/Linux"
 MARK = "lab-tasks:"
 TASKS = (
     "python import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {folder!r}); "
-    "from lab.debug.gdb_commands import freertos; freertos.print_saved()"
+    "from lab.debug.gdb_commands import saved; saved.print_saved()"
 )
 #: Where a task of our port returns to, if its function ends (images/freertos/port/port.c).
 RETURNED = "task_returned"

@@ -46,7 +46,7 @@ class CrashWatch:
     dump: Dump
     cores: dict[str, Path] = field(default_factory=dict)
     _places: dict[int, str] = field(default_factory=dict)
-    _armed: bool = False
+    _armed: Stub | None = None
 
     def learn(self) -> None:
         """Find the addresses in the run folder's ELF files."""
@@ -62,9 +62,9 @@ class CrashWatch:
                 self._places[known.starts[known.names.index(name)]] = name
 
     async def arm(self, stub: Stub) -> None:
-        """Set the breakpoints, once."""
-        if not self._armed:
-            self._armed = True
+        """Set the breakpoints, once in each machine."""
+        if self._armed is not stub:
+            self._armed = stub
             for address in self._places:
                 await stub.set_breakpoint(address)
 

@@ -73,8 +73,8 @@ class Traveller:
     # ------------------------------------------------------------ traps
 
     async def arm(self, stub: Stub) -> None:
-        """Set the target's breakpoints, once."""
-        if self.stopped is None:
+        """Set the target's breakpoints, once in each machine."""
+        if self.stopped is None or self.stopped.stub is not stub:
             self.stopped = Stopped(stub)
             await self.stopped.learn()
             self._set = set(self.target.addresses) if self.target else set()

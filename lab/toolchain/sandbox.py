@@ -15,7 +15,7 @@ from lab.errors import ToolchainError
 from lab.model import Command, Completed, Door, Program, ProgramRecord, StartOptions
 from lab.toolchain import bwrap, failures
 from lab.toolchain.program import HostProgram
-from lab.util import process
+from lab.util import proc, process
 
 #: The files of this machine that a program with network access sees. Missing ones are skipped.
 NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
@@ -82,7 +82,7 @@ class Sandbox:
                 starter.wait()
                 raise _not_started(command, options.log)
             if options.largest_file is not None:
-                process.limit_files(pid, options.largest_file)
+                proc.limit_files(pid, options.largest_file)
             record = ProgramRecord(self._door, str(pid), process.boot_id(), started, options.tag)
             return HostProgram(record, starter)
         finally:

@@ -22,27 +22,18 @@ from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
-from lab.util import signals, together
+from lab.util import proc, signals, together
 from lab.util.deadline import Deadline
 from lab.util.environment import KEPT_ENVIRONMENT, environment
-from lab.util.proc import (
-    arguments,
-    boot_id,
-    end_group,
-    is_stopped,
-    limit_files,
-    running,
-    start_time,
-    state,
-    title,
-)  # fmt: skip
+from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
 
 __all__ = [
     "KEPT_ENVIRONMENT", "Child", "Options", "TimedOut", "arguments", "attend", "boot_id",
-    "end_group", "environment", "follow", "is_stopped", "limit_files", "on_terminal", "piped",
+    "end_group", "environment", "follow", "is_stopped", "on_terminal", "piped",
     "reap", "run", "running", "spawn", "start_time", "state", "title",
 ]  # fmt: skip
 
+end_group = proc.end_group
 #: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 

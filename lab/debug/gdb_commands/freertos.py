@@ -7,14 +7,13 @@ is ``pxContainer`` since V10. A TCB has one notification in V9 and an array sinc
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import gdb
 
-from lab.debug.gdb_commands import frames, link
+from lab.debug.gdb_commands import frames
 
 #: Bytes of a stack that was never used (tskSTACK_FILL_BYTE), and the most that are looked at.
 FILL, LARGEST = 0xA5, 1 << 20
@@ -99,33 +98,6 @@ def tasks() -> list[TaskSeen]:
             if int(tcb):
                 found[int(tcb)] = _task(tcb, state, int(tcb) == running)
     return sorted(found.values(), key=lambda one: (not one.runs, -one.priority, one.name))
-
-
-def print_saved() -> None:
-    """Print the tasks that have saved registers, for who makes a core file's threads."""
-    link.SESSION.setdefault("arch", "arm32")
-    with contextlib.suppress(gdb.error, gdb.GdbError):
-        told = [{"key": one.address, "registers": one.registers} for one in tasks()
-                if one.registers]  # fmt: skip
-        told += [{"key": 2, "registers": found} for found in _faulted()]
-        gdb.write(f"lab-tasks:{json.dumps(told)}\n")
-
-
-def _faulted() -> Iterator[dict[str, int]]:
-    """The registers of the code that faulted, if our port is about to end for that
-    (images/freertos/port/fault.h, ``struct fault_frame``)."""
-    frame = gdb.newest_frame()
-    while frame is not None and frame.name() != "fault_handle":
-        frame = frame.older()
-    if frame is None:
-        return
-    try:
-        saved = frame.read_var("frame").dereference()
-        saved.fetch_lazy()
-    except (gdb.error, ValueError):
-        return
-    found = {name: int(saved[name]) for name in ("sp", "lr", "pc", "cpsr")}
-    yield found | {f"r{number}": int(saved["r"][number]) for number in range(13)}
 
 
 def _lists() -> Iterator[tuple[str, Any]]:
