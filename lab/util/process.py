@@ -33,7 +33,7 @@ __all__ = [
     "reap", "run", "running", "spawn", "start_time", "state", "title",
 ]  # fmt: skip
 
-end_group = proc.end_group
+end_group, limit_files = proc.end_group, proc.limit_files
 #: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 
