@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,11 +79,21 @@ class Moments:
     def _before(self, began: Began, text: str) -> Target:
         for entry in merge(self._run.consoles(), self._run.times_file):
             if text in entry.line.text and entry.time is not None:
-                zero = find_zeros(self._run.console("xen")).counter
-                first = float(self._run.manifest().get("began") or 0.0)
-                after = entry.time - zero - first - EARLIER
+                after = entry.time - self._zero() - EARLIER
                 return AtTime(after=max(0.0, after), began=began)
         raise UsageError(f"no console of run {self._run.id} has a line with {quote(text)}")
+
+    def _zero(self) -> float:
+        """When the guests began, on the clock of the consoles' lines."""
+        counter = find_zeros(self._run.console("xen")).counter
+        return counter + float(self._run.manifest().get("began") or 0.0)
+
+    def time_of(self, console: str, line: int) -> float | None:
+        """When a console had a line (from 0), in seconds since the guests began."""
+        found = (one for one in merge(self._run.consoles(), self._run.times_file)
+                 if one.line.console == console)  # fmt: skip
+        entry = next(itertools.islice(found, line, None), None)
+        return None if entry is None or entry.time is None else entry.time - self._zero()
 
     def _failure(self, began: Began) -> Target:
         manifest = self._run.manifest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
 from lab.debug.runner import Runner
 from lab.debug.stopped import Stopped
+from lab.debug.targets import Target
 from lab.debug.traveller import Traveller
 from lab.errors import MachineError, UsageError
 from lab.model import Clock
@@ -109,7 +111,7 @@ class Journey:
         """
         with self.start.progress.stage("the run, again") as stage:
             await self._execute(moment)
-            stage.note(f"stands {moment.words()}")
+            stage.note(f"stands {moment.words()}{self._where()}")
         self._monitor = LabMonitor(MachineView(self._stopped()), self._dump, self._names)
         self._monitor.proxy.runner.travel = self
         self._monitor.goto = self._goto
@@ -126,9 +128,8 @@ class Journey:
         await self.aclose()
         session = Session(self.start.lab, self.start.run)
         self._session = session
-        traveller = Traveller(
-            self._moments.target(moment, lambda: session.began) if moment else None
-        )
+        target = self._moments.target(moment, lambda: session.began)
+        traveller = Traveller(target)
         self._traveller = traveller
         if self._monitor:
             self._listen_to(self._monitor.proxy.runner)
@@ -137,7 +138,7 @@ class Journey:
         if not await traveller.until_it_stands(self._play):
             await self._play  # its error says more
             raise UsageError(f"the run ended before it stood {moment.words()}")
-        self._compare()
+        self._compare(target)
         if self._monitor:
             self._monitor.view.stopped = self._stopped()
 
@@ -180,22 +181,49 @@ class Journey:
         async with self._session.sockets.control() as control:
             return await dumped(control.execute, self.start.lab, first, size)
 
-    def _compare(self) -> None:
+    def _compare(self, target: Target) -> None:
         """Compare what the run has said so far with what it had said.
+
+        dom0 may need a moment until it stops the machine. What was said meanwhile may differ.
 
         Raises:
             MachineError: it said something else; the message has the first difference.
         """
+        latest, began = target.latest(), self._session.began if self._session else None
+        after = None if latest is None or began is None else latest - began
         for name, log in self.start.run.consoles().items():
-            told = reading.data(log, reading.IMAGE)
-            before = reading.data(self.old.console(name), reading.IMAGE)
-            if not before.startswith(told):
-                words = digest.difference_from(self.start.run, self.old)
-                raise MachineError(
-                    f"the run is not the same this time: console/{name}.log differs",
-                    tail=str(words or ""),
-                    hint="was labs.yaml, a guest or the toolchain changed since?",
-                )
+            told, before = (
+                reading.data(one, reading.IMAGE) for one in (log, self.old.console(name))
+            )
+            line = first_difference(told, before)
+            when = None if line is None else self._moments.time_of(name, line)
+            if line is None or (after is not None and when is not None and when >= after):
+                continue
+            raise MachineError(
+                f"the run is not the same this time: console/{name}.log differs in line {line + 1}",
+                tail=str(digest.difference_from(self.start.run, self.old) or ""),
+                hint="was labs.yaml, a guest or the toolchain changed since?",
+            )
+
+    def _where(self) -> str:
+        """Where the run stands, in words, if it stands at a stop of dom0's."""
+        session = self._session
+        if session is None or session.began is None or self._traveller.trapped:
+            return ""
+        return f", {session.at_stop.now - session.began:.6f} s after the guests began"
+
+
+def first_difference(told: bytes, before: bytes) -> int | None:
+    """The number of the first line that differs; the last one may be cut off.
+
+    >>> first_difference(b"one\\ntw", b"one\\ntwo\\nthree")
+    >>> first_difference(b"one\\nten", b"one\\ntwo\\nthree")
+    1
+    """
+    if before.startswith(told):
+        return None
+    pairs = itertools.zip_longest(told.split(b"\n"), before.split(b"\n"))
+    return next(number for number, (one, other) in enumerate(pairs) if one != other)
 
 
 def _old(context: Context, word: str) -> RunDir:

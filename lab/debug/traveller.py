@@ -34,6 +34,7 @@ class Traveller:
     Attributes:
         target: where to stand next; ``None``: only at GDB's breakpoints.
         judge: whether a stop counts for GDB.
+        trapped: it stands at a breakpoint, not at a stop of the machine's own.
         wish: stand at the machine's next own stop.
         others: the addresses of GDB's breakpoints.
     """
@@ -42,6 +43,7 @@ class Traveller:
         self.target = target
         self.judge: Judge = _never
         self.wish = False
+        self.trapped = False
         self.others: Callable[[], set[int]] = set
         self.stopped: Stopped | None = None
         self.thread = 1
@@ -99,7 +101,7 @@ class Traveller:
         places = await self.stopped.places()
         thread = next((one.thread for one in places if one.pc == address), places[0].thread)
         if await self._is_here(address, thread) or await self.judge(self.stopped, thread):
-            self.thread = thread
+            self.thread, self.trapped = thread, True
             await self._stand()
         await self.stopped.virtual()
         if address not in self._set | self.others() or await self._pc(thread) != address:
@@ -124,6 +126,6 @@ class Traveller:
             self.stopped.moved()
             places = await self.stopped.places()
             own = [one.thread for one in places if one.pc in STOPS]
-            self.thread = own[0] if own else places[0].thread
+            self.thread, self.trapped = own[0] if own else places[0].thread, False
             await self._stand()
             await self.stopped.leave(self.thread)

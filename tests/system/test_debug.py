@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.machine import qemu_process
 from system.world import Said, World, until
 
 LAB = "two-guests"
@@ -128,9 +128,7 @@ def test_the_end_of_the_machine_ends_the_debugger(twins: World, tmp_path: Path) 
     command = twins.start("lab.debug", LAB, "--batch", "--command", str(script))
     until("the debugger is there", lambda: debugger_is_there(twins), 60)
 
-    for machine in [pid for pid, lab in twins.machines().items() if lab in twins.kept]:
-        with contextlib.suppress(ProcessLookupError):  # the sandbox ended with another
-            os.kill(machine, signal.SIGKILL)
+    os.kill(qemu_process.machines()[f"xenlab-{twins.id_of(LAB)}"], signal.SIGKILL)
     said = command.end()
     assert said.status == 3, said
     assert "the connection to QEMU's gdbstub ended" in said.err

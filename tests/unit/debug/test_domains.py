@@ -115,3 +115,23 @@ def test_a_block_covers_all_its_addresses() -> None:
     assert processor.entry_address(0x7C00_0000 | 1, 2, 0x4012_3456) == 0x7C12_3456
     assert processor.entry_address(0x7C00_0000 | 3, 2, 0x4012_3456) is None  # a table
     assert processor.entry_address(0x7C00_0000, 2, 0x4012_3456) is None
+
+
+@pytest.mark.parametrize(
+    ("instruction", "following"),
+    [
+        (0xE92D4010, [0x1004]),  # push {r4, lr}
+        (0xEA000002, [0x1010]),  # b
+        (0xEBFFFFFE, [0x1000]),  # bl to itself
+        (0x0A000002, [0x1010, 0x1004]),  # beq
+        (0xE12FFF1E, []),  # bx lr
+        (0xE8BD8010, []),  # pop {r4, pc}
+        (0xE1A0F00E, []),  # mov pc, lr
+        (0xE59FF018, []),  # ldr pc, [pc, #24]
+        (0xEF000000, []),  # svc
+        (0xE140EA71, []),  # hvc #0xea1
+        (0xE3A00000, [0x1004]),  # mov r0, #0
+    ],
+)
+def test_what_follows_an_instruction(instruction: int, following: list[int]) -> None:
+    assert processor.successors(0x1000, instruction) == following
