@@ -13,7 +13,7 @@ import contextlib
 import re
 from typing import Protocol
 
-from lab.debug.machine_view import MachineView
+from lab.debug.machine_view import TASK, MachineView
 from lab.debug.scope import ALL, Scope
 from lab.debug.stopped import Place, Stopped, thread_of
 from lab.errors import LabError
@@ -79,9 +79,18 @@ class Runner:
 
         ``wish`` is set if GDB wants it to stop.
         """
-        step = await self._stepping(packet)
+        thread = self._stepped(packet)
+        step = await self.view.pcpu(thread) if thread else 0
         if self.travel and not step:
             return await self._travel(self.travel, wish)
+        if thread and not step:
+            if report := await self._until_it_runs(thread, wish):
+                return report
+            step = await self.view.pcpu(thread)
+        return await self._until_it_counts(step, wish)
+
+    async def _until_it_counts(self, step: int, wish: asyncio.Event) -> bytes:
+        """Run, or have the PCPU ``step`` make a step, until a stop counts; returns the report."""
         request = b"vCont;s:%x" % step if step else b"vCont;c"
         while True:
             report = await self.view.stopped.stub.resume(request, wish)
@@ -97,6 +106,26 @@ class Runner:
             await self._pass(pcpu, wish)
             if wish.is_set():
                 return self.report(INTERRUPTED, await self.view.thread_on(pcpu))
+
+    async def _until_it_runs(self, thread: int, wish: asyncio.Event) -> bytes:
+        """Let a vCPU that waits come to where it goes on; empty, or the report of another stop."""
+        saved = await self.view.saved(thread)
+        if saved is None or thread >= TASK:
+            return b""
+        key = b"1", saved["pc"]
+        await self.view.stopped.stub.ask(b"Z1,%x,4" % saved["pc"])
+        new = key not in self._set
+        if new:
+            self._set[key] = b",4"
+            self._inserted[saved["pc"]] = self.view.scope
+        try:
+            report = await self._until_it_counts(0, wish)
+        finally:
+            await self.view.stopped.stub.ask(b"z1,%x,4" % saved["pc"])
+            if new:
+                del self._set[key]
+        pcpu = await self.view.pcpu(thread)
+        return b"" if pcpu and (await self.view.stopped.place(pcpu)).pc == saved["pc"] else report
 
     async def _pass(self, pcpu: int, wish: asyncio.Event) -> None:
         """Go on behind a breakpoint that does not count here."""
@@ -118,16 +147,16 @@ class Runner:
             return counts
         return any(kind not in (b"0", b"1") for kind, _ in self._set)
 
-    async def _stepping(self, packet: bytes) -> int:
-        """The PCPU that is to make one step; 0 if all are to run.
+    def _stepped(self, packet: bytes) -> int:
+        """The thread that is to make one step; 0 if all are to run.
 
-        A vCPU that does not run has to wait for its turn first, and a task too: all run then.
+        A task that does not run has to wait for its turn first: all run then.
         """
         for action in packet.split(b";")[1:]:
             what, _, thread = action.partition(b":")
             if what[:1] in (b"s", b"S"):
-                return await self.view.pcpu(int(thread, 16) if thread else self.view.selected)
-        return await self.view.pcpu(self.view.selected) if packet[:1] == b"s" else 0
+                return int(thread, 16) if thread else self.view.selected
+        return self.view.selected if packet[:1] == b"s" else 0
 
     async def _hit_counts(self, pcpu: int, details: bytes) -> bool:
         place = await self.view.stopped.place(pcpu)

@@ -148,3 +148,13 @@ def test_where_the_domains_are_is_told_once_a_stop() -> None:
     assert packets == 0
     monitor.view.moved()
     assert not monitor.view.fresh
+
+
+def test_a_step_of_a_vcpu_that_waits_begins_when_it_runs_again() -> None:
+    """The machine runs to where the vCPU goes on, and makes the step there."""
+    stub = FakeStub()
+    goes_on = {"pc": 0x4000_C8D0, "cpsr": GUEST_MODE, "VTTBR": GUEST}
+    stub.stops = [(b"T05thread:01;", goes_on)]
+    assert talk(stub, b"vCont;s:100") == [b"T05thread:100;"]
+    moved = [one for one in stub.sent if one[:2] in (b"Z1", b"z1") or one.startswith(b"vCont")]
+    assert moved == [b"Z1,4000c8d0,4", b"vCont;c", b"z1,4000c8d0,4", b"vCont;s:1"]
