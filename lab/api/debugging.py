@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -161,7 +162,9 @@ def sources(context: Context, name: str) -> Iterator[tuple[str, Path]]:
     except LabError:  # labs.yaml has changed since
         return
     yield "port", resource("images", "freertos", "port")
-    if any(isinstance(one.program, FreeRtosApp) and not one.program.kernel_tree
+    if named := os.environ.get("FREERTOS_KERNEL"):  # as when a guest is built
+        yield "kernel", Path(named).absolute()
+    elif any(isinstance(one.program, FreeRtosApp) and not one.program.kernel_tree
            for one in (*lab.guests, *lab.later)):  # fmt: skip
         with contextlib.suppress(LabError):  # without it the debugger works, too
             quiet = replace(context, progress=Progress(quiet=True))
