@@ -26,6 +26,7 @@ FLOORS = {
         "lab.config",
         "lab.plan",
         "lab.scenario",
+        "lab.debug",
         "lab.doctor",
         "lab.install",
     ),

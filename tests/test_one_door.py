@@ -21,6 +21,7 @@ ALLOWED = {
     "lab.util.files": "writes, or copies what it has looked at before",
     "lab.util.proc": "files of /proc",
     "lab.util.turns._open": "a lock beside a socket of ours",
+    "lab.debug.core_file._write": "writes a new file in a run folder",
     "lab.doctor.checks": "files of /proc; what is opened otherwise is an address",
     "lab.bench": "reads what it has just made",
     "lab.util.ci.add_summary": "writes where a write does not wait",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lab.api.consoles import Answer, Console, Dom0, Seen
     from lab.api.context import Context, architecture, clean
     from lab.api.copies import up_several
+    from lab.api.cores import open_core
+    from lab.api.debugging import DebugOptions, debug
     from lab.api.dom0 import execute
     from lab.api.guests import guest_build, inject
     from lab.api.images import image_build, image_list, toolchain_build
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from lab.api.listing import list_labs, status
     from lab.api.locks import Locked, check_lock, update_lock
     from lab.api.matrices import Compared, compare
+    from lab.api.moments import Moment
     from lab.api.new_folder import new
     from lab.api.other_sessions import where_else
     from lab.api.plans import make_plan, plan_json
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from lab.api.templates import template_clean, template_list
     from lab.api.terminal import console
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
+    from lab.api.travelling import travel
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
@@ -69,6 +73,11 @@ _HOMES = {
         "clean",
     ),
     "lab.api.copies": ("up_several",),
+    "lab.api.cores": ("open_core",),
+    "lab.api.debugging": (
+        "DebugOptions",
+        "debug",
+    ),
     "lab.api.dom0": ("execute",),
     "lab.api.guests": (
         "guest_build",
@@ -147,6 +156,8 @@ _HOMES = {
         "trace_stats",
         "trace_timeline",
     ),
+    "lab.api.moments": ("Moment",),
+    "lab.api.travelling": ("travel",),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
@@ -161,12 +172,14 @@ __all__ = [
     "Comparison",
     "Console",
     "Context",
+    "DebugOptions",
     "Dom0",
     "Imported",
     "LabOptions",
     "LabStatus",
     "Limit",
     "Locked",
+    "Moment",
     "Repeated",
     "Room",
     "Run",
@@ -184,6 +197,7 @@ __all__ = [
     "compare",
     "compare_with_published",
     "console",
+    "debug",
     "doctor",
     "down",
     "down_all",
@@ -201,6 +215,7 @@ __all__ = [
     "logs",
     "make_plan",
     "new",
+    "open_core",
     "plan_json",
     "publish",
     "repeat",
@@ -216,6 +231,7 @@ __all__ = [
     "trace_report",
     "trace_stats",
     "trace_timeline",
+    "travel",
     "up",
     "up_several",
     "update_lock",

@@ -29,6 +29,7 @@ class Context:
         door: how the toolchain is entered; ``None``: whichever this machine has.
         force: boot a hypervisor even if its version is not that of the tools in dom0.
         arch: the architecture of the labs; ``None``: what labs.yaml says.
+        pause: where a run fails, let its machine stand, and open GDB on the terminal.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -38,6 +39,7 @@ class Context:
     force: bool = False
     locked: bool = False
     arch: Architecture | None = None
+    pause: bool = False
 
     @property
     def runs(self) -> Path:

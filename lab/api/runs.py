@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lab import rundir, scenario
+from lab.api import pausing
 from lab.api.context import Context, clean
 from lab.api.plans import intent, make_plan
 from lab.api.results import Run
@@ -14,7 +17,7 @@ from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
 from lab.model import ARCHITECTURES, Act, Clock, Lab, Layer, Plan
-from lab.run import alone, collecting, digest, virtual_time
+from lab.run import alone, collecting, crash_cores, digest, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands, refuse
 from lab.run.session import Session
@@ -22,6 +25,9 @@ from lab.run.start import Start, started
 from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.util import files, reading, signals
+
+#: Lets a machine stand where its scenario has failed.
+Stand = Callable[[Session, Start, Report], Awaitable[None]]
 
 
 def run(
@@ -39,8 +45,10 @@ def run(
 
     Raises:
         ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already;
-            ``junit`` cannot be written.
+            ``junit`` cannot be written; the context says to pause, and there is no terminal.
     """
+    if context.pause:
+        pausing.check_terminal()
     clean(context)
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
     refuse(plan)
@@ -50,7 +58,8 @@ def run(
     try:
         with started([intent(context, plan, "lab.run", kept=False)]) as start:
             folder = start.run
-            report = signals.run(_played(start, context.file.name, marks, cold=cold))
+            stand = partial(pausing.stand, context) if context.pause else None
+            report = signals.run(_played(start, context.file.name, marks, stand, cold=cold))
     except LabError as error:
         if error.layer is None:
             raise
@@ -58,6 +67,7 @@ def run(
         folder = RunDir(error.run) if error.run else rundir.new_run(context.runs, name)
         report = Report(name, scenario.from_error(error))
     report = _measured(context, plan, folder, report)
+    report = _with_debugger(plan, folder, report)
     _note_times(context, folder)
     _conclude(folder, report, marks)
     if junit:
@@ -65,8 +75,13 @@ def run(
     return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
 
 
-async def _played(start: Start, file: str, marks: dict[str, float], *, cold: bool) -> Report:
-    """Boot and play the scenario. ``marks`` gets what was seen, even if this fails."""
+async def _played(
+    start: Start, file: str, marks: dict[str, float], stand: Stand | None, *, cold: bool
+) -> Report:
+    """Boot and play the scenario. ``marks`` gets what was seen, even if this fails.
+
+    ``stand``: what happens where the scenario has failed, before the machine goes on.
+    """
     plan, run = start.plan, start.run
     async with Session(start.lab, run) as session:
         try:
@@ -74,6 +89,8 @@ async def _played(start: Start, file: str, marks: dict[str, float], *, cold: boo
             with start.progress.stage("scenario"):
                 report = await _watched(session, start, file)
             report = replace(report, notes=_ends(run, plan.lab))
+            if stand and not report.verdict.passed:
+                await stand(session, start, report)
             if report.verdict.layer is Layer.GUEST:
                 if still := qemu_process.why_stopped(
                     start.lab.tag
@@ -83,7 +100,7 @@ async def _played(start: Start, file: str, marks: dict[str, float], *, cold: boo
                     with contextlib.suppress(LabError):  # the verdict says more than that
                         report = scenario.with_domains(report, await session.domains())
             await collecting.collect(session, plan.lab, start.progress)
-            return report
+            return crash_cores.explained(report, session, start.prepared.toolchain)
         finally:
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
@@ -158,6 +175,17 @@ def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Repo
     except LabError as error:
         found = thresholds.unread(wanted, error.message)
     return thresholds.judged(report, found)
+
+
+def _with_debugger(plan: Plan, run: RunDir, report: Report) -> Report:
+    """The report, whose verdict ends with the command that shows the failure in GDB."""
+    verdict = report.verdict
+    again = plan.machine.clock is Clock.VIRTUAL and not plan.lab.without_dom0
+    if verdict.passed or verdict.layer is not Layer.GUEST or not again:
+        return report
+    command = f"in GDB: ./inv lab.debug {plan.lab.name}/{run.id} --before-failure"
+    tail = f"{verdict.tail}\n\n{command}" if verdict.tail else command
+    return replace(report, verdict=replace(verdict, tail=tail))
 
 
 def _note_times(context: Context, run: RunDir) -> None:

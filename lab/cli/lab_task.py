@@ -17,8 +17,9 @@ SHORT = {
 }  # fmt: skip
 #: The value of an option, as help shows it.
 VALUES = {
-    "arch": "ARCH",
-    "clock": "CLOCK", "count": "N", "door": "DOOR", "hours": "HOURS", "hypervisor": "HYPERVISOR",
+    "arch": "ARCH", "at": "TIME", "before": "TEXT",
+    "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
+    "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
     "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
@@ -28,8 +29,8 @@ VALUES = {
 KINDS = {
     "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
     "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
-    "junit": "file", "out": "file", "on": "console", "door": "door", "clock": "clock",
-    "arch": "arch",
+    "command": "file", "junit": "file", "out": "file", "on": "console", "door": "door",
+    "clock": "clock", "arch": "arch",
     "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
     "into": "file", "lab.import name": "",
 }  # fmt: skip

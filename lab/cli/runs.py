@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,25 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          verify="repeat an earlier run; fail unless both are the same. RUN is latest, an id, "
                 "or a folder of runs/",
          published="fail unless the run is the same as the one published in labs.lock",
-         publish="write the run's digest into labs.lock")  # fmt: skip
+         publish="write the run's digest into labs.lock",
+         pause_on_failure="if it fails, let the machine stand there and open GDB")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
-            publish: bool = False, arch: str = "") -> int:  # fmt: skip
+            publish: bool = False, arch: str = "",
+            pause_on_failure: bool = False) -> int:  # fmt: skip
     """Run a lab as a test; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
     consoles said stays in the run folder.
     """
-    context = context_of(labs, door, force, locked, arch)
+    context = replace(context_of(labs, door, force, locked, arch), pause=pause_on_failure)
     cold = is_cold(cold)
     if repeat or verify:
         _refuse("--repeat" if repeat else "--verify", {
             "--junit": junit, "--clock host": clock == Clock.HOST, "--published": published,
             "--publish": publish, "--verify": verify if repeat else "",
+            "--pause-on-failure": pause_on_failure,
         })  # fmt: skip
     if repeat:
         return _repeated(context, name or DEFAULT, repeat, cold, json)

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from lab.dom0 import window
 from lab.dom0.agent import ProgramResult
@@ -57,6 +57,28 @@ class Machine(Protocol):
     async def read(self, address: int, size: int) -> bytes: ...
     async def write(self, address: int, data: bytes) -> None: ...
     async def leave(self) -> None: ...
+
+
+class Traps(Protocol):
+    """Instructions at which somebody wants to look at the machine."""
+
+    async def arm(self, stub: Any) -> None:
+        """Set breakpoints, or remove them, before the machine runs."""
+
+    def latest(self) -> float | None:
+        """When the machine must stop at the latest, in seconds of dom0's counter."""
+
+    def takes(self, address: int) -> bool:
+        """Whether this instruction, which has stopped the machine, is one of these."""
+
+    async def hit(self, stub: Any, address: int) -> bool:
+        """Look at the machine, which stands at the instruction, and have it executed.
+
+        Returns whether the machine stands at another breakpoint now.
+        """
+
+    async def came(self, now: float) -> None:
+        """The machine has made a stop of its own; ``now``: seconds of dom0's counter."""
 
 
 class StepGuard(Protocol):
@@ -104,6 +126,7 @@ class Steps:
         self._hold = hold
         self._arch = arch
         self._mailbox = MAILBOXES[arch.word]
+        self.traps: Traps | None = None
         self.count = 0
         self._address = 0
         self.box = Mailbox(*self._mailbox.unpack(bytes(self._mailbox.size)))
@@ -117,7 +140,7 @@ class Steps:
         """
         place = STEPS_ADDRESS + self.count % 2 * STEPS_APART
         await self._machine.set_breakpoint(place)
-        await self._guard(self._machine.go(), within, "dom0 to reach its next stop")
+        await self._guard(self._to(place), within, "dom0 to reach its next stop")
         await self._machine.clear_breakpoint(place)
         self.count += 1
         await self.look()
@@ -128,6 +151,16 @@ class Steps:
         place = STEPS_ADDRESS + (count - 1) % 2 * STEPS_APART
         await self._machine.turn_to(self._arch.program_counter, place)
         await self.look()
+
+    async def _to(self, place: int) -> None:
+        """Let the machine run to this instruction. Traps that it meets on the way are told."""
+        await self._machine.go()
+        while self.traps:
+            address = await self._machine.register(self._arch.program_counter)
+            if address == place or not self.traps.takes(address):
+                return
+            if not await self.traps.hit(self._machine, address):
+                await self._machine.go()
 
     async def look(self) -> None:
         """Read what lab-steps says at this stop."""
@@ -142,6 +175,11 @@ class Steps:
             )
         if max(self.box.size, self.box.more_size) > MOST_SAID:
             raise Dom0Error(f"dom0 sends more than {MOST_SAID >> 20}M at once")
+
+    @property
+    def machine(self) -> Any:
+        """The machine, which stands still."""
+        return self._machine
 
     @property
     def now(self) -> float:
@@ -208,6 +246,11 @@ class Steps:
 
     async def sleep_until(self, now: float, within: float) -> None:
         """Let the machine run until :attr:`now` is this; ``within`` is seconds of the host."""
+        while self.traps and (latest := self.traps.latest()) is not None and latest < now:
+            await self._sleep(max(latest, self.now), within)
+        await self._sleep(now, within)
+
+    async def _sleep(self, now: float, within: float) -> None:
         until = round(now * self.box.frequency)
         await self._order(Order.SLEEP, b"", within=within, until=until)
 
@@ -236,7 +279,11 @@ class Steps:
         self._window.write(0, words)
         self._window.write(start, content)
         await self._say(order, size=len(words), more_size=len(content), until=until)
+        if self.traps:
+            await self.traps.arm(self._machine)
         await self.arrive(within)
+        if self.traps:
+            await self.traps.came(self.now)
 
     async def _say(self, order: Order, **fields: int) -> None:
         empty = {"data": 0, "size": 0, "more": 0, "more_size": 0, "until": 0}

@@ -33,6 +33,8 @@ ANSWER = 10.0
 LARGEST = 1 << 20
 #: Bytes of a packet besides the memory that it carries.
 OVERHEAD = 64
+#: The byte that stops a machine which runs (gdb's documentation, "Interrupts").
+INTERRUPT = b"\x03"
 
 
 #: Waits for an answer. If the machine fails meanwhile, it raises an error that says why.
@@ -47,7 +49,7 @@ class Stub:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         guard: AnswerGuard,
-        control: Qmp,
+        control: Qmp | None,
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -57,7 +59,7 @@ class Stub:
 
     async def greet(self) -> None:
         """Ask how large packets may be."""
-        answer = await self._ask(b"qSupported:hwbreak+")
+        answer = await self.ask(b"qSupported:hwbreak+")
         if found := re.search(rb"PacketSize=([0-9a-f]+)", answer):
             self._packet = min(int(found[1], 16), LARGEST // 2)
 
@@ -74,6 +76,7 @@ class Stub:
         Raises:
             MachineError: QEMU ended, or the machine stopped for another reason.
         """
+        assert self._control is not None, "only a debugger connects without QMP"
         await self._control.run_to_stop()
 
     async def turn_to(self, number: int, value: int) -> None:
@@ -83,18 +86,18 @@ class Stub:
         Raises:
             MachineError: there is none.
         """
-        answer = await self._ask(b"qfThreadInfo")
+        answer = await self.ask(b"qfThreadInfo")
         while answer.startswith(b"m"):
             for thread in answer[1:].split(b","):
                 await self._order(b"Hg" + thread)
                 if await self.register(number) == value:
                     return
-            answer = await self._ask(b"qsThreadInfo")
+            answer = await self.ask(b"qsThreadInfo")
         raise MachineError("no CPU of the machine stands where it was stored")
 
     async def register(self, number: int) -> int:
         """A general register of the CPU that stopped, by gdb's number."""
-        return int.from_bytes(_bytes(await self._ask(b"p%x" % number)), "little")
+        return int.from_bytes(_bytes(await self.ask(b"p%x" % number)), "little")
 
     async def read(self, address: int, size: int) -> bytes:
         """Memory as the CPU that stopped sees it.
@@ -106,7 +109,7 @@ class Stub:
         piece = (self._packet - OVERHEAD) // 2
         while len(found) < size:
             want = min(piece, size - len(found))
-            got = _bytes(await self._ask(b"m%x,%x" % (address + len(found), want)))
+            got = _bytes(await self.ask(b"m%x,%x" % (address + len(found), want)))
             if not got:
                 raise MachineError(f"the machine's memory at {address:#x} cannot be read")
             found += got
@@ -125,14 +128,45 @@ class Stub:
 
     async def leave(self) -> None:
         """Remove all breakpoints and let the machine run. Nothing can follow on this connection."""
-        await self._order(b"D")
+        # QEMU wants the process's number if any client ever spoke of processes (multiprocess+).
+        if await self.ask(b"D") != b"OK":
+            await self._order(b"D;1")
+
+    async def step(self, thread: int) -> None:
+        """Let one CPU, by gdb's number, execute one instruction."""
+        await self.resume(b"vCont;s:%x" % thread, asyncio.Event())
+        if self._control is not None:  # its news of this stop is not that of the next
+            await self._control.execute("query-status")
+
+    async def resume(self, packet: bytes, interrupt: asyncio.Event) -> bytes:
+        """Let the machine run or step as ``packet`` says. Returns the report of its next stop.
+
+        As soon as ``interrupt`` is set, the machine is stopped. There is no time limit.
+
+        Raises:
+            MachineError: QEMU ended.
+        """
+        self._send(packet)
+        answer = asyncio.ensure_future(self._guard(self._packet_from_qemu()))
+        wanted = asyncio.ensure_future(interrupt.wait())
+        try:
+            await asyncio.wait([answer, wanted], return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                with _explained():
+                    self._writer.write(INTERRUPT)
+            return await answer
+        finally:
+            wanted.cancel()
+            answer.cancel()
+            await asyncio.gather(wanted, answer, return_exceptions=True)
 
     async def _order(self, packet: bytes) -> None:
-        answer = await self._ask(packet)
+        answer = await self.ask(packet)
         if answer != b"OK":
             raise MachineError(f"QEMU's gdbstub refused {packet[:24]!r}: {answer[:40]!r}")
 
-    async def _ask(self, packet: bytes) -> bytes:
+    async def ask(self, packet: bytes) -> bytes:
+        """Send a packet to the machine, which stands still; returns the answer."""
         self._send(packet)
         try:
             async with asyncio.timeout(ANSWER):
@@ -158,10 +192,11 @@ class Stub:
 
 
 @contextlib.asynccontextmanager
-async def connected(socket: Path, control: Qmp, guard: AnswerGuard) -> AsyncIterator[Stub]:
+async def connected(socket: Path, control: Qmp | None, guard: AnswerGuard) -> AsyncIterator[Stub]:
     """A connection to the gdbstub that listens on ``socket``. It makes the machine stand still.
 
-    ``guard`` waits for each answer. ``control`` is a connection to the same QEMU.
+    ``guard`` waits for each answer. ``control`` is a connection to the same QEMU; only
+    :meth:`Stub.go` needs it.
 
     Raises:
         BusyError: others had the gdbstub for too long; the error names one of them.

@@ -17,7 +17,7 @@ from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, GuestPlan, Plan
 from lab.progress import Progress
-from lab.run import alone, guests, live, templates, traces
+from lab.run import alone, crash_cores, guests, live, templates, traces
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.util import waiting
@@ -108,6 +108,7 @@ async def _restore(session: Session, start: Start, stored: Template, *, own: boo
         template.used(stored)
         stage.note(f"from template {stored.key[:12]}")
     session.run.update_manifest(template=stored.key)
+    await crash_cores.watch(session, start.plan)
 
 
 async def _boot_dom0(session: Session, start: Start, memory: Memory) -> None:

@@ -36,6 +36,7 @@ from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 
 if TYPE_CHECKING:
+    from lab.dom0.steps import Traps
     from lab.machine import qmp
     from lab.run.start import Start
 
@@ -62,6 +63,7 @@ class Session:
         self.marks = self.record.seen
         self.paused: Sequence[int] = ()
         self.began: float | None = None
+        self.traps: Traps | None = None
         self._virtual = False
         self._watcher = Watcher(run, lambda: self.mark("init"), lab.tag)
         self.guarded = self._watcher.guarded

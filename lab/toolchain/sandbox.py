@@ -15,7 +15,7 @@ from lab.errors import ToolchainError
 from lab.model import Command, Completed, Door, Program, ProgramRecord, StartOptions
 from lab.toolchain import bwrap, failures
 from lab.toolchain.program import HostProgram
-from lab.util import process
+from lab.util import proc, process
 
 #: The files of this machine that a program with network access sees. Missing ones are skipped.
 NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
@@ -57,6 +57,12 @@ class Sandbox:
             raise failures.failed(done)
         return done
 
+    def terminal_line(self, command: Command) -> list[str]:
+        """The whole command line of a program that uses our terminal, and ends with us."""
+        failures.check_mounts(command.mounts)
+        env = self._env | {"TERM": os.environ.get("TERM", "dumb")} | dict(command.env)
+        return bwrap.command_line(self._root, command, env, ["--die-with-parent"])
+
     def start(self, command: Command, options: StartOptions) -> Program:
         """Start a program. It counts as ended when everything that it started has ended too."""
         failures.check_mounts(command.mounts)
@@ -76,7 +82,7 @@ class Sandbox:
                 starter.wait()
                 raise _not_started(command, options.log)
             if options.largest_file is not None:
-                process.limit_files(pid, options.largest_file)
+                proc.limit_files(pid, options.largest_file)
             record = ProgramRecord(self._door, str(pid), process.boot_id(), started, options.tag)
             return HostProgram(record, starter)
         finally:

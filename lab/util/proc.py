@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +72,15 @@ def running() -> Iterator[tuple[int, list[bytes]]]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield int(path.parent.name), path.read_bytes().split(b"\0")
+
+
+def limit_files(pid: int, largest: int) -> None:
+    """Limit the size of files that a process and its children write to ``largest`` bytes
+    (prlimit(2))."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
+
+
+def end_group(pid: int) -> None:
+    """Kill a process group, if it exists."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

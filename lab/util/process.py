@@ -9,31 +9,31 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
-from lab.util import signals, together
+from lab.util import proc, signals, together
 from lab.util.deadline import Deadline
 from lab.util.environment import KEPT_ENVIRONMENT, environment
 from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
 
 __all__ = [
     "KEPT_ENVIRONMENT", "Child", "Options", "TimedOut", "arguments", "attend", "boot_id",
-    "end_group", "environment", "follow", "is_stopped", "limit_files", "piped", "reap", "run",
-    "running", "spawn", "start_time", "state", "title",
+    "end_group", "environment", "follow", "is_stopped", "on_terminal", "piped",
+    "reap", "run", "running", "spawn", "start_time", "state", "title",
 ]  # fmt: skip
 
+end_group, limit_files = proc.end_group, proc.limit_files
 #: A program that we started, as our child.
 Child = subprocess.Popen[bytes]
 
@@ -265,24 +265,24 @@ def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
             raise
 
 
+@contextlib.contextmanager
+def on_terminal(argv: list[str]) -> Iterator[Child]:
+    """A program that has our standard input and output while the block runs, and Ctrl-C alone."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: a sandbox ignores it, too
+    try:
+        with subprocess.Popen(argv, env=environment()) as child, contextlib.ExitStack() as stack:
+            stack.callback(child.terminate)
+            yield child
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def reap(child: Child, seconds: float) -> int | None:
     """The exit status of a child that ends within ``seconds``; ``None`` if it does not."""
     try:
         return child.wait(seconds)
     except subprocess.TimeoutExpired:
         return None
-
-
-def limit_files(pid: int, largest: int) -> None:
-    """Limit the size of files that a process and its children write to ``largest`` bytes
-    (prlimit(2))."""
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, largest))
-
-
-def end_group(pid: int) -> None:
-    """Kill a process group, if it exists."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 def _end_group(process: Child) -> None:

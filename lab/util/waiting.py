@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -220,3 +221,15 @@ async def in_job(work: Callable[[], T], undo: Callable[[T], None]) -> T:
     except BaseException:
         job.leave()
         raise
+
+
+async def ends(pid: int) -> None:
+    """Wait until a process has ended (pidfd_open(2))."""
+    handle = os.pidfd_open(pid)
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)

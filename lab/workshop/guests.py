@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lab.images import backends, freertos, guest_check, linux, sources
 from lab.model import Architecture, GuestImage, GuestSpec, LinuxGuest, Package

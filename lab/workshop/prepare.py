@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from lab.errors import ImageError, UsageError
 from lab.images import (
@@ -254,6 +255,10 @@ class Workshop:
         if why := no_release(self.arch, spec.release):
             raise UsageError(f"hypervisor {spec.name}: {why}")
         return self._platforms[self.arch.release(spec.release)]
+
+    def kernel_source(self) -> Path:
+        """The folder with the packaged FreeRTOS kernel's sources."""
+        return self._guests.kernel_source()
 
     def xen_source(self) -> list[Package]:
         """The source package of the default platform's Xen."""

@@ -1,0 +1,73 @@
+"""After each stop: tells the proxy the tasks, which are threads then, and where to stop."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import gdb
+
+from lab.debug.gdb_commands import freertos, link
+
+#: Where each breakpoint counts, by its number.
+_COUNTS: dict[int, str] = {}
+#: The proxy's number of the thread of each task that does not run, by the address of its TCB.
+THREADS: dict[int, int] = {}
+
+
+def refresh() -> None:
+    """Tell the proxy the tasks of the guest, so that each is a thread."""
+    THREADS.clear()
+    if not link.connected() or not freertos.present():
+        return
+    with contextlib.suppress(gdb.error):
+        found = freertos.tasks()
+        saved = [one for one in found if one.registers]
+        running = next((one.name for one in found if one.runs), "")
+        told = [{"key": one.address, "name": one.name, "state": f"{one.state} {one.waits}".strip(),
+                 "registers": one.registers} for one in saved]  # fmt: skip
+        numbers = link.ask("tasks", tasks=told, running=running)["threads"]
+        THREADS.update(zip((one.address for one in saved), numbers, strict=True))
+        gdb.execute("info threads", to_string=True)
+
+
+def _stopped(_event: Any) -> None:
+    with contextlib.suppress(gdb.GdbError):
+        refresh()
+
+
+def _changed(point: Any) -> None:
+    """A breakpoint was set or changed: it counts where it was set."""
+    if point.number > 0:
+        _COUNTS.setdefault(point.number, link.SESSION.get("now_on", "everywhere"))
+        _tell()
+
+
+def _removed(point: Any) -> None:
+    _COUNTS.pop(point.number, None)
+    _tell()
+
+
+def _tell() -> None:
+    table: dict[str, list[str]] = {}
+    for point in gdb.breakpoints():
+        for address in _addresses(point):
+            names = table.setdefault(str(address), [])
+            names.append(_COUNTS.get(point.number, link.SESSION.get("now_on", "everywhere")))
+    with contextlib.suppress(gdb.GdbError):
+        link.ask("scopes", table=table)
+
+
+def _addresses(point: Any) -> list[int]:
+    if point.location:
+        return [one.address for one in point.locations]
+    with contextlib.suppress(gdb.error, TypeError):
+        return [int(gdb.parse_and_eval(point.expression).address)]
+    return []
+
+
+def define() -> None:
+    gdb.events.stop.connect(_stopped)
+    gdb.events.breakpoint_created.connect(_changed)
+    gdb.events.breakpoint_modified.connect(_changed)
+    gdb.events.breakpoint_deleted.connect(_removed)

@@ -1,0 +1,103 @@
+"""Serves GDB at a socket of the live lab's folder, while this process has QEMU's gdbstub."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from lab.debug.machine_view import MachineView
+from lab.debug.monitor import LabMonitor
+from lab.debug.packets import LARGEST, Client
+from lab.debug.stopped import VIRTUALLY, Stopped
+from lab.errors import BusyError, LabError
+from lab.machine import gdbstub
+from lab.machine.gdbstub import Stub
+from lab.rundir import LabDir
+
+#: The socket at which GDB finds the proxy, in the live lab's folder.
+SOCKET = "debug.sock"
+
+
+class Server:
+    """A proxy that waits for GDBs, one at a time.
+
+    Attributes:
+        monitor: what GDB's commands ask.
+        failure: the error that ended the machine, if one did.
+    """
+
+    def __init__(self, monitor: LabMonitor) -> None:
+        self.monitor = monitor
+        self.failure: LabError | None = None
+        self.left = asyncio.Event()
+        self._busy = False
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one GDB. Others are turned away meanwhile."""
+        client = Client(reader, writer)
+        if self._busy:
+            await client.close()
+            return
+        self._busy = True
+        try:
+            await self.monitor.proxy.serve(client)
+        except LabError as error:
+            self.failure = error
+        except asyncio.CancelledError:  # the end of our command; asyncio would print a traceback
+            pass
+        finally:
+            self._busy = False
+            self.left.set()
+            with contextlib.suppress(OSError):
+                await client.close()
+
+
+async def look(stub: Stub, dump: Callable[[int, int], Awaitable[bytes]],
+               names: Mapping[int, str]) -> LabMonitor:  # fmt: skip
+    """A monitor for a machine that stands still at this gdbstub."""
+    stopped = Stopped(stub)
+    await stub.ask(b"?")  # QEMU forgets breakpoints that a client left behind
+    await stopped.learn()
+    return LabMonitor(MachineView(stopped), dump, names)
+
+
+@contextlib.asynccontextmanager
+async def listening(lab: LabDir, monitor: LabMonitor) -> AsyncIterator[Server]:
+    """Wait for GDBs at the socket, while the block runs."""
+    server = Server(monitor)
+    place = lab.path / SOCKET
+    place.unlink(missing_ok=True)
+    accepting = await asyncio.start_unix_server(server.take, place, limit=LARGEST)
+    try:
+        async with accepting:
+            yield server
+    finally:
+        place.unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def attached(lab: LabDir) -> AsyncIterator[Stub]:
+    """The gdbstub of a lab that runs. The machine stands still until the block ends.
+
+    Raises:
+        BusyError: another debugger has it; the error names its process.
+        MachineError: the machine is gone.
+    """
+    try:
+        async with gdbstub.connected(lab.gdb_socket, None, _plain) as stub:
+            try:
+                yield stub
+            finally:
+                with contextlib.suppress(LabError):
+                    await stub.ask(VIRTUALLY)
+                    await stub.leave()
+    except BusyError as error:
+        raise BusyError(
+            f"the lab is being debugged already: {error.message}",
+            hint="leave the other debugger, or use it",
+        ) from error
+
+
+async def _plain(answer: Awaitable[bytes]) -> bytes:
+    return await answer

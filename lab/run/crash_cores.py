@@ -1,0 +1,63 @@
+"""Keeps core files of what crashes in a run under the virtual clock, and their backtraces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lab.debug.backtrace import backtrace
+from lab.debug.crashes import CrashWatch
+from lab.debug.dumping import dumped
+from lab.errors import LabError
+from lab.model import Clock, Plan, Toolchain
+from lab.run.session import Session
+from lab.scenario import Report
+
+
+async def watch(session: Session, plan: Plan) -> None:
+    """From now on a guest or Xen that crashes leaves a core file. The machine stands still.
+
+    If the session has traps of its own, these are used instead.
+    """
+    if plan.machine.clock is not Clock.VIRTUAL:
+        return
+    if session.traps is None:
+        session.traps = _crash_watch(session, plan)
+    session.at_stop.traps = session.traps
+
+
+def _crash_watch(session: Session, plan: Plan) -> CrashWatch:
+
+    async def dump(first: int, size: int) -> bytes:
+        async with session.sockets.control() as control:
+            return await dumped(control.execute, session.lab, first, size)
+
+    found = CrashWatch(session.run, names_of(plan), dump)
+    found.learn()
+    return found
+
+
+def names_of(plan: Plan) -> dict[int, str]:
+    """The names of the guests by the numbers that their domains get."""
+    guests = [*plan.booted, *(one for one in plan.guests if not one.spec.by_xen)]
+    return {number: one.name for number, one in enumerate(guests, 1)}
+
+
+def explained(report: Report, session: Session, toolchain: Toolchain) -> Report:
+    """The report, with the backtraces of the cores; unchanged if nothing that failed has one."""
+    cores = session.traps.cores if isinstance(session.traps, CrashWatch) else {}
+    session.run.update_manifest(**({"cores": sorted(cores)} if cores else {}))
+    verdict = report.verdict
+    if verdict.passed or not cores:
+        return report
+    name = report.crashed if report.crashed in cores else next(iter(cores))
+    try:
+        words = backtrace(toolchain, session.run, name)
+    except LabError:
+        return report
+    tail = f"{verdict.tail}\n\n{_title(name, cores[name])}\n{words}"
+    return replace(report, verdict=replace(verdict, tail=tail))
+
+
+def _title(name: str, core: Path) -> str:
+    return f"{name} when it crashed ({core.name}; ./inv lab.core opens it):"

@@ -1,0 +1,108 @@
+"""A gdbstub with one or two PCPUs, as QEMU 10 speaks: registers, memory, and a list of stops."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+from lab.debug.machine_view import MachineView
+from lab.debug.monitor import LabMonitor
+from lab.debug.processor import PAGE
+from lab.debug.stopped import Stopped
+
+#: The target description, cut down to what is looked at (recorded from qemu-system-arm 10.0.13).
+TARGET = (
+    '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target>'
+    "<architecture>arm</architecture>"
+    '<xi:include href="arm-core.xml"/><xi:include href="system-registers.xml"/></target>'
+)
+CORE = (
+    "".join(f'<reg name="r{n}" bitsize="32"/>' for n in range(13))
+    + '<reg name="sp" bitsize="32" type="data_ptr"/><reg name="lr" bitsize="32"/>'
+    + '<reg name="pc" bitsize="32" type="code_ptr"/><reg name="cpsr" bitsize="32" regnum="25"/>'
+)
+SYSTEM = (
+    '<reg name="HTTBR" bitsize="64" regnum="205" group="cp_regs"/>'
+    '<reg name="VTTBR" bitsize="64" regnum="206" group="cp_regs"/>'
+)
+XML = {"target.xml": TARGET, "arm-core.xml": CORE, "system-registers.xml": SYSTEM}
+NUMBERS = {15: "pc", 25: "cpsr", 205: "HTTBR", 206: "VTTBR"}
+GUEST_MODE, HYP_MODE = 0x1F, 0x1A
+WORD = {"pc": 4, "cpsr": 4, "HTTBR": 8, "VTTBR": 8}
+
+
+class FakeStub:
+    """Attributes:
+    pcpus: the registers of each PCPU, by name.
+    memory: physical memory, by the address of its page.
+    stops: what is reported when the machine runs: a report, and what it changes.
+    sent: every packet that came.
+    """
+
+    def __init__(self, pcpus: int = 1) -> None:
+        zero = {"pc": 0, "cpsr": HYP_MODE, "HTTBR": 0, "VTTBR": 1 << 48}
+        self.pcpus = [dict(zero) for _ in range(pcpus)]
+        self.memory: dict[int, bytearray] = {}
+        self.stops: list[tuple[bytes, dict[str, int]]] = []
+        self.sent: list[bytes] = []
+        self._selected = 1
+
+    def lay(self, address: int, data: bytes) -> None:
+        """Put bytes into physical memory."""
+        for at, byte in enumerate(data, address):
+            page = self.memory.setdefault(at - at % PAGE, bytearray(PAGE))
+            page[at % PAGE] = byte
+
+    async def ask(self, packet: bytes) -> bytes:
+        self.sent.append(packet)
+        if found := re.match(rb"qXfer:features:read:([^:]+):([0-9a-f]+),", packet):
+            text = XML[found[1].decode()].encode()[int(found[2], 16) :]
+            return b"l" + text
+        if packet == b"qfThreadInfo":
+            return b"m" + b",".join(b"%02x" % n for n in range(1, len(self.pcpus) + 1))
+        if packet[:2] == b"Hg":
+            self._selected = int(packet[2:], 16)
+        if packet == b"g":
+            return b"00" * 68
+        known = (b"Hg", b"Qqemu", b"Z", b"z", b"D")
+        return b"l" if packet == b"qsThreadInfo" else b"OK" if packet.startswith(known) else b""
+
+    async def register(self, number: int) -> int:
+        return self.pcpus[self._selected - 1][NUMBERS[number]]
+
+    async def read(self, address: int, size: int) -> bytes:
+        parts = [self.memory.get(at - at % PAGE, bytearray(PAGE))[at % PAGE]
+                 for at in range(address, address + size)]  # fmt: skip
+        return bytes(parts)
+
+    async def write(self, address: int, data: bytes) -> None:
+        self.lay(address, data)
+
+    async def resume(self, packet: bytes, wish: asyncio.Event) -> bytes:
+        self.sent.append(packet)
+        if packet.startswith(b"vCont;s"):
+            return b"T05thread:%s;" % packet.rpartition(b":")[2]
+        if not self.stops:
+            await wish.wait()
+            return b"T02thread:01;"
+        report, registers = self.stops.pop(0)
+        thread = re.search(rb"thread:0?([0-9]+)", report)
+        if thread:
+            self.pcpus[int(thread[1]) - 1] |= registers
+        return report
+
+
+async def view_of(stub: FakeStub) -> MachineView:
+    stopped = Stopped(stub)  # type: ignore[arg-type]
+    await stopped.learn()
+    return MachineView(stopped)
+
+
+async def monitor_of(stub: FakeStub, heap: bytes = b"", names: Sequence[str] = ()) -> LabMonitor:
+    async def dump(first: int, size: int) -> bytes:
+        del first
+        return heap[:size]
+
+    known = {number: name for number, name in enumerate(names) if name}
+    return LabMonitor(await view_of(stub), dump, known)

@@ -1,0 +1,160 @@
+"""Which stops GDB hears of, and what it sees at them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from debug.fake_stub import GUEST_MODE, HYP_MODE, FakeStub
+from debug.test_domains import GUEST, TWIN, with_guests
+from debug.test_packets import client_of
+from lab.debug.monitor import LabMonitor
+from lab.debug.packets import framed
+
+BREAK = 0x4000_9624
+AT = {"pc": BREAK, "cpsr": GUEST_MODE}
+
+
+def talk(stub: FakeStub, *packets: bytes, on: str = "hello") -> list[bytes]:
+    """GDB's packets, one after the other; the answers."""
+
+    async def go() -> bytes:
+        monitor = await with_guests(stub)
+        await monitor.on(on)
+        client, written = client_of(*(framed(one) for one in packets))
+        await monitor.proxy.serve(client)
+        return written.data
+
+    return [one.partition(b"$")[2] for one in asyncio.run(go()).split(b"#")[:-1]]
+
+
+def question(what: str, **given: Any) -> bytes:
+    return f"qLab.{what}:{json.dumps(given).encode().hex()}".encode()
+
+
+def answer(packet: bytes) -> Any:
+    return json.loads(bytes.fromhex(packet.decode()))
+
+
+def test_a_hit_in_the_twin_goes_unseen() -> None:
+    """Two guests of one binary: QEMU reports both, GDB hears of the one that was meant."""
+    stub = FakeStub()
+    stub.stops = [
+        (b"T05thread:01;", AT | {"VTTBR": TWIN}),
+        (b"T05thread:01;", AT | {"VTTBR": GUEST}),
+    ]
+    said = talk(stub, b"Z0,%x,4" % BREAK, b"vCont;c")
+    assert said == [b"OK", b"T05thread:100;"]
+    running = [one for one in stub.sent if one.startswith(b"vCont")]
+    assert running == [b"vCont;c", b"vCont;s:1", b"vCont;c"]
+
+
+def test_xen_does_not_count_as_the_guest_whose_tables_it_keeps() -> None:
+    stub = FakeStub()
+    stub.stops = [
+        (b"T05thread:01;", AT | {"VTTBR": GUEST, "cpsr": HYP_MODE}),
+        (b"T05thread:01;", AT | {"VTTBR": GUEST}),
+    ]
+    assert talk(stub, b"Z0,%x,4" % BREAK, b"vCont;c")[1] == b"T05thread:100;"
+
+
+def test_a_breakpoint_of_xens_counts_in_xen() -> None:
+    stub = FakeStub()
+    stub.stops = [(b"T05thread:01;", {"pc": 0x26_0000, "cpsr": HYP_MODE, "VTTBR": TWIN})]
+    assert talk(stub, b"Z0,260000,4", b"vCont;c", on="xen")[1] == b"T05thread:1;"
+
+
+def test_a_breakpoint_stays_where_it_was_set() -> None:
+    """One that was set in the twin counts there, though GDB looks at hello now."""
+    stub = FakeStub()
+    stub.stops = [
+        (b"T05thread:01;", AT | {"VTTBR": GUEST}),
+        (b"T05thread:01;", AT | {"VTTBR": TWIN}),
+    ]
+    table = question("scopes", table={str(BREAK): ["hello2"]})
+    said = talk(stub, table, b"Z0,%x,4" % BREAK, b"vCont;c")
+    assert said[2] == b"T05thread:100;"  # hello's vCPU, which does not run there
+    assert stub.sent.count(b"vCont;s:1") == 1
+
+
+def test_a_watchpoint_counts_in_its_domain_alone() -> None:
+    stub = FakeStub()
+    stub.stops = [
+        (b"T05thread:01;watch:40024020;", AT | {"VTTBR": TWIN, "pc": 0x4000_1000}),
+        (b"T05thread:01;watch:40024020;", AT | {"VTTBR": GUEST, "pc": 0x4000_1000}),
+    ]
+    said = talk(stub, b"Z2,40024020,4", b"vCont;c")
+    assert said[1] == b"T05watch:40024020;thread:100;"
+
+
+def test_detaching_removes_every_breakpoint() -> None:
+    stub = FakeStub()
+    assert talk(stub, b"Z0,%x,4" % BREAK, b"Z1,40008000,4", b"D") == [b"OK", b"OK", b"OK"]
+    assert {one for one in stub.sent if one[:1] == b"z"} == {b"z0,%x,4" % BREAK, b"z1,40008000,4"}
+
+
+def test_gdb_that_dies_leaves_no_breakpoint_and_stops_the_machine_for_it() -> None:
+    stub = FakeStub()
+    talk(stub, b"Z0,%x,4" % BREAK, b"vCont;c")  # then the connection ends
+    assert b"z0,%x,4" % BREAK in stub.sent
+
+
+def test_the_end_of_the_machine_is_the_end_of_the_program() -> None:
+    stub = FakeStub()
+    stub.stops = [(b"W00", {})]
+    assert talk(stub, b"vCont;c") == [b"W00"]
+
+
+def test_tasks_are_threads_with_numbers_that_stay() -> None:
+    task = {"key": 0x40021000, "name": "idle", "state": "ready", "registers": {"pc": 0x40008000}}
+    other = task | {"key": 0x40022000, "name": "work"}
+    said = talk(
+        FakeStub(),
+        question("tasks", tasks=[task, other], running="main"),
+        question("tasks", tasks=[other], running="idle"),
+        b"qfThreadInfo", b"qThreadExtraInfo,1001", b"Hg1001", b"g",
+    )  # fmt: skip
+    assert answer(said[0]) == {"threads": [0x1000, 0x1001]}
+    assert answer(said[1]) == {"threads": [0x1001]}
+    assert said[2] == b"m100,1001"
+    assert bytes.fromhex(said[3].decode()) == b"task work: ready"
+    assert said[5][8 * 15 : 8 * 16] == b"00800040"  # pc
+
+
+def test_a_question_that_makes_no_sense_is_refused_in_words() -> None:
+    said = talk(FakeStub(), b"qLab.nothing:", b"qLab.on:zz", question("on", name="nobody"))
+    assert all("error" in answer(one) for one in said)
+
+
+def test_monitor_knows_the_domains_and_the_places() -> None:
+    words = [b"qRcmd," + one.hex().encode() for one in (b"domains", b"on xen", b"what")]
+    shown = [bytes.fromhex(one.decode()).decode() for one in talk(FakeStub(), *words)]
+    assert "hello2" in shown[0]
+    assert shown[1] == "breakpoints count in xen now\n"
+    assert "monitor help" in shown[2]
+
+
+def test_where_the_domains_are_is_told_once_a_stop() -> None:
+    async def go() -> tuple[LabMonitor, int]:
+        stub = FakeStub()
+        monitor = await with_guests(stub)
+        await monitor.find()
+        first = len(stub.sent)
+        await monitor.find()
+        return monitor, len(stub.sent) - first
+
+    monitor, packets = asyncio.run(go())
+    assert packets == 0
+    monitor.view.moved()
+    assert not monitor.view.fresh
+
+
+def test_a_step_of_a_vcpu_that_waits_begins_when_it_runs_again() -> None:
+    """The machine runs to where the vCPU goes on, and makes the step there."""
+    stub = FakeStub()
+    goes_on = {"pc": 0x4000_C8D0, "cpsr": GUEST_MODE, "VTTBR": GUEST}
+    stub.stops = [(b"T05thread:01;", goes_on)]
+    assert talk(stub, b"vCont;s:100") == [b"T05thread:100;"]
+    moved = [one for one in stub.sent if one[:2] in (b"Z1", b"z1") or one.startswith(b"vCont")]
+    assert moved == [b"Z1,4000c8d0,4", b"vCont;c", b"z1,4000c8d0,4", b"vCont;s:1"]
