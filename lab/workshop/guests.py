@@ -54,6 +54,10 @@ class Guests:
             stage.note(", ".join(built))
         return built
 
+    def kernel_source(self) -> Path:
+        """The folder with the packaged FreeRTOS kernel's sources."""
+        return self._sources().kernel()
+
     def _guest(self, guest: GuestSpec, compiled: freertos.Sources, beside: Platform) -> GuestImage:
         if isinstance(guest.program, LinuxGuest):
             made_for = self.arch.of_guest(guest.width)
