@@ -7,9 +7,10 @@ from dataclasses import replace
 from lab import rundir
 from lab.api.context import Context
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
-from lab.debug import backtrace, symbols
+from lab.debug import backtrace, processor, symbols
 from lab.debug.launch import Session
 from lab.errors import UsageError
+from lab.model import architecture
 from lab.rundir import LabDir
 from lab.util import signals
 from lab.util.terminal import quote
@@ -27,6 +28,7 @@ def open_core(context: Context, run: str, name: str, options: DebugOptions) -> i
     if found is None:
         raise UsageError(f"there is no run {quote(run)}", hint="name a lab, a run's id, or latest")
     chosen = name or next(iter(found.manifest().get("cores") or ()), "") or "xen"
+    processor.check(architecture.of_run(found.manifest()))
     core = backtrace.core_of(found, chosen)
     lab = str(found.manifest().get("lab") or "")
     known = symbols.of_run(found, iter(sources(context, lab)))

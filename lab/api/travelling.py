@@ -15,7 +15,7 @@ from lab.api.context import Context, clean
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.api.moments import Moment, Moments
 from lab.api.plans import intent, make_plan
-from lab.debug import server, symbols
+from lab.debug import processor, server, symbols
 from lab.debug.dumping import dumped
 from lab.debug.launch import Session as GdbSession
 from lab.debug.machine_view import MachineView
@@ -51,6 +51,7 @@ def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -
     clean(context)
     old = _old(context, word)
     plan = make_plan(context, str(old.manifest().get("lab")), Clock.VIRTUAL, first=True)
+    processor.check(plan.machine.arch)
     if plan.lab.without_dom0:
         raise UsageError("a lab without dom0 cannot be stopped at a moment of its own time")
     known = symbols.of_run(old, iter(sources(context, plan.lab.name)))

@@ -10,6 +10,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lab import model
+from lab.errors import UsageError
+
 #: Bits of a table entry of the long-descriptor format (Arm ARM, "VMSAv8-32 translation").
 VALID, TABLE = 1, 2
 ADDRESS = 0x0000_00FF_FFFF_F000
@@ -45,6 +48,8 @@ class Arch:
         return cpsr & self.mode_mask in self.hyp_modes
 
 
+#: The architecture whose labs a debugger understands so far.
+DEBUGGED = model.ARM32
 ARM32 = Arch("VTTBR", "HTTBR", frozenset({0x1A}), 0x1F, 0x4000_0000, 4, 32 << 10, 168)
 
 #: Words of arm32's ``struct cpu_user_regs`` (xen/arch/arm/include/asm/arm32/processor.h): where
@@ -52,6 +57,15 @@ ARM32 = Arch("VTTBR", "HTTBR", frozenset({0x1A}), 0x1F, 0x4000_0000, 4, 32 << 10
 _BANKED = {0x11: (32, 33), 0x12: (19, 20), 0x13: (21, 22), 0x17: (23, 24), 0x1B: (25, 26)}
 _USER = (18, 14)
 _FIQ = 0x11
+
+
+def check(arch: model.Architecture) -> None:
+    """Raise a UsageError if the debugger does not know the machines of an architecture."""
+    if arch != DEBUGGED:
+        raise UsageError(
+            f"the debugger does not know labs of {arch.xen} yet",
+            hint=f"the same lab on {DEBUGGED.xen}, or its consoles: ./inv lab.logs",
+        )
 
 
 def guest_registers(frame: bytes) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.debug.backtrace import backtrace
 from lab.debug.crashes import CrashWatch
 from lab.debug.dumping import dumped
+from lab.debug.processor import DEBUGGED
 from lab.errors import LabError
 from lab.model import Clock, Plan, Toolchain
 from lab.run.session import Session
@@ -21,7 +22,7 @@ async def watch(session: Session, plan: Plan) -> None:
     breakpoints: QEMU executes code beside one in smaller pieces, and then the turns of CPUs that
     never wait depend on the host.
     """
-    if plan.machine.clock is not Clock.VIRTUAL:
+    if plan.machine.clock is not Clock.VIRTUAL or plan.machine.arch != DEBUGGED:
         return
     if session.traps is None and plan.machine.cpus > 1:
         return

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from lab.dom0 import agent as dom0_agent
 from lab.dom0.early_connection import EarlyConnection
-from lab.dom0.steps import ENTROPY, Steps
+from lab.dom0.steps import ENTROPY, Steps, Traps
 from lab.dom0.window import Window
 from lab.errors import Dom0Error, MachineError, UsageError
 from lab.machine import console_files, guest_ends, launch, new_ports, postmortem, snapshot, template
@@ -36,7 +36,6 @@ from lab.rundir import LabDir, RunDir
 from lab.util import waiting
 
 if TYPE_CHECKING:
-    from lab.dom0.steps import Traps
     from lab.machine import qmp
     from lab.run.start import Start
 
