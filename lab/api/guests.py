@@ -72,7 +72,9 @@ def ready(context: Context, found: Live, guest: str) -> tuple[GuestSpec, GuestIm
         raise no_dom0()
     arch = found.arch
     spec = config.find_guest(context.labs(), guest, into=found.name, arch=arch)
-    image = context.workshop(found.door, arch).guests([spec])[guest]
+    lab = context.labs().labs.get(found.name)
+    beside = lab.hypervisor if lab else None
+    image = context.workshop(found.door, arch).guests([spec], beside)[guest]
     manifest.keep_elf(found.run, image)
     return spec, image
 

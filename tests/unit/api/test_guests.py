@@ -43,7 +43,7 @@ class Recorded(Context):
         self.asked.append(arch)
         return cast("Workshop", SimpleNamespace(guests=self.made))
 
-    def made(self, wanted: list[GuestSpec]) -> dict[str, GuestImage]:
+    def made(self, wanted: list[GuestSpec], beside: object = None) -> dict[str, GuestImage]:
         kernel = Image("kernel", self.file, "0", 1, "0")
         return {one.name: GuestImage(one.name, kernel) for one in wanted}
 
