@@ -44,6 +44,7 @@ class Recorded(Context):
         return cast("Workshop", SimpleNamespace(guests=self.made))
 
     def made(self, wanted: list[GuestSpec], beside: object = None) -> dict[str, GuestImage]:
+        del beside
         kernel = Image("kernel", self.file, "0", 1, "0")
         return {one.name: GuestImage(one.name, kernel) for one in wanted}
 
