@@ -30,6 +30,7 @@ class Context:
         force: boot a hypervisor even if its version is not that of the tools in dom0.
         arch: the architecture of the labs; ``None``: what labs.yaml says.
         pause: where a run fails, let its machine stand, and open GDB on the terminal.
+        cores: what crashes in a run leaves a core file.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -40,6 +41,7 @@ class Context:
     locked: bool = False
     arch: Architecture | None = None
     pause: bool = False
+    cores: bool = False
 
     @property
     def runs(self) -> Path:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from lab import rundir, scenario
@@ -26,9 +24,6 @@ from lab.run.start import Start, started
 from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.util import files, reading, signals
-
-#: Lets a machine stand where its scenario has failed.
-Stand = Callable[[Session, Start, Report], Awaitable[None]]
 
 
 def run(
@@ -61,8 +56,7 @@ def run(
     try:
         with started([intent(context, plan, "lab.run", kept=False)]) as start:
             folder = start.run
-            stand = partial(pausing.stand, context) if context.pause else None
-            report = signals.run(_played(start, context.file.name, marks, stand, cold=cold))
+            report = signals.run(_played(context, start, marks, cold=cold))
     except LabError as error:
         if error.layer is None:
             raise
@@ -78,22 +72,19 @@ def run(
     return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
 
 
-async def _played(
-    start: Start, file: str, marks: dict[str, float], stand: Stand | None, *, cold: bool
-) -> Report:
-    """Boot and play the scenario. ``marks`` gets what was seen, even if this fails.
-
-    ``stand``: what happens where the scenario has failed, before the machine goes on.
-    """
+async def _played(context: Context, start: Start, marks: dict[str, float], *, cold: bool) -> Report:
+    """Boot and play the scenario. ``marks`` gets what was seen, even if this fails."""
     plan, run = start.plan, start.run
     async with Session(start.lab, run) as session:
         try:
+            if context.cores:
+                crash_cores.arm(session, plan)
             await boot(session, start, cold=cold)
             with start.progress.stage("scenario"):
-                report = await _watched(session, start, file)
+                report = await _watched(session, start, context.file.name)
             report = replace(report, notes=_ends(run, plan.lab))
-            if stand and not report.verdict.passed:
-                await stand(session, start, report)
+            if context.pause and not report.verdict.passed:
+                await pausing.stand(context, session, start, report)
             if report.verdict.layer is Layer.GUEST:
                 if still := qemu_process.why_stopped(
                     start.lab.tag

@@ -44,8 +44,8 @@ def core_of(run: RunDir, name: str) -> Path:
     found = ", ".join(sorted(one.stem for one in path.parent.glob("*.core"))) or "none"
     raise UsageError(
         f"run {run.id} has no core file of {name}",
-        hint=f"it has: {found}. Guests of the FreeRTOS port, and a Xen from source, leave one if "
-        "they crash under the virtual clock",
+        hint=f"it has: {found}. With lab.run --cores, guests of the FreeRTOS port and a Xen from "
+        "source leave one if they crash",
     )
 
 

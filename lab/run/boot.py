@@ -108,7 +108,7 @@ async def _restore(session: Session, start: Start, stored: Template, *, own: boo
         template.used(stored)
         stage.note(f"from template {stored.key[:12]}")
     session.run.update_manifest(template=stored.key)
-    await crash_cores.watch(session, start.plan)
+    await crash_cores.watch(session)
 
 
 async def _boot_dom0(session: Session, start: Start, memory: Memory) -> None:

@@ -15,19 +15,23 @@ from lab.run.session import Session
 from lab.scenario import Report
 
 
-async def watch(session: Session, plan: Plan) -> None:
-    """From now on a guest or Xen that crashes leaves a core file. The machine stands still.
+def arm(session: Session, plan: Plan) -> None:
+    """Have a guest or Xen that crashes leave a core file. The machine is still off.
 
-    If the session has traps of its own, these are used instead. A machine with several CPUs has no
-    breakpoints: QEMU executes code beside one in smaller pieces, and then the turns of CPUs that
-    never wait depend on the host.
+    This is done with breakpoints, which may change the times of a run: QEMU executes code beside
+    one in smaller pieces (seen with the lab ``arinc653``). A machine with several CPUs has none,
+    because there the turns of CPUs that never wait would depend on the host.
     """
     if plan.machine.clock is not Clock.VIRTUAL or plan.machine.arch != DEBUGGED:
         return
-    if session.traps is None and plan.machine.cpus > 1:
-        return
-    if session.traps is None:
+    if plan.machine.cpus == 1:
         session.traps = _crash_watch(session, plan)
+
+
+async def watch(session: Session) -> None:
+    """From now on the machine, which stands still, stops at the session's traps, if it has any."""
+    if isinstance(session.traps, CrashWatch):
+        session.traps.learn()
     session.at_stop.traps = session.traps
 
 
@@ -37,9 +41,7 @@ def _crash_watch(session: Session, plan: Plan) -> CrashWatch:
         async with session.sockets.control() as control:
             return await dumped(control.execute, session.lab, first, size)
 
-    found = CrashWatch(session.run, names_of(plan), dump)
-    found.learn()
-    return found
+    return CrashWatch(session.run, names_of(plan), dump)
 
 
 def names_of(plan: Plan) -> dict[int, str]:

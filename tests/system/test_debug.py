@@ -143,7 +143,7 @@ def debugger_is_there(world: World) -> bool:
 def test_a_crash_leaves_a_core_file_and_can_be_seen_again(world: World, tmp_path: Path) -> None:
     """The verdict has the backtrace and the command for GDB. The core file needs no machine. The
     run is executed again to where it fails, and to a time."""
-    said = world.run("lab.run", "crash", status=1).out
+    said = world.run("lab.run", "crash", "--cores", status=1).out
     assert re.search(r"# [0-9a-f]{8} crash_data\+0x\w+ at app/main\.c:\d+", said), said
     assert re.search(r"#0 +(0x\w+ in )?crash_data \(\) at app/main\.c:\d+", said), said
     again = re.search(r"in GDB: \./inv (lab\.debug crash/\S+ --before-failure)", said)
