@@ -85,10 +85,9 @@ def _names(context: Context) -> set[str] | None:
         labs = context.labs()
     except LabError:
         return None
-    used = {lab.hypervisor.name for lab in labs.labs.values()}
-    unused = {name for name in labs.hypervisors if name not in used}
-    usual = drift.prefix_of(context.usual_arch)
-    found = {f"{usual}hypervisor/{name}" for name in unused}
+    usual = context.usual_arch
+    prefix = drift.prefix_of(usual)
+    found = {f"{prefix}hypervisor/{spec.name}" for spec in drift.unused(labs, usual)}
     for lab in labs.labs.values():
         prefix = drift.prefix_of(lab.arch)
         found |= {prefix + name for name in _of_lab(lab)}

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.api.context import Context
-from lab.model import ARCHITECTURES, Architecture, GuestImage, HypervisorSpec, Images, Plan
+from lab.model import (
+    ARCHITECTURES,
+    Architecture,
+    GuestImage,
+    HypervisorSpec,
+    Images,
+    Labs,
+    Plan,
+)
+from lab.model.architecture import no_release
 from lab.packages import lock
 from lab.packages.lock import Lock
 from lab.util.resources import as_called
@@ -95,6 +104,13 @@ def prefix_in(image: str) -> str:
     """The prefix that the name of an image has; see :func:`prefix_of`."""
     others = (prefix_of(arch) for arch in ARCHITECTURES[1:])
     return next((prefix for prefix in others if image.startswith(prefix)), "")
+
+
+def unused(labs: Labs, arch: Architecture) -> list[HypervisorSpec]:
+    """The hypervisors of no lab, which the lock has for this architecture, if Debian has them."""
+    used = {lab.hypervisor.name for lab in labs.labs.values()}
+    found = (spec for name, spec in labs.hypervisors.items() if name not in used)
+    return [spec for spec in found if not no_release(arch, spec.release)]
 
 
 def initramfs(spec: HypervisorSpec) -> str:

@@ -41,8 +41,7 @@ def check_lock(context: Context) -> Locked:
     clean(context)
     file = lock.place(context.file)
     pins = lock.load(file)
-    archs = [context.usual_arch, *(lab.arch for lab in context.labs().labs.values())]
-    workshops = _workshops(context, pins, archs, strict=context.strict)
+    workshops = _workshops(context, pins, _used(context), strict=context.strict)
     pins = replace(pins, images=_of(pins.images, workshops))
     images = built(context, *workshops)
     drifted = dict.fromkeys(
@@ -87,11 +86,10 @@ def built(context: Context, *workshops: Workshop) -> dict[str, str]:
     ``workshops``: one for each architecture. The first one makes the hypervisors of no lab.
     """
     labs = context.labs()
-    used = {lab.hypervisor.name for lab in labs.labs.values()}
-    unused = [spec for name, spec in labs.hypervisors.items() if name not in used]
+    first, unused = workshops[0], drift.unused(labs, workshops[0].arch)
     found: dict[str, str] = {}
     for shop in workshops:
-        found |= _built_by(context, shop, [] if shop is not workshops[0] else unused)
+        found |= _built_by(context, shop, unused if shop is first else [])
     return found
 
 
@@ -122,12 +120,17 @@ def _built_by(
 
 def _architectures(context: Context, before: Lock) -> list[Architecture]:
     """Those that a new lock has: of the labs, of the option, and of the lock that it replaces."""
-    wanted = [context.usual_arch, *(lab.arch for lab in context.labs().labs.values())]
+    wanted = _used(context)
     if lock.beside(lock.place(context.file), context.file):
         wanted += [
             one for one in ARCHITECTURES if questions.locked(before, questions.toolchain(one))
         ]
     return list(dict.fromkeys(wanted))
+
+
+def _used(context: Context) -> list[Architecture]:
+    """The architectures of the option and of the labs."""
+    return [context.usual_arch, *(lab.arch for lab in context.labs().labs.values())]
 
 
 def _workshops(

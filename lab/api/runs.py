@@ -50,6 +50,8 @@ def run(
     refuse(plan)
     if context.pause:
         processor.check(plan.machine.arch)
+    if context.cores:
+        crash_cores.check(plan)
     if junit:
         _make_way(junit)
     marks: dict[str, float] = {}

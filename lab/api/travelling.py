@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,7 +24,7 @@ from lab.debug.stopped import Stopped
 from lab.debug.targets import Target
 from lab.debug.traveller import Traveller
 from lab.errors import MachineError, UsageError
-from lab.model import Clock
+from lab.model import Clock, architecture
 from lab.run import crash_cores, digest, fingerprint, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands
@@ -35,23 +34,21 @@ from lab.rundir import RunDir
 from lab.util import reading, signals
 from lab.util.terminal import quote
 
-#: A guest's line about the place of a fault (images/freertos/port/fault.c).
-_FAULT = re.compile(rb"^ +pc ([0-9a-f]{8}) cpsr ", re.MULTILINE)
-#: A line is printed this many seconds before dom0 has it, at most; for guests of other kinds.
-EARLIER = 0.001
-
 
 def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -> int:
     """Execute a run again to a moment, and open GDB there; returns GDB's exit status.
 
     Raises:
-        UsageError: there is no such run or moment, or it was not under the virtual clock.
+        UsageError: there is no such run or moment, it was not under the virtual clock, or the
+            debugger does not know its architecture.
         MachineError: the run does not repeat; the message has the first difference.
     """
     clean(context)
     old = _old(context, word)
+    arch = architecture.of_run(old.manifest())
+    processor.check(arch)
+    context = replace(context, arch=arch)
     plan = make_plan(context, str(old.manifest().get("lab")), Clock.VIRTUAL, first=True)
-    processor.check(plan.machine.arch)
     if plan.lab.without_dom0:
         raise UsageError("a lab without dom0 cannot be stopped at a moment of its own time")
     known = symbols.of_run(old, iter(sources(context, plan.lab.name)))

@@ -2,8 +2,8 @@
 
 This is for runs under the virtual clock, where the lab has QEMU's gdbstub anyway. It sets
 breakpoints where a guest of our FreeRTOS port ends after a fault (images/freertos/port/stop.c),
-and where Xen panics. No instruction is executed there in a run in which nothing crashes,
-so such a run stays the same.
+and where Xen panics. QEMU executes code beside a breakpoint in smaller pieces, so the times of a
+busy run may differ from those of a run without them.
 """
 
 from __future__ import annotations

@@ -5,27 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lab.debug import processor
 from lab.debug.backtrace import backtrace
 from lab.debug.crashes import CrashWatch
 from lab.debug.dumping import dumped
-from lab.debug.processor import DEBUGGED
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.model import Clock, Plan, Toolchain
 from lab.run.session import Session
 from lab.scenario import Report
 
 
+def check(plan: Plan) -> None:
+    """Raise a UsageError if no crash of this machine can leave a core file."""
+    processor.check(plan.machine.arch)
+    why = {
+        "on the host's clock": plan.machine.clock is not Clock.VIRTUAL,
+        "of a machine with several CPUs": plan.machine.cpus > 1,
+        "in a lab without dom0": plan.lab.without_dom0,
+    }
+    if found := next((words for words, holds in why.items() if holds), ""):
+        raise UsageError(f"there are no core files {found}", hint="leave out --cores")
+
+
 def arm(session: Session, plan: Plan) -> None:
-    """Have a guest or Xen that crashes leave a core file. The machine is still off.
+    """Have a guest or Xen that crashes leave a core file; see :func:`check`. The machine is off.
 
     This is done with breakpoints, which may change the times of a run: QEMU executes code beside
     one in smaller pieces (seen with the lab ``arinc653``). A machine with several CPUs has none,
     because there the turns of CPUs that never wait would depend on the host.
     """
-    if plan.machine.clock is not Clock.VIRTUAL or plan.machine.arch != DEBUGGED:
-        return
-    if plan.machine.cpus == 1:
-        session.traps = _crash_watch(session, plan)
+    session.traps = _crash_watch(session, plan)
 
 
 async def watch(session: Session) -> None:
