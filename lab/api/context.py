@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lab import config, rundir
 from lab.errors import LabError, UsageError
 from lab.model import ARCHITECTURES, Architecture, Labs
+from lab.model.architecture import by_word
 from lab.progress import Progress
 from lab.run import live
 from lab.run.live import Live
@@ -94,11 +95,12 @@ def architecture(word: str) -> Architecture | None:
     Raises:
         UsageError: there is none of that name.
     """
-    known = {one.xen: one for one in ARCHITECTURES}
-    if word and word not in known:
+    try:
+        return by_word(word) if word else None
+    except KeyError:
+        known = ", ".join(one.xen for one in ARCHITECTURES)
         words = f"there is no architecture {word!r}"
-        raise UsageError(words, hint=f"one of: {', '.join(known)}")
-    return known.get(word)
+        raise UsageError(words, hint=f"one of: {known}") from None
 
 
 def clean(context: Context) -> None:

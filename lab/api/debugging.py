@@ -21,7 +21,6 @@ from lab.errors import LabError, UsageError
 from lab.model import Domain, FreeRtosApp, GuestSpec, HypervisorSpec, Project, Toolchain
 from lab.progress import Progress
 from lab.run.live import Live
-from lab.rundir import LabDir
 from lab.toolchain import open_toolchain
 from lab.util import process, signals, waiting
 from lab.util.resources import resource
@@ -83,7 +82,9 @@ async def _debug(
     found: Live, names: Mapping[int, str], attend: Callable[[LabMonitor], Awaitable[int]]
 ) -> int:
     async with server.attached(found.lab) as stub:
-        dump = partial(dump_of, found.lab)
+        from lab.machine import qmp
+
+        dump = dumping.through(partial(qmp.connected, found.lab.qmp_socket), found.lab)
         return await attend(await server.look(stub, dump, names))
 
 
@@ -135,13 +136,6 @@ async def _domains(found: Live) -> list[Domain]:
         async with attached(found) as session:
             return await session.domains()
     return []
-
-
-async def dump_of(lab: LabDir, first: int, size: int) -> bytes:
-    from lab.machine import qmp
-
-    async with qmp.connected(lab.qmp_socket) as control:
-        return await dumping.dumped(control.execute, lab, first, size)
 
 
 def toolchain_of(context: Context) -> Toolchain:

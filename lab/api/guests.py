@@ -71,8 +71,9 @@ def ready(context: Context, found: Live, guest: str) -> tuple[GuestSpec, GuestIm
     if without_dom0(found.lab):
         raise no_dom0()
     arch = found.arch
-    spec = config.find_guest(context.labs(), guest, into=found.name, arch=arch)
-    lab = context.labs().labs.get(found.name)
+    labs = context.labs()
+    spec = config.find_guest(labs, guest, into=found.name, arch=arch)
+    lab = labs.labs.get(found.name)
     beside = lab.hypervisor if lab else None
     image = context.workshop(found.door, arch).guests([spec], beside)[guest]
     manifest.keep_elf(found.run, image)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from functools import partial
 
 from lab.api.context import Context
-from lab.api.debugging import DebugOptions, dump_of, run_gdb, sources, toolchain_of
-from lab.debug import server, symbols
-from lab.debug.dumping import dumped
+from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
+from lab.debug import dumping, server, symbols
 from lab.debug.launch import Session as GdbSession
 from lab.debug.monitor import LabMonitor
 from lab.debug.traveller import STOPS
@@ -48,15 +46,11 @@ async def stand(context: Context, session: Session, start: Start, report: Report
 @contextlib.asynccontextmanager
 async def _monitor(session: Session, start: Start) -> AsyncIterator[LabMonitor]:
     names = crash_cores.names_of(start.plan)
+    dump = dumping.through(session.sockets.control, start.lab)
     if start.plan.machine.clock is Clock.HOST:
         async with server.attached(start.lab) as stub:
-            yield await server.look(stub, partial(dump_of, start.lab), names)
+            yield await server.look(stub, dump, names)
         return
-
-    async def dump(first: int, size: int) -> bytes:
-        async with session.sockets.control() as control:
-            return await dumped(control.execute, start.lab, first, size)
-
     monitor = await server.look(session.at_stop.machine, dump, names)
     stopped = monitor.view.stopped
     places = await stopped.places()

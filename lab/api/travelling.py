@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lab import rundir
 from lab.api.context import Context, clean
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.api.moments import Moment, Moments
 from lab.api.plans import intent, make_plan
-from lab.debug import processor, server, symbols
-from lab.debug.dumping import dumped
+from lab.debug import dumping, processor, server, symbols
 from lab.debug.launch import Session as GdbSession
 from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
@@ -33,6 +34,9 @@ from lab.run.start import Start, started
 from lab.rundir import RunDir
 from lab.util import reading, signals
 from lab.util.terminal import quote
+
+if TYPE_CHECKING:
+    from lab.machine.qmp import Qmp
 
 
 def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -> int:
@@ -86,6 +90,7 @@ class Journey:
         self.old = old
         self._context = context
         self._names = crash_cores.names_of(start.plan)
+        self._dump = dumping.through(self._control, start.lab)
         self._moments = Moments(old, self._names, self._dump)
         self._session: Session | None = None
         self._play: asyncio.Task[object] | None = None
@@ -174,10 +179,9 @@ class Journey:
         """Go to a time of the run, forwards or backwards."""
         await self._execute(Moment(at=at))
 
-    async def _dump(self, first: int, size: int) -> bytes:
+    def _control(self) -> AbstractAsyncContextManager[Qmp]:
         assert self._session
-        async with self._session.sockets.control() as control:
-            return await dumped(control.execute, self.start.lab, first, size)
+        return self._session.sockets.control()
 
     def _compare(self, target: Target) -> None:
         """Compare what the run has said so far with what it had said.

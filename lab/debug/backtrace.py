@@ -85,8 +85,7 @@ def _gdb(toolchain: Toolchain, run: RunDir, name: str, command: str) -> list[str
 
 def _own(elf: Path, frames: list[str]) -> Iterator[str]:
     """The frames down to the first function of a task."""
-    known = symbols.read(elf)
-    end = known.starts[known.names.index(RETURNED)] if RETURNED in known.names else None
+    end = symbols.read(elf).address(RETURNED)
     for frame in frames:
         found = re.match(r"#\d+ +0x([0-9a-f]+) in ", frame)
         if found and int(found[1], 16) == end:

@@ -57,9 +57,8 @@ class CrashWatch:
 
     def _take(self, elf: Path, wanted: tuple[str, ...]) -> None:
         known = symbols.read(elf)
-        for name in wanted:
-            if name in known.names:
-                self._places[known.starts[known.names.index(name)]] = name
+        found = {known.address(name): name for name in wanted}
+        self._places |= {address: name for address, name in found.items() if address is not None}
 
     async def arm(self, stub: Stub) -> None:
         """Set the breakpoints, once in each machine."""

@@ -35,4 +35,4 @@ async def pass_on(stopped: Stopped, thread: int, address: int) -> bool:
         await stub.clear_breakpoint(one)
     await stub.set_breakpoint(address)
     stopped.moved()
-    return await stub.register(processor.PC) not in following
+    return await stub.register(processor.DEBUGGED.program_counter) not in following

@@ -17,8 +17,6 @@ from lab.errors import UsageError
 VALID, TABLE = 1, 2
 ADDRESS = 0x0000_00FF_FFFF_F000
 PAGE = 4096
-#: gdb's number of the program counter on arm32.
-PC = 15
 
 
 @dataclass(frozen=True)

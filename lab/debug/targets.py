@@ -74,7 +74,7 @@ def before_crash(elf: Path, guest: IsGuest) -> BeforeCrash:
     Raises:
         UsageError: it is no guest of our port.
     """
-    known = symbols.read(elf)
-    if END not in known.names:
+    end = symbols.read(elf).address(END)
+    if end is None:
         raise UsageError(f"{elf.name} has no function {END}, so it is no guest of the lab's port")
-    return BeforeCrash([known.starts[known.names.index(END)]], guest)
+    return BeforeCrash([end], guest)

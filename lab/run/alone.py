@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.machine import rtc, shared_console, template
+from lab.machine import rtc, shared_console
 from lab.machine.console import AwaitedLine, Follower, WaitEnd
 from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
@@ -33,7 +33,6 @@ from lab.run.start import Start
 from lab.run.virtual_time import AFTERMATH, PATIENCE, VirtualStage
 from lab.scenario.player import Player, Script
 from lab.scenario.report import Report, StepResult
-from lab.util import waiting
 from lab.util.deadline import Deadline
 
 #: What Xen prints right before it lets its guests run (``free_init_memory`` in
@@ -53,9 +52,9 @@ async def boot(
     plan, say = start.plan, start.progress
     virtual = plan.machine.clock is Clock.VIRTUAL
     if not cold and stored is None:
-        stored = await _stored(start)
+        stored = await templates.find_first(start)
     if stored:
-        await _restore(session, start, stored)
+        await templates.restore(session, start, stored)
     else:
         with say.stage("machine"):
             await session.power_on(start, memory=Memory.ANONYMOUS if cold else Memory.OWN)
@@ -88,23 +87,6 @@ async def _store(
         storing.append(await templates.store_alone(session, start, booted=booted))
     except MachineError as error:
         start.progress.say(f"no template is stored: {error.message}")
-
-
-async def _stored(start: Start) -> Template | None:
-    """The template of the lab, if there is one."""
-    key = templates.key_alone(start.plan, start.prepared)
-    with start.progress.stage("template") as stage:
-        found = await waiting.in_thread(templates.usable, key, start.progress.say)
-        stage.note(f"{key[:12]}" if found else "none yet")
-    return found
-
-
-async def _restore(session: Session, start: Start, stored: Template) -> None:
-    with start.progress.stage("restore") as stage:
-        await session.power_on(start, stored, Memory.TEMPLATE)
-        template.used(stored)
-        stage.note(f"from template {stored.key[:12]}")
-    session.run.update_manifest(template=stored.key)
 
 
 async def _to_guests(

@@ -12,12 +12,11 @@ import asyncio
 from collections.abc import Sequence
 
 from lab.dom0 import xl
-from lab.machine import sparse_files, template
 from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, GuestPlan, Plan
 from lab.progress import Progress
-from lab.run import alone, crash_cores, guests, live, templates, traces
+from lab.run import alone, crash_cores, guests, templates, traces
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.util import waiting
@@ -69,16 +68,10 @@ async def _to_dom0(
 
     ``own``: with memory of the machine's own, so that it can be stored again with its guests.
     """
-    plan, say = start.plan, start.progress
-    if not cold:
-        key = templates.key_of_dom0(plan, start.prepared)
-        with say.stage("template") as stage:
-            stored = await waiting.in_thread(templates.usable, key, say.say)
-            stage.note(f"{key[:12]}" if stored else "none yet")
-        if stored:
-            await _restore(session, start, stored, own=own)
-            return []
-    if cold and plan.machine.clock is Clock.HOST:
+    if not cold and (stored := await templates.find_first(start)):
+        await _restore(session, start, stored, own=own)
+        return []
+    if cold and start.plan.machine.clock is Clock.HOST:
         await _boot_dom0(session, start, Memory.ANONYMOUS)
         return []
     await _boot_dom0(session, start, Memory.OWN)
@@ -97,17 +90,7 @@ async def _go_on(
 
 
 async def _restore(session: Session, start: Start, stored: Template, *, own: bool = False) -> None:
-    """Restore the machine from ``stored``, which must have been verified. It stands still
-    afterwards."""
-    with start.progress.stage("restore") as stage:
-        if own:
-            ram = live.ram_file(session.lab)
-            ram.parent.mkdir(parents=True, exist_ok=True)
-            await waiting.in_thread(sparse_files.copy, stored.ram, ram)
-        await session.power_on(start, stored, Memory.OWN if own else Memory.TEMPLATE)
-        template.used(stored)
-        stage.note(f"from template {stored.key[:12]}")
-    session.run.update_manifest(template=stored.key)
+    await templates.restore(session, start, stored, own=own)
     await crash_cores.watch(session)
 
 

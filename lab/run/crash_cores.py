@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lab.debug import processor
+from lab.debug import dumping, processor
 from lab.debug.backtrace import backtrace
 from lab.debug.crashes import CrashWatch
-from lab.debug.dumping import dumped
 from lab.errors import LabError, UsageError
 from lab.model import Clock, Plan, Toolchain
 from lab.run.session import Session
@@ -34,7 +33,8 @@ def arm(session: Session, plan: Plan) -> None:
     one in smaller pieces (seen with the lab ``arinc653``). A machine with several CPUs has none,
     because there the turns of CPUs that never wait would depend on the host.
     """
-    session.traps = _crash_watch(session, plan)
+    dump = dumping.through(session.sockets.control, session.lab)
+    session.traps = CrashWatch(session.run, names_of(plan), dump)
 
 
 async def watch(session: Session) -> None:
@@ -42,15 +42,6 @@ async def watch(session: Session) -> None:
     if isinstance(session.traps, CrashWatch):
         session.traps.learn()
     session.at_stop.traps = session.traps
-
-
-def _crash_watch(session: Session, plan: Plan) -> CrashWatch:
-
-    async def dump(first: int, size: int) -> bytes:
-        async with session.sockets.control() as control:
-            return await dumped(control.execute, session.lab, first, size)
-
-    return CrashWatch(session.run, names_of(plan), dump)
 
 
 def names_of(plan: Plan) -> dict[int, str]:

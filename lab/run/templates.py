@@ -17,6 +17,7 @@ from typing import Any
 
 from lab.errors import MachineError
 from lab.machine import device_state, qemu_command, sparse_files, template
+from lab.machine.qemu_command import Memory
 from lab.machine.template import Damaged, Template
 from lab.model import Clock, Plan
 from lab.progress import Progress
@@ -34,13 +35,11 @@ def root() -> Path:
 
 
 def key_of_dom0(plan: Plan, prepared: Prepared) -> str:
-    """The key of the machine with dom0 ready and no guest, besides those that Xen boots."""
+    """The key of the machine with dom0 ready and no guest, besides those that Xen boots.
+
+    That of a machine without dom0, too.
+    """
     return fingerprint.key(fingerprint.of_machine(plan, prepared) | _names(plan))
-
-
-def key_alone(plan: Plan, prepared: Prepared) -> str:
-    """The key of the machine without dom0."""
-    return key_of_dom0(plan, prepared)
 
 
 def _names(plan: Plan) -> dict[str, str]:
@@ -87,10 +86,32 @@ def usable(key: str, say: Callable[[str], None]) -> Template | None:
 
 def newest_stage(plan: Plan, prepared: Prepared, say: Callable[[str], None]) -> Template | None:
     """The usable template that is furthest along: with all guests, else with dom0 alone."""
-    if plan.lab.without_dom0:
-        return usable(key_alone(plan, prepared), say)
-    keys = key_with_guests(plan, prepared), key_of_dom0(plan, prepared)
+    with_guests = "" if plan.lab.without_dom0 else key_with_guests(plan, prepared)
+    keys = with_guests, key_of_dom0(plan, prepared)
     return next((one for key in keys if key and (one := usable(key, say))), None)
+
+
+async def find_first(start: Start) -> Template | None:
+    """The usable template of the machine with dom0 ready, or without dom0."""
+    key = key_of_dom0(start.plan, start.prepared)
+    with start.progress.stage("template") as stage:
+        found = await waiting.in_thread(usable, key, start.progress.say)
+        stage.note(f"{key[:12]}" if found else "none yet")
+    return found
+
+
+async def restore(session: Session, start: Start, stored: Template, *, own: bool = False) -> None:
+    """Restore the machine from ``stored``, which must have been verified. It stands still
+    afterwards. ``own``: with memory of its own, so that it can be stored again."""
+    with start.progress.stage("restore") as stage:
+        if own:
+            ram = live.ram_file(session.lab)
+            ram.parent.mkdir(parents=True, exist_ok=True)
+            await waiting.in_thread(sparse_files.copy, stored.ram, ram)
+        await session.power_on(start, stored, Memory.OWN if own else Memory.TEMPLATE)
+        template.used(stored)
+        stage.note(f"from template {stored.key[:12]}")
+    session.run.update_manifest(template=stored.key)
 
 
 async def store_dom0(session: Session, start: Start) -> Template | asyncio.Task[None]:
@@ -132,7 +153,7 @@ async def store_alone(session: Session, start: Start, *, booted: bool) -> asynci
         **({"paused": []} if booted else {}),
     }
     frozen = await _freeze(session, plan)
-    key = key_alone(plan, start.prepared)
+    key = key_of_dom0(plan, start.prepared)
     return asyncio.create_task(_store_meanwhile(key, frozen, 0, about, start.progress))
 
 

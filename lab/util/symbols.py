@@ -38,6 +38,10 @@ class Symbols:
             return ""
         return f"{self.names[i]}+{address - self.starts[i]:#x}"
 
+    def address(self, name: str) -> int | None:
+        """Where a function begins; ``None`` if there is none of this name."""
+        return self.starts[self.names.index(name)] if name in self.names else None
+
 
 def read(path: Path) -> Symbols:
     """The functions of an ELF file; none if it is missing or damaged."""
