@@ -9,11 +9,12 @@ from lab.run import templates
 
 
 def template_list() -> list[dict[str, Any]]:
-    """All templates: key, lab, clock, whether with its guests, and bytes on the disk."""
+    """All templates: key, lab, architecture, clock, whether with its guests, bytes on the disk."""
     return [
         {
             "key": one.key,
             "lab": str(one.about.get("lab", "")),
+            "arch": str(one.about.get("arch", "")),
             "clock": str(one.about.get("clock", "")),
             "guests": "paused" in one.about,
             "size": template.occupied(one.path),

@@ -118,7 +118,7 @@ def lab_list(labs: str = "labs.yaml", json: bool = False) -> None:
         print_json(found)
         return
     rows = [
-        [one.name + kind_word(one), state_word(one), ", ".join(one.guests), one.description]
+        [one.name + kind_word(one.arch), state_word(one), ", ".join(one.guests), one.description]
         for one in found
     ]
     print(table(rows))

@@ -39,15 +39,15 @@ def state_word(one: api.LabStatus) -> str:
     return "running" if one.running else "starting" if one.preparing else str(one.state)
 
 
-def kind_word(one: api.LabStatus) -> str:
+def kind_word(arch: str) -> str:
     """The architecture of a lab, as `` (arm64)``; nothing if it is the one of most labs."""
-    return f" ({one.arch})" if one.arch not in ("", ARCHITECTURES[0].xen) else ""
+    return f" ({arch})" if arch not in ("", ARCHITECTURES[0].xen) else ""
 
 
 def show_statuses(found: Sequence[api.LabStatus]) -> None:
     """Print the states of labs on standard output."""
     for one in found:
-        words = [f"lab {one.name}{kind_word(one)}: {state_word(one)}"]
+        words = [f"lab {one.name}{kind_word(one.arch)}: {state_word(one)}"]
         words += [f"for {one.uptime:.0f} s"] if one.running else []
         words += [f"by {one.preparing}"] if one.preparing else []
         print(as_called(" ".join(words) + (f"; run {short(one.run)}" if one.run else "")))

@@ -12,7 +12,7 @@ from lab.cli.command import command
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.output import print_json, say
-from lab.cli.results import short, show_comparison, show_run, tell_ci
+from lab.cli.results import kind_word, short, show_comparison, show_run, tell_ci
 from lab.errors import UsageError
 from lab.model import Clock
 from lab.util.terminal import table
@@ -79,7 +79,7 @@ def template_list(json: bool = False) -> None:
     rows = [
         [
             one["key"][:12],
-            one["lab"],
+            one["lab"] + kind_word(one["arch"]),
             one["clock"],
             _stage(one),
             f"{one['size'] / 1e6:.0f} MB",

@@ -147,14 +147,18 @@ async def store_alone(session: Session, start: Start, *, booted: bool) -> asynci
     """
     plan = start.plan
     about = {
-        "lab": plan.lab.name,
-        "clock": plan.machine.clock,
+        **_shown(plan),
         "made of": fingerprint.of_machine(plan, start.prepared),
         **({"paused": []} if booted else {}),
     }
     frozen = await _freeze(session, plan)
     key = key_of_dom0(plan, start.prepared)
     return asyncio.create_task(_store_meanwhile(key, frozen, 0, about, start.progress))
+
+
+def _shown(plan: Plan) -> dict[str, Any]:
+    """What a list of templates says of the machine."""
+    return {"lab": plan.lab.name, "arch": plan.machine.arch.xen, "clock": plan.machine.clock}
 
 
 async def _store(
@@ -164,7 +168,7 @@ async def _store(
     continues. Under the virtual clock the machine ends, and the caller continues from the template.
     """
     plan = start.plan
-    about = {"lab": plan.lab.name, "clock": plan.machine.clock, **about}
+    about = {**_shown(plan), **about}
     stops = session.at_stop.count
     if plan.machine.clock is Clock.HOST:
         return asyncio.create_task(_store_meanwhile(key, frozen, stops, about, start.progress))

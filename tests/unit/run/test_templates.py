@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from lab import plan as planning
+from lab.cli import runs
 from lab.machine import template
 from lab.model import GuestSpec, HypervisorSpec, Lab, Prebuilt
 from lab.run import fingerprint, templates
@@ -24,10 +28,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "templates"
 
 
-def store(root: Path, key: str, used: int) -> None:
+def store(root: Path, key: str, used: int, about: Mapping[str, str] = MappingProxyType({})) -> None:
     """Store a template that was used at this time."""
     (root.parent / "state").write_bytes(b"state")
-    template.store(root, key, {"state": root.parent / "state"}, 1, {})
+    template.store(root, key, {"state": root.parent / "state"}, 1, about)
     os.utime(root / key, (used, used))
 
 
@@ -63,3 +67,12 @@ def test_guests_of_other_names_have_another_template(monkeypatch: pytest.MonkeyP
     assert key("ab", by_xen=True) != key("ac", by_xen=True)
     assert key("ab", by_xen=True) != key("ba", by_xen=True)
     assert key("ab", by_xen=False) == key("c", by_xen=False)
+
+
+def test_the_list_names_the_architecture(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unless it is the first one; templates of older versions do not have it."""
+    store(root, KEYS[0], 1, {"lab": "wide", "arch": "arm64", "clock": "host"})
+    store(root, KEYS[1], 2, {"lab": "old", "clock": "host"})
+    inspect.unwrap(runs.template_list.body)()
+    listed = capsys.readouterr().out.splitlines()[1:]
+    assert sorted(line.split()[1:3] for line in listed) == [["old", "host"], ["wide", "(arm64)"]]
