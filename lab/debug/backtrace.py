@@ -28,6 +28,8 @@ TASKS = (
     "python import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {folder!r}); "
     "from lab.debug.gdb_commands import saved; saved.print_saved()"
 )
+#: Xen's function that ends everything, in a frame.
+PANIC = " in panic ("
 #: Where a task of our port returns to, if its function ends (images/freertos/port/port.c).
 RETURNED = "port_task_returned"
 
@@ -88,7 +90,10 @@ def _gdb(toolchain: Toolchain, run: RunDir, name: str, command: str) -> list[str
 
 
 def _own(elf: Path, frames: list[str]) -> Iterator[str]:
-    """The frames down to the first function of a task."""
+    """The frames down to the first function of a task; those of Xen's wait after a panic are left
+    out."""
+    panics = [number for number, frame in enumerate(frames) if PANIC in frame]
+    frames = frames[panics[0] :] if panics else frames
     end = symbols.read(elf).address(RETURNED)
     for frame in frames:
         found = re.match(r"#\d+ +0x([0-9a-f]+) in ", frame)

@@ -6,16 +6,22 @@ its vCPUs, in Xen. So the core file can be made long after the crash, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.debug import core_file, guest_memory, xen_memory
-from lab.debug.core_file import Thread
+from lab.debug.core_file import FAULTED, Thread
 from lab.debug.domains import DomainFound, Dump
 from lab.debug.machine_view import VCPU, MachineView
 from lab.debug.scope import IN_XEN, Scope
 from lab.debug.stopped import Stopped
 from lab.errors import MachineError
+from lab.util.symbols import Symbols
+
+#: The names of Xen's functions for division begin so (arch/arm/arm32/lib).
+HELPERS = "__"
+#: The most instructions to step.
+MOST_STEPS = 2000
 
 
 async def keep_guest(view: MachineView, domain: DomainFound, dump: Dump, path: Path) -> None:
@@ -33,18 +39,23 @@ async def keep_guest(view: MachineView, domain: DomainFound, dump: Dump, path: P
     core_file.write(path, threads, await guest_memory.pieces(view.stopped, domain, dump))
 
 
-async def keep_xen(view: MachineView, dump: Dump, path: Path, first: int = 0) -> None:
+async def keep_xen(
+    view: MachineView, dump: Dump, path: Path, faulted: Mapping[str, int], first: int
+) -> None:
     """Write the core file of Xen: its memory, and the registers of each PCPU.
 
-    ``first``: the number of the PCPU that GDB shows first. A PCPU has the thread behind its number.
+    ``faulted``: the registers of the code that faulted, if Xen printed them; they are thread
+    :data:`core_file.FAULTED`. A PCPU has thread :data:`VCPU` and its own number; ``first`` is the
+    number of the one that GDB shows before the others.
 
     Raises:
-        MachineError: no PCPU executes Xen, so that its memory is not known. OSError: no room.
+        MachineError: Xen's memory was not found, or it has too much. OSError: no room.
     """
     view.look_at(IN_XEN)
     stopped = view.stopped
     order = sorted(stopped.threads, key=lambda one: one != first + 1)
-    threads = [Thread(one, await _of_pcpu(stopped, one)) for one in order]
+    threads = [Thread(FAULTED, faulted)] if "pc" in faulted else []
+    threads += [Thread(VCPU + one - 1, await _of_pcpu(stopped, one)) for one in order]
     core_file.write(path, threads, await xen_memory.pieces(stopped, order[0], dump))
 
 
@@ -56,5 +67,18 @@ async def _registers(view: MachineView, thread: int) -> dict[str, int]:
 
 
 async def _of_pcpu(stopped: Stopped, thread: int) -> dict[str, int]:
-    names: Sequence[str] = stopped.core
-    return {name: await stopped.register(name, thread) for name in names}
+    return {name: await stopped.register(name, thread) for name in stopped.core}
+
+
+async def leave_helpers(stopped: Stopped, pcpu: int, known: Symbols) -> None:
+    """Have a PCPU of a Xen that has panicked leave its helpers for division, step by step.
+
+    It waits for five seconds there, and GDB cannot go back through functions in assembly.
+    """
+    thread = pcpu + 1
+    for _ in range(MOST_STEPS):
+        name = known.at(await stopped.register("pc", thread)).partition("+")[0]
+        if not name.startswith(HELPERS):
+            return
+        await stopped.stub.step(thread)
+        stopped.moved()

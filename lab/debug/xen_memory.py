@@ -15,6 +15,9 @@ from lab.errors import MachineError
 #: AttrIndx of an entry (Arm ARM, "VMSAv8-32 translation table format descriptors"), and Xen's
 #: index for its own memory (arch/arm/include/asm/page.h, MT_NORMAL).
 INDEX, NORMAL = 0b111 << 2, 7 << 2
+#: From here on Xen maps memory of domains while it looks at it (arch/arm/include/asm/config.h,
+#: DOMHEAP_VIRT_START): that is left out.
+DOMAINS = 0x8000_0000
 #: The most memory that is kept, in bytes.
 MOST = 512 << 20
 #: Pieces of few pages are read through the gdbstub: a file for each would take longer.
@@ -53,7 +56,7 @@ async def _mapped(
     entries = struct.unpack(f"<{count}Q", await stopped.physical(table, 8 * count))
     for number, entry in enumerate(entries):
         address = first + number * size
-        if not entry & VALID:
+        if not entry & VALID or address >= DOMAINS:
             continue
         if entry & TABLE and level < LEVELS:
             async for one in _mapped(stopped, entry & ADDRESS, level + 1, address):

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.debug import backtrace, crashes, processor
+from lab.debug import backtrace, crashes, processor, xen_dump
 from lab.debug.symbols import DOM0, XEN
 from lab.errors import HypervisorError, LabError
 from lab.machine import guest_ends, log_lines
@@ -23,6 +23,7 @@ from lab.run.session import Session
 from lab.run.start import Start
 from lab.rundir import RunDir
 from lab.scenario import Report, failed_on
+from lab.util import symbols
 
 #: The PCPU on which Xen panicked (xen/drivers/char/console.c, ``panic``), in bytes of the log.
 _ON = re.compile(r"Panic on CPU (\d{1,3}):")
@@ -68,12 +69,17 @@ async def of_xen(session: Session, start: Start) -> AsyncIterator[None]:
 async def keep_xen(session: Session, plan: Plan) -> None:
     """Leave the core file of a Xen that has panicked. The session cannot be used any more."""
     run = session.run
-    on = _ON.findall(log_lines.tail(run.console("xen"), MOST_LINES))
+    said = log_lines.tail(run.console(XEN), MOST_LINES)
+    on = _ON.findall(said)
     if not on or not processor.knows(plan.machine.arch):
         return
+    place, known = _place(run, XEN), symbols.read(run.symbols_file)
     with _excused(run, [XEN]):
         async with standing.lost(session, standing.names_of(plan)) as monitor:
-            await crashes.keep_xen(monitor.view, monitor.dump, _place(run, XEN), int(on[-1]))
+            registers = xen_dump.registers(said)
+            if not registers:
+                await crashes.leave_helpers(monitor.view.stopped, int(on[-1]), known)
+            await crashes.keep_xen(monitor.view, monitor.dump, place, registers, int(on[-1]))
     _note(run)
 
 
