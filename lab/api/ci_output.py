@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.api import replaying
 from lab.api.results import Run
 from lab.rundir import RunDir
 from lab.scenario import github
@@ -37,6 +38,8 @@ def _ran(run: Run) -> github.Ran:
     if run.digest:
         words = "Repeat it and compare, with the run folder at hand"
         again.append((words, _command(*common, "--verify", f"{name}/{run.run.name}")))
+    if seen := replaying.command(RunDir(run.run), run.report, Path(labs)):
+        again.append(("See the failure in GDB", seen))
     return github.Ran(run.report, os.path.relpath(run.run, _base()), run.digest, tuple(again))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import rundir, scenario
-from lab.api import pausing
+from lab.api import pausing, replaying
 from lab.api.context import Context, clean
 from lab.api.plans import intent, make_plan
 from lab.api.results import Run
@@ -18,6 +18,7 @@ from lab.machine import console_quota, guest_ends, qemu_process, stamps
 from lab.model import ARCHITECTURES, Act, Clock, Domain, Lab, Layer, Plan
 from lab.run import alone, collecting, crash_cores, digest, virtual_time
 from lab.run.boot import boot
+from lab.run.crash_cores import CoreWords
 from lab.run.hands import Hands, refuse
 from lab.run.session import Session
 from lab.run.start import Start, started
@@ -66,7 +67,7 @@ def run(
         folder = RunDir(error.run) if error.run else rundir.new_run(context.runs, name)
         report = Report(name, scenario.from_error(error))
     report = _measured(context, plan, folder, report)
-    report = _with_debugger(plan, folder, report)
+    report = _with_debugger(folder, report, context.file)
     _note_times(context, folder)
     _conclude(folder, report, marks)
     if junit:
@@ -79,7 +80,7 @@ async def _played(context: Context, start: Start, marks: dict[str, float], *, co
     plan, run = start.plan, start.run
     async with Session(start.lab, run) as session:
         try:
-            async with crash_cores.of_xen(session, start):
+            async with crash_cores.of_xen(session, start, context.file):
                 await boot(session, start, cold=cold)
                 with start.progress.stage("scenario"):
                     report = await _watched(session, start, context.file.name)
@@ -90,7 +91,8 @@ async def _played(context: Context, start: Start, marks: dict[str, float], *, co
                 await collecting.collect(session, plan.lab, start.progress)
             if report.verdict.layer is Layer.XEN:
                 await crash_cores.keep_xen(session, plan)
-            return crash_cores.explained(report, run, start.prepared.toolchain)
+            words = CoreWords(run, start.prepared.toolchain, context.file)
+            return crash_cores.explained(report, words)
         finally:
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
@@ -183,18 +185,13 @@ def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Repo
     return thresholds.judged(report, found)
 
 
-def _with_debugger(plan: Plan, run: RunDir, report: Report) -> Report:
-    """The report, whose verdict ends with the command that shows the failure in GDB.
-
-    There is none on the host's clock, without dom0, or if the scenario came to no decision.
-    """
-    verdict = report.verdict
-    again = plan.machine.clock is Clock.VIRTUAL and not plan.lab.without_dom0
-    again = again and processor.knows(plan.machine.arch) and digest.has_event(run, "decided")
-    if verdict.passed or verdict.layer is not Layer.GUEST or not again:
+def _with_debugger(run: RunDir, report: Report, labs: Path) -> Report:
+    """The report, whose verdict ends with the command that shows the failure in GDB."""
+    command = replaying.command(run, report, labs)
+    if not command:
         return report
-    command = f"in GDB: ./inv lab.debug {plan.lab.name}/{run.id} --before-failure"
-    tail = f"{verdict.tail}\n\n{command}" if verdict.tail else command
+    verdict = report.verdict
+    tail = "\n\n".join(filter(None, (verdict.tail, f"in GDB: {command}")))
     return replace(report, verdict=replace(verdict, tail=tail))
 
 

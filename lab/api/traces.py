@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import config, rundir
+from lab.api import replaying
 from lab.api.context import Context
 from lab.errors import LabError, UsageError
 from lab.machine.merged_consoles import Zeros, find_zeros, merge
+from lab.run import commands
 from lab.rundir import RunDir
 from lab.util import files as plain
 
 if TYPE_CHECKING:
+    from lab.trace.report import Replay
     from lab.trace.timeline import ConsoleLine, Timeline
 
 #: Export format → default name of its file in the run's folder.
@@ -65,11 +68,24 @@ def trace_report(context: Context, run: str, out: Path | None = None) -> Path:
     """Write a run's report, one HTML page; returns the file."""
     from lab.trace import report
 
+    folder = _run(context, run)
     timeline = trace_timeline(context, run)
-    path = out or _run(context, run).path / REPORT
+    path = out or folder.path / REPORT
     _writable(path)
-    report.write(timeline, path)
+    report.write(timeline, path, _replay(folder, context.file))
     return path
+
+
+def _replay(folder: RunDir, labs: Path) -> Replay | None:
+    """How the run is executed again; ``None`` if it cannot be (docs/debugging.md)."""
+    from lab.trace.report import Replay
+
+    until = replaying.until(folder)
+    began = folder.manifest().get("began")
+    if until is None or not isinstance(began, int | float):
+        return None
+    command = commands.about("lab.debug", folder, labs)
+    return Replay(command, round(_zeros(folder).counter + began, 9), until)
 
 
 def trace_diff(context: Context, one: str, other: str) -> dict[str, Any]:
@@ -93,16 +109,22 @@ def _lines(folder: RunDir) -> Iterator[ConsoleLine]:
     """The consoles' lines. If the trace relates dom0's counter to Xen's, that is used."""
     from lab.trace import timeline
 
+    for entry in merge(folder.consoles(), folder.times_file, _zeros(folder)):
+        yield timeline.ConsoleLine(entry.time, entry.line.console, entry.line.text)
+
+
+def _zeros(folder: RunDir) -> Zeros:
+    """When dom0's counter and its kernel began, on the timeline's clock."""
+    from lab.trace import timeline
+
     files = folder.consoles()
     clock = timeline.describe(folder.trace_dir / "clock.json")
     offset, frequency = clock.get("counter_offset_dom0"), clock.get("frequency")
     zeros = find_zeros(files["xen"]) if "xen" in files else Zeros()
     if isinstance(offset, int) and isinstance(frequency, int) and frequency > 0:
         zero = clock.get("xen_zero")
-        zero = zero if isinstance(zero, int) else 0
-        zeros = Zeros((offset - zero) / frequency, zeros.kernel)
-    for entry in merge(files, folder.times_file, zeros):
-        yield timeline.ConsoleLine(entry.time, entry.line.console, entry.line.text)
+        return Zeros((offset - (zero if isinstance(zero, int) else 0)) / frequency, zeros.kernel)
+    return zeros
 
 
 def _writer(to: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.debug import backtrace, crashes, processor, xen_dump
@@ -18,7 +18,7 @@ from lab.errors import HypervisorError, LabError
 from lab.machine import guest_ends, log_lines
 from lab.machine.guest_ends import CRASHED
 from lab.model import Domain, Layer, Plan, Toolchain
-from lab.run import standing
+from lab.run import commands, standing
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.rundir import RunDir
@@ -29,6 +29,33 @@ from lab.util import symbols
 _ON = re.compile(r"Panic on CPU (\d{1,3}):")
 #: A panic is among so many last lines of the log.
 MOST_LINES = 200
+
+
+@dataclass(frozen=True)
+class CoreWords:
+    """What people are told of the core files of a run.
+
+    Attributes:
+        labs: the labs.yaml, as the command was told.
+    """
+
+    run: RunDir
+    toolchain: Toolchain
+    labs: Path
+
+    def of(self, name: str, *, crash: bool = True, traced: bool = True) -> str:
+        """How to open the core file of ``name``, and, if ``traced``, its backtrace.
+
+        Empty if there is no such file. ``crash``: it is of a crash, not of the run's end.
+        """
+        if not name or not _place(self.run, name).is_file():
+            return ""
+        when = "when it crashed" if crash else "at the end of the run"
+        title = f"{name} {when}: {commands.about('lab.core', self.run, self.labs, '--on', name)}"
+        with contextlib.suppress(LabError):
+            if traced and (shown := backtrace.backtrace(self.toolchain, self.run, name)):
+                return f"{title}\n{shown}"
+        return title
 
 
 async def keep(
@@ -55,13 +82,16 @@ async def keep(
 
 
 @contextlib.asynccontextmanager
-async def of_xen(session: Session, start: Start) -> AsyncIterator[None]:
-    """If Xen panics in the block, leave its core file, and add its backtrace to the error."""
+async def of_xen(session: Session, start: Start, labs: Path) -> AsyncIterator[None]:
+    """If Xen panics in the block, leave its core file, and add its backtrace to the error.
+
+    ``labs``: the labs.yaml, as the command was told.
+    """
     try:
         yield
     except HypervisorError as error:
         await keep_xen(session, start.plan)
-        words = words_of(session.run, XEN, start.prepared.toolchain)
+        words = CoreWords(session.run, start.prepared.toolchain, labs).of(XEN)
         error.tail = "\n\n".join(filter(None, (error.tail, words)))
         raise
 
@@ -96,7 +126,7 @@ def wanted(run: RunDir, report: Report, *, all_of: Collection[str] = ()) -> list
     return [one for one in found if one not in ("", XEN, DOM0)]
 
 
-def explained(report: Report, run: RunDir, toolchain: Toolchain) -> Report:
+def explained(report: Report, words: CoreWords) -> Report:
     """The report, which names the core file of what failed, and has the backtrace of a crash.
 
     Without dom0 nobody says that a guest crashed, so any guest that failed has one.
@@ -106,26 +136,9 @@ def explained(report: Report, run: RunDir, toolchain: Toolchain) -> Report:
         return report
     name = XEN if verdict.layer is Layer.XEN else report.crashed or failed_on(report)
     crash = verdict.layer is Layer.XEN or bool(report.crashed)
-    traced = crash or not run.console(DOM0).exists()
-    words = words_of(run, name, toolchain if traced else None, crash=crash)
-    tail = "\n\n".join(filter(None, (verdict.tail, words)))
+    traced = crash or not words.run.console(DOM0).exists()
+    tail = "\n\n".join(filter(None, (verdict.tail, words.of(name, crash=crash, traced=traced))))
     return replace(report, verdict=replace(verdict, tail=tail))
-
-
-def words_of(run: RunDir, name: str, toolchain: Toolchain | None, *, crash: bool = True) -> str:
-    """What a verdict says of a core file: how to open it, and its backtrace.
-
-    Empty if there is no such file. Without a ``toolchain`` there is no backtrace. ``crash``: the
-    core file is of a crash, not of the run's end.
-    """
-    if not name or not _place(run, name).is_file():
-        return ""
-    when = "when it crashed" if crash else "at the end of the run"
-    title = f"{name} {when}: ./inv lab.core {run.path.parent.name}/{run.id} --on {name}"
-    with contextlib.suppress(LabError):
-        if toolchain and (shown := backtrace.backtrace(toolchain, run, name)):
-            return f"{title}\n{shown}"
-    return title
 
 
 def _place(run: RunDir, name: str) -> Path:

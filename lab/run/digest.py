@@ -46,12 +46,13 @@ def write_scenario(run: RunDir, events: Sequence[Mapping[str, Any]]) -> None:
     files.write_atomic(run.path / SCENARIO, lines)
 
 
-def has_event(run: RunDir, what: str) -> bool:
-    """Whether a run's scenario came to an event, such as ``decided``."""
-    with contextlib.suppress(OSError, ValueError):
-        lines = reading.text(run.path / SCENARIO).splitlines()
-        return any(reading.parse_json(line).get("what") == what for line in lines)
-    return False
+def decided(run: RunDir) -> float | None:
+    """When a run's scenario was decided, in seconds since its guests began; ``None``: never."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        events = [reading.parse_json(one) for one in reading.text(run.path / SCENARIO).splitlines()]
+        found = [float(one["after"]) for one in events if one.get("what") == "decided"]
+        return found[-1] if found else None
+    return None
 
 
 def parts(run: RunDir) -> dict[str, str]:

@@ -226,7 +226,8 @@ def _limited(report: Report) -> Iterator[Case]:
     for one in report.thresholds:
         item = one.threshold
         case = Case(one.name, one.outcome, console=item.guest, line=item.line)
-        yield replace(case, reason=one.reason, layer=Layer.GUEST) if one.reason else case
+        bad = replace(case, reason=one.reason, layer=Layer.GUEST, tail=report.verdict.tail)
+        yield bad if one.reason else case
 
 
 def _is_bad(case: Case) -> bool:

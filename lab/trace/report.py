@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 from string import Template
@@ -30,16 +31,36 @@ VIRTUAL = (
 HOST = "Time is the host’s clock, so QEMU’s speed and the host’s load affect every figure."
 
 
-def write(timeline: Timeline, path: Path) -> None:
+#: What the page says of :class:`Replay`, for eyes and for screen readers.
+GOTO = " A click, or Enter for the middle, shows the command that executes the run again to there."
+CHOOSES = " Enter shows the command that executes the run again to the middle."
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How the run of a report is executed again to a moment.
+
+    Attributes:
+        command: the command, to which ``--at`` with seconds since the guests began is added.
+        began, until: when the guests began, in seconds of the timeline, and how many seconds later
+            the run was decided.
+    """
+
+    command: str
+    began: float
+    until: float
+
+
+def write(timeline: Timeline, path: Path, replay: Replay | None = None) -> None:
     """Write a run's report to a file.
 
     Raises:
         OSError: it cannot be written.
     """
-    files.write_atomic(path, page(timeline))
+    files.write_atomic(path, page(timeline, replay))
 
 
-def page(timeline: Timeline) -> str:
+def page(timeline: Timeline, replay: Replay | None = None) -> str:
     """A run's report as HTML."""
     found = stats.figures(timeline)
     periodic = {
@@ -55,10 +76,16 @@ def page(timeline: Timeline) -> str:
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
-        data=_json(drawing.data(timeline, drawn, periodic)),
+        data=_json(drawing.data(timeline, drawn, periodic) | _again(replay)),
+        goto=GOTO if replay else "",
+        chooses=CHOOSES if replay else "",
         sections="".join(_sections(timeline, found, periodic)),
         footer=text(f"xenlab {timeline.manifest.get('xenlab', '')} · run {timeline.run}"),
     )
+
+
+def _again(replay: Replay | None) -> dict[str, Any]:
+    return {"replay": asdict(replay) if replay else None}
 
 
 def _head(timeline: Timeline, found: Mapping[str, Any], drawn: tracks.Tracks) -> dict[str, str]:
@@ -179,7 +206,8 @@ def _images(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _script() -> str:
-    return f'(() => {{\n"use strict";\n{_asset("draw.js")}{_asset("view.js")}}})();\n'
+    parts = "".join(_asset(name) for name in ("draw.js", "moment.js", "view.js"))
+    return f'(() => {{\n"use strict";\n{parts}}})();\n'
 
 
 def _asset(name: str) -> str:

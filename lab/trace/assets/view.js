@@ -9,6 +9,7 @@ let waiting = false;
 const draw = () => {
   waiting = false;
   drawAll(canvas, view);
+  drawChosen(canvas, view);
   drawMap(map, view);
   const length = (view.to - view.from) * data.unit;
   where.textContent = `${moment(view.from)} to ${moment(view.to)}: ${duration(length)}`;
@@ -73,6 +74,11 @@ const keys = {
   ArrowLeft: () => shift(-0.2), ArrowRight: () => shift(0.2), "+": actions.in, "=": actions.in,
   "-": actions.out, 0: actions.fit, Home: () => show(0, view.to - view.from),
   End: () => show(data.span, data.span + view.to - view.from), n: actions.after, p: actions.before,
+  Enter: () => pick((view.from + view.to) / 2),
+};
+const pick = (t) => {
+  choose(t, (view.to - view.from) / (canvas.clientWidth - gutter()));
+  redraw();
 };
 canvas.addEventListener("keydown", (event) => {
   if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -97,8 +103,10 @@ canvas.addEventListener("dblclick", (event) => zoom(0.4, timeAt(event.offsetX)))
 
 // One pointer moves the view, two pointers zoom.
 const held = new Map();
+let pressed = null;  // where, until the pointer moves
 canvas.addEventListener("pointerdown", (event) => {
   held.set(event.pointerId, event.offsetX);
+  pressed = held.size === 1 && event.button === 0 ? event.offsetX : null;
   canvas.setPointerCapture(event.pointerId);
   canvas.classList.add("moving");
 });
@@ -107,6 +115,8 @@ const release = (event) => {
   if (!held.size) canvas.classList.remove("moving");
 };
 canvas.addEventListener("pointerup", (event) => {
+  if (pressed !== null && pressed >= gutter()) pick(timeAt(pressed));
+  pressed = null;
   if (event.pointerType === "touch" && held.size === 1) point(event.offsetX, event.offsetY);
   release(event);
 });
@@ -115,6 +125,8 @@ canvas.addEventListener("pointermove", (event) => {
   if (!held.has(event.pointerId)) { point(event.offsetX, event.offsetY); return; }
   const before = [...held.values()];
   const moved = event.offsetX - held.get(event.pointerId);
+  if (pressed !== null && Math.abs(event.offsetX - pressed) < 4) return;
+  pressed = null;
   held.set(event.pointerId, event.offsetX);
   const width = canvas.clientWidth - gutter();
   if (held.size === 1) { if (moved) shift(-moved / width); return; }
@@ -199,6 +211,7 @@ for (const button of document.querySelectorAll("button.at")) {
     if (t < 0 || t > data.span) return;
     const half = Math.min(view.to - view.from, 0.1 / data.unit) / 2;
     show(t - half, t + half);
+    pick(t);
     canvas.scrollIntoView({ block: "nearest" });
     canvas.focus({ preventScroll: true });
   });

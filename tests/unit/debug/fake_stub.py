@@ -69,7 +69,7 @@ class FakeStub:
         return b"l" if packet == b"qsThreadInfo" else b"OK" if packet.startswith(known) else b""
 
     async def register(self, number: int) -> int:
-        return self.pcpus[self._selected - 1][NUMBERS[number]]
+        return self.pcpus[self._selected - 1].get(NUMBERS.get(number, ""), 0)
 
     async def read(self, address: int, size: int) -> bytes:
         parts = [self.memory.get(at - at % PAGE, bytearray(PAGE))[at % PAGE]

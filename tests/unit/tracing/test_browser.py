@@ -96,6 +96,62 @@ def test_tables_fit_a_window_of_800_pixels(written: Path, tmp_path: Path) -> Non
     assert seen.console == []
 
 
+#: A person clicks at a moment, copies the command, goes on with the keyboard; what is then shown.
+CHOOSE = """<script>
+const time = document.getElementById("time"), place = time.getBoundingClientRect();
+const told = () => document.getElementById("goto").innerText.replaceAll("\\n", " ");
+time.setPointerCapture = () => {};
+const pointer = (what, x) => time.dispatchEvent(new PointerEvent(what,
+  { bubbles: true, pointerId: 1, button: 0, clientX: place.left + x, clientY: place.top + 60 }));
+const key = (name) =>
+  time.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+const seen = [];
+seen.push(document.getElementById("goto").hidden);
+pointer("pointerdown", 400); pointer("pointermove", 460); pointer("pointerup", 460);
+seen.push(document.getElementById("goto").hidden);
+location.hash = "#3.5-3.6";
+setTimeout(() => {
+  pointer("pointerdown", 500); pointer("pointerup", 500);
+  seen.push(told());
+  key("Enter");
+  seen.push(told());
+  let clipboard = "";
+  document.execCommand = () => { clipboard = String(getSelection()); return true; };
+  document.getElementById("copy").click();
+  setTimeout(() => {
+    seen.push(clipboard, document.getElementById("copied").textContent);
+    key("0"); pointer("pointerdown", 161); pointer("pointerup", 161);
+    seen.push(told());
+    document.body.dataset.found = seen.join(" | ");
+  }, 300);
+}, 300);
+</script>"""
+
+
+def test_a_click_shows_the_command_that_goes_to_that_moment(seen: Timeline, tmp_path: Path) -> None:
+    """A drag chooses nothing. Enter chooses the middle of what is shown. The button copies."""
+    file = tmp_path / "report.html"
+    report.write(seen, file, report.Replay("./inv lab.debug periodic/abcd", 3.1, 9.0))
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", file.read_text())
+    file.write_text(page.replace("</body>", f"{CHOOSE}</body>"))
+    shown = visit(file, "", tmp_path)
+    assert shown.console == []
+    found = re.search(r'data-found="([^"]*)"', shown.page)
+    assert found, shown.page[-2000:]
+    before, dragged, clicked, entered, clipboard, copied, early = found[1].split(" | ")
+    assert (before, dragged) == ("true", "true")
+    at = re.fullmatch(
+        r"(3\.5\d+) s on this page: \./inv lab\.debug periodic/abcd --at (0\.4\d*)s Copy ?", clicked
+    )
+    assert at, clicked
+    assert float(at[1]) == pytest.approx(float(at[2]) + 3.1)
+    command = "./inv lab.debug periodic/abcd --at 0.45s"
+    assert re.match(rf"3\.550+ s on this page: {command} ", entered), entered
+    assert (clipboard, copied) == (command, "copied")
+    assert "before the guests began" in early
+    assert "lab.debug" not in early
+
+
 def test_the_test_would_see_it(tmp_path: Path) -> None:
     """A test of the test: it finds an error on the console, and a request."""
     page = tmp_path / "bad.html"
