@@ -31,7 +31,7 @@ class Context:
         force: boot a hypervisor even if its version is not that of the tools in dom0.
         arch: the architecture of the labs; ``None``: what labs.yaml says.
         pause: where a run fails, let its machine stand, and open GDB on the terminal.
-        cores: what crashes in a run leaves a core file.
+        cores: every guest leaves a core file when a run ends, not only those that failed.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 

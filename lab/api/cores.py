@@ -9,6 +9,7 @@ from lab.api.context import Context
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.debug import backtrace, processor, symbols
 from lab.debug.launch import Session
+from lab.debug.symbols import XEN
 from lab.errors import UsageError
 from lab.model import architecture
 from lab.rundir import LabDir
@@ -27,10 +28,11 @@ def open_core(context: Context, run: str, name: str, options: DebugOptions) -> i
     found = rundir.find_run(context.runs, run)
     if found is None:
         raise UsageError(f"there is no run {quote(run)}", hint="name a lab, a run's id, or latest")
-    chosen = name or next(iter(found.manifest().get("cores") or ()), "") or "xen"
-    processor.check(architecture.of_run(found.manifest()))
+    manifest = found.manifest()
+    chosen = name or str(manifest.get("crashed") or next(iter(manifest.get("cores") or ()), XEN))
+    processor.check(architecture.of_run(manifest))
     core = backtrace.core_of(found, chosen)
-    lab = str(found.manifest().get("lab") or "")
+    lab = str(manifest.get("lab") or "")
     known = symbols.of_run(found, iter(sources(context, lab)))
     session = Session(LabDir(core.parent), found, known, chosen)
     toolchain = toolchain_of(context)

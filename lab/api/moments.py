@@ -99,7 +99,8 @@ class Moments:
         manifest = self._run.manifest()
         if manifest.get("verdict") != "fail":
             raise UsageError(f"run {self._run.id} did not fail")
-        for name in manifest.get("cores") or ():
+        name = str(manifest.get("crashed") or "")
+        with contextlib.suppress(UsageError):  # no guest of our port: where the verdict was decided
             return targets.before_crash(self._run.guest_dir / f"{name}.elf", self._is_guest(name))
         decided = [one["after"] for one in _events(self._run) if one.get("what") == "decided"]
         if not decided:

@@ -15,7 +15,7 @@ from lab.api.traces import trace_stats
 from lab.debug import processor
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
-from lab.model import ARCHITECTURES, Act, Clock, Lab, Layer, Plan
+from lab.model import ARCHITECTURES, Act, Clock, Domain, Lab, Layer, Plan
 from lab.run import alone, collecting, crash_cores, digest, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands, refuse
@@ -51,7 +51,7 @@ def run(
     if context.pause:
         processor.check(plan.machine.arch)
     if context.cores:
-        crash_cores.check(plan)
+        processor.check(plan.machine.arch)
     if junit:
         _make_way(junit)
     marks: dict[str, float] = {}
@@ -79,28 +79,38 @@ async def _played(context: Context, start: Start, marks: dict[str, float], *, co
     plan, run = start.plan, start.run
     async with Session(start.lab, run) as session:
         try:
-            if context.cores:
-                crash_cores.arm(session, plan)
-            await boot(session, start, cold=cold)
-            with start.progress.stage("scenario"):
-                report = await _watched(session, start, context.file.name)
-            report = replace(report, notes=_ends(run, plan.lab))
-            if context.pause and not report.verdict.passed:
-                await pausing.stand(context, session, start, report)
-            if report.verdict.layer is Layer.GUEST:
-                if still := qemu_process.why_stopped(
-                    start.lab.tag
-                ):  # no guest can do anything then
-                    raise still
-                if not plan.lab.without_dom0:  # there nobody knows
-                    with contextlib.suppress(LabError):  # the verdict says more than that
-                        report = scenario.with_domains(report, await session.domains())
-            await collecting.collect(session, plan.lab, start.progress)
-            return crash_cores.explained(report, session, start.prepared.toolchain)
+            async with crash_cores.of_xen(session, start):
+                await boot(session, start, cold=cold)
+                with start.progress.stage("scenario"):
+                    report = await _watched(session, start, context.file.name)
+                report = replace(report, notes=_ends(run, plan.lab))
+                if context.pause and not report.verdict.passed:
+                    await pausing.stand(context, session, start, report)
+                report = await _looked_at(context, session, start, report)
+                await collecting.collect(session, plan.lab, start.progress)
+            if report.verdict.layer is Layer.XEN:
+                await crash_cores.keep_xen(session, plan)
+            return crash_cores.explained(report, run, start.prepared.toolchain)
         finally:
             marks.update(session.marks)
             if plan.machine.clock is Clock.VIRTUAL:
                 digest.write_scenario(run, session.record.moments)
+
+
+async def _looked_at(context: Context, session: Session, start: Start, report: Report) -> Report:
+    """The report, with what became of the domains. Guests that crashed leave core files."""
+    plan, domains = start.plan, list[Domain]()
+    if report.verdict.layer is Layer.GUEST:
+        if still := qemu_process.why_stopped(start.lab.tag):  # no guest can do anything then
+            raise still
+        if not plan.lab.without_dom0:  # there nobody knows
+            with contextlib.suppress(LabError):  # the verdict says more than that
+                domains = await session.domains()
+                report = scenario.with_domains(report, domains)
+    all_of = [one.name for one in plan.guests] if context.cores else []
+    wanted = crash_cores.wanted(session.run, report, all_of=all_of)
+    await crash_cores.keep(session, plan, wanted, domains)
+    return report
 
 
 def _ends(run: RunDir, lab: Lab) -> dict[str, str]:
@@ -174,10 +184,13 @@ def _measured(context: Context, plan: Plan, run: RunDir, report: Report) -> Repo
 
 
 def _with_debugger(plan: Plan, run: RunDir, report: Report) -> Report:
-    """The report, whose verdict ends with the command that shows the failure in GDB."""
+    """The report, whose verdict ends with the command that shows the failure in GDB.
+
+    There is none on the host's clock, without dom0, or if the scenario came to no decision.
+    """
     verdict = report.verdict
     again = plan.machine.clock is Clock.VIRTUAL and not plan.lab.without_dom0
-    again = again and plan.machine.arch == processor.DEBUGGED
+    again = again and processor.knows(plan.machine.arch) and digest.has_event(run, "decided")
     if verdict.passed or verdict.layer is not Layer.GUEST or not again:
         return report
     command = f"in GDB: ./inv lab.debug {plan.lab.name}/{run.id} --before-failure"
@@ -197,6 +210,7 @@ def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
     run.update_manifest(
         life=rundir.FINISHED, verdict="pass" if verdict.passed else "fail",
         layer=verdict.layer, reason=verdict.reason, phases=marks,
+        **({"crashed": report.crashed} if report.crashed else {}),
     )  # fmt: skip
     if (run.path / digest.SCENARIO).exists():
         over = digest.parts(run)

@@ -26,7 +26,7 @@ from lab.debug.targets import Target
 from lab.debug.traveller import Traveller
 from lab.errors import MachineError, UsageError
 from lab.model import Clock, architecture
-from lab.run import crash_cores, digest, fingerprint, virtual_time
+from lab.run import digest, fingerprint, standing, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands
 from lab.run.session import Session
@@ -89,7 +89,7 @@ class Journey:
         self.start = start
         self.old = old
         self._context = context
-        self._names = crash_cores.names_of(start.plan)
+        self._names = standing.names_of(start.plan)
         self._dump = dumping.through(self._control, start.lab)
         self._moments = Moments(old, self._names, self._dump)
         self._session: Session | None = None

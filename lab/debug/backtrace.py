@@ -28,8 +28,10 @@ TASKS = (
     "python import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {folder!r}); "
     "from lab.debug.gdb_commands import saved; saved.print_saved()"
 )
+#: Xen's function that ends everything, in a frame.
+PANIC = " in panic ("
 #: Where a task of our port returns to, if its function ends (images/freertos/port/port.c).
-RETURNED = "task_returned"
+RETURNED = "port_task_returned"
 
 
 def core_of(run: RunDir, name: str) -> Path:
@@ -44,29 +46,33 @@ def core_of(run: RunDir, name: str) -> Path:
     found = ", ".join(sorted(one.stem for one in path.parent.glob("*.core"))) or "none"
     raise UsageError(
         f"run {run.id} has no core file of {name}",
-        hint=f"it has: {found}. With lab.run --cores, guests of the FreeRTOS port and a Xen from "
-        "source leave one if they crash",
+        hint=f"it has: {found}. A guest that fails a run leaves one, and Xen if it panics; with "
+        "lab.run --cores every guest does",
     )
 
 
 def elf_of(run: RunDir, name: str) -> Path:
-    """The ELF file of what crashed."""
+    """The ELF file of what crashed. Debian's Xen and Debian's Linux have none."""
     return run.symbols_file if name == XEN else run.guest_dir / f"{name}.elf"
 
 
 def opening(elf: Path, core: Path) -> list[str]:
-    """GDB's arguments that open a core file."""
-    return ["-iex", FORMAT, f"--symbols={elf}", f"--exec={elf}", f"--core={core}"]
+    """GDB's arguments that open a core file, with the ELF file's names if there is one."""
+    named = [f"--symbols={elf}", f"--exec={elf}"] if elf.is_file() else []
+    return ["-iex", FORMAT, *named, f"--core={core}"]
 
 
 def backtrace(toolchain: Toolchain, run: RunDir, name: str) -> str:
     """The backtrace of the first thread of a core file. FreeRTOS's tasks become threads of it.
 
+    Without an ELF file it has addresses only.
+
     Raises:
         UsageError: there is no such core file. ToolchainError: GDB does not run.
     """
     core = core_of(run, name)
-    _add_tasks(core, _gdb(toolchain, run, name, TASKS.format(folder=str(PACKAGE.parent))))
+    if name != XEN:
+        _add_tasks(core, _gdb(toolchain, run, name, TASKS.format(folder=str(PACKAGE.parent))))
     lines = _gdb(toolchain, run, name, f"backtrace {FRAMES}")
     frames = [one for one in lines if one.startswith("#")]
     first = [number for number, one in enumerate(frames) if one.startswith("#0 ")]
@@ -84,7 +90,10 @@ def _gdb(toolchain: Toolchain, run: RunDir, name: str, command: str) -> list[str
 
 
 def _own(elf: Path, frames: list[str]) -> Iterator[str]:
-    """The frames down to the first function of a task."""
+    """The frames down to the first function of a task; those of Xen's wait after a panic are left
+    out."""
+    panics = [number for number, frame in enumerate(frames) if PANIC in frame]
+    frames = frames[panics[0] :] if panics else frames
     end = symbols.read(elf).address(RETURNED)
     for frame in frames:
         found = re.match(r"#\d+ +0x([0-9a-f]+) in ", frame)

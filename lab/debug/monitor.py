@@ -32,6 +32,7 @@ class LabMonitor:
     """Answers for one GDB. ``names``: the domains' names, as dom0 knew them when GDB came.
 
     Attributes:
+        dump: reads physical memory.
         goto: goes to a time of a run; ``None`` if this is no run of the past.
     """
 
@@ -39,13 +40,13 @@ class LabMonitor:
         self.view = view
         self.proxy = Proxy(view, self)
         self.goto: Callable[[str], Awaitable[None]] | None = None
-        self._dump = dump
+        self.dump = dump
         self._names = names
 
     async def find(self) -> list[DomainFound]:
         """Search Xen's memory for the domains that exist now."""
         if not self.view.fresh:
-            self.view.domains = await domains.find(self.view.stopped, self._dump, self._names)
+            self.view.domains = await domains.find(self.view.stopped, self.dump, self._names)
             self.view.fresh = True
         return self.view.domains
 

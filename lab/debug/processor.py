@@ -57,9 +57,14 @@ _USER = (18, 14)
 _FIQ = 0x11
 
 
+def knows(arch: model.Architecture) -> bool:
+    """Whether the debugger knows the machines of an architecture."""
+    return arch == DEBUGGED
+
+
 def check(arch: model.Architecture) -> None:
     """Raise a UsageError if the debugger does not know the machines of an architecture."""
-    if arch != DEBUGGED:
+    if not knows(arch):
         raise UsageError(
             f"the debugger does not know labs of {arch.xen} yet",
             hint=f"the same lab on {DEBUGGED.xen}, or its consoles: ./inv lab.logs",

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.debug.crashes import END
 from lab.debug.stopped import Place, Stopped
 from lab.errors import UsageError
 from lab.util import symbols
 
+#: The function of our port that ends the domain after a fault (images/freertos/port/stop.c).
+END = "guest_crash"
 #: Whether a PCPU executes the guest that is meant.
 IsGuest = Callable[[Stopped, Place], Awaitable[bool]]
 

@@ -16,7 +16,7 @@ from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, GuestPlan, Plan
 from lab.progress import Progress
-from lab.run import alone, crash_cores, guests, templates, traces
+from lab.run import alone, guests, templates, traces
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.util import waiting
@@ -91,7 +91,7 @@ async def _go_on(
 
 async def _restore(session: Session, start: Start, stored: Template, *, own: bool = False) -> None:
     await templates.restore(session, start, stored, own=own)
-    await crash_cores.watch(session)
+    session.at_stop.traps = session.traps
 
 
 async def _boot_dom0(session: Session, start: Start, memory: Memory) -> None:

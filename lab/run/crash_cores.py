@@ -1,70 +1,147 @@
-"""Keeps core files of what crashes in a run under the virtual clock, and their backtraces."""
+"""Keeps core files of what crashes in a run, and shows their backtraces.
+
+They are made after the crash, out of a machine that stands still, so a run with a crash is the same
+as without core files.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.debug import dumping, processor
-from lab.debug.backtrace import backtrace
-from lab.debug.crashes import CrashWatch
-from lab.errors import LabError, UsageError
-from lab.model import Clock, Plan, Toolchain
+from lab.debug import backtrace, crashes, processor, xen_dump
+from lab.debug.symbols import DOM0, XEN
+from lab.errors import HypervisorError, LabError
+from lab.machine import guest_ends, log_lines
+from lab.machine.guest_ends import CRASHED
+from lab.model import Domain, Layer, Plan, Toolchain
+from lab.run import standing
 from lab.run.session import Session
-from lab.scenario import Report
+from lab.run.start import Start
+from lab.rundir import RunDir
+from lab.scenario import Report, failed_on
+from lab.util import symbols
+
+#: The PCPU on which Xen panicked (xen/drivers/char/console.c, ``panic``), in bytes of the log.
+_ON = re.compile(r"Panic on CPU (\d{1,3}):")
+#: A panic is among so many last lines of the log.
+MOST_LINES = 200
 
 
-def check(plan: Plan) -> None:
-    """Raise a UsageError if no crash of this machine can leave a core file."""
-    processor.check(plan.machine.arch)
-    why = {
-        "on the host's clock": plan.machine.clock is not Clock.VIRTUAL,
-        "of a machine with several CPUs": plan.machine.cpus > 1,
-        "in a lab without dom0": plan.lab.without_dom0,
-    }
-    if found := next((words for words, holds in why.items() if holds), ""):
-        raise UsageError(f"there are no core files {found}", hint="leave out --cores")
+async def keep(
+    session: Session, plan: Plan, guests: Collection[str], domains: Sequence[Domain] = ()
+) -> None:
+    """Leave a core file of each of these guests in the run folder, as it is now.
 
-
-def arm(session: Session, plan: Plan) -> None:
-    """Have a guest or Xen that crashes leave a core file; see :func:`check`. The machine is off.
-
-    This is done with breakpoints, which may change the times of a run: QEMU executes code beside
-    one in smaller pieces (seen with the lab ``arinc653``). A machine with several CPUs has none,
-    because there the turns of CPUs that never wait would depend on the host.
+    If one cannot be made, the run's events say why; this is no error. ``domains``: those that
+    exist, if they are known. Otherwise guests that a step may have created again have no name.
     """
-    dump = dumping.through(session.sockets.control, session.lab)
-    session.traps = CrashWatch(session.run, names_of(plan), dump)
+    if not guests or not processor.knows(plan.machine.arch):
+        return
+    names = {one.id: one.name for one in domains if one.id} or standing.names_of(plan)
+    with _excused(session.run, guests):
+        async with standing.still(session, names) as monitor:
+            found = {one.name: one for one in await monitor.find()}
+            for name in guests:
+                with _excused(session.run, [name]):
+                    if name not in found:
+                        raise LabError(f"the domain of {name} does not exist any more")
+                    path = _place(session.run, name)
+                    await crashes.keep_guest(monitor.view, found[name], monitor.dump, path)
+    _note(session.run)
 
 
-async def watch(session: Session) -> None:
-    """From now on the machine, which stands still, stops at the session's traps, if it has any."""
-    if isinstance(session.traps, CrashWatch):
-        session.traps.learn()
-    session.at_stop.traps = session.traps
-
-
-def names_of(plan: Plan) -> dict[int, str]:
-    """The names of the guests by the numbers that their domains get."""
-    guests = [*plan.booted, *(one for one in plan.guests if not one.spec.by_xen)]
-    return {number: one.name for number, one in enumerate(guests, 1)}
-
-
-def explained(report: Report, session: Session, toolchain: Toolchain) -> Report:
-    """The report, with the backtraces of the cores; unchanged if nothing that failed has one."""
-    cores = session.traps.cores if isinstance(session.traps, CrashWatch) else {}
-    session.run.update_manifest(**({"cores": sorted(cores)} if cores else {}))
-    verdict = report.verdict
-    if verdict.passed or not cores:
-        return report
-    name = report.crashed if report.crashed in cores else next(iter(cores))
+@contextlib.asynccontextmanager
+async def of_xen(session: Session, start: Start) -> AsyncIterator[None]:
+    """If Xen panics in the block, leave its core file, and add its backtrace to the error."""
     try:
-        words = backtrace(toolchain, session.run, name)
-    except LabError:
+        yield
+    except HypervisorError as error:
+        await keep_xen(session, start.plan)
+        words = words_of(session.run, XEN, start.prepared.toolchain)
+        error.tail = "\n\n".join(filter(None, (error.tail, words)))
+        raise
+
+
+async def keep_xen(session: Session, plan: Plan) -> None:
+    """Leave the core file of a Xen that has panicked. The session cannot be used any more."""
+    run = session.run
+    said = log_lines.tail(run.console(XEN), MOST_LINES)
+    on = _ON.findall(said)
+    if not on or not processor.knows(plan.machine.arch):
+        return
+    place, known = _place(run, XEN), symbols.read(run.symbols_file)
+    with _excused(run, [XEN]):
+        async with standing.lost(session, standing.names_of(plan)) as monitor:
+            registers = xen_dump.registers(said)
+            if not registers:
+                await crashes.leave_helpers(monitor.view.stopped, int(on[-1]), known)
+            await crashes.keep_xen(monitor.view, monitor.dump, place, registers, int(on[-1]))
+    _note(run)
+
+
+def wanted(run: RunDir, report: Report, *, all_of: Collection[str] = ()) -> list[str]:
+    """The guests of which a run leaves a core file.
+
+    If it failed, these are the guests that crashed, and the one that the verdict is about.
+    ``all_of``: each of these, too.
+    """
+    if report.verdict.passed:
+        return list(all_of)
+    ended = [name for name, end in guest_ends.of(run).items() if end.how == CRASHED]
+    found = dict.fromkeys([report.crashed, *ended, failed_on(report), *all_of])
+    return [one for one in found if one not in ("", XEN, DOM0)]
+
+
+def explained(report: Report, run: RunDir, toolchain: Toolchain) -> Report:
+    """The report, which names the core file of what failed, and has the backtrace of a crash.
+
+    Without dom0 nobody says that a guest crashed, so any guest that failed has one.
+    """
+    verdict = report.verdict
+    if verdict.passed or verdict.layer not in (Layer.XEN, Layer.GUEST):
         return report
-    tail = f"{verdict.tail}\n\n{_title(name, cores[name])}\n{words}"
+    name = XEN if verdict.layer is Layer.XEN else report.crashed or failed_on(report)
+    crash = verdict.layer is Layer.XEN or bool(report.crashed)
+    traced = crash or not run.console(DOM0).exists()
+    words = words_of(run, name, toolchain if traced else None, crash=crash)
+    tail = "\n\n".join(filter(None, (verdict.tail, words)))
     return replace(report, verdict=replace(verdict, tail=tail))
 
 
-def _title(name: str, core: Path) -> str:
-    return f"{name} when it crashed ({core.name}; ./inv lab.core opens it):"
+def words_of(run: RunDir, name: str, toolchain: Toolchain | None, *, crash: bool = True) -> str:
+    """What a verdict says of a core file: how to open it, and its backtrace.
+
+    Empty if there is no such file. Without a ``toolchain`` there is no backtrace. ``crash``: the
+    core file is of a crash, not of the run's end.
+    """
+    if not name or not _place(run, name).is_file():
+        return ""
+    when = "when it crashed" if crash else "at the end of the run"
+    title = f"{name} {when}: ./inv lab.core {run.path.parent.name}/{run.id} --on {name}"
+    with contextlib.suppress(LabError):
+        if toolchain and (shown := backtrace.backtrace(toolchain, run, name)):
+            return f"{title}\n{shown}"
+    return title
+
+
+def _place(run: RunDir, name: str) -> Path:
+    return run.path / "core" / f"{name}.core"
+
+
+def _note(run: RunDir) -> None:
+    if found := sorted(one.stem for one in (run.path / "core").glob("*.core")):
+        run.update_manifest(cores=found)
+
+
+@contextlib.contextmanager
+def _excused(run: RunDir, names: Collection[str]) -> Iterator[None]:
+    """A core file is a help, and no more."""
+    try:
+        yield
+    except (LabError, OSError) as error:
+        reason = error.message if isinstance(error, LabError) else str(error.strerror)
+        run.event("no core file", of=sorted(names), reason=reason)

@@ -7,6 +7,7 @@ the host.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,14 @@ def write_scenario(run: RunDir, events: Sequence[Mapping[str, Any]]) -> None:
     """Write a run's events, with their virtual times, into its folder."""
     lines = "".join(f"{json.dumps(dict(event), sort_keys=True)}\n" for event in events)
     files.write_atomic(run.path / SCENARIO, lines)
+
+
+def has_event(run: RunDir, what: str) -> bool:
+    """Whether a run's scenario came to an event, such as ``decided``."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = reading.text(run.path / SCENARIO).splitlines()
+        return any(reading.parse_json(line).get("what") == what for line in lines)
+    return False
 
 
 def parts(run: RunDir) -> dict[str, str]:

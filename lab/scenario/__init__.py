@@ -19,12 +19,13 @@ from lab.scenario.report import (
     StepResult,
     ThresholdResult,
     cases,
+    failed_on,
     with_domains,
 )
 from lab.scenario.verdict import SILENCE, failed, fate, from_error, is_silent
 
 __all__ = [
     "SILENCE", "Case", "ExpectationResult", "Hands", "Judge", "NeverResult", "Outcome", "Player",
-    "Report", "Script", "StepResult", "ThresholdResult", "cases", "failed", "fate", "from_error",
-    "is_silent", "junit", "not_seen", "tolerated", "watch", "with_domains",
+    "Report", "Script", "StepResult", "ThresholdResult", "cases", "failed", "failed_on", "fate",
+    "from_error", "is_silent", "junit", "not_seen", "tolerated", "watch", "with_domains",
 ]  # fmt: skip

@@ -166,7 +166,7 @@ def with_domains(report: Report, domains: Sequence[Domain]) -> Report:
     if verdict.layer is Layer.GUEST and note not in ("", CRASHED):  # CRASHED alone has no time
         reason = f"guest {report.crashed}: its domain {note}"
         return replace(report, verdict=replace(verdict, reason=reason))
-    on = _failed_on(report)
+    on = failed_on(report)
     if verdict.layer is not Layer.GUEST or on in ("", "xen", "dom0"):
         return report
     reason = f"{verdict.reason}; {verdicts.fate(domains, on)}"
@@ -184,7 +184,7 @@ def missed(report: Report) -> ExpectationResult | None:
     return min(open_, key=lambda one: one.expectation.within, default=None)
 
 
-def _failed_on(report: Report) -> str:
+def failed_on(report: Report) -> str:
     """The console of the step or expectation that failed; empty if none did."""
     bad = [case for case in _stepped(report) if _is_bad(case)]
     if bad:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import plan as planning
 from lab.api import Context, DebugOptions, Moment, drift, travel
 from lab.errors import UsageError
-from lab.model import ARM32, ARM64, Clock, HypervisorSpec, Lab, Labs
-from lab.run import crash_cores
+from lab.model import ARM32, ARM64, HypervisorSpec, Lab, Labs
 
 STOCK = HypervisorSpec("stock")
 
@@ -30,24 +28,6 @@ def test_a_run_of_arm64_is_named_though_its_lab_is_now_one_of_arm32(
     context = Context(tmp_path / "labs.yaml")
     with pytest.raises(UsageError, match="does not know labs of arm64"):
         travel(context, "one/20260101-000000-aaaa", Moment(at="1s"), DebugOptions())
-
-
-@pytest.mark.parametrize(
-    ("lab", "clock", "words"),
-    [
-        (Lab("one", STOCK), Clock.HOST, "no core files on the host's clock"),
-        (Lab("one", STOCK, cpus=2), Clock.VIRTUAL, "no core files of a machine with several CPUs"),
-        (Lab("one", STOCK, without_dom0=True), Clock.VIRTUAL, "no core files in a lab without"),
-        (Lab("one", STOCK, arch=ARM64), Clock.VIRTUAL, "does not know labs of arm64"),
-    ],
-)
-def test_cores_are_refused_where_none_is_kept(lab: Lab, clock: Clock, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        crash_cores.check(planning.plan(lab, clock=clock))
-
-
-def test_cores_are_kept_on_one_cpu() -> None:
-    crash_cores.check(planning.plan(Lab("one", STOCK), clock=Clock.VIRTUAL))
 
 
 def test_a_hypervisor_of_no_lab_is_locked_if_debian_has_it() -> None:
