@@ -1,8 +1,8 @@
 """Writes core files: registers and memory of a domain, as GDB reads them without a machine.
 
 An ELF file of type ET_CORE (elf(5)). Each thread has a note NT_PRSTATUS, whose layout is that of
-Linux on the same architecture (``struct elf_prstatus``, include/linux/elfcore.h). Pages of zeros
-are holes of the file.
+Linux on the same architecture (``struct elf_prstatus``, include/linux/elfcore.h). Registers that
+are named as those of A64 make a 64-bit file. Pages of zeros are holes of the file.
 """
 
 from __future__ import annotations
@@ -14,16 +14,45 @@ from pathlib import Path
 from typing import IO
 
 from lab.debug.processor import PAGE
+from lab.model import ARM32, ARM64
 from lab.util import elf_layout, reading
 
-ET_CORE, EM_ARM, PT_LOAD, PT_NOTE, NT_PRSTATUS = 4, 40, 1, 4, 1
+ET_CORE, PT_LOAD, PT_NOTE, NT_PRSTATUS = 4, 1, 4, 1
 #: ELFOSABI_GNU: GDB knows then how to read the registers.
 OSABI = 3
 RWX = 7
-_HEADER, _SEGMENT = struct.Struct("<16s2H5I6H"), struct.Struct("<8I")
-#: struct elf_prstatus of arm: info, signal, masks, pids, times, then the registers.
-_STATUS = struct.Struct("<3IH2x2I4I8I18Ii")
-_ORDER = (*(f"r{number}" for number in range(13)), "sp", "lr", "pc", "cpsr")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How core files of one width are written.
+
+    Attributes:
+        begin: the first bytes of the file, up to its class and byte order.
+        machine, flags: of the ELF header.
+        status: ``struct elf_prstatus``: info, signal, masks, pids, times, then the registers.
+        order: the names of the registers there.
+    """
+
+    begin: bytes
+    machine: int
+    flags: int
+    status: struct.Struct
+    order: tuple[str, ...]
+
+    @property
+    def layout(self) -> elf_layout.Layout:
+        return elf_layout.LAYOUTS[self.begin]
+
+
+NARROW = Form(
+    b"\x7fELF\x01\x01", ARM32.elf_machine, 0x0500_0000, struct.Struct("<3IH2x2I4I8I17I2I"),
+    (*(f"r{number}" for number in range(13)), "sp", "lr", "pc", "cpsr"),
+)  # fmt: skip
+WIDE = Form(
+    b"\x7fELF\x02\x01", ARM64.elf_machine, 0, struct.Struct("<3IH2x2Q4I8Q34QI4x"),
+    (*(f"x{number}" for number in range(31)), "sp", "pc", "cpsr"),
+)  # fmt: skip
 #: The largest core file that threads are added to, in bytes.
 LARGEST = 1 << 30
 #: The number of the thread that stands for the code which faulted.
@@ -50,23 +79,27 @@ class Piece:
 
 def write(path: Path, threads: Sequence[Thread], memory: Sequence[Piece]) -> None:
     """Write a core file. GDB shows the first thread first."""
-    _write(path, b"".join(_note(one) for one in threads), memory)
+    form = WIDE if any("x0" in one.registers for one in threads) else NARROW
+    _write(path, form, b"".join(_note(form, one) for one in threads), memory)
 
 
-def _write(path: Path, notes: bytes, memory: Sequence[Piece]) -> None:
-    count = 1 + len(memory)
-    start = _HEADER.size + count * _SEGMENT.size
-    segments = [_SEGMENT.pack(PT_NOTE, start, 0, 0, len(notes), 0, 0, 4)]
+def _write(path: Path, form: Form, notes: bytes, memory: Sequence[Piece]) -> None:
+    layout, count = form.layout, 1 + len(memory)
+    start = layout.header.size + count * layout.segment.size
+    segments = [layout.segment.packed(type=PT_NOTE, offset=start, size=len(notes), align=4)]
     offset = _up(start + len(notes))
     for piece in memory:
         size = len(piece.data)
         segments.append(
-            _SEGMENT.pack(PT_LOAD, offset, piece.address, 0, size, size, RWX, PAGE)
+            layout.segment.packed(
+                type=PT_LOAD, offset=offset, address=piece.address, size=size, in_memory=size,
+                flags=RWX, align=PAGE,
+            )
         )  # fmt: skip
         offset = _up(offset + size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        file.write(_header(count) + b"".join(segments) + notes)
+        file.write(_header(form, count) + b"".join(segments) + notes)
         place = _up(start + len(notes))
         for piece in memory:
             _lay(file, place, piece.data)
@@ -81,32 +114,38 @@ def with_threads(path: Path, threads: Sequence[Thread]) -> None:
         OSError, ValueError: it is not such a file.
     """
     data = reading.data(path, LARGEST)
-    header = elf_layout.layout_of(data).header.at(data, 0)
+    layout = elf_layout.layout_of(data)
+    form = WIDE if layout is WIDE.layout else NARROW
+    header = layout.header.at(data, 0)
     pieces, notes = [], b""
     for number in range(header["segment_count"]):
-        kind, offset, address, _, size, *_ = _SEGMENT.unpack_from(
-            data, header["segments"] + number * _SEGMENT.size
-        )
-        body = data[offset : offset + size]
-        if kind == PT_NOTE:
+        one = layout.segment.at(data, header["segments"] + number * layout.segment.size)
+        body = data[one["offset"] : one["offset"] + one["size"]]
+        if one["type"] == PT_NOTE:
             notes = body
         else:
-            pieces.append(Piece(address, body))
-    first = b"".join(_note(one) for one in threads if one.number == FAULTED)
-    last = b"".join(_note(one) for one in threads if one.number != FAULTED)
-    _write(path, first + notes + last, pieces)
+            pieces.append(Piece(one["address"], body))
+    first = b"".join(_note(form, one) for one in threads if one.number == FAULTED)
+    last = b"".join(_note(form, one) for one in threads if one.number != FAULTED)
+    _write(path, form, first + notes + last, pieces)
 
 
-def _header(segments: int) -> bytes:
-    ident = b"\x7fELF\x01\x01\x01" + bytes((OSABI,)) + bytes(8)
-    return _HEADER.pack(ident, ET_CORE, EM_ARM, 1, 0, _HEADER.size, 0, 0x0500_0000,
-                        _HEADER.size, _SEGMENT.size, segments, 0, 0, 0)  # fmt: skip
+def _header(form: Form, segments: int) -> bytes:
+    layout = form.layout
+    packed = layout.header.packed(
+        type=ET_CORE, machine=form.machine, version=1, segments=layout.header.size,
+        flags=form.flags, size=layout.header.size, segment_size=layout.segment.size,
+        segment_count=segments,
+    )  # fmt: skip
+    ident = form.begin + bytes((1, OSABI))
+    return ident + packed[len(ident) :]
 
 
-def _note(thread: Thread) -> bytes:
-    registers = [thread.registers.get(name, 0) for name in _ORDER]
-    status = _STATUS.pack(SIGNAL, 0, 0, SIGNAL, 0, 0, thread.number, 0, 0, 0, *[0] * 8,
-                          *registers, 0, 0)  # fmt: skip
+def _note(form: Form, thread: Thread) -> bytes:
+    registers = [thread.registers.get(name, 0) for name in form.order]
+    rest = [0] if form is WIDE else [0, 0]  # fpvalid; before it orig_r0 on 32 bits
+    status = form.status.pack(SIGNAL, 0, 0, SIGNAL, 0, 0, thread.number, 0, 0, 0, *[0] * 8,
+                              *registers, *rest)  # fmt: skip
     return struct.pack("<3I8s", 5, len(status), NT_PRSTATUS, b"CORE\0") + status
 
 

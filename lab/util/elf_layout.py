@@ -27,6 +27,10 @@ class Part:
         """
         return self._named(struct.unpack_from(self.format, data, offset))
 
+    def packed(self, **values: int) -> bytes:
+        """One with these fields; the others are 0."""
+        return struct.pack(self.format, *(values.get(name, 0) for name in self.fields.split()))
+
     def each(self, data: bytes) -> Iterator[dict[str, int]]:
         """The fields of each one in a table.
 

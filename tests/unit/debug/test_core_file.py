@@ -44,3 +44,23 @@ def test_code_that_faulted_becomes_the_first_thread(tmp_path: Path) -> None:
     core_file.with_threads(path, [Thread(0x4002_0000, REGISTERS), Thread(FAULTED, REGISTERS)])
     assert threads_of(path) == [FAULTED, 1, 0x4002_0000]
     assert b"memory" in path.read_bytes()
+
+
+def test_registers_of_64_bits_make_a_64_bit_file(tmp_path: Path) -> None:
+    """Threads that are added later have the same layout."""
+    path = tmp_path / "hello.core"
+    registers = {f"x{number}": number for number in range(31)} | {"sp": 31, "pc": 32, "cpsr": 5}
+    core_file.write(path, [Thread(1, registers)], [Piece(1 << 40, b"memory")])
+    core_file.with_threads(path, [Thread(0x4002_0000, registers)])
+    data = path.read_bytes()
+    layout = elf_layout.layout_of(data)
+    header = layout.header.at(data, 0)
+    assert (header["type"], header["machine"], data[4]) == (4, 183, 2)
+    note, load = (layout.segment.at(data, header["segments"] + n * layout.segment.size)
+                  for n in range(2))  # fmt: skip
+    assert load["address"] == 1 << 40
+    size = 12 + 8 + 392
+    assert note["size"] == 2 * size
+    for number in range(2):
+        at = note["offset"] + number * size + 20
+        assert struct.unpack_from("<34Q", data, at + 112) == (*range(33), 5)
