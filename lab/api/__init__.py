@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lab.api.terminal import console
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
     from lab.api.travelling import travel
+    from lab.api.watching import Stood, until_it_stands
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
@@ -158,6 +159,10 @@ _HOMES = {
     ),
     "lab.api.moments": ("Moment",),
     "lab.api.travelling": ("travel",),
+    "lab.api.watching": (
+        "Stood",
+        "until_it_stands",
+    ),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
@@ -186,6 +191,7 @@ __all__ = [
     "RunningLab",
     "Seen",
     "Status",
+    "Stood",
     "Traces",
     "Up",
     "architecture",
@@ -232,6 +238,7 @@ __all__ = [
     "trace_stats",
     "trace_timeline",
     "travel",
+    "until_it_stands",
     "up",
     "up_several",
     "update_lock",

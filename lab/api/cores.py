@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from lab import rundir
-from lab.api.context import Context
+from lab.api.context import Context, attached
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.debug import backtrace, processor, symbols
 from lab.debug.launch import Session
 from lab.debug.symbols import XEN
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
+from lab.machine import guest_ends
 from lab.model import architecture
-from lab.rundir import LabDir
+from lab.run import crash_cores, live, stands
+from lab.run.live import Live
+from lab.rundir import LabDir, RunDir
 from lab.util import signals
 from lab.util.terminal import quote
 
 
 def open_core(context: Context, run: str, name: str, options: DebugOptions) -> int:
-    """Open GDB on the core file that a crash left; returns GDB's exit status.
+    """Open GDB on a core file of a run; returns GDB's exit status.
 
-    ``name``: what crashed: a guest or ``xen``; empty: whatever did.
+    If the run's lab still runs, the core file of a guest is made now. ``name``: a guest or
+    ``xen``; empty: what crashed, or the first guest of a lab that runs.
 
     Raises:
         UsageError: there is no such run, or it has no such core file.
@@ -28,13 +33,39 @@ def open_core(context: Context, run: str, name: str, options: DebugOptions) -> i
     found = rundir.find_run(context.runs, run)
     if found is None:
         raise UsageError(f"there is no run {quote(run)}", hint="name a lab, a run's id, or latest")
-    manifest = found.manifest()
-    chosen = name or str(manifest.get("crashed") or next(iter(manifest.get("cores") or ()), XEN))
-    processor.check(architecture.of_run(manifest))
+    processor.check(architecture.of_run(found.manifest()))
+    chosen, toolchain = name or _failed(found), toolchain_of(context)
+    lab = str(found.manifest().get("lab") or "")
+    if (living := _living(context, lab, found)) and chosen != XEN:
+        chosen = chosen or next(iter(living.guests), "")
+        signals.run(_make(living, chosen))
+        with contextlib.suppress(LabError):  # it adds the tasks
+            backtrace.backtrace(toolchain, found, chosen)
+    chosen = chosen or next(iter(found.manifest().get("cores") or ()), XEN)
     core = backtrace.core_of(found, chosen)
-    lab = str(manifest.get("lab") or "")
     known = symbols.of_run(found, iter(sources(context, lab)))
     session = Session(LabDir(core.parent), found, known, chosen)
-    toolchain = toolchain_of(context)
     words = backtrace.opening(backtrace.elf_of(found, chosen), core)
     return signals.run(run_gdb(toolchain, session, replace(options, begin=tuple(words))))
+
+
+def _failed(run: RunDir) -> str:
+    """What crashed in a run; empty if nothing did."""
+    ended = [name for name, end in guest_ends.of(run).items() if end.how == guest_ends.CRASHED]
+    xen = XEN if (run.path / "core" / f"{XEN}.core").is_file() else ""
+    return xen or str(run.manifest().get("crashed") or "") or next(iter(ended), "")
+
+
+def _living(context: Context, lab: str, run: RunDir) -> Live | None:
+    """The lab of a run, if it runs or stands, and may be stopped for a moment."""
+    found = live.find(context.lab_dir(lab))
+    ours = found is not None and found.run.path.resolve() == run.path.resolve()
+    return found if ours and found and found.running and not found.still else None
+
+
+async def _make(found: Live, guest: str) -> None:
+    names, stays = stands.domains(found.lab), bool(stands.why(found.lab))
+    async with attached(found) as session:
+        if not stays:
+            names = {one.id: one.name for one in await session.domains() if one.id}
+        await crash_cores.keep(session, [guest], names, stays=stays)

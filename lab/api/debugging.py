@@ -20,6 +20,7 @@ from lab.debug.scope import EVERYWHERE, XEN
 from lab.errors import LabError, UsageError
 from lab.model import Domain, FreeRtosApp, GuestSpec, HypervisorSpec, Project, Toolchain
 from lab.progress import Progress
+from lab.run import stands
 from lab.run.live import Live
 from lab.toolchain import open_toolchain
 from lab.util import process, signals, waiting
@@ -66,16 +67,18 @@ def debug(context: Context, name: str, options: DebugOptions) -> int:
     """
     if options.command and not options.command.is_file():
         raise UsageError(f"there is no file {options.command}")
-    found = running(context, name)
+    found = running(context, name, standing_too=True)
     processor.check(found.arch)
     known = symbols.of_run(found.run, iter(sources(context, name)))
     toolchain = toolchain_of(context)
-    domains = signals.run(_domains(found))
-    on = options.on or next((one.name for one in domains if one.name in found.guests), EVERYWHERE)
+    stood = stands.domains(found.lab)
+    domains = signals.run(_domains(found)) if not stands.why(found.lab) else []
+    names = stood or {one.id: one.name for one in domains if one.id}
+    on = options.on or next((one for one in names.values() if one in found.guests), EVERYWHERE)
     _check_place(on, domains)
     session = Session(found.lab, found.run, known, on)
     attend = partial(_attend, context, toolchain, session, options)
-    return signals.run(_debug(found, {one.id: one.name for one in domains if one.id}, attend))
+    return signals.run(_debug(found, names, attend))
 
 
 async def _debug(
@@ -85,7 +88,11 @@ async def _debug(
         from lab.machine import qmp
 
         dump = dumping.through(partial(qmp.connected, found.lab.qmp_socket), found.lab)
-        return await attend(await server.look(stub, dump, names))
+        monitor = await server.look(stub, dump, names)
+        try:
+            return await attend(monitor)
+        finally:
+            stands.note(found.lab, "", {})  # it goes on now
 
 
 async def _attend(

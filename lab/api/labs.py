@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from pathlib import Path
 
 from lab import config, rundir
 from lab.api import other_sessions
@@ -14,7 +15,7 @@ from lab.errors import UsageError
 from lab.machine.console_text import FIRST_LINES, MORE_LINES, first_lines
 from lab.machine.template import Template
 from lab.model import State
-from lab.run import claim, collecting, ending, live
+from lab.run import claim, collecting, commands, crash_cores, ending, live, stands
 from lab.run.boot import boot
 from lab.run.session import Session
 from lab.run.start import Start, started
@@ -52,7 +53,8 @@ async def boot_up(
     """
     plan, run = start.plan, start.run
     async with Session(start.lab, run) as session:
-        await boot(session, start, cold=cold, stored=stored)
+        async with crash_cores.of_xen(session, start, Path(commands.LABS)):
+            await boot(session, start, cold=cold, stored=stored)
         with start.progress.stage("first lines"):
             starts = {guest.name: 0 for guest in plan.guests}
             await session.guarded(first_lines(run, starts, FIRST_LINES))
@@ -138,8 +140,10 @@ def _down(lab: LabDir, name: str) -> LabStatus | None:
     interrupted = claim.interrupt(lab, "lab.down")
     if found is None and not interrupted:
         return None
-    if found is not None and found.running and not interrupted:
-        collecting.collect_late(found)
+    if found is not None:
+        lab.record(ending=True)
+        if found.running and not interrupted and not stands.why(lab):
+            collecting.collect_late(found)
     uptime = found.uptime if found and found.running else 0.0
     ending.stop(lab, rundir.FINISHED)
     words = str(interrupted) if interrupted else ""

@@ -14,7 +14,7 @@ from lab.config.arch import too_wide
 from lab.errors import LabError, MachineError
 from lab.machine import qemu_process
 from lab.model import Domain, Lab, State
-from lab.run import claim, live
+from lab.run import claim, live, stands
 from lab.run.live import Live
 from lab.rundir import LabDir
 from lab.toolchain import adopt
@@ -112,7 +112,7 @@ async def _answer(context: Context, found: Live, machines: dict[str, int]) -> La
     if pid and (why := qemu_process.stopped(pid)):
         raise why
     domains: list[Domain] = []
-    if found.running and not found.still:
+    if found.running and not found.still and not stands.why(found.lab):
         async with attached(found) as session:
             domains = await session.domains()
     return _told(context, found, domains, "")
@@ -127,7 +127,7 @@ def _told(context: Context, found: Live, domains: list[Domain], problem: str) ->
         preparing="" if found.running else str(command or claim.ENDED),
         where="" if mine else str(found.run.path.parent.parent.parent),
         reach="" if mine else other_sessions.command(context, found),
-        arch=found.arch.xen,
+        arch=found.arch.xen, stands=stands.why(found.lab),
     )  # fmt: skip
 
 
@@ -147,6 +147,7 @@ def _listed(context: Context, lab: Lab) -> LabStatus:
         running=up,
         preparing=str(command) if command and not up else "",
         arch=(found.arch if found else lab.arch).xen,
+        stands=stands.why(folder) if up else "",
     )
 
 

@@ -18,7 +18,7 @@ from lab.api.results import LabStatus
 from lab.errors import UsageError
 from lab.machine import qemu_process
 from lab.machine.qemu_command import LIVE
-from lab.run import claim, live
+from lab.run import claim, live, stands
 from lab.run.live import Live
 from lab.rundir import LabDir
 from lab.toolchain import adopt, homes_of_machines
@@ -48,8 +48,8 @@ def statuses(context: Context) -> list[LabStatus]:
     return [_status(context, one) for _, one in labs()]
 
 
-def running(context: Context, name: str) -> Live:
-    """The lab of this name, which must run in this session.
+def running(context: Context, name: str, *, standing_too: bool = False) -> Live:
+    """The lab of this name, which must run in this session, or if ``standing_too``, stand.
 
     Raises:
         UsageError: there is no such lab, it does not run here, or it must not be disturbed.
@@ -66,6 +66,11 @@ def running(context: Context, name: str) -> Live:
         raise
     if why := qemu_process.why_stopped(found.lab.tag):
         raise why
+    if not standing_too and (crash := stands.why(found.lab)):
+        raise UsageError(
+            f"lab {name} stands: {crash}",
+            hint=f"look at it: ./inv lab.debug {name}; it goes on when GDB leaves",
+        )
     return found
 
 

@@ -44,6 +44,7 @@ class LabStatus:
         state: how far it has come; ``guests`` is the last one: it is up.
         uptime: seconds.
         guests: those of labs.yaml; ``domains`` has those that exist now.
+        stands: what crashed, if its machine was left standing there.
         problem: why dom0 does not answer, or why the lab cannot be started.
         running: whether it is up.
         preparing: which command prepares it, for how long, and at which stage.
@@ -70,6 +71,7 @@ class LabStatus:
     reach: str = ""
     interrupted: str = ""
     arch: str = ""
+    stands: str = ""
 
 
 #: The former name.

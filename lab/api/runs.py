@@ -16,7 +16,7 @@ from lab.debug import processor
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
 from lab.model import ARCHITECTURES, Act, Clock, Domain, Lab, Layer, Plan
-from lab.run import alone, collecting, crash_cores, digest, virtual_time
+from lab.run import alone, collecting, crash_cores, digest, standing, virtual_time
 from lab.run.boot import boot
 from lab.run.crash_cores import CoreWords
 from lab.run.hands import Hands, refuse
@@ -90,7 +90,7 @@ async def _played(context: Context, start: Start, marks: dict[str, float], *, co
                 report = await _looked_at(context, session, start, report)
                 await collecting.collect(session, plan.lab, start.progress)
             if report.verdict.layer is Layer.XEN:
-                await crash_cores.keep_xen(session, plan)
+                await crash_cores.keep_xen(session)
             words = CoreWords(run, start.prepared.toolchain, context.file)
             return crash_cores.explained(report, words)
         finally:
@@ -111,7 +111,8 @@ async def _looked_at(context: Context, session: Session, start: Start, report: R
                 report = scenario.with_domains(report, domains)
     all_of = [one.name for one in plan.guests] if context.cores else []
     wanted = crash_cores.wanted(session.run, report, all_of=all_of)
-    await crash_cores.keep(session, plan, wanted, domains)
+    names = {one.id: one.name for one in domains if one.id} or standing.names_of(plan)
+    await crash_cores.keep(session, wanted, names)
     return report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -50,6 +50,14 @@ def command(
         return LabTask(body, About(task, words, optional, example, help_))
 
     return decorate
+
+
+def refuse_together(what: str, others: Mapping[str, object]) -> None:
+    """Raise a UsageError if an option is given that makes no sense with ``what``."""
+    for other in (name for name, given in others.items() if given):
+        raise UsageError(
+            f"{what} and {other} cannot be used together", hint="leave one of them out"
+        )
 
 
 def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lab import api
-from lab.cli.command import command
+from lab.cli.command import command, refuse_together
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.output import print_json, say
 from lab.cli.results import (
@@ -15,6 +15,7 @@ from lab.cli.results import (
     show_injected,
     show_several,
     show_statuses,
+    show_stood,
     show_stopped,
     show_up,
     state_word,
@@ -47,25 +48,41 @@ def is_cold(option: bool) -> bool:
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
          arch=ARCH,
          count="start N copies of the lab, named NAME-1 to NAME-N",
+         pause_on_failure="stay until a guest or Xen crashes, and let the machine stand there",
          plan="print the plan as JSON and start nothing")  # fmt: skip
 def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = False,
            json: bool = False, force: bool = False, locked: bool = False, cold: bool = False,
-           count: int = 0, arch: str = "") -> None:  # fmt: skip
+           count: int = 0, arch: str = "",
+           pause_on_failure: bool = False) -> int:  # fmt: skip
     """Start a lab and its guests.
 
     It builds what is missing. Then it restores the lab from its template, or boots it if it has
     none. It returns when the guests run. The lab runs until lab.down.
     """
     context = context_of(labs, door, force, locked, arch)
+    if pause_on_failure:
+        refuse_together("--pause-on-failure", {"--count": count, "--json": json, "--plan": plan})
     if plan:
         print(api.plan_json(context, name or DEFAULT), end="")
-        return
+        return 0
     if count:
         several = api.up_several(context, name or DEFAULT, count, cold=is_cold(cold))
         print_json(several) if json else show_several(several)
-        return
+        return 0
     result = api.up(context, name or DEFAULT, cold=is_cold(cold))
     print_json(result) if json else show_up(result)
+    return _watched(context, result) if pause_on_failure else 0
+
+
+def _watched(context: api.Context, result: api.Up) -> int:
+    """Stay until something crashes; the exit status is that of its layer."""
+    say("waiting for a guest or Xen to crash; Ctrl-C ends this, and the lab goes on")
+    stood = api.until_it_stands(context, result)
+    if not stood.why:
+        say(f"lab {result.name} was stopped")
+        return 0
+    show_stood(result.name, stood)
+    return int(stood.exit_status)
 
 
 @command("lab.down", words=("name",), optional=("name",), example="lab.down hello",

@@ -32,10 +32,12 @@ def show_domains(domains: Sequence[Domain]) -> None:
 
 
 def state_word(one: api.LabStatus) -> str:
-    """The state of a lab in a word: ``running``, ``starting``, ``off``.
+    """The state of a lab in a word: ``running``, ``stands``, ``starting``, ``off``.
 
     Programs read the state itself (``--json``).
     """
+    if one.stands:
+        return "stands"
     return "running" if one.running else "starting" if one.preparing else str(one.state)
 
 
@@ -48,7 +50,8 @@ def show_statuses(found: Sequence[api.LabStatus]) -> None:
     """Print the states of labs on standard output."""
     for one in found:
         words = [f"lab {one.name}{kind_word(one.arch)}: {state_word(one)}"]
-        words += [f"for {one.uptime:.0f} s"] if one.running else []
+        words[0] += f": {one.stands}" if one.stands else ""
+        words += [f"for {one.uptime:.0f} s"] if one.running and not one.stands else []
         words += [f"by {one.preparing}"] if one.preparing else []
         print(as_called(" ".join(words) + (f"; run {short(one.run)}" if one.run else "")))
         if one.elsewhere:
@@ -59,10 +62,30 @@ def show_statuses(found: Sequence[api.LabStatus]) -> None:
             print(as_called(f"  to reach it: {one.reach}"))
         if one.problem:
             print(as_called(f"  {one.problem}"))
+        if one.stands:
+            show_ways_on(one.name)
         show_domains(one.domains)
         if not _has_dom0(one.domains):
             print("  it has no dom0, which would know the state of its guests")
     sys.stdout.flush()
+
+
+def show_ways_on(name: str) -> None:
+    """Print how to look at a lab that stands, and how it goes on."""
+    ways = [
+        (f"./inv lab.debug {name}", "look at it; it goes on when GDB leaves"),
+        (f"./inv lab.core {name}", "look at what crashed, without the machine"),
+        (f"./inv lab.down {name}", "stop it"),
+    ]
+    print(as_called("\n".join(f"  {line}" for line in table(ways).splitlines())), flush=True)
+
+
+def show_stood(name: str, stood: api.Stood) -> None:
+    """Print what made a lab stand, and how to look at it."""
+    print(ci.shown(f"lab {name} stands: {stood.why}"))
+    for line in stood.tail.splitlines():
+        print(ci.shown(f"    {line}"))
+    show_ways_on(name)
 
 
 def _has_dom0(domains: Sequence[Domain]) -> bool:

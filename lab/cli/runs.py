@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
-from lab.cli.command import command
+from lab.cli.command import command, refuse_together
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.output import print_json, say
@@ -45,7 +45,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     context = replace(context, pause=pause_on_failure, cores=cores)
     cold = is_cold(cold)
     if repeat or verify:
-        _refuse("--repeat" if repeat else "--verify", {
+        refuse_together("--repeat" if repeat else "--verify", {
             "--junit": junit, "--clock host": clock == Clock.HOST, "--published": published,
             "--publish": publish, "--verify": verify if repeat else "",
             "--pause-on-failure": pause_on_failure,
@@ -133,14 +133,6 @@ def _said(context: api.Context, result: api.Run, json: bool, published: bool) ->
             raise UsageError(f"no run of lab {result.report.lab} is published")
         return comparison.exit_status
     return status
-
-
-def _refuse(what: str, others: Mapping[str, object]) -> None:
-    """Refuse the options that make no sense when runs are compared."""
-    for other in (name for name, given in others.items() if given):
-        raise UsageError(
-            f"{what} and {other} cannot be used together", hint="leave one of them out"
-        )
 
 
 def _clock(word: str) -> Clock | None:

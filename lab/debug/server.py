@@ -77,8 +77,9 @@ async def listening(lab: LabDir, monitor: LabMonitor) -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def attached(lab: LabDir) -> AsyncIterator[Stub]:
-    """The gdbstub of a lab that runs. The machine stands still until the block ends.
+async def attached(lab: LabDir, *, stays: bool = False) -> AsyncIterator[Stub]:
+    """The gdbstub of a lab. The machine stands still until the block ends, or if it ``stays``,
+    longer.
 
     Raises:
         BusyError: another debugger has it; the error names its process.
@@ -91,7 +92,8 @@ async def attached(lab: LabDir) -> AsyncIterator[Stub]:
             finally:
                 with contextlib.suppress(LabError):
                     await stub.ask(VIRTUALLY)
-                    await stub.leave()
+                    if not stays:
+                        await stub.leave()
     except BusyError as error:
         raise BusyError(
             f"the lab is being debugged already: {error.message}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from lab.debug.symbols import DOM0, XEN
 from lab.errors import HypervisorError, LabError
 from lab.machine import guest_ends, log_lines
 from lab.machine.guest_ends import CRASHED
-from lab.model import Domain, Layer, Plan, Toolchain
+from lab.model import Layer, Toolchain, architecture
 from lab.run import commands, standing
 from lab.run.session import Session
 from lab.run.start import Start
@@ -59,26 +59,27 @@ class CoreWords:
 
 
 async def keep(
-    session: Session, plan: Plan, guests: Collection[str], domains: Sequence[Domain] = ()
+    session: Session, guests: Collection[str], names: Mapping[int, str], *, stays: bool = False
 ) -> None:
     """Leave a core file of each of these guests in the run folder, as it is now.
 
-    If one cannot be made, the run's events say why; this is no error. ``domains``: those that
-    exist, if they are known. Otherwise guests that a step may have created again have no name.
+    If one cannot be made, the run's events say why; this is no error. ``names``: those of the
+    domains, by their numbers. ``stays``: see :func:`standing.still`.
     """
-    if not guests or not processor.knows(plan.machine.arch):
+    run = session.run
+    if not guests or not processor.knows(architecture.of_run(run.manifest())):
         return
-    names = {one.id: one.name for one in domains if one.id} or standing.names_of(plan)
-    with _excused(session.run, guests):
-        async with standing.still(session, names) as monitor:
+    with _excused(run, guests):
+        async with standing.still(session, names, stays=stays) as monitor:
             found = {one.name: one for one in await monitor.find()}
             for name in guests:
-                with _excused(session.run, [name]):
+                with _excused(run, [name]):
                     if name not in found:
                         raise LabError(f"the domain of {name} does not exist any more")
-                    path = _place(session.run, name)
-                    await crashes.keep_guest(monitor.view, found[name], monitor.dump, path)
-    _note(session.run)
+                    await crashes.keep_guest(
+                        monitor.view, found[name], monitor.dump, _place(run, name)
+                    )
+    _note(run)
 
 
 @contextlib.asynccontextmanager
@@ -90,22 +91,25 @@ async def of_xen(session: Session, start: Start, labs: Path) -> AsyncIterator[No
     try:
         yield
     except HypervisorError as error:
-        await keep_xen(session, start.plan)
+        await keep_xen(session)
         words = CoreWords(session.run, start.prepared.toolchain, labs).of(XEN)
         error.tail = "\n\n".join(filter(None, (error.tail, words)))
         raise
 
 
-async def keep_xen(session: Session, plan: Plan) -> None:
-    """Leave the core file of a Xen that has panicked. The session cannot be used any more."""
+async def keep_xen(session: Session) -> None:
+    """Leave the core file of a Xen that has panicked, and let the machine stand.
+
+    The session cannot be used any more.
+    """
     run = session.run
     said = log_lines.tail(run.console(XEN), MOST_LINES)
     on = _ON.findall(said)
-    if not on or not processor.knows(plan.machine.arch):
+    if not on or not processor.knows(architecture.of_run(run.manifest())):
         return
     place, known = _place(run, XEN), symbols.read(run.symbols_file)
     with _excused(run, [XEN]):
-        async with standing.lost(session, standing.names_of(plan)) as monitor:
+        async with standing.lost(session) as monitor:
             registers = xen_dump.registers(said)
             if not registers:
                 await crashes.leave_helpers(monitor.view.stopped, int(on[-1]), known)

@@ -21,10 +21,12 @@ def names_of(plan: Plan) -> dict[int, str]:
 
 
 @contextlib.asynccontextmanager
-async def still(session: Session, names: Mapping[int, str]) -> AsyncIterator[LabMonitor]:
+async def still(
+    session: Session, names: Mapping[int, str], *, stays: bool = False
+) -> AsyncIterator[LabMonitor]:
     """What a debugger can ask of the machine while the block runs.
 
-    A machine at a stop of dom0's stays there. Any other goes on after the block.
+    A machine at a stop of dom0's stays there. Any other goes on afterwards unless it ``stays``.
 
     Raises:
         BusyError: a debugger has the machine. MachineError: it is gone.
@@ -32,7 +34,7 @@ async def still(session: Session, names: Mapping[int, str]) -> AsyncIterator[Lab
     dump = dumping.through(session.sockets.control, session.lab)
     machine = _at_stop(session)
     if machine is None:
-        async with server.attached(session.lab) as stub:
+        async with server.attached(session.lab, stays=stays) as stub:
             yield await server.look(stub, dump, names)
         return
     monitor = await server.look(machine, dump, names)
@@ -46,12 +48,15 @@ async def still(session: Session, names: Mapping[int, str]) -> AsyncIterator[Lab
 
 
 @contextlib.asynccontextmanager
-async def lost(session: Session, names: Mapping[int, str]) -> AsyncIterator[LabMonitor]:
-    """The same for a machine whose Xen has failed. The session cannot be used after the block."""
+async def lost(session: Session) -> AsyncIterator[LabMonitor]:
+    """The same for a machine whose Xen has failed, which stays where it is then.
+
+    The session cannot be used any more.
+    """
     await session.sockets.close()
     dump = dumping.through(session.sockets.control, session.lab)
-    async with server.attached(session.lab) as stub:
-        yield await server.look(stub, dump, names)
+    async with server.attached(session.lab, stays=True) as stub:
+        yield await server.look(stub, dump, {})
 
 
 def _at_stop(session: Session) -> Stub | None:

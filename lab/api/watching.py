@@ -1,0 +1,100 @@
+"""Watches a lab that was brought up, and lets its machine stand when something in it crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from lab import scenario
+from lab.api.context import Context, attached
+from lab.api.debugging import toolchain_of
+from lab.api.plans import make_plan
+from lab.api.results import Up
+from lab.debug.symbols import XEN
+from lab.errors import GuestCrashed, HypervisorError, LabError, MachineError
+from lab.machine import qmp
+from lab.machine.guest_health import Health
+from lab.machine.watcher import Watcher
+from lab.model import ExitStatus
+from lab.run import crash_cores, live, stands
+from lab.run.crash_cores import CoreWords
+from lab.run.live import Live
+from lab.toolchain import adopt
+from lab.util import signals
+
+
+@dataclass(frozen=True)
+class Stood:
+    """What made a lab stand.
+
+    Attributes:
+        why: ``guest hello crashed``; empty: the lab was stopped before anything crashed.
+        tail: the last lines of the console concerned, and the backtrace of the core file.
+    """
+
+    why: str = ""
+    tail: str = ""
+    exit_status: ExitStatus = ExitStatus.PASS
+
+
+def until_it_stands(context: Context, up: Up) -> Stood:
+    """Wait until a guest or Xen crashes, and let the machine stand then. It leaves a core file.
+
+    ``up``: the lab that came up. If we are interrupted, it goes on.
+
+    Raises:
+        LabError: dom0 or QEMU failed; there is nothing to look at then.
+    """
+    found = live.running(context.lab_dir(up.name), up.name)
+    may_crash = scenario.tolerated(make_plan(context, up.name, first=True).lab)
+    names = {one.id: one.name for one in up.domains if one.id}
+    return signals.run(_watch(context, found, Health(found.run, may_crash), names))
+
+
+async def _watch(context: Context, found: Live, health: Health, names: dict[int, str]) -> Stood:
+    assert found.record
+    watcher = Watcher(found.run, lambda: None, found.lab.tag)
+    watcher.step = "something to crash"
+    watcher.begin(adopt(found.record), live.ram_file(found.lab))
+    try:
+        await watcher.guarded(health.guarded(asyncio.Event().wait()))
+    except GuestCrashed as error:
+        guest = next(iter(health.crashed))
+        return await _stand(context, found, error, guest, names)
+    except HypervisorError as error:
+        return await _stand(context, found, error, XEN, names)
+    except MachineError:
+        state = found.lab.state()
+        if state is None or state.get("ending"):
+            return Stood()
+        raise
+    finally:
+        health.close()
+        await watcher.stop()
+    raise AssertionError("an event that nobody sets")
+
+
+async def _stand(
+    context: Context, found: Live, error: LabError, what: str, names: dict[int, str]
+) -> Stood:
+    """Stop the machine, record that it stands, and keep the core file."""
+    xen = what == XEN
+    why = "Xen panicked" if xen else f"guest {what} crashed"
+    if not xen and what not in names.values():  # created since, and dom0 still runs
+        with contextlib.suppress(LabError):
+            async with attached(found) as session:
+                names = {one.id: one.name for one in await session.domains() if one.id}
+    async with qmp.connected(found.lab.qmp_socket) as control:
+        await control.execute("stop")
+    stands.note(found.lab, why, names)
+    async with attached(found) as session:
+        if xen:
+            await crash_cores.keep_xen(session)
+        else:
+            await crash_cores.keep(session, [what], names, stays=True)
+    words = ""
+    with contextlib.suppress(LabError):
+        words = CoreWords(found.run, toolchain_of(context), context.file).of(what)
+    tail = "\n\n".join(filter(None, (error.tail, words)))
+    return Stood(why, tail, error.exit_status)
