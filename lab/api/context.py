@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ class Context:
         arch: the architecture of the labs; ``None``: what labs.yaml says.
         pause: where a run fails, let its machine stand, and open GDB on the terminal.
         cores: every guest leaves a core file when a run ends, not only those that failed.
+        against: the fingerprint of an earlier run; a run says, before it starts, whether it has
+            the same.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -43,6 +46,7 @@ class Context:
     arch: Architecture | None = None
     pause: bool = False
     cores: bool = False
+    against: Mapping[str, str] | None = None
 
     @property
     def runs(self) -> Path:

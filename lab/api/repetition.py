@@ -105,6 +105,8 @@ def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Re
 def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison:
     """Run the lab of an earlier run again, and compare the two.
 
+    Before it starts, the context's progress hears whether it is made of the same inputs.
+
     ``earlier``: the run's folder, or another name that :func:`lab.rundir.find_run` knows.
 
     Raises:
@@ -119,10 +121,11 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
             hint="name a run under the virtual clock: its folder, its id, latest, or NAME/latest",
         )
     digest.parts(before)  # fails before a lab runs if part of the run cannot be read
-    same_arch = replace(context, arch=architecture.of_run(manifest))
+    against = _fingerprint(manifest)
+    same_arch = replace(context, arch=architecture.of_run(manifest), against=against)
     again = run(same_arch, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)
-    apart = fingerprint.difference(_fingerprint(manifest), _fingerprint(after.manifest()))
+    apart = fingerprint.difference(against, _fingerprint(after.manifest()))
     same = again.digest == wanted
     parted = None if same else digest.difference(before, after)
     return Comparison(again, wanted, same, tuple(apart), parted)

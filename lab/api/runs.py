@@ -16,7 +16,7 @@ from lab.debug import processor
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
 from lab.model import ARCHITECTURES, Act, Clock, Domain, Lab, Layer, Plan
-from lab.run import alone, collecting, crash_cores, digest, standing, virtual_time
+from lab.run import alone, collecting, crash_cores, digest, fingerprint, standing, virtual_time
 from lab.run.boot import boot
 from lab.run.crash_cores import CoreWords
 from lab.run.hands import Hands, refuse
@@ -59,6 +59,8 @@ def run(
     try:
         with started([intent(context, plan, "lab.run", kept=False)]) as start:
             folder = start.run
+            if context.against is not None:
+                _say_whether_same(context, start)
             report = signals.run(_played(context, start, marks, cold=cold))
     except LabError as error:
         if error.layer is None:
@@ -114,6 +116,20 @@ async def _looked_at(context: Context, session: Session, start: Start, report: R
     names = {one.id: one.name for one in domains if one.id} or standing.names_of(plan)
     await crash_cores.keep(session, wanted, names)
     return report
+
+
+def _say_whether_same(context: Context, start: Start) -> None:
+    """Say whether this run is made of what the earlier one was made of."""
+    ours, theirs = fingerprint.of_run(start.plan, start.prepared), context.against or {}
+    apart = fingerprint.difference(theirs, ours)
+    words = (
+        f"this is the same run: its {len(ours)} inputs are the same ({', '.join(ours)})"
+        if not apart
+        else "the earlier run has no fingerprint, so nobody knows whether this is the same run"
+        if not theirs
+        else f"this is not the same run: different are {', '.join(apart)}. It runs all the same"
+    )
+    context.progress.say(words)
 
 
 def _ends(run: RunDir, lab: Lab) -> dict[str, str]:

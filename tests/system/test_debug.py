@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -141,13 +142,19 @@ def debugger_is_there(world: World) -> bool:
 
 
 def test_a_crash_leaves_a_core_file_and_can_be_seen_again(world: World, tmp_path: Path) -> None:
-    """The verdict has the backtrace and the command for GDB. The core file needs no machine. The
-    run is executed again to where it fails, and to a time."""
-    said = world.run("lab.run", "crash", "--cores", status=1).out
+    """The verdict has the backtrace and the command for GDB, and so has JUnit's file. The core file
+    needs no machine, and costs the run nothing. The run is executed again to where it fails, and
+    to a time."""
+    said = world.run("lab.run", "crash", "--junit", "crash.xml", status=1).out
     assert re.search(r"# [0-9a-f]{8} crash_data\+0x\w+ at app/main\.c:\d+", said), said
-    assert re.search(r"#0 +(0x\w+ in )?crash_data \(\) at app/main\.c:\d+", said), said
+    frames = re.findall(r"^    (#\d+ .*)", said, re.M)
+    assert re.search(r"#0 +(0x\w+ in )?crash_data \(\) at app/main\.c:\d+", frames[0]), said
+    assert len(frames) == 1, "nothing called a task's function"
     again = re.search(r"in GDB: \./inv (lab\.debug crash/\S+ --before-failure)", said)
     assert again, said
+    failure = ElementTree.parse(world.folder / "crash.xml").find(".//failure")
+    assert failure is not None
+    assert (failure.text or "").rstrip().endswith(again[0])
 
     script = tmp_path / "core.gdb"
     script.write_text("lab tasks\nprint (int)xTickCount\n")
@@ -164,3 +171,26 @@ def test_a_crash_leaves_a_core_file_and_can_be_seen_again(world: World, tmp_path
 
     wrong = world.run("lab.debug", "crash", "--before", "no such text", status=2).err
     assert "has a line with 'no such text'" in wrong, wrong
+
+
+def test_a_lab_stands_where_a_guest_crashes(world: World, tmp_path: Path) -> None:
+    """`lab.up --pause-on-failure` ends with the guest's status. Consoles and GDB can be used, what
+    needs dom0 is refused. When GDB leaves, the lab goes on."""
+    said = world.run("lab.up", "crash", "--pause-on-failure", status=1).out
+    try:
+        assert "lab crash stands: guest crash crashed" in said, said
+        assert re.search(r"#0 +(0x\w+ in )?crash_data \(\) at app/main\.c:\d+", said), said
+        assert "lab crash: stands: guest crash crashed" in world.run("lab.status", "crash").out
+        assert "crash: data" in world.run("lab.logs", "crash", "--on", "crash").out
+        refused = world.run("lab.exec", "crash", "xl list", status=2).err
+        assert "lab crash stands: guest crash crashed" in refused, refused
+
+        script = tmp_path / "look.gdb"
+        script.write_text("backtrace\n")
+        core = world.run("lab.core", "crash", "--batch", "--command", str(script)).out
+        assert "crash_data" in core, core
+        seen = world.run("lab.debug", "crash", "--batch", "--command", str(script)).out
+        assert "xen_shutdown" in seen, seen
+        assert "lab crash: running" in world.run("lab.status", "crash").out
+    finally:
+        world.run("lab.down", "crash")

@@ -180,10 +180,11 @@ def test_compilers_errors_are_shown(world: World, labs: Path) -> None:
 
 @pytest.mark.usefixtures("labs_boot")
 def test_another_version_is_refused_unless_forced_and_its_crash_is_explained(
-    world: World, labs: Path
+    world: World, labs: Path, tmp_path: Path
 ) -> None:
     """The error names both versions. With --force it boots. When it crashes, the verdict's layer
-    is Xen, and addresses in the dump have their functions, in the verdict and in `lab.logs`."""
+    is Xen, and addresses in the dump have their functions, in the verdict and in `lab.logs`. The
+    verdict has a backtrace with names, out of a core file that GDB reads."""
     refused = world.run("lab.run", "newer", "--labs", str(labs), "--json", status=3)
     reason = json.loads(refused.out)["reason"]
     assert "Xen 4.18" in reason
@@ -200,6 +201,13 @@ def test_another_version_is_refused_unless_forced_and_its_crash_is_explained(
     named = re.compile(r"HYP: SP: [0-9a-f]{8} LR: ([0-9a-f]{8})   # \1 dump_hwdom_registers\+0x")
     assert any(named.search(line) for line in said["tail"])
     assert named.search(world.run("lab.logs", "newer", "--labs", str(labs)).out)
+    told = "\n".join(said["tail"])
+    assert re.search(r"#0 +0x\w+ in dump_hwdom_registers \(key=48 '0'\) at common/keyhandler", told)
+    assert re.search(r"#1 +0x\w+ in handle_keypress \(.*\) at common/keyhandler\.c:\d+", told)
+    script = tmp_path / "core.gdb"
+    script.write_text("info threads\nprint key_table['0'].desc\n")
+    core = world.run("lab.core", "newer", "--labs", str(labs), "--batch", "--command", str(script))
+    assert '"dump Dom0 registers"' in core.out, core
 
 
 @pytest.mark.usefixtures("labs_boot")

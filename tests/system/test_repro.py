@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,13 +88,18 @@ def changed_hello(world: World) -> Iterator[None]:
 
 
 def test_verify_shows_the_first_line_that_differs(
-    world: World, request: pytest.FixtureRequest
+    world: World, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """One different character in a guest's source gives another run."""
+    """One different character in a guest's source gives another run. Before a run starts, it is
+    said whether it is the same; also of a folder that was copied from elsewhere."""
     first = summary(world, "hello")["run"]
-    assert "bit for bit" in world.run("lab.run", "--verify", "hello/latest").out
+    copy = shutil.copytree(first, tmp_path / "from elsewhere")
+    same = world.run("lab.run", "--verify", str(copy))
+    assert "bit for bit" in same.out
+    assert re.search(r"this is the same run: its \d+ inputs are the same \(toolchain,", same.err)
     request.getfixturevalue("changed_hello")
-    said = world.run("lab.run", "--verify", first, status=1)
+    said = world.run("lab.run", "--verify", str(copy), status=1)
+    assert "this is not the same run: different are guest hello. It runs all the same" in said.err
     assert "made from different inputs: guest hello" in said.out
     assert "- task 1: hello from FreeRTOS" in said.out
     assert "+ task 1: hallo from FreeRTOS" in said.out

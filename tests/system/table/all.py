@@ -23,6 +23,7 @@ ROWS = (
     Row("console flood, lab.run ends it", 2, 4, flood.ends_a_run),
     Row("console flood, nobody watches", 1, 3, flood.is_bounded),
     Row("guest halts, hangs, resets, …", 6, 18, guests.stops),
+    Row("Xen crashes", 1, 3, guests.xen_crashes),
     Row("dom0 hangs or panics", 1, 6, guests.dom0_hangs),
     Row("hostile console output", 1, 12, guests.hostile_output),
     Row("labs.yaml broken", 60, 5000, yaml_files.broken),

@@ -13,14 +13,17 @@ from watched import harm
 from lab.util.screen import ScreenFilter
 from system import wild
 from system.conftest import write_labs
-from system.world import World
+from system.world import World, until
 
 #: A boot and an orderly end take no longer than this on a busy machine, in seconds.
 SLACK = 60.0
 
 
 def stops(world: World, number: int) -> None:
-    """The guest that stopped is named, with what happened to its domain: exit status 1, in time."""
+    """The guest that stopped is named, with what happened to its domain: exit status 1, in time.
+
+    It leaves a core file. If it crashed, the verdict has a backtrace with names.
+    """
     way = list(wild.WAYS)[number % len(wild.WAYS)]
     began = time.monotonic()
     virtual = number // len(wild.WAYS) % 2 == 1  # a second of it may take many of ours
@@ -31,6 +34,43 @@ def stops(world: World, number: int) -> None:
     assert wild.WAYS[way] in said["reason"], said
     assert any(f"wild: {way}" in line for line in said["tail"]), said
     assert time.monotonic() - began < (5 * SLACK if virtual else SLACK)
+    assert Path(said["run"], "core", f"wild-{way}.core").is_file()
+    if way == "crash":
+        frames = [line for line in said["tail"] if re.match(r"#\d+ ", line)]
+        assert any(re.search(r" go \(.*\) at app/main\.c:\d+", line) for line in frames), said
+
+
+#: GDB writes an instruction that is none (A32: UDF) to where Xen is about to go on. If the machine
+#: does not stand in Xen (mode Hyp), it does nothing.
+DAMAGE = """\
+if ($cpsr & 0x1f) == 0x1a
+set {int}$pc = 0xe7f000f0
+echo damaged\\n
+end
+"""
+
+
+def xen_crashes(world: World, number: int) -> None:
+    """Debian's Xen executes something damaged: exit status 4, the panic, a core file, in time.
+
+    The machine stands. `lab.status` says why, and the lab can be stopped as usual.
+    """
+    del number
+    script = world.folder / "damage.gdb"
+    script.write_text(DAMAGE)
+    command = world.start("lab.up", "hello", "--pause-on-failure").when("waiting for a guest")
+    try:
+        began = time.monotonic()
+        debug = ("lab.debug", "hello", "--on", "xen", "--batch", "--command", str(script))
+        until("the machine stands in Xen", lambda: "damaged" in world.run(*debug).out, SLACK)
+        said = command.end().expect(4)
+        assert "lab hello stands: Xen panicked" in said.out, said
+        assert re.search(r"^ +#0 +0x[0-9a-f]{8} in ", said.out, re.M), said
+        assert "lab hello: stands: Xen panicked" in world.run("lab.status", "hello").out
+        assert (world.folder / "runs/hello/latest/core/xen.core").is_file()
+        assert time.monotonic() - began < SLACK
+    finally:
+        world.run("lab.down", "hello")
 
 
 #: What is done to dom0 from inside.
