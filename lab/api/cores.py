@@ -7,11 +7,10 @@ from dataclasses import replace
 from lab import rundir
 from lab.api.context import Context
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
-from lab.debug import backtrace, processor, symbols
+from lab.debug import backtrace, symbols
 from lab.debug.launch import Session
 from lab.debug.symbols import XEN
 from lab.errors import UsageError
-from lab.model import architecture
 from lab.rundir import LabDir
 from lab.util import signals
 from lab.util.terminal import quote
@@ -30,7 +29,6 @@ def open_core(context: Context, run: str, name: str, options: DebugOptions) -> i
         raise UsageError(f"there is no run {quote(run)}", hint="name a lab, a run's id, or latest")
     manifest = found.manifest()
     chosen = name or str(manifest.get("crashed") or next(iter(manifest.get("cores") or ()), XEN))
-    processor.check(architecture.of_run(manifest))
     core = backtrace.core_of(found, chosen)
     lab = str(manifest.get("lab") or "")
     known = symbols.of_run(found, iter(sources(context, lab)))

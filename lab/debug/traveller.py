@@ -110,7 +110,7 @@ class Traveller:
 
     async def _pc(self, thread: int) -> int:
         assert self.stopped
-        return await self.stopped.register("pc", thread)
+        return (await self.stopped.place(thread)).pc
 
     async def _is_here(self, address: int, thread: int) -> bool:
         assert self.stopped

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.debug import backtrace, crashes, processor, xen_dump
+from lab.debug import backtrace, crashes, xen_dump
 from lab.debug.symbols import DOM0, XEN
 from lab.errors import HypervisorError, LabError
 from lab.machine import guest_ends, log_lines
@@ -39,7 +39,7 @@ async def keep(
     If one cannot be made, the run's events say why; this is no error. ``domains``: those that
     exist, if they are known. Otherwise guests that a step may have created again have no name.
     """
-    if not guests or not processor.knows(plan.machine.arch):
+    if not guests:
         return
     names = {one.id: one.name for one in domains if one.id} or standing.names_of(plan)
     with _excused(session.run, guests):
@@ -71,7 +71,7 @@ async def keep_xen(session: Session, plan: Plan) -> None:
     run = session.run
     said = log_lines.tail(run.console(XEN), MOST_LINES)
     on = _ON.findall(said)
-    if not on or not processor.knows(plan.machine.arch):
+    if not on:
         return
     place, known = _place(run, XEN), symbols.read(run.symbols_file)
     with _excused(run, [XEN]):
