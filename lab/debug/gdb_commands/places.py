@@ -84,9 +84,13 @@ class On(gdb.Command):
 
 def look(name: str) -> None:
     """Let breakpoints count in ``name``, and show its threads, memory and symbols."""
-    found = link.ask("on", name=name)
-    link.SESSION["now_on"] = found["on"]
     _unload()
+    try:
+        found = link.ask("on", name=name)
+    except gdb.GdbError:
+        _load(link.SESSION["now_on"])
+        raise
+    link.SESSION["now_on"] = found["on"]
     if found["narrow"] != link.SESSION.get("narrow", False):
         link.SESSION["narrow"] = found["narrow"]
         gdb.execute("unset tdesc filename", to_string=True)  # asks for the description again

@@ -55,7 +55,7 @@ HYP_MODE_64, GUEST_MODE_64 = 0x2C9, 0x2C4
 AT_FIRST = {"pc": 0, "cpsr": HYP_MODE, "HTTBR": 0, "VTTBR": 1 << 48, "VTCR": 0x8000_3558}
 AT_FIRST_64 = {
     "pc": 0, "cpsr": HYP_MODE_64, "TTBR0_EL2": 0, "VTTBR_EL2": 1 << 48, "VTCR_EL2": 0x8004_3594,
-    "HCR_EL2": 0x807C_663F,
+    "HCR_EL2": 0x807C_663F, "VBAR_EL2": 0,
 }  # fmt: skip
 
 
