@@ -13,7 +13,7 @@ from typing import Any
 
 import gdb
 
-from lab.debug.gdb_commands import frames
+from lab.debug.gdb_commands import frames, objects
 
 #: Bytes of a stack that was never used (tskSTACK_FILL_BYTE), and the most that are looked at.
 FILL, LARGEST = 0xA5, 1 << 20
@@ -255,7 +255,8 @@ def _offsets(kind: Any) -> list[int]:
 def _stack_size(bottom: int) -> int | None:
     """The size in bytes of the stack that begins at this address; ``None`` if nobody knows.
 
-    A stack of the heap has the size of its block, which stands before it (heap_4.c).
+    A stack of the heap has the size of its block, which stands before it (heap_4.c). Any other is
+    a variable.
     """
     heap = symbol("ucHeap")
     word = gdb.lookup_type("size_t")
@@ -264,11 +265,7 @@ def _stack_size(bottom: int) -> int | None:
         at = gdb.Value(bottom - word.sizeof).cast(word.pointer())
         size = int(at.dereference()) & ~(1 << 8 * word.sizeof - 1)
         return size - header if header < size <= heap.type.sizeof else None
-    with contextlib.suppress(gdb.error):
-        name = (gdb.execute(f"info symbol {bottom:#x}", to_string=True) or "").split(" in section")
-        if len(name) > 1:
-            return int(gdb.parse_and_eval(f"sizeof({name[0].split(' + ')[0].split('.')[0]})"))
-    return None
+    return objects.size_of(bottom)
 
 
 def _never_used(bottom: int) -> int:
