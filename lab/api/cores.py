@@ -8,12 +8,11 @@ from dataclasses import replace
 from lab import rundir
 from lab.api.context import Context, attached
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
-from lab.debug import backtrace, processor, symbols
+from lab.debug import backtrace, symbols
 from lab.debug.launch import Session
 from lab.debug.symbols import XEN
 from lab.errors import LabError, UsageError
 from lab.machine import guest_ends
-from lab.model import architecture
 from lab.run import crash_cores, live, stands
 from lab.run.live import Live
 from lab.rundir import LabDir, RunDir
@@ -33,7 +32,6 @@ def open_core(context: Context, run: str, name: str, options: DebugOptions) -> i
     found = rundir.find_run(context.runs, run)
     if found is None:
         raise UsageError(f"there is no run {quote(run)}", hint="name a lab, a run's id, or latest")
-    processor.check(architecture.of_run(found.manifest()))
     chosen, toolchain = name or _failed(found), toolchain_of(context)
     lab = str(found.manifest().get("lab") or "")
     if (living := _living(context, lab, found)) and chosen != XEN:

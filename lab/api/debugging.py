@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import config
 from lab.api.context import Context, attached
 from lab.api.other_sessions import running
-from lab.debug import dumping, launch, processor, server, symbols
+from lab.debug import dumping, launch, server, symbols
 from lab.debug.launch import Session
 from lab.debug.monitor import LabMonitor
 from lab.debug.scope import EVERYWHERE, XEN
@@ -68,7 +68,6 @@ def debug(context: Context, name: str, options: DebugOptions) -> int:
     if options.command and not options.command.is_file():
         raise UsageError(f"there is no file {options.command}")
     found = running(context, name, standing_too=True)
-    processor.check(found.arch)
     known = symbols.of_run(found.run, iter(sources(context, name)))
     toolchain = toolchain_of(context)
     stood = stands.domains(found.lab)

@@ -10,7 +10,8 @@ from typing import Any
 
 from lab.config import units
 from lab.debug import targets
-from lab.debug.domains import Dump, find
+from lab.debug.domains import find
+from lab.debug.mapping import Dump
 from lab.debug.stopped import Place, Stopped
 from lab.debug.targets import AtTime, IsGuest, Target
 from lab.errors import UsageError

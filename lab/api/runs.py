@@ -12,7 +12,6 @@ from lab.api.context import Context, clean
 from lab.api.plans import intent, make_plan
 from lab.api.results import Run
 from lab.api.traces import trace_stats
-from lab.debug import processor
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
 from lab.model import ARCHITECTURES, Act, Clock, Domain, Lab, Layer, Plan
@@ -49,10 +48,6 @@ def run(
     clean(context)
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
     refuse(plan)
-    if context.pause:
-        processor.check(plan.machine.arch)
-    if context.cores:
-        processor.check(plan.machine.arch)
     if junit:
         _make_way(junit)
     marks: dict[str, float] = {}

@@ -16,7 +16,7 @@ from lab.api.context import Context, clean
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.api.moments import Moment, Moments
 from lab.api.plans import intent, make_plan
-from lab.debug import dumping, processor, server, symbols
+from lab.debug import dumping, server, symbols
 from lab.debug.launch import Session as GdbSession
 from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
@@ -43,14 +43,12 @@ def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -
     """Execute a run again to a moment, and open GDB there; returns GDB's exit status.
 
     Raises:
-        UsageError: there is no such run or moment, it was not under the virtual clock, or the
-            debugger does not know its architecture.
+        UsageError: there is no such run or moment, or it was not under the virtual clock.
         MachineError: the run does not repeat; the message has the first difference.
     """
     clean(context)
     old = _old(context, word)
     arch = architecture.of_run(old.manifest())
-    processor.check(arch)
     context = replace(context, arch=arch)
     plan = make_plan(context, str(old.manifest().get("lab")), Clock.VIRTUAL, first=True)
     if plan.lab.without_dom0:

@@ -12,6 +12,7 @@ from lab.bench import (
     alone,
     baseline,
     crowd,
+    debugging,
     decoding,
     house,
     instant,
@@ -156,6 +157,10 @@ def _tracing(session: Session) -> list[Figure]:
     return trace_cost.measure(session.context, session.rounds, session.say)
 
 
+def _debug(session: Session) -> list[Figure]:
+    return debugging.measure(session.context, session.rounds, session.say)
+
+
 def _house(session: Session) -> list[Figure]:
     return house.measure(session.rounds, session.say)
 
@@ -184,6 +189,7 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "decoding": _decoding,
     "tracing": _tracing,
     "house": _house,
+    "debug": _debug,
 }
 LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "crowd": _crowd,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from lab.debug import core_file, guest_memory, xen_memory
 from lab.debug.core_file import FAULTED, Thread
-from lab.debug.domains import DomainFound, Dump
+from lab.debug.domains import DomainFound
 from lab.debug.machine_view import VCPU, MachineView
+from lab.debug.mapping import Dump
 from lab.debug.scope import IN_XEN, Scope
 from lab.debug.stopped import Stopped
 from lab.errors import MachineError
@@ -67,7 +68,7 @@ async def _registers(view: MachineView, thread: int) -> dict[str, int]:
 
 
 async def _of_pcpu(stopped: Stopped, thread: int) -> dict[str, int]:
-    return {name: await stopped.register(name, thread) for name in stopped.core}
+    return await stopped.registers(thread)
 
 
 async def leave_helpers(stopped: Stopped, pcpu: int, known: Symbols) -> None:

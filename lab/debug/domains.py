@@ -2,34 +2,39 @@
 
 Xen's symbols are not needed: Debian's Xen has none. Xen allocates a ``struct domain`` and a
 ``struct vcpu`` on pages of their own, in its heap (alloc_domain_struct, alloc_vcpu_struct; common
-to Xen 4.17 to 4.22). A domain begins with its number. Somewhere in it is ``struct p2m_domain``,
-with the VMID and, behind it, the value of VTTBR, whose upper 16 bits are the VMID again
-(arch/arm/include/asm/p2m.h). A vCPU points at its domain, and has two pointers side by side: to its
-stack and to the ``struct cpu_info`` at the stack's end (arch/arm/include/asm/domain.h).
+to Xen 4.17 to 4.22). Variables in its image point at domains, and each domain at the next one
+(xen/common/domain.c, ``domain_list``). A domain begins with its number and how many vCPUs it may
+have; soon the pointer to the table of its vCPUs follows, in newer Xen behind a number that is never
+used again (xen/include/xen/sched.h). Somewhere in it is
+``struct p2m_domain``, with the VMID and, behind it, the value of VTTBR, whose upper 16 bits are the
+VMID again (arch/arm/include/asm/p2m.h). A vCPU points at its domain, and has two pointers side by
+side: to its stack and to the ``struct cpu_info`` at its end (arch/arm/include/asm/domain.h).
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from lab.debug import processor
-from lab.debug.processor import PAGE
+from lab.debug import mapping
+from lab.debug.mapping import Dump
+from lab.debug.processor import PAGE, Tables
+from lab.debug.registers import NARROW
 from lab.debug.stopped import Stopped
 from lab.errors import MachineError
 
-#: Reads physical memory (address, size) at once, faster than the gdbstub does.
-Dump = Callable[[int, int], Awaitable[bytes]]
-#: The largest heap that is searched, in bytes. Xen's on arm32 has 32 MB at 1 GB of memory.
-LARGEST = 256 << 20
-#: A block of Xen's tables at level 2, in bytes: the heap consists of them.
-BLOCK = 2 << 20
+#: Xen's image begins at a multiple of this, and has at most so many bytes (XEN_VIRT_SIZE).
+IMAGE_ALIGNED, IMAGE_SIZE = 2 << 20, 8 << 20
 #: The largest number of a domain that is not one of Xen's own (public/xen.h, DOMID_FIRST_RESERVED).
 RESERVED = 0x7FF0
-#: Numbers of vCPUs and PCPUs are smaller than this (MAX_VIRT_CPUS, NR_CPUS on arm32).
+#: Numbers of vCPUs and PCPUs are smaller than this (MAX_VIRT_CPUS; NR_CPUS, which is 128).
 MOST = 129
+#: A vCPU has the pointer to its domain among its first bytes; a domain that to its vCPUs' table.
+NEAR, TABLE_BEFORE = 64, 32
+#: Pages of memory in a domain have smaller numbers than this.
+FRAMES = 1 << 24
 DOM0 = "dom0"
 
 
@@ -54,17 +59,23 @@ class Vcpu:
     async def registers(self, stopped: Stopped) -> dict[str, int]:
         """The registers with which it goes on."""
         frame = await stopped.physical(self.frame, stopped.arch.info)
-        return processor.guest_registers(frame)
+        return stopped.arch.saved(frame)
 
 
 @dataclass(frozen=True)
 class DomainFound:
-    """A domain. ``vttbr``: its tables (stage 2), and its VMID in the upper 16 bits."""
+    """A domain.
+
+    Attributes:
+        vttbr: its tables (stage 2), and its VMID in the upper 16 bits.
+        narrow: it is one of 32 bits on a processor of 64.
+    """
 
     number: int
     name: str
     vttbr: int
     vcpus: tuple[Vcpu, ...] = ()
+    narrow: bool = False
 
     @property
     def vmid(self) -> int:
@@ -75,83 +86,127 @@ async def find(stopped: Stopped, dump: Dump, names: Mapping[int, str]) -> list[D
     """The domains that exist, by their numbers. ``names``: those that are known.
 
     Raises:
-        MachineError: Xen's heap cannot be found.
+        MachineError: none is found.
     """
-    base, data = await heap(stopped, dump)
-    pages = _Heap(data, base, stopped.arch)
-    found = []
-    for number, vttbr, address in sorted(pages.domains()):
-        vcpus = tuple(sorted(pages.vcpus(number, address), key=lambda v: v.number))
-        name = names.get(number, DOM0 if number == 0 else f"domain {number}")
-        found.append(DomainFound(number, name, vttbr, vcpus))
+    search = _Search(stopped, await stopped.hyp(), names)
+    waiting = [one async for one in _of_image(search, dump)]
+    seen: set[int] = set()
+    found: dict[int, DomainFound] = {}
+    while waiting:
+        address = waiting.pop()
+        if address in seen:
+            continue
+        seen.add(address)
+        page = await search.page_of_domain(address)
+        if page and (vttbr := vttbr_of(page)):
+            one = await search.domain(address, page, vttbr)
+            found[one.number] = one
+            waiting += search.pointers(page)
     if not found:
         raise MachineError(
-            f"no domain was found in Xen's heap at {base:#x}",
+            "no domain was found in Xen's memory",
             hint="Xen may not have started dom0 yet, or is of an unknown version",
         )
-    return found
+    return [found[number] for number in sorted(found)]
 
 
-async def heap(stopped: Stopped, dump: Dump) -> tuple[int, bytes]:
-    """Xen's heap: its physical address and its content."""
-    arch = stopped.arch
-    tables = await stopped.register(arch.hyp_tables, stopped.threads[0])
-    base = await stopped.translate(tables, arch.heap)
-    if base is None:
-        raise MachineError("Xen's heap is not mapped", hint="Xen may still be booting")
-    size, level_1 = 0, await stopped.entry(tables, 1, arch.heap)
-    level_2 = await stopped.physical(level_1 & processor.ADDRESS, PAGE)
-    first = arch.heap >> 21 & 511
-    for entry in struct.unpack("<512Q", level_2)[first:]:
-        address = arch.heap + size
-        if processor.entry_address(entry, 2, address) != base + size or size >= LARGEST:
-            break
-        size += BLOCK
-    return base, await dump(base, size)
+async def _of_image(search: _Search, dump: Dump) -> AsyncIterator[int]:
+    """The pointers in Xen's image."""
+    stopped, arch = search.stopped, search.stopped.arch
+    vectors = await stopped.register(arch.vectors, stopped.threads[0])
+    first = max(0, vectors - vectors % IMAGE_ALIGNED - IMAGE_ALIGNED)
+    within = range(first, first + IMAGE_SIZE + IMAGE_ALIGNED)
+    for one in await mapping.of_xen(stopped, search.tables, within):
+        for address in search.pointers(await mapping.read(stopped, dump, one)):
+            yield address
 
 
-class _Heap:
-    """The content of Xen's heap, which begins at the physical address ``base``."""
+class _Search:
+    """Looks at Xen's heap. ``tables``: Xen's own."""
 
-    def __init__(self, data: bytes, base: int, arch: processor.Arch) -> None:
+    def __init__(self, stopped: Stopped, tables: Tables, names: Mapping[int, str]) -> None:
+        self.stopped = stopped
+        self.tables = tables
+        self._names = names
+
+    def pointers(self, data: bytes) -> list[int]:
+        """The addresses of pages in Xen's heap that are in some memory, in order."""
         import numpy as np
 
-        self._size = len(data)
-        self._base = base
-        self._arch = arch
-        self._pages = np.frombuffer(data, dtype="<u4").reshape(-1, PAGE // 4)
+        arch = self.stopped.arch
+        words = np.frombuffer(data, dtype=f"<u{arch.word}")
+        here = (words >= arch.heap.start) & (words < arch.heap.stop) & (words % PAGE == 0)
+        return [int(one) for one in np.unique(words[here])]
 
-    def domains(self) -> Iterator[tuple[int, int, int]]:
-        """Each domain: its number, VTTBR, and its address in Xen."""
-        import numpy as np
+    async def page_of_domain(self, address: int) -> bytes:
+        """The page at an address, if a domain may be there; else nothing."""
+        begin = await self.read(address, 8)
+        number, vcpus = struct.unpack("<II", begin) if len(begin) == 8 else (RESERVED, 0)
+        if number >= RESERVED or vcpus >= MOST:
+            return b""
+        return await self.read(address, PAGE)
 
-        low, high = self._pages[:, 2:-2:2], self._pages[:, 3:-2:2]
-        vmid = high >> 16
-        named = (self._pages[:, 1:-3:2] == vmid) | (self._pages[:, 0:-4:2] == vmid)
-        is_base = (low != 0) & (low % PAGE == 0) & (high & 0xFFFF < 1 << 8)
-        frames = (self._pages[:, 4::2] < 1 << 24) & (self._pages[:, 5::2] < 1 << 24)
-        here = (vmid != 0) & named & is_base & frames
-        first = self._pages[:, 0] & 0xFFFF
-        for page in np.flatnonzero(here.any(axis=1) & (first < RESERVED)):
-            place = int(here[page].argmax())
-            vttbr = int(low[page, place]) | int(high[page, place]) << 32
-            yield int(first[page]), vttbr, self._arch.heap + int(page) * PAGE
+    async def domain(self, address: int, page: bytes, vttbr: int) -> DomainFound:
+        """The domain that is on a page."""
+        number, count = struct.unpack_from("<II", page)
+        vcpus: list[Vcpu] = []
+        for table in self._words(page[8:TABLE_BEFORE]):
+            vcpus = vcpus or [one async for one in self._vcpus(number, address, table, count)]
+        name = self._names.get(number, DOM0 if number == 0 else f"domain {number}")
+        narrow = self.stopped.arch.word == 8 and any([await self._is_narrow(one) for one in vcpus])
+        return DomainFound(number, name, vttbr, tuple(vcpus), narrow)
 
-    def vcpus(self, domain: int, address: int) -> Iterator[Vcpu]:
-        import numpy as np
+    async def _vcpus(
+        self, domain: int, address: int, table: int, count: int
+    ) -> AsyncIterator[Vcpu]:
+        """The vCPUs of a domain, if their table is at this address."""
+        word = self.stopped.arch.word
+        for at in self._words(await self.read(table, count * word)):
+            data = await self.read(at, PAGE)
+            if len(data) == PAGE and (vcpu := await self._vcpu(domain, address, at, data)):
+                yield vcpu
 
-        for page in np.flatnonzero(self._pages[:, 3] == address):
-            words = self._pages[page]
-            place = self._cpu_info(words) if max(words[:2]) < MOST else None
-            if place is not None:
-                yield Vcpu(domain, int(words[0]), self._base + int(page) * PAGE, place)
-
-    def _cpu_info(self, words: Any) -> int | None:
-        """The physical address of a vCPU's ``struct cpu_info``; ``None`` if the page is no
-        vCPU."""
-        stacks, infos, arch = words[:-1], words[1:], self._arch
-        found = (infos - stacks == arch.stack - arch.info) & (stacks >= arch.heap)
-        for info in infos[found]:
-            if int(info) - arch.heap + arch.info <= self._size:
-                return self._base + int(info) - arch.heap
+    async def _vcpu(self, domain: int, address: int, at: int, data: bytes) -> Vcpu | None:
+        arch = self.stopped.arch
+        number = int.from_bytes(data[:4], "little")
+        near = [*self._words(data[:NEAR])]
+        words = [*self._words(data)]
+        if number >= MOST or address not in near:
+            return None
+        for stack, info in itertools.pairwise(words):
+            if info - stack == arch.stack - arch.info and stack in arch.heap:
+                place = await self.stopped.translate(self.tables, at)
+                frame = await self.stopped.translate(self.tables, info)
+                if place is not None and frame is not None:
+                    return Vcpu(domain, number, place, frame)
         return None
+
+    async def _is_narrow(self, vcpu: Vcpu) -> bool:
+        return bool((await vcpu.registers(self.stopped))["cpsr"] & NARROW)
+
+    def _words(self, data: bytes) -> Iterator[int]:
+        word = self.stopped.arch.word
+        return (one for (one,) in struct.iter_unpack("<I" if word == 4 else "<Q", data))
+
+    async def read(self, address: int, size: int) -> bytes:
+        """Xen's memory; shorter if some is not mapped."""
+        if address not in self.stopped.arch.heap:
+            return b""
+        return await self.stopped.read_through(self.tables, address, size)
+
+
+def vttbr_of(page: bytes) -> int:
+    """The value of VTTBR that a domain has in its page; 0 if it has none.
+
+    The domain's VMID stands before it, and the numbers of its last and of its first page behind it.
+    """
+    words: tuple[int, ...] = struct.unpack(f"<{len(page) // 4}I", page)
+    for at in range(2, len(words) - 4, 2):
+        low, high = words[at], words[at + 1]
+        vmid = high >> 16
+        named = vmid in (words[at - 1], words[at - 2])
+        if vmid and named and low and not low % PAGE and high & 0xFFFF < 1 << 8:
+            last, above = words[at + 2], words[at + 3]
+            if last < FRAMES and above < FRAMES:
+                return low | high << 32
+    return 0

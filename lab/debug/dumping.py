@@ -11,7 +11,7 @@ from lab.rundir import LabDir
 from lab.util import reading
 
 if TYPE_CHECKING:
-    from lab.debug.domains import Dump
+    from lab.debug.mapping import Dump
     from lab.machine.qmp import Qmp
 
 #: The file in the live lab's folder that QEMU writes.

@@ -45,13 +45,12 @@ class Session:
     run: RunDir
     symbols: Symbols
     on: str
-    arch: str = "arm32"
     notes: tuple[str, ...] = ()
 
     def write(self) -> Path:
         """Write what GDB's commands read; returns the file."""
         told = {
-            "socket": str(self.lab.path / SOCKET), "on": self.on, "arch": self.arch,
+            "socket": str(self.lab.path / SOCKET), "on": self.on,
             "symbols": {name: str(path) for name, path in self.symbols.files.items()},
             "why_none": dict(self.symbols.why_none),
             "sources": [(name, str(folder)) for name, folder in self.symbols.sources],

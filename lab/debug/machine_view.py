@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lab.debug import processor
+from lab.debug import processor, registers
 from lab.debug.domains import DomainFound, Vcpu
+from lab.debug.processor import Tables
+from lab.debug.registers import A32, RegisterSet
 from lab.debug.scope import ALL, Scope
 from lab.debug.stopped import Place, Stopped
 from lab.errors import MachineError
@@ -148,39 +150,57 @@ class MachineView:
             return True
         return await vcpu.processor(self.stopped) == thread - 1
 
+    @property
+    def registers(self) -> RegisterSet:
+        """The registers that GDB knows: those of the domain that it looks at."""
+        domain = self.scope.domain
+        return A32 if domain and domain.narrow else self.stopped.arch.own
+
     async def saved(self, thread: int) -> Mapping[str, int] | None:
         """The registers of a thread that no PCPU executes; ``None`` if one does."""
         if task := self.tasks.get(thread):
             return task.registers
-        if thread < VCPU or await self.pcpu(thread):
-            return None
+        if on := await self.pcpu(thread):
+            return await self._hidden(on)
         vcpu = self._vcpu(thread)
         return await vcpu.registers(self.stopped) if vcpu else None
 
+    async def _hidden(self, pcpu: int) -> Mapping[str, int] | None:
+        """The registers of a PCPU that QEMU's gdbstub does not show, as those that GDB knows."""
+        place = next(one for one in await self.places() if one.thread == pcpu)
+        if not place.narrow:
+            return None
+        found = await self.stopped.registers(pcpu)
+        return found if self.registers is A32 else registers.as_wide(found)
+
     async def saved_packet(self, thread: int) -> bytes | None:
         """The ``g`` packet of such a thread."""
-        registers = await self.saved(thread)
-        if registers is None:
-            return None
-        stopped = self.stopped
-        return processor.in_g_packet(registers, stopped.core, stopped.arch.word)
+        found = await self.saved(thread)
+        return None if found is None else self.registers.packet(found)
 
     def no_registers(self) -> bytes:
         """The ``g`` packet of a thread of which nothing is known."""
-        return processor.in_g_packet({}, self.stopped.core, self.stopped.arch.word)
+        return self.registers.packet({})
+
+    def description(self, name: str) -> bytes | None:
+        """A part of the target description: of the registers that GDB knows."""
+        own = self.registers.description
+        if own and self.registers is not self.stopped.arch.own:
+            return own if name == "target.xml" else None
+        return self.stopped.description.get(name)
 
     # ------------------------------------------------------------ memory
 
-    async def table(self) -> int:
-        """The tables through which memory is read; 0: as the selected PCPU sees it."""
+    async def tables(self) -> Tables | None:
+        """The tables through which memory is read; ``None``: as the selected PCPU sees it."""
         domain = self.scope.domain
-        if domain is None:
-            return 0
+        if domain is None or not domain.number:  # dom0's own tables are not known
+            return None
         if on := await self.pcpu(self.selected):
             place = next(one for one in await self.places() if one.thread == on)
             if self.scope.has(place):
-                return 0
-        return domain.vttbr if domain.number else 0  # dom0's own tables are not known
+                return None
+        return await self.stopped.of_domain(domain.vttbr)
 
     async def read(self, address: int, size: int) -> bytes:
         """Memory as GDB sees it; shorter if some is not mapped.
@@ -188,8 +208,8 @@ class MachineView:
         Raises:
             MachineError: none is.
         """
-        if table := await self.table():
-            found = await self.stopped.read_through(table, address, size)
+        if tables := await self.tables():
+            found = await self.stopped.read_through(tables, address, size)
             if not found:
                 raise MachineError(f"{self.scope.name} has no memory at {address:#x}")
             return found
@@ -198,12 +218,12 @@ class MachineView:
 
     async def write(self, address: int, data: bytes) -> None:
         """Write memory as GDB sees it."""
-        table = await self.table()
-        if not table:
+        tables = await self.tables()
+        if tables is None:
             await self._select()
             await (await self.stopped.virtual()).write(address, data)
             return
-        place = await self.stopped.translate(table, address)
+        place = await self.stopped.translate(tables, address)
         if place is None or (address % processor.PAGE) + len(data) > processor.PAGE:
             raise MachineError(f"{self.scope.name} has no memory at {address:#x}")
         await self.stopped.write_physical(place, data)

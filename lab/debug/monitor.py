@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from lab.debug import domains
-from lab.debug.domains import DomainFound, Dump
+from lab.debug.domains import DomainFound
 from lab.debug.machine_view import MachineView, Task
+from lab.debug.mapping import Dump
 from lab.debug.proxy import Proxy
 from lab.debug.scope import ALL, EVERYWHERE, IN_XEN, XEN, Scope
 from lab.errors import LabError, UsageError
@@ -118,7 +119,8 @@ class LabMonitor:
 
     async def _on(self, given: Any) -> Any:
         scope = await self.on(str(given["name"]))
-        return {"on": scope.name, "threads": await self.view.threads()}
+        narrow = bool(scope.domain and scope.domain.narrow)
+        return {"on": scope.name, "threads": await self.view.threads(), "narrow": narrow}
 
     async def _tasks(self, given: Any) -> Any:
         told = [

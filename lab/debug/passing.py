@@ -8,10 +8,9 @@ machine runs to the instruction after it.
 from __future__ import annotations
 
 from lab.debug import processor
-from lab.debug.stopped import Stopped
-
-#: The bit of cpsr for the instruction set T32, whose instructions are not decoded here.
-THUMB = 0x20
+from lab.debug.instructions import successors
+from lab.debug.registers import THUMB
+from lab.debug.stopped import Place, Stopped
 
 
 async def pass_on(stopped: Stopped, thread: int, address: int) -> bool:
@@ -22,8 +21,7 @@ async def pass_on(stopped: Stopped, thread: int, address: int) -> bool:
     await stopped.select(thread)
     stub = await stopped.virtual()
     word = int.from_bytes(await stub.read(address, 4), "little")
-    thumb = await stopped.register("cpsr", thread) & THUMB
-    following = [] if thumb else processor.successors(address, word)
+    following = _following(stopped, await stopped.place(thread), address, word)
     if not following:
         await stub.step(thread)
         return False
@@ -35,4 +33,12 @@ async def pass_on(stopped: Stopped, thread: int, address: int) -> bool:
         await stub.clear_breakpoint(one)
     await stub.set_breakpoint(address)
     stopped.moved()
-    return await stub.register(processor.DEBUGGED.program_counter) not in following
+    return all(one.pc not in following for one in await stopped.places())
+
+
+def _following(stopped: Stopped, place: Place, address: int, instruction: int) -> list[int]:
+    """Where the PCPU may go on. Instructions of T32 are not decoded."""
+    wide = stopped.arch is processor.ARM64 and not place.narrow
+    if place.cpsr & THUMB and not wide:
+        return []
+    return successors(address, instruction, wide)

@@ -1,22 +1,28 @@
-"""What a debugger must know of the processor: registers, address spaces, saved contexts.
+"""What a debugger must know of the processor: modes, address spaces, saved contexts.
 
-Everything that differs between architectures is here. An :class:`Arch` describes one.
+What differs between architectures is here and in :mod:`lab.debug.registers`. An :class:`Arch`
+describes one.
 """
 
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from lab import model
-from lab.errors import UsageError
+from lab.debug import registers
+from lab.debug.registers import A32, A64, RegisterSet
 
-#: Bits of a table entry of the long-descriptor format (Arm ARM, "VMSAv8-32 translation").
+#: Bits of a table entry of the long-descriptor format (Arm ARM, "VMSAv8-32 translation" and
+#: "VMSAv8-64 translation").
 VALID, TABLE = 1, 2
-ADDRESS = 0x0000_00FF_FFFF_F000
+ADDRESS = 0x0000_FFFF_FFFF_F000
 PAGE = 4096
+#: The last level of a table, whose entries are pages.
+LAST = 3
+#: The level at which a domain's tables begin, by the field SL0 of the control register of stage 2
+#: for pages of 4 KiB.
+FIRST_LEVELS = {0: 2, 1: 1, 2: 0, 3: LAST}
 
 
 @dataclass(frozen=True)
@@ -24,62 +30,65 @@ class Arch:
     """How QEMU's gdbstub and Xen describe one kind of processor.
 
     Attributes:
-        vttbr, hyp_tables: the names of the registers that hold the base of a domain's tables
-            (with the VMID above) and of Xen's own.
+        own: the registers that QEMU's gdbstub shows.
+        vttbr, vtcr: the names of the registers that hold the base of a domain's tables (with the
+            VMID above) and their form.
+        hyp_tables: the name of the register that holds the base of Xen's own tables.
+        hyp_level: the level at which those begin; ``hyp_bits``: how many bits an address has.
+        vectors: the name of the register that holds an address in Xen's image.
+        width: the name of the register without :data:`WIDE_GUEST` if the guest is one of
+            32 bits (HCR_EL2.RW); empty if all are.
         hyp_modes: the values of ``cpsr & mode_mask`` in Xen.
-        heap: where Xen's heap begins in its own address space (asm/config.h of Xen).
-        general: the number of registers of a ``g`` packet that a task's frame holds.
+        heap: the addresses that Xen's heap may have in its own address space (asm/config.h of Xen).
+        direct: these are the addresses of all memory of the machine (the direct map).
+        word: the size of an address, in bytes.
         stack: the size of the stack that Xen has for a vCPU, in bytes.
         info: the size of Xen's ``struct cpu_info``, in bytes.
+        saved: the registers of a vCPU that does not run, out of Xen's ``struct cpu_user_regs``.
     """
 
+    own: RegisterSet
     vttbr: str
+    vtcr: str
     hyp_tables: str
+    hyp_level: int
+    hyp_bits: int
+    vectors: str
+    width: str
     hyp_modes: frozenset[int]
     mode_mask: int
-    heap: int
+    heap: range
+    direct: bool
     word: int
     stack: int
     info: int
+    saved: Callable[[bytes], dict[str, int]]
 
     def in_hyp(self, cpsr: int) -> bool:
         return cpsr & self.mode_mask in self.hyp_modes
 
 
-#: The architecture whose labs a debugger understands so far.
-DEBUGGED = model.ARM32
-ARM32 = Arch("VTTBR", "HTTBR", frozenset({0x1A}), 0x1F, 0x4000_0000, 4, 32 << 10, 168)
-
-#: Words of arm32's ``struct cpu_user_regs`` (xen/arch/arm/include/asm/arm32/processor.h): where
-#: the stack pointer and the link register of each mode are.
-_BANKED = {0x11: (32, 33), 0x12: (19, 20), 0x13: (21, 22), 0x17: (23, 24), 0x1B: (25, 26)}
-_USER = (18, 14)
-_FIQ = 0x11
-
-
-def knows(arch: model.Architecture) -> bool:
-    """Whether the debugger knows the machines of an architecture."""
-    return arch == DEBUGGED
-
-
-def check(arch: model.Architecture) -> None:
-    """Raise a UsageError if the debugger does not know the machines of an architecture."""
-    if not knows(arch):
-        raise UsageError(
-            f"the debugger does not know labs of {arch.xen} yet",
-            hint=f"the same lab on {DEBUGGED.xen}, or its consoles: ./inv lab.logs",
-        )
+ARM32 = Arch(
+    own=A32, vttbr="VTTBR", vtcr="VTCR", hyp_tables="HTTBR", hyp_level=1, hyp_bits=32,
+    vectors="VBAR_EL2",
+    width="", hyp_modes=frozenset({0x1A}), mode_mask=0x1F,
+    heap=range(0x4000_0000, 0x8000_0000), direct=False, word=4, stack=32 << 10, info=168,
+    saved=registers.of_arm32,
+)  # fmt: skip
+ARM64 = Arch(
+    own=A64, vttbr="VTTBR_EL2", vtcr="VTCR_EL2", hyp_tables="TTBR0_EL2", hyp_level=0, hyp_bits=48,
+    vectors="VBAR_EL2", width="HCR_EL2", hyp_modes=frozenset({8, 9}), mode_mask=0xF,
+    heap=range(0x8000_0000_0000, 0x8500_0000_0000), direct=True,
+    word=8, stack=32 << 10, info=352,
+    saved=registers.of_arm64,
+)  # fmt: skip
+#: The bit of that register for a guest of 64 bits.
+WIDE_GUEST = 1 << 31
 
 
-def guest_registers(frame: bytes) -> dict[str, int]:
-    """The registers of a vCPU that does not run, out of Xen's ``struct cpu_user_regs``."""
-    words = struct.unpack("<40I", frame[:160])
-    cpsr = words[16]
-    sp, lr = _BANKED.get(cpsr & 0x1F, _USER)
-    found = {f"r{number}": words[number] for number in range(13)}
-    if cpsr & 0x1F == _FIQ:
-        found |= {f"r{number}": words[27 + number - 8] for number in range(8, 13)}
-    return found | {"sp": words[sp], "lr": words[lr], "pc": words[15], "cpsr": cpsr}
+def of_description(names: Collection[str]) -> Arch:
+    """The processor whose gdbstub has registers of these names."""
+    return ARM64 if ARM64.vttbr in names else ARM32
 
 
 def numbers(description: str, first: int = 0) -> dict[str, tuple[int, int]]:
@@ -96,42 +105,43 @@ def numbers(description: str, first: int = 0) -> dict[str, tuple[int, int]]:
     return found
 
 
-def in_g_packet(registers: Mapping[str, int], order: Sequence[str], word: int) -> bytes:
-    """Registers as a ``g`` packet has them; the unknown ones as ``x``."""
-    return b"".join(
-        registers[name].to_bytes(word, "little").hex().encode()
-        if name in registers else b"x" * (2 * word)
-        for name in order
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Tables:
+    """Tables of an address space.
 
-
-def successors(address: int, instruction: int) -> list[int]:
-    """The addresses of what is executed after an instruction (A32); empty if memory or a register
-    decides it.
-
-    >>> [hex(one) for one in successors(0x1000, 0xea000002)]  # b 0x1010
-    ['0x1010']
+    Attributes:
+        base: the first table. Several of its level may lie side by side.
+        level: the level of that one.
+        bits: how many bits an address has.
     """
-    condition, target = instruction >> 28, instruction >> 12 & 15
-    if instruction & 0x0E00_0000 == 0x0A00_0000 and condition != 15:  # b, bl
-        offset = (instruction & 0xFF_FFFF) ^ 0x80_0000
-        there = address + 8 + 4 * (offset - 0x80_0000)
-        return [there] if condition == 14 else [there, address + 4]
-    jumps = (
-        condition == 15
-        or instruction & 0x0FFF_FFD0 == 0x012F_FF10  # bx, blx
-        or (instruction & 0x0E10_8000 == 0x0810_8000)  # ldm with pc
-        or (instruction & 0x0C10_0000 == 0x0410_0000 and target == 15)  # ldr pc
-        or (instruction & 0x0C00_0000 == 0 and target == 15)  # a result into pc
-        or instruction & 0x0F00_0000 == 0x0F00_0000  # svc
-        or instruction & 0x0FF0_00F0 == 0x0140_0070  # hvc
-    )
-    return [] if jumps else [address + 4]
+
+    base: int
+    level: int
+    bits: int
+
+    @property
+    def count(self) -> int:
+        """How many entries there are in the first level."""
+        return 1 << self.bits - shift(self.level)
+
+
+def stage2(arch: Arch, vttbr: int, control: int) -> Tables:
+    """A domain's tables. ``control``: the register VTCR, which has the same value for all (Arm ARM,
+    "VTCR, Virtualization Translation Control Register" and "VTCR_EL2")."""
+    level = FIRST_LEVELS[control >> 6 & 3]
+    if arch.word == 8:
+        return Tables(vttbr & ADDRESS, level, 64 - (control & 0x3F))
+    return Tables(vttbr & ADDRESS, level, 32 - ((control & 0xF ^ 8) - 8))
+
+
+def shift(level: int) -> int:
+    """An entry of this level maps two to the power of this many bytes."""
+    return 12 + 9 * (LAST - level)
 
 
 def entry_address(entry: int, level: int, address: int) -> int | None:
     """Where an entry of ``level`` maps ``address``, if it is a block or a page."""
-    if not entry & VALID or (entry & TABLE and level < 3):
+    if not entry & VALID or (entry & TABLE and level < LAST):
         return None
-    size = PAGE << 9 * (3 - level)
+    size = 1 << shift(level)
     return (entry & ADDRESS & ~(size - 1)) | (address & (size - 1))

@@ -21,8 +21,10 @@ from lab.machine.gdbstub import Stub
 FEATURES = (
     b"PacketSize=4000;qXfer:features:read+;vContSupported+;QStartNoAckMode+;hwbreak+;swbreak-"
 )
-#: The answer to a request that makes no sense now.
+#: The answer to a request that makes no sense now; GDB shows the words.
 REFUSED = b"E01"
+NOT_RUNNING = b"E.it does not run now, so its registers can only be read"
+NARROW = b"E.the registers of a 32-bit guest can only be read on this machine"
 #: The answer if there is no memory at an address.
 NOWHERE = b"E14"
 
@@ -155,7 +157,7 @@ class Proxy:
     async def _features(self, words: bytes) -> bytes:
         name, _, span = words.partition(b":")
         first, size = (int(one, 16) for one in span.split(b","))
-        text = self.view.stopped.description.get(name.decode())
+        text = self.view.description(name.decode())
         if text is None:
             return b"E00"
         part = text[first : first + size]
@@ -179,15 +181,22 @@ class Proxy:
         return self.view.no_registers()  # the thread is gone
 
     async def _register(self, words: bytes) -> bytes:
-        if await self._pcpu():
+        if await self.view.saved(self.view.selected) is None and await self._pcpu():
             return await self._stub().ask(b"p" + words)
         return b"xx" * self.view.stopped.size_of(int(words, 16)) or REFUSED
 
     async def _change(self, words: bytes) -> bytes:
-        return await self._stub().ask(b"G" + words) if await self._pcpu() else REFUSED
+        return await self._ask_running(b"G" + words)
 
     async def _change_one(self, words: bytes) -> bytes:
-        return await self._stub().ask(b"P" + words) if await self._pcpu() else REFUSED
+        return await self._ask_running(b"P" + words)
+
+    async def _ask_running(self, packet: bytes) -> bytes:
+        """Have QEMU change registers of the thread that GDB looks at."""
+        running = await self._pcpu()
+        if running and await self.view.saved(self.view.selected) is None:
+            return await self._stub().ask(packet)
+        return NARROW if running else NOT_RUNNING
 
     async def _read(self, words: bytes) -> bytes:
         address, size = (int(one, 16) for one in words.split(b","))

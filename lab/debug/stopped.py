@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lab.debug import processor
-from lab.debug.processor import ADDRESS, ARM32, PAGE, Arch
+from lab.debug import processor, registers
+from lab.debug.processor import ADDRESS, LAST, PAGE, Arch, Tables
 from lab.errors import MachineError
 from lab.machine.gdbstub import Stub
 
@@ -17,39 +17,52 @@ from lab.machine.gdbstub import Stub
 _PART = b"qXfer:features:read:%s:%x,ffb"
 #: From now on addresses of memory are virtual. QEMU keeps this from one client to the next.
 VIRTUALLY = b"Qqemu.PhyMemMode:0"
-#: The levels of a table.
-LEVELS = 3
+#: The command of QEMU's monitor that shows the registers of all PCPUs.
+REGISTERS = "info registers -a"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a PCPU stands. ``vmid``: the domain whose memory it sees, which Xen may keep."""
+    """Where a PCPU stands.
+
+    Attributes:
+        vmid: the domain whose memory it sees, which Xen may keep.
+        cpsr: its state.
+        narrow: it executes A32 on a processor of 64 bits. QEMU's gdbstub shows old registers then.
+    """
 
     thread: int
     pc: int
     hyp: bool
     vmid: int
+    cpsr: int = 0
+    narrow: bool = False
 
 
 class Stopped:
     """The machine's state. All numbers are of the machine that stands still now.
 
     Attributes:
+        arch: the processor. It is known as soon as :meth:`learn` was called.
         description: the parts of the target description, by name.
-        core: the names of the registers in a ``g`` packet, in order.
         selected: the thread that QEMU's next answers are about.
     """
 
-    def __init__(self, stub: Stub, arch: Arch = ARM32) -> None:
+    def __init__(self, stub: Stub) -> None:
         self.stub = stub
-        self.arch = arch
+        self.arch: Arch = processor.ARM32
         self.description: dict[str, bytes] = {}
-        self.core: list[str] = []
         self.threads: list[int] = []
         self.selected = 0
         self._numbers: dict[str, tuple[int, int]] = {}
-        self._pages: dict[tuple[int, int], int | None] = {}
+        self._pages: dict[tuple[Tables, int], int | None] = {}
+        self._narrow: dict[int, dict[str, int]] | None = None
         self._physically = False
+
+    @property
+    def core(self) -> list[str]:
+        """The names of the registers in a ``g`` packet, in order."""
+        return list(self.arch.own.sizes)
 
     async def learn(self) -> None:
         """Ask which registers and which PCPUs there are."""
@@ -62,8 +75,8 @@ class Stopped:
             if name != "target.xml":
                 found = processor.numbers(text.decode("utf-8", "replace"), following)
                 self._numbers = found | self._numbers
-                self.core = self.core or list(found)
                 following = max(number for number, _ in self._numbers.values()) + 1
+        self.arch = processor.of_description(self._numbers)
         answer = await self.stub.ask(b"qfThreadInfo")
         while answer[:1] == b"m":
             self.threads += [thread_of(one) for one in answer[1:].split(b",")]
@@ -96,9 +109,28 @@ class Stopped:
 
     async def place(self, thread: int) -> Place:
         """Where a PCPU stands."""
+        vmid = await self.register(self.arch.vttbr, thread) >> 48
+        if own := await self._of_narrow(thread):
+            return Place(thread, own["pc"], False, vmid, own["cpsr"], narrow=True)
+        cpsr = await self.register("cpsr", thread)
         pc = await self.register("pc", thread)
-        hyp = self.arch.in_hyp(await self.register("cpsr", thread))
-        return Place(thread, pc, hyp, await self.register(self.arch.vttbr, thread) >> 48)
+        return Place(thread, pc, self.arch.in_hyp(cpsr), vmid, cpsr)
+
+    async def registers(self, thread: int) -> dict[str, int]:
+        """The general registers of a PCPU, by the names of what it executes."""
+        if own := await self._of_narrow(thread):
+            return own
+        return {name: await self.register(name, thread) for name in self.core}
+
+    async def _of_narrow(self, thread: int) -> dict[str, int]:
+        """The registers of a PCPU that executes A32 on a processor of 64 bits; empty if it does
+        not. QEMU keeps those of A32 elsewhere, and only its monitor shows them."""
+        width = self.arch.width
+        if not width or await self.register(width, thread) & processor.WIDE_GUEST:
+            return {}
+        if self._narrow is None:
+            self._narrow = registers.of_monitor(await self.stub.monitor(REGISTERS))
+        return self._narrow.get(thread - 1, {})
 
     async def places(self) -> list[Place]:
         return [await self.place(one) for one in self.threads]
@@ -135,40 +167,45 @@ class Stopped:
     def moved(self) -> None:
         """The machine ran: forget what was read."""
         self._pages.clear()
+        self._narrow = None
         self.selected = 0
 
-    async def translate(self, table: int, address: int) -> int | None:
-        """The physical address that tables in memory give to an address; ``None`` if none.
+    async def hyp(self, thread: int = 0) -> Tables:
+        """Xen's own tables, as a PCPU uses them; each PCPU may have some of its own."""
+        found = await self.register(self.arch.hyp_tables, thread or self.threads[0])
+        return Tables(found & ADDRESS, self.arch.hyp_level, self.arch.hyp_bits)
 
-        ``table`` is the base of level 1; the tables of stage 2 may lie side by side.
-        """
-        page = table, address // PAGE
+    async def of_domain(self, vttbr: int) -> Tables:
+        """A domain's tables (stage 2)."""
+        control = await self.register(self.arch.vtcr, self.threads[0])
+        return processor.stage2(self.arch, vttbr, control)
+
+    async def translate(self, tables: Tables, address: int) -> int | None:
+        """The physical address that tables in memory give to an address; ``None`` if none."""
+        page = tables, address // PAGE
         if page not in self._pages:
-            self._pages[page] = await self._walk(table, address - address % PAGE)
+            self._pages[page] = await self._walk(tables, address - address % PAGE)
         found = self._pages[page]
         return None if found is None else found + address % PAGE
 
-    async def _walk(self, table: int, address: int) -> int | None:
-        for level in range(1, LEVELS + 1):
-            entry = await self.entry(table, level, address)
+    async def _walk(self, tables: Tables, address: int) -> int | None:
+        if address >> tables.bits:
+            return None
+        at = tables.base + 8 * (address >> processor.shift(tables.level))
+        for level in range(tables.level, LAST + 1):
+            entry = int.from_bytes(await self.physical(at, 8), "little")
             found = processor.entry_address(entry, level, address)
-            if found is not None or not entry & processor.VALID:
+            if found is not None or not entry & processor.VALID or level == LAST:
                 return found
-            table = entry & ADDRESS
+            at = (entry & ADDRESS) + 8 * (address >> processor.shift(level + 1) & 511)
         return None
 
-    async def entry(self, table: int, level: int, address: int) -> int:
-        """The entry for an address in a table of this level."""
-        index = address >> (12 + 9 * (LEVELS - level))
-        at = (table & ADDRESS) + 8 * (index if level == 1 else index & 511)
-        return int.from_bytes(await self.physical(at, 8), "little")
-
-    async def read_through(self, table: int, address: int, size: int) -> bytes:
+    async def read_through(self, tables: Tables, address: int, size: int) -> bytes:
         """Memory through tables; shorter if a page is not mapped."""
         found = bytearray()
         while len(found) < size:
             here = address + len(found)
-            place = await self.translate(table, here)
+            place = await self.translate(tables, here)
             if place is None:
                 break
             found += await self.physical(place, min(size - len(found), PAGE - here % PAGE))

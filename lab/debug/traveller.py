@@ -7,10 +7,10 @@ as GDB looks. GDB's own breakpoints are among those: when GDB continues, the run
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from lab.debug.passing import pass_on
-from lab.debug.stopped import Stopped
+from lab.debug.stopped import Place, Stopped
 from lab.debug.targets import Target
 from lab.machine.gdbstub import Stub
 from lab.model import STEPS_ADDRESS, STEPS_APART
@@ -99,7 +99,8 @@ class Traveller:
         assert stub is self.stopped.stub
         self.stopped.moved()
         places = await self.stopped.places()
-        thread = next((one.thread for one in places if one.pc == address), places[0].thread)
+        place = next((one for one in places if one.pc == address), None) or self._hidden(places)
+        address, thread = place.pc, place.thread
         if await self._is_here(address, thread) or await self.judge(self.stopped, thread):
             self.thread, self.trapped = thread, True
             await self._stand()
@@ -108,9 +109,15 @@ class Traveller:
             return False
         return await pass_on(self.stopped, thread, address)
 
+    def _hidden(self, places: Sequence[Place]) -> Place:
+        """Where the machine stands, if the gdbstub's address is none of a PCPU: it is an old one
+        while a guest of 32 bits runs on a machine of 64."""
+        known = self._set | self.others()
+        return next((one for one in places if one.pc in known), places[0])
+
     async def _pc(self, thread: int) -> int:
         assert self.stopped
-        return await self.stopped.register("pc", thread)
+        return (await self.stopped.place(thread)).pc
 
     async def _is_here(self, address: int, thread: int) -> bool:
         assert self.stopped

@@ -174,6 +174,24 @@ class Stub:
         except TimeoutError as error:
             raise MachineError(f"QEMU's gdbstub did not answer within {ANSWER:g} s") from error
 
+    async def monitor(self, command: str) -> str:
+        """What QEMU's monitor says to a command (gdb's documentation, packet ``qRcmd``).
+
+        Raises:
+            MachineError: QEMU does not answer, or refuses the packet.
+        """
+        said, answer = b"", await self.ask(b"qRcmd," + command.encode().hex().encode())
+        while answer[:1] == b"O" and answer != b"OK":
+            said += _bytes(answer[1:])
+            try:
+                async with asyncio.timeout(ANSWER):
+                    answer = await self._guard(self._packet_from_qemu())
+            except TimeoutError as error:
+                raise MachineError(f"QEMU's monitor did not answer within {ANSWER:g} s") from error
+        if answer != b"OK":
+            raise MachineError(f"QEMU's monitor refused {command!r}: {answer[:40]!r}")
+        return said.decode("utf-8", "replace").replace("\r", "")
+
     def _send(self, packet: bytes) -> None:
         with _explained():
             self._writer.write(b"$%s#%02x" % (packet, sum(packet) & 0xFF))

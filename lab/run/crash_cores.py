@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.debug import backtrace, crashes, processor, xen_dump
+from lab.debug import backtrace, crashes, xen_dump
 from lab.debug.symbols import DOM0, XEN
 from lab.errors import HypervisorError, LabError
 from lab.machine import guest_ends, log_lines
 from lab.machine.guest_ends import CRASHED
-from lab.model import Layer, Toolchain, architecture
+from lab.model import Layer, Toolchain
 from lab.run import commands, standing
 from lab.run.session import Session
 from lab.run.start import Start
@@ -67,7 +67,7 @@ async def keep(
     domains, by their numbers. ``stays``: see :func:`standing.still`.
     """
     run = session.run
-    if not guests or not processor.knows(architecture.of_run(run.manifest())):
+    if not guests:
         return
     with _excused(run, guests):
         async with standing.still(session, names, stays=stays) as monitor:
@@ -105,7 +105,7 @@ async def keep_xen(session: Session) -> None:
     run = session.run
     said = log_lines.tail(run.console(XEN), MOST_LINES)
     on = _ON.findall(said)
-    if not on or not processor.knows(architecture.of_run(run.manifest())):
+    if not on:
         return
     place, known = _place(run, XEN), symbols.read(run.symbols_file)
     with _excused(run, [XEN]):

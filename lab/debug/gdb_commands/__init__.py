@@ -1,5 +1,5 @@
 """GDB's ``lab`` commands. GDB's own Python runs this package. It may import only what needs no
-other package: ``lab.util.reading``.
+other package: ``lab.util.reading`` and ``lab.util.elf_layout``.
 
 :func:`start` reads what ``lab.debug`` wrote for this session, connects, and loads symbols.
 """

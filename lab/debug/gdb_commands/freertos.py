@@ -13,19 +13,16 @@ from typing import Any
 
 import gdb
 
-from lab.debug.gdb_commands import frames
+from lab.debug.gdb_commands import frames, objects
 
 #: Bytes of a stack that was never used (tskSTACK_FILL_BYTE), and the most that are looked at.
 FILL, LARGEST = 0xA5, 1 << 20
 #: The most items of a list: a damaged one must not be walked for ever.
 MOST = 1000
-#: An event group's waiters have this bit in their item's value (taskEVENT_LIST_ITEM_VALUE_IN_USE).
-IN_GROUP = 0x8000_0000
 #: ucNotifyState of a task that waits (taskWAITING_NOTIFICATION).
 WAITING = 1
 #: ucQueueType (queue.h).
 KINDS = {0: "queue", 1: "mutex", 2: "semaphore", 3: "semaphore", 4: "mutex", 5: "queue set"}
-FOREVER = 0xFFFF_FFFF
 
 
 @dataclass
@@ -130,8 +127,9 @@ def _task(tcb: Any, state: str, running: bool) -> TaskSeen:
     priority, left = int(value["uxPriority"]), _never_used(bottom)
     task = TaskSeen(int(tcb), name, priority, state, waits, top, used, left)
     if not running and state != "deleted":
+        frame = frames.of_session()
         with contextlib.suppress(gdb.error):
-            task.registers = frames.of_session().registers(top)
+            task.registers = frame.registers(top) if frame else {}
     return task
 
 
@@ -140,7 +138,7 @@ def _waits(tcb: Any, state: str) -> str:
     words = []
     container = _container(tcb["xEventListItem"])
     if container:
-        if int(tcb["xEventListItem"]["xItemValue"]) & IN_GROUP:
+        if _in_group(tcb):
             words.append(f"event group at {_symbol_or(container)}")
         else:
             words.append(_queue_of(container))
@@ -149,6 +147,19 @@ def _waits(tcb: Any, state: str) -> str:
     if state == "delayed":
         words.append(f"until tick {int(tcb['xStateListItem']['xItemValue'])}")
     return ", ".join(words)
+
+
+def _in_group(tcb: Any) -> bool:
+    """Whether a task waits for an event group: the highest bit of its item's value is set
+    (taskEVENT_LIST_ITEM_VALUE_IN_USE)."""
+    value = tcb["xEventListItem"]["xItemValue"]
+    return bool(int(value) >> 8 * value.type.sizeof - 1)
+
+
+def _largest(a_list: Any) -> int:
+    """The largest tick count, which ends each list (portMAX_DELAY)."""
+    bits = 8 * int(a_list["xListEnd"]["xItemValue"].type.sizeof)
+    return (1 << bits) - 1
 
 
 def _container(item: Any) -> int:
@@ -185,7 +196,7 @@ def _is_queue(queue: Any) -> bool:
     """Whether memory looks like a queue: its lists are lists of tasks, its numbers make sense."""
     lists = (queue["xTasksWaitingToSend"], queue["xTasksWaitingToReceive"])
     length, messages = int(queue["uxLength"]), int(queue["uxMessagesWaiting"])
-    sound = all(int(one["xListEnd"]["xItemValue"]) == FOREVER for one in lists)
+    sound = all(int(one["xListEnd"]["xItemValue"]) == _largest(one) for one in lists)
     return sound and messages <= length and length > 0
 
 
@@ -225,7 +236,7 @@ def queues() -> dict[int, Any]:
         for item in owners(one) if state != "deleted" else ():
             tcb = item["pvOwner"].cast(gdb.lookup_type("TCB_t").pointer())
             container = _container(tcb["xEventListItem"])
-            if container and not int(tcb["xEventListItem"]["xItemValue"]) & IN_GROUP:
+            if container and not _in_group(tcb):
                 known |= {container - offset for offset in _offsets(kind)}
     found = {}
     for address in sorted(known):
@@ -244,7 +255,8 @@ def _offsets(kind: Any) -> list[int]:
 def _stack_size(bottom: int) -> int | None:
     """The size in bytes of the stack that begins at this address; ``None`` if nobody knows.
 
-    A stack of the heap has the size of its block, which stands before it (heap_4.c).
+    A stack of the heap has the size of its block, which stands before it (heap_4.c). Any other is
+    a variable.
     """
     heap = symbol("ucHeap")
     word = gdb.lookup_type("size_t")
@@ -253,11 +265,7 @@ def _stack_size(bottom: int) -> int | None:
         at = gdb.Value(bottom - word.sizeof).cast(word.pointer())
         size = int(at.dereference()) & ~(1 << 8 * word.sizeof - 1)
         return size - header if header < size <= heap.type.sizeof else None
-    with contextlib.suppress(gdb.error):
-        name = (gdb.execute(f"info symbol {bottom:#x}", to_string=True) or "").split(" in section")
-        if len(name) > 1:
-            return int(gdb.parse_and_eval(f"sizeof({name[0].split(' + ')[0].split('.')[0]})"))
-    return None
+    return objects.size_of(bottom)
 
 
 def _never_used(bottom: int) -> int:

@@ -59,7 +59,7 @@ def _named(address: int, known: bool) -> str:
             said = gdb.execute(f"info symbol {address:#x}", to_string=True)
             if said and not said.startswith("No symbol"):
                 return f"{address:#010x} {said.split(' in section')[0]}"
-    return f"{address:#010x}"
+    return f"{address:#0{10 if address >> 32 == 0 else 18}x}"
 
 
 class On(gdb.Command):
@@ -84,8 +84,16 @@ class On(gdb.Command):
 
 def look(name: str) -> None:
     """Let breakpoints count in ``name``, and show its threads, memory and symbols."""
-    found = link.ask("on", name=name)
+    _unload()
+    try:
+        found = link.ask("on", name=name)
+    except gdb.GdbError:
+        _load(link.SESSION["now_on"])
+        raise
     link.SESSION["now_on"] = found["on"]
+    if found["narrow"] != link.SESSION.get("narrow", False):
+        link.SESSION["narrow"] = found["narrow"]
+        gdb.execute("unset tdesc filename", to_string=True)  # asks for the description again
     _load(found["on"])
     gdb.execute("maintenance flush register-cache", to_string=True)
     gdb.execute("maintenance flush dcache", to_string=True)
@@ -93,11 +101,15 @@ def look(name: str) -> None:
     _choose(found["threads"][0])
 
 
+def _unload() -> None:
+    """Forget the symbols of the place so far."""
+    gdb.execute("symbol-file", to_string=True)
+    gdb.execute("exec-file", to_string=True)
+
+
 def _load(name: str) -> None:
     """Load the symbols of a place, and Xen's, whose addresses no guest has."""
     symbols = link.SESSION["symbols"]
-    gdb.execute("symbol-file", to_string=True)
-    gdb.execute("exec-file", to_string=True)
     own = symbols.get(name)
     if own:
         gdb.execute(f"file {link.quoted(own)}", to_string=True)

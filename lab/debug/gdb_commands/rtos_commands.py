@@ -7,7 +7,7 @@ from typing import Any
 
 import gdb
 
-from lab.debug.gdb_commands import freertos, link, refresh
+from lab.debug.gdb_commands import frames, freertos, link, refresh
 
 #: How many frames of each task ``lab tasks`` shows.
 FRAMES = 8
@@ -77,7 +77,7 @@ def _frames(found: list[freertos.TaskSeen], numbers: dict[int, int]) -> None:
 
 def _depth() -> int:
     """How many frames of the selected task to show: not those below its first function."""
-    end = gdb.lookup_static_symbol("task_returned")
+    end = gdb.lookup_global_symbol(frames.OURS)
     last = int(end.value().address) if end is not None else -1
     frame, depth = gdb.newest_frame(), 0
     while frame is not None and depth < FRAMES and frame.pc() != last:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from lab.api import Context, DebugOptions, Moment, drift, travel
+from lab.api import Context, DebugOptions, Moment, drift, travel, travelling
 from lab.errors import UsageError
-from lab.model import ARM32, ARM64, HypervisorSpec, Lab, Labs
+from lab.model import ARM32, ARM64, HypervisorSpec, Lab, Labs, Plan
 
 STOCK = HypervisorSpec("stock")
 
 
-def test_a_run_of_arm64_is_named_though_its_lab_is_now_one_of_arm32(
+def test_a_run_of_arm64_is_executed_on_arm64_though_its_lab_is_now_one_of_arm32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``--arch`` had made it one of arm64."""
@@ -26,7 +27,12 @@ def test_a_run_of_arm64_is_named_though_its_lab_is_now_one_of_arm32(
     manifest = {"lab": "one", "clock": "virtual", "arch": "arm64"}
     (run / "manifest.json").write_text(json.dumps(manifest))
     context = Context(tmp_path / "labs.yaml")
-    with pytest.raises(UsageError, match="does not know labs of arm64"):
+
+    def plan(of: Context, *_: object, **__: object) -> Plan:
+        raise UsageError(f"planned for {of.arch}")
+
+    monkeypatch.setattr(travelling, "make_plan", plan)
+    with pytest.raises(UsageError, match=re.escape(f"planned for {ARM64}")):
         travel(context, "one/20260101-000000-aaaa", Moment(at="1s"), DebugOptions())
 
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 
+from lab.debug import processor
 from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
 from lab.debug.processor import PAGE
@@ -25,11 +26,37 @@ CORE = (
 SYSTEM = (
     '<reg name="HTTBR" bitsize="64" regnum="205" group="cp_regs"/>'
     '<reg name="VTTBR" bitsize="64" regnum="206" group="cp_regs"/>'
+    '<reg name="VTCR" bitsize="32" regnum="207" group="cp_regs"/>'
+    '<reg name="VBAR_EL2" bitsize="32" regnum="208" group="cp_regs"/>'
 )
 XML = {"target.xml": TARGET, "arm-core.xml": CORE, "system-registers.xml": SYSTEM}
-NUMBERS = {15: "pc", 25: "cpsr", 205: "HTTBR", 206: "VTTBR"}
 GUEST_MODE, HYP_MODE = 0x1F, 0x1A
-WORD = {"pc": 4, "cpsr": 4, "HTTBR": 8, "VTTBR": 8}
+#: The same of qemu-system-aarch64 10.0.13.
+TARGET_64 = (
+    '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target>'
+    "<architecture>aarch64</architecture>"
+    '<xi:include href="aarch64-core.xml"/><xi:include href="system-registers.xml"/></target>'
+)
+CORE_64 = (
+    "".join(f'<reg name="x{n}" bitsize="64"/>' for n in range(31))
+    + '<reg name="sp" bitsize="64" type="data_ptr"/><reg name="pc" bitsize="64" type="code_ptr"/>'
+    + '<reg name="cpsr" bitsize="32"/>'
+)
+NAMES_64 = ("HCR_EL2", "TTBR0_EL2", "VTTBR_EL2", "VTCR_EL2", "VBAR_EL2")
+SYSTEM_64 = "".join(
+    f'<reg name="{name}" bitsize="64" regnum="{number}" group="cp_regs"/>'
+    for number, name in enumerate(
+        ("HCR_EL2", "TTBR0_EL2", "VTTBR_EL2", "VTCR_EL2", "VBAR_EL2"), 148
+    )
+)
+XML_64 = {"target.xml": TARGET_64, "aarch64-core.xml": CORE_64, "system-registers.xml": SYSTEM_64}
+HYP_MODE_64, GUEST_MODE_64 = 0x2C9, 0x2C4
+#: What a PCPU that executes Xen has at first: tables of a domain of 40 bits, guests of 64 bits.
+AT_FIRST = {"pc": 0, "cpsr": HYP_MODE, "HTTBR": 0, "VTTBR": 1 << 48, "VTCR": 0x8000_3558}
+AT_FIRST_64 = {
+    "pc": 0, "cpsr": HYP_MODE_64, "TTBR0_EL2": 0, "VTTBR_EL2": 1 << 48, "VTCR_EL2": 0x8004_3594,
+    "HCR_EL2": 0x807C_663F, "VBAR_EL2": 0,
+}  # fmt: skip
 
 
 class FakeStub:
@@ -38,11 +65,17 @@ class FakeStub:
     memory: physical memory, by the address of its page.
     stops: what is reported when the machine runs: a report, and what it changes.
     sent: every packet that came.
+    monitor_says: what QEMU's monitor says to ``info registers -a``.
     """
 
-    def __init__(self, pcpus: int = 1) -> None:
-        zero = {"pc": 0, "cpsr": HYP_MODE, "HTTBR": 0, "VTTBR": 1 << 48}
-        self.pcpus = [dict(zero) for _ in range(pcpus)]
+    def __init__(self, pcpus: int = 1, wide: bool = False) -> None:
+        self._xml = XML_64 if wide else XML
+        self._names: dict[int, str] = {}
+        for one in list(self._xml.values())[1:]:
+            found = processor.numbers(one, max(self._names, default=-1) + 1)
+            self._names |= {number: name for name, (number, _) in found.items()}
+        self.pcpus = [dict(AT_FIRST_64 if wide else AT_FIRST) for _ in range(pcpus)]
+        self.monitor_says = ""
         self.memory: dict[int, bytearray] = {}
         self.stops: list[tuple[bytes, dict[str, int]]] = []
         self.sent: list[bytes] = []
@@ -57,7 +90,7 @@ class FakeStub:
     async def ask(self, packet: bytes) -> bytes:
         self.sent.append(packet)
         if found := re.match(rb"qXfer:features:read:([^:]+):([0-9a-f]+),", packet):
-            text = XML[found[1].decode()].encode()[int(found[2], 16) :]
+            text = self._xml[found[1].decode()].encode()[int(found[2], 16) :]
             return b"l" + text
         if packet == b"qfThreadInfo":
             return b"m" + b",".join(b"%02x" % n for n in range(1, len(self.pcpus) + 1))
@@ -69,9 +102,17 @@ class FakeStub:
         return b"l" if packet == b"qsThreadInfo" else b"OK" if packet.startswith(known) else b""
 
     async def register(self, number: int) -> int:
-        return self.pcpus[self._selected - 1].get(NUMBERS.get(number, ""), 0)
+        return self.pcpus[self._selected - 1].get(self._names[number], 0)
+
+    async def monitor(self, command: str) -> str:
+        self.sent.append(command.encode())
+        return self.monitor_says
 
     async def read(self, address: int, size: int) -> bytes:
+        return self.physical(address, size)
+
+    def physical(self, address: int, size: int) -> bytes:
+        """What is in physical memory."""
         parts = [self.memory.get(at - at % PAGE, bytearray(PAGE))[at % PAGE]
                  for at in range(address, address + size)]  # fmt: skip
         return bytes(parts)
@@ -99,10 +140,9 @@ async def view_of(stub: FakeStub) -> MachineView:
     return MachineView(stopped)
 
 
-async def monitor_of(stub: FakeStub, heap: bytes = b"", names: Sequence[str] = ()) -> LabMonitor:
+async def monitor_of(stub: FakeStub, names: Sequence[str] = ()) -> LabMonitor:
     async def dump(first: int, size: int) -> bytes:
-        del first
-        return heap[:size]
+        return stub.physical(first, size)
 
     known = {number: name for number, name in enumerate(names) if name}
     return LabMonitor(await view_of(stub), dump, known)

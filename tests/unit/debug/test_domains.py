@@ -10,6 +10,7 @@ from debug.fake_stub import GUEST_MODE, FakeStub, monitor_of
 from debug.fake_xen import FakeXen, map_guest
 from lab.debug import processor
 from lab.debug.domains import DomainFound
+from lab.debug.instructions import successors
 from lab.debug.monitor import LabMonitor
 from lab.errors import LabError
 
@@ -24,7 +25,7 @@ async def with_guests(stub: FakeStub, names: list[str] | None = None) -> LabMoni
     xen.domain(1, GUEST, {0: 7, PC: 0x4000_C8D0, CPSR: 0xDF, SP_USR: 0x4002_57E0})
     xen.domain(2, TWIN, {PC: 0x4000_8000, CPSR: 0xDF})
     xen.lay(stub)
-    return await monitor_of(stub, bytes(xen.heap), names or ["", "hello", "hello2"])
+    return await monitor_of(stub, names or ["", "hello", "hello2"])
 
 
 def test_each_domain_has_its_vmid_its_name_and_its_vcpus() -> None:
@@ -105,7 +106,7 @@ def test_a_heap_without_domains_is_an_error() -> None:
         stub = FakeStub()
         xen = FakeXen()
         xen.lay(stub)
-        await (await monitor_of(stub, bytes(xen.heap))).find()
+        await (await monitor_of(stub)).find()
 
     with pytest.raises(LabError, match="no domain was found"):
         asyncio.run(go())
@@ -134,4 +135,4 @@ def test_a_block_covers_all_its_addresses() -> None:
     ],
 )
 def test_what_follows_an_instruction(instruction: int, following: list[int]) -> None:
-    assert processor.successors(0x1000, instruction) == following
+    assert successors(0x1000, instruction) == following

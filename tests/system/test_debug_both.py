@@ -1,0 +1,102 @@
+"""GDB in running labs of both architectures, each booted once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from system import debugged
+from system.debugged import Twins
+from system.world import World
+
+EVERY = ("left", "right")
+#: A row of ``lab tasks``: task, state, priority, bytes in use, bytes never used, what it waits for.
+ROW = re.compile(r"^\d+ +(\w[\w ]*?) +(\w+) +(\d) +(\d+|\?) +(\d+)(?: +(.*))?$", re.M)
+
+
+@pytest.fixture(scope="module", params=["arm32", "arm64"])
+def twins(
+    world: World, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Twins]:
+    """A lab with two guests of one program, and on arm64 one of 32 bits beside them."""
+    with debugged.running(world, request.param, tmp_path_factory.mktemp("twins")) as found:
+        yield found
+
+
+def on(twins: Twins) -> list[str]:
+    """The guests to look at."""
+    return ["right", *(["narrow"] if twins.arch == "arm64" else [])]
+
+
+def test_a_breakpoint_counts_in_one_guest(twins: Twins) -> None:
+    """Every hit is in the guest that was meant, with source lines and the argument's value; it can
+    be stepped on from there. All guests go on afterwards."""
+    for name in on(twins):
+        said = twins.gdb("""
+break count_up
+python
+for hit in range(4):
+    gdb.execute("continue", to_string=True)
+    gdb.write("hit in %s\\n" % gdb.selected_thread().details)
+end
+backtrace
+print by
+next
+print counted > 0
+lab domains
+lab now
+""", "--on", name).out  # fmt: skip
+        assert len(re.findall(rf"hit in {name} vCPU 0: on PCPU \d, task worker", said)) == 4, said
+        assert re.search(r"#0 +count_up \(by=(by@entry=)?1\) at app/main\.c:\d+", said), said
+        assert re.search(r"#1 .*worker \(unused=.*\) at app/main\.c:\d+", said), said
+        assert re.search(r"^\$2 = 1$", said, re.M), said
+        assert re.search(rf"^{name} +\d +0 +runs on \d", said, re.M), said
+    for name in EVERY:
+        twins.goes_on(name)
+
+
+def test_stacks_are_as_the_guest_itself_counts_them(twins: Twins) -> None:
+    """A word may have the fill's value by chance, so FreeRTOS may count up to one word less."""
+    for name in on(twins):
+        twins.goes_on(name)
+        said = twins.gdb("lab tasks\ninfo threads\n", "--on", name).out
+        rows = {row[0]: row for row in ROW.findall(said)}
+        assert {"boss", "worker", "guard", "IDLE", "Tmr Svc"} <= rows.keys(), said
+        word = 4 if name == "narrow" else debugged.WIDTHS[twins.arch]
+        for task, left in twins.never_used(name).items():
+            assert 0 <= int(rows[task][4]) - left < word, (task, left, said)
+        assert int(rows["Tmr Svc"][3]) > 0  # a stack that is not of the heap
+        assert rows["worker"][5] == 'from queue "orders"', said
+        assert rows["guard"][5] == 'from mutex "door"', said
+        assert re.search(r"#\d+ .* in guard \(unused=.*\) at app/main\.c:\d+", said), said
+
+
+def test_queues_and_timers(twins: Twins) -> None:
+    for name in on(twins):
+        said = twins.gdb("lab queues\nlab timers\nlab console\n", "--on", name).out
+        assert re.search(r'queue "orders" +[01] of 4 +[48] +worker \(receive\)', said), said
+        assert re.search(r'mutex "door" +0 of 1 +0 +guard \(receive\)', said), said
+        assert re.search(r"^bell +\d+ +\d+ +60000 +yes +rung$", said, re.M), said
+        assert "left worker" in said
+
+
+def test_a_watchpoint_counts_in_one_guest(twins: Twins) -> None:
+    said = twins.gdb("watch counted\ncontinue\ncontinue\nbacktrace 1\n", "--on", "right").out
+    assert said.count("Hardware watchpoint 1: counted") >= 2, said
+    assert re.search(r"#0 +(0x\w+ in )?count_up", said), said
+    twins.goes_on("left")
+
+
+def test_one_debugger_looks_at_all_guests(twins: Twins) -> None:
+    """Xen has no symbols here: addresses only. Registers of what does not run are read only."""
+    words = "".join(f"lab on {name}\nprint counted > 0\n" for name in ("left", *on(twins)))
+    words += (
+        "lab on xen\ninfo threads\nlab on dom0\nlab on everywhere\ninfo threads\nlab on rihgt\n"
+    )
+    said = twins.gdb(words, status=1)
+    assert len(re.findall(r"^\$\d+ = 1$", said.out, re.M)) == len(on(twins)) + 1, said
+    assert "Xen has no symbols" in said.out
+    assert len(re.findall(r"PCPU [01]: ", said.out)) >= 4, said
+    assert "there is no domain rihgt now (did you mean right?)" in said.err + said.out
