@@ -23,10 +23,13 @@ from lab.run.session import Session
 from lab.run.start import Start
 from lab.rundir import RunDir
 from lab.scenario import Report, failed_on
-from lab.util import symbols
+from lab.util import reading, symbols
+from lab.util.terminal import escape
 
 #: The PCPU on which Xen panicked (xen/drivers/char/console.c, ``panic``), in bytes of the log.
 _ON = re.compile(r"Panic on CPU (\d{1,3}):")
+#: The event of a core file that could not be made.
+NONE = "no core file"
 #: A panic is among so many last lines of the log.
 MOST_LINES = 200
 
@@ -46,10 +49,12 @@ class CoreWords:
     def of(self, name: str, *, crash: bool = True, traced: bool = True) -> str:
         """How to open the core file of ``name``, and, if ``traced``, its backtrace.
 
-        Empty if there is no such file. ``crash``: it is of a crash, not of the run's end.
+        If there is no such file: why, if that is known. ``crash``: it is of a crash, not of the
+        run's end.
         """
-        if not name or not _place(self.run, name).is_file():
-            return ""
+        if not _place(self.run, name).is_file():
+            why = _why_none(self.run, name)
+            return f"{name} left no core file: {why}" if why else ""
         when = "when it crashed" if crash else "at the end of the run"
         title = f"{name} {when}: {commands.about('lab.core', self.run, self.labs, '--on', name)}"
         with contextlib.suppress(LabError):
@@ -75,7 +80,7 @@ async def keep(
             for name in guests:
                 with _excused(run, [name]):
                     if name not in found:
-                        raise LabError(f"the domain of {name} does not exist any more")
+                        raise LabError("its domain does not exist any more")
                     await crashes.keep_guest(
                         monitor.view, found[name], monitor.dump, _place(run, name)
                     )
@@ -154,6 +159,17 @@ def _note(run: RunDir) -> None:
         run.update_manifest(cores=found)
 
 
+def _why_none(run: RunDir, name: str) -> str:
+    """Why something left no core file; empty if none was tried."""
+    found = ""
+    with contextlib.suppress(OSError, ValueError):
+        for line in reading.text(run.events_file).splitlines():
+            event = reading.parse_json(line)
+            if event.get("event") == NONE and name in event.get("of", ()):
+                found = str(event.get("reason"))
+    return escape(found)
+
+
 @contextlib.contextmanager
 def _excused(run: RunDir, names: Collection[str]) -> Iterator[None]:
     """A core file is a help, and no more."""
@@ -161,4 +177,4 @@ def _excused(run: RunDir, names: Collection[str]) -> Iterator[None]:
         yield
     except (LabError, OSError) as error:
         reason = error.message if isinstance(error, LabError) else str(error.strerror)
-        run.event("no core file", of=sorted(names), reason=reason)
+        run.event(NONE, of=sorted(names), reason=reason)

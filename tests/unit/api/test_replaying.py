@@ -95,6 +95,14 @@ def test_a_core_that_is_not_there_is_not_told(run: RunDir) -> None:
     assert explained(report(), words) == report()
 
 
+def test_why_there_is_no_core_is_told(run: RunDir) -> None:
+    run.event("no core file", of=["hello"], reason="its domain does not exist any more")
+    told = explained(report(crashed="hello"), CoreWords(run, None, LABS))  # type: ignore[arg-type]
+    assert told.verdict.tail == (
+        "last line\n\nhello left no core file: its domain does not exist any more"
+    )
+
+
 def test_a_guest_that_did_not_crash_has_its_core_named(run: RunDir) -> None:
     (run.path / "core").mkdir()
     (run.path / "core" / "hello.core").touch()
