@@ -13,7 +13,7 @@ from lab.api.consoles import Console, Dom0
 from lab.api.context import Context, attached
 from lab.api.guests import create, ready
 from lab.api.traces import trace_stats
-from lab.errors import LabError, UsageError
+from lab.errors import GuestCrashed, LabError, UsageError
 from lab.machine.guest_health import Health
 from lab.machine.watcher import Watcher
 from lab.model import Domain
@@ -192,7 +192,20 @@ class RunningLab:
         except LabError as error:
             self._loss_told |= not self.alive
             error.run = self.run_dir
+            if isinstance(error, GuestCrashed):
+                self._keep_core(error)
             raise error.with_traceback(None) from error.__cause__
+
+    def _keep_core(self, error: GuestCrashed) -> None:
+        """Keep the core file of the guest that crashed, and add its backtrace to the error."""
+        from lab.api.watching import keep_core
+
+        kept = self.run_dir / "core"
+        for guest in self._health.crashed:
+            if self.alive and not (kept / f"{guest}.core").exists():
+                found = keep_core(self._context, self._found, guest)
+                words = signals.run_in(self._runner, found)
+                error.tail = "\n\n".join(filter(None, (error.tail, words)))
 
     def _require_up(self) -> None:
         if self._stack is None:

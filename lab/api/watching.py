@@ -93,8 +93,24 @@ async def _stand(
             await crash_cores.keep_xen(session)
         else:
             await crash_cores.keep(session, [what], names, stays=True)
-    words = ""
-    with contextlib.suppress(LabError):
-        words = CoreWords(found.run, toolchain_of(context), context.file).of(what)
-    tail = "\n\n".join(filter(None, (error.tail, words)))
+    tail = "\n\n".join(filter(None, (error.tail, _words(context, found, what))))
     return Stood(why, tail, error.exit_status)
+
+
+async def keep_core(context: Context, found: Live, guest: str) -> str:
+    """Keep the core file of a guest that crashed in a lab that goes on.
+
+    Returns its backtrace, and how to open it; empty if there is none.
+    """
+    with contextlib.suppress(LabError):
+        async with attached(found) as session:
+            names = {one.id: one.name for one in await session.domains() if one.id}
+            await crash_cores.keep(session, [guest], names)
+        return _words(context, found, guest)
+    return ""
+
+
+def _words(context: Context, found: Live, what: str) -> str:
+    with contextlib.suppress(LabError):
+        return CoreWords(found.run, toolchain_of(context), context.file).of(what)
+    return ""

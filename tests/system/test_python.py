@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -122,6 +123,7 @@ def test_failures_errors_and_what_is_shown(suite: Path) -> None:
     said = pytest_in(suite, WRONG, "--junitxml=junit.xml", status=1)
     assert "2 failed, 1 passed, 2 errors" in said.out
     assert "GuestCrashed: guest crash: its domain crashed" in said.out
+    assert re.search(r"#0 .*crash_data \(\) at app/main\.c:\d+", said.out), said.out
     assert "printed more than 1K" in said.out
     assert "'good bye' was not seen on the console of hello within 1s" in said.out
     assert "its domain still runs" in said.out
