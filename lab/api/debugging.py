@@ -52,7 +52,7 @@ class DebugOptions:
     def arguments(self) -> list[str]:
         """GDB's arguments."""
         words = ["--batch"] if self.batch else []
-        words += ["-i=mi"] if self.mi else []
+        words += ["-i=mi", "-iex", "set mi-async on"] if self.mi else []  # for -exec-interrupt
         words += self.begin
         return words + (["-x", str(self.command.absolute())] if self.command else [])
 
