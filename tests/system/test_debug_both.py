@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from system import debugged
 from system.debugged import Twins
+from system.mi_client import MiClient
 from system.world import World
 
 EVERY = ("left", "right")
@@ -100,3 +104,45 @@ def test_one_debugger_looks_at_all_guests(twins: Twins) -> None:
     assert "Xen has no symbols" in said.out
     assert len(re.findall(r"PCPU [01]: ", said.out)) >= 4, said
     assert "there is no domain rihgt now (did you mean right?)" in said.err + said.out
+
+
+def test_an_editors_client_of_the_machine_interface(twins: Twins) -> None:
+    """Breakpoints, threads, stack, variables, stepping, going on, and an interruption."""
+    for name in on(twins):
+        argv = [sys.executable, "-m", "lab", *twins.command("--on", name, "--mi")]
+        with MiClient(argv, str(twins.world.folder)) as gdb:
+            gdb.line(r"\(gdb\)( *)")
+            assert re.search(r'fullname="/[^"]*app/main\.c"', gdb.do("-break-insert count_up"))
+            gdb.do("-exec-continue")
+            assert re.match(r'reason="breakpoint-hit".*func="count_up"', gdb.stop())
+            threads = gdb.do("-thread-info")
+            assert f"{name} vCPU 0: on PCPU" in threads
+            assert "task guard: blocked from mutex" in threads
+            assert 'func="worker"' in gdb.do("-stack-list-frames")
+            assert 'name="by",value="1"' in gdb.do("-stack-list-arguments --all-values 0 0")
+            assert 'value="' in gdb.do("-var-create v * counted")
+            gdb.do("-exec-next")
+            assert 'reason="end-stepping-range"' in gdb.stop()
+            gdb.do("-break-delete 1")
+            gdb.do("-exec-continue")
+            gdb.do("-exec-interrupt")
+            assert 'reason="signal-received"' in gdb.stop()
+            gdb.do("-gdb-exit")
+            assert gdb.gdb.wait(60) == 0
+    twins.goes_on("right")
+
+
+def test_a_debugger_that_is_killed_leaves_the_lab_going(twins: Twins) -> None:
+    """Its breakpoint goes, too: it was in code that both guests execute."""
+    argv = [sys.executable, "-m", "lab", *twins.command("--on", "right", "--mi")]
+    with MiClient(argv, str(twins.world.folder)) as gdb:
+        gdb.line(r"\(gdb\)( *)")
+        gdb.do("-break-insert count_up")
+        gdb.do("-exec-continue")
+        gdb.stop()
+        os.kill(gdb.gdb.pid, signal.SIGKILL)
+        gdb.gdb.wait(60)
+    for name in EVERY:
+        twins.goes_on(name)
+    said = twins.gdb("lab domains\n", "--on", "right").out
+    assert re.search(r"^right +\d +0 ", said, re.M), said
