@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import gdb
-from gdb.unwinder import Unwinder, register_unwinder
+import gdb.unwinder
 
 from lab.debug.gdb_commands import frames, freertos
 
@@ -27,7 +27,7 @@ class FrameId:
         self.pc = pc
 
 
-class Entries(Unwinder):
+class Entries(gdb.unwinder.Unwinder):
     """Knows the frames of the port's entries, once they have saved the task."""
 
     def __init__(self) -> None:
@@ -66,4 +66,4 @@ def _called(pc: int) -> bool:
 
 
 def define() -> None:
-    register_unwinder(None, Entries(), replace=True)
+    gdb.unwinder.register_unwinder(None, Entries(), replace=True)

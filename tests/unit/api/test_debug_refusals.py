@@ -14,7 +14,7 @@ from lab.model import ARM32, ARM64, HypervisorSpec, Lab, Labs
 STOCK = HypervisorSpec("stock")
 
 
-def test_a_run_of_arm64_is_named_though_its_lab_is_now_one_of_arm32(
+def test_a_run_of_arm64_is_executed_on_arm64_though_its_lab_is_now_one_of_arm32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``--arch`` had made it one of arm64."""
@@ -26,7 +26,7 @@ def test_a_run_of_arm64_is_named_though_its_lab_is_now_one_of_arm32(
     manifest = {"lab": "one", "clock": "virtual", "arch": "arm64"}
     (run / "manifest.json").write_text(json.dumps(manifest))
     context = Context(tmp_path / "labs.yaml")
-    with pytest.raises(UsageError, match="does not know labs of arm64"):
+    with pytest.raises(UsageError, match="executed again: changed since"):
         travel(context, "one/20260101-000000-aaaa", Moment(at="1s"), DebugOptions())
 
 
