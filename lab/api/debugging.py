@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import config
 from lab.api.context import Context, attached
 from lab.api.other_sessions import running
-from lab.debug import dumping, launch, server, symbols
+from lab.debug import dumping, guardian, launch, server, symbols
 from lab.debug.launch import Session
 from lab.debug.monitor import LabMonitor
 from lab.debug.scope import EVERYWHERE, XEN
@@ -77,7 +77,8 @@ def debug(context: Context, name: str, options: DebugOptions) -> int:
     _check_place(on, domains)
     session = Session(found.lab, found.run, known, on)
     attend = partial(_attend, context, toolchain, session, options)
-    return signals.run(_debug(found, names, attend))
+    with guardian.watching(found.lab):
+        return signals.run(_debug(found, names, attend))
 
 
 async def _debug(

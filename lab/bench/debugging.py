@@ -110,7 +110,7 @@ async def _passes(context: Context) -> float:
         await runner.clear()
         if not runner.passed:
             raise LabError("the guest did not meet the breakpoint of its twin")
-        return clock.elapsed() / runner.passed
+        return float(clock.elapsed() / runner.passed)
 
 
 @contextlib.contextmanager
@@ -148,4 +148,4 @@ def _again(context: Context, run: RunDir) -> float:
     done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
     if done.returncode:
         raise LabError("lab.debug failed", tail=done.stderr.decode(errors="replace"))
-    return clock.elapsed()
+    return float(clock.elapsed())

@@ -94,7 +94,7 @@ WIDTHS = {"arm32": 4, "arm64": 8}
 
 @dataclass
 class Twins:
-    """A running lab with guests ``left`` and ``right`` of one program; on arm64 also ``narrow``."""
+    """A running lab with guests ``left`` and ``right`` of one program."""
 
     world: World
     arch: str
@@ -140,8 +140,6 @@ def running(world: World, arch: str, scratch: Path) -> Iterator[Twins]:
     (app / "main.c").write_text(PROGRAM)
     (scratch / "images").symlink_to(ROOT / "images")
     guests = {name: {"freertos": "app"} for name in ("left", "right")}
-    if arch == "arm64":
-        guests["narrow"] = {"freertos": "app", "width": 32}  # type: ignore[dict-item]
     twins = Twins(world, arch, scratch / "labs.yaml", scratch)
     labs = {
         "hypervisors": {"stock": {"from": "package"}},

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from system import debugged
 from system.debugged import Twins
+from system.mi_client import MiClient
 from system.world import World
 
 EVERY = ("left", "right")
@@ -20,20 +24,15 @@ ROW = re.compile(r"^\d+ +(\w[\w ]*?) +(\w+) +(\d) +(\d+|\?) +(\d+)(?: +(.*))?$",
 def twins(
     world: World, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Twins]:
-    """A lab with two guests of one program, and on arm64 one of 32 bits beside them."""
+    """A lab with two guests of one program."""
     with debugged.running(world, request.param, tmp_path_factory.mktemp("twins")) as found:
         yield found
-
-
-def on(twins: Twins) -> list[str]:
-    """The guests to look at."""
-    return ["right", *(["narrow"] if twins.arch == "arm64" else [])]
 
 
 def test_a_breakpoint_counts_in_one_guest(twins: Twins) -> None:
     """Every hit is in the guest that was meant, with source lines and the argument's value; it can
     be stepped on from there. All guests go on afterwards."""
-    for name in on(twins):
+    for name in ("right",):
         said = twins.gdb("""
 break count_up
 python
@@ -59,12 +58,12 @@ lab now
 
 def test_stacks_are_as_the_guest_itself_counts_them(twins: Twins) -> None:
     """A word may have the fill's value by chance, so FreeRTOS may count up to one word less."""
-    for name in on(twins):
+    for name in ("right",):
         twins.goes_on(name)
         said = twins.gdb("lab tasks\ninfo threads\n", "--on", name).out
         rows = {row[0]: row for row in ROW.findall(said)}
         assert {"boss", "worker", "guard", "IDLE", "Tmr Svc"} <= rows.keys(), said
-        word = 4 if name == "narrow" else debugged.WIDTHS[twins.arch]
+        word = debugged.WIDTHS[twins.arch]
         for task, left in twins.never_used(name).items():
             assert 0 <= int(rows[task][4]) - left < word, (task, left, said)
         assert int(rows["Tmr Svc"][3]) > 0  # a stack that is not of the heap
@@ -74,7 +73,7 @@ def test_stacks_are_as_the_guest_itself_counts_them(twins: Twins) -> None:
 
 
 def test_queues_and_timers(twins: Twins) -> None:
-    for name in on(twins):
+    for name in ("right",):
         said = twins.gdb("lab queues\nlab timers\nlab console\n", "--on", name).out
         assert re.search(r'queue "orders" +[01] of 4 +[48] +worker \(receive\)', said), said
         assert re.search(r'mutex "door" +0 of 1 +0 +guard \(receive\)', said), said
@@ -91,12 +90,54 @@ def test_a_watchpoint_counts_in_one_guest(twins: Twins) -> None:
 
 def test_one_debugger_looks_at_all_guests(twins: Twins) -> None:
     """Xen has no symbols here: addresses only. Registers of what does not run are read only."""
-    words = "".join(f"lab on {name}\nprint counted > 0\n" for name in ("left", *on(twins)))
+    words = "".join(f"lab on {name}\nprint counted > 0\n" for name in EVERY)
     words += (
         "lab on xen\ninfo threads\nlab on dom0\nlab on everywhere\ninfo threads\nlab on rihgt\n"
     )
     said = twins.gdb(words, status=1)
-    assert len(re.findall(r"^\$\d+ = 1$", said.out, re.M)) == len(on(twins)) + 1, said
+    assert len(re.findall(r"^\$\d+ = 1$", said.out, re.M)) == 2, said
     assert "Xen has no symbols" in said.out
     assert len(re.findall(r"PCPU [01]: ", said.out)) >= 4, said
     assert "there is no domain rihgt now (did you mean right?)" in said.err + said.out
+
+
+def test_an_editors_client_of_the_machine_interface(twins: Twins) -> None:
+    """Breakpoints, threads, stack, variables, stepping, going on, and an interruption."""
+    for name in ("right",):
+        argv = [sys.executable, "-m", "lab", *twins.command("--on", name, "--mi")]
+        with MiClient(argv, str(twins.world.folder)) as gdb:
+            gdb.line(r"\(gdb\)( *)")
+            assert re.search(r'fullname="/[^"]*app/main\.c"', gdb.do("-break-insert count_up"))
+            gdb.do("-exec-continue")
+            assert re.match(r'reason="breakpoint-hit".*func="count_up"', gdb.stop())
+            threads = gdb.do("-thread-info")
+            assert f"{name} vCPU 0: on PCPU" in threads
+            assert "task guard: blocked from mutex" in threads
+            assert 'func="worker"' in gdb.do("-stack-list-frames")
+            assert 'name="by",value="1"' in gdb.do("-stack-list-arguments --all-values 0 0")
+            assert 'value="' in gdb.do("-var-create v * counted")
+            gdb.do("-exec-next")
+            assert 'reason="end-stepping-range"' in gdb.stop()
+            gdb.do("-break-delete 1")
+            gdb.do("-exec-continue")
+            gdb.do("-exec-interrupt")
+            assert 'reason="signal-received"' in gdb.stop()
+            gdb.do("-gdb-exit")
+            assert gdb.gdb.wait(60) == 0
+    twins.goes_on("right")
+
+
+def test_a_debugger_that_is_killed_leaves_the_lab_going(twins: Twins) -> None:
+    """Its breakpoint goes, too: it was in code that both guests execute."""
+    argv = [sys.executable, "-m", "lab", *twins.command("--on", "right", "--mi")]
+    with MiClient(argv, str(twins.world.folder)) as gdb:
+        gdb.line(r"\(gdb\)( *)")
+        gdb.do("-break-insert count_up")
+        gdb.do("-exec-continue")
+        gdb.stop()
+        os.kill(gdb.gdb.pid, signal.SIGKILL)
+        gdb.gdb.wait(60)
+    for name in EVERY:
+        twins.goes_on(name)
+    said = twins.gdb("lab domains\n", "--on", "right").out
+    assert re.search(r"^right +\d +0 ", said, re.M), said

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import gdb
 
-from lab.debug.gdb_commands import link, places, refresh, rtos_commands
+from lab.debug.gdb_commands import link, places, refresh, rtos_commands, unwinding
 from lab.util import reading
 
 #: What GDB needs so that a script and an editor see no questions.
 QUIET = ("set confirm off", "set pagination off", "set breakpoint pending off",
-         "set print thread-events off")  # fmt: skip
+         "set print thread-events off", "set backtrace limit 200")  # fmt: skip
 
 
 def start(file: str) -> None:
@@ -30,6 +30,7 @@ def start(file: str) -> None:
     places.define()
     rtos_commands.define()
     refresh.define()
+    unwinding.define()
     gdb.execute(f"set pagination {'on' if pagination else 'off'}", to_string=True)
 
 
