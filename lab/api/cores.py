@@ -13,6 +13,7 @@ from lab.debug.launch import Session
 from lab.debug.symbols import XEN
 from lab.errors import LabError, UsageError
 from lab.machine import guest_ends
+from lab.model import guest_names
 from lab.run import crash_cores, live, stands
 from lab.run.live import Live
 from lab.rundir import LabDir, RunDir
@@ -65,5 +66,5 @@ async def _make(found: Live, guest: str) -> None:
     names, stays = stands.domains(found.lab), bool(stands.why(found.lab))
     async with attached(found) as session:
         if not stays:
-            names = {one.id: one.name for one in await session.domains() if one.id}
+            names = guest_names(await session.domains())
         await crash_cores.keep(session, [guest], names, stays=stays)

@@ -18,7 +18,15 @@ from lab.debug.launch import Session
 from lab.debug.monitor import LabMonitor
 from lab.debug.scope import EVERYWHERE, XEN
 from lab.errors import LabError, UsageError
-from lab.model import Domain, FreeRtosApp, GuestSpec, HypervisorSpec, Project, Toolchain
+from lab.model import (
+    Domain,
+    FreeRtosApp,
+    GuestSpec,
+    HypervisorSpec,
+    Project,
+    Toolchain,
+    guest_names,
+)
 from lab.progress import Progress
 from lab.run import stands
 from lab.run.live import Live
@@ -72,7 +80,7 @@ def debug(context: Context, name: str, options: DebugOptions) -> int:
     toolchain = toolchain_of(context)
     stood = stands.domains(found.lab)
     domains = signals.run(_domains(found)) if not stands.why(found.lab) else []
-    names = stood or {one.id: one.name for one in domains if one.id}
+    names = stood or guest_names(domains)
     on = options.on or next((one for one in names.values() if one in found.guests), EVERYWHERE)
     _check_place(on, domains)
     session = Session(found.lab, found.run, known, on)

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from lab.config import units
 from lab.debug import targets
@@ -18,7 +17,6 @@ from lab.errors import UsageError
 from lab.machine.merged_consoles import find_zeros, merge
 from lab.run import digest
 from lab.rundir import RunDir
-from lab.util import reading
 from lab.util.terminal import quote
 
 #: Seconds from a moment before a guest prints a line until dom0 has it.
@@ -103,10 +101,10 @@ class Moments:
         name = str(manifest.get("crashed") or "")
         with contextlib.suppress(UsageError):  # no guest of our port: where the verdict was decided
             return targets.before_crash(self._run.guest_dir / f"{name}.elf", self._is_guest(name))
-        decided = [one["after"] for one in _events(self._run) if one.get("what") == "decided"]
-        if not decided:
+        decided = digest.decided(self._run)
+        if decided is None:
             raise UsageError(f"run {self._run.id} has no moment at which it failed")
-        return AtTime(after=float(decided[-1]), began=began)
+        return AtTime(after=decided, began=began)
 
     def _is_guest(self, name: str) -> IsGuest:
         known: dict[int, str] = {}
@@ -120,10 +118,3 @@ class Moments:
             return known.get(place.vmid) == name
 
         return here
-
-
-def _events(run: RunDir) -> list[dict[str, Any]]:
-    with contextlib.suppress(OSError, ValueError):
-        text = reading.text(run.path / digest.SCENARIO)
-        return [dict(reading.parse_json(line)) for line in text.splitlines()]
-    return []

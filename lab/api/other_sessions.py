@@ -49,7 +49,7 @@ def statuses(context: Context) -> list[LabStatus]:
 
 
 def running(context: Context, name: str, *, standing_too: bool = False) -> Live:
-    """The lab of this name, which must run in this session, or if ``standing_too``, stand.
+    """The lab of this name, which must run in this session. With ``standing_too`` it may stand.
 
     Raises:
         UsageError: there is no such lab, it does not run here, or it must not be disturbed.

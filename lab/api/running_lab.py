@@ -21,6 +21,7 @@ from lab.run import collecting, live, traces
 from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
+from lab.util.terminal import paragraphs
 
 T = TypeVar("T")
 
@@ -205,7 +206,7 @@ class RunningLab:
             if self.alive and not (kept / f"{guest}.core").exists():
                 found = keep_core(self._context, self._found, guest)
                 words = signals.run_in(self._runner, found)
-                error.tail = "\n\n".join(filter(None, (error.tail, words)))
+                error.tail = paragraphs(error.tail, words)
 
     def _require_up(self) -> None:
         if self._stack is None:

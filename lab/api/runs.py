@@ -14,7 +14,7 @@ from lab.api.results import Run
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
 from lab.machine import console_quota, guest_ends, qemu_process, stamps
-from lab.model import ARCHITECTURES, Act, Clock, Domain, Lab, Layer, Plan
+from lab.model import ARCHITECTURES, Act, Clock, Domain, Lab, Layer, Plan, guest_names
 from lab.run import alone, collecting, crash_cores, digest, fingerprint, standing, virtual_time
 from lab.run.boot import boot
 from lab.run.crash_cores import CoreWords
@@ -24,6 +24,7 @@ from lab.run.start import Start, started
 from lab.rundir import RunDir
 from lab.scenario import Outcome, Report, StepResult, ThresholdResult, thresholds
 from lab.util import files, reading, signals
+from lab.util.terminal import paragraphs
 
 
 def run(
@@ -108,7 +109,7 @@ async def _looked_at(context: Context, session: Session, start: Start, report: R
                 report = scenario.with_domains(report, domains)
     all_of = [one.name for one in plan.guests] if context.cores else []
     wanted = crash_cores.wanted(session.run, report, all_of=all_of)
-    names = {one.id: one.name for one in domains if one.id} or standing.names_of(plan)
+    names = guest_names(domains) or standing.names_of(plan)
     await crash_cores.keep(session, wanted, names)
     return report
 
@@ -203,7 +204,7 @@ def _with_debugger(run: RunDir, report: Report, labs: Path) -> Report:
     if not command:
         return report
     verdict = report.verdict
-    tail = "\n\n".join(filter(None, (verdict.tail, f"in GDB: {command}")))
+    tail = paragraphs(verdict.tail, f"in GDB: {command}")
     return replace(report, verdict=replace(verdict, tail=tail))
 
 

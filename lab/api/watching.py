@@ -16,12 +16,13 @@ from lab.errors import GuestCrashed, HypervisorError, LabError, MachineError
 from lab.machine import qmp
 from lab.machine.guest_health import Health
 from lab.machine.watcher import Watcher
-from lab.model import ExitStatus
+from lab.model import ExitStatus, guest_names
 from lab.run import crash_cores, live, stands
 from lab.run.crash_cores import CoreWords
 from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
+from lab.util.terminal import paragraphs
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def until_it_stands(context: Context, up: Up) -> Stood:
     """
     found = live.running(context.lab_dir(up.name), up.name)
     may_crash = scenario.tolerated(make_plan(context, up.name, first=True).lab)
-    names = {one.id: one.name for one in up.domains if one.id}
+    names = guest_names(up.domains)
     return signals.run(_watch(context, found, Health(found.run, may_crash), names))
 
 
@@ -84,7 +85,7 @@ async def _stand(
     if not xen and what not in names.values():  # created since, and dom0 still runs
         with contextlib.suppress(LabError):
             async with attached(found) as session:
-                names = {one.id: one.name for one in await session.domains() if one.id}
+                names = guest_names(await session.domains())
     async with qmp.connected(found.lab.qmp_socket) as control:
         await control.execute("stop")
     stands.note(found.lab, why, names)
@@ -93,7 +94,7 @@ async def _stand(
             await crash_cores.keep_xen(session)
         else:
             await crash_cores.keep(session, [what], names, stays=True)
-    tail = "\n\n".join(filter(None, (error.tail, _words(context, found, what))))
+    tail = paragraphs(error.tail, _words(context, found, what))
     return Stood(why, tail, error.exit_status)
 
 
@@ -104,7 +105,7 @@ async def keep_core(context: Context, found: Live, guest: str) -> str:
     """
     with contextlib.suppress(LabError):
         async with attached(found) as session:
-            names = {one.id: one.name for one in await session.domains() if one.id}
+            names = guest_names(await session.domains())
             await crash_cores.keep(session, [guest], names)
         return _words(context, found, guest)
     return ""

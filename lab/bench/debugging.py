@@ -21,7 +21,7 @@ from lab.errors import LabError
 from lab.machine import qmp
 from lab.run import digest
 from lab.rundir import RunDir, lab_dir
-from lab.util import process, reading, symbols
+from lab.util import process, symbols
 from lab.util.deadline import Deadline
 
 #: Two guests of one program: one executes a function as fast as it can, the other one never.
@@ -139,9 +139,9 @@ def there(context: Context, rounds: int, say: Callable[[str], None]) -> float:
 
 def _again(context: Context, run: RunDir) -> float:
     """The seconds that ``lab.debug`` takes until a run stands before its verdict."""
-    events = map(reading.parse_json, reading.text(run.path / digest.SCENARIO).splitlines())
-    decided = [float(one["after"]) for one in events if one.get("what") == "decided"]
-    at = f"{decided[-1] - EARLIER:.6f}s"
+    decided = digest.decided(run)
+    assert decided is not None
+    at = f"{decided - EARLIER:.6f}s"
     argv = [sys.executable, "-m", "lab", "lab.debug", f"{RUN}/{run.id}", "--at", at, "--batch",
             "--labs", str(context.file)]  # fmt: skip
     clock = Deadline(0)

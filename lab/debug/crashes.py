@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.debug import core_file, guest_memory, xen_memory
+from lab.debug import core_file, mapping, xen_memory
 from lab.debug.core_file import FAULTED, Thread
 from lab.debug.domains import DomainFound
 from lab.debug.machine_view import VCPU, MachineView
@@ -37,7 +37,8 @@ async def keep_guest(view: MachineView, domain: DomainFound, dump: Dump, path: P
         raise MachineError(f"the vCPUs of {domain.name} were not found in Xen's memory")
     view.look_at(Scope(domain.name, domain))
     threads = [Thread(one, await _registers(view, one)) for one in await view.threads()]
-    core_file.write(path, threads, await guest_memory.pieces(view.stopped, domain, dump))
+    found = await mapping.of_domain(view.stopped, await view.stopped.of_domain(domain.vttbr))
+    core_file.write(path, threads, await mapping.pieces(view.stopped, dump, found, domain.name))
 
 
 async def keep_xen(
@@ -56,7 +57,7 @@ async def keep_xen(
     stopped = view.stopped
     order = sorted(stopped.threads, key=lambda one: one != first + 1)
     threads = [Thread(FAULTED, faulted)] if "pc" in faulted else []
-    threads += [Thread(VCPU + one - 1, await _of_pcpu(stopped, one)) for one in order]
+    threads += [Thread(VCPU + one - 1, await stopped.registers(one)) for one in order]
     core_file.write(path, threads, await xen_memory.pieces(stopped, order[0], dump))
 
 
@@ -64,11 +65,7 @@ async def _registers(view: MachineView, thread: int) -> dict[str, int]:
     """The registers of a vCPU, whether a PCPU executes it or not."""
     assert thread >= VCPU
     saved = await view.saved(thread)
-    return dict(saved) if saved else await _of_pcpu(view.stopped, await view.pcpu(thread))
-
-
-async def _of_pcpu(stopped: Stopped, thread: int) -> dict[str, int]:
-    return await stopped.registers(thread)
+    return dict(saved) if saved else await view.stopped.registers(await view.pcpu(thread))
 
 
 async def leave_helpers(stopped: Stopped, pcpu: int, known: Symbols) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.debug import processor
+from lab.debug.core_file import Piece
 from lab.debug.processor import ADDRESS, LAST, PAGE, TABLE, VALID, Tables
 from lab.debug.stopped import Stopped
+from lab.errors import MachineError
 
 #: Reads physical memory (address, size) at once, faster than the gdbstub does.
 Dump = Callable[[int, int], Awaitable[bytes]]
 #: Pieces of few pages are read through the gdbstub: a file for each would take longer.
 FEW = 4 * PAGE
+#: The most memory that a core file keeps, in bytes.
+MOST = 512 << 20
 #: AttrIndx of an entry (Arm ARM, "VMSAv8-32 translation table format descriptors"), and Xen's
 #: index for its own memory (arch/arm/include/asm/page.h, MT_NORMAL).
 INDEX, XENS = 0b111 << 2, 7 << 2
@@ -82,6 +86,17 @@ def joined(ranges: Iterable[Mapped]) -> list[Mapped]:
         else:
             found.append(one)
     return found
+
+
+async def pieces(stopped: Stopped, dump: Dump, found: Sequence[Mapped], whose: str) -> list[Piece]:
+    """The memory in some ranges, for a core file.
+
+    Raises:
+        MachineError: ``whose`` memory has more than :data:`MOST` bytes.
+    """
+    if sum(one.size for one in found) > MOST:
+        raise MachineError(f"{whose} has more than {MOST >> 20} MiB")
+    return [Piece(one.address, await read(stopped, dump, one)) for one in found]
 
 
 async def read(stopped: Stopped, dump: Dump, one: Mapped) -> bytes:

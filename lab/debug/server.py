@@ -78,8 +78,7 @@ async def listening(lab: LabDir, monitor: LabMonitor) -> AsyncIterator[Server]:
 
 @contextlib.asynccontextmanager
 async def attached(lab: LabDir, *, stays: bool = False) -> AsyncIterator[Stub]:
-    """The gdbstub of a lab. The machine stands still until the block ends, or if it ``stays``,
-    longer.
+    """The gdbstub of a lab. The machine stands still in the block; if it ``stays``, also after it.
 
     Raises:
         BusyError: another debugger has it; the error names its process.

@@ -13,8 +13,8 @@ _PREFIX = re.compile(r"^\(XEN\) (?:\[[^\]]*\] ?)?", re.M)
 _REGISTER = re.compile(
     r"(?<![\w.])(R\d{1,2}|X\d{1,2}|FP|PC|CPSR|LR|SP): *([0-9a-f]{16}|[0-9a-f]{8})\b"
 )
-#: What GDB calls the registers that Xen prints by another name, by the digits of an address.
-_NAMES: dict[int, dict[str, str]] = {8: {}, 16: {"fp": "x29", "lr": "x30"}}
+#: What GDB calls the registers of arm64 that Xen prints by another name, and their digits.
+_WIDE_NAMES, _WIDE = {"fp": "x29", "lr": "x30"}, 16
 
 
 def registers(log: str) -> dict[str, int]:
@@ -34,6 +34,8 @@ def registers(log: str) -> dict[str, int]:
     mode = re.search(r"MODE:.*Hypervisor", dump)
     found: dict[str, int] = {}
     for name, value in _REGISTER.findall(dump) if mode else ():
-        known = _NAMES[len(value) if name != "CPSR" else 8]
-        found.setdefault(known.get(name.lower(), name.lower()), int(value, 16))
+        known = name.lower()
+        if len(value) == _WIDE:
+            known = _WIDE_NAMES.get(known, known)
+        found.setdefault(known, int(value, 16))
     return found

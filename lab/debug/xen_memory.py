@@ -12,15 +12,12 @@ from lab.debug.mapping import Dump
 from lab.debug.stopped import Stopped
 from lab.errors import MachineError
 
-#: The most memory that is kept, in bytes.
-MOST = 512 << 20
-
 
 async def pieces(stopped: Stopped, thread: int, dump: Dump) -> list[Piece]:
     """Xen's memory as the PCPU with this thread maps it.
 
     Raises:
-        MachineError: no table is found, or the memory has more than :data:`MOST` bytes.
+        MachineError: no table is found, or there is too much memory (:func:`mapping.pieces`).
     """
     arch, tables = stopped.arch, await stopped.hyp(thread)
     # From the heap's end on Xen of arm32 maps memory of domains while it looks at it.
@@ -28,9 +25,7 @@ async def pieces(stopped: Stopped, thread: int, dump: Dump) -> list[Piece]:
     found = await mapping.of_xen(stopped, tables, own)
     if not found:
         raise MachineError("Xen's own memory was not found", hint="Xen may still be booting")
-    if sum(one.size for one in found) > MOST:
-        raise MachineError(f"Xen has more than {MOST >> 20} MiB")
-    ranges = [Piece(one.address, await mapping.read(stopped, dump, one)) for one in found]
+    ranges = await mapping.pieces(stopped, dump, found, "Xen")
     return [*ranges, *(await _stacks(stopped) if arch.direct else [])]
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from lab.model.devices import DRIVERS, Disk, Ends, Vif
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
     from lab.model.labs_file import Labs, Matrix
-    from lab.model.observed import Domain, Verdict
+    from lab.model.observed import Domain, Verdict, guest_names
     from lab.model.place import Place, Refusal
     from lab.model.planned import GuestPlan, MachinePlan, Plan, board_arguments, processor_arguments
     from lab.model.programs import (
@@ -86,7 +86,7 @@ _HOMES = {
     "lab.model.devices": ("DRIVERS", "Disk", "Ends", "Vif"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
     "lab.model.labs_file": ("Labs", "Matrix"),
-    "lab.model.observed": ("Domain", "Verdict"),
+    "lab.model.observed": ("Domain", "Verdict", "guest_names"),
     "lab.model.place": ("Place", "Refusal"),
     "lab.model.planned": (
         "GuestPlan", "MachinePlan", "Plan", "board_arguments", "processor_arguments",
@@ -179,5 +179,6 @@ __all__ = [
     "Window",
     "XenTrace",
     "board_arguments",
+    "guest_names",
     "processor_arguments",
 ]

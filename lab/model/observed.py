@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.model.enums import ExitStatus, Layer
@@ -21,6 +22,11 @@ class Domain:
     state: str
     time: float
     note: str = ""
+
+
+def guest_names(domains: Iterable[Domain]) -> dict[int, str]:
+    """The names of the guests by the numbers of their domains."""
+    return {one.id: one.name for one in domains if one.id}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from lab.run.start import Start
 from lab.rundir import RunDir
 from lab.scenario import Report, failed_on
 from lab.util import reading, symbols
-from lab.util.terminal import escape
+from lab.util.terminal import escape, paragraphs
 
 #: The PCPU on which Xen panicked (xen/drivers/char/console.c, ``panic``), in bytes of the log.
 _ON = re.compile(r"Panic on CPU (\d{1,3}):")
@@ -98,7 +98,7 @@ async def of_xen(session: Session, start: Start, labs: Path) -> AsyncIterator[No
     except HypervisorError as error:
         await keep_xen(session)
         words = CoreWords(session.run, start.prepared.toolchain, labs).of(XEN)
-        error.tail = "\n\n".join(filter(None, (error.tail, words)))
+        error.tail = paragraphs(error.tail, words)
         raise
 
 
@@ -146,7 +146,7 @@ def explained(report: Report, words: CoreWords) -> Report:
     name = XEN if verdict.layer is Layer.XEN else report.crashed or failed_on(report)
     crash = verdict.layer is Layer.XEN or bool(report.crashed)
     traced = crash or not words.run.console(DOM0).exists()
-    tail = "\n\n".join(filter(None, (verdict.tail, words.of(name, crash=crash, traced=traced))))
+    tail = paragraphs(verdict.tail, words.of(name, crash=crash, traced=traced))
     return replace(report, verdict=replace(verdict, tail=tail))
 
 

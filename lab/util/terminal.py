@@ -51,6 +51,11 @@ def quote(value: str, *, limit: int = 60) -> str:
     return f"'{escape(value, limit=limit)}'"
 
 
+def paragraphs(*texts: str) -> str:
+    """Texts with an empty line between them; those that are empty are left out."""
+    return "\n\n".join(filter(None, texts))
+
+
 def table(rows: Iterable[Sequence[object]], *, header: Sequence[str] = ()) -> str:
     """Aligned columns for standard output: numbers to the right, no trailing blanks."""
     cells = [[str(cell) for cell in row] for row in ([header] if header else [])]

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
+from debug.conversation import answers
 from debug.fake_stub import GUEST_MODE_64, FakeStub, monitor_of
 from debug.fake_xen import FakeXen, map_guest
-from debug.test_packets import client_of
 from debug.test_proxy import answer, question
 from lab.debug import processor, registers
 from lab.debug.domains import DomainFound
 from lab.debug.instructions import successors
 from lab.debug.monitor import LabMonitor
-from lab.debug.packets import framed
 from lab.debug.processor import ARM32, ARM64
 
 WIDE, NARROW = 0x2_0000_4C61_D000, 0x3_0000_4804_8000
@@ -103,14 +102,7 @@ def narrow_runs(stub: FakeStub) -> None:
 
 
 def talk(stub: FakeStub, on: str, *packets: bytes) -> list[bytes]:
-    async def go() -> bytes:
-        monitor = await with_guests(stub)
-        await monitor.on(on)
-        client, written = client_of(*(framed(one) for one in packets))
-        await monitor.proxy.serve(client)
-        return written.data
-
-    return [one.partition(b"$")[2] for one in asyncio.run(go()).split(b"#")[:-1]]
+    return answers(with_guests(stub), on, *packets)
 
 
 def test_the_registers_of_a_running_guest_of_32_bits_are_those_of_qemus_monitor() -> None:

@@ -6,11 +6,10 @@ import asyncio
 import json
 from typing import Any
 
+from debug.conversation import answers
 from debug.fake_stub import GUEST_MODE, HYP_MODE, FakeStub
 from debug.test_domains import GUEST, TWIN, with_guests
-from debug.test_packets import client_of
 from lab.debug.monitor import LabMonitor
-from lab.debug.packets import framed
 
 BREAK = 0x4000_9624
 AT = {"pc": BREAK, "cpsr": GUEST_MODE}
@@ -18,15 +17,7 @@ AT = {"pc": BREAK, "cpsr": GUEST_MODE}
 
 def talk(stub: FakeStub, *packets: bytes, on: str = "hello") -> list[bytes]:
     """GDB's packets, one after the other; the answers."""
-
-    async def go() -> bytes:
-        monitor = await with_guests(stub)
-        await monitor.on(on)
-        client, written = client_of(*(framed(one) for one in packets))
-        await monitor.proxy.serve(client)
-        return written.data
-
-    return [one.partition(b"$")[2] for one in asyncio.run(go()).split(b"#")[:-1]]
+    return answers(with_guests(stub), on, *packets)
 
 
 def question(what: str, **given: Any) -> bytes:
