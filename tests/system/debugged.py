@@ -132,6 +132,17 @@ class Twins:
         return dict(zip(last[::2], map(int, last[1::2]), strict=True))
 
 
+def hits(count: int) -> str:
+    """GDB's commands that continue to so many hits, and say in which thread each one is."""
+    return f"""\
+python
+for hit in range({count}):
+    gdb.execute("continue", to_string=True)
+    gdb.write("hit in %s\\n" % gdb.selected_thread().details)
+end
+"""
+
+
 @contextmanager
 def running(world: World, arch: str, scratch: Path) -> Iterator[Twins]:
     """Twins on a machine of this architecture, with two PCPUs."""

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.machine import qemu_process
+from system.debugged import hits
 from system.world import Said, World, until
 
 LAB = "two-guests"
@@ -47,14 +48,7 @@ def ticks(world: World, guest: str) -> int:
 
 def test_a_breakpoint_counts_in_one_of_two_equal_guests(twins: World, tmp_path: Path) -> None:
     """Five hits, all in hello2. The backtrace has source lines, and the lab goes on afterwards."""
-    said = gdb(twins, tmp_path, """
-break heartbeat
-break vTaskSwitchContext
-python
-for hit in range(5):
-    gdb.execute("continue", to_string=True)
-    gdb.write("hit in %s\\n" % gdb.selected_thread().details)
-end
+    said = gdb(twins, tmp_path, "break heartbeat\nbreak vTaskSwitchContext\n" + hits(5) + """
 backtrace 2
 info source
 lab now

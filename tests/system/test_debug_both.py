@@ -16,6 +16,8 @@ from system.mi_client import MiClient
 from system.world import World
 
 EVERY = ("left", "right")
+#: The one that is debugged, where one is enough.
+GUEST = "right"
 #: A row of ``lab tasks``: task, state, priority, bytes in use, bytes never used, what it waits for.
 ROW = re.compile(r"^\d+ +(\w[\w ]*?) +(\w+) +(\d) +(\d+|\?) +(\d+)(?: +(.*))?$", re.M)
 
@@ -32,53 +34,44 @@ def twins(
 def test_a_breakpoint_counts_in_one_guest(twins: Twins) -> None:
     """Every hit is in the guest that was meant, with source lines and the argument's value; it can
     be stepped on from there. All guests go on afterwards."""
-    for name in ("right",):
-        said = twins.gdb("""
-break count_up
-python
-for hit in range(4):
-    gdb.execute("continue", to_string=True)
-    gdb.write("hit in %s\\n" % gdb.selected_thread().details)
-end
+    said = twins.gdb("break count_up\n" + debugged.hits(4) + """
 backtrace
 print by
 next
 print counted > 0
 lab domains
 lab now
-""", "--on", name).out  # fmt: skip
-        assert len(re.findall(rf"hit in {name} vCPU 0: on PCPU \d, task worker", said)) == 4, said
-        assert re.search(r"#0 +count_up \(by=(by@entry=)?1\) at app/main\.c:\d+", said), said
-        assert re.search(r"#1 .*worker \(unused=.*\) at app/main\.c:\d+", said), said
-        assert re.search(r"^\$2 = 1$", said, re.M), said
-        assert re.search(rf"^{name} +\d +0 +runs on \d", said, re.M), said
+""", "--on", GUEST).out  # fmt: skip
+    assert len(re.findall(rf"hit in {GUEST} vCPU 0: on PCPU \d, task worker", said)) == 4, said
+    assert re.search(r"#0 +count_up \(by=(by@entry=)?1\) at app/main\.c:\d+", said), said
+    assert re.search(r"#1 .*worker \(unused=.*\) at app/main\.c:\d+", said), said
+    assert re.search(r"^\$2 = 1$", said, re.M), said
+    assert re.search(rf"^{GUEST} +\d +0 +runs on \d", said, re.M), said
     for name in EVERY:
         twins.goes_on(name)
 
 
 def test_stacks_are_as_the_guest_itself_counts_them(twins: Twins) -> None:
     """A word may have the fill's value by chance, so FreeRTOS may count up to one word less."""
-    for name in ("right",):
-        twins.goes_on(name)
-        said = twins.gdb("lab tasks\ninfo threads\n", "--on", name).out
-        rows = {row[0]: row for row in ROW.findall(said)}
-        assert {"boss", "worker", "guard", "IDLE", "Tmr Svc"} <= rows.keys(), said
-        word = debugged.WIDTHS[twins.arch]
-        for task, left in twins.never_used(name).items():
-            assert 0 <= int(rows[task][4]) - left < word, (task, left, said)
-        assert int(rows["Tmr Svc"][3]) > 0  # a stack that is not of the heap
-        assert rows["worker"][5] == 'from queue "orders"', said
-        assert rows["guard"][5] == 'from mutex "door"', said
-        assert re.search(r"#\d+ .* in guard \(unused=.*\) at app/main\.c:\d+", said), said
+    twins.goes_on(GUEST)
+    said = twins.gdb("lab tasks\ninfo threads\n", "--on", GUEST).out
+    rows = {row[0]: row for row in ROW.findall(said)}
+    assert {"boss", "worker", "guard", "IDLE", "Tmr Svc"} <= rows.keys(), said
+    word = debugged.WIDTHS[twins.arch]
+    for task, left in twins.never_used(GUEST).items():
+        assert 0 <= int(rows[task][4]) - left < word, (task, left, said)
+    assert int(rows["Tmr Svc"][3]) > 0  # a stack that is not of the heap
+    assert rows["worker"][5] == 'from queue "orders"', said
+    assert rows["guard"][5] == 'from mutex "door"', said
+    assert re.search(r"#\d+ .* in guard \(unused=.*\) at app/main\.c:\d+", said), said
 
 
 def test_queues_and_timers(twins: Twins) -> None:
-    for name in ("right",):
-        said = twins.gdb("lab queues\nlab timers\nlab console\n", "--on", name).out
-        assert re.search(r'queue "orders" +[01] of 4 +[48] +worker \(receive\)', said), said
-        assert re.search(r'mutex "door" +0 of 1 +0 +guard \(receive\)', said), said
-        assert re.search(r"^bell +\d+ +\d+ +60000 +yes +rung$", said, re.M), said
-        assert "left worker" in said
+    said = twins.gdb("lab queues\nlab timers\nlab console\n", "--on", GUEST).out
+    assert re.search(r'queue "orders" +[01] of 4 +[48] +worker \(receive\)', said), said
+    assert re.search(r'mutex "door" +0 of 1 +0 +guard \(receive\)', said), said
+    assert re.search(r"^bell +\d+ +\d+ +60000 +yes +rung$", said, re.M), said
+    assert "left worker" in said
 
 
 def test_a_watchpoint_counts_in_one_guest(twins: Twins) -> None:
@@ -103,27 +96,26 @@ def test_one_debugger_looks_at_all_guests(twins: Twins) -> None:
 
 def test_an_editors_client_of_the_machine_interface(twins: Twins) -> None:
     """Breakpoints, threads, stack, variables, stepping, going on, and an interruption."""
-    for name in ("right",):
-        argv = [sys.executable, "-m", "lab", *twins.command("--on", name, "--mi")]
-        with MiClient(argv, str(twins.world.folder)) as gdb:
-            gdb.line(r"\(gdb\)( *)")
-            assert re.search(r'fullname="/[^"]*app/main\.c"', gdb.do("-break-insert count_up"))
-            gdb.do("-exec-continue")
-            assert re.match(r'reason="breakpoint-hit".*func="count_up"', gdb.stop())
-            threads = gdb.do("-thread-info")
-            assert f"{name} vCPU 0: on PCPU" in threads
-            assert "task guard: blocked from mutex" in threads
-            assert 'func="worker"' in gdb.do("-stack-list-frames")
-            assert 'name="by",value="1"' in gdb.do("-stack-list-arguments --all-values 0 0")
-            assert 'value="' in gdb.do("-var-create v * counted")
-            gdb.do("-exec-next")
-            assert 'reason="end-stepping-range"' in gdb.stop()
-            gdb.do("-break-delete 1")
-            gdb.do("-exec-continue")
-            gdb.do("-exec-interrupt")
-            assert 'reason="signal-received"' in gdb.stop()
-            gdb.do("-gdb-exit")
-            assert gdb.gdb.wait(60) == 0
+    argv = [sys.executable, "-m", "lab", *twins.command("--on", GUEST, "--mi")]
+    with MiClient(argv, str(twins.world.folder)) as gdb:
+        gdb.line(r"\(gdb\)( *)")
+        assert re.search(r'fullname="/[^"]*app/main\.c"', gdb.do("-break-insert count_up"))
+        gdb.do("-exec-continue")
+        assert re.match(r'reason="breakpoint-hit".*func="count_up"', gdb.stop())
+        threads = gdb.do("-thread-info")
+        assert f"{GUEST} vCPU 0: on PCPU" in threads
+        assert "task guard: blocked from mutex" in threads
+        assert 'func="worker"' in gdb.do("-stack-list-frames")
+        assert 'name="by",value="1"' in gdb.do("-stack-list-arguments --all-values 0 0")
+        assert 'value="' in gdb.do("-var-create v * counted")
+        gdb.do("-exec-next")
+        assert 'reason="end-stepping-range"' in gdb.stop()
+        gdb.do("-break-delete 1")
+        gdb.do("-exec-continue")
+        gdb.do("-exec-interrupt")
+        assert 'reason="signal-received"' in gdb.stop()
+        gdb.do("-gdb-exit")
+        assert gdb.gdb.wait(60) == 0
     twins.goes_on("right")
 
 
