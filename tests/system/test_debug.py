@@ -62,6 +62,7 @@ lab now
 
 def test_the_kernels_of_a_guest_are_shown(twins: World, tmp_path: Path) -> None:
     """Tasks are threads; a task's frames, what it waits for, its stack, queues, consoles."""
+    until("hello2 says something", lambda: ticks(twins, "hello2") > 0, 60)
     said = gdb(twins, tmp_path, """
 lab domains
 lab tasks
