@@ -50,6 +50,7 @@ ARCH_OF = (
     f"{' or '.join(_NAMES)} (default: that of all labs of labs.yaml, else {_NAMES[0]}): "
     "the architecture of"
 )
+JOBS = "run N labs at a time (default: as many as this machine has room for)"
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 
 

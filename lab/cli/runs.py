@@ -9,7 +9,7 @@ from typing import Any
 
 from lab import api
 from lab.cli.command import command, refuse_together
-from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.output import print_json, say
 from lab.cli.results import kind_word, short, show_comparison, show_run, show_runs, tell_ci
@@ -24,7 +24,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          example="lab.run 'sched-*' --junit results.xml",
          name=f"{LAB_OR_HELLO}; several names, or patterns such as 'sched-*', run several labs",
          all="run all labs of labs.yaml",
-         jobs="run N labs at a time (default: as many as this machine has room for)",
+         jobs=JOBS,
          labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
          junit="also write the verdicts to this file, as JUnit XML", clock=_CLOCK,
          arch=ARCH,
