@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
+    from lab.api.bisection import Bisect, Bisected, bisect, mark_of
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
     from lab.api.console_logs import logs, tails
@@ -47,12 +48,14 @@ if TYPE_CHECKING:
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
     from lab.api.travelling import travel
     from lab.api.watching import Stood, until_it_stands
+    from lab.explore.bisection import Mark
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
+    "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": (
         "ci_annotations",
@@ -163,6 +166,7 @@ _HOMES = {
         "Stood",
         "until_it_stands",
     ),
+    "lab.explore.bisection": ("Mark",),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
@@ -173,6 +177,8 @@ if not TYPE_CHECKING:  # a checker would take every name for one of ours
 __all__ = [
     "SILENCE",
     "Answer",
+    "Bisect",
+    "Bisected",
     "Compared",
     "Comparison",
     "Console",
@@ -184,6 +190,7 @@ __all__ = [
     "LabStatus",
     "Limit",
     "Locked",
+    "Mark",
     "Moment",
     "Repeated",
     "Room",
@@ -196,6 +203,7 @@ __all__ = [
     "Up",
     "architecture",
     "as_called",
+    "bisect",
     "check_lock",
     "ci_annotations",
     "ci_summary",
@@ -220,6 +228,7 @@ __all__ = [
     "list_labs",
     "logs",
     "make_plan",
+    "mark_of",
     "new",
     "open_core",
     "plan_json",

@@ -22,6 +22,7 @@ VALUES = {
     "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
+    "source": "TREE", "good": "COMMIT", "bad": "COMMIT", "limit": "WORDS",
     "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
@@ -32,7 +33,7 @@ KINDS = {
     "command": "file", "junit": "file", "out": "file", "on": "console", "door": "door",
     "clock": "clock", "arch": "arch",
     "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
-    "into": "file", "lab.import name": "",
+    "source": "file", "into": "file", "lab.import name": "",
 }  # fmt: skip
 #: Help that several tasks share.
 LAB = "name of the lab in labs.yaml"

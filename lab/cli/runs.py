@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
+from lab.cli.bisection import for_git
 from lab.cli.command import command, refuse_together
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
@@ -30,12 +31,14 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          published="fail unless the run is the same as the one published in labs.lock",
          publish="write the run's digest into labs.lock",
          pause_on_failure="if it fails, let the machine stand there and open GDB",
-         cores="leave a core file of every guest, even of those that did not fail")  # fmt: skip
+         cores="leave a core file of every guest, even of those that did not fail",
+         bisect="end with the exit status that git bisect run wants")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
             publish: bool = False, arch: str = "",
-            pause_on_failure: bool = False, cores: bool = False) -> int:  # fmt: skip
+            pause_on_failure: bool = False, cores: bool = False,
+            bisect: bool = False) -> int:  # fmt: skip
     """Run a lab as a test; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
@@ -44,11 +47,13 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     context = context_of(labs, door, force, locked, arch)
     context = replace(context, pause=pause_on_failure, cores=cores)
     cold = is_cold(cold)
-    if repeat or verify:
-        refuse_together("--repeat" if repeat else "--verify", {
+    first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
+    if first:
+        refuse_together(first, {
             "--junit": junit, "--clock host": clock == Clock.HOST, "--published": published,
-            "--publish": publish, "--verify": verify if repeat else "",
-            "--pause-on-failure": pause_on_failure,
+            "--publish": publish, "--pause-on-failure": pause_on_failure,
+            "--verify": verify if first != "--verify" else "",
+            "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
     if repeat:
         return _repeated(context, name or DEFAULT, repeat, cold, json)
@@ -57,6 +62,9 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         tell_ci([comparison.run], json=json)
         print_json(comparison.summary()) if json else show_comparison(comparison)
         return comparison.exit_status
+    if bisect:
+        return for_git(lambda: api.run(context, name or DEFAULT, clock=Clock.VIRTUAL, cold=cold),
+                       json=json)  # fmt: skip
     result = api.run(
         context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
     )
