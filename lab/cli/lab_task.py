@@ -17,7 +17,7 @@ SHORT = {
 }  # fmt: skip
 #: The value of an option, as help shows it.
 VALUES = {
-    "arch": "ARCH", "at": "TIME", "before": "TEXT",
+    "arch": "ARCH", "at": "TIME", "before": "TEXT", "before_event": "RECORD",
     "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
