@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lab.api.running_lab import RunningLab, Traces
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
+    from lab.api.serving import Serving, serve
     from lab.api.templates import template_clean, template_list
     from lab.api.terminal import console
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
+    from lab.web.serving import Links
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
@@ -141,9 +143,14 @@ _HOMES = {
     "lab.api.scoped": (
         "LabOptions",
         "Limit",
+        "Links",
         "lab",
         "limit",
         "start_lab",
+    ),
+    "lab.api.serving": (
+        "Serving",
+        "serve",
     ),
     "lab.api.templates": (
         "template_clean",
@@ -166,6 +173,7 @@ _HOMES = {
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
+    "lab.web.serving": ("Links",),
 }
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
     __getattr__ = lazy.exports(__name__, _HOMES)
@@ -183,6 +191,7 @@ __all__ = [
     "LabOptions",
     "LabStatus",
     "Limit",
+    "Links",
     "Locked",
     "Moment",
     "Repeated",
@@ -190,6 +199,7 @@ __all__ = [
     "Run",
     "RunningLab",
     "Seen",
+    "Serving",
     "Status",
     "Stood",
     "Traces",
@@ -226,6 +236,7 @@ __all__ = [
     "publish",
     "repeat",
     "run",
+    "serve",
     "start_lab",
     "status",
     "tails",

@@ -17,12 +17,13 @@ SHORT = {
 }  # fmt: skip
 #: The value of an option, as help shows it.
 VALUES = {
-    "arch": "ARCH", "at": "TIME", "before": "TEXT",
+    "address": "ADDRESS", "arch": "ARCH", "at": "TIME", "before": "TEXT",
     "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
-    "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
+    "port": "N", "repeat": "N", "rounds": "N", "seats": "N", "timeout": "SECONDS",
+    "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from lab.cli import building, checks, completion_scripts, debugging, labs, parsing, runs, traces
+from lab.cli import (
+    building,
+    checks,
+    completion_scripts,
+    debugging,
+    labs,
+    parsing,
+    runs,
+    serving,
+    traces,
+)
 
 
 def namespace() -> Collection:
@@ -16,7 +26,7 @@ def namespace() -> Collection:
     groups = {
         "lab": (labs.lab_up, labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_logs,
                 labs.lab_status, labs.lab_list, debugging.lab_debug, debugging.lab_core,
-                labs.lab_down, runs.lab_run, labs.lab_matrix, building.lab_new,
+                labs.lab_down, runs.lab_run, labs.lab_matrix, serving.lab_serve, building.lab_new,
                 building.lab_import),
         "guest": (building.guest_build,),
         "image": (building.image_build, building.image_list, building.image_lock),
