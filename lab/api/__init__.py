@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lab.api.running_lab import RunningLab, Traces
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
+    from lab.api.serving import Serving, serve
     from lab.api.templates import template_clean, template_list
     from lab.api.terminal import console
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
+    from lab.web.serving import Links
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
@@ -144,9 +146,14 @@ _HOMES = {
     "lab.api.scoped": (
         "LabOptions",
         "Limit",
+        "Links",
         "lab",
         "limit",
         "start_lab",
+    ),
+    "lab.api.serving": (
+        "Serving",
+        "serve",
     ),
     "lab.api.templates": (
         "template_clean",
@@ -170,6 +177,7 @@ _HOMES = {
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
+    "lab.web.serving": ("Links",),
 }
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
     __getattr__ = lazy.exports(__name__, _HOMES)
@@ -189,6 +197,7 @@ __all__ = [
     "LabOptions",
     "LabStatus",
     "Limit",
+    "Links",
     "Locked",
     "Mark",
     "Moment",
@@ -197,6 +206,7 @@ __all__ = [
     "Run",
     "RunningLab",
     "Seen",
+    "Serving",
     "Status",
     "Stood",
     "Traces",
@@ -235,6 +245,7 @@ __all__ = [
     "publish",
     "repeat",
     "run",
+    "serve",
     "start_lab",
     "status",
     "tails",

@@ -18,12 +18,15 @@ SHORT = {
 #: The value of an option, as help shows it.
 VALUES = {
     "arch": "ARCH", "at": "TIME", "before": "TEXT", "before_event": "RECORD",
+    "address": "ADDRESS", "arch": "ARCH", "at": "TIME", "before": "TEXT",
     "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
     "source": "TREE", "good": "COMMIT", "bad": "COMMIT", "limit": "WORDS",
     "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
+    "port": "N", "repeat": "N", "rounds": "N", "seats": "N", "timeout": "SECONDS",
+    "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.

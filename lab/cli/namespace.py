@@ -13,6 +13,7 @@ from lab.cli import (
     labs,
     parsing,
     runs,
+    serving,
     traces,
 )
 
@@ -28,6 +29,8 @@ def namespace() -> Collection:
                 labs.lab_status, labs.lab_list, debugging.lab_debug, debugging.lab_core,
                 labs.lab_down, runs.lab_run, labs.lab_matrix, bisection.lab_bisect,
                 building.lab_new, building.lab_import),
+                labs.lab_down, runs.lab_run, labs.lab_matrix, serving.lab_serve, building.lab_new,
+                building.lab_import),
         "guest": (building.guest_build,),
         "image": (building.image_build, building.image_list, building.image_lock),
         "template": (runs.template_list, runs.template_clean),
