@@ -20,9 +20,10 @@ VALUES = {
     "arch": "ARCH", "at": "TIME", "before": "TEXT",
     "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
-    "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
+    "folder": "FOLDER", "into": "FILE", "jobs": "N", "keep": "NUMBERS", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
-    "repeat": "N", "rounds": "N", "timeout": "SECONDS", "to": "FORMAT", "verify": "RUN",
+    "repeat": "N", "rounds": "N", "seed": "N", "timeout": "SECONDS",
+    "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.
