@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lab import rundir
-from lab.api.context import Context, clean
+from lab.api.context import Context, clean, like
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.api.moments import Moment, Moments
 from lab.api.plans import intent, make_plan
@@ -25,7 +25,7 @@ from lab.debug.stopped import Stopped
 from lab.debug.targets import Target
 from lab.debug.traveller import Traveller
 from lab.errors import MachineError, UsageError
-from lab.model import Clock, architecture
+from lab.model import Clock
 from lab.run import digest, fingerprint, standing, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands
@@ -48,8 +48,7 @@ def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -
     """
     clean(context)
     old = _old(context, word)
-    arch = architecture.of_run(old.manifest())
-    context = replace(context, arch=arch)
+    context = like(context, old.manifest())
     plan = make_plan(context, str(old.manifest().get("lab")), Clock.VIRTUAL, first=True)
     if plan.lab.without_dom0:
         raise UsageError("a lab without dom0 cannot be stopped at a moment of its own time")
@@ -162,7 +161,7 @@ class Journey:
             await boot(session, replace(start, progress=self._context.progress))
             hands = Hands(session, start.plan, start.prepared)
             file = self._context.file.name
-            return await virtual_time.watch(session, start.plan.lab, hands, file=file)
+            return await virtual_time.watch(session, start.plan, hands, file=file)
 
     def _stopped(self) -> Stopped:
         assert self._traveller.stopped

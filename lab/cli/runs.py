@@ -12,6 +12,7 @@ from lab.cli.bisection import for_git
 from lab.cli.command import command, refuse_together
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
+from lab.cli.numbers import numbers, whole_number
 from lab.cli.output import print_json, say
 from lab.cli.results import kind_word, short, show_comparison, show_run, tell_ci
 from lab.errors import UsageError
@@ -25,6 +26,8 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
          junit="also write the verdict to this file, as JUnit XML", clock=_CLOCK,
          arch=ARCH,
+         seed="disturb the run as this seed says; the same seed is the same run (lab.explore)",
+         keep="of the seed's disturbances, keep only these: their numbers, with commas",
          repeat="run the lab N times; fail unless all runs are the same to the last byte",
          verify="repeat an earlier run; fail unless both are the same. RUN is latest, an id, "
                 "or a folder of runs/",
@@ -36,7 +39,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
-            publish: bool = False, arch: str = "",
+            publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
             pause_on_failure: bool = False, cores: bool = False,
             bisect: bool = False) -> int:  # fmt: skip
     """Run a lab as a test; the exit status is the verdict.
@@ -45,7 +48,12 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     consoles said stays in the run folder.
     """
     context = context_of(labs, door, force, locked, arch)
-    context = replace(context, pause=pause_on_failure, cores=cores)
+    context = replace(context, pause=pause_on_failure, cores=cores, **_disturbed(seed, keep))
+    if seed:
+        refuse_together("--seed", {
+            "--published": published, "--publish": publish, "--verify": verify,
+            "--clock host": clock == Clock.HOST,
+        })  # fmt: skip
     cold = is_cold(cold)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
     if first:
@@ -141,6 +149,14 @@ def _said(context: api.Context, result: api.Run, json: bool, published: bool) ->
             raise UsageError(f"no run of lab {result.report.lab} is published")
         return comparison.exit_status
     return status
+
+
+def _disturbed(seed: str, keep: str) -> dict[str, Any]:
+    """What the options ``--seed`` and ``--keep`` say, as fields of a context."""
+    if keep and not seed:
+        raise UsageError("--keep names disturbances of a seed", hint="add --seed N")
+    return {"seed": whole_number("--seed", seed) if seed else None,
+            "keep": numbers("--keep", keep) if keep else None}  # fmt: skip
 
 
 def _clock(word: str) -> Clock | None:
