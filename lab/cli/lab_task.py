@@ -21,8 +21,8 @@ VALUES = {
     "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
-    "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
-    "port": "N", "repeat": "N", "rounds": "N", "seats": "N", "timeout": "SECONDS",
+    "junit": "FILE", "labs": "FILE", "lesson": "LESSON", "on": "CONSOLE", "only": "WORDS",
+    "out": "FILE", "port": "N", "repeat": "N", "rounds": "N", "seats": "N", "timeout": "SECONDS",
     "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 
@@ -30,6 +30,7 @@ VALUES = {
 KINDS = {
     "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
     "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
+    "lesson": "file",
     "command": "file", "junit": "file", "out": "file", "on": "console", "door": "door",
     "clock": "clock", "arch": "arch",
     "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
