@@ -64,37 +64,29 @@ KINDS = {
     "guest.build name": "guest",
     "hypervisor": "hypervisor",
     "into": "file",
+    "jobs": "N",
     "junit": "file",
     "lab.import name": "",
     "lab.matrix name": "matrix",
     "labs": "file",
+    "lesson": "file",
     "name": "lab",
     "on": "console",
     "one": "run",
+    "only": "WORDS",
     "other": "run",
     "out": "file",
+    "port": "N",
+    "repeat": "N",
+    "rounds": "N",
     "run": "run",
+    "seats": "N",
     "shell": "shell",
     "source": "file",
+    "timeout": "SECONDS",
     "to": "format",
     "verify": "run",
 }
-    "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
-    "junit": "FILE", "labs": "FILE", "lesson": "LESSON", "on": "CONSOLE", "only": "WORDS",
-    "out": "FILE", "port": "N", "repeat": "N", "rounds": "N", "seats": "N", "timeout": "SECONDS",
-    "to": "FORMAT", "verify": "RUN",
-}  # fmt: skip
-
-#: What completion offers for a word or an option. A task's name before it means: of that task only.
-KINDS = {
-    "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
-    "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
-    "lesson": "file",
-    "command": "file", "junit": "file", "out": "file", "on": "console", "door": "door",
-    "clock": "clock", "arch": "arch",
-    "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
-    "into": "file", "lab.import name": "",
-}  # fmt: skip
 #: Help that several tasks share.
 LAB = "name of the lab in labs.yaml"
 LAB_OR_HELLO = f"{LAB} (default: hello)"
