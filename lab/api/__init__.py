@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lab.api.locks import Locked, check_lock, update_lock
     from lab.api.many import RunOptions, Runs, run_many, select
     from lab.api.matrices import Compared, compare
+    from lab.api.merging import Merged, merge, write_times
     from lab.api.moments import Moment
     from lab.api.new_folder import new
     from lab.api.other_sessions import where_else
@@ -177,6 +178,11 @@ _HOMES = {
         "trace_stats",
         "trace_timeline",
     ),
+    "lab.api.merging": (
+        "Merged",
+        "merge",
+        "write_times",
+    ),
     "lab.api.moments": ("Moment",),
     "lab.api.travelling": ("travel",),
     "lab.api.watching": (
@@ -210,6 +216,7 @@ __all__ = [
     "Links",
     "Locked",
     "Mark",
+    "Merged",
     "Moment",
     "Repeated",
     "Room",
@@ -252,6 +259,7 @@ __all__ = [
     "logs",
     "make_plan",
     "mark_of",
+    "merge",
     "new",
     "open_core",
     "plan_json",
@@ -280,4 +288,5 @@ __all__ = [
     "verdict_words",
     "verify",
     "where_else",
+    "write_times",
 ]  # fmt: skip

@@ -47,6 +47,7 @@ VALUES = {
     "rounds": "N",
     "seats": "N",
     "seed": "N",
+    "shard": "K/N",
     "source": "TREE",
     "timeout": "SECONDS",
     "to": "FORMAT",
