@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
+    from lab.api.beside import verdict_words
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
     from lab.api.console_logs import logs, tails
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from lab.api.guests import guest_build, inject
     from lab.api.images import image_build, image_list, toolchain_build
     from lab.api.imports import Imported, import_config
-    from lab.api.labs import down, down_all, down_matching, is_pattern, up
+    from lab.api.labs import down, down_all, down_lives, down_matching, is_pattern, up
     from lab.api.listing import list_labs, status
     from lab.api.locks import Locked, check_lock, update_lock
+    from lab.api.many import RunOptions, Runs, run_many, select
     from lab.api.matrices import Compared, compare
     from lab.api.moments import Moment
     from lab.api.new_folder import new
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
+    "lab.api.beside": ("verdict_words",),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": (
         "ci_annotations",
@@ -96,6 +99,7 @@ _HOMES = {
     "lab.api.labs": (
         "down",
         "down_all",
+        "down_lives",
         "down_matching",
         "is_pattern",
         "up",
@@ -108,6 +112,12 @@ _HOMES = {
         "Locked",
         "check_lock",
         "update_lock",
+    ),
+    "lab.api.many": (
+        "RunOptions",
+        "Runs",
+        "run_many",
+        "select",
     ),
     "lab.api.matrices": (
         "Compared",
@@ -188,7 +198,9 @@ __all__ = [
     "Repeated",
     "Room",
     "Run",
+    "RunOptions",
     "RunningLab",
+    "Runs",
     "Seen",
     "Status",
     "Stood",
@@ -207,6 +219,7 @@ __all__ = [
     "doctor",
     "down",
     "down_all",
+    "down_lives",
     "down_matching",
     "execute",
     "guest_build",
@@ -226,6 +239,8 @@ __all__ = [
     "publish",
     "repeat",
     "run",
+    "run_many",
+    "select",
     "start_lab",
     "status",
     "tails",
@@ -242,6 +257,7 @@ __all__ = [
     "up",
     "up_several",
     "update_lock",
+    "verdict_words",
     "verify",
     "where_else",
 ]  # fmt: skip

@@ -59,7 +59,8 @@ class About:
     """What help says about a task.
 
     ``words``: its words in order; ``optional``: those that may be left out; ``help``: each
-    word and option by its name; ``example``: a whole command line, without ``./inv``.
+    word and option by its name; ``example``: a whole command line, without ``./inv``; ``several``:
+    whether the last word may come more than once.
     """
 
     name: str
@@ -67,6 +68,7 @@ class About:
     optional: tuple[str, ...] = ()
     example: str = ""
     help: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
 
     @property
     def typed(self) -> str:
@@ -75,8 +77,10 @@ class About:
 
     @property
     def usage(self) -> str:
-        """``lab.up [NAME]``."""
-        shown = (f"[{word.upper()}]" if word in self.optional else word.upper()
+        """``lab.up [NAME]``, ``lab.run [NAME…]``."""
+        last = self.words[-1] if self.several else ""
+        names = {word: word.upper() + "…" * (word == last) for word in self.words}
+        shown = (f"[{names[word]}]" if word in self.optional else names[word]
                  for word in self.words)  # fmt: skip
         return " ".join((self.typed, *shown))
 

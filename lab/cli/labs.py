@@ -99,7 +99,7 @@ def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: 
     elif api.is_pattern(name):
         stopped = api.down_matching(context, name)
     else:
-        stopped = [one for one in [api.down(context, name or DEFAULT)] if one]
+        stopped = api.down_lives(context, name or DEFAULT)
     if json:
         print_json(stopped)
         return

@@ -166,6 +166,22 @@ def show_run(result: api.Run) -> None:
     print(f"run: {short(result.run)}", flush=True)
 
 
+def show_runs(result: api.Runs) -> None:
+    """Print the failures, then a table of all runs and how many passed."""
+    for one in result.runs:
+        if not one.report.verdict.passed:
+            show_run(one)
+            print()
+    rows = [
+        [one.report.title, api.verdict_words(one), f"{one.report.seconds:.1f} s",
+         one.digest[:12] or "none", short(one.run)]
+        for one in result.runs
+    ]  # fmt: skip
+    print(table(rows, header=["Lab", "Verdict", "Watched for", "Digest", "Run"]))
+    print(f"{result.passed} of {len(result.runs)} passed", flush=True)
+    say(f"all runs took {result.seconds:.1f} s")
+
+
 def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:
     """In a job of GitHub Actions, print annotations and add a summary to the page of the job.
 
