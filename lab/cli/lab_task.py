@@ -22,7 +22,7 @@ VALUES = {
     "hypervisor": "HYPERVISOR",
     "folder": "FOLDER", "into": "FILE", "jobs": "N", "keep": "NUMBERS", "name": "NAME",
     "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
-    "repeat": "N", "rounds": "N", "seed": "N", "timeout": "SECONDS",
+    "repeat": "N", "rounds": "N", "seed": "N", "seeds": "N", "timeout": "SECONDS",
     "to": "FORMAT", "verify": "RUN",
 }  # fmt: skip
 

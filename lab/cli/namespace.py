@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from lab.cli import building, checks, completion_scripts, debugging, labs, parsing, runs, traces
+from lab.cli import (
+    building,
+    checks,
+    completion_scripts,
+    debugging,
+    exploring,
+    labs,
+    parsing,
+    runs,
+    traces,
+)
 
 
 def namespace() -> Collection:
@@ -16,8 +26,8 @@ def namespace() -> Collection:
     groups = {
         "lab": (labs.lab_up, labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_logs,
                 labs.lab_status, labs.lab_list, debugging.lab_debug, debugging.lab_core,
-                labs.lab_down, runs.lab_run, labs.lab_matrix, building.lab_new,
-                building.lab_import),
+                labs.lab_down, runs.lab_run, labs.lab_matrix, exploring.lab_explore,
+                building.lab_new, building.lab_import),
         "guest": (building.guest_build,),
         "image": (building.image_build, building.image_list, building.image_lock),
         "template": (runs.template_list, runs.template_clean),
