@@ -78,7 +78,7 @@ def explore(
 ) -> Explored:
     """Run a lab once without a seed, then with each of these seeds.
 
-    Folders of runs that pass are removed: the seed gives the same run again.
+    The folders of seeds that pass are removed: the seed gives the same run again.
 
     Raises:
         ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed, or
@@ -87,11 +87,11 @@ def explore(
     options, clock = options or ExploreOptions(), Deadline(0)
     plan = _plan(context, name, seeds[0])
     _check_undisturbed(context, name)
-    folder = rundir.new_folder(context.runs / f"explore-{name}")
     found = _all(context, plan, seeds, options.jobs)
     groups = outcomes.grouped(found)
     if options.shrink:
         groups = tuple(_shrunk(context, name, one) for one in groups)
+    folder = rundir.new_folder(context.runs / f"explore-{name}")
     outcome = Exploration(name, tuple(found), groups, round(clock.elapsed(), 1))
     files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
     return Explored(outcome, folder)
@@ -106,8 +106,7 @@ def _check_undisturbed(context: Context, name: str) -> None:
     with context.progress.stage(f"lab {name} without a seed"):
         done = run(_quiet(context), name, clock=Clock.VIRTUAL)
     verdict = done.report.verdict
-    if verdict.passed:
-        rundir.forget(RunDir(done.run))
+    if verdict.passed:  # its folder stays, for comparison
         return
     error = UsageError if verdict.layer is Layer.GUEST else LabError
     raise error(
@@ -154,12 +153,12 @@ def _result(context: Context, seed: int, done: Run) -> SeedResult:
     words = tuple(str(one) for one in done.disturbances)
     verdict = replace(done.report.verdict, tail="", hint="")  # there may be many lines
     again = _command(context, "lab.run", done.report.lab, "--seed", str(seed))
-    result = SeedResult(seed, verdict, str(done.run), done.digest, words, again=again)
+    tasks = _tasks(done.run)
+    result = SeedResult(seed, verdict, str(done.run), done.digest, words, tasks, again)
     if not verdict.passed:
         return replace(result, debug=replaying.command(RunDir(done.run), done.report, context.file))
-    result = replace(result, run="", tasks=_tasks(done.run))
     rundir.forget(RunDir(done.run))
-    return result
+    return replace(result, run="")
 
 
 def _tasks(folder: Path) -> tuple[Task, ...]:

@@ -26,7 +26,7 @@ class SeedResult:
     Attributes:
         run: its folder; empty if it was removed, because the run passed.
         disturbances: in words, each with its number before it.
-        tasks: the figures of its traced tasks, if it passed.
+        tasks: the figures of its traced tasks.
         again: the command that runs it again.
         debug: the command that shows its failure in GDB; empty if there is none.
     """
@@ -75,7 +75,7 @@ class SeedGroup:
 
 @dataclass(frozen=True)
 class Spread:
-    """One figure of one task over all seeds that passed. ``seed``: the one with the most."""
+    """One figure of one task over all seeds. ``seed``: the one with the most."""
 
     task: str
     figure: str
