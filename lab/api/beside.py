@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from lab.api.context import Context
 from lab.api.results import Run
@@ -24,19 +25,30 @@ MOST = 256
 _ANY = Room(1 << 30, 1 << 60)
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
-class Work:
-    """One run. ``title``: what people call it; ``do`` runs it with the context that it is given."""
+class Work(Generic[T]):
+    """One run.
+
+    Attributes:
+        title: what people call it.
+        plan: says how much room it takes.
+        do: runs it, with the context that it is given.
+        words: its result in words.
+    """
 
     title: str
     plan: Plan
-    do: Callable[[Context], Run]
+    do: Callable[[Context], T]
+    words: Callable[[T], str]
 
 
 def run_all(
-    context: Context, works: Sequence[Work], jobs: int = 0,
-    done: Callable[[int, Run], None] | None = None,
-) -> list[Run]:  # fmt: skip
+    context: Context, works: Sequence[Work[T]], jobs: int = 0,
+    done: Callable[[int, T], None] | None = None,
+) -> list[T]:  # fmt: skip
     """Run all of them; the results come in their order.
 
     ``jobs``: how many at a time. 0: as many as this machine has processors, and each waits until
@@ -54,12 +66,12 @@ def run_all(
         return SideBySide(min(jobs or limit.cpus, len(works) or 1)).each(calls, done)
 
 
-def _one(context: Context, work: Work, limit: Room) -> Run:
+def _one(context: Context, work: Work[T], limit: Room) -> T:
     with context.progress.stage(work.title) as stage:
         progress = Within(context.progress, work.title)
         with stage.looking(progress.words), _room(work, limit, progress):
             result = work.do(replace(context, progress=progress))
-        stage.note(verdict_words(result))
+        stage.note(work.words(result))
         return result
 
 
@@ -69,7 +81,9 @@ def verdict_words(result: Run) -> str:
     return "PASS" if verdict.passed else f"FAIL {verdict.layer or 'usage'}"
 
 
-def _room(work: Work, limit: Room, progress: Progress) -> contextlib.AbstractContextManager[None]:
+def _room(
+    work: Work[T], limit: Room, progress: Progress
+) -> contextlib.AbstractContextManager[None]:
     @contextlib.contextmanager
     def waits(holders: str) -> Iterator[None]:
         with progress.stage("waiting for room on this machine") as stage:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import config, rundir
 from lab.errors import LabError, UsageError
-from lab.model import ARCHITECTURES, Architecture, Labs
+from lab.model import ARCHITECTURES, Architecture, Lab, Labs
 from lab.model.architecture import by_word, of_run
 from lab.progress import Progress
 from lab.run import live
@@ -35,6 +35,7 @@ class Context:
         cores: every guest leaves a core file when a run ends, not only those that failed.
         against: the fingerprint of an earlier run; a run says, before it starts, whether it has
             the same.
+        variant: changes a lab of labs.yaml before it is planned; ``None``: it stays as it is.
         seed: runs have the disturbances of this seed; ``None``: they have none.
         keep: only these of the seed's disturbances, by their numbers; ``None``: all.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
@@ -49,6 +50,7 @@ class Context:
     pause: bool = False
     cores: bool = False
     against: Mapping[str, str] | None = None
+    variant: Callable[[Lab], Lab] | None = None
     seed: int | None = None
     keep: tuple[int, ...] | None = None
 

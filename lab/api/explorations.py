@@ -121,31 +121,35 @@ def _quiet(context: Context) -> Context:
 
 def _all(context: Context, plan: Plan, seeds: Sequence[int], jobs: int) -> list[SeedResult]:
     """The results of all seeds, in their order."""
-    works = [Work(f"seed {seed}", plan, functools.partial(_run, plan.lab.name, seed))
+    works = [Work(f"seed {seed}", plan, functools.partial(_run, plan.lab.name, seed), _words)
              for seed in seeds]  # fmt: skip
-    results: dict[int, SeedResult] = {}
+    counted = [0, 0]
     with context.progress.stage(f"{len(works)} seeds") as stage:
 
-        def done(number: int, one: Run) -> None:
-            result = results[number] = _result(context, seeds[number], one)
-            bad = sum(not one.verdict.passed for one in results.values())
-            stage.note(f"{len(results)} done, {bad} failed")
-            if not result.verdict.passed:
-                context.progress.say(f"seed {result.seed} fails: {result.verdict.reason}")
+        def done(_: int, one: SeedResult) -> None:
+            counted[0] += 1
+            counted[1] += not one.verdict.passed
+            stage.note("{} done, {} failed".format(*counted))
+            if not one.verdict.passed:
+                context.progress.say(f"seed {one.seed} fails: {one.verdict.reason}")
 
-        beside.run_all(_quiet(context), works, jobs, done)
-    return [results[number] for number in range(len(works))]
+        return beside.run_all(_quiet(context), works, jobs, done)
 
 
-def _run(name: str, seed: int, context: Context) -> Run:
+def _words(result: SeedResult) -> str:
+    return "PASS" if result.verdict.passed else "FAIL"
+
+
+def _run(name: str, seed: int, context: Context) -> SeedResult:
     """Run one seed. A failure below the guests is a result, too."""
     context = replace(context, seed=seed)
     try:
-        return run(context, name, clock=Clock.VIRTUAL)
+        done = run(context, name, clock=Clock.VIRTUAL)
     except LabError as error:
         if error.layer is None:
             raise
-        return failed(context, name, error)
+        done = failed(context, name, error)
+    return _result(context, seed, done)
 
 
 def _result(context: Context, seed: int, done: Run) -> SeedResult:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab import config, scenario
 from lab.api import beside
-from lab.api.beside import Work
+from lab.api.beside import Work, verdict_words
 from lab.api.context import Context, clean
 from lab.api.labs import is_pattern
 from lab.api.plans import make_plan
@@ -114,7 +114,7 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
     count = len(plans)
     works = [
         Work(f"{number} of {count}: lab {plan.lab.name}", plan,
-             functools.partial(_run, name=plan.lab.name, options=options))
+             functools.partial(_run, name=plan.lab.name, options=options), verdict_words)
         for number, plan in enumerate(plans, 1)
     ]  # fmt: skip
     runs = beside.run_all(context, works, options.jobs)

@@ -32,6 +32,8 @@ def make_plan(
             what it must be.
     """
     lab = config.find_startable(context.labs(), name, context.arch)
+    if context.variant:
+        lab = context.variant(lab)
     if why := arch.refused(lab):
         raise UsageError(f"lab {name}: {why}")
     found = planning.plan(replace(lab, clock=None) if first else lab, clock=clock)

@@ -105,7 +105,10 @@ def repeat(
         raise UsageError(f"a lab cannot be run {times} times")
     plan = make_plan(context, name, Clock.VIRTUAL, first=True)
     once = functools.partial(run, name=name, clock=Clock.VIRTUAL, cold=cold)
-    works = [beside.Work(f"run {number} of {times}", plan, once) for number in range(1, times + 1)]
+    works = [
+        beside.Work(f"run {number} of {times}", plan, once, beside.verdict_words)
+        for number in range(1, times + 1)
+    ]
     runs: dict[int, Run] = {}
 
     def done(number: int, result: Run) -> None:

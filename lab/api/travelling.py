@@ -124,11 +124,24 @@ class Journey:
         self._traveller.others = lambda: set(runner.points())
 
     async def _execute(self, moment: Moment) -> None:
-        """Execute the run until it stands at a moment."""
+        """Execute the run until it stands at a moment; again, if it stands too late."""
+        target: Target | None = self._moments.target(moment, self._began)
+        while target:
+            await self._execute_to(target, moment.words())
+            target = None if self._traveller.trapped else target.earlier(self._now())
+
+    def _began(self) -> float | None:
+        return self._session.began if self._session else None
+
+    def _now(self) -> float:
+        assert self._session
+        return self._session.at_stop.now
+
+    async def _execute_to(self, target: Target, where: str) -> None:
+        """Execute the run until it stands at a target, which is ``where``, in words."""
         await self.aclose()
         session = Session(self.start.lab, self.start.run)
         self._session = session
-        target = self._moments.target(moment, lambda: session.began)
         traveller = Traveller(target)
         self._traveller = traveller
         if self._monitor:
@@ -137,7 +150,7 @@ class Journey:
         self._play = asyncio.create_task(self._played(session))
         if not await traveller.until_it_stands(self._play):
             await self._play  # its error says more
-            raise UsageError(f"the run ended before it stood {moment.words()}")
+            raise UsageError(f"the run ended before it stood {where}")
         self._compare(target)
         if self._monitor:
             self._monitor.view.stopped = self._stopped()
@@ -188,7 +201,7 @@ class Journey:
         Raises:
             MachineError: it said something else; the message has the first difference.
         """
-        latest, began = target.latest(), self._session.began if self._session else None
+        latest, began = target.latest(), self._began()
         after = None if latest is None or began is None else latest - began
         for name, log in self.start.run.consoles().items():
             told, before = (
@@ -206,10 +219,10 @@ class Journey:
 
     def _where(self) -> str:
         """Where the run stands, in words, if it stands at a stop of dom0's."""
-        session = self._session
-        if session is None or session.began is None or self._traveller.trapped:
+        began = self._began()
+        if began is None or self._traveller.trapped:
             return ""
-        return f", {session.at_stop.now - session.began:.6f} s after the guests began"
+        return f", {self._now() - began:.6f} s after the guests began"
 
 
 def first_difference(told: bytes, before: bytes) -> int | None:

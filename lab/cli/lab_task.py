@@ -17,24 +17,69 @@ SHORT = {
 }  # fmt: skip
 #: The value of an option, as help shows it.
 VALUES = {
-    "arch": "ARCH", "at": "TIME", "before": "TEXT",
-    "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
+    "address": "ADDRESS",
+    "arch": "ARCH",
+    "at": "TIME",
+    "bad": "COMMIT",
+    "before": "TEXT",
+    "before_event": "RECORD",
+    "clock": "CLOCK",
+    "command": "FILE",
+    "count": "N",
+    "door": "DOOR",
+    "folder": "FOLDER",
+    "good": "COMMIT",
+    "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
-    "folder": "FOLDER", "into": "FILE", "jobs": "N", "keep": "NUMBERS", "name": "NAME",
-    "junit": "FILE", "labs": "FILE", "on": "CONSOLE", "only": "WORDS", "out": "FILE",
-    "repeat": "N", "rounds": "N", "seed": "N", "seeds": "N", "timeout": "SECONDS",
-    "to": "FORMAT", "verify": "RUN",
-}  # fmt: skip
+    "into": "FILE",
+    "jobs": "N",
+    "junit": "FILE",
+    "keep": "NUMBERS",
+    "labs": "FILE",
+    "limit": "WORDS",
+    "name": "NAME",
+    "on": "CONSOLE",
+    "only": "WORDS",
+    "out": "FILE",
+    "port": "N",
+    "repeat": "N",
+    "rounds": "N",
+    "seats": "N",
+    "seed": "N",
+    "seeds": "N",
+    "source": "TREE",
+    "timeout": "SECONDS",
+    "to": "FORMAT",
+    "verify": "RUN",
+}
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.
 KINDS = {
-    "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
-    "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
-    "command": "file", "junit": "file", "out": "file", "on": "console", "door": "door",
-    "clock": "clock", "arch": "arch",
-    "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
-    "into": "file", "lab.import name": "",
-}  # fmt: skip
+    "arch": "arch",
+    "clock": "clock",
+    "command": "file",
+    "config": "file",
+    "door": "door",
+    "folder": "file",
+    "guest": "guest",
+    "guest.build name": "guest",
+    "hypervisor": "hypervisor",
+    "into": "file",
+    "junit": "file",
+    "lab.import name": "",
+    "lab.matrix name": "matrix",
+    "labs": "file",
+    "name": "lab",
+    "on": "console",
+    "one": "run",
+    "other": "run",
+    "out": "file",
+    "run": "run",
+    "shell": "shell",
+    "source": "file",
+    "to": "format",
+    "verify": "run",
+}
 #: Help that several tasks share.
 LAB = "name of the lab in labs.yaml"
 LAB_OR_HELLO = f"{LAB} (default: hello)"
@@ -51,6 +96,7 @@ ARCH_OF = (
     f"{' or '.join(_NAMES)} (default: that of all labs of labs.yaml, else {_NAMES[0]}): "
     "the architecture of"
 )
+JOBS = "run N labs at a time (default: as many as this machine has room for)"
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
+from lab.cli.bisection import for_git
 from lab.cli.command import command, refuse_together
-from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.numbers import numbers, whole_number
 from lab.cli.output import print_json, say
@@ -25,7 +26,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          example="lab.run 'sched-*' --junit results.xml",
          name=f"{LAB_OR_HELLO}; several names, or patterns such as 'sched-*', run several labs",
          all="run all labs of labs.yaml",
-         jobs="run N labs at a time (default: as many as this machine has room for)",
+         jobs=JOBS,
          labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
          junit="also write the verdicts to this file, as JUnit XML", clock=_CLOCK,
          arch=ARCH,
@@ -37,13 +38,14 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          published="fail unless the run is the same as the one published in labs.lock",
          publish="write the run's digest into labs.lock",
          pause_on_failure="if it fails, let the machine stand there and open GDB",
-         cores="leave a core file of every guest, even of those that did not fail")  # fmt: skip
+         cores="leave a core file of every guest, even of those that did not fail",
+         bisect="end with the exit status that git bisect run wants")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
             publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
-            all: bool = False, jobs: int = 0,
-            pause_on_failure: bool = False, cores: bool = False) -> int:  # fmt: skip
+            pause_on_failure: bool = False, cores: bool = False, bisect: bool = False,
+            all: bool = False, jobs: int = 0) -> int:  # fmt: skip
     """Run labs as tests; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
@@ -61,16 +63,18 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     if all or len(name.split()) > 1 or api.is_pattern(name):
         refuse_together("--all" if all else "several labs", {
             "a name": name if all else "", "--repeat": repeat, "--verify": verify,
-            "--published": published, "--publish": publish, "--pause-on-failure": pause_on_failure,
-            "--keep": keep,
+            "--published": published, "--publish": publish, "--bisect": bisect,
+            "--pause-on-failure": pause_on_failure, "--keep": keep,
         })  # fmt: skip
         options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None)
         return _several(context, ["*"] if all else name.split(), options, json)
-    if repeat or verify:
-        refuse_together("--repeat" if repeat else "--verify", {
+    first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
+    if first:
+        refuse_together(first, {
             "--junit": junit, "--clock host": clock == Clock.HOST, "--published": published,
-            "--publish": publish, "--verify": verify if repeat else "",
-            "--pause-on-failure": pause_on_failure,
+            "--publish": publish, "--pause-on-failure": pause_on_failure,
+            "--verify": verify if first != "--verify" else "",
+            "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
     if repeat:
         return _repeated(api.repeat(context, name or DEFAULT, repeat, cold=cold, jobs=jobs), json)
@@ -79,6 +83,9 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         tell_ci([comparison.run], json=json)
         print_json(comparison.summary()) if json else show_comparison(comparison)
         return comparison.exit_status
+    if bisect:
+        return for_git(lambda: api.run(context, name or DEFAULT, clock=Clock.VIRTUAL, cold=cold),
+                       json=json)  # fmt: skip
     result = api.run(
         context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
     )
