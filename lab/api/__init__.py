@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lab.api.cores import open_core
     from lab.api.debugging import DebugOptions, debug
     from lab.api.dom0 import execute
+    from lab.api.explorations import Explored, ExploreOptions, explore, explore_plan
     from lab.api.guests import guest_build, inject
     from lab.api.images import image_build, image_list, toolchain_build
     from lab.api.imports import Imported, import_config
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from lab.api.travelling import travel
     from lab.api.watching import Stood, until_it_stands
     from lab.explore.bisection import Mark
+    from lab.explore.seeds import Exploration, SeedGroup, SeedResult
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
@@ -89,6 +91,12 @@ _HOMES = {
         "debug",
     ),
     "lab.api.dom0": ("execute",),
+    "lab.api.explorations": (
+        "ExploreOptions",
+        "Explored",
+        "explore",
+        "explore_plan",
+    ),
     "lab.api.guests": (
         "guest_build",
         "inject",
@@ -190,6 +198,7 @@ _HOMES = {
         "until_it_stands",
     ),
     "lab.explore.bisection": ("Mark",),
+    "lab.explore.seeds": ("Exploration", "SeedGroup", "SeedResult"),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
@@ -209,6 +218,9 @@ __all__ = [
     "Context",
     "DebugOptions",
     "Dom0",
+    "Exploration",
+    "ExploreOptions",
+    "Explored",
     "Imported",
     "LabOptions",
     "LabStatus",
@@ -224,6 +236,8 @@ __all__ = [
     "RunOptions",
     "RunningLab",
     "Runs",
+    "SeedGroup",
+    "SeedResult",
     "Seen",
     "Serving",
     "Status",
@@ -247,6 +261,8 @@ __all__ = [
     "down_lives",
     "down_matching",
     "execute",
+    "explore",
+    "explore_plan",
     "guest_build",
     "image_build",
     "image_list",

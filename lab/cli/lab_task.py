@@ -47,6 +47,7 @@ VALUES = {
     "rounds": "N",
     "seats": "N",
     "seed": "N",
+    "seeds": "N",
     "shard": "K/N",
     "source": "TREE",
     "timeout": "SECONDS",

@@ -66,6 +66,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         refuse_together("--all" if all else "several labs", {
             "a name": name if all else "", "--repeat": repeat, "--verify": verify,
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
+            "--keep": keep,
         })  # fmt: skip
         options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
         names = api.select(context, ["*"] if all else names or [DEFAULT])
