@@ -54,10 +54,10 @@ def _show(result: api.Explored) -> None:
     header, rows = outcome.figures_table()
     if rows:
         print(table(rows, header=header))
-    bad = len(outcome.failed)
+    bad, count = len(outcome.failed), len(outcome.results)
+    seeds = f"{count} seed" + ("" if count == 1 else "s")
     word = "FAIL" if bad else "PASS"
-    print(f"{word} {outcome.lab}: {len(outcome.results)} seeds, {bad} failed, "
-          f"in {outcome.seconds:.0f} s")  # fmt: skip
+    print(f"{word} {outcome.lab}: {seeds}, {bad} failed, in {outcome.seconds:.0f} s")
     print(f"outcome: {short(result.folder)}/outcome.json", flush=True)
 
 
