@@ -15,13 +15,13 @@ from lab import rundir
 from lab.api import beside, replaying
 from lab.api.beside import Work
 from lab.api.context import Context
-from lab.api.many import ORDER
 from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import failed, run
 from lab.errors import LabError, UsageError
 from lab.explore import seeds as outcomes
 from lab.explore.matrix import Task, tasks_of
+from lab.explore.outcome import ORDER
 from lab.explore.seeds import Exploration, SeedGroup, SeedResult
 from lab.explore.shrinking import shrink
 from lab.model import Clock, Layer, Plan
@@ -55,7 +55,7 @@ class Explored:
 
     @property
     def exit_status(self) -> int:
-        """The worst one; :data:`lab.api.many.ORDER` says which is worse."""
+        """The worst one; :data:`lab.explore.outcome.ORDER` says which is worse."""
         statuses = [one.verdict.exit_status for one in self.outcome.results]
         return int(max(statuses, key=ORDER.index))
 

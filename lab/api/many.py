@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import config, scenario
-from lab.api import beside
+from lab.api import beside, outcomes
 from lab.api.beside import Work, verdict_words
 from lab.api.context import Context, clean
 from lab.api.labs import is_pattern
@@ -18,18 +18,16 @@ from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import failed, make_way, run
 from lab.errors import LabError, UsageError
-from lab.model import Clock, ExitStatus, Plan
+from lab.explore import outcome, shards
+from lab.explore.outcome import Outcome
+from lab.explore.shards import Shard
+from lab.model import Clock, Plan
 from lab.run.hands import refuse
+from lab.rundir import new_folder
 from lab.util import files
 from lab.util.deadline import Deadline
 from lab.util.suggest import nearest
 from lab.util.terminal import quote
-
-#: From the best to the worst. The further down a failure is, the less the others mean.
-ORDER = (
-    ExitStatus.PASS, ExitStatus.GUEST, ExitStatus.TOOLSTACK, ExitStatus.PLATFORM,
-    ExitStatus.INFRASTRUCTURE, ExitStatus.USAGE,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,39 +39,54 @@ class RunOptions:
         cold: boot labs even if they have a template.
         jobs: how many run at a time; 0: as many as this machine has room for.
         junit: also write all verdicts to this file.
+        shard: run only this part of the labs, such as ``2/3``; empty: all of them.
     """
 
     clock: Clock | None = None
     cold: bool = False
     jobs: int = 0
     junit: Path | None = None
+    shard: str = ""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of several labs, in the order in which they were asked for; ``seconds``: how long they
-    took together."""
+    """Runs of several labs.
+
+    Attributes:
+        runs: in the order in which the labs were asked for.
+        outcome: the same as a table.
+        folder: has the table, a JUnit file, and ``outcome.json`` for :func:`lab.api.merge`.
+        seconds: how long they took together.
+    """
 
     runs: tuple[Run, ...]
+    outcome: Outcome
+    folder: Path
     seconds: float = 0.0
 
     @property
     def passed(self) -> int:
         """How many passed."""
-        return sum(one.report.verdict.passed for one in self.runs)
+        return self.outcome.passed
 
     @property
     def exit_status(self) -> int:
-        """The worst one; :data:`ORDER` says which is worse."""
-        statuses = [one.report.verdict.exit_status for one in self.runs]
-        return int(max(statuses, key=ORDER.index, default=ExitStatus.PASS))
+        """The worst one; :data:`lab.explore.outcome.ORDER` says which is worse."""
+        return self.outcome.exit_status
+
+    def table(self) -> tuple[Sequence[str], list[list[str]]]:
+        """Its header and its rows."""
+        return outcome.HEADER, outcome.cells(self.outcome.rows)
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
         return {
             "exit_status": self.exit_status,
             "passed": self.passed,
+            "shard": str(self.outcome.shard) if self.outcome.shard else None,
             "seconds": round(self.seconds, 3),
+            "folder": str(self.folder),
             "runs": [one.summary() for one in self.runs],
         }
 
@@ -107,20 +120,36 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
             be run, or the JUnit file cannot be written.
     """
     options, clock = options or RunOptions(), Deadline(0)
+    shard, mine = _part(context, names, options.shard)
     clean(context)
-    plans = [_plan(context, name, options) for name in names]
+    plans = [_plan(context, name, options) for name in mine]
     if options.junit:
         make_way(options.junit)
-    count = len(plans)
     works = [
-        Work(f"{number} of {count}: lab {plan.lab.name}", plan,
-             functools.partial(_run, name=plan.lab.name, options=options), verdict_words)
+        Work(f"{number} of {len(plans)}: lab {plan.lab.name}", plan,
+             functools.partial(_run, name=plan.lab.name, options=options),
+             lambda ran: verdict_words(ran[0]))
         for number, plan in enumerate(plans, 1)
     ]  # fmt: skip
-    runs = beside.run_all(context, works, options.jobs)
+    ran = beside.run_all(context, works, options.jobs)
+    rows = tuple(outcomes.row_of(context, *one) for one in ran)
+    runs = tuple(one for one, _ in ran)
+    found = Outcome(tuple(names), rows, shard)
+    folder = new_folder(context.runs / outcomes.PLACE)
+    outcomes.keep(folder, found, runs)
     if options.junit:
         files.write_atomic(options.junit, scenario.junit([one.report for one in runs]))
-    return Runs(tuple(runs), clock.elapsed())
+    return Runs(runs, found, folder, clock.elapsed())
+
+
+def _part(context: Context, names: Sequence[str], word: str) -> tuple[Shard | None, Sequence[str]]:
+    """The shard that a word such as ``2/3`` means, and the labs that it has."""
+    if not word:
+        return None, names
+    shard = shards.parse(word)
+    if shard is None:
+        raise UsageError(f"{quote(word)} is no shard", hint="K/N: 2/3 is the second part of three")
+    return shard, shards.parts(names, shard.count, outcomes.times(context))[shard.number - 1]
 
 
 def _plan(context: Context, name: str, options: RunOptions) -> Plan:
@@ -130,8 +159,11 @@ def _plan(context: Context, name: str, options: RunOptions) -> Plan:
     return plan
 
 
-def _run(context: Context, *, name: str, options: RunOptions) -> Run:
+def _run(context: Context, *, name: str, options: RunOptions) -> tuple[Run, float]:
+    """A run, and how many seconds it took."""
+    clock = Deadline(0)
     try:
-        return run(context, name, clock=options.clock, cold=options.cold)
+        done = run(context, name, clock=options.clock, cold=options.cold)
     except LabError as error:
-        return failed(context, name, error)
+        done = failed(context, name, error)
+    return done, clock.elapsed()

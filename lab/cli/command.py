@@ -32,8 +32,7 @@ def command(
     """Make a task. ``words`` are its positional arguments, ``optional`` those that may be left out.
 
     The function takes no Invoke context and returns an exit status (``None``: pass).
-    ``several``: the last word may come more than once; the function gets all of them as one text,
-    with spaces between them.
+    ``several``: the last word may come more than once; :func:`words_of` says which came.
     ``task`` is its full name: ``lab.up``. ``help_`` explains each word and option.
     ``example`` is a whole command line, without ``./inv``.
     """
@@ -53,6 +52,11 @@ def command(
         return LabTask(body, About(task, words, optional, example, help_, several))
 
     return decorate
+
+
+def words_of(text: str) -> list[str]:
+    """The words that came for a last word that may come more than once: each is a line."""
+    return [word for word in text.split("\n") if word]
 
 
 def refuse_together(what: str, others: Mapping[str, object]) -> None:

@@ -77,7 +77,7 @@ def _handle(machine: ParseMachine, word: str) -> None:
     if last.value is None or word.startswith("-") or machine.waiting_for_flag_value:
         _handle_word(machine, word)
         return
-    last.value = f"{last.value} {word}"
+    last.value = f"{last.value}\n{word}"
 
 
 def _complete(machine: ParseMachine) -> None:

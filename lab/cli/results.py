@@ -172,14 +172,11 @@ def show_runs(result: api.Runs) -> None:
         if not one.report.verdict.passed:
             show_run(one)
             print()
-    rows = [
-        [one.report.title, api.verdict_words(one), f"{one.report.seconds:.1f} s",
-         one.digest[:12] or "none", short(one.run)]
-        for one in result.runs
-    ]  # fmt: skip
-    print(table(rows, header=["Lab", "Verdict", "Watched for", "Digest", "Run"]))
-    print(f"{result.passed} of {len(result.runs)} passed", flush=True)
-    say(f"all runs took {result.seconds:.1f} s")
+    header, rows = result.table()
+    part = f" in shard {result.outcome.shard}" if result.outcome.shard else ""
+    print(table(rows, header=header))
+    print(f"{result.passed} of {len(result.runs)} passed{part}", flush=True)
+    say(f"all runs took {result.seconds:.1f} s; table and JUnit file: {short(result.folder)}/")
 
 
 def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lab import api
 from lab.cli.bisection import for_git
-from lab.cli.command import command, refuse_together
+from lab.cli.command import command, refuse_together, words_of
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.numbers import numbers, whole_number
 from lab.cli.output import print_json, say
 from lab.cli.results import kind_word, short, show_comparison, show_run, show_runs, tell_ci
 from lab.errors import UsageError
-from lab.model import Clock
+from lab.model import Clock, ExitStatus
 from lab.util.terminal import table
 
 _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
@@ -27,6 +27,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          name=f"{LAB_OR_HELLO}; several names, or patterns such as 'sched-*', run several labs",
          all="run all labs of labs.yaml",
          jobs=JOBS,
+         shard="run only this part of the labs: 2/3 is the second of three (lab.merge)",
          labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
          junit="also write the verdicts to this file, as JUnit XML", clock=_CLOCK,
          arch=ARCH,
@@ -45,7 +46,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
             publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
             pause_on_failure: bool = False, cores: bool = False, bisect: bool = False,
-            all: bool = False, jobs: int = 0) -> int:  # fmt: skip
+            all: bool = False, jobs: int = 0, shard: str = "") -> int:  # fmt: skip
     """Run labs as tests; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
@@ -60,14 +61,16 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--clock host": clock == Clock.HOST,
         })  # fmt: skip
     cold = is_cold(cold)
-    if all or len(name.split()) > 1 or api.is_pattern(name):
+    names = words_of(name)
+    if all or shard or len(names) > 1 or api.is_pattern(name):
         refuse_together("--all" if all else "several labs", {
             "a name": name if all else "", "--repeat": repeat, "--verify": verify,
-            "--published": published, "--publish": publish, "--bisect": bisect,
-            "--pause-on-failure": pause_on_failure, "--keep": keep,
+            "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
+            "--keep": keep,
         })  # fmt: skip
-        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None)
-        return _several(context, ["*"] if all else name.split(), options, json)
+        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
+        names = api.select(context, ["*"] if all else names or [DEFAULT])
+        return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
     if first:
         refuse_together(first, {
@@ -131,12 +134,14 @@ def template_clean() -> None:
     say(f"removed {api.template_clean() / 1e6:.0f} MB of templates")
 
 
-def _several(
-    context: api.Context, words: Sequence[str], options: api.RunOptions, json: bool
-) -> int:
-    result = api.run_many(context, api.select(context, words), options)
+def _several(result: api.Runs, json: bool, published: bool) -> int:
+    """Show the runs. With ``published``, those of published labs must be the same as these."""
     tell_ci(result.runs, json=json)
     print_json(result.summary()) if json else show_runs(result)
+    apart = [row.lab for row in result.outcome.rows if row.published == "differs"]
+    if published and apart:
+        say(f"not the same as the published run: {', '.join(apart)}")
+        return result.exit_status or int(ExitStatus.GUEST)
     return result.exit_status
 
 

@@ -35,6 +35,26 @@ def test_several_labs_side_by_side(world: World, tmp_path: Path) -> None:
     assert digests == {alone["digest"]}
 
 
+def test_shards_give_the_same_table_as_one_run(world: World, tmp_path: Path) -> None:
+    """Each shard leaves a folder; the merged outcome is that of one run, and so is the report."""
+    names = ("hello", "without-dom0", "hello-2")
+    parts = []
+    for number in (1, 2, 3):
+        said = world.run("lab.run", *names, "--shard", f"{number}/3", "--json")
+        parts.append(json.loads(said.out))
+    assert [part["shard"] for part in parts] == ["1/3", "2/3", "3/3"]
+    folders = [part["folder"] for part in parts]
+    report = tmp_path / "all.xml"
+    merged = json.loads(world.run("lab.merge", *folders, "--junit", str(report), "--json").out)
+    whole = json.loads(world.run("lab.run", *names, "--json").out)
+    for row, run in zip(merged["rows"], whole["runs"], strict=True):
+        assert (row["name"], row["digest"]) == (run["lab"], run["digest"])
+    suites = ET.parse(report).getroot().findall("testsuite")
+    assert [one.get("name") for one in suites] == list(names)
+    lost = world.run("lab.merge", *folders[:2], status=3).out
+    assert "these shards are not here: 3/3" in lost
+
+
 @pytest.mark.quick
 def test_one_lab_in_two_shells(up: World) -> None:
     """Each run has a life of its own, also while the lab is up."""

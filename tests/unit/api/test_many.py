@@ -86,6 +86,7 @@ def test_all_run_and_the_worst_decides(
     suites = ET.parse(tmp_path / "all.xml").getroot().findall("testsuite")
     assert [suite.get("name") for suite in suites] == ["sched-b", "hello", "sched-a"]
     assert json.loads(json.dumps(found.summary()))["exit_status"] == 4
+    assert api.merge(context, [context.runs]).table() == found.table()
 
     verdicts(monkeypatch, {"hello": BusyError("256 runs live"), "sched-a": xen})
     found = api.run_many(context, ["hello", "sched-a"])
@@ -103,10 +104,28 @@ def test_mistakes_are_found_before_the_first_run(
         (["hello", "nosuch"], api.RunOptions()),
         (["hello"], api.RunOptions(jobs=-1)),
         (["hello"], api.RunOptions(junit=tmp_path)),
+        (["hello"], api.RunOptions(shard="3/2")),
     ):
         with pytest.raises(UsageError):
             api.run_many(context, names, options)
     assert not context.runs.exists()
+
+
+def test_shards_together_run_each_lab_once(
+    context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the times of earlier runs. A shard without a lab passes."""
+    names = ["sched-b", "hello", "sched-a"]
+    verdicts(monkeypatch, dict.fromkeys(names, PASS))
+    (tmp_path / "times.json").write_text('{"sched-b": 1, "hello": 9, "sched-a": 1}')
+    found = [
+        api.run_many(context, names, api.RunOptions(shard=f"{number}/4")) for number in range(1, 5)
+    ]
+    ran = [[row.name for row in one.outcome.rows] for one in found]
+    assert ran == [["hello"], ["sched-a"], ["sched-b"], []]
+    merged = api.merge(context, [one.folder for one in found])
+    whole = api.run_many(context, names)
+    assert [row[:5] for row in merged.table()[1]] == [row[:5] for row in whole.table()[1]]
 
 
 def test_the_room_that_a_run_takes(context: api.Context) -> None:

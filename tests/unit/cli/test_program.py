@@ -91,7 +91,7 @@ def test_an_example_is_a_right_command_line(name: str) -> None:
     [
         ("lab.run", ""),
         ("lab.run hello", "hello"),
-        ("lab.run hello sched-* --jobs 2 lab.up --cold x", "hello sched-* lab.up x"),
+        ("lab.run hello sched-* --jobs 2 lab.up --cold x", "hello\nsched-*\nlab.up\nx"),
     ],
 )
 def test_a_last_word_may_come_more_than_once(line: str, name: str) -> None:
