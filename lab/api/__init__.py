@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab import lazy
 
 if TYPE_CHECKING:
+    from lab.api.bisection import Bisect, Bisected, bisect, mark_of
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
     from lab.api.console_logs import logs, tails
@@ -42,17 +43,21 @@ if TYPE_CHECKING:
     from lab.api.running_lab import RunningLab, Traces
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
+    from lab.api.serving import Serving, serve
     from lab.api.templates import template_clean, template_list
     from lab.api.terminal import console
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
     from lab.api.travelling import travel
     from lab.api.watching import Stood, until_it_stands
+    from lab.explore.bisection import Mark
     from lab.run.slots import Room
     from lab.scenario import SILENCE
     from lab.util.resources import as_called
+    from lab.web.serving import Links
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
+    "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": (
         "ci_annotations",
@@ -141,9 +146,14 @@ _HOMES = {
     "lab.api.scoped": (
         "LabOptions",
         "Limit",
+        "Links",
         "lab",
         "limit",
         "start_lab",
+    ),
+    "lab.api.serving": (
+        "Serving",
+        "serve",
     ),
     "lab.api.templates": (
         "template_clean",
@@ -163,9 +173,11 @@ _HOMES = {
         "Stood",
         "until_it_stands",
     ),
+    "lab.explore.bisection": ("Mark",),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
     "lab.util.resources": ("as_called",),
+    "lab.web.serving": ("Links",),
 }
 if not TYPE_CHECKING:  # a checker would take every name for one of ours
     __getattr__ = lazy.exports(__name__, _HOMES)
@@ -173,6 +185,8 @@ if not TYPE_CHECKING:  # a checker would take every name for one of ours
 __all__ = [
     "SILENCE",
     "Answer",
+    "Bisect",
+    "Bisected",
     "Compared",
     "Comparison",
     "Console",
@@ -183,19 +197,23 @@ __all__ = [
     "LabOptions",
     "LabStatus",
     "Limit",
+    "Links",
     "Locked",
+    "Mark",
     "Moment",
     "Repeated",
     "Room",
     "Run",
     "RunningLab",
     "Seen",
+    "Serving",
     "Status",
     "Stood",
     "Traces",
     "Up",
     "architecture",
     "as_called",
+    "bisect",
     "check_lock",
     "ci_annotations",
     "ci_summary",
@@ -220,12 +238,14 @@ __all__ = [
     "list_labs",
     "logs",
     "make_plan",
+    "mark_of",
     "new",
     "open_core",
     "plan_json",
     "publish",
     "repeat",
     "run",
+    "serve",
     "start_lab",
     "status",
     "tails",

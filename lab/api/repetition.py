@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import rundir
-from lab.api.context import Context
+from lab.api.context import Context, like
 from lab.api.results import Run
 from lab.api.runs import run
 from lab.errors import UsageError
@@ -122,20 +122,22 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
         )
     digest.parts(before)  # fails before a lab runs if part of the run cannot be read
     against = _fingerprint(manifest)
-    same_arch = replace(context, arch=architecture.of_run(manifest), against=against)
-    again = run(same_arch, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
+    same = replace(like(context, manifest), against=against)
+    again = run(same, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)
     apart = fingerprint.difference(against, _fingerprint(after.manifest()))
-    same = again.digest == wanted
-    parted = None if same else digest.difference(before, after)
-    return Comparison(again, wanted, same, tuple(apart), parted)
+    is_same = again.digest == wanted
+    parted = None if is_same else digest.difference(before, after)
+    return Comparison(again, wanted, is_same, tuple(apart), parted)
 
 
 def compare_with_published(context: Context, made: Run) -> Comparison | None:
     """Compare a run with the published one of its lab.
 
-    ``None``: none is published, or the run has no digest.
+    ``None``: none is published, the run has no digest, or it was disturbed.
     """
+    if RunDir(made.run).manifest().get("seed") is not None:
+        return None
     name = published_name(made)
     known = lock.load(lock.place(context.file)).runs.get(name)
     if known is None or not made.digest:

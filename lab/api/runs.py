@@ -70,7 +70,8 @@ def run(
     _conclude(folder, report, marks)
     if junit:
         files.write_atomic(junit, scenario.junit([report]))
-    return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
+    said = str(folder.manifest().get("digest") or "")
+    return Run(report, folder.path, marks, said, plan.seed, plan.disturbances)
 
 
 async def _played(context: Context, start: Start, marks: dict[str, float], *, cold: bool) -> Report:
@@ -156,7 +157,7 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
     if plan.lab.without_dom0:
         report = await alone.watch(session, plan.lab, note, file)
     else:
-        report = await virtual_time.watch(session, plan.lab, hands, note, file)
+        report = await virtual_time.watch(session, plan, hands, note, file)
     for one in report.results:
         item = one.expectation
         session.record.add_moment("expected", on=item.on, text=item.text, seen=one.seen)

@@ -140,6 +140,8 @@ def show_injected(result: api.Up, guest: str) -> None:
 
 def show_run(result: api.Run) -> None:
     """Print a verdict: what was expected, what was seen, and which layer failed."""
+    for one in result.disturbances:
+        print(f"  disturbance {one}")
     for item in result.report.results:
         seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
         print(ci.shown(f"  {item.expectation.on}: {quote(item.expectation.text)}: {seen}"))

@@ -122,7 +122,7 @@ def test_a_group_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None
         ("Lab.Run", "did you mean lab.run?"),
         ("lab-status", "did you mean lab.status?"),
         ("tests", "did you mean test?"),
-        ("lab", "lab is a group of tasks: lab.console, lab.core, lab.debug"),
+        ("lab", "lab is a group of tasks: lab.bisect, lab.console, lab.core"),
         ("xyzzy", "there is no task 'xyzzy'\n"),
         ("--help lab.rum", "did you mean lab.run?"),
         ("lab.list --josn", "lab.list has no option '--josn'; did you mean --json?"),
