@@ -20,7 +20,7 @@ from typing import Any
 
 from lab.errors import ImageError
 from lab.model import Image
-from lab.util import files, reading
+from lab.util import files, reading, used
 from lab.util.cache_folder import cache_root
 
 __all__ = ["Entry", "Store", "cache_root", "describe", "entry_key"]
@@ -84,6 +84,7 @@ class Store:
         except (ValueError, KeyError, OSError):
             self.discard(kind, key)
             return None
+        used.note(folder)
         return entry
 
     def make(self, kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Entry:

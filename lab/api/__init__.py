@@ -11,6 +11,7 @@ from lab import lazy
 
 if TYPE_CHECKING:
     from lab.api.bisection import Bisect, Bisected, bisect, mark_of
+    from lab.api.bundles import BundleInfo, BundleLoaded, load_bundle, save_bundle, show_bundle
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
     from lab.api.console_logs import logs, tails
@@ -57,6 +58,13 @@ if TYPE_CHECKING:
 
 #: The module of each name. It is imported when the name is used for the first time.
 _HOMES = {
+    "lab.api.bundles": (
+        "BundleInfo",
+        "BundleLoaded",
+        "load_bundle",
+        "save_bundle",
+        "show_bundle",
+    ),
     "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": (
@@ -187,6 +195,8 @@ __all__ = [
     "Answer",
     "Bisect",
     "Bisected",
+    "BundleInfo",
+    "BundleLoaded",
     "Compared",
     "Comparison",
     "Console",
@@ -236,6 +246,7 @@ __all__ = [
     "lab",
     "limit",
     "list_labs",
+    "load_bundle",
     "logs",
     "make_plan",
     "mark_of",
@@ -245,7 +256,9 @@ __all__ = [
     "publish",
     "repeat",
     "run",
+    "save_bundle",
     "serve",
+    "show_bundle",
     "start_lab",
     "status",
     "tails",

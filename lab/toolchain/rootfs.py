@@ -50,7 +50,22 @@ class RootfsToolchain(Sandbox):
         if not self._looked_at and self._tree.listed:
             self._check_whole()
         self._looked_at = True
+        self._check_program(command)
         return super().run(command, check=check)
+
+    def terminal_line(self, command: Command) -> list[str]:
+        self._check_program(command)
+        return super().terminal_line(command)
+
+    def _check_program(self, command: Command) -> None:
+        """Say what to do if a program is missing because the tree came out of a bundle."""
+        name = command.argv[0]
+        if self._tree.partial and not (self._tree.path / "usr/bin" / Path(name).name).exists():
+            raise ToolchainError(
+                f"the toolchain has no {name}: it came out of a bundle that only runs labs",
+                hint="load a bundle that was saved with --whole; or remove "
+                f"{self._tree.path.parent}: then the next command makes the whole toolchain",
+            )
 
     def _check_whole(self) -> None:
         found: list[str] = []

@@ -66,6 +66,11 @@ class Supplies:
         return lock.MadeUnder(self.lock.digest, tuple(self._drift))
 
     @property
+    def locked_toolchain(self) -> tuple[Pin, ...]:
+        """The packages of the toolchain in the lock."""
+        return self._of(self._tools)
+
+    @property
     def toolchain(self) -> Toolchain:
         """The toolchain, made on first use.
 
