@@ -60,7 +60,8 @@ class RootfsToolchain(Sandbox):
     def _check_program(self, command: Command) -> None:
         """Say what to do if a program is missing because the tree came out of a bundle."""
         name = command.argv[0]
-        if self._tree.partial and not (self._tree.path / "usr/bin" / Path(name).name).exists():
+        programs = {path.name for path in self._tree.path.glob("usr/*bin/*")}
+        if self._tree.partial and "/" not in name and name not in programs:
             raise ToolchainError(
                 f"the toolchain has no {name}: it came out of a bundle that only runs labs",
                 hint="load a bundle that was saved with --whole; or remove "
@@ -101,7 +102,10 @@ def open_rootfs(
         ToolchainError: the host lacks a program that could not be installed, or the tree could
             not be made.
     """
-    made = tree_check.find(cache, progress, wanted.locked, wanted.arch, strict=wanted.strict)
+    made = _found(cache, progress, wanted)
+    if made is None:
+        wanted.refill()
+        made = _found(cache, progress, wanted)
     provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
 
     def older(newest: CachedTree) -> Sequence[Path] | None:
@@ -109,6 +113,10 @@ def open_rootfs(
 
     more = tree.Wanted(wanted.arch, wanted.strict, older)
     return RootfsToolchain(made or tree.make(cache, progress, wanted.locked, more), wanted.arch)
+
+
+def _found(cache: Path, progress: Progress, wanted: ToolchainRequest) -> CachedTree | None:
+    return tree_check.find(cache, progress, wanted.locked, wanted.arch, strict=wanted.strict)
 
 
 def _root(path: Path) -> list[str]:
