@@ -24,6 +24,8 @@ ALLOWED = {
     "lab.debug.core_file._write": "writes a new file in a run folder",
     "lab.doctor.checks": "files of /proc; what is opened otherwise is an address",
     "lab.bench": "reads what it has just made",
+    "lab.cluster.pool._workers": "a new log in a folder that we made",
+    "lab.cluster.worker.work": "a new log in a worker's folder",
     "lab.util.ci.add_summary": "writes where a write does not wait",
     "lab.api.new_folder.new": "files that ship with the lab, into a new folder",
     "lab.run.templates._freeze": "logs of a machine that QEMU has just written",

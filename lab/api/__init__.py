@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lab.api.bisection import Bisect, Bisected, bisect, mark_of
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
+    from lab.api.clusters import Cluster, Wanted, cluster_up, cluster_worker, repeat_on, run_on
     from lab.api.console_logs import logs, tails
     from lab.api.consoles import Answer, Console, Dom0, Seen
     from lab.api.context import Context, architecture, clean
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
     from lab.api.travelling import travel
     from lab.api.watching import Stood, until_it_stands
+    from lab.cluster.sizes import Size, Station
     from lab.explore.bisection import Mark
     from lab.run.slots import Room
     from lab.scenario import SILENCE
@@ -62,6 +64,14 @@ _HOMES = {
     "lab.api.ci_output": (
         "ci_annotations",
         "ci_summary",
+    ),
+    "lab.api.clusters": (
+        "Cluster",
+        "Wanted",
+        "cluster_up",
+        "cluster_worker",
+        "repeat_on",
+        "run_on",
     ),
     "lab.api.console_logs": (
         "logs",
@@ -173,6 +183,10 @@ _HOMES = {
         "Stood",
         "until_it_stands",
     ),
+    "lab.cluster.sizes": (
+        "Size",
+        "Station",
+    ),
     "lab.explore.bisection": ("Mark",),
     "lab.run.slots": ("Room",),
     "lab.scenario": ("SILENCE",),
@@ -187,6 +201,7 @@ __all__ = [
     "Answer",
     "Bisect",
     "Bisected",
+    "Cluster",
     "Compared",
     "Comparison",
     "Console",
@@ -207,10 +222,13 @@ __all__ = [
     "RunningLab",
     "Seen",
     "Serving",
+    "Size",
+    "Station",
     "Status",
     "Stood",
     "Traces",
     "Up",
+    "Wanted",
     "architecture",
     "as_called",
     "bisect",
@@ -218,6 +236,8 @@ __all__ = [
     "ci_annotations",
     "ci_summary",
     "clean",
+    "cluster_up",
+    "cluster_worker",
     "compare",
     "compare_with_published",
     "console",
@@ -244,7 +264,9 @@ __all__ = [
     "plan_json",
     "publish",
     "repeat",
+    "repeat_on",
     "run",
+    "run_on",
     "serve",
     "start_lab",
     "status",

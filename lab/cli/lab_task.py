@@ -24,6 +24,7 @@ VALUES = {
     "before": "TEXT",
     "before_event": "RECORD",
     "clock": "CLOCK",
+    "cluster": "ADDRESS",
     "command": "FILE",
     "count": "N",
     "door": "DOOR",
@@ -35,6 +36,7 @@ VALUES = {
     "jobs": "N",
     "junit": "FILE",
     "keep": "NUMBERS",
+    "key": "FILE",
     "labs": "FILE",
     "limit": "WORDS",
     "name": "NAME",
@@ -50,6 +52,7 @@ VALUES = {
     "timeout": "SECONDS",
     "to": "FORMAT",
     "verify": "RUN",
+    "workers": "N",
 }
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.
@@ -65,6 +68,8 @@ KINDS = {
     "hypervisor": "hypervisor",
     "into": "file",
     "junit": "file",
+    "key": "file",
+    "cluster.worker name": "",
     "lab.import name": "",
     "lab.matrix name": "matrix",
     "labs": "file",

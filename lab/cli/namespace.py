@@ -8,6 +8,7 @@ from lab.cli import (
     bisection,
     building,
     checks,
+    cluster,
     completion_scripts,
     debugging,
     labs,
@@ -43,6 +44,7 @@ def namespace() -> Collection:
             building.lab_import,
             serving.lab_serve,
         ),
+        "cluster": (cluster.cluster_up, cluster.cluster_worker),
         "guest": (building.guest_build,),
         "image": (
             building.image_build,

@@ -9,6 +9,7 @@ from typing import Any
 
 from lab import api
 from lab.cli.bisection import for_git
+from lab.cli.cluster import chosen
 from lab.cli.command import command, refuse_together
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
@@ -35,13 +36,14 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          publish="write the run's digest into labs.lock",
          pause_on_failure="if it fails, let the machine stand there and open GDB",
          cores="leave a core file of every guest, even of those that did not fail",
+         cluster="run it on this cluster, not here (LAB_CLUSTER: for every command)",
          bisect="end with the exit status that git bisect run wants")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
             publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
             pause_on_failure: bool = False, cores: bool = False,
-            bisect: bool = False) -> int:  # fmt: skip
+            bisect: bool = False, cluster: str = "") -> int:  # fmt: skip
     """Run a lab as a test; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
@@ -63,8 +65,18 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--verify": verify if first != "--verify" else "",
             "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
+    if cluster:
+        refuse_together("--cluster", {
+            "--verify": verify, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
+            "--junit": junit,
+        })  # fmt: skip
+    elsewhere = None if verify or bisect else chosen(cluster)
     if repeat:
-        return _repeated(context, name or DEFAULT, repeat, cold, json)
+        found = (
+            api.repeat_on(context, elsewhere, name or DEFAULT, repeat, cold=cold) if elsewhere
+            else api.repeat(context, name or DEFAULT, repeat, cold=cold)
+        )  # fmt: skip
+        return _repeated(found, repeat, json)
     if verify:
         comparison = api.verify(context, Path(verify), cold=cold)
         tell_ci([comparison.run], json=json)
@@ -73,9 +85,13 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     if bisect:
         return for_git(lambda: api.run(context, name or DEFAULT, clock=Clock.VIRTUAL, cold=cold),
                        json=json)  # fmt: skip
-    result = api.run(
-        context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
-    )
+    if elsewhere:
+        wanted = api.Wanted(name or DEFAULT, _clock(clock), cold)
+        result = api.run_on(context, elsewhere, [wanted])[0]
+    else:
+        result = api.run(
+            context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
+        )
     tell_ci([result], json=json)
     if publish:
         say(f"published in {short(api.publish(context, result))}")
@@ -118,8 +134,7 @@ def template_clean() -> None:
     say(f"removed {api.template_clean() / 1e6:.0f} MB of templates")
 
 
-def _repeated(context: api.Context, name: str, times: int, cold: bool, json: bool) -> int:
-    result = api.repeat(context, name, times, cold=cold)
+def _repeated(result: api.Repeated, times: int, json: bool) -> int:
     tell_ci(result.runs, json=json)
     if json:
         print_json(result.summary())
