@@ -10,22 +10,27 @@ from typing import Any
 from lab import api
 from lab.cli.bisection import for_git
 from lab.cli.cluster import chosen
-from lab.cli.command import command, refuse_together
-from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.command import command, refuse_together, words_of
+from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.numbers import numbers, whole_number
 from lab.cli.output import print_json, say
-from lab.cli.results import kind_word, short, show_comparison, show_run, tell_ci
+from lab.cli.results import kind_word, short, show_comparison, show_run, show_runs, tell_ci
 from lab.errors import UsageError
-from lab.model import Clock
+from lab.model import Clock, ExitStatus
 from lab.util.terminal import table
 
 _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 
 
-@command("lab.run", words=("name",), optional=("name",), example="lab.run selftest --repeat 3",
-         name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
-         junit="also write the verdict to this file, as JUnit XML", clock=_CLOCK,
+@command("lab.run", words=("name",), optional=("name",), several=True,
+         example="lab.run 'sched-*' --junit results.xml",
+         name=f"{LAB_OR_HELLO}; several names, or patterns such as 'sched-*', run several labs",
+         all="run all labs of labs.yaml",
+         jobs=JOBS,
+         shard="run only this part of the labs: 2/3 is the second of three (lab.merge)",
+         labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
+         junit="also write the verdicts to this file, as JUnit XML", clock=_CLOCK,
          arch=ARCH,
          seed="disturb the run as this seed says; the same seed is the same run (lab.explore)",
          keep="of the seed's disturbances, keep only these: their numbers, with commas",
@@ -42,12 +47,14 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
             publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
-            pause_on_failure: bool = False, cores: bool = False,
-            bisect: bool = False, cluster: str = "") -> int:  # fmt: skip
-    """Run a lab as a test; the exit status is the verdict.
+            pause_on_failure: bool = False, cores: bool = False, bisect: bool = False,
+            all: bool = False, jobs: int = 0, shard: str = "",
+            cluster: str = "") -> int:  # fmt: skip
+    """Run labs as tests; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
-    consoles said stays in the run folder.
+    consoles said stays in the run folder. Several labs run side by side, and the exit status is
+    that of the worst.
     """
     context = context_of(labs, door, force, locked, arch)
     context = replace(context, pause=pause_on_failure, cores=cores, **_disturbed(seed, keep))
@@ -57,6 +64,16 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--clock host": clock == Clock.HOST,
         })  # fmt: skip
     cold = is_cold(cold)
+    names = words_of(name)
+    if all or shard or len(names) > 1 or api.is_pattern(name):
+        refuse_together("--all" if all else "several labs", {
+            "a name": name if all else "", "--repeat": repeat, "--verify": verify,
+            "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
+            "--keep": keep, "--cluster": cluster,
+        })  # fmt: skip
+        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
+        names = api.select(context, ["*"] if all else names or [DEFAULT])
+        return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
     if first:
         refuse_together(first, {
@@ -65,33 +82,22 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--verify": verify if first != "--verify" else "",
             "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
-    if cluster:
-        refuse_together("--cluster", {
-            "--verify": verify, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
-            "--junit": junit,
-        })  # fmt: skip
-    elsewhere = None if verify or bisect else chosen(cluster)
+    if not (verify or bisect) and (elsewhere := chosen(cluster)):
+        refuse_together("--cluster", {"--pause-on-failure": pause_on_failure, "--junit": junit})
+        wanted = api.Wanted(name or DEFAULT, _clock(clock), cold)
+        if repeat:
+            return _repeated(api.repeat_on(context, elsewhere, wanted.lab, repeat, cold=cold), json)
+        return _said(context, api.run_on(context, elsewhere, [wanted])[0], json, published)
     if repeat:
-        found = (
-            api.repeat_on(context, elsewhere, name or DEFAULT, repeat, cold=cold) if elsewhere
-            else api.repeat(context, name or DEFAULT, repeat, cold=cold)
-        )  # fmt: skip
-        return _repeated(found, repeat, json)
+        return _repeated(api.repeat(context, name or DEFAULT, repeat, cold=cold, jobs=jobs), json)
     if verify:
-        comparison = api.verify(context, Path(verify), cold=cold)
-        tell_ci([comparison.run], json=json)
-        print_json(comparison.summary()) if json else show_comparison(comparison)
-        return comparison.exit_status
+        return _verified(api.verify(context, Path(verify), cold=cold), json)
     if bisect:
         return for_git(lambda: api.run(context, name or DEFAULT, clock=Clock.VIRTUAL, cold=cold),
                        json=json)  # fmt: skip
-    if elsewhere:
-        wanted = api.Wanted(name or DEFAULT, _clock(clock), cold)
-        result = api.run_on(context, elsewhere, [wanted])[0]
-    else:
-        result = api.run(
-            context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
-        )
+    result = api.run(
+        context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
+    )
     tell_ci([result], json=json)
     if publish:
         say(f"published in {short(api.publish(context, result))}")
@@ -134,18 +140,35 @@ def template_clean() -> None:
     say(f"removed {api.template_clean() / 1e6:.0f} MB of templates")
 
 
-def _repeated(result: api.Repeated, times: int, json: bool) -> int:
+def _several(result: api.Runs, json: bool, published: bool) -> int:
+    """Show the runs. With ``published``, those of published labs must be the same as these."""
+    tell_ci(result.runs, json=json)
+    print_json(result.summary()) if json else show_runs(result)
+    apart = [row.lab for row in result.outcome.rows if row.published == "differs"]
+    if published and apart:
+        say(f"not the same as the published run: {', '.join(apart)}")
+        return result.exit_status or int(ExitStatus.GUEST)
+    return result.exit_status
+
+
+def _verified(comparison: api.Comparison, json: bool) -> int:
+    tell_ci([comparison.run], json=json)
+    print_json(comparison.summary()) if json else show_comparison(comparison)
+    return comparison.exit_status
+
+
+def _repeated(result: api.Repeated, json: bool) -> int:
     tell_ci(result.runs, json=json)
     if json:
         print_json(result.summary())
         return result.exit_status
     show_run(result.runs[0])
-    for number, one in enumerate(result.runs, 1):
-        print(f"run {number} of {times}: {short(one.run)}")
-    if result.same:
+    for one in result.runs[1:]:
+        print(f"run: {short(one.run)}")
+    if result.other is None:
         print(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
     else:
-        print(f"run {len(result.runs)} differs from the first, in {result.difference}")
+        print(f"{short(result.other.run)} differs from the first, in {result.difference}")
     return result.exit_status
 
 
