@@ -129,7 +129,7 @@ def test_a_group_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None
     assert "image.lock" in out
     assert "lab.up" not in out
     assert said(capsys, "--list")[1] == said(capsys)[1]
-    assert "one of: bundle, guest, image" in said(capsys, "--list", "nosuch")[2]
+    assert "one of: bundle, cluster, guest" in said(capsys, "--list", "nosuch")[2]
 
 
 @pytest.mark.parametrize(
