@@ -14,7 +14,8 @@ from lab.bench import house
 #: What a short command has no use for, and takes long to load. Invoke itself loads asyncio, ssl,
 #: argparse, dataclasses, email and its own copy of yaml.
 HEAVY = (
-    "_ctypes", "asyncinotify", "concurrent.futures.process", "docker", "fdt", "hdrh", "http",
+    "_ctypes", "aiohttp", "asyncinotify", "concurrent.futures.process", "docker", "fdt", "hdrh",
+    "http",
     "lab.config.resolve", "lab.config.schema", "lab.images", "lab.machine.qmp", "lab.scenario",
     "lab.trace", "lab.toolchain.docker.engine", "lab.workshop", "matplotlib", "multiprocessing",
     "numpy", "pydantic", "qemu", "regex", "requests", "rich", "tarfile", "tenacity",

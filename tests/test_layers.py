@@ -19,7 +19,7 @@ from lab.bench.house import graph, imports, modules
 FLOORS = {
     "doors": ("tasks", "lab.__main__", "lab.cli", "lab.pytest_plugin"),
     "measures": ("lab.bench",),
-    "verbs": ("lab.api",),
+    "verbs": ("lab.api", "lab.web"),
     "runs": ("lab.run", "lab.explore"),
     "making": (
         "lab.workshop",
@@ -42,7 +42,7 @@ FOR_DOORS = {
     *FLOORS["ground"],
 }  # fmt: skip
 #: Floors whose rooms are in order: each may import those after it.
-ORDERED = {"doors", "ground", "materials"}
+ORDERED = {"doors", "ground", "materials", "verbs"}
 #: The one door to processes, and the places that print.
 PROCESS_DOOR = {"lab.util.process"}
 PRINTERS = {

@@ -138,7 +138,7 @@ class Journey:
             await boot(session, self._quiet())
             hands = Hands(session, start.plan, start.prepared)
             file = self._context.file.name
-            return await virtual_time.watch(session, start.plan.lab, hands, file=file)
+            return await virtual_time.watch(session, start.plan, hands, file=file)
 
     def _stopped(self) -> Stopped:
         assert self._traveller.stopped

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -14,15 +13,10 @@ from lab.machine import interactive, shared_console, shared_input
 from lab.machine.guest_ends import EndWatch, of
 from lab.machine.interactive import Behind
 from lab.model import Clock
+from lab.run import window_size
 from lab.run.live import Live
 from lab.toolchain import adopt
 from lab.util import signals
-
-#: Sets the size of dom0's console: the last console that Linux lists (see lab-init.c). Its driver
-#: cannot learn the size from a terminal, so stty sets it.
-_FIT = 'exec stty -F "/dev/$(sed "s/.* //" /sys/class/tty/console/active)" rows "$1" cols "$2"'
-#: Seconds that dom0 may take for that.
-_FITS = 10.0
 
 
 def console(context: Context, name: str, on: str | None) -> None:
@@ -67,13 +61,5 @@ def _ended(found: Live, chosen: str) -> str:
 def _behind(found: Live, chosen: str, ends: EndWatch) -> Behind:
     if found.run.manifest().get("clock") == Clock.VIRTUAL:
         return Behind(answers=False, ends=ends)
-    fitting = _fitting(found) if chosen == "dom0" else None
+    fitting = partial(window_size.tell, found) if chosen == "dom0" else None
     return Behind(resized=fitting, ends=ends)
-
-
-def _fitting(found: Live) -> Callable[[int, int], Awaitable[None]]:
-    async def fit(rows: int, columns: int) -> None:
-        async with attached(found) as session:
-            await session.execute(["sh", "-c", _FIT, "sh", str(rows), str(columns)], _FITS)
-
-    return fit

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lab import rundir
-from lab.api.context import Context, clean
+from lab.api.context import Context, clean, like
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.api.journey import Journey
 from lab.api.moments import Moment
@@ -17,7 +16,7 @@ from lab.api.plans import intent, make_plan
 from lab.debug import server, symbols
 from lab.debug.launch import Session as GdbSession
 from lab.errors import UsageError
-from lab.model import Clock, architecture
+from lab.model import Clock
 from lab.run import fingerprint
 from lab.run.start import Start, started
 from lab.rundir import RunDir
@@ -37,8 +36,7 @@ def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -
     """
     clean(context)
     old = _old(context, word)
-    arch = architecture.of_run(old.manifest())
-    context = replace(context, arch=arch)
+    context = like(context, old.manifest())
     plan = make_plan(context, str(old.manifest().get("lab")), Clock.VIRTUAL, first=True)
     if plan.lab.without_dom0:
         raise UsageError("a lab without dom0 cannot be stopped at a moment of its own time")

@@ -42,7 +42,7 @@ def fail(error: LabError, *, as_json: bool = False) -> int:
 
 def print_json(value: Any) -> None:
     """Results for programs: one JSON value on standard output."""
-    print(json.dumps(value, indent=1, default=plain))
+    print(json.dumps(value, indent=1, default=plain), flush=True)
 
 
 def plain(value: Any) -> Any:

@@ -37,8 +37,7 @@ def folder(cache: Path, made_of: Any) -> Iterator[Path]:
 def _make_room(root: Path) -> None:
     """Remove the folders that were not used for longest, unless a process uses one now."""
     found = [path for path in root.iterdir() if path.name != _LOCKS and path.is_dir()]
-    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found[KEPT:]:
+    for path in files.newest_first(found)[KEPT:]:
         handle = files.try_lock(root / _LOCKS / path.name)
         if handle is not None:
             files.remove_tree(path)

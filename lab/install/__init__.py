@@ -1,8 +1,9 @@
 """Makes the environment ``.venv``. ``./inv`` runs this module when ``.venv`` is not ready.
 
 Only Python's standard library is imported here. The packages that labs need are installed
-first. The packages of the tests are installed when the tests are run (:func:`ensure`). uv
-installs them, in a tenth of pip's time. If uv is not available or fails, pip installs them.
+first. Those of the tests and of the workshop's page are installed when they are needed
+(:func:`ensure`). uv installs them, in a tenth of pip's time. If uv is not available or fails, pip
+installs them.
 
 ``.venv/.stamp`` says which pyproject.toml and which folder the environment was made for. It is
 written last, so an interrupted installation is repeated. A process that works on an environment
@@ -30,6 +31,8 @@ from lab.util.terminal import escape_lines
 
 #: How long the interpreter may take for its part. On a busy machine ``venv`` takes a while.
 VENV_SECONDS = 600.0
+#: What the packages of each group are for.
+GROUPS = {"dev": "packages of the tests", "serve": "packages of the page"}
 #: Imported once here. Otherwise the first command would compile them, and seem to hang.
 _FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"
 
@@ -137,7 +140,7 @@ def ensure(group: str, progress: Progress) -> None:
     environment = Environment(checkout, _stamp_of(Path(sys.prefix)))
     if not environment.stamp or environment.folder != Path(sys.prefix) or environment.ready(group):
         return
-    with progress.stage("packages of the tests") as stage, _held(environment, stage.note) as lock:
+    with progress.stage(GROUPS[group]) as stage, _held(environment, stage.note) as lock:
         if not environment.ready(group):
             found = Installer(environment.python, lock, stage).install(f"{checkout}[{group}]")
             environment.stamped(group)

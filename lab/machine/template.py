@@ -18,6 +18,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,11 +138,12 @@ def store(
         hashes = {name: sparse_files.digest(work / name) for name in parts}
         template = Template(work, key, stops, hashes, about)
         _write_manifest(template)
-        with contextlib.suppress(FileNotFoundError):
-            set_aside(root, key)
-        work.rename(root / key)
-        _sync(root)
-        _make_room(root)
+        with _only_one_changes(root):
+            with contextlib.suppress(FileNotFoundError):
+                set_aside(root, key)
+            work.rename(root / key)
+            _sync(root)
+            _make_room(root)
         return Template(root / key, key, stops, hashes, about)
     except BaseException:
         files.remove_tree(work)
@@ -150,9 +152,14 @@ def store(
         os.close(held)
 
 
+def _only_one_changes(root: Path) -> AbstractContextManager[int]:
+    """Hold the lock under which folders come into ``root`` and leave it."""
+    return files.locked(root.with_name("locks") / root.name)
+
+
 def _begin(root: Path) -> tuple[Path, int]:
     """A new folder to make a template in, and its lock. Removes those of killed commands."""
-    with files.locked(root.with_name("locks") / root.name):
+    with _only_one_changes(root):
         for left in root.glob(".new-*"):
             handle = files.try_lock(left)
             if handle is not None:
@@ -174,8 +181,7 @@ def used(template: Template) -> None:
 def _make_room(root: Path) -> None:
     """Keep the templates that were used last. A lab that runs still has the files it opened."""
     folders = [path for path in root.iterdir() if not path.name.startswith(".new-")]
-    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in folders[KEPT:]:
+    for path in files.newest_first(folders)[KEPT:]:
         files.remove_tree(path)
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -212,6 +212,18 @@ def _umask() -> int:
         if line.startswith("Umask:"):
             return int(line.split()[1], 8)
     return 0o077
+
+
+def newest_first(paths: Iterable[Path]) -> list[Path]:
+    """Those of ``paths`` that are there, the one changed last first.
+
+    Another process may remove one meanwhile.
+    """
+    changed: dict[Path, float] = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            changed[path] = path.stat().st_mtime
+    return sorted(changed, key=changed.__getitem__, reverse=True)
 
 
 def remove_tree(path: Path) -> None:

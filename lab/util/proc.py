@@ -84,3 +84,10 @@ def end_group(pid: int) -> None:
     """Kill a process group, if it exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def memory() -> tuple[int, int]:
+    """The bytes of this machine's memory that are available, and all of them (proc_meminfo(5))."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    found = {name: rest.split()[0] for name, _, rest in (line.partition(":") for line in lines)}
+    return int(found["MemAvailable"]) << 10, int(found["MemTotal"]) << 10

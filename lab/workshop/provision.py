@@ -23,6 +23,7 @@ from lab.toolchain import ToolchainRequest, open_toolchain, recipe, this_machine
 from lab.util import files, together
 from lab.workshop.questions import (
     KERNEL,
+    PAGE,
     PLATFORM,
     SYSROOT,
     TOOLCHAIN,
@@ -178,7 +179,7 @@ class Supplies:
         found: dict[str, tuple[Pin, ...]] = {}
         with self._progress.stage("newest packages") as stage:
             first = (TOOLCHAIN, PLATFORM, SYSROOT) if ARM32 in wanted else ()
-            for question in (*first, KERNEL, *_others(wanted)):
+            for question in (*first, KERNEL, PAGE, *_others(wanted)):
                 stage.note(_words(question))
                 found[question.name] = question.newest(self.toolchain, self._cache).pins
             usual = next(iter(wanted))

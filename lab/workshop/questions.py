@@ -73,6 +73,11 @@ def toolchain(arch: Architecture) -> Question:
 PLATFORM, SYSROOT, TOOLCHAIN = platform(ARM32), tools(ARM32), toolchain(ARM32)
 #: The source package that carries the FreeRTOS kernel.
 KERNEL = Question("trixie", SOURCE, ("micropython",))
+#: The parts of the workshop's page that others wrote; they need none of their dependencies.
+PAGE = Question(
+    recipe.SUITE, recipe.ARCHITECTURE, ("libjs-codemirror", "libjs-xterm"),
+    keep=("libjs-codemirror", "libjs-xterm"), part="page",
+)  # fmt: skip
 
 
 def xen(version: str, suite: str = PLATFORM.suite) -> Question:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,20 @@ def test_what_killed_commands_left_is_removed(stored: Template, tmp_path: Path) 
     template.store(root, "f" * 64, {"state": tmp_path / "state"}, 1, {})
     os.close(handle)
     assert sorted(path.name for path in root.glob(".*")) == [".new-alive"]
+
+
+def test_labs_that_store_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each makes room for its own, and may find that another has just removed the same one."""
+    monkeypatch.setattr(template, "KEPT", 1)
+    root = tmp_path / "templates"
+
+    def store(number: int) -> Template:
+        parts = {name: tmp_path / f"{name}-{number}" for name in ("ram", "state")}
+        for path in parts.values():
+            path.write_bytes(b"x" * 100)
+        return template.store(root, f"{number % 5:x}" * 64, parts, 1, {})
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(list(threads.map(store, range(200)))) == 200
+    (kept,) = template.everything(root)
+    template.verify(kept)

@@ -134,6 +134,7 @@ def test_the_one_that_ships_is_whole(root: Path) -> None:
     assert all(len(pin.sha256) == 64 and pin.version and pin.size for pin in everything)
     parts = {"bookworm/armhf", "bookworm/armhf/tools", "bookworm/source", "trixie/source"}
     more = {question.name for arch in ARCHITECTURES[1:] for question in questions.of(arch)}
+    parts.add(questions.PAGE.name)
     assert parts <= set(pins.archives) <= parts | more
     text = (root / lock.NAME).read_text()
     assert "://" not in text

@@ -1,0 +1,58 @@
+"""The task that serves the page of a workshop."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from lab import api, install
+from lab.cli.command import command
+from lab.cli.lab_task import DOOR, JSON, LAB_OR_HELLO, LABS
+from lab.cli.labs import DEFAULT, context_of
+from lab.cli.output import print_json, say
+from lab.util.terminal import table
+
+if TYPE_CHECKING:
+    from lab.api import Links
+
+#: The address that only this machine reaches.
+HERE = "127.0.0.1"
+_OPEN = f"""\
+The page listens on all addresses that you chose, without encryption. Who can read the network
+can read the links. Put TLS in front of it: let a proxy (Caddy, nginx) listen for others and pass
+requests, WebSocket too, on to it at {HERE}."""
+
+
+@command("lab.serve", words=("name",), optional=("name",), example="lab.serve hello --seats 8",
+         name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON,
+         seats="how many seats (default: as many as the last time, else 1)",
+         lesson="a file of Markdown with steps, or a lesson that ships: first-guest",
+         address=f"the address to listen on (default: {HERE}, which only this machine reaches)",
+         port="the port to listen on (default: any free one)",
+         keep="let the labs go on when the server ends")  # fmt: skip
+def lab_serve(name: str, seats: int = 0, lesson: str = "", labs: str = "labs.yaml", door: str = "",
+              address: str = HERE, port: int = 0, keep: bool = False,
+              json: bool = False) -> None:  # fmt: skip
+    """Serve a web page: a lab for each participant.
+
+    It prints the teacher's link and a link for each seat. A seat's page has its consoles, and
+    buttons to start, stop and reset its lab. It serves until Ctrl-C.
+    """
+    context = context_of(labs, door)
+    if find_spec("aiohttp") is None:
+        install.ensure("serve", context.progress)
+    how = api.Serving(seats, address, port, keep, lesson)
+    api.serve(context, name or DEFAULT, how, partial(_show, address, as_json=json))
+
+
+def _show(address: str, links: Links, *, as_json: bool) -> None:
+    if as_json:
+        print_json(links)
+    else:
+        rows = [("teacher", links.teacher)]
+        rows += [(f"seat {number}", link) for number, link in enumerate(links.seats, 1)]
+        print(table(rows), flush=True)
+    if not address.startswith("127."):
+        say(_OPEN)
+    say("serving; Ctrl-C ends it")

@@ -1,0 +1,67 @@
+"use strict";
+// The page of a seat.
+
+const STATES = {off: "off", starting: "starting", running: "running", stands: "stands still",
+                ended: "ended"};
+let run = "";
+
+const consoles = new Consoles(byId("tabs"), byId("screens"), {
+  typed: (on, text) => link.send({type: "type", on, text}) || notice("not connected: not typed"),
+  resized: (on, rows, columns) => on === "dom0" && link.send({type: "size", rows, columns}),
+});
+
+const link = new Link({
+  hello: () => ({type: "from", run, at: consoles.places()}),
+  text: (message) => message.type === "seat" ? show(message) : notice(message.text),
+  binary: (frame) => consoles.write(frame),
+  lost: () => state("connecting", "the server does not answer; this page tries again"),
+});
+
+function state(word, title = "") {
+  byId("state").textContent = word;
+  byId("state").dataset.state = word;
+  byId("state").title = title;
+}
+
+function show(seat) {
+  document.title = seat.name;
+  byId("name").textContent = seat.name;
+  state(seat.busy || STATES[seat.state] || seat.state);
+  if (seat.run !== run) consoles.clear();
+  run = seat.run;
+  consoles.set(seat.consoles);
+  byId("up").disabled = Boolean(seat.busy) || seat.state !== "off" && seat.state !== "ended";
+  byId("down").disabled = seat.state === "off" && !seat.busy;
+  byId("domains").tBodies[0].replaceChildren(...seat.domains.map(row));
+  lesson.show(seat);
+  byId("problem").textContent = seat.problem;
+  byId("problem").hidden = !seat.problem;
+  byId("output").hidden = !seat.said;
+  byId("output").open = seat.failed;
+  byId("output").lastElementChild.textContent = seat.said;
+}
+
+function row(domain) {
+  const words = {r: "runs", b: "sleeps", p: "paused", s: "has ended", c: "crashed", d: "dies"};
+  const letter = [...domain.state].find((one) => one in words);
+  const made = element("tr");
+  made.append(
+    element("th", domain.name, {scope: "row"}),
+    element("td", domain.note || words[letter] || "ready"),
+    element("td", `${domain.time.toFixed(1)} s`, {className: "number"}),
+  );
+  return made;
+}
+
+let timer = 0;
+
+function notice(text) {
+  byId("notice").textContent = text;
+  byId("notice").hidden = false;
+  clearTimeout(timer);
+  timer = setTimeout(() => { byId("notice").hidden = true; }, 6000);
+}
+
+for (const verb of ["up", "down", "reset"]) {
+  byId(verb).addEventListener("click", () => link.send({type: "do", verb}));
+}

@@ -1,0 +1,72 @@
+"""Runs the lab's own commands for a seat, each in a process of its own.
+
+So a command that fails, hangs or is stopped does not touch the server, and one that has begun goes
+on if the server is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.util import process, reading, waiting
+from lab.util.proc import end_group
+from lab.util.terminal import escape_lines
+
+#: Seconds that a command may take; a first build of everything takes minutes.
+LONGEST = 900.0
+#: The most bytes of a command's output that are kept.
+MOST_SAID = 256 << 10
+#: The variables of the server's environment that a command gets, by how their names begin.
+PASSED_ON = ("LAB_", "XDG_RUNTIME_DIR", "PYTHON", "DOCKER_")
+#: A line about a stage of a command (:mod:`lab.progress`).
+_STAGE = re.compile(r" *[\w' ]+ … .*")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended: its exit status, and what it said, escaped."""
+
+    status: int
+    said: str
+
+    @property
+    def well(self) -> bool:
+        return self.status == 0
+
+
+async def run(words: Sequence[str], labs: Path) -> Done:
+    """Run ``xenlab WORD…`` on a labs.yaml. If this is cancelled, the command is interrupted."""
+    argv = [sys.executable, "-m", "lab", *words, "--labs", str(labs)]
+    with tempfile.NamedTemporaryFile(prefix="xenlab-") as log:
+        child = process.spawn(argv, log_to=log, env=_environment(os.environ))
+        try:
+            async with asyncio.timeout(LONGEST):
+                await waiting.ends(child.pid)
+        except TimeoutError:
+            end_group(child.pid)
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            raise
+        status = process.reap(child, LONGEST)
+        return Done(-1 if status is None else status, said(Path(log.name)))
+
+
+def said(log: Path) -> str:
+    """What a command has said so far, escaped, without its stages that went well."""
+    with contextlib.suppress(OSError), reading.binary(log) as stream:
+        lines = escape_lines(stream.read(MOST_SAID)).split("\n")
+        return "\n".join(line for line in lines if not _STAGE.fullmatch(line))
+    return ""
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in ours.items() if name.startswith(PASSED_ON)}

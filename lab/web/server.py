@@ -1,0 +1,137 @@
+"""The server: which link leads to what, and what a page may do in a browser.
+
+A link has a secret. Whoever has a seat's link can use this seat, and nothing else. Nothing on a
+page comes from another server, and no other server's page can use ours.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from lab.web import sockets
+from lab.web.assets import Assets
+from lab.web.room import Room
+from lab.web.seat_hub import SeatHub
+
+#: The largest request, in bytes.
+LARGEST = 1 << 20
+#: What a browser may do with our pages. xterm sets styles from its script.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+NOWHERE = "This link is not one of this class. Ask your teacher for yours.\n"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(room: Room, assets: Assets) -> web.Application:
+    """The server of a class, ready to be run."""
+    pages = _Pages(room, assets)
+    app = web.Application(client_max_size=LARGEST, middlewares=[_guarded])
+    app.router.add_get("/s/{secret}", pages.seat)
+    app.router.add_get("/s/{secret}/socket", pages.seat_socket)
+    app.router.add_get("/s/{secret}/lesson", pages.lesson)
+    app.router.add_get("/t/{secret}", pages.teacher)
+    app.router.add_get("/t/{secret}/socket", pages.teacher_socket)
+    app.router.add_get("/assets/{name}", pages.asset)
+    app.on_shutdown.append(pages.close)
+    return app
+
+
+@web.middleware
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every answer has our headers. An unknown link says what to do."""
+    try:
+        response = await handler(request)
+    except web.HTTPNotFound:
+        response = web.Response(status=404, text=NOWHERE)
+    except web.HTTPException as error:
+        response = web.Response(status=error.status, text=f"{error.text}\n")
+    if not response.prepared:
+        response.headers.update(HEADERS)
+    return response
+
+
+class _Pages:
+    """What each link leads to."""
+
+    def __init__(self, room: Room, assets: Assets) -> None:
+        self._room = room
+        self._assets = assets
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def seat(self, request: web.Request) -> web.Response:
+        self._seat_of(request)
+        return self._page("seat.html")
+
+    async def teacher(self, request: web.Request) -> web.Response:
+        self._check_teacher(request)
+        return self._page("teacher.html")
+
+    async def seat_socket(self, request: web.Request) -> web.WebSocketResponse:
+        hub = self._seat_of(request)
+        socket = await sockets.opened(request)
+        return await self._serve(socket, sockets.SeatSocket(self._room, hub, socket).serve())
+
+    async def teacher_socket(self, request: web.Request) -> web.WebSocketResponse:
+        self._check_teacher(request)
+        socket = await sockets.opened(request)
+        return await self._serve(socket, sockets.RoomSocket(self._room, socket).serve())
+
+    async def lesson(self, request: web.Request) -> web.Response:
+        """The lesson; ``null`` if there is none."""
+        self._seat_of(request)
+        lesson = self._room.lesson
+        if lesson is None:
+            return web.json_response(None)
+        steps = [
+            {"id": step.id, "title": step.title, "html": step.html, "check": bool(step.check)}
+            for step in lesson.steps
+        ]
+        return web.json_response({"title": lesson.title, "html": lesson.html, "steps": steps})
+
+    async def asset(self, request: web.Request) -> web.Response:
+        found = self._assets.find(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        return web.Response(body=found[0], content_type=found[1], charset="utf-8")
+
+    async def close(self, _: web.Application) -> None:
+        """The server ends: pages try to connect again until it is back."""
+        for socket in list(self._open):
+            await socket.close(code=1001)
+
+    async def _serve(
+        self, socket: web.WebSocketResponse, work: Awaitable[None]
+    ) -> web.WebSocketResponse:
+        self._open.add(socket)
+        try:
+            with suppress(ConnectionError):
+                await work
+        finally:
+            self._open.discard(socket)
+            await socket.close()
+        return socket
+
+    def _page(self, name: str) -> web.Response:
+        return web.Response(text=self._assets.page(name), content_type="text/html")
+
+    def _seat_of(self, request: web.Request) -> SeatHub:
+        hub = self._room.seat(request.match_info["secret"])
+        if hub is None:
+            raise web.HTTPNotFound
+        return hub
+
+    def _check_teacher(self, request: web.Request) -> None:
+        given = request.match_info["secret"].encode()
+        if not hmac.compare_digest(given, self._room.classroom.teacher.encode()):
+            raise web.HTTPNotFound

@@ -1,0 +1,215 @@
+"""The conversations between pages and the server, over WebSocket (RFC 6455).
+
+The server sends JSON texts, and the output of consoles as binary messages: a byte with the length
+of the console's name, the name, the position in its log behind the output (8 bytes, big endian),
+the output. A page that connects again says how far it got, and goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from lab.util import reading
+from lab.web import typing_in
+from lab.web.feed import ConsoleReader, Piece
+from lab.web.room import Room
+from lab.web.seat_hub import SeatHub
+
+#: The largest message of a page, in bytes.
+LARGEST = 256 << 10
+#: A UART's log grows byte by byte: after the first one, wait this many seconds for more.
+SETTLE = 0.01
+#: Seconds between two pings; a connection that answers none is closed.
+PING = 20.0
+
+Message = dict[str, Any]
+
+
+def frame(name: str, piece: Piece) -> bytes:
+    """Output of a console, as pages get it."""
+    raw = name.encode()
+    return struct.pack(">B", len(raw)) + raw + struct.pack(">Q", piece.end) + piece.data
+
+
+async def opened(request: web.Request) -> web.WebSocketResponse:
+    """A connection. The caller has checked the secret.
+
+    Raises:
+        HTTPForbidden: it comes from a page of another server.
+    """
+    origin = request.headers.get("Origin", "")
+    if origin and origin.partition("://")[2] != request.host:
+        raise web.HTTPForbidden(text="this page belongs to another server")
+    socket = web.WebSocketResponse(heartbeat=PING, max_msg_size=LARGEST)
+    await socket.prepare(request)
+    return socket
+
+
+async def messages(socket: web.WebSocketResponse, take: Callable[[Message], None]) -> None:
+    """Hand over what the page sends until it is gone. What is not ours is ignored."""
+    async for message in socket:
+        if message.type is WSMsgType.TEXT:
+            with contextlib.suppress(ValueError):
+                data = reading.parse_json(message.data)
+                if isinstance(data, dict):
+                    take(data)
+
+
+async def both(*works: Awaitable[None]) -> None:
+    """Do several things until the first one ends; then the others are stopped."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, ConnectionError):
+            raise result
+
+
+class SeatSocket:
+    """One page of a seat."""
+
+    def __init__(self, room: Room, hub: SeatHub, socket: web.WebSocketResponse) -> None:
+        self._room = room
+        self._hub = hub
+        self._socket = socket
+        self._news = asyncio.Event()
+        self._readers: dict[str, ConsoleReader] = {}
+        self._run = ""
+        self._from: tuple[str, Message] = ("", {})
+        self._typist = typing_in.Typist(hub.seat)
+        self._begun = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Until the page is gone."""
+        with self._hub.looked_at(self._news.set):
+            try:
+                await both(
+                    messages(self._socket, self._take), self._show(), self._typist.work(self._say)
+                )
+            finally:
+                self._close()
+
+    # ------------------------------------------------------------ from the page
+
+    def _take(self, message: Message) -> None:
+        kind = message.get("type")
+        if kind == "from":
+            at = message.get("at")
+            self._from = str(message.get("run", "")), at if isinstance(at, dict) else {}
+            self._begun.set()
+        elif kind == "type" and message.get("on") in self._readers:
+            self._typist.type(str(message["on"]), str(message.get("text", "")))
+        elif kind == "size":
+            self._typist.resize(message.get("rows"), message.get("columns"))
+        elif kind == "do":
+            do(self._room, self._hub, message)
+
+    # ------------------------------------------------------------ to the page
+
+    async def _show(self) -> None:
+        await self._begun.wait()
+        told: Message = {}
+        while True:
+            self._news.clear()
+            if (now := self._hub.shown()) != told:
+                told = now
+                await self._socket.send_str(json.dumps(now))
+            self._open()
+            if not await self._send():
+                await self._wait()
+
+    def _open(self) -> None:
+        """Have a reader for each console of the run that is shown."""
+        run = self._hub.run_dir()
+        if run is None:
+            return
+        if run.id != self._run:
+            self._close()
+            self._run = run.id
+        was, at = self._from
+        for name, log in run.consoles().items():
+            if name not in self._readers:
+                place = at.get(name) if was == run.id else None
+                with contextlib.suppress(OSError):
+                    self._readers[name] = ConsoleReader(
+                        log, place if isinstance(place, int) else None
+                    )
+
+    async def _send(self) -> bool:
+        """Send a portion of each console; whether there was any."""
+        found = False
+        for name, reader in self._readers.items():
+            if piece := reader.next():
+                await self._socket.send_bytes(frame(name, piece))
+                found = True
+        return found
+
+    async def _wait(self) -> None:
+        """Wait for news, or until a console that prints too fast may be shown again."""
+        waits = [wait for reader in self._readers.values() if (wait := reader.wait()) is not None]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(waits, default=PING)):
+                await self._news.wait()
+            await asyncio.sleep(SETTLE)
+
+    async def _say(self, words: str) -> None:
+        await self._socket.send_str(json.dumps({"type": "notice", "text": words}))
+
+    def _close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+        self._readers = {}
+
+
+class RoomSocket:
+    """One page of the teacher."""
+
+    def __init__(self, room: Room, socket: web.WebSocketResponse) -> None:
+        self._room = room
+        self._socket = socket
+        self._news = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Until the page is gone."""
+        with self._room.looked_at(self._news.set):
+            await both(messages(self._socket, self._take), self._show())
+
+    def _take(self, message: Message) -> None:
+        if message.get("type") != "do":
+            return
+        for hub in self._room.chosen(message.get("seat")):
+            do(self._room, hub, message)
+
+    async def _show(self) -> None:
+        told = ""
+        while True:
+            self._news.clear()
+            if (now := json.dumps(self._room.shown())) != told:
+                told = now
+                await self._socket.send_str(now)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PING):
+                    await self._news.wait()
+                await asyncio.sleep(SETTLE)
+
+
+def do(room: Room, hub: SeatHub, message: Message) -> None:
+    """What a button asks for."""
+    if message.get("verb") == "check" and room.lesson:
+        if step := room.lesson.step(message.get("step")):
+            hub.check(step)
+        return
+    verbs = {"up": hub.start, "down": hub.stop, "reset": hub.reset}
+    if verb := verbs.get(str(message.get("verb"))):
+        verb()
