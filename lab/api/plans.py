@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import replace
 
 from lab import config
 from lab import plan as planning
-from lab.api import drift
+from lab.api import drift, lives
 from lab.api.context import Context
 from lab.config import arch
 from lab.errors import UsageError
@@ -71,3 +72,9 @@ def intent(context: Context, plan: Plan, owner: str, *, kept: bool) -> Intent:
         plan, context.lab_dir(plan.lab.name), context.runs, owner, kept,
         functools.partial(prepare, context), context.progress,
     )  # fmt: skip
+
+
+def intents_of_run(context: Context, plan: Plan) -> Iterator[Intent]:
+    """To run a lab's scenario in the first place that is free."""
+    first = intent(context, plan, "lab.run", kept=False)
+    return (replace(first, lab=place) for place in lives.places(context, plan.lab.name))

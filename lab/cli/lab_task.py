@@ -35,7 +35,9 @@ VALUES = {
     "jobs": "N",
     "junit": "FILE",
     "keep": "NUMBERS",
+    "lab": "NAMES",
     "labs": "FILE",
+    "lesson": "LESSON",
     "limit": "WORDS",
     "name": "NAME",
     "on": "CONSOLE",
@@ -46,7 +48,9 @@ VALUES = {
     "rounds": "N",
     "seats": "N",
     "seed": "N",
+    "seeds": "N",
     "sha256": "DIGEST",
+    "shard": "K/N",
     "source": "TREE",
     "timeout": "SECONDS",
     "to": "FORMAT",
@@ -69,7 +73,9 @@ KINDS = {
     "junit": "file",
     "lab.import name": "",
     "lab.matrix name": "matrix",
+    "lab": "lab",
     "labs": "file",
+    "lesson": "file",
     "name": "lab",
     "on": "console",
     "one": "run",
@@ -97,6 +103,7 @@ ARCH_OF = (
     f"{' or '.join(_NAMES)} (default: that of all labs of labs.yaml, else {_NAMES[0]}): "
     "the architecture of"
 )
+JOBS = "run N labs at a time (default: as many as this machine has room for)"
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 
 
@@ -105,7 +112,8 @@ class About:
     """What help says about a task.
 
     ``words``: its words in order; ``optional``: those that may be left out; ``help``: each
-    word and option by its name; ``example``: a whole command line, without ``./inv``.
+    word and option by its name; ``example``: a whole command line, without ``./inv``; ``several``:
+    whether the last word may come more than once.
     """
 
     name: str
@@ -113,6 +121,7 @@ class About:
     optional: tuple[str, ...] = ()
     example: str = ""
     help: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
 
     @property
     def typed(self) -> str:
@@ -121,8 +130,10 @@ class About:
 
     @property
     def usage(self) -> str:
-        """``lab.up [NAME]``."""
-        shown = (f"[{word.upper()}]" if word in self.optional else word.upper()
+        """``lab.up [NAME]``, ``lab.run [NAME…]``."""
+        last = self.words[-1] if self.several else ""
+        names = {word: word.upper() + "…" * (word == last) for word in self.words}
+        shown = (f"[{names[word]}]" if word in self.optional else names[word]
                  for word in self.words)  # fmt: skip
         return " ".join((self.typed, *shown))
 

@@ -166,6 +166,19 @@ def show_run(result: api.Run) -> None:
     print(f"run: {short(result.run)}", flush=True)
 
 
+def show_runs(result: api.Runs) -> None:
+    """Print the failures, then a table of all runs and how many passed."""
+    for one in result.runs:
+        if not one.report.verdict.passed:
+            show_run(one)
+            print()
+    header, rows = result.table()
+    part = f" in shard {result.outcome.shard}" if result.outcome.shard else ""
+    print(table(rows, header=header))
+    print(f"{result.passed} of {len(result.runs)} passed{part}", flush=True)
+    say(f"all runs took {result.seconds:.1f} s; table and JUnit file: {short(result.folder)}/")
+
+
 def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:
     """In a job of GitHub Actions, print annotations and add a summary to the page of the job.
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.util import process, reading, waiting
 from lab.util.proc import end_group
 from lab.util.terminal import escape_lines
-from lab.web.classroom import Seat
 
 #: Seconds that a command may take; a first build of everything takes minutes.
 LONGEST = 900.0
@@ -26,6 +26,8 @@ LONGEST = 900.0
 MOST_SAID = 256 << 10
 #: The variables of the server's environment that a command gets, by how their names begin.
 PASSED_ON = ("LAB_", "XDG_RUNTIME_DIR", "PYTHON", "DOCKER_")
+#: A line about a stage of a command (:mod:`lab.progress`).
+_STAGE = re.compile(r" *[\w' ]+ … .*")
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,11 @@ class Done:
         return self.status == 0
 
 
-Started = Callable[[Path], None]
-
-
-async def run(seat: Seat, words: list[str], started: Started = lambda _: None) -> Done:
-    """Run ``xenlab WORD…`` on a seat's labs.yaml.
-
-    ``started`` gets the file to which the command writes. If this is cancelled, the command is
-    interrupted.
-    """
-    argv = [sys.executable, "-m", "lab", *words, "--labs", str(seat.labs)]
+async def run(words: Sequence[str], labs: Path) -> Done:
+    """Run ``xenlab WORD…`` on a labs.yaml. If this is cancelled, the command is interrupted."""
+    argv = [sys.executable, "-m", "lab", *words, "--labs", str(labs)]
     with tempfile.NamedTemporaryFile(prefix="xenlab-") as log:
         child = process.spawn(argv, log_to=log, env=_environment(os.environ))
-        started(Path(log.name))
         try:
             async with asyncio.timeout(LONGEST):
                 await waiting.ends(child.pid)
@@ -67,9 +61,10 @@ async def run(seat: Seat, words: list[str], started: Started = lambda _: None) -
 
 
 def said(log: Path) -> str:
-    """What a command has said so far, escaped."""
+    """What a command has said so far, escaped, without its stages that went well."""
     with contextlib.suppress(OSError), reading.binary(log) as stream:
-        return escape_lines(stream.read(MOST_SAID))
+        lines = escape_lines(stream.read(MOST_SAID)).split("\n")
+        return "\n".join(line for line in lines if not _STAGE.fullmatch(line))
     return ""
 
 

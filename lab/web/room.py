@@ -11,9 +11,10 @@ from typing import Any
 
 from lab.model import Lab
 from lab.util import proc
-from lab.web import excerpt
+from lab.web import checking, excerpt
 from lab.web.classroom import Classroom
 from lab.web.growth import Growth
+from lab.web.lesson import Lesson
 from lab.web.seat_hub import SeatHub
 
 #: How many labs start at a time. More would not be up sooner.
@@ -23,8 +24,11 @@ AT_ONCE = 4
 class Room:
     """The seats of a class while a server has it."""
 
-    def __init__(self, classroom: Classroom, hubs: Sequence[SeatHub]) -> None:
+    def __init__(
+        self, classroom: Classroom, hubs: Sequence[SeatHub], lesson: Lesson | None
+    ) -> None:
         self.classroom = classroom
+        self.lesson = lesson
         self.hubs = hubs
         self._by_secret = {hub.seat.secret: hub for hub in hubs}
 
@@ -50,11 +54,13 @@ class Room:
             "type": "room",
             "name": self.classroom.name,
             "seats": [self._row(hub) for hub in self.hubs],
+            "steps": len(self.lesson.steps) if self.lesson else 0,
             "machine": machine(),
         }
 
     def _row(self, hub: SeatHub) -> dict[str, Any]:
-        return hub.shown() | {"link": f"/s/{hub.seat.secret}"}
+        passed = [step for step, how in hub.progress.items() if how == checking.PASSED]
+        return hub.shown() | {"link": f"/s/{hub.seat.secret}", "passed": len(passed)}
 
     async def stop_all(self) -> None:
         """Stop the labs of all seats."""
@@ -65,19 +71,25 @@ class Room:
 
 
 @contextlib.asynccontextmanager
-async def opened(classroom: Classroom, labs: Path, lab: Lab) -> AsyncIterator[Room]:
+async def opened(
+    classroom: Classroom, labs: Path, lab: Lab, lesson: Lesson | None = None
+) -> AsyncIterator[Room]:
     """The room of a class. Its labs are not started, and not stopped at the end.
 
     ``lab``: the lab of which every seat has a copy, as ``labs`` describes it.
 
     Raises:
         LabError: a seat's folder cannot be made; files cannot be watched.
+        ConfigError: a check of the lesson does not fit the lab.
     """
     for seat in classroom.seats:
         excerpt.lay(labs, lab, seat.folder)
+    if lesson:
+        checking.test(classroom.seats[0], lesson)
     slots = asyncio.Semaphore(AT_ONCE)
     async with Growth() as growth:
-        room = Room(classroom, [SeatHub(seat, growth, slots) for seat in classroom.seats])
+        hubs = [SeatHub(seat, growth, slots) for seat in classroom.seats]
+        room = Room(classroom, hubs, lesson)
         looking = [asyncio.ensure_future(hub.keep_looking()) for hub in room.hubs]
         try:
             yield room

@@ -39,6 +39,7 @@ def application(room: Room, assets: Assets) -> web.Application:
     app = web.Application(client_max_size=LARGEST, middlewares=[_guarded])
     app.router.add_get("/s/{secret}", pages.seat)
     app.router.add_get("/s/{secret}/socket", pages.seat_socket)
+    app.router.add_get("/s/{secret}/lesson", pages.lesson)
     app.router.add_get("/t/{secret}", pages.teacher)
     app.router.add_get("/t/{secret}/socket", pages.teacher_socket)
     app.router.add_get("/assets/{name}", pages.asset)
@@ -79,12 +80,24 @@ class _Pages:
     async def seat_socket(self, request: web.Request) -> web.WebSocketResponse:
         hub = self._seat_of(request)
         socket = await sockets.opened(request)
-        return await self._serve(socket, sockets.SeatSocket(hub, socket).serve())
+        return await self._serve(socket, sockets.SeatSocket(self._room, hub, socket).serve())
 
     async def teacher_socket(self, request: web.Request) -> web.WebSocketResponse:
         self._check_teacher(request)
         socket = await sockets.opened(request)
         return await self._serve(socket, sockets.RoomSocket(self._room, socket).serve())
+
+    async def lesson(self, request: web.Request) -> web.Response:
+        """The lesson; ``null`` if there is none."""
+        self._seat_of(request)
+        lesson = self._room.lesson
+        if lesson is None:
+            return web.json_response(None)
+        steps = [
+            {"id": step.id, "title": step.title, "html": step.html, "check": bool(step.check)}
+            for step in lesson.steps
+        ]
+        return web.json_response({"title": lesson.title, "html": lesson.html, "steps": steps})
 
     async def asset(self, request: web.Request) -> web.Response:
         found = self._assets.find(request.match_info["name"])

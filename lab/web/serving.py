@@ -16,6 +16,7 @@ from lab.model import Lab
 from lab.web import room, server
 from lab.web.assets import Assets
 from lab.web.classroom import Classroom
+from lab.web.lesson import Lesson
 
 #: Seconds that open connections have when the server ends.
 ENDS = 2.0
@@ -37,6 +38,7 @@ class Class:
         labs: labs.yaml; ``lab``: the lab of which every seat has a copy.
         assets: the files of the pages.
         keep: the labs go on when the server ends.
+        lesson: what participants read, and what checks their steps; ``None``: nothing.
     """
 
     classroom: Classroom
@@ -44,6 +46,7 @@ class Class:
     lab: Lab
     assets: Assets
     keep: bool = False
+    lesson: Lesson | None = None
 
 
 async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]) -> None:
@@ -56,7 +59,8 @@ async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]
     listening = _listen(host, port)
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
-        there = await stack.enter_async_context(room.opened(one.classroom, one.labs, one.lab))
+        opened = room.opened(one.classroom, one.labs, one.lab, one.lesson)
+        there = await stack.enter_async_context(opened)
         runner = web.AppRunner(
             server.application(there, one.assets), access_log=None, shutdown_timeout=ENDS
         )

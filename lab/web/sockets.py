@@ -79,7 +79,8 @@ async def both(*works: Awaitable[None]) -> None:
 class SeatSocket:
     """One page of a seat."""
 
-    def __init__(self, hub: SeatHub, socket: web.WebSocketResponse) -> None:
+    def __init__(self, room: Room, hub: SeatHub, socket: web.WebSocketResponse) -> None:
+        self._room = room
         self._hub = hub
         self._socket = socket
         self._news = asyncio.Event()
@@ -112,7 +113,7 @@ class SeatSocket:
         elif kind == "size":
             self._typist.resize(message.get("rows"), message.get("columns"))
         elif kind == "do":
-            do(self._hub, message)
+            do(self._room, self._hub, message)
 
     # ------------------------------------------------------------ to the page
 
@@ -188,7 +189,7 @@ class RoomSocket:
         if message.get("type") != "do":
             return
         for hub in self._room.chosen(message.get("seat")):
-            do(hub, message)
+            do(self._room, hub, message)
 
     async def _show(self) -> None:
         told = ""
@@ -203,8 +204,12 @@ class RoomSocket:
                 await asyncio.sleep(SETTLE)
 
 
-def do(hub: SeatHub, message: Message) -> None:
+def do(room: Room, hub: SeatHub, message: Message) -> None:
     """What a button asks for."""
+    if message.get("verb") == "check" and room.lesson:
+        if step := room.lesson.step(message.get("step")):
+            hub.check(step)
+        return
     verbs = {"up": hub.start, "down": hub.stop, "reset": hub.reset}
     if verb := verbs.get(str(message.get("verb"))):
         verb()

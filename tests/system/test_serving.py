@@ -44,8 +44,8 @@ class Page:
             self.notices.append(message["text"])
 
     async def do(self, verb: str, **more: Any) -> None:
-        """Press a button, and wait until that is done."""
-        await self.until(lambda page: bool(page.seat))
+        """Press a button as soon as nothing else is done, and wait until that is done."""
+        await self.until(lambda page: bool(page.seat) and not page.seat["busy"])
         await self.socket.send_json({"type": "do", "verb": verb, **more})
         await self.until(lambda page: bool(page.seat["busy"]))
         await self.until(lambda page: not page.seat["busy"])
@@ -85,7 +85,7 @@ def stop(one: Class) -> None:
 @pytest.fixture(scope="module")
 def served(world: World) -> Iterator[Class]:
     """A class of two, for a whole module."""
-    one = begin(world, "hello", "--seats", "2")
+    one = begin(world, "hello", "--seats", "2", "--lesson", "first-guest")
     try:
         yield one
     finally:
@@ -131,6 +131,29 @@ def test_a_lab_in_the_browser(served: Class) -> None:
                 await teacher.send_json({"type": "do", "verb": "down", "seat": "all"})
                 await page.until(lambda one: one.seat["state"] == "off")
                 await page.until(lambda one: not one.seat["busy"])
+
+    asyncio.run(go())
+
+
+def test_a_lesson_checks_itself(served: Class) -> None:
+    """A check passes, and its step is ticked; one that is not done yet fails and says why. The
+    teacher sees how far the seat is."""
+
+    async def go() -> None:
+        async with ClientSession() as session:
+            async with session.get(f"{served.seats[1]}/lesson") as answer:
+                steps = [one["id"] for one in (await answer.json())["steps"]]
+            page = await opened(session, served.seats[1])
+            await page.do("check", step=steps[0])
+            assert page.seat["checked"]["passed"], page.seat["checked"]["said"]
+            await page.do("check", step=steps[3])
+            assert not page.seat["checked"]["passed"]
+            assert "not seen" in page.seat["checked"]["said"]
+            assert page.seat["progress"] == {steps[0]: "passed", steps[3]: "failed"}
+            assert page.seat["state"] == "off", "the participant's own lab was not touched"
+            async with session.ws_connect(f"{served.teacher}/socket") as teacher:
+                room = await teacher.receive_json()
+                assert (room["steps"], room["seats"][1]["passed"]) == (len(steps), 1)
 
     asyncio.run(go())
 

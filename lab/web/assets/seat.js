@@ -33,6 +33,7 @@ function show(seat) {
   byId("up").disabled = Boolean(seat.busy) || seat.state !== "off" && seat.state !== "ended";
   byId("down").disabled = seat.state === "off" && !seat.busy;
   byId("domains").tBodies[0].replaceChildren(...seat.domains.map(row));
+  lesson.show(seat);
   byId("problem").textContent = seat.problem;
   byId("problem").hidden = !seat.problem;
   byId("output").hidden = !seat.said;

@@ -17,7 +17,7 @@ function show(room) {
   byId("machine").textContent =
     `This machine: ${cpus} processors, ${Math.round(100 * load)} % busy; ` +
     `${gigabytes(free)} of ${gigabytes(memory)} memory free`;
-  for (const seat of room.seats) fill(rows.get(seat.number) || add(seat), seat);
+  for (const seat of room.seats) fill(rows.get(seat.number) || add(seat), seat, room.steps);
 }
 
 function gigabytes(bytes) {
@@ -36,19 +36,21 @@ function add(seat) {
     actions.append(button);
   }
   made.append(name, element("td", "", {className: "state"}),
-              element("td", "", {className: "number"}), element("td", "", {className: "last"}),
+              element("td", "", {className: "number"}), element("td", "", {className: "number"}),
+              element("td", "", {className: "last"}),
               actions);
   byId("seats").tBodies[0].append(made);
   rows.set(seat.number, made);
   return made;
 }
 
-function fill(made, seat) {
-  const [, state, pages, last] = made.cells;
+function fill(made, seat, steps) {
+  const [, state, pages, passed, last] = made.cells;
   const trouble = seat.failed ? seat.said : seat.problem;
   state.textContent = seat.busy || (trouble ? `${seat.state}: ${trouble}` : seat.state);
   state.dataset.state = seat.busy || seat.state;
   pages.textContent = seat.watchers;
+  passed.textContent = steps ? `${seat.passed} of ${steps}` : "";
   last.textContent = seat.last;
 }
 
