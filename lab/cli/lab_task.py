@@ -55,6 +55,7 @@ VALUES = {
     "timeout": "SECONDS",
     "to": "FORMAT",
     "verify": "RUN",
+    "wheels": "VERSIONS",
 }
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.
