@@ -37,6 +37,7 @@ VALUES = {
     "junit": "FILE",
     "keep": "NUMBERS",
     "key": "FILE",
+    "lab": "NAMES",
     "labs": "FILE",
     "lesson": "LESSON",
     "limit": "WORDS",
@@ -57,6 +58,7 @@ VALUES = {
     "to": "FORMAT",
     "verify": "RUN",
     "workers": "N",
+    "wheels": "VERSIONS",
 }
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.
@@ -77,6 +79,7 @@ KINDS = {
     "key": "file",
     "lab.import name": "",
     "lab.matrix name": "matrix",
+    "lab": "lab",
     "labs": "file",
     "lesson": "file",
     "name": "lab",
