@@ -15,7 +15,7 @@ from lab.util import process
 from lab.util.deadline import Deadline
 
 #: The lab that is run, and how often in one measurement.
-LAB, RUNS = "hello", 12
+LAB, RUNS = "hello", 24
 #: The matrix that is run as a whole.
 MATRIX = "scheduling"
 #: How many runs at a time, and how many times sooner they must be done.
