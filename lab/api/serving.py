@@ -26,12 +26,14 @@ class Serving:
         address: the address to listen on; others than 127.0.0.1 let other machines in.
         port: 0: any free one.
         keep: the labs go on when the server ends.
+        lesson: a file, or the name of a lesson that ships; empty: none.
     """
 
     seats: int = 0
     address: str = "127.0.0.1"
     port: int = 0
     keep: bool = False
+    lesson: str = ""
 
 
 def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], None]) -> None:
@@ -41,22 +43,25 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
     labs are stopped at the end.
 
     Raises:
-        UsageError: there is no such lab, the address cannot be used, or a package is missing.
+        UsageError: there is no such lab or lesson, the address cannot be used, or a package is
+            missing. ConfigError: the lesson has a mistake; the message begins with its place.
         BusyError: another server has this class.
         LabError: what the labs need cannot be made.
         KeyboardInterrupt: it was told to stop.
     """
     _check_packages()
-    from lab.web import classroom, serving
+    from lab.web import classroom, lesson, room, serving
     from lab.web.assets import Assets
 
+    text = lesson.load(lesson.find(how.lesson)) if how.lesson else None
     clean(context)
     plan = make_plan(context, name, first=True)
     with classroom.opened(context.runs, name, how.seats) as found:
         prepare(context, plan)
         with context.progress.stage("page"):
             assets = Assets(page_parts(context.workshop(arch=plan.machine.arch).supplies))
-        one = serving.Class(found, context.file, plan.lab, assets, how.keep)
+        taught = room.Taught(context.file, plan.lab, text)
+        one = serving.Class(found, taught, assets, how.keep)
         signals.run(serving.serve(one, how.address, how.port, ready))
 
 

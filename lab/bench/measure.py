@@ -18,6 +18,7 @@ from lab.bench import (
     instant,
     limits,
     many,
+    races,
     tools_build,
     trace_cost,
     transfer,
@@ -187,6 +188,10 @@ def _tools(session: Session) -> list[Figure]:
     return tools_build.measure(session.workshop, session.say)
 
 
+def _races(session: Session) -> list[Figure]:
+    return list(races.measure(session.context, session.say))
+
+
 #: The parts by name, in this order; then those that take many minutes.
 PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
@@ -206,6 +211,7 @@ LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "digests": _digests,
     "tools": _tools,
     "matrix": _matrix,
+    "races": _races,
 }
 
 

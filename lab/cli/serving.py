@@ -27,10 +27,11 @@ requests, WebSocket too, on to it at {HERE}."""
 @command("lab.serve", words=("name",), optional=("name",), example="lab.serve hello --seats 8",
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON,
          seats="how many seats (default: as many as the last time, else 1)",
+         lesson="a file of Markdown with steps, or a lesson that ships: first-guest",
          address=f"the address to listen on (default: {HERE}, which only this machine reaches)",
          port="the port to listen on (default: any free one)",
          keep="let the labs go on when the server ends")  # fmt: skip
-def lab_serve(name: str, seats: int = 0, labs: str = "labs.yaml", door: str = "",
+def lab_serve(name: str, seats: int = 0, lesson: str = "", labs: str = "labs.yaml", door: str = "",
               address: str = HERE, port: int = 0, keep: bool = False,
               json: bool = False) -> None:  # fmt: skip
     """Serve a web page: a lab for each participant.
@@ -41,7 +42,7 @@ def lab_serve(name: str, seats: int = 0, labs: str = "labs.yaml", door: str = ""
     context = context_of(labs, door)
     if find_spec("aiohttp") is None:
         install.ensure("serve", context.progress)
-    how = api.Serving(seats, address, port, keep)
+    how = api.Serving(seats, address, port, keep, lesson)
     api.serve(context, name or DEFAULT, how, partial(_show, address, as_json=json))
 
 

@@ -63,7 +63,7 @@ def vary(plan: Plan, seed: int, keep: Sequence[int] | None = None) -> Plan:
     if strange := [str(one) for one in keep or () if one not in known]:
         raise UsageError(
             f"seed {seed} of lab {plan.lab.name} has no disturbance {', '.join(strange)}",
-            hint=f"./inv lab.run {plan.lab.name} --seed {seed} prints all {len(drawn)}",
+            hint=f"./inv lab.explore {plan.lab.name} --seeds {seed}-{seed} --plan prints all",
         )
     kept = tuple(one for one in drawn if keep is None or one.number in keep)
     return replace(plan, seed=seed, disturbances=kept)

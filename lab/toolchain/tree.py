@@ -24,7 +24,8 @@ from lab.errors import LockError, ToolchainError
 from lab.model import ARM32, Architecture
 from lab.packages import lock
 from lab.packages.lock import Pin
-from lab.toolchain import bootstrap, index, recipe, tree_cache
+from lab.progress import current
+from lab.toolchain import bootstrap, index, listing, recipe, tree_cache
 from lab.toolchain.index import Index
 from lab.toolchain.tree_cache import CachedTree
 from lab.toolchain.unpack import unpack
@@ -147,7 +148,9 @@ class _Maker:
             return None
         self.progress("toolchain: asking apt's snapshots for the locked packages")
         with self._folder() as work:
-            asking = tree_cache.find(self.cache, arch=self.arch) or self._small(work, found)
+            asking = tree_cache.find(self.cache, arch=self.arch)
+            if asking is None or asking.partial:
+                asking = self._small(work, found)
             if debs := older(asking):
                 return self._of(debs, asking, locked)
         return None
@@ -208,6 +211,8 @@ class _Maker:
             "size": _disk_usage(tree),
             "packages": packages,
         }
+        with current().looking(lambda: "listing its files"):
+            listing.make(tree)
         files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
 
 

@@ -18,7 +18,7 @@ from lab.errors import LockError
 from lab.model import ARCHITECTURES, ARM32, Architecture
 from lab.packages import lock
 from lab.packages.lock import Pin
-from lab.toolchain import recipe
+from lab.toolchain import listing, recipe
 from lab.util import files, reading
 
 
@@ -27,7 +27,8 @@ class CachedTree:
     """A complete tree and its manifest.
 
     ``packages`` maps each name to its deb's version, architecture, SHA-256 and size (bytes).
-    ``size`` is the tree's own size on the disk (bytes).
+    ``size`` is the tree's own size on the disk (bytes). ``partial``: it came out of a bundle, and
+    has only what runs a lab.
     """
 
     path: Path
@@ -35,6 +36,12 @@ class CachedTree:
     origin: str
     size: int
     packages: Mapping[str, Mapping[str, Any]]
+    partial: bool = False
+
+    @property
+    def listed(self) -> bool:
+        """Whether there is a list of the tree's files; see :mod:`lab.toolchain.listing`."""
+        return (self.path.parent / listing.CONTENTS).exists()
 
     @cached_property
     def pins(self) -> tuple[Pin, ...]:
@@ -65,6 +72,13 @@ def of_any(cache: Path) -> list[tuple[Architecture, CachedTree]]:
     """A tree of each architecture that has one, in the order of the architectures."""
     found = ((arch, find(cache, arch=arch)) for arch in ARCHITECTURES)
     return [(arch, tree) for arch, tree in found if tree]
+
+
+def every(cache: Path) -> Iterator[CachedTree]:
+    """Every complete tree of the cache, of whichever recipe."""
+    for folder in sorted((cache / "toolchain").glob("*/")):
+        if tree := read(folder):
+            yield tree
 
 
 def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:
@@ -114,8 +128,9 @@ def read(folder: Path) -> CachedTree | None:
     try:
         data = reading.json_file(folder / "manifest.json")
         return CachedTree(
-            folder / "tree", data["key"], data["origin"], data["size"], data["packages"]
-        )
+            folder / "tree", data["key"], data["origin"], data["size"], data["packages"],
+            data.get("partial") is True,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError):
         return None
 

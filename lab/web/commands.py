@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
+import resource
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.util import process, reading, waiting
 from lab.util.proc import end_group
 from lab.util.terminal import escape_lines
-from lab.web.classroom import Seat
 
 #: Seconds that a command may take; a first build of everything takes minutes.
 LONGEST = 900.0
@@ -26,6 +27,41 @@ LONGEST = 900.0
 MOST_SAID = 256 << 10
 #: The variables of the server's environment that a command gets, by how their names begin.
 PASSED_ON = ("LAB_", "XDG_RUNTIME_DIR", "PYTHON", "DOCKER_")
+#: A line about a stage of a command (:mod:`lab.progress`).
+_STAGE = re.compile(r" *[\w' ]+ … .*")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a command may use, and each program that it starts (getrlimit(2)).
+
+    Attributes:
+        seconds: of time, and of processor time of one program.
+        memory: bytes of one program; ``file``: of one file.
+        processes: of this user; the system does not count root's.
+    """
+
+    seconds: float = 120.0
+    memory: int = 4 << 30
+    file: int = 256 << 20
+    processes: int = 4096
+
+    def set(self, pid: int) -> None:
+        """Limit a process that has just been started."""
+        with contextlib.suppress(ProcessLookupError):
+            for what, most in (
+                (resource.RLIMIT_CPU, int(self.seconds)),
+                (resource.RLIMIT_AS, self.memory),
+                (resource.RLIMIT_FSIZE, self.file),
+                (resource.RLIMIT_NPROC, self.processes),
+            ):
+                _, hard = resource.prlimit(pid, what)
+                least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+                resource.prlimit(pid, what, (least, least))
+
+
+#: What a participant's build may use.
+BUILD = Limits()
 
 
 @dataclass(frozen=True)
@@ -40,24 +76,20 @@ class Done:
         return self.status == 0
 
 
-Started = Callable[[Path], None]
-
-
-async def run(seat: Seat, words: list[str], started: Started = lambda _: None) -> Done:
-    """Run ``xenlab WORD…`` on a seat's labs.yaml.
-
-    ``started`` gets the file to which the command writes. If this is cancelled, the command is
-    interrupted.
-    """
-    argv = [sys.executable, "-m", "lab", *words, "--labs", str(seat.labs)]
+async def run(words: Sequence[str], labs: Path, limits: Limits | None = None) -> Done:
+    """Run ``xenlab WORD…`` on a labs.yaml. If this is cancelled, the command is interrupted."""
+    argv = [sys.executable, "-m", "lab", *words, "--labs", str(labs)]
     with tempfile.NamedTemporaryFile(prefix="xenlab-") as log:
         child = process.spawn(argv, log_to=log, env=_environment(os.environ))
-        started(Path(log.name))
+        if limits:
+            limits.set(child.pid)
         try:
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(limits.seconds if limits else LONGEST):
                 await waiting.ends(child.pid)
         except TimeoutError:
             end_group(child.pid)
+            log.write(b"it took too long and was ended\n")
+            log.flush()
         except asyncio.CancelledError:
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
@@ -67,9 +99,10 @@ async def run(seat: Seat, words: list[str], started: Started = lambda _: None) -
 
 
 def said(log: Path) -> str:
-    """What a command has said so far, escaped."""
+    """What a command has said so far, escaped, without its stages that went well."""
     with contextlib.suppress(OSError), reading.binary(log) as stream:
-        return escape_lines(stream.read(MOST_SAID))
+        lines = escape_lines(stream.read(MOST_SAID)).split("\n")
+        return "\n".join(line for line in lines if not _STAGE.fullmatch(line))
     return ""
 
 

@@ -7,15 +7,14 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 
 from lab.errors import UsageError
-from lab.model import Lab
 from lab.web import room, server
 from lab.web.assets import Assets
 from lab.web.classroom import Classroom
+from lab.web.room import Taught
 
 #: Seconds that open connections have when the server ends.
 ENDS = 2.0
@@ -34,14 +33,12 @@ class Class:
     """What is served.
 
     Attributes:
-        labs: labs.yaml; ``lab``: the lab of which every seat has a copy.
         assets: the files of the pages.
         keep: the labs go on when the server ends.
     """
 
     classroom: Classroom
-    labs: Path
-    lab: Lab
+    taught: Taught
     assets: Assets
     keep: bool = False
 
@@ -56,7 +53,7 @@ async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]
     listening = _listen(host, port)
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
-        there = await stack.enter_async_context(room.opened(one.classroom, one.labs, one.lab))
+        there = await stack.enter_async_context(room.opened(one.classroom, one.taught))
         runner = web.AppRunner(
             server.application(there, one.assets), access_log=None, shutdown_timeout=ENDS
         )

@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from lab.util import reading
-from lab.web import typing_in
+from lab.web import editing, typing_in
 from lab.web.feed import ConsoleReader, Piece
 from lab.web.room import Room
 from lab.web.seat_hub import SeatHub
@@ -44,12 +44,21 @@ async def opened(request: web.Request) -> web.WebSocketResponse:
     Raises:
         HTTPForbidden: it comes from a page of another server.
     """
-    origin = request.headers.get("Origin", "")
-    if origin and origin.partition("://")[2] != request.host:
-        raise web.HTTPForbidden(text="this page belongs to another server")
+    check_origin(request)
     socket = web.WebSocketResponse(heartbeat=PING, max_msg_size=LARGEST)
     await socket.prepare(request)
     return socket
+
+
+def check_origin(request: web.Request) -> None:
+    """Refuse what a page of another server sends.
+
+    Raises:
+        HTTPForbidden: it does come from one.
+    """
+    origin = request.headers.get("Origin", "")
+    if origin and origin.partition("://")[2] != request.host:
+        raise web.HTTPForbidden(text="this page belongs to another server")
 
 
 async def messages(socket: web.WebSocketResponse, take: Callable[[Message], None]) -> None:
@@ -79,7 +88,8 @@ async def both(*works: Awaitable[None]) -> None:
 class SeatSocket:
     """One page of a seat."""
 
-    def __init__(self, hub: SeatHub, socket: web.WebSocketResponse) -> None:
+    def __init__(self, room: Room, hub: SeatHub, socket: web.WebSocketResponse) -> None:
+        self._room = room
         self._hub = hub
         self._socket = socket
         self._news = asyncio.Event()
@@ -112,7 +122,7 @@ class SeatSocket:
         elif kind == "size":
             self._typist.resize(message.get("rows"), message.get("columns"))
         elif kind == "do":
-            do(self._hub, message)
+            do(self._room, self._hub, message)
 
     # ------------------------------------------------------------ to the page
 
@@ -188,7 +198,7 @@ class RoomSocket:
         if message.get("type") != "do":
             return
         for hub in self._room.chosen(message.get("seat")):
-            do(hub, message)
+            do(self._room, hub, message)
 
     async def _show(self) -> None:
         told = ""
@@ -203,8 +213,16 @@ class RoomSocket:
                 await asyncio.sleep(SETTLE)
 
 
-def do(hub: SeatHub, message: Message) -> None:
+def do(room: Room, hub: SeatHub, message: Message) -> None:
     """What a button asks for."""
+    if message.get("verb") == "check" and room.lesson:
+        if step := room.lesson.step(message.get("step")):
+            hub.check(step)
+        return
+    guest = message.get("guest")
+    if message.get("verb") == "build" and editing.has_guest(hub.seat, guest):
+        hub.build(str(guest))
+        return
     verbs = {"up": hub.start, "down": hub.stop, "reset": hub.reset}
     if verb := verbs.get(str(message.get("verb"))):
         verb()

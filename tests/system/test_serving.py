@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from system.world import LONGEST, Running, World
+from system.serving import Class, begin, stop
+from system.world import LONGEST, World
 
 
 @dataclass
@@ -44,8 +45,8 @@ class Page:
             self.notices.append(message["text"])
 
     async def do(self, verb: str, **more: Any) -> None:
-        """Press a button, and wait until that is done."""
-        await self.until(lambda page: bool(page.seat))
+        """Press a button as soon as nothing else is done, and wait until that is done."""
+        await self.until(lambda page: bool(page.seat) and not page.seat["busy"])
         await self.socket.send_json({"type": "do", "verb": verb, **more})
         await self.until(lambda page: bool(page.seat["busy"]))
         await self.until(lambda page: not page.seat["busy"])
@@ -58,34 +59,10 @@ class Page:
         await self.until(lambda page: text in page.consoles.get(on, b""))
 
 
-@dataclass
-class Class:
-    """A server that runs, and its links."""
-
-    server: Running
-    teacher: str
-    seats: list[str]
-
-
-def begin(world: World, name: str, *words: str) -> Class:
-    server = world.start("lab.serve", name, "--json", *words).when("serving")
-    out = server.process.stdout
-    assert out
-    text = ""
-    while not text.endswith("}\n"):
-        text += out.readline()
-    return Class(server, **json.loads(text))
-
-
-def stop(one: Class) -> None:
-    said = one.server.signal(signal.SIGINT).end()
-    assert said.status == 130, said.err
-
-
 @pytest.fixture(scope="module")
 def served(world: World) -> Iterator[Class]:
     """A class of two, for a whole module."""
-    one = begin(world, "hello", "--seats", "2")
+    one = begin(world, "hello", "--seats", "2", "--lesson", "first-guest")
     try:
         yield one
     finally:
@@ -135,6 +112,29 @@ def test_a_lab_in_the_browser(served: Class) -> None:
     asyncio.run(go())
 
 
+def test_a_lesson_checks_itself(served: Class) -> None:
+    """A check passes, and its step is ticked; one that is not done yet fails and says why. The
+    teacher sees how far the seat is."""
+
+    async def go() -> None:
+        async with ClientSession() as session:
+            async with session.get(f"{served.seats[1]}/lesson") as answer:
+                steps = [one["id"] for one in (await answer.json())["steps"]]
+            page = await opened(session, served.seats[1])
+            await page.do("check", step=steps[0])
+            assert page.seat["checked"]["passed"], page.seat["checked"]["said"]
+            await page.do("check", step=steps[3])
+            assert not page.seat["checked"]["passed"]
+            assert "not seen" in page.seat["checked"]["said"]
+            assert page.seat["progress"] == {steps[0]: "passed", steps[3]: "failed"}
+            assert page.seat["state"] == "off", "the participant's own lab was not touched"
+            async with session.ws_connect(f"{served.teacher}/socket") as teacher:
+                room = await teacher.receive_json()
+                assert (room["steps"], room["seats"][1]["passed"]) == (len(steps), 1)
+
+    asyncio.run(go())
+
+
 def test_a_page_that_comes_back_misses_nothing(served: Class) -> None:
     """What a console said while the page was away is shown, and nothing twice."""
 
@@ -179,13 +179,9 @@ def test_labs_go_on_if_the_server_is_killed(world: World) -> None:
     one = begin(world, "two-guests")
     run = asyncio.run(start(one.seats[0]))
     one.server.signal(signal.SIGKILL).end()
-    again = begin(world, "two-guests", "--port", port_of(one))
+    again = begin(world, "two-guests", "--port", one.port)
     try:
         assert (again.teacher, again.seats) == (one.teacher, one.seats)
         asyncio.run(look(again.seats[0]))
     finally:
         stop(again)
-
-
-def port_of(one: Class) -> str:
-    return one.teacher.split(":")[2].partition("/")[0]

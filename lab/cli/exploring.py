@@ -1,0 +1,79 @@
+"""The task that runs a lab with many seeds."""
+
+from __future__ import annotations
+
+from lab import api
+from lab.cli.command import command
+from lab.cli.lab_task import ARCH, DOOR, JSON, LAB, LABS, LOCKED
+from lab.cli.labs import context_of
+from lab.cli.numbers import span
+from lab.cli.output import print_json
+from lab.cli.results import short
+from lab.util import ci
+from lab.util.resources import as_called
+from lab.util.terminal import table
+
+
+@command("lab.explore", words=("name",), example="lab.explore lost-wakeup --seeds 200",
+         name=LAB, labs=LABS, door=DOOR, json=JSON, locked=LOCKED, arch=ARCH,
+         seeds="how many seeds, from 1; or which ones: 41-60 (default: 100)",
+         jobs="run N at a time (default: as many as this machine has room for)",
+         plan="only print what each seed changes")  # fmt: skip
+def lab_explore(name: str, labs: str = "labs.yaml", door: str = "", seeds: str = "100",
+                jobs: int = 0, json: bool = False, locked: bool = False, arch: str = "",
+                plan: bool = False) -> int:  # fmt: skip
+    """Run a lab in many variations; find those that fail.
+
+    Each seed disturbs the run in another way, and always in the same way. Failures are put into
+    groups, and each group has the fewest disturbances that show it.
+    """
+    context = context_of(labs, door, False, locked, arch)
+    wanted = span("--seeds", seeds)
+    if plan:
+        found = api.explore_plan(context, name, wanted)
+        print_json(found) if json else _show_plan(found)
+        return 0
+    result = api.explore(context, name, wanted, api.ExploreOptions(jobs))
+    print_json(result.summary()) if json else _show(result)
+    return result.exit_status
+
+
+def _show_plan(found: dict[int, list[str]]) -> None:
+    for seed, words in found.items():
+        print(f"seed {seed}:" + ("" if words else " nothing is different"))
+        for one in words:
+            print(f"  {one}")
+
+
+def _show(result: api.Explored) -> None:
+    outcome = result.outcome
+    for number, group in enumerate(outcome.groups, 1):
+        print(ci.shown(f"failure {number} [{group.layer}]: {group.reason}"))
+        print(f"  {len(group.seeds)} of {len(outcome.results)} seeds: {group.some_seeds}")
+        _show_smallest(group)
+        _show_commands(group)
+    header, rows = outcome.figures_table()
+    if rows:
+        print(table(rows, header=header))
+    bad, count = len(outcome.failed), len(outcome.results)
+    seeds = f"{count} seed" + ("" if count == 1 else "s")
+    word = "FAIL" if bad else "PASS"
+    print(f"{word} {outcome.lab}: {seeds}, {bad} failed, in {outcome.seconds:.0f} s")
+    print(f"outcome: {short(result.folder)}/outcome.json", flush=True)
+
+
+def _show_smallest(group: api.SeedGroup) -> None:
+    """The seed of a group that needs the fewest disturbances."""
+    first = group.smallest or group.results[0]
+    print(f"  seed {first.seed} fails with:" + ("" if first.disturbances else " nothing"))
+    for one in first.disturbances:
+        print(f"    {one}")
+
+
+def _show_commands(group: api.SeedGroup) -> None:
+    """The commands that run each seed again, and that show its failure."""
+    print("  run it again, and look at it in GDB:")
+    for one in group.shown:
+        print(as_called(f"    {one.again}"))
+        if one.debug:
+            print(as_called(f"    {one.debug}"))
