@@ -24,10 +24,12 @@ class LabError(Exception):
             to print (see :func:`lab.util.terminal.escape`).
         hint: what to do about it.
         run: the run folder, if there is one and the caller cannot know it otherwise.
+        unbuilt: a compiler refused the sources of a guest, of Xen or of Linux.
     """
 
     layer: Layer | None = None
     run: Path | None = None
+    unbuilt = False
     exit_status: ExitStatus = ExitStatus.INFRASTRUCTURE
 
     def __init__(self, message: str, *, command: str = "", tail: str = "", hint: str = "") -> None:

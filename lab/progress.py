@@ -65,15 +65,19 @@ class Stage:
         words = [ending, f"{self.elapsed():.1f}s", f"({self.detail})" if self.detail else ""]
         return " ".join([self._begin(), *filter(None, words)])
 
-    def moving(self) -> str:
-        """``boot Xen … 1 s so far (note: the words of look)``: cannot be mistaken for the final
-        line."""
+    def now(self) -> str:
+        """``note: the words of look``: what the stage is doing."""
         look, now = self._look, time.monotonic()
         if look and now - self._looked >= LOOK:
             self._looked = now
             with contextlib.suppress(OSError, ValueError):
                 self._seen = escape(look(), limit=120)
-        details = ": ".join(filter(None, (self.detail, self._seen)))
+        return ": ".join(filter(None, (self.detail, self._seen)))
+
+    def moving(self) -> str:
+        """``boot Xen … 1 s so far (note: the words of look)``: cannot be mistaken for the final
+        line."""
+        details = self.now()
         words = [self._begin(), f"{self.elapsed():.0f} s so far", f"({details})" if details else ""]
         return " ".join(filter(None, words))
 
@@ -156,7 +160,7 @@ class Progress:
             # Not reset(token): the block may be left in another context than it was entered.
             _innermost.set(outer)
             self._end(stage)
-            self.say(stage.line(ending))
+            self._say_end(stage.line(ending))
 
     def _begin(self, stage: Stage) -> None:
         with self._guard:
@@ -173,6 +177,9 @@ class Progress:
             if self._motion and not self._stages:
                 self._motion.stop()
                 self._motion = None
+
+    def _say_end(self, line: str) -> None:
+        self.say(line)
 
     @contextlib.contextmanager
     def followed(self, told: Callable[[str], None]) -> Iterator[None]:
@@ -208,3 +215,26 @@ class Progress:
         stages = list(self._stages)
         busy = {stage.outer for stage in stages}
         return "\n".join(stage.moving() for stage in stages if stage not in busy)
+
+
+class Within(Progress):
+    """The progress of work that is one stage of an outer progress. Its own stages are shown in the
+    line of that stage; what it says comes after ``title``, each text once."""
+
+    def __init__(self, outer: Progress, title: str) -> None:
+        super().__init__(quiet=True)
+        self._outer, self._title = outer, title
+        self._said: set[str] = set()
+
+    def say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._outer.say(f"{self._title}: {text}")
+
+    def _say_end(self, line: str) -> None:
+        """The outer stage has a final line of its own."""
+
+    def words(self) -> str:
+        """The innermost running stage, and what it is doing."""
+        stages = list(self._stages)
+        return ": ".join(filter(None, (stages[-1].name, stages[-1].now()))) if stages else ""

@@ -148,7 +148,7 @@ def find_run(runs: Path, word: str) -> RunDir | None:
     tries = [folder] if folder.is_absolute() or word.startswith(".") else []
     tries += [runs / word / "latest", runs / word, *sorted(runs.glob(f"*/{glob.escape(word)}"))]
     if word == "latest":
-        newest = {link.resolve() for link in runs.glob("*/latest") if link.exists()}
+        newest = {file.parent.resolve() for file in runs.glob("*/latest/manifest.json")}
         tries = sorted(newest, key=lambda run: (run.name, str(run)))[-1:]
     for path in [*tries, folder]:
         if (path / "manifest.json").is_file() or (path / "trace").is_dir():

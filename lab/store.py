@@ -95,7 +95,7 @@ class Store:
         key = entry_key(kind, inputs)
         with self._held(kind, key):
             entry = self.get(kind, inputs)
-            if entry is None or not _intact(entry):
+            if entry is None or not intact(entry):
                 self.discard(kind, key)
                 self._before_build(kind)
                 self._build(kind, key, inputs, build)
@@ -182,7 +182,8 @@ def _remove(gone: Path) -> None:
         files.remove_tree(gone)
 
 
-def _intact(entry: Entry) -> bool:
+def intact(entry: Entry) -> bool:
+    """Whether an entry has exactly the files of its manifest, with their bytes. It reads them."""
     try:
         return _hashes(entry.path) == dict(entry.outputs)
     except OSError:

@@ -53,6 +53,7 @@ ALLOWED = {
     "lab.toolchain.docker.tree_import": "archives in memory, and files of a tree that we made",
     "lab.toolchain.docker.program._is_of": "files of /proc",
     "lab.toolchain.failures.tail_of": "a log that we write",
+    "lab.toolchain.listing._state": "the folder of a tree that we made",
     "lab.toolchain.recipe.package_list": "files that ship with the lab",
     "lab.toolchain.sandbox._child": "what bubblewrap says of itself",
     "lab.trace.guest.load": "a file that is open",

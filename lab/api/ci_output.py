@@ -34,13 +34,21 @@ def _ran(run: Run) -> github.Ran:
     labs = run.report.file.name if run.report.file else "labs.yaml"
     common = ["lab.run", name] + (["--labs", labs] if labs != "labs.yaml" else [])
     arch = ["--arch", run.report.arch] if run.report.arch else []
-    again = [("Repeat it", _command(*common, *arch, *(["--clock", str(clock)] if clock else [])))]
+    again = [("Repeat it", _command(*common, *arch, *_how(run, clock)))]
     if run.digest:
         words = "Repeat it and compare, with the run folder at hand"
         again.append((words, _command(*common, "--verify", f"{name}/{run.run.name}")))
     if seen := replaying.command(RunDir(run.run), run.report, Path(labs)):
         again.append(("See the failure in GDB", seen))
     return github.Ran(run.report, os.path.relpath(run.run, _base()), run.digest, tuple(again))
+
+
+def _how(run: Run, clock: object) -> list[str]:
+    """The options that say how a run was: its seed, or its clock."""
+    if run.seed is not None:
+        kept = ",".join(str(one.number) for one in run.disturbances)
+        return ["--seed", str(run.seed), "--keep", kept or "none"]
+    return ["--clock", str(clock)] if clock else []
 
 
 def _command(*words: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import config, rundir
 from lab.errors import LabError, UsageError
-from lab.model import ARCHITECTURES, Architecture, Labs
-from lab.model.architecture import by_word
+from lab.model import ARCHITECTURES, Architecture, Lab, Labs
+from lab.model.architecture import by_word, of_run
 from lab.progress import Progress
 from lab.run import live
 from lab.run.live import Live
@@ -35,6 +35,9 @@ class Context:
         cores: every guest leaves a core file when a run ends, not only those that failed.
         against: the fingerprint of an earlier run; a run says, before it starts, whether it has
             the same.
+        variant: changes a lab of labs.yaml before it is planned; ``None``: it stays as it is.
+        seed: runs have the disturbances of this seed; ``None``: they have none.
+        keep: only these of the seed's disturbances, by their numbers; ``None``: all.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -47,6 +50,9 @@ class Context:
     pause: bool = False
     cores: bool = False
     against: Mapping[str, str] | None = None
+    variant: Callable[[Lab], Lab] | None = None
+    seed: int | None = None
+    keep: tuple[int, ...] | None = None
 
     @property
     def runs(self) -> Path:
@@ -105,6 +111,17 @@ def architecture(word: str) -> Architecture | None:
         known = ", ".join(one.xen for one in ARCHITECTURES)
         words = f"there is no architecture {word!r}"
         raise UsageError(words, hint=f"one of: {known}") from None
+
+
+def like(context: Context, manifest: Mapping[str, Any]) -> Context:
+    """The context in which an earlier run can be repeated, by its manifest."""
+    seed, kept = manifest.get("seed"), manifest.get("disturbances")
+    return replace(
+        context,
+        arch=of_run(manifest),
+        seed=seed if isinstance(seed, int) else None,
+        keep=tuple(one["number"] for one in kept) if isinstance(kept, list) else None,
+    )
 
 
 def clean(context: Context) -> None:

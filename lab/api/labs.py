@@ -8,7 +8,8 @@ from pathlib import Path
 from lab import config, rundir
 from lab.api import other_sessions
 from lab.api.context import Context, clean
-from lab.api.listing import is_of, name_order
+from lab.api.listing import name_order
+from lab.api.lives import here, name_of
 from lab.api.plans import intent, make_plan
 from lab.api.results import LabStatus, Up
 from lab.errors import UsageError
@@ -68,13 +69,22 @@ async def boot_up(
 def down(context: Context, name: str) -> LabStatus | None:
     """Stop a lab; ``None`` if it does not run. Its run folder stays.
 
-    A command that is still starting or running it is interrupted first.
+    A command that is still starting or running it is interrupted first. If several runs of it are
+    under way, all end, and the first one is returned.
     """
-    stopped = _down(context.lab_dir(name), name)
+    return next(iter(down_lives(context, name)), None)
+
+
+def down_lives(context: Context, name: str) -> list[LabStatus]:
+    """The same; returns all that were stopped."""
+    first = context.lab_dir(name)
+    others = [lab for each, lab in here(context) if each == name and lab.id != first.id]
+    stopped = [_down(lab, name) for lab in (first, *others)]
     clean(context)
-    if stopped is None and rundir.latest_run(context.runs, name) is None:
+    found = [one for one in stopped if one]
+    if not found and rundir.latest_run(context.runs, name) is None:
         config.find_lab(context.labs(), name)
-    return stopped
+    return found
 
 
 def is_pattern(name: str) -> bool:
@@ -88,10 +98,10 @@ def down_matching(context: Context, pattern: str) -> list[LabStatus]:
     Raises:
         UsageError: no lab that runs matches; the hint names those that run.
     """
-    found = _here(context)
-    chosen = {name: lab for name, lab in found.items() if fnmatch.fnmatchcase(name, pattern)}
+    found = here(context)
+    chosen = [one for one in found if fnmatch.fnmatchcase(one[0], pattern)]
     if not chosen:
-        there = ", ".join(sorted(found, key=name_order)) or "none"
+        there = ", ".join(sorted({name for name, _ in found}, key=name_order)) or "none"
         raise UsageError(f"no running lab is named {pattern}", hint=f"labs that run: {there}")
     return _stop(context, chosen)
 
@@ -103,34 +113,19 @@ def down_all(context: Context | None = None, *, everywhere: bool = False) -> lis
     """
     context = context or Context()
     if not everywhere:
-        return _stop(context, _here(context))
+        return _stop(context, here(context))
     known = [
         *rundir.all_lab_dirs(),
         *live.prepared_now(),
         *(lab for lab, _ in other_sessions.labs()),
     ]
-    found = [_down(lab, _name(lab)) for lab in known]
+    found = [_down(lab, name_of(lab)) for lab in known]
     clean(context)
     return sorted((one for one in found if one), key=lambda one: name_order(one.name))
 
 
-def _here(context: Context) -> dict[str, LabDir]:
-    """The labs of this session and this labs.yaml that live, by name."""
-    found = {}
-    for lab in (*rundir.all_lab_dirs(), *live.prepared_now()):
-        name, one = _name(lab), live.find(lab)
-        if is_of(context, lab, name, one.run.path if one else None):
-            found[name] = lab
-    return found
-
-
-def _name(lab: LabDir) -> str:
-    found, command = live.find(lab), claim.maker(lab)
-    return found.name if found else command.name if command else lab.id
-
-
-def _stop(context: Context, labs: dict[str, LabDir]) -> list[LabStatus]:
-    found = [_down(labs[name], name) for name in sorted(labs, key=name_order)]
+def _stop(context: Context, labs: list[tuple[str, LabDir]]) -> list[LabStatus]:
+    found = [_down(lab, name) for name, lab in sorted(labs, key=lambda one: name_order(one[0]))]
     clean(context)
     return [one for one in found if one]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 
 from lab import config, rundir
 from lab.api import other_sessions
 from lab.api.context import Context, attached, clean
+from lab.api.lives import here, is_of
 from lab.api.results import LabStatus
 from lab.config.arch import too_wide
 from lab.errors import LabError, MachineError
@@ -25,7 +25,8 @@ DYING = 1.0
 
 
 def status(context: Context, name: str | None = None) -> list[LabStatus]:
-    """The lab ``name``, or all labs of this user that run or are being prepared.
+    """The lab ``name``, or all labs of this user that run or are being prepared. A lab comes as
+    often as it lives: several runs of it may be under way.
 
     First come the labs of this labs.yaml, then those of others, then those of other sessions;
     each group in the order of names. If a dom0 does not answer, its lab has a ``problem``. Labs of
@@ -36,22 +37,17 @@ def status(context: Context, name: str | None = None) -> list[LabStatus]:
     """
     clean(context)
     if name is not None:
-        return [_one(context, context.lab_dir(name), name)]
+        lives = [lab for each, lab in here(context) if each == name]
+        return [_one(context, lab, name) for lab in lives or [context.lab_dir(name)]]
     dirs = [*rundir.all_lab_dirs(), *live.prepared_now()]
-    here = signals.run(_ask_all(context, dirs))
-    return sorted([*here, *other_sessions.statuses(context)], key=_order)
+    found = signals.run(_ask_all(context, dirs))
+    return sorted([*found, *other_sessions.statuses(context)], key=_order)
 
 
 def list_labs(context: Context) -> list[LabStatus]:
     """The labs of labs.yaml, with their state."""
     clean(context)
     return [_listed(context, lab) for lab in context.labs().labs.values()]
-
-
-def is_of(context: Context, lab: LabDir, name: str, run: Path | None) -> bool:
-    """Whether a live lab is one of this labs.yaml."""
-    same = run is not None and run.parent.parent.resolve() == context.runs.resolve()
-    return same or context.lab_dir(name).id == lab.id
 
 
 def name_order(name: str) -> list[tuple[int, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,13 +9,14 @@ from pathlib import Path
 
 import lab.explore.picture
 from lab import config
+from lab.api import beside
+from lab.api.beside import Work
 from lab.api.context import Context
 from lab.api.plans import make_plan
 from lab.api.runs import run
 from lab.config.units import nearest
 from lab.errors import LabError, UsageError
 from lab.explore import matrix
-from lab.explore.executor import here
 from lab.explore.matrix import Cell, MatrixResult
 from lab.model import Architecture, Clock
 from lab.rundir import RunDir, new_folder
@@ -37,33 +37,32 @@ class Compared:
 
 
 def compare(
-    context: Context, name: str, clock: str = Clock.VIRTUAL, archs: Sequence[Architecture] = ()
-) -> Compared:
-    """Run every lab of a matrix, one after the other, and compare their traces.
+    context: Context, name: str, clock: str = Clock.VIRTUAL, archs: Sequence[Architecture] = (),
+    jobs: int = 0,
+) -> Compared:  # fmt: skip
+    """Run every lab of a matrix, and compare their traces.
 
     If a lab fails, its cell has no figures, and the others still run. ``archs``: run each lab on
-    these architectures, instead of those that the matrix names.
+    these architectures, instead of those that the matrix names. ``jobs``: how many labs at a time;
+    0: as many as this machine has room for.
 
     Raises:
-        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; a lab runs already, or
-            has something that an architecture lacks.
+        ConfigError, UsageError: labs.yaml or the name is wrong, or a lab has something that an
+            architecture lacks.
     """
     if clock not in set(Clock):
         raise UsageError(f"no clock {quote(clock)}{nearest(clock, Clock)}")
     wanted = config.find_matrix(context.labs(), name)
     on = _contexts(context, archs or wanted.archs)
-    for one in on.values():
-        for named in dict.fromkeys(cell for cells in wanted.rows.values() for cell in cells):
-            make_plan(one, named, Clock(clock), first=True)  # refuses what an architecture lacks
-    folder = new_folder(context.runs / f"matrix-{name}")
-    jobs = [
-        functools.partial(_cell, one, Clock(clock), (row, column + words, lab))
+    works = [
+        _work(one, Clock(clock), Cell(row, column + words, lab, ""))
         for row, labs in wanted.rows.items()
         for column, lab in zip(wanted.columns, labs, strict=True)
         for words, one in on.items()
     ]
+    folder = new_folder(context.runs / f"matrix-{name}")
     columns = tuple(column + words for column in wanted.columns for words in on)
-    cells = tuple(here.each(jobs))
+    cells = tuple(beside.run_all(context, works, jobs))
     outcome = MatrixResult(name, wanted.description, clock, columns, cells)
     _keep(folder, outcome)
     return Compared(outcome, folder)
@@ -76,13 +75,22 @@ def _contexts(context: Context, archs: Sequence[Architecture]) -> dict[str, Cont
     return {f", {arch.xen}": replace(context, arch=arch) for arch in archs}
 
 
-def _cell(context: Context, clock: Clock, place: tuple[str, str, str]) -> Cell:
-    """Run the lab of a cell. ``place``: its row, its column, and the lab."""
-    row, column, lab = place
-    cell = Cell(row, column, lab, "", arch=context.arch.xen if context.arch else "")
-    context.progress.say(f"{row}, {column}: lab {lab}")
+def _work(context: Context, clock: Clock, cell: Cell) -> Work[Cell]:
+    """To run the lab of a cell. Making its plan refuses what its architecture lacks."""
+    cell = replace(cell, arch=context.arch.xen if context.arch else "")
+    plan = make_plan(context, cell.lab, clock, first=True)
+
+    def run_it(inner: Context) -> Cell:
+        return _filled(replace(inner, arch=context.arch), clock, cell)
+
+    title = f"{cell.row}, {cell.column}: lab {cell.lab}"
+    return Work(title, plan, run_it, lambda filled: filled.problem or "PASS")
+
+
+def _filled(context: Context, clock: Clock, cell: Cell) -> Cell:
+    """Run the lab of a cell."""
     try:
-        done = run(context, lab, clock=clock)
+        done = run(context, cell.lab, clock=clock)
     except LabError as error:
         if error.layer is None:
             raise

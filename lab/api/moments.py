@@ -7,17 +7,18 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lab.api import traces
 from lab.config import units
 from lab.debug import targets
 from lab.debug.domains import find
 from lab.debug.mapping import Dump
 from lab.debug.stopped import Place, Stopped
-from lab.debug.targets import AtTime, IsGuest, Target
+from lab.debug.targets import AtTime, BeforeTime, IsGuest, Target
 from lab.errors import UsageError
 from lab.machine.merged_consoles import find_zeros, merge
 from lab.run import digest
 from lab.rundir import RunDir
-from lab.util.terminal import quote
+from lab.util.terminal import escape, quote
 
 #: Seconds from a moment before a guest prints a line until dom0 has it.
 EARLIER = 0.005
@@ -33,14 +34,16 @@ class Moment:
         at: seconds since its guests began, as ``lab.run`` counts.
         before: a text on a console: before it is printed for the first time.
         failure: before what the verdict blames.
+        event: a record of a trace: before it is written (:mod:`lab.trace.named_records`).
     """
 
     at: str = ""
     before: str = ""
     failure: bool = False
+    event: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.at or self.before or self.failure)
+        return bool(self.at or self.before or self.failure or self.event)
 
     def words(self) -> str:
         """``at 2.5s``."""
@@ -48,6 +51,8 @@ class Moment:
             return f"at {self.at}"
         if self.failure:
             return "before the failure"
+        if self.event:
+            return f"before {escape(self.event)}"
         return f"before {quote(self.before)}" if self.before else "at a breakpoint"
 
 
@@ -73,6 +78,8 @@ class Moments:
             return AtTime(after=after, began=began)
         if moment.before:
             return self._before(began, moment.before)
+        if moment.event:
+            return BeforeTime(traces.time_of_record(self._run, moment.event), began)
         return self._failure(began)
 
     def _before(self, began: Began, text: str) -> Target:

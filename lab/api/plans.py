@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import replace
 
 from lab import config
 from lab import plan as planning
-from lab.api import drift
+from lab.api import drift, lives
 from lab.api.context import Context
 from lab.config import arch
 from lab.errors import UsageError
+from lab.explore import variation
 from lab.model import Clock, Plan
 from lab.run import guests
 from lab.run.start import Intent
@@ -22,14 +24,26 @@ def make_plan(
 ) -> Plan:
     """The plan of a lab of labs.yaml. ``first``: this clock, whatever labs.yaml says.
 
+    If the context has a seed, the plan has its disturbances.
+
     Raises:
         UsageError: there is no such lab, or it has something that the architecture of the
-            context lacks. ConfigError: a file of its guests is not what it must be.
+            context lacks; or the seed cannot disturb it. ConfigError: a file of its guests is not
+            what it must be.
     """
     lab = config.find_startable(context.labs(), name, context.arch)
+    if context.variant:
+        lab = context.variant(lab)
     if why := arch.refused(lab):
         raise UsageError(f"lab {name}: {why}")
-    return planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
+    found = planning.plan(replace(lab, clock=None) if first else lab, clock=clock)
+    if context.seed is None:
+        return found
+    if found.machine.clock is not Clock.VIRTUAL:
+        raise UsageError(
+            "a seed needs the virtual clock: disturbances come at stops of the machine"
+        )
+    return variation.vary(found, context.seed, context.keep)
 
 
 def plan_json(context: Context, name: str) -> str:
@@ -58,3 +72,9 @@ def intent(context: Context, plan: Plan, owner: str, *, kept: bool) -> Intent:
         plan, context.lab_dir(plan.lab.name), context.runs, owner, kept,
         functools.partial(prepare, context), context.progress,
     )  # fmt: skip
+
+
+def intents_of_run(context: Context, plan: Plan) -> Iterator[Intent]:
+    """To run a lab's scenario in the first place that is free."""
+    first = intent(context, plan, "lab.run", kept=False)
+    return (replace(first, lab=place) for place in lives.places(context, plan.lab.name))

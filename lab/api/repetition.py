@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lab import rundir
-from lab.api.context import Context
+from lab.api import beside
+from lab.api.context import Context, like
+from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import run
 from lab.errors import UsageError
-from lab.explore.executor import here
 from lab.model import ARCHITECTURES, Clock, ExitStatus, architecture
 from lab.packages import lock
 from lab.run import digest, fingerprint
@@ -53,14 +55,20 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Repeated:
-    """Several runs of one lab. ``difference``: where the last one differs from the first."""
+    """Several runs of one lab. ``difference``: where the first one that differs parts from the
+    first of all."""
 
     runs: tuple[Run, ...]
     difference: Difference | None = None
 
     @property
     def same(self) -> bool:
-        return len({one.digest for one in self.runs}) == 1
+        return self.other is None
+
+    @property
+    def other(self) -> Run | None:
+        """The first run that differs from the first of all; ``None`` if none does."""
+        return next((one for one in self.runs if one.digest != self.runs[0].digest), None)
 
     @property
     def exit_status(self) -> int:
@@ -78,28 +86,47 @@ class Repeated:
         }
 
 
-def repeat(context: Context, name: str, times: int, *, cold: bool = False) -> Repeated:
-    """Run a lab several times under the virtual clock, until one differs from the first.
+class _Enough(Exception):
+    """No further run is needed: one differs from another, or did not come up."""
+
+
+def repeat(
+    context: Context, name: str, times: int, *, cold: bool = False, jobs: int = 0
+) -> Repeated:
+    """Run a lab several times under the virtual clock, until one run differs from the others.
+
+    ``jobs``: how many runs at a time; 0: as many as this machine has room for. When one differs,
+    those under way end. The result has the runs that ended before, in the order of their numbers.
 
     Raises:
-        UsageError: ``times`` is less than 1.
+        ConfigError, UsageError: labs.yaml or the name is wrong; ``times`` is less than 1.
     """
     if times < 1:
         raise UsageError(f"a lab cannot be run {times} times")
+    plan = make_plan(context, name, Clock.VIRTUAL, first=True)
+    once = functools.partial(run, name=name, clock=Clock.VIRTUAL, cold=cold)
+    works = [
+        beside.Work(f"run {number} of {times}", plan, once, beside.verdict_words)
+        for number in range(1, times + 1)
+    ]
+    runs: dict[int, Run] = {}
 
-    def once(number: int) -> Run:
-        context.progress.say(f"run {number} of {times}")
-        return run(context, name, clock=Clock.VIRTUAL, cold=cold)
+    def done(number: int, result: Run) -> None:
+        runs[number] = result
+        if not result.digest or len({one.digest for one in runs.values()}) > 1:
+            raise _Enough
 
-    runs: list[Run] = []
-    for done in here.each([functools.partial(once, number) for number in range(1, times + 1)]):
-        runs.append(done)
-        if runs[-1].digest != runs[0].digest:
-            parted = digest.difference(RunDir(runs[0].run), RunDir(runs[-1].run))
-            return Repeated(tuple(runs), parted)
-        if not runs[-1].digest:  # it did not come up: nothing to compare
-            break
-    return Repeated(tuple(runs))
+    with contextlib.suppress(_Enough):
+        beside.run_all(context, works, jobs, done)
+    return _repeated([runs[number] for number in sorted(runs)])
+
+
+def _repeated(runs: Sequence[Run]) -> Repeated:
+    found = Repeated(tuple(runs))
+    if found.other is None:
+        return found
+    parted = digest.difference(RunDir(runs[0].run), RunDir(found.other.run))
+    return replace(found, difference=parted)
 
 
 def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison:
@@ -122,20 +149,22 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
         )
     digest.parts(before)  # fails before a lab runs if part of the run cannot be read
     against = _fingerprint(manifest)
-    same_arch = replace(context, arch=architecture.of_run(manifest), against=against)
-    again = run(same_arch, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
+    same = replace(like(context, manifest), against=against)
+    again = run(same, str(manifest["lab"]), clock=Clock.VIRTUAL, cold=cold)
     after = RunDir(again.run)
     apart = fingerprint.difference(against, _fingerprint(after.manifest()))
-    same = again.digest == wanted
-    parted = None if same else digest.difference(before, after)
-    return Comparison(again, wanted, same, tuple(apart), parted)
+    is_same = again.digest == wanted
+    parted = None if is_same else digest.difference(before, after)
+    return Comparison(again, wanted, is_same, tuple(apart), parted)
 
 
 def compare_with_published(context: Context, made: Run) -> Comparison | None:
     """Compare a run with the published one of its lab.
 
-    ``None``: none is published, or the run has no digest.
+    ``None``: none is published, the run has no digest, or it was disturbed.
     """
+    if RunDir(made.run).manifest().get("seed") is not None:
+        return None
     name = published_name(made)
     known = lock.load(lock.place(context.file)).runs.get(name)
     if known is None or not made.digest:

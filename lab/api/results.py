@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import rundir
-from lab.model import Domain, State
+from lab.model import Disturbance, Domain, State
 from lab.model.architecture import of_run
 
 if TYPE_CHECKING:
@@ -86,12 +86,15 @@ class Run:
         run: its folder.
         phases: seconds from the machine's start to each mark.
         digest: the hash over everything that the run said; empty on the host's clock.
+        seed: the seed of its ``disturbances``; ``None``: it was not disturbed.
     """
 
     report: Report
     run: Path
     phases: dict[str, float]
     digest: str = ""
+    seed: int | None = None
+    disturbances: tuple[Disturbance, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -110,6 +113,8 @@ class Run:
             "notes": dict(self.report.notes),
             "phases": self.phases,
             "digest": self.digest,
+            "seed": self.seed,
+            "disturbances": [str(one) for one in self.disturbances],
             "expect": [
                 {"on": r.expectation.on, "text": r.expectation.text, "seen": r.seen}
                 for r in self.report.results

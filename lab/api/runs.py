@@ -9,7 +9,7 @@ from pathlib import Path
 from lab import rundir, scenario
 from lab.api import pausing, replaying
 from lab.api.context import Context, clean
-from lab.api.plans import intent, make_plan
+from lab.api.plans import intents_of_run, make_plan
 from lab.api.results import Run
 from lab.api.traces import trace_stats
 from lab.errors import LabError, UsageError
@@ -37,12 +37,13 @@ def run(
 ) -> Run:
     """Boot a lab, wait for what it expects, collect, stop.
 
-    A failure below the guests is a verdict too; its layer says what failed. ``clock`` wins over
-    labs.yaml; if neither names one, it is virtual. ``junit``: also write the verdict there.
+    The lab may be up meanwhile, or in other runs: each run has a machine of its own. A failure
+    below the guests is a verdict too; its layer says what failed. ``clock`` wins over labs.yaml;
+    if neither names one, it is virtual. ``junit``: also write the verdict there.
 
     Raises:
-        ConfigError, UsageError, BusyError: labs.yaml or the name is wrong; it runs already;
-            ``junit`` cannot be written; the context says to pause, and there is no terminal.
+        ConfigError, UsageError: labs.yaml or the name is wrong; ``junit`` cannot be written; the
+            context says to pause, and there is no terminal. BusyError: 256 runs of it live.
     """
     if context.pause:
         pausing.check_terminal()
@@ -50,10 +51,10 @@ def run(
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
     refuse(plan)
     if junit:
-        _make_way(junit)
+        make_way(junit)
     marks: dict[str, float] = {}
     try:
-        with started([intent(context, plan, "lab.run", kept=False)]) as start:
+        with started(intents_of_run(context, plan)) as start:
             folder = start.run
             if context.against is not None:
                 _say_whether_same(context, start)
@@ -61,16 +62,28 @@ def run(
     except LabError as error:
         if error.layer is None:
             raise
-        # A failure before there was a run folder is a verdict too, and has one.
-        folder = RunDir(error.run) if error.run else rundir.new_run(context.runs, name)
-        report = Report(name, scenario.from_error(error))
+        folder, report = _of_error(context, name, error)
     report = _measured(context, plan, folder, report)
     report = _with_debugger(folder, report, context.file)
     _note_times(context, folder)
     _conclude(folder, report, marks)
     if junit:
         files.write_atomic(junit, scenario.junit([report]))
-    return Run(report, folder.path, marks, str(folder.manifest().get("digest") or ""))
+    said = str(folder.manifest().get("digest") or "")
+    return Run(report, folder.path, marks, said, plan.seed, plan.disturbances)
+
+
+def failed(context: Context, name: str, error: LabError) -> Run:
+    """The run that an error prevented, with a folder of its own."""
+    folder, report = _of_error(context, name, error)
+    _conclude(folder, report, {})
+    return Run(report, folder.path, {})
+
+
+def _of_error(context: Context, name: str, error: LabError) -> tuple[RunDir, Report]:
+    """A failure before there was a run folder is a verdict too, and has one."""
+    folder = RunDir(error.run) if error.run else rundir.new_run(context.runs, name)
+    return folder, Report(name, scenario.from_error(error))
 
 
 async def _played(context: Context, start: Start, marks: dict[str, float], *, cold: bool) -> Report:
@@ -156,7 +169,7 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
     if plan.lab.without_dom0:
         report = await alone.watch(session, plan.lab, note, file)
     else:
-        report = await virtual_time.watch(session, plan.lab, hands, note, file)
+        report = await virtual_time.watch(session, plan, hands, note, file)
     for one in report.results:
         item = one.expectation
         session.record.add_moment("expected", on=item.on, text=item.text, seen=one.seen)
@@ -164,7 +177,7 @@ async def _watched(session: Session, start: Start, file: str) -> Report:
     return report
 
 
-def _make_way(file: Path) -> None:
+def make_way(file: Path) -> None:
     """Remove the report of an earlier run, which could be mistaken for the report of this one.
 
     Raises:

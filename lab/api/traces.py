@@ -88,6 +88,20 @@ def _replay(folder: RunDir, labs: Path) -> Replay | None:
     return Replay(command, round(_zeros(folder).counter + began, 9), until)
 
 
+def time_of_record(run: RunDir, words: str) -> float:
+    """When the record of a run's trace that ``words`` name was written, in seconds since the
+    guests began; see :mod:`lab.trace.named_records`.
+
+    Raises:
+        UsageError: the run has no trace, or no such record.
+    """
+    from lab.trace import named_records, timeline
+
+    found = timeline.load(run)
+    at = found.clock.seconds(named_records.counter_of(found, words))
+    return at - _zeros(run).counter - float(run.manifest().get("began") or 0.0)
+
+
 def trace_diff(context: Context, one: str, other: str) -> dict[str, Any]:
     """Where two runs first differ, and how their figures do; see :func:`lab.trace.diff.compare`."""
     from lab.trace import diff

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lab import rundir
-from lab.api.context import Context, clean
+from lab.api.context import Context, clean, like
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.api.moments import Moment, Moments
 from lab.api.plans import intent, make_plan
@@ -25,7 +25,7 @@ from lab.debug.stopped import Stopped
 from lab.debug.targets import Target
 from lab.debug.traveller import Traveller
 from lab.errors import MachineError, UsageError
-from lab.model import Clock, architecture
+from lab.model import Clock
 from lab.run import digest, fingerprint, standing, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands
@@ -48,8 +48,7 @@ def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -
     """
     clean(context)
     old = _old(context, word)
-    arch = architecture.of_run(old.manifest())
-    context = replace(context, arch=arch)
+    context = like(context, old.manifest())
     plan = make_plan(context, str(old.manifest().get("lab")), Clock.VIRTUAL, first=True)
     if plan.lab.without_dom0:
         raise UsageError("a lab without dom0 cannot be stopped at a moment of its own time")
@@ -125,11 +124,24 @@ class Journey:
         self._traveller.others = lambda: set(runner.points())
 
     async def _execute(self, moment: Moment) -> None:
-        """Execute the run until it stands at a moment."""
+        """Execute the run until it stands at a moment; again, if it stands too late."""
+        target: Target | None = self._moments.target(moment, self._began)
+        while target:
+            await self._execute_to(target, moment.words())
+            target = None if self._traveller.trapped else target.earlier(self._now())
+
+    def _began(self) -> float | None:
+        return self._session.began if self._session else None
+
+    def _now(self) -> float:
+        assert self._session
+        return self._session.at_stop.now
+
+    async def _execute_to(self, target: Target, where: str) -> None:
+        """Execute the run until it stands at a target, which is ``where``, in words."""
         await self.aclose()
         session = Session(self.start.lab, self.start.run)
         self._session = session
-        target = self._moments.target(moment, lambda: session.began)
         traveller = Traveller(target)
         self._traveller = traveller
         if self._monitor:
@@ -138,7 +150,7 @@ class Journey:
         self._play = asyncio.create_task(self._played(session))
         if not await traveller.until_it_stands(self._play):
             await self._play  # its error says more
-            raise UsageError(f"the run ended before it stood {moment.words()}")
+            raise UsageError(f"the run ended before it stood {where}")
         self._compare(target)
         if self._monitor:
             self._monitor.view.stopped = self._stopped()
@@ -149,7 +161,7 @@ class Journey:
             await boot(session, replace(start, progress=self._context.progress))
             hands = Hands(session, start.plan, start.prepared)
             file = self._context.file.name
-            return await virtual_time.watch(session, start.plan.lab, hands, file=file)
+            return await virtual_time.watch(session, start.plan, hands, file=file)
 
     def _stopped(self) -> Stopped:
         assert self._traveller.stopped
@@ -189,7 +201,7 @@ class Journey:
         Raises:
             MachineError: it said something else; the message has the first difference.
         """
-        latest, began = target.latest(), self._session.began if self._session else None
+        latest, began = target.latest(), self._began()
         after = None if latest is None or began is None else latest - began
         for name, log in self.start.run.consoles().items():
             told, before = (
@@ -207,10 +219,10 @@ class Journey:
 
     def _where(self) -> str:
         """Where the run stands, in words, if it stands at a stop of dom0's."""
-        session = self._session
-        if session is None or session.began is None or self._traveller.trapped:
+        began = self._began()
+        if began is None or self._traveller.trapped:
             return ""
-        return f", {session.at_stop.now - session.began:.6f} s after the guests began"
+        return f", {self._now() - began:.6f} s after the guests began"
 
 
 def first_difference(told: bytes, before: bytes) -> int | None:

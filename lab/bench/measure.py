@@ -17,6 +17,7 @@ from lab.bench import (
     house,
     instant,
     limits,
+    races,
     tools_build,
     trace_cost,
     transfer,
@@ -178,6 +179,10 @@ def _tools(session: Session) -> list[Figure]:
     return tools_build.measure(session.workshop, session.say)
 
 
+def _races(session: Session) -> list[Figure]:
+    return list(races.measure(session.context, session.say))
+
+
 #: The parts by name, in this order; then those that take many minutes.
 PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
@@ -195,6 +200,7 @@ LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "crowd": _crowd,
     "digests": _digests,
     "tools": _tools,
+    "races": _races,
 }
 
 

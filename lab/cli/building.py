@@ -144,10 +144,15 @@ def toolchain_info(door: str = "", json: bool = False, arch: str = "") -> None:
         print(f"{name:24} {version}")
 
 
-@command("doctor", example="doctor", json=JSON)
-def doctor(json: bool = False) -> int:
+@command(
+    "doctor",
+    example="doctor --verify",
+    verify="compare every file of the cached toolchains and images with what it was",
+    json=JSON,
+)
+def doctor(verify: bool = False, json: bool = False) -> int:
     """Show what this machine has and lacks."""
-    findings = api.doctor(_context("labs.yaml"))
+    findings = api.doctor(_context("labs.yaml"), verify=verify)
     if json:
         print_json(findings)
     else:

@@ -26,11 +26,13 @@ def command(
     words: tuple[str, ...] = (),
     optional: tuple[str, ...] = (),
     example: str = "",
+    several: bool = False,
     **help_: str,
 ) -> Callable[[Callable[..., int | None]], LabTask]:
     """Make a task. ``words`` are its positional arguments, ``optional`` those that may be left out.
 
     The function takes no Invoke context and returns an exit status (``None``: pass).
+    ``several``: the last word may come more than once; :func:`words_of` says which came.
     ``task`` is its full name: ``lab.up``. ``help_`` explains each word and option.
     ``example`` is a whole command line, without ``./inv``.
     """
@@ -47,9 +49,14 @@ def command(
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         parameters = [context, *signature.parameters.values()]
         body.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return LabTask(body, About(task, words, optional, example, help_))
+        return LabTask(body, About(task, words, optional, example, help_, several))
 
     return decorate
+
+
+def words_of(text: str) -> list[str]:
+    """The words that came for a last word that may come more than once: each is a line."""
+    return [word for word in text.split("\n") if word]
 
 
 def refuse_together(what: str, others: Mapping[str, object]) -> None:

@@ -79,9 +79,9 @@ def _in_task(task: Table, before: Sequence[str], current: str) -> Answer:
             return found if FILES in found else {f"{name}={one}": found[one] for one in found}
         used = {word.partition("=")[0] for word in before}
         return {name: one["help"] for name, one in options.items() if name not in used}
-    if place < len(task["words"]):
-        return _kind(task["words"][place], file)
-    return {}
+    if task["several"]:
+        place = min(place, len(task["words"]) - 1)
+    return _kind(task["words"][place], file) if place < len(task["words"]) else {}
 
 
 def _kind(kind: str, file: str) -> Answer:

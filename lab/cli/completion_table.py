@@ -26,6 +26,7 @@ def table() -> dict[str, Any]:
         found[about.typed] = {
             "help": summary,
             "words": [_kind(name, word) for word in about.words],
+            "several": about.several,
             "options": {
                 f"--{one.name}": {
                     "help": about.help.get(str(one.name), ""),

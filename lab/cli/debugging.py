@@ -14,6 +14,8 @@ from lab.cli.labs import context_of
          name="name of a running lab; with a moment: a run, as in trace.stats", labs=LABS,
          at="execute a run again to this time, such as 2.5s",
          before="execute a run again to where a console is about to print this text",
+         before_event="execute a run again to where a guest's trace has a record, such as "
+                      "'job 17 of fast begins'",
          before_failure="execute a run that failed again to where it fails", door=DOOR,
          on="where breakpoints count: a guest, dom0, xen or everywhere (default: the first guest)",
          command="a file with commands for GDB", batch="leave when the commands are done",
@@ -21,13 +23,14 @@ from lab.cli.labs import context_of
          serve="wait for an editor's GDB until Ctrl-C (docs/debugging.md)")  # fmt: skip
 def lab_debug(name: str, labs: str = "labs.yaml", door: str = "", on: str = "",
               command: str = "", batch: bool = False, mi: bool = False, serve: bool = False,
-              at: str = "", before: str = "", before_failure: bool = False) -> int:  # fmt: skip
+              at: str = "", before: str = "", before_event: str = "",
+              before_failure: bool = False) -> int:  # fmt: skip
     """Open GDB in a running lab, or in a run.
 
     The machine stands still until GDB continues it. When GDB leaves, the lab goes on.
     """
     options = api.DebugOptions(on, Path(command) if command else None, batch, mi, serve)
-    moment = api.Moment(at, before, before_failure)
+    moment = api.Moment(at, before, before_failure, before_event)
     if moment:
         return api.travel(context_of(labs, door), name, moment, options)
     return api.debug(context_of(labs, door), name, options)

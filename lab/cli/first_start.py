@@ -18,7 +18,7 @@ from lab.util import reading
 
 #: The tasks that need the toolchain and what images are made of.
 _OF_ONE_LAB = ("lab.up", "lab.run")
-_TASKS = (*_OF_ONE_LAB, "lab.matrix", "image.build")
+_TASKS = (*_OF_ONE_LAB, "lab.matrix", "lab.explore", "image.build")
 #: With these, the task decides by itself what it needs, or needs nothing.
 _OWN_WAY = ("--labs", "-l", "--door", "-d", "--plan", "--help", "-h")
 _ARCH = "--arch"

@@ -17,25 +17,72 @@ SHORT = {
 }  # fmt: skip
 #: The value of an option, as help shows it.
 VALUES = {
-    "address": "ADDRESS", "arch": "ARCH", "at": "TIME", "before": "TEXT",
-    "clock": "CLOCK", "command": "FILE", "count": "N", "door": "DOOR", "hours": "HOURS",
+    "address": "ADDRESS",
+    "arch": "ARCH",
+    "at": "TIME",
+    "bad": "COMMIT",
+    "before": "TEXT",
+    "before_event": "RECORD",
+    "clock": "CLOCK",
+    "command": "FILE",
+    "count": "N",
+    "door": "DOOR",
+    "folder": "FOLDER",
+    "good": "COMMIT",
+    "hours": "HOURS",
     "hypervisor": "HYPERVISOR",
-    "folder": "FOLDER", "into": "FILE", "jobs": "N", "name": "NAME",
-    "junit": "FILE", "labs": "FILE", "lesson": "LESSON", "on": "CONSOLE", "only": "WORDS",
-    "out": "FILE", "port": "N", "repeat": "N", "rounds": "N", "seats": "N", "timeout": "SECONDS",
-    "to": "FORMAT", "verify": "RUN",
-}  # fmt: skip
+    "into": "FILE",
+    "jobs": "N",
+    "junit": "FILE",
+    "keep": "NUMBERS",
+    "labs": "FILE",
+    "lesson": "LESSON",
+    "limit": "WORDS",
+    "name": "NAME",
+    "on": "CONSOLE",
+    "only": "WORDS",
+    "out": "FILE",
+    "port": "N",
+    "repeat": "N",
+    "rounds": "N",
+    "seats": "N",
+    "seed": "N",
+    "seeds": "N",
+    "shard": "K/N",
+    "source": "TREE",
+    "timeout": "SECONDS",
+    "to": "FORMAT",
+    "verify": "RUN",
+}
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.
 KINDS = {
-    "name": "lab", "guest": "guest", "guest.build name": "guest", "lab.matrix name": "matrix",
-    "run": "run", "one": "run", "other": "run", "verify": "run", "folder": "file", "labs": "file",
+    "arch": "arch",
+    "clock": "clock",
+    "command": "file",
+    "config": "file",
+    "door": "door",
+    "folder": "file",
+    "guest": "guest",
+    "guest.build name": "guest",
+    "hypervisor": "hypervisor",
+    "into": "file",
+    "junit": "file",
+    "lab.import name": "",
+    "lab.matrix name": "matrix",
+    "labs": "file",
     "lesson": "file",
-    "command": "file", "junit": "file", "out": "file", "on": "console", "door": "door",
-    "clock": "clock", "arch": "arch",
-    "to": "format", "hypervisor": "hypervisor", "shell": "shell", "config": "file",
-    "into": "file", "lab.import name": "",
-}  # fmt: skip
+    "name": "lab",
+    "on": "console",
+    "one": "run",
+    "other": "run",
+    "out": "file",
+    "run": "run",
+    "shell": "shell",
+    "source": "file",
+    "to": "format",
+    "verify": "run",
+}
 #: Help that several tasks share.
 LAB = "name of the lab in labs.yaml"
 LAB_OR_HELLO = f"{LAB} (default: hello)"
@@ -52,6 +99,7 @@ ARCH_OF = (
     f"{' or '.join(_NAMES)} (default: that of all labs of labs.yaml, else {_NAMES[0]}): "
     "the architecture of"
 )
+JOBS = "run N labs at a time (default: as many as this machine has room for)"
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 
 
@@ -60,7 +108,8 @@ class About:
     """What help says about a task.
 
     ``words``: its words in order; ``optional``: those that may be left out; ``help``: each
-    word and option by its name; ``example``: a whole command line, without ``./inv``.
+    word and option by its name; ``example``: a whole command line, without ``./inv``; ``several``:
+    whether the last word may come more than once.
     """
 
     name: str
@@ -68,6 +117,7 @@ class About:
     optional: tuple[str, ...] = ()
     example: str = ""
     help: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
 
     @property
     def typed(self) -> str:
@@ -76,8 +126,10 @@ class About:
 
     @property
     def usage(self) -> str:
-        """``lab.up [NAME]``."""
-        shown = (f"[{word.upper()}]" if word in self.optional else word.upper()
+        """``lab.up [NAME]``, ``lab.run [NAME…]``."""
+        last = self.words[-1] if self.several else ""
+        names = {word: word.upper() + "…" * (word == last) for word in self.words}
+        shown = (f"[{names[word]}]" if word in self.optional else names[word]
                  for word in self.words)  # fmt: skip
         return " ".join((self.typed, *shown))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import api
 from lab.cli.command import command, refuse_together
-from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.output import print_json, say
 from lab.cli.results import (
     kind_word,
@@ -99,7 +99,7 @@ def lab_down(name: str, labs: str = "labs.yaml", all: bool = False, everywhere: 
     elif api.is_pattern(name):
         stopped = api.down_matching(context, name)
     else:
-        stopped = [one for one in [api.down(context, name or DEFAULT)] if one]
+        stopped = api.down_lives(context, name or DEFAULT)
     if json:
         print_json(stopped)
         return
@@ -204,14 +204,15 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
 @command("lab.matrix", words=("name",), example="lab.matrix scheduling",
          name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON,
          arch="run each lab on these architectures, with commas between them: arm32,arm64",
+         jobs=JOBS,
          clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
-               json: bool = False, arch: str = "") -> int:  # fmt: skip
+               json: bool = False, arch: str = "", jobs: int = 0) -> int:  # fmt: skip
     """Run all labs of a matrix and compare them.
 
-    It makes one table and one picture from their traces.
+    The labs run side by side. It makes one table and one picture from their traces.
     """
     archs = [one for word in arch.split(",") if (one := api.architecture(word))]
-    result = api.compare(context_of(labs, door), name, clock, archs)
+    result = api.compare(context_of(labs, door), name, clock, archs, jobs)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1

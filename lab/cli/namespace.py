@@ -5,11 +5,14 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from lab.cli import (
+    bisection,
     building,
     checks,
     completion_scripts,
     debugging,
+    exploring,
     labs,
+    merging,
     parsing,
     runs,
     serving,
@@ -24,16 +27,47 @@ def namespace() -> Collection:
         building.doctor, completion_scripts.print_completion, checks.run_bench, checks.run_soak
     )
     groups = {
-        "lab": (labs.lab_up, labs.lab_console, labs.lab_exec, labs.lab_inject, labs.lab_logs,
-                labs.lab_status, labs.lab_list, debugging.lab_debug, debugging.lab_core,
-                labs.lab_down, runs.lab_run, labs.lab_matrix, serving.lab_serve, building.lab_new,
-                building.lab_import),
+        "lab": (
+            labs.lab_up,
+            labs.lab_console,
+            labs.lab_exec,
+            labs.lab_inject,
+            labs.lab_logs,
+            labs.lab_status,
+            labs.lab_list,
+            debugging.lab_debug,
+            debugging.lab_core,
+            labs.lab_down,
+            runs.lab_run,
+            labs.lab_matrix,
+            merging.lab_merge,
+            exploring.lab_explore,
+            bisection.lab_bisect,
+            building.lab_new,
+            building.lab_import,
+            serving.lab_serve,
+        ),
         "guest": (building.guest_build,),
-        "image": (building.image_build, building.image_list, building.image_lock),
-        "template": (runs.template_list, runs.template_clean),
-        "toolchain": (building.toolchain_build, building.toolchain_info),
-        "trace": (traces.trace_export, traces.trace_stats, traces.trace_report, traces.trace_diff),
-    }  # fmt: skip
+        "image": (
+            building.image_build,
+            building.image_list,
+            building.image_lock,
+        ),
+        "template": (
+            runs.template_list,
+            runs.template_clean,
+        ),
+        "toolchain": (
+            building.toolchain_build,
+            building.toolchain_info,
+        ),
+        "trace": (
+            traces.trace_export,
+            traces.trace_stats,
+            traces.trace_report,
+            traces.trace_diff,
+        ),
+    }
     for name, tasks in groups.items():
         top.add_collection(Collection(name, *tasks))
     tests = Collection("test")

@@ -20,6 +20,7 @@ from lab.model import ExitStatus
 from lab.util.resources import as_called
 from lab.util.terminal import quote
 
+_handle_word = ParseMachine.handle
 _complete_context = ParseMachine.complete_context
 _see_positional = ParseMachine.see_positional_arg
 _see_value = ParseMachine.see_value
@@ -63,6 +64,20 @@ def usage_of(name: str) -> str:
 def _near(word: str, known: Iterable[str]) -> str | None:
     near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.65)
     return near[0] if near else None
+
+
+def _handle(machine: ParseMachine, word: str) -> None:
+    """A further word of a task whose last word may come more than once is added to the first."""
+    context: ParserContext | None = machine.context
+    about = TASKS.get(context.name or "") if context else None
+    if context is None or about is None or not about.several:
+        _handle_word(machine, word)
+        return
+    last = context.args[about.words[-1]]
+    if last.value is None or word.startswith("-") or machine.waiting_for_flag_value:
+        _handle_word(machine, word)
+        return
+    last.value = f"{last.value}\n{word}"
 
 
 def _complete(machine: ParseMachine) -> None:
@@ -130,6 +145,7 @@ def _hint(machine: ParseMachine) -> str:
 
 def improve() -> None:
     """Replace the methods, also for ``invoke`` itself, which can run our tasks, too."""
+    ParseMachine.handle = _handle  # type: ignore[method-assign, assignment]
     ParseMachine.complete_context = _complete  # type: ignore[method-assign, assignment]
     ParseMachine.see_positional_arg = _see  # type: ignore[method-assign, assignment]
     ParseMachine.see_value = _value  # type: ignore[method-assign, assignment]

@@ -140,6 +140,8 @@ def show_injected(result: api.Up, guest: str) -> None:
 
 def show_run(result: api.Run) -> None:
     """Print a verdict: what was expected, what was seen, and which layer failed."""
+    for one in result.disturbances:
+        print(f"  disturbance {one}")
     for item in result.report.results:
         seen = "not seen" if item.seen is None else f"seen after {item.seen:.1f} s"
         print(ci.shown(f"  {item.expectation.on}: {quote(item.expectation.text)}: {seen}"))
@@ -162,6 +164,19 @@ def show_run(result: api.Run) -> None:
     if result.digest:
         print(f"digest: {result.digest} (all times are virtual: they count instructions)")
     print(f"run: {short(result.run)}", flush=True)
+
+
+def show_runs(result: api.Runs) -> None:
+    """Print the failures, then a table of all runs and how many passed."""
+    for one in result.runs:
+        if not one.report.verdict.passed:
+            show_run(one)
+            print()
+    header, rows = result.table()
+    part = f" in shard {result.outcome.shard}" if result.outcome.shard else ""
+    print(table(rows, header=header))
+    print(f"{result.passed} of {len(result.runs)} passed{part}", flush=True)
+    say(f"all runs took {result.seconds:.1f} s; table and JUnit file: {short(result.folder)}/")
 
 
 def tell_ci(results: Sequence[api.Run], *, json: bool) -> None:

@@ -8,55 +8,87 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
-from lab.cli.command import command, refuse_together
-from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.bisection import for_git
+from lab.cli.command import command, refuse_together, words_of
+from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
+from lab.cli.numbers import numbers, whole_number
 from lab.cli.output import print_json, say
-from lab.cli.results import kind_word, short, show_comparison, show_run, tell_ci
+from lab.cli.results import kind_word, short, show_comparison, show_run, show_runs, tell_ci
 from lab.errors import UsageError
-from lab.model import Clock
+from lab.model import Clock, ExitStatus
 from lab.util.terminal import table
 
 _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
 
 
-@command("lab.run", words=("name",), optional=("name",), example="lab.run selftest --repeat 3",
-         name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
-         junit="also write the verdict to this file, as JUnit XML", clock=_CLOCK,
+@command("lab.run", words=("name",), optional=("name",), several=True,
+         example="lab.run 'sched-*' --junit results.xml",
+         name=f"{LAB_OR_HELLO}; several names, or patterns such as 'sched-*', run several labs",
+         all="run all labs of labs.yaml",
+         jobs=JOBS,
+         shard="run only this part of the labs: 2/3 is the second of three (lab.merge)",
+         labs=LABS, door=DOOR, json=JSON, force=FORCE, locked=LOCKED, cold=COLD,
+         junit="also write the verdicts to this file, as JUnit XML", clock=_CLOCK,
          arch=ARCH,
+         seed="disturb the run as this seed says; the same seed is the same run (lab.explore)",
+         keep="of the seed's disturbances, keep only these: their numbers, with commas",
          repeat="run the lab N times; fail unless all runs are the same to the last byte",
          verify="repeat an earlier run; fail unless both are the same. RUN is latest, an id, "
                 "or a folder of runs/",
          published="fail unless the run is the same as the one published in labs.lock",
          publish="write the run's digest into labs.lock",
          pause_on_failure="if it fails, let the machine stand there and open GDB",
-         cores="leave a core file of every guest, even of those that did not fail")  # fmt: skip
+         cores="leave a core file of every guest, even of those that did not fail",
+         bisect="end with the exit status that git bisect run wants")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
-            publish: bool = False, arch: str = "",
-            pause_on_failure: bool = False, cores: bool = False) -> int:  # fmt: skip
-    """Run a lab as a test; the exit status is the verdict.
+            publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
+            pause_on_failure: bool = False, cores: bool = False, bisect: bool = False,
+            all: bool = False, jobs: int = 0, shard: str = "") -> int:  # fmt: skip
+    """Run labs as tests; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
-    consoles said stays in the run folder.
+    consoles said stays in the run folder. Several labs run side by side, and the exit status is
+    that of the worst.
     """
     context = context_of(labs, door, force, locked, arch)
-    context = replace(context, pause=pause_on_failure, cores=cores)
+    context = replace(context, pause=pause_on_failure, cores=cores, **_disturbed(seed, keep))
+    if seed:
+        refuse_together("--seed", {
+            "--published": published, "--publish": publish, "--verify": verify,
+            "--clock host": clock == Clock.HOST,
+        })  # fmt: skip
     cold = is_cold(cold)
-    if repeat or verify:
-        refuse_together("--repeat" if repeat else "--verify", {
+    names = words_of(name)
+    if all or shard or len(names) > 1 or api.is_pattern(name):
+        refuse_together("--all" if all else "several labs", {
+            "a name": name if all else "", "--repeat": repeat, "--verify": verify,
+            "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
+            "--keep": keep,
+        })  # fmt: skip
+        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
+        names = api.select(context, ["*"] if all else names or [DEFAULT])
+        return _several(api.run_many(context, names, options), json, published)
+    first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
+    if first:
+        refuse_together(first, {
             "--junit": junit, "--clock host": clock == Clock.HOST, "--published": published,
-            "--publish": publish, "--verify": verify if repeat else "",
-            "--pause-on-failure": pause_on_failure,
+            "--publish": publish, "--pause-on-failure": pause_on_failure,
+            "--verify": verify if first != "--verify" else "",
+            "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
     if repeat:
-        return _repeated(context, name or DEFAULT, repeat, cold, json)
+        return _repeated(api.repeat(context, name or DEFAULT, repeat, cold=cold, jobs=jobs), json)
     if verify:
         comparison = api.verify(context, Path(verify), cold=cold)
         tell_ci([comparison.run], json=json)
         print_json(comparison.summary()) if json else show_comparison(comparison)
         return comparison.exit_status
+    if bisect:
+        return for_git(lambda: api.run(context, name or DEFAULT, clock=Clock.VIRTUAL, cold=cold),
+                       json=json)  # fmt: skip
     result = api.run(
         context, name or DEFAULT, Path(junit) if junit else None, clock=_clock(clock), cold=cold
     )
@@ -102,19 +134,29 @@ def template_clean() -> None:
     say(f"removed {api.template_clean() / 1e6:.0f} MB of templates")
 
 
-def _repeated(context: api.Context, name: str, times: int, cold: bool, json: bool) -> int:
-    result = api.repeat(context, name, times, cold=cold)
+def _several(result: api.Runs, json: bool, published: bool) -> int:
+    """Show the runs. With ``published``, those of published labs must be the same as these."""
+    tell_ci(result.runs, json=json)
+    print_json(result.summary()) if json else show_runs(result)
+    apart = [row.lab for row in result.outcome.rows if row.published == "differs"]
+    if published and apart:
+        say(f"not the same as the published run: {', '.join(apart)}")
+        return result.exit_status or int(ExitStatus.GUEST)
+    return result.exit_status
+
+
+def _repeated(result: api.Repeated, json: bool) -> int:
     tell_ci(result.runs, json=json)
     if json:
         print_json(result.summary())
         return result.exit_status
     show_run(result.runs[0])
-    for number, one in enumerate(result.runs, 1):
-        print(f"run {number} of {times}: {short(one.run)}")
-    if result.same:
+    for one in result.runs[1:]:
+        print(f"run: {short(one.run)}")
+    if result.other is None:
         print(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
     else:
-        print(f"run {len(result.runs)} differs from the first, in {result.difference}")
+        print(f"{short(result.other.run)} differs from the first, in {result.difference}")
     return result.exit_status
 
 
@@ -133,6 +175,14 @@ def _said(context: api.Context, result: api.Run, json: bool, published: bool) ->
             raise UsageError(f"no run of lab {result.report.lab} is published")
         return comparison.exit_status
     return status
+
+
+def _disturbed(seed: str, keep: str) -> dict[str, Any]:
+    """What the options ``--seed`` and ``--keep`` say, as fields of a context."""
+    if keep and not seed:
+        raise UsageError("--keep names disturbances of a seed", hint="add --seed N")
+    return {"seed": whole_number("--seed", seed) if seed else None,
+            "keep": numbers("--keep", keep) if keep else None}  # fmt: skip
 
 
 def _clock(word: str) -> Clock | None:

@@ -84,11 +84,12 @@ def trace_diff(one: str, other: str, labs: str = "labs.yaml", json: bool = False
     if json:
         print_json(found)
     else:
-        print("\n".join(_difference(found)))
+        print("\n".join(difference(found)))
     return int(ExitStatus.PASS if found["same"] else ExitStatus.GUEST)
 
 
-def _difference(found: Row) -> Iterator[str]:
+def difference(found: Row) -> Iterator[str]:
+    """The lines that say where two runs first differ."""
     yield f"one: {found['one']}, other: {found['other']}"
     yield _parting("with their times", found["exact"])
     if not found["exact"]["same"]:

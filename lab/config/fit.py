@@ -56,7 +56,8 @@ def _memory(source: Source, at: Loc, lab: Lab) -> None:
     if not lab.without_dom0:
         _dom0_memory(source, (*at, "dom0", "memory"), lab)
     dom0 = [] if lab.without_dom0 else [("dom0", lab.dom0.memory)]
-    shares = [*dom0, *((guest.name, guest.memory) for guest in lab.guests)]
+    guests = [*lab.guests, *(one for one in lab.later if one.name == lab.explore.neighbour)]
+    shares = [*dom0, *((guest.name, guest.memory) for guest in guests)]
     own = of_xen(lab)
     wanted = own + sum(size for _, size in shares)
     if wanted <= lab.memory:

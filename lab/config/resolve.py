@@ -15,6 +15,7 @@ from lab.config import (
     arch,
     boot_guests,
     devices,
+    exploring,
     fit,
     fixed_memory,
     guest_files,
@@ -239,6 +240,7 @@ def _lab(
         schedule=_schedule(shape.scheduler),
     )
     lab = scenario.read(source, at, shape, lab, guests)
+    lab = exploring.read(source, (*at, "explore"), shape.explore, lab, guests)
     boot_guests.check(source, at, shape, lab)
     fixed_memory.check(source, lab)
     lab = links.read(source, at, shape, lab)

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
 from lab import model
-from lab.config import schema, units
+from lab.config import limits, schema, units
 from lab.config.yaml_source import Loc, Source
 from lab.model import Act
 from lab.util import noshell, patterns
@@ -29,13 +29,6 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "silent": ("for",),
     "parallel": (),
 }
-#: The figures: times, and counts.
-FIGURES = (
-    "release_jitter", "response_time", "execution", "interrupts", "own", "hypervisor", "blocked",
-    "backlog", "wakeup_latency",
-)  # fmt: skip
-STATISTICS = ("min", "mean", "p50", "p99", "p999", "max")
-COUNTS = ("misses", "unfinished")
 #: Default seconds for a wait, for a command, and for a silence.
 WITHIN, SILENCE = 30.0, 1.0
 
@@ -51,9 +44,9 @@ def read(
     injected = list(dict.fromkeys(_injected(shape.steps)))
     later = tuple(guests[name] for name in injected if name in guests and name not in shape.guests)
     reader = _Reader(source, [*shape.guests, *injected], guests)
+    lab = dataclasses.replace(lab, later=later)
     return dataclasses.replace(
         lab,
-        later=later,
         expect=tuple(
             reader.expectation((*at, "expect", i), item) for i, item in enumerate(shape.expect)
         ),
@@ -62,7 +55,7 @@ def read(
         thresholds=tuple(
             limit
             for i, item in enumerate(shape.thresholds)
-            for limit in _thresholds(source, (*at, "thresholds", i), item, lab, later)
+            for limit in limits.read(source, (*at, "thresholds", i), item, lab)
         ),
     )
 
@@ -230,36 +223,3 @@ def _where(key: str) -> str:
     """The actions that a key can go with."""
     found = [f"'{action}'" for action, keys in ACTIONS.items() if key in keys]
     return f", but with {' or '.join(found)}" if found else ""
-
-
-def _thresholds(
-    source: Source,
-    at: Loc,
-    shape: schema.Threshold,
-    lab: model.Lab,
-    later: Sequence[model.GuestSpec],
-) -> list[model.Threshold]:
-    """The limits in one entry, one for each statistic or count."""
-    traced = [guest.name for guest in (*lab.guests, *later) if guest.trace]
-    if not traced:
-        source.add(at, "no guest of this lab keeps a trace; add 'trace: true' to one")
-    elif shape.guest is not None and shape.guest not in traced:
-        near = nearest(shape.guest, traced)
-        source.add((*at, "guest"), f"this lab has no traced guest {quote(shape.guest)}{near}")
-    given = {name: value for name, value in dict(shape).items() if value is not None}
-    times = [name for name in STATISTICS if name in given]
-    counts = [name for name in COUNTS if name in given]
-    if not times and not counts:
-        source.add(at, f"a threshold needs a limit: one of {', '.join((*STATISTICS, *COUNTS))}")
-    if times and shape.figure is None:
-        source.add(at, f"'figure' is missing: one of {', '.join(FIGURES)}")
-    if shape.figure is not None and shape.figure not in FIGURES:
-        near = nearest(shape.figure, FIGURES)
-        source.add((*at, "figure"), f"no figure {quote(shape.figure)}{near}")
-    figure, guest, line = shape.figure or "", shape.guest or "", source.line(at)
-    found = [
-        model.Threshold(shape.task, figure, float(given[name]), name, guest, line) for name in times
-    ]
-    return found + [
-        model.Threshold(shape.task, name, float(given[name]), "", guest, line) for name in counts
-    ]

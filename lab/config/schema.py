@@ -12,9 +12,9 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from lab.config import devices, units, xl_words
 from lab.config.cpus import CpuSet, GuestCpus
+from lab.config.explore_shapes import Explore
+from lab.config.link_shapes import Channel, SharedMemory
 from lab.config.scalars import (
-    FIRST_PORT,
-    LAST_PORT,
     STRICT,
     Action,
     Address,
@@ -177,22 +177,6 @@ class Threshold(Shape):
     unfinished: Count | None = None
 
 
-class Channel(Shape):
-    """A static event channel between two guests that Xen boots."""
-
-    port: Annotated[int, scalar(units.count(FIRST_PORT, LAST_PORT), "a number")]
-    guests: list[Text]
-
-
-class SharedMemory(Shape):
-    """A part of the machine's memory that several guests see."""
-
-    name: Name
-    address: Address
-    size: Size
-    guests: list[Text]
-
-
 class Lab(Shape):
     description: Text = "-"
     hypervisor: Text = "stock"
@@ -213,6 +197,7 @@ class Lab(Shape):
     arch: Arch = ARCHITECTURES[0].xen
     cpu: Processor | None = None
     gic: Gic | None = None
+    explore: Explore = Explore()
 
 
 class Matrix(Shape):
@@ -238,6 +223,7 @@ _SHAPES: dict[tuple[str, ...], type[BaseModel]] = {
     ("labs", "*", "dom0"): Dom0,
     ("matrices", "*"): Matrix,
     ("labs", "*", "trace"): Trace,
+    ("labs", "*", "explore"): Explore,
     ("guests", "*", "scheduler"): Scheduling,
     ("labs", "*", "scheduler"): LabScheduling,
     ("labs", "*", "scheduler", "windows", "*"): Window,

@@ -18,6 +18,8 @@ from lab.util import symbols
 
 #: The function of our port that ends the domain after a fault (images/freertos/port/stop.c).
 END = "guest_crash"
+#: Seconds by which the machine is to stand before a moment, at first.
+MARGIN = 0.001
 #: Whether a PCPU executes the guest that is meant.
 IsGuest = Callable[[Stopped, Place], Awaitable[bool]]
 
@@ -41,6 +43,14 @@ class Target:
         del stopped, thread
         return False
 
+    def earlier(self, now: float) -> Target | None:
+        """A target that comes earlier, if the machine stands too late for this one.
+
+        ``now``: the time at which it stands, in seconds of dom0's counter.
+        """
+        del now
+        return None
+
 
 @dataclass
 class AtTime(Target):
@@ -55,6 +65,27 @@ class AtTime(Target):
         """See :class:`Target`."""
         began = self.began()
         return None if began is None else began + self.after
+
+
+class BeforeTime(AtTime):
+    """Before ``by``, in seconds since the guests began.
+
+    The machine stops as soon as dom0 gets a CPU. So if it stands too late, the next try stops it
+    eight times as long before.
+    """
+
+    def __init__(
+        self, by: float, began: Callable[[], float | None], margin: float = MARGIN
+    ) -> None:
+        super().__init__(after=max(0.0, by - margin), began=began)
+        self.by, self.margin = by, margin
+
+    def earlier(self, now: float) -> Target | None:
+        """See :class:`Target`. ``None`` also if the guests had just begun."""
+        began = self.began()
+        if began is None or not self.after or now - began < self.by:
+            return None
+        return BeforeTime(self.by, self.began, 8 * self.margin)
 
 
 @dataclass

@@ -34,11 +34,13 @@ def run(
         error.message = f"{what} could not be built: {error.message}"
         raise
     if done.returncode != 0:
-        raise refused(
+        failure = refused(
             f"{what} does not build (exit status {done.returncode})",
             command=" ".join(command.argv),
             tail=words(done),
         )
+        failure.unbuilt = True
+        raise failure
 
 
 def _compiled(folders: Sequence[Path]) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from lab.model.built import GuestImage, Image, Images, Package, Toolstack
     from lab.model.devices import DRIVERS, Disk, Ends, Vif
+    from lab.model.disturbance import Bounds, Disturbance, Variable
     from lab.model.enums import Act, Clock, Door, ExitStatus, Layer, State
     from lab.model.labs_file import Labs, Matrix
     from lab.model.observed import Domain, Verdict, guest_names
@@ -84,6 +85,7 @@ _HOMES = {
     ),
     "lab.model.built": ("GuestImage", "Image", "Images", "Package", "Toolstack"),
     "lab.model.devices": ("DRIVERS", "Disk", "Ends", "Vif"),
+    "lab.model.disturbance": ("Bounds", "Disturbance", "Variable"),
     "lab.model.enums": ("Act", "Clock", "Door", "ExitStatus", "Layer", "State"),
     "lab.model.labs_file": ("Labs", "Matrix"),
     "lab.model.observed": ("Domain", "Verdict", "guest_names"),
@@ -127,12 +129,14 @@ __all__ = [
     "XEN_TRACE_PORT",
     "Act",
     "Architecture",
+    "Bounds",
     "Channel",
     "Clock",
     "Command",
     "Completed",
     "Debian",
     "Disk",
+    "Disturbance",
     "Dom0Spec",
     "Domain",
     "Door",
@@ -174,6 +178,7 @@ __all__ = [
     "Toolchain",
     "ToolchainInfo",
     "Toolstack",
+    "Variable",
     "Verdict",
     "Vif",
     "Window",

@@ -34,7 +34,7 @@ class Verdict:
     """Pass, or the layer that failed, and why.
 
     ``tail`` has the last lines of the console that shows the failure, escaped. ``hint``: what to
-    look at.
+    look at. ``unbuilt``: the sources of a guest, of Xen or of Linux do not compile.
     """
 
     passed: bool
@@ -43,3 +43,4 @@ class Verdict:
     exit_status: ExitStatus = ExitStatus.PASS
     tail: str = ""
     hint: str = ""
+    unbuilt: bool = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lab.model.architecture import ARM32, Architecture
 from lab.model.board import WINDOW_SIZE
+from lab.model.disturbance import Disturbance, Variable
 from lab.model.enums import Clock
 from lab.model.spec import GuestSpec, Lab
 
@@ -71,6 +72,7 @@ class Plan:
 
     ``pool``: the commands in dom0 that make the CPU pool of the guests, before there are guests.
     ``schedule``: the command in dom0 that sets the schedule of arinc653, when they are there.
+    ``seed``: that of its ``disturbances``; ``None``: the run is not disturbed.
     """
 
     lab: Lab
@@ -83,6 +85,25 @@ class Plan:
     later: tuple[GuestPlan, ...] = ()
     pool: tuple[tuple[str, ...], ...] = ()
     schedule: tuple[str, ...] = ()
+    seed: int | None = None
+    disturbances: tuple[Disturbance, ...] = ()
+
+    @property
+    def in_order(self) -> tuple[GuestPlan, ...]:
+        """Those that the toolstack creates with the lab, in this order; last the neighbour."""
+        order = [one.on.split(",") for one in self.disturbances if one.what is Variable.ORDER]
+        found = [guest for guest in self.guests if not guest.spec.by_xen]
+        for names in order:
+            found.sort(key=lambda guest: names.index(guest.name))
+        return (*found, *([self.neighbour] if self.neighbour else []))
+
+    @property
+    def neighbour(self) -> GuestPlan | None:
+        """The guest that is created with the lab, but runs only as a disturbance."""
+        if self.seed is None or self.lab.dom0.busy:
+            return None
+        wanted = self.lab.explore.neighbour
+        return next((guest for guest in self.later if guest.name == wanted), None)
 
     @property
     def created(self) -> tuple[GuestPlan, ...]:

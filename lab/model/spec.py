@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.model.architecture import ARM32, Architecture
 from lab.model.devices import Disk, Ends, Vif
+from lab.model.disturbance import Bounds
 from lab.model.enums import Clock
 from lab.model.place import Place, Refusal
 from lab.model.scenario import Expectation, Never, Step, Threshold
@@ -236,6 +237,7 @@ class Lab:
         arch: the architecture of its processors.
         cpu: which processor QEMU emulates; empty: the architecture's default.
         gic: the version of the interrupt controller; 0: the architecture's default.
+        explore: what an exploration of the lab may change.
         line: the line of labs.yaml at which the lab begins, from 1.
     """
 
@@ -262,6 +264,7 @@ class Lab:
     arch: Architecture = ARM32
     cpu: str = ""
     gic: int = 0
+    explore: Bounds = field(default_factory=Bounds)
     line: int = field(default=0, compare=False)
 
     @property

@@ -16,7 +16,7 @@ from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, GuestPlan, Plan
 from lab.progress import Progress
-from lab.run import alone, guests, templates, traces
+from lab.run import alone, disturbing, guests, templates, traces
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.util import waiting
@@ -121,7 +121,7 @@ async def _create_guests(session: Session, start: Start, *, paused: bool) -> Non
     for number, guest in enumerate(plan.booted, 1):
         with say.stage(f"guest {guest.name}"):
             await _adopt(session, number, guest, start.prepared.guests[guest.name])
-    for guest in (one for one in plan.guests if not one.spec.by_xen):
+    for guest in plan.in_order:
         with say.stage(f"guest {guest.name}") as stage:
             image = start.prepared.guests[guest.name]
             await session.inject(guest, image, stage.note, paused=paused)
@@ -150,7 +150,7 @@ async def _let_guests_run(session: Session, plan: Plan, say: Progress, *, paused
         with say.stage("guests run"):
             if plan.machine.clock is Clock.HOST:
                 await session.make_individual(plan.lab.name)
-            await session.unpause()
+            await disturbing.let_guests_run(session, plan)
             session.run.update_manifest(began=session.began)
             if plan.machine.clock is Clock.HOST:
                 await session.let_run()

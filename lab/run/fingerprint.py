@@ -38,12 +38,21 @@ def of_machine(plan: Plan, prepared: Prepared) -> dict[str, str]:
     }
 
 
-def of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
-    """The hashes that a plan's run depends on, by part."""
+def of_guests(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """The hashes that a plan's machine with all its guests depends on, by part."""
     guests = prepared.guests
     return of_machine(plan, prepared) | {
-        **{f"guest {one.name}": _guest(one.config, guests[one.name]) for one in plan.all_guests},
+        f"guest {one.name}": _guest(one.config, guests[one.name]) for one in plan.all_guests
+    }
+
+
+def of_run(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """The hashes that a plan's run depends on, by part."""
+    disturbed = files.sha256_json([asdict(one) for one in plan.disturbances])
+    return {
+        **of_guests(plan, prepared),
         "labs.yaml": files.sha256_json(_wanted(plan)),
+        **({} if plan.seed is None else {"disturbances": disturbed}),
     }
 
 
@@ -60,7 +69,7 @@ def difference(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 
 
 def _rank(part: str) -> int:
-    first = 0 if part == "labs.yaml" else 1 if part.startswith("guest ") else 2
+    first = 0 if part in ("labs.yaml", "disturbances") else 1 if part.startswith("guest ") else 2
     return 3 if part == "toolchain" else first
 
 

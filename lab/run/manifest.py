@@ -39,6 +39,7 @@ def first(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "guests": {name: _guest(image) for name, image in prepared.guests.items()},
         "fingerprint": fingerprint.of_run(plan, prepared),
         **_own_kernel(plan, images),
+        **_disturbed(plan),
         "xen_args": plan.xen_args,
         "dom0_args": plan.dom0_args,
     }
@@ -64,6 +65,13 @@ def _own_kernel(plan: Plan, images: Images) -> dict[str, Any]:
     named = {"kernel": dom0.kernel, "modules": dom0.modules, "source": dom0.source}
     paths = {key: str(path) for key, path in named.items() if path}
     return {"dom0_kernel": {"release": images.kernel.inputs.get("release", ""), **paths}}
+
+
+def _disturbed(plan: Plan) -> dict[str, Any]:
+    """Which seed disturbs the run, and how."""
+    if plan.seed is None:
+        return {}
+    return {"seed": plan.seed, "disturbances": [asdict(one) for one in plan.disturbances]}
 
 
 def _digest(image: Image) -> dict[str, Any]:

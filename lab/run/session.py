@@ -212,12 +212,12 @@ class Session:
         """
         self.paused = [one.id for one in await self.domains() if one.id > booted]
 
-    async def unpause(self) -> None:
-        """Let the guests run that were created paused."""
-        if self.paused:
+    async def unpause(self, *some: int) -> None:
+        """Let the guests run that were created paused; with ``some``, only these domains."""
+        if domains := some or self.paused:
             steps = self.at_stop
             self.began = steps.now
-            await self.guarded(steps.unpause(self.paused))
+            await self.guarded(steps.unpause(domains))
 
     async def make_individual(self, name: str) -> None:
         """Give dom0 random numbers, a name and an identity that no lab of its template shares."""

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import select
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from lab import rundir
 from lab.errors import BusyError
 from lab.model import Door, ProgramRecord
 from lab.toolchain.program import HostProgram
-from lab.util import files, process, reading, waiting
+from lab.util import bell, files, process, reading, waiting
 from lab.util.deadline import Deadline
 
 #: The share of this machine's memory that labs may have together.
@@ -41,7 +42,10 @@ class Room:
 
 @dataclass(frozen=True)
 class Slot:
-    """Room that a process has, or (``waits``) waits for. ``what``: which lab, and for whom."""
+    """Room that a thread of a process has, or (``waits``) waits for.
+
+    ``what``: which lab, and for whom. ``thread``: the system's number of the thread.
+    """
 
     path: Path
     room: Room
@@ -50,6 +54,7 @@ class Slot:
     boot_id: str
     start_time: int
     waits: bool = False
+    thread: int = 0
 
     def alive(self) -> bool:
         """Whether its process still runs."""
@@ -78,8 +83,9 @@ def taken(
     room.
 
     Raises:
-        BusyError: there was no room within ``within`` seconds, or each process that has room
-            itself waits for more. The message says who has the room.
+        BusyError: there was no room within ``within`` seconds, or whoever has room itself waits
+            for more. The message says who has the room.
+        CalledOff: the work of this thread was called off.
     """
     path = _wait(wanted, limit, what, Deadline(within), waits)
     try:
@@ -119,7 +125,8 @@ def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits
                     stack.callback(_take(wanted, what, waits=True).unlink, missing_ok=True)
                     stack.enter_context(waits("; ".join(map(_who, others))))
                     queued = True
-                stuck = {one.pid for one in others} <= {one.pid for one in _slots() if one.waits}
+                waiting_too = {one.thread for one in _slots() if one.waits}
+                stuck = {one.thread for one in others} <= waiting_too
             if stuck or deadline.passed():
                 ours = all(one.pid == me for one in others)
                 when = (
@@ -137,7 +144,8 @@ def _fits(rooms: list[Room], limit: Room) -> bool:
 def _take(wanted: Room, what: str, *, waits: bool = False) -> Path:
     pid = os.getpid()
     path = _folder() / f"{pid}-{secrets.token_hex(4)}"
-    slot = Slot(path, wanted, what, pid, process.boot_id(), process.start_time(pid) or 0, waits)
+    start, thread = process.start_time(pid) or 0, threading.get_native_id()
+    slot = Slot(path, wanted, what, pid, process.boot_id(), start, waits, thread)
     data: dict[str, Any] = asdict(slot)
     del data["path"]
     path.write_text(json.dumps(data))
@@ -157,7 +165,8 @@ def _until_one_is_free(news: int, others: list[Slot], seconds: float) -> None:
     poll = select.poll()
     poll.register(news, select.POLLIN)
     with contextlib.ExitStack() as stack:
-        for pid in {one.pid for one in others}:
+        poll.register(stack.enter_context(bell.rung_at_the_end()), select.POLLIN)
+        for pid in {one.pid for one in others} - {os.getpid()}:
             try:
                 handle = os.pidfd_open(pid)
             except OSError:

@@ -16,7 +16,7 @@ from lab.run.session import Session
 
 def names_of(plan: Plan) -> dict[int, str]:
     """The names of the guests by the numbers that their domains get, unless a step changes them."""
-    guests = [*plan.booted, *(one for one in plan.guests if not one.spec.by_xen)]
+    guests = [*plan.booted, *plan.in_order]
     return {number: one.name for number, one in enumerate(guests, 1)}
 
 

@@ -57,8 +57,9 @@ def key_with_guests(plan: Plan, prepared: Prepared) -> str:
     lab = plan.lab
     if lab.dom0.busy or not plan.guests:
         return ""
-    parts = fingerprint.of_run(plan, prepared)
-    shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in plan.guests)]
+    parts = fingerprint.of_guests(plan, prepared)
+    guests = (*plan.booted, *plan.in_order)
+    shares = [plan.dom0_scheduling, *((one.name, one.scheduling) for one in guests)]
     traced = [lab.trace.mask if lab.trace else None, *lab.traced]
     wanted = [shares, traced, *([plan.pool, plan.schedule] if plan.schedule else [])]
     return fingerprint.key(parts | {"labs.yaml": files.sha256_json(wanted)})

@@ -18,7 +18,8 @@ from lab.dom0.steps import Steps
 from lab.machine import console_quota
 from lab.machine.log_lines import LogReader, RawLine
 from lab.machine.merged_consoles import find_zeros, merge
-from lab.model import Lab
+from lab.model import Plan
+from lab.run.disturbing import Disturber
 from lab.run.session import Session
 from lab.rundir import RunDir
 from lab.scenario.player import Hands, Player, Script
@@ -44,6 +45,7 @@ class VirtualStage(ABC):
         self._files = files
         self._at = self._base = 0.0
         self._readers = [LogReader(name, path) for name, path in files.items()]
+        self.first = FIRST
 
     def now(self) -> float:
         return self._at
@@ -70,7 +72,7 @@ class VirtualStage(ABC):
         """
         console_quota.check(self._files)
         gone = self._at - self._base
-        await self._to(min(self._base + gone * GROWTH + FIRST, until))
+        await self._to(min(self._base + gone * GROWTH + self.first, until))
 
     @abstractmethod
     async def _to(self, at: float) -> None:
@@ -78,12 +80,19 @@ class VirtualStage(ABC):
 
 
 class StillStage(VirtualStage):
-    """A machine that stands still between the moments. Times count from the first of them."""
+    """A machine that stands still between the moments. Times count from the first of them.
 
-    def __init__(self, steps: Steps, files: Mapping[str, Path]) -> None:
+    ``disturber``: what disturbs the machine between the moments, if anything does.
+    """
+
+    def __init__(
+        self, steps: Steps, files: Mapping[str, Path], disturber: Disturber | None = None
+    ) -> None:
         super().__init__(files)
         self._steps = steps
         self._start = steps.now
+        self._disturber = disturber
+        self.first = (disturber and disturber.first) or FIRST
 
     def ended(self) -> bool:
         return False  # sleep_until raises if it does
@@ -100,24 +109,28 @@ class StillStage(VirtualStage):
             await self._to(self._at + AFTERMATH)
 
     async def _to(self, at: float) -> None:
+        if self._disturber:
+            await self._disturber.until(self._start + at)
         await self._steps.sleep_until(self._start + at, PATIENCE)
         self._at = at
 
 
 async def watch(
     session: Session,
-    lab: Lab,
+    plan: Plan,
     hands: Hands | None = None,
     note: Callable[[StepResult], None] = lambda _: None,
     file: str = "labs.yaml",
 ) -> Report:
-    """Play the lab's scenario until it is decided. All times are virtual."""
+    """Play the lab's scenario, disturbed as planned, until it is decided. All times are virtual."""
     steps = session.at_stop
     files = session.run.consoles()
-    stage = StillStage(steps, files)
+    disturber = Disturber(session, plan)
+    stage = StillStage(steps, files, disturber)
     start = steps.now if session.began is None else session.began
     try:
-        report = await Player(Script(lab, files, file), stage, hands, note).play()
+        acting = disturber.delayed(hands) if hands else None
+        report = await Player(Script(plan.lab, files, file), stage, acting, note).play()
     finally:
         stage.close()
     return replace(report, results=tuple(dated(session.run, report.results, start)))

@@ -29,7 +29,7 @@ def failed(layer: Layer, reason: str, tail: str = "") -> Verdict:
 def from_error(error: LabError) -> Verdict:
     """The verdict of a run that an error ended."""
     status, tail = error.exit_status, error.tail
-    return Verdict(False, error.layer, error.message, status, tail, error.hint)
+    return Verdict(False, error.layer, error.message, status, tail, error.hint, error.unbuilt)
 
 
 def last_lines(files: Mapping[str, Path], console: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.model import ARM32, Architecture, Door, ToolchainInfo
-from lab.toolchain import bwrap, provide, recipe, tree, tree_cache
+from lab.errors import ToolchainError
+from lab.model import ARM32, Architecture, Command, Completed, Door, ToolchainInfo
+from lab.toolchain import bwrap, provide, recipe, tree, tree_check
 from lab.toolchain.request import ANYTHING, ToolchainRequest
 from lab.toolchain.sandbox import Sandbox
 from lab.toolchain.tree import Progress
@@ -38,6 +39,24 @@ class RootfsToolchain(Sandbox):
         super().__init__(Door.ROOTFS, _root(made.path), bwrap.ENVIRONMENT)
         self._tree = made
         self._arch = arch
+        self._looked_at = False
+
+    def run(self, command: Command, *, check: bool = True) -> Completed:
+        """As in :class:`Sandbox`. Before the first one, all files of the tree are looked at.
+
+        Raises:
+            ToolchainError: as there, or the tree was altered.
+        """
+        if not self._looked_at and self._tree.listed:
+            self._check_whole()
+        self._looked_at = True
+        return super().run(command, check=check)
+
+    def _check_whole(self) -> None:
+        found: list[str] = []
+        if not tree_check.fits(self._tree, found.append, whole=True):
+            words = found[0] if found else "toolchain: another command found that it was altered"
+            raise ToolchainError(words, hint="run the command again: it makes the toolchain again")
 
     @property
     def key(self) -> str:
@@ -67,7 +86,7 @@ def open_rootfs(
         ToolchainError: the host lacks a program that could not be installed, or the tree could
             not be made.
     """
-    made = tree_cache.find(cache, wanted.locked, wanted.arch, strict=wanted.strict)
+    made = tree_check.find(cache, progress, wanted.locked, wanted.arch, strict=wanted.strict)
     provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
 
     def older(newest: CachedTree) -> Sequence[Path] | None:

@@ -24,7 +24,8 @@ from lab.errors import LockError, ToolchainError
 from lab.model import ARM32, Architecture
 from lab.packages import lock
 from lab.packages.lock import Pin
-from lab.toolchain import bootstrap, index, recipe, tree_cache
+from lab.progress import current
+from lab.toolchain import bootstrap, index, listing, recipe, tree_cache
 from lab.toolchain.index import Index
 from lab.toolchain.tree_cache import CachedTree
 from lab.toolchain.unpack import unpack
@@ -208,6 +209,8 @@ class _Maker:
             "size": _disk_usage(tree),
             "packages": packages,
         }
+        with current().looking(lambda: "listing its files"):
+            listing.make(tree)
         files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
 
 

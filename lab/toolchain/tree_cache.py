@@ -18,7 +18,7 @@ from lab.errors import LockError
 from lab.model import ARCHITECTURES, ARM32, Architecture
 from lab.packages import lock
 from lab.packages.lock import Pin
-from lab.toolchain import recipe
+from lab.toolchain import listing, recipe
 from lab.util import files, reading
 
 
@@ -35,6 +35,11 @@ class CachedTree:
     origin: str
     size: int
     packages: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def listed(self) -> bool:
+        """Whether there is a list of the tree's files; see :mod:`lab.toolchain.listing`."""
+        return (self.path.parent / listing.CONTENTS).exists()
 
     @cached_property
     def pins(self) -> tuple[Pin, ...]:
@@ -65,6 +70,13 @@ def of_any(cache: Path) -> list[tuple[Architecture, CachedTree]]:
     """A tree of each architecture that has one, in the order of the architectures."""
     found = ((arch, find(cache, arch=arch)) for arch in ARCHITECTURES)
     return [(arch, tree) for arch, tree in found if tree]
+
+
+def every(cache: Path) -> Iterator[CachedTree]:
+    """Every complete tree of the cache, of whichever recipe."""
+    for folder in sorted((cache / "toolchain").glob("*/")):
+        if tree := read(folder):
+            yield tree
 
 
 def check(locked: Sequence[Pin], found: Sequence[Pin]) -> None:

@@ -15,10 +15,16 @@ import threading
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
+from lab.util import together
+from lab.util.holding import STOPPING, held_back
+
+__all__ = [
+    "STOPPING", "held_back", "leaving", "like_ctrl_c", "new_runner", "one_way_to_stop", "run",
+    "run_in",
+]  # fmt: skip
+
 T = TypeVar("T")
 
-#: The signals that ask us to stop.
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Seconds that an event loop has for an orderly end, and then for each further step.
 PATIENCE, IMPATIENCE = 1.2, 0.4
 
@@ -110,7 +116,7 @@ def _stopping() -> Iterator[_Stop | None]:
 
 def _run(stop: _Stop | None, runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
     if stop is None:
-        return runner.run(main)
+        return _Beside().run(runner, main)
     try:
         found = runner.run(stop.around(main))
     except BaseException as error:
@@ -128,6 +134,42 @@ def _forget(main: Coroutine[Any, Any, T]) -> None:
     """Close a coroutine that has not begun, as nobody else knows of it."""
     if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
         main.close()
+
+
+class _Beside:
+    """Runs an event loop where signals do not come: in a thread. It is cancelled if the work of
+    that thread is called off (:mod:`lab.util.together`)."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._over = False
+
+    def run(self, runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
+        loop = runner.get_loop()
+
+        def end() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(self._cancel)
+
+        with together.ended_by(end):
+            try:
+                return runner.run(self._around(main))
+            except asyncio.CancelledError:
+                together.go_on()
+                raise
+            finally:
+                _forget(main)
+
+    async def _around(self, main: Coroutine[Any, Any, T]) -> T:
+        self._task = asyncio.current_task()
+        if self._over:  # called off before it began
+            raise asyncio.CancelledError
+        return await main
+
+    def _cancel(self) -> None:
+        self._over = True
+        if self._task:
+            self._task.cancel()
 
 
 class _Stop:
@@ -166,28 +208,6 @@ class _Stop:
             if not self._over:
                 # To that very thread: nothing else interrupts a system call in which it waits.
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-
-@contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Hold the signals back until the block is done. It is for cleaning up, and must take a bounded
-    time.
-
-    Their handlers are replaced, because a mask holds for one thread only, and the system may give
-    the signal to another.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python runs signal handlers in the main thread alone
-        return
-    came: list[int] = []
-    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in STOPPING}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 def _interrupt(*_: object) -> None:

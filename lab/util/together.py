@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from lab.util.deadline import Deadline
+from lab.util.holding import held_back
+
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
@@ -136,11 +139,18 @@ def all_of(works: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
                     raise error
                 found[number] = result
         finally:
-            group.call_off()
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join(END_SECONDS)
+            with held_back():
+                group.call_off()
+                _wait_for(threads)
     return [found[number] for number in range(len(works))]  # type: ignore[misc]
+
+
+def _wait_for(threads: Sequence[threading.Thread]) -> None:
+    """Wait until the threads have ended, for :data:`END_SECONDS` together."""
+    patience = Deadline(END_SECONDS)
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join(patience.left())
 
 
 def pair(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:

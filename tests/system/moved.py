@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import shutil
 import subprocess
 import threading
@@ -101,21 +102,22 @@ class Archive:
         """The package files that were requested."""
         return [path.rpartition("/")[2] for path in self.asked if path.endswith(".deb")]
 
-    def machine(self, *, keyrings: tuple[Path, ...] = ()) -> tuple[str, ...]:
-        """A command prefix that runs a program on a machine which has this archive.
+    @property
+    def keyring(self) -> Path:
+        """The keyring with the archive's key."""
+        return self._keys / "keyring.gpg"
 
-        ``keyrings``: more keyrings of Debian that get its key, namely those of existing trees.
-        """
+    def machine(self) -> tuple[str, ...]:
+        """A command prefix that runs a program on a machine which has this archive."""
         etc = self.folder / "etc-apt"
         shutil.rmtree(etc, ignore_errors=True)
         (etc / "trusted.gpg.d").mkdir(parents=True)
-        shutil.copy(self._keys / "keyring.gpg", etc / "trusted.gpg.d/test.gpg")
+        shutil.copy(self.keyring, etc / "trusted.gpg.d/test.gpg")
         address = f"http://127.0.0.1:{self._server.server_port}"
         (etc / "sources.list").write_text(f"deb {address} {codename()} main\n")
         line = ["bwrap", "--dev-bind", "/", "/", "--bind", str(etc), "/etc/apt"]
-        for keyring in (Path(KEYRING), *keyrings):
-            line += ["--bind", str(self._keys / "keyring.gpg"), str(keyring.resolve())]
-        return (*line, "--")
+        keyring = Path(KEYRING).resolve()
+        return (*line, "--bind", str(self.keyring), str(keyring), "--")
 
     def environment(self, cache: Path) -> dict[str, str]:
         """The environment of a command on that machine: there is no proxy before the archive."""
@@ -212,6 +214,26 @@ def newer(one: Listed, folder: Path, changed: tuple[str, bytes, bytes] | None = 
     return replace(one, pin=pin_of(deb, one.pin.name, version, one.pin.arch), deb=deb)
 
 
+def toolchain(made: Path, folder: Path, keyring: Path) -> None:
+    """A copy of a tree of the cache, in a ``folder`` of its own, with another keyring of Debian.
+
+    It has no list of its files yet, so the first command that uses it takes it as it is.
+    """
+    shutil.copytree(made, folder / "tree", symlinks=True, copy_function=_link_or_copy)
+    shutil.copy(made.parent / "manifest.json", folder)
+    inside = folder / "tree" / KEYRING.lstrip("/")
+    target = inside.resolve()
+    target.unlink()
+    shutil.copy(keyring, target)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # on another disk
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
 def pin_of(deb: Path, name: str, version: str, arch: str) -> Pin:
     """The lock's entry for a package file."""
     data = deb.read_bytes()
@@ -233,7 +255,6 @@ class Machine:
     world: World
     folder: Path
     archive: Archive
-    tree: Path
     old: list[Listed]
 
     def build(self, *words: str, status: int = 0) -> Said:
@@ -241,8 +262,7 @@ class Machine:
         cache = self.folder / "cache"
         for name in ("apt", "packages"):
             shutil.rmtree(cache / name, ignore_errors=True)
-        keyring = self.tree / KEYRING.lstrip("/")
-        before = self.archive.machine(keyrings=(keyring,))
+        before = self.archive.machine()
         env = self.archive.environment(cache)
         return self.world.run(
             "image.build", *words, cwd=self.folder, env=env, before=before, status=status

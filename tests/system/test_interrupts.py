@@ -56,7 +56,7 @@ WAITS = {
     ),
     "images that are built": Wait(("image.build",), after="packages", fresh=("store",)),
     "a scenario": Wait(("lab.run", "silent", "--clock", "host"), after="guests run"),
-    "a matrix": Wait(("lab.matrix", "tiny"), after="guests"),
+    "a matrix": Wait(("lab.matrix", "tiny"), after="one, good: lab beside"),
     "a program in dom0": Wait(("lab.exec", "shared", "sleep 600"), up=True),
     "what consoles will say": Wait(("lab.logs", "shared", "--follow"), up=True),
     "a large trace": Wait(("trace.stats", "large")),

@@ -21,7 +21,7 @@ from lab.packages.lock import Lock, Pin
 from lab.toolchain import recipe, tree_cache
 from lab.util import process
 from lab.workshop.questions import PLATFORM
-from system import locks
+from system import locks, moved
 from system.moved import Archive, Listed, Machine, packed, pin_of
 from system.world import LONGEST, ROOT, Said, World
 
@@ -173,6 +173,19 @@ def test_a_download_that_breaks_off(small: Small) -> None:
     assert "cannot download tool_4.3-1_amd64.deb: " in said.err
 
 
+def test_a_tool_that_was_changed(small: Small) -> None:
+    """One byte, in a toolchain that is made: it is named, not used, and made again."""
+    small.archive.has(*small.others, small.old)
+    small.lock(small.others[0], small.old)
+    small.make("a", "--locked")
+    (tool,) = small.cache("a").glob("toolchain/*/tree/usr/bin/tool")
+    tool.write_text("1:4.3-2")
+    said = small.make("a", "--locked")
+    assert "toolchain: usr/bin/tool has changed since it was made" in said.err
+    assert small.tool("a") == "1:4.3-1"
+    assert small.archive.fetched().count("tool_4.3-1_amd64.deb") == 2
+
+
 def test_other_bytes_under_a_locked_version(small: Small) -> None:
     """This is known from the index: exit status 2, the package is named, nothing was fetched."""
     small.archive.has(*small.others, small.old)
@@ -208,8 +221,7 @@ def machine(world: World, archive: Archive, tmp_path_factory: pytest.TempPathFac
         workshop.supplies.fetch(PLATFORM)
         packages = workshop.packages()
     folder = locks.place(tmp_path_factory.mktemp("machine"))
-    (folder / "cache").mkdir()
-    (folder / "cache/toolchain").symlink_to(world.cache / "toolchain")
+    moved.toolchain(made.path, folder / "cache/toolchain" / made.path.parent.name, archive.keyring)
     for kind in ("dom0-kernel", "dom0-initramfs"):  # of the locked packages, if they are made
         if (world.cache / "store" / kind).is_dir():
             shutil.copytree(world.cache / "store" / kind, folder / "cache/store" / kind)
@@ -220,7 +232,7 @@ def machine(world: World, archive: Archive, tmp_path_factory: pytest.TempPathFac
     first = next(one for one in old if one.pin.name in PLATFORM.wanted)
     rest = tuple(one.pin.name for one in old if one is not first)
     old[old.index(first)] = replace(first, needs=rest)
-    found = Machine(world, folder, archive, made.path, old)
+    found = Machine(world, folder, archive, old)
     pins = {f"{PLATFORM.suite}/{PLATFORM.arch}": tuple(of_cache(one).pin for one in packages)}
     lab = Lock(made.pins, pins)
     (folder / lock.NAME).write_text(lock.dump(lab))

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from lab import config
 from lab.cli.namespace import namespace
-from lab.config import sched_shapes, schema
+from lab.config import explore_shapes, sched_shapes, schema
 
 #: Made while the wheel is built; a test in somebody's project.
 ELSEWHERE = {"lab/resources", "tests/test_a.py"}
@@ -98,7 +98,16 @@ def test_variables_named_in_the_pages_are_read(root: Path) -> None:
     ("chapter", "shapes"),
     [
         ("guests", [schema.Guest]),
-        ("labs", [schema.Lab, schema.Dom0, sched_shapes.LabScheduling, sched_shapes.Window]),
+        (
+            "labs",
+            [
+                schema.Lab,
+                schema.Dom0,
+                explore_shapes.Explore,
+                sched_shapes.LabScheduling,
+                sched_shapes.Window,
+            ],
+        ),
         ("hypervisors", [schema.Hypervisor]),
         ("matrices", [schema.Matrix]),
     ],

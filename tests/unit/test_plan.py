@@ -36,10 +36,12 @@ on_watchdog = "preserve"
 on_crash = "preserve"
 """
 
-GOLDEN_PLAN = {
+GOLDEN_PLAN: dict[str, object] = {
     "consoles": ["xen", "dom0", "hello"],
     "dom0_args": f"console={planning.DOM0_CONSOLE} rdinit=/init panic=-1 {planning.LINUX_QUICK}",
     "dom0_scheduling": [],
+    "disturbances": [],
+    "seed": None,
     "guests": [
         {
             "config": GOLDEN_XL,
@@ -94,6 +96,22 @@ GOLDEN_PLAN = {
             "vcpus": None,
         },
         "expect": [{"line": 0, "on": "hello", "regex": False, "text": "hi", "within": 10.0}],
+        "explore": {
+            "longest": 0.02,
+            "most": 6,
+            "neighbour": "",
+            "vary": [
+                "dom0-load",
+                "neighbour-load",
+                "pause",
+                "input",
+                "ticks",
+                "order",
+                "entropy",
+                "budget",
+            ],
+            "within": 1.0,
+        },
         "gic": 0,
         "guests": ["…"],
         "hypervisor": {

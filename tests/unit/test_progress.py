@@ -18,7 +18,7 @@ import pytest
 
 from lab import progress
 from lab.model import Completed
-from lab.progress import Amount, Progress, current
+from lab.progress import Amount, Progress, Within, current
 from lab.toolchain import bootstrap, unpack
 from lab.toolchain.index import Index
 from lab.util import process, together
@@ -196,3 +196,23 @@ def test_progress_needs_nothing_that_is_installed(root: Path) -> None:
     """It works before there is an environment."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); import lab.progress"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, str(root)], check=True, cwd="/")
+
+
+@pytest.mark.usefixtures("quick")
+def test_work_within_a_stage_has_one_line() -> None:
+    """Its stages are shown in that line while they run, and have no lines of their own. What it
+    says stays, once."""
+    out = io.StringIO()
+    outer = Progress(out)
+    inner = Within(outer, "1 of 2: lab hello")
+    with outer.stage("1 of 2: lab hello") as stage, stage.looking(inner.words):
+        with inner.stage("images"), inner.stage("Xen") as deep:
+            deep.note("7 files")
+            assert becomes(lambda: "so far (Xen: 7 files)" in out.getvalue())
+        for _ in range(2):
+            inner.say("newer packages")
+        stage.note("PASS")
+    lines = [line for line in out.getvalue().splitlines() if "so far" not in line]
+    assert lines[0] == "1 of 2: lab hello: newer packages"
+    assert re.fullmatch(r"1 of 2: lab hello … \d+\.\ds \(PASS\)", lines[1])
+    assert len(lines) == 2

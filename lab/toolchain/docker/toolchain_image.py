@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from lab.errors import ToolchainError
 from lab.packages import lock as locks
-from lab.toolchain import provide, recipe, tree_cache
+from lab.toolchain import provide, recipe, tree_cache, tree_check
 from lab.toolchain import tree as trees
 from lab.toolchain.docker import image_build, sweep, tree_import
 from lab.toolchain.docker.client import client, engine_errors
@@ -147,7 +147,8 @@ def _tree(
     older: Callable[[CachedTree], Sequence[Path] | None],
 ) -> CachedTree | None:
     """The tree for a lock; ``None`` if the cache has none and this machine cannot make one."""
-    if found := tree_cache.find(cache, wanted.locked, wanted.arch, strict=wanted.strict):
+    found = tree_check.find(cache, progress, wanted.locked, wanted.arch, strict=wanted.strict)
+    if found and tree_check.fits(found, progress, whole=True):
         return found
     try:
         provide.ensure(TO_MAKE, progress)

@@ -68,7 +68,7 @@ def test_a_mistake_of_the_user_leaves_no_run(
 
 
 def test_repeated_runs_are_numbered(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before each one stands which it is, until one differs from the first."""
+    """Each has a line with its number, until one differs from the others."""
     fails_with(ImageError("Xen does not compile"), monkeypatch)
     failed = api.run(api.Context(file), "hello")
     digests = iter(["same", "same", "other", "same"])
@@ -79,7 +79,20 @@ def test_repeated_runs_are_numbered(file: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(repetition, "run", run)
     heard = io.StringIO()
-    found = api.repeat(api.Context(file, progress=Progress(heard)), "hello", 4)
-    assert heard.getvalue() == "run 1 of 4\nrun 2 of 4\nrun 3 of 4\n"
+    found = api.repeat(api.Context(file, progress=Progress(heard)), "hello", 4, jobs=1)
+    lines = [line.strip() for line in heard.getvalue().splitlines()]
+    assert [line[:12] for line in lines[:3]] == ["run 1 of 4 …", "run 2 of 4 …", "run 3 of 4 …"]
+    assert "run 4 of 4" not in heard.getvalue()
     assert len(found.runs) == 3
     assert not found.same
+    assert found.other is found.runs[2]
+
+
+def test_a_run_without_a_digest_ends_the_others(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not come up, so there is nothing to compare."""
+    fails_with(ImageError("Xen does not compile"), monkeypatch)
+    found = api.repeat(api.Context(file), "hello", 4, jobs=1)
+    assert len(found.runs) == 1
+    assert found.exit_status == 3

@@ -50,6 +50,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["lab.up", "-l", "other.yaml", ""], ["another"]),
         (["lab.up", "--labs=other.yaml", ""], ["another"]),
         (["lab.up", "hello", ""], []),
+        (["lab.run", "hello", ""], ["hello", "periodic"]),
+        (["lab.run", "hello", "periodic", "p"], ["periodic"]),
         (["lab.up", "--co"], ["--cold", "--count"]),
         (["lab.up", "--cold", "--co"], ["--count"]),
         (["lab.up", "--door", ""], ["auto", "docker", "rootfs", "host"]),

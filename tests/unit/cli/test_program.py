@@ -86,6 +86,26 @@ def test_an_example_is_a_right_command_line(name: str) -> None:
     assert [one.name for one in program.tasks] == [name]
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("lab.run", ""),
+        ("lab.run hello", "hello"),
+        ("lab.run hello sched-* --jobs 2 lab.up --cold x", "hello\nsched-*\nlab.up\nx"),
+    ],
+)
+def test_a_last_word_may_come_more_than_once(line: str, name: str) -> None:
+    """Options may stand between; the name of a task is a word here."""
+    program = LabProgram()
+    program.create_config()
+    program.parse_core(["xenlab", *line.split()])
+    program.parse_collection()
+    program.parse_tasks()
+    (task,) = program.tasks
+    assert task.args.name.value == name
+    assert TASKS["lab.run"].usage == "lab.run [NAME…]"
+
+
 def test_short_options_mean_the_same_everywhere() -> None:
     """Only those of the table exist; none of them can change labs.lock."""
     writing = {"publish", "update", "force"}
@@ -122,7 +142,7 @@ def test_a_group_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None
         ("Lab.Run", "did you mean lab.run?"),
         ("lab-status", "did you mean lab.status?"),
         ("tests", "did you mean test?"),
-        ("lab", "lab is a group of tasks: lab.console, lab.core, lab.debug"),
+        ("lab", "lab is a group of tasks: lab.bisect, lab.console, lab.core"),
         ("xyzzy", "there is no task 'xyzzy'\n"),
         ("--help lab.rum", "did you mean lab.run?"),
         ("lab.list --josn", "lab.list has no option '--josn'; did you mean --json?"),

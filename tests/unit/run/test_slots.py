@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from lab import rundir
 from lab.errors import BusyError
 from lab.run import slots
 from lab.run.slots import Room
+from lab.util import together
 
 ONE, LIMIT = Room(1, 1 << 30), Room(2, 4 << 30)
 #: Takes a slot, says so, and holds it until a line comes on its standard input.
@@ -148,6 +150,54 @@ def test_who_waits_for_each_other_is_told_at_once() -> None:
     assert "had another" in said
     assert any("every process that has room waits for more" in one for one in said)
     assert time.monotonic() - start < 40
+    assert list(slots._folder().iterdir()) == []
+
+
+def test_threads_of_one_process_wait_for_each_other() -> None:
+    """A thread that has room does not wait, so it will give it back."""
+    waited = threading.Event()
+
+    @contextlib.contextmanager
+    def waits(_: str) -> Iterator[None]:
+        waited.set()
+        yield
+
+    def first() -> None:
+        with slots.taken(Room(2, 1), LIMIT, "first", 60):
+            begun.set()
+            waited.wait(60)
+
+    def second() -> bool:
+        begun.wait(60)
+        with slots.taken(ONE, LIMIT, "second", 60, waits):
+            return True
+
+    begun = threading.Event()
+    assert together.all_of([first, second]) == [None, True]
+
+
+def test_a_wait_for_room_can_be_called_off(other: subprocess.Popen[str]) -> None:
+    """At once: another job has failed, or Ctrl-C came."""
+    waited = threading.Event()
+
+    @contextlib.contextmanager
+    def waits(_: str) -> Iterator[None]:
+        waited.set()
+        yield
+
+    def wants() -> None:
+        with slots.taken(ONE, LIMIT, "mine", 600, waits):
+            pass
+
+    def fails() -> None:
+        waited.wait(60)
+        raise ValueError("another job")
+
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="another job"):
+        together.all_of([wants, fails])
+    assert time.monotonic() - start < together.END_SECONDS
+    other.communicate("enough\n")
     assert list(slots._folder().iterdir()) == []
 
 

@@ -74,3 +74,21 @@ def test_all_that_is_there_is_read_at_once(tmp_path: Path) -> None:
     assert len(lines) == 500_000
     assert [line.raw for line in partial] == [b"rest"]
     stage.close()
+
+
+def test_disturbances_come_before_the_moment_at_which_consoles_are_read() -> None:
+    steps, told = Steps(), list[float]()
+
+    class Disturber:
+        first = 0.02
+
+        async def until(self, at: float) -> None:
+            told.append(round(at - 5.0, 6))
+            steps.now += 0.5  # longer than until that moment
+
+    machine: Any = steps
+    disturber: Any = Disturber()
+    stage = StillStage(machine, {}, disturber)
+    asyncio.run(stage.wait(10.0, None))
+    assert told == steps.slept == [0.02]
+    assert stage.now() == 0.02

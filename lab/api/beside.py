@@ -1,0 +1,101 @@
+"""Runs of labs side by side on this machine, as many at a time as it has room for."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from lab.api.context import Context
+from lab.api.results import Run
+from lab.errors import UsageError
+from lab.explore.side_by_side import SideBySide
+from lab.model import Clock, Plan
+from lab.progress import Progress, Within
+from lab.run import slots
+from lab.run.slots import Room
+
+#: Seconds that a run waits for room on this machine.
+WAIT = 3600.0
+#: More at a time are surely a typing mistake.
+MOST = 256
+#: The limit if the user says how many run at a time.
+_ANY = Room(1 << 30, 1 << 60)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Work(Generic[T]):
+    """One run.
+
+    Attributes:
+        title: what people call it.
+        plan: says how much room it takes.
+        do: runs it, with the context that it is given.
+        words: its result in words.
+    """
+
+    title: str
+    plan: Plan
+    do: Callable[[Context], T]
+    words: Callable[[T], str]
+
+
+def run_all(
+    context: Context, works: Sequence[Work[T]], jobs: int = 0,
+    done: Callable[[int, T], None] | None = None,
+) -> list[T]:  # fmt: skip
+    """Run all of them; the results come in their order.
+
+    ``jobs``: how many at a time. 0: as many as this machine has processors, and each waits until
+    the labs of all commands leave it room. ``done``: see :meth:`SideBySide.each`. If it raises an
+    error, the other runs end.
+
+    Raises:
+        UsageError: ``jobs`` makes no sense. BusyError: there was no room within an hour.
+    """
+    if not 0 <= jobs <= MOST:
+        raise UsageError(f"{jobs} runs cannot go on at once", hint=f"1 to {MOST}")
+    limit = _ANY if jobs else slots.machine()
+    calls = [functools.partial(_one, context, work, limit) for work in works]
+    with context.progress.stage("runs"):
+        return SideBySide(min(jobs or limit.cpus, len(works) or 1)).each(calls, done)
+
+
+def _one(context: Context, work: Work[T], limit: Room) -> T:
+    with context.progress.stage(work.title) as stage:
+        progress = Within(context.progress, work.title)
+        with stage.looking(progress.words), _room(work, limit, progress):
+            result = work.do(replace(context, progress=progress))
+        stage.note(work.words(result))
+        return result
+
+
+def verdict_words(result: Run) -> str:
+    """``PASS``, or ``FAIL`` with the layer."""
+    verdict = result.report.verdict
+    return "PASS" if verdict.passed else f"FAIL {verdict.layer or 'usage'}"
+
+
+def _room(
+    work: Work[T], limit: Room, progress: Progress
+) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def waits(holders: str) -> Iterator[None]:
+        with progress.stage("waiting for room on this machine") as stage:
+            stage.note(f"taken by {holders}")
+            yield
+
+    what = f"lab {work.plan.lab.name} (lab.run)"
+    return slots.taken(room_of(work.plan), limit, what, WAIT, waits)
+
+
+def room_of(plan: Plan) -> Room:
+    """What a lab takes of this machine. Under the virtual clock QEMU has one thread for all of the
+    lab's CPUs."""
+    cpus = 1 if plan.machine.clock is Clock.VIRTUAL else plan.lab.cpus
+    return Room(cpus, plan.lab.memory)

@@ -1,0 +1,214 @@
+"""Runs a lab with many seeds, each of which disturbs it in another way."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lab import rundir
+from lab.api import beside, replaying
+from lab.api.beside import Work
+from lab.api.context import Context
+from lab.api.plans import make_plan
+from lab.api.results import Run
+from lab.api.runs import failed, run
+from lab.errors import LabError, UsageError
+from lab.explore import seeds as outcomes
+from lab.explore.matrix import Task, tasks_of
+from lab.explore.outcome import ORDER
+from lab.explore.seeds import Exploration, SeedGroup, SeedResult
+from lab.explore.shrinking import shrink
+from lab.model import Clock, Layer, Plan
+from lab.progress import Progress
+from lab.run import commands
+from lab.rundir import RunDir
+from lab.util import files
+from lab.util.deadline import Deadline
+from lab.util.resources import as_called
+
+
+@dataclass(frozen=True)
+class ExploreOptions:
+    """How :func:`explore` explores.
+
+    Attributes:
+        jobs: how many runs at a time; 0: as many as this machine has room for.
+        shrink: find few disturbances that are enough, for one seed of each kind of failure.
+    """
+
+    jobs: int = 0
+    shrink: bool = True
+
+
+@dataclass(frozen=True)
+class Explored:
+    """An exploration, and the folder with its outcome (``outcome.json``)."""
+
+    outcome: Exploration
+    folder: Path
+
+    @property
+    def exit_status(self) -> int:
+        """The worst one; :data:`lab.explore.outcome.ORDER` says which is worse."""
+        statuses = [one.verdict.exit_status for one in self.outcome.results]
+        return int(max(statuses, key=ORDER.index))
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return self.outcome.summary() | {"folder": str(self.folder)}
+
+
+def explore_plan(context: Context, name: str, seeds: Sequence[int]) -> dict[int, list[str]]:
+    """The disturbances of each seed, in words. Nothing is started.
+
+    Raises:
+        ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed.
+    """
+    return {seed: [str(one) for one in _plan(context, name, seed).disturbances] for seed in seeds}
+
+
+def explore(
+    context: Context, name: str, seeds: Sequence[int], options: ExploreOptions | None = None
+) -> Explored:
+    """Run a lab once without a seed, then with each of these seeds.
+
+    The folders of seeds that pass are removed: the seed gives the same run again.
+
+    Raises:
+        ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed, or
+            a guest fails already without a seed. LabError: what all runs need fails.
+    """
+    options, clock = options or ExploreOptions(), Deadline(0)
+    plan = _plan(context, name, seeds[0])
+    _check_undisturbed(context, name)
+    found = _all(context, plan, seeds, options.jobs)
+    groups = outcomes.grouped(found)
+    if options.shrink:
+        groups = tuple(_shrunk(context, name, one) for one in groups)
+    folder = rundir.new_folder(context.runs / f"explore-{name}")
+    outcome = Exploration(name, tuple(found), groups, round(clock.elapsed(), 1))
+    files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
+    return Explored(outcome, folder)
+
+
+def _plan(context: Context, name: str, seed: int) -> Plan:
+    return make_plan(replace(context, seed=seed), name, Clock.VIRTUAL, first=True)
+
+
+def _check_undisturbed(context: Context, name: str) -> None:
+    """Run the lab without a seed. This also makes what all other runs need."""
+    with context.progress.stage(f"lab {name} without a seed"):
+        done = run(_quiet(context), name, clock=Clock.VIRTUAL)
+    verdict = done.report.verdict
+    if verdict.passed:  # its folder stays, for comparison
+        return
+    error = UsageError if verdict.layer is Layer.GUEST else LabError
+    raise error(
+        f"lab {name} fails without any disturbance: {verdict.reason}",
+        hint=_command(context, "lab.run", name), tail=verdict.tail,
+    )  # fmt: skip
+
+
+def _quiet(context: Context) -> Context:
+    return replace(context, progress=Progress(quiet=True))
+
+
+def _all(context: Context, plan: Plan, seeds: Sequence[int], jobs: int) -> list[SeedResult]:
+    """The results of all seeds, in their order."""
+    works = [Work(f"seed {seed}", plan, functools.partial(_run, plan.lab.name, seed), _words)
+             for seed in seeds]  # fmt: skip
+    counted = [0, 0]
+    with context.progress.stage(f"{len(works)} seeds") as stage:
+
+        def done(_: int, one: SeedResult) -> None:
+            counted[0] += 1
+            counted[1] += not one.verdict.passed
+            stage.note("{} done, {} failed".format(*counted))
+            if not one.verdict.passed:
+                context.progress.say(f"seed {one.seed} fails: {one.verdict.reason}")
+
+        return beside.run_all(_quiet(context), works, jobs, done)
+
+
+def _words(result: SeedResult) -> str:
+    return "PASS" if result.verdict.passed else "FAIL"
+
+
+def _run(name: str, seed: int, context: Context) -> SeedResult:
+    """Run one seed. A failure below the guests is a result, too."""
+    context = replace(context, seed=seed)
+    try:
+        done = run(context, name, clock=Clock.VIRTUAL)
+    except LabError as error:
+        if error.layer is None:
+            raise
+        done = failed(context, name, error)
+    return _result(context, seed, done)
+
+
+def _result(context: Context, seed: int, done: Run) -> SeedResult:
+    """What is kept of a run. Its folder is removed if it passed."""
+    words = tuple(str(one) for one in done.disturbances)
+    verdict = replace(done.report.verdict, tail="", hint="")  # there may be many lines
+    again = _command(context, "lab.run", done.report.lab, "--seed", str(seed))
+    tasks = _tasks(done.run)
+    result = SeedResult(seed, verdict, str(done.run), done.digest, words, tasks, again)
+    if not verdict.passed:
+        return replace(result, debug=replaying.command(RunDir(done.run), done.report, context.file))
+    rundir.forget(RunDir(done.run))
+    return replace(result, run="")
+
+
+def _tasks(folder: Path) -> tuple[Task, ...]:
+    if not any((folder / "trace").glob("*.records")):
+        return ()
+    # Imported here, because reading traces needs numpy, whose import takes long.
+    from lab.trace import stats, timeline
+
+    with contextlib.suppress(LabError):
+        return tasks_of(stats.figures(timeline.load(RunDir(folder))))
+    return ()
+
+
+def _shrunk(context: Context, name: str, group: SeedGroup) -> SeedGroup:
+    """The group, with the fewest disturbances of its first seed that fail the same way."""
+    first = group.results[0]
+    if group.layer is not Layer.GUEST:
+        return group
+    last: list[SeedResult] = []
+
+    def fails(keep: tuple[int, ...]) -> bool:
+        one = _kept(context, name, first.seed, keep)
+        same = one.kind == first.kind
+        for other in last if same else [one]:
+            if other.run:
+                rundir.forget(RunDir(Path(other.run)))
+        last[:] = [one] if same else last
+        return same
+
+    numbers = range(1, len(first.disturbances) + 1)
+    with context.progress.stage(f"fewer disturbances of seed {first.seed}") as stage:
+        left, tried = shrink(numbers, fails)
+        stage.note(f"{len(left)} of {len(numbers)}, {tried} runs")
+    return replace(group, smallest=last[0] if last else first, tried=tried)
+
+
+def _kept(context: Context, name: str, seed: int, keep: tuple[int, ...]) -> SeedResult:
+    """Run a seed with only some of its disturbances."""
+    done = run(replace(_quiet(context), seed=seed, keep=keep), name, clock=Clock.VIRTUAL)
+    words = ("--seed", str(seed), "--keep", ",".join(map(str, keep)) or "none")
+    again = _command(context, "lab.run", name, *words)
+    return replace(_result(context, seed, done), again=again)
+
+
+def _command(context: Context, *words: str) -> str:
+    """A command about a lab of the context, ready to paste."""
+    more = [] if str(context.file) == commands.LABS else ["--labs", str(context.file)]
+    arch = ["--arch", context.arch.xen] if context.arch else []
+    return as_called(f"./inv {shlex.join([*words, *arch, *more])}")

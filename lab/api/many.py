@@ -1,0 +1,169 @@
+"""Runs the scenarios of several labs, side by side."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import config, scenario
+from lab.api import beside, outcomes
+from lab.api.beside import Work, verdict_words
+from lab.api.context import Context, clean
+from lab.api.labs import is_pattern
+from lab.api.plans import make_plan
+from lab.api.results import Run
+from lab.api.runs import failed, make_way, run
+from lab.errors import LabError, UsageError
+from lab.explore import outcome, shards
+from lab.explore.outcome import Outcome
+from lab.explore.shards import Shard
+from lab.model import Clock, Plan
+from lab.run.hands import refuse
+from lab.rundir import new_folder
+from lab.util import files
+from lab.util.deadline import Deadline
+from lab.util.suggest import nearest
+from lab.util.terminal import quote
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How :func:`run_many` runs labs.
+
+    Attributes:
+        clock: wins over labs.yaml; if neither names one, it is virtual.
+        cold: boot labs even if they have a template.
+        jobs: how many run at a time; 0: as many as this machine has room for.
+        junit: also write all verdicts to this file.
+        shard: run only this part of the labs, such as ``2/3``; empty: all of them.
+    """
+
+    clock: Clock | None = None
+    cold: bool = False
+    jobs: int = 0
+    junit: Path | None = None
+    shard: str = ""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of several labs.
+
+    Attributes:
+        runs: in the order in which the labs were asked for.
+        outcome: the same as a table.
+        folder: has the table, a JUnit file, and ``outcome.json`` for :func:`lab.api.merge`.
+        seconds: how long they took together.
+    """
+
+    runs: tuple[Run, ...]
+    outcome: Outcome
+    folder: Path
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> int:
+        """How many passed."""
+        return self.outcome.passed
+
+    @property
+    def exit_status(self) -> int:
+        """The worst one; :data:`lab.explore.outcome.ORDER` says which is worse."""
+        return self.outcome.exit_status
+
+    def table(self) -> tuple[Sequence[str], list[list[str]]]:
+        """Its header and its rows."""
+        return outcome.HEADER, outcome.cells(self.outcome.rows)
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {
+            "exit_status": self.exit_status,
+            "passed": self.passed,
+            "shard": str(self.outcome.shard) if self.outcome.shard else None,
+            "seconds": round(self.seconds, 3),
+            "folder": str(self.folder),
+            "runs": [one.summary() for one in self.runs],
+        }
+
+
+def select(context: Context, words: Sequence[str]) -> list[str]:
+    """The names of the labs that the words mean, each once: names, or patterns such as
+    ``sched-*``, whose labs come in the order of labs.yaml.
+
+    Raises:
+        ConfigError: labs.yaml is wrong. UsageError: a word means no lab.
+    """
+    labs, found = context.labs(), list[str]()
+    for word in words:
+        some = fnmatch.filter(labs.labs, word) if is_pattern(word) else [word]
+        if not some:
+            near = nearest(word.strip("*?"), labs.labs)
+            raise UsageError(f"no lab is named {quote(word)}{near}", hint=f"see {labs.file}")
+        found += some
+    for name in found:
+        config.find_lab(labs, name)
+    return list(dict.fromkeys(found))
+
+
+def run_many(context: Context, names: Sequence[str], options: RunOptions | None = None) -> Runs:
+    """Run several labs, as many at a time as there is room for.
+
+    If a lab fails, the others still run. An interrupt ends all of them.
+
+    Raises:
+        ConfigError, UsageError: before the first run: labs.yaml or a name is wrong, a lab cannot
+            be run, or the JUnit file cannot be written.
+    """
+    options, clock = options or RunOptions(), Deadline(0)
+    shard, mine = _part(context, names, options.shard)
+    clean(context)
+    plans = [_plan(context, name, options) for name in mine]
+    if options.junit:
+        make_way(options.junit)
+    works = [
+        Work(f"{number} of {len(plans)}: lab {plan.lab.name}", plan,
+             functools.partial(_run, name=plan.lab.name, options=options),
+             lambda ran: verdict_words(ran[0]))
+        for number, plan in enumerate(plans, 1)
+    ]  # fmt: skip
+    ran = beside.run_all(context, works, options.jobs)
+    rows = tuple(outcomes.row_of(context, *one) for one in ran)
+    runs = tuple(one for one, _ in ran)
+    found = Outcome(tuple(names), rows, shard)
+    folder = new_folder(context.runs / outcomes.PLACE)
+    outcomes.keep(folder, found, runs)
+    if options.junit:
+        files.write_atomic(options.junit, scenario.junit([one.report for one in runs]))
+    return Runs(runs, found, folder, clock.elapsed())
+
+
+def _part(context: Context, names: Sequence[str], word: str) -> tuple[Shard | None, Sequence[str]]:
+    """The shard that a word such as ``2/3`` means, and the labs that it has."""
+    if not word:
+        return None, names
+    shard = shards.parse(word)
+    if shard is None:
+        raise UsageError(f"{quote(word)} is no shard", hint="K/N: 2/3 is the second part of three")
+    return shard, shards.parts(names, shard.count, outcomes.times(context))[shard.number - 1]
+
+
+def _plan(context: Context, name: str, options: RunOptions) -> Plan:
+    clock = options.clock or Clock.VIRTUAL
+    plan = make_plan(context, name, clock, first=options.clock is not None)
+    refuse(plan)
+    return plan
+
+
+def _run(context: Context, *, name: str, options: RunOptions) -> tuple[Run, float]:
+    """A run, and how many seconds it took."""
+    clock = Deadline(0)
+    try:
+        done = run(context, name, clock=options.clock, cold=options.cold)
+    except LabError as error:
+        done = failed(context, name, error)
+    return done, clock.elapsed()

@@ -1,0 +1,107 @@
+"""Keeps what many runs came to in a folder that can be carried to another machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import scenario
+from lab.api.beside import verdict_words
+from lab.api.context import Context
+from lab.api.repetition import compare_with_published
+from lab.api.results import Run
+from lab.errors import UsageError
+from lab.explore import outcome
+from lab.explore.outcome import Outcome, Row
+from lab.util import files, reading
+from lab.util.terminal import escape
+
+#: The folder of these folders, beside those of the labs' runs.
+PLACE = "many-runs"
+#: The files in each.
+OUTCOME, TABLE, JUNIT = "outcome.json", "table.md", "junit.xml"
+#: How long each lab took, beside labs.yaml.
+TIMES = "times.json"
+
+
+def row_of(context: Context, made: Run, seconds: float) -> Row:
+    """A run as a row of the table. ``seconds``: how long it took on the host."""
+    verdict, compared = made.report.verdict, compare_with_published(context, made)
+    published = "none" if compared is None else "same" if compared.same else "differs"
+    return Row(
+        made.report.lab, made.report.title, verdict_words(made), int(verdict.exit_status),
+        verdict.reason, round(made.report.seconds, 6), round(seconds, 3), made.digest, published,
+        f"{made.run.parent.name}/{made.run.name}",
+    )  # fmt: skip
+
+
+def keep(folder: Path, found: Outcome, runs: Sequence[Run]) -> None:
+    """Write the outcome, the table and the JUnit file."""
+    write(folder, found, scenario.junit([one.report for one in runs]))
+
+
+def write(folder: Path, found: Outcome, junit: bytes) -> None:
+    """The same with a JUnit file that is made already."""
+    text = json.dumps(outcome.dump(found), indent=1) + "\n"
+    files.write_atomic(folder / OUTCOME, text)
+    files.write_atomic(folder / TABLE, outcome.markdown(found.rows))
+    files.write_atomic(folder / JUNIT, junit)
+
+
+def place_of(folder: Path) -> Path:
+    """Where an outcome is: in this folder, or the newest one of a folder of runs, or of a folder
+    that has one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    tries = (folder, folder / PLACE / "latest", folder / "runs" / PLACE / "latest")
+    for one in tries:
+        if (one / OUTCOME).is_file():
+            return one.resolve()
+    raise UsageError(
+        f"no outcome of runs is in {escape(str(folder))}",
+        hint=f"name what lab.run left: a folder of runs/{PLACE}/, or a copy of runs/",
+    )
+
+
+def read(place: Path) -> Outcome:
+    """The outcome in a folder.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    file = place / OUTCOME
+    try:
+        return outcome.load(reading.json_file(file))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{escape(str(file))}: {error}",
+                         hint="copy it again; lab.run has written it") from error  # fmt: skip
+
+
+def times(context: Context) -> dict[str, float]:
+    """How long each lab took, from ``times.json`` beside labs.yaml; empty if there is none.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    file = context.file.absolute().parent / TIMES
+    try:
+        found = reading.json_file(file)
+        return {str(name): float(seconds) for name, seconds in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        hint = "remove it; lab.merge --times writes it again"
+        raise UsageError(f"{escape(str(file))}: {error}", hint=hint) from error
+
+
+def write_times(context: Context, rows: Sequence[Row]) -> Path:
+    """Write how long each lab took into ``times.json``; returns the file. Labs that are not in
+    ``rows`` keep their time."""
+    took = {row.name: row.seconds for row in rows if row.run}
+    known = times(context) | took
+    file = context.file.absolute().parent / TIMES
+    files.write_atomic(file, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    return file

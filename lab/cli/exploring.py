@@ -1,0 +1,71 @@
+"""The task that runs a lab with many seeds."""
+
+from __future__ import annotations
+
+from lab import api
+from lab.cli.command import command
+from lab.cli.lab_task import ARCH, DOOR, JSON, LAB, LABS, LOCKED
+from lab.cli.labs import context_of
+from lab.cli.numbers import span
+from lab.cli.output import print_json
+from lab.cli.results import short
+from lab.util import ci
+from lab.util.resources import as_called
+from lab.util.terminal import table
+
+
+@command("lab.explore", words=("name",), example="lab.explore lost-wakeup --seeds 200",
+         name=LAB, labs=LABS, door=DOOR, json=JSON, locked=LOCKED, arch=ARCH,
+         seeds="how many seeds, from 1; or which ones: 41-60 (default: 100)",
+         jobs="run N at a time (default: as many as this machine has room for)",
+         plan="only print what each seed changes")  # fmt: skip
+def lab_explore(name: str, labs: str = "labs.yaml", door: str = "", seeds: str = "100",
+                jobs: int = 0, json: bool = False, locked: bool = False, arch: str = "",
+                plan: bool = False) -> int:  # fmt: skip
+    """Run a lab in many variations, to find those that fail.
+
+    Each seed disturbs the run in another way, and always in the same way. Failures are put into
+    groups, and each group has the fewest disturbances that show it.
+    """
+    context = context_of(labs, door, False, locked, arch)
+    wanted = span("--seeds", seeds)
+    if plan:
+        found = api.explore_plan(context, name, wanted)
+        print_json(found) if json else _show_plan(found)
+        return 0
+    result = api.explore(context, name, wanted, api.ExploreOptions(jobs))
+    print_json(result.summary()) if json else _show(result)
+    return result.exit_status
+
+
+def _show_plan(found: dict[int, list[str]]) -> None:
+    for seed, words in found.items():
+        print(f"seed {seed}:" + ("" if words else " nothing is different"))
+        for one in words:
+            print(f"  {one}")
+
+
+def _show(result: api.Explored) -> None:
+    outcome = result.outcome
+    for number, group in enumerate(outcome.groups, 1):
+        print(ci.shown(f"failure {number} [{group.layer}]: {group.reason}"))
+        print(f"  {len(group.seeds)} of {len(outcome.results)} seeds: {group.some_seeds}")
+        _show_smallest(group)
+    header, rows = outcome.figures_table()
+    if rows:
+        print(table(rows, header=header))
+    bad = len(outcome.failed)
+    word = "FAIL" if bad else "PASS"
+    print(f"{word} {outcome.lab}: {len(outcome.results)} seeds, {bad} failed, "
+          f"in {outcome.seconds:.0f} s")  # fmt: skip
+    print(f"outcome: {short(result.folder)}/outcome.json", flush=True)
+
+
+def _show_smallest(group: api.SeedGroup) -> None:
+    """The seed of a group that needs the fewest disturbances, and what to do with it."""
+    first = group.smallest or group.results[0]
+    print(f"  seed {first.seed} fails with:" + ("" if first.disturbances else " nothing"))
+    for one in first.disturbances:
+        print(f"    {one}")
+    ways = [(first.again, "run it again"), *([(first.debug, "look at it")] if first.debug else [])]
+    print(as_called("\n".join(f"  {line}" for line in table(ways).splitlines())))

@@ -1,0 +1,73 @@
+"""Explorations of real labs: a planted race is found, shown again and debugged; seeds repeat."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+from pathlib import Path
+from typing import Any
+
+from lab.rundir import RunDir
+from system.world import World, until
+
+#: Seeds of which the middle one shows the race of the lab lost-wakeup; the others do not.
+SEEDS, SHOWS_IT = "7-9", 8
+
+
+def explored(world: World, name: str, seeds: str, status: int) -> dict[str, Any]:
+    said = world.run("lab.explore", name, "--seeds", seeds, "--jobs", "2", "--json", status=status)
+    found: dict[str, Any] = json.loads(said.out)
+    return found
+
+
+def words(command: str) -> list[str]:
+    """A printed command, without the program."""
+    return shlex.split(command)[1:]
+
+
+def test_a_race_is_found_and_can_be_debugged(world: World, tmp_path: Path) -> None:
+    """The printed commands show the failure again, bit for bit, and open GDB before it."""
+    found = explored(world, "lost-wakeup", SEEDS, status=1)
+    (group,) = found["groups"]
+    assert (found["seeds"], found["passed"], group["seeds"]) == (3, 2, [SHOWS_IT])
+    assert "its consumer sleeps" in group["reason"]
+    smallest = group["smallest"]
+    again = json.loads(world.run(*words(smallest["again"]), "--json", status=1).out)
+    assert again["digest"] == smallest["digest"]
+    assert again["disturbances"] == smallest["disturbances"]
+    orders = tmp_path / "orders"
+    orders.write_text("lab tasks\nprint full\n")
+    debug = [*words(smallest["debug"]), "--batch", "--command", str(orders)]
+    said = world.run(*debug).out
+    assert "sleep_until_woken ()" in said, "the consumer sleeps"
+    assert "$1 = true" in said, "the box is full"
+
+
+def test_the_fixed_race_passes(world: World) -> None:
+    found = explored(world, "lost-wakeup-fixed", SEEDS, status=0)
+    assert (found["passed"], found["groups"]) == (3, [])
+    left = list((world.folder / "runs/lost-wakeup-fixed").glob("2*"))
+    assert len(left) == 1, "only the run without a seed leaves its folder"
+
+
+def test_a_seed_is_the_same_run_every_time(world: World) -> None:
+    """With typed text, other commands, a pause, a load, and consoles that are read later."""
+    said = world.run("lab.run", "scenario", "--seed", "3", "--repeat", "2", "--jobs", "2", "--json")
+    found = json.loads(said.out)
+    assert found["same"], found["difference"]
+    one = found["runs"][0]
+    assert len(one["disturbances"]) >= 3
+    plain = json.loads(world.run("lab.run", "scenario", "--json").out)
+    assert plain["digest"] != one["digest"]
+    events = (Path(one["run"]) / "scenario.json").read_text()
+    assert '"what": "disturbed"' in events
+    assert "seed" not in RunDir(Path(plain["run"])).manifest()
+
+
+def test_an_exploration_can_be_interrupted(world: World) -> None:
+    command = world.start("lab.explore", "lost-wakeup", "--seeds", "500", "--jobs", "2")
+    command.when("500 seeds")
+    until("machines run", lambda: len(set(world.machines().values()) - world.kept) > 0, 120)
+    said = command.signal(signal.SIGINT).end().expect(130)
+    assert "interrupted" in said.err

@@ -1,0 +1,112 @@
+"""What a run says about a commit, and the lab that is built from another tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import config
+from lab.api.bisection import _Variant, mark_of
+from lab.api.results import Run
+from lab.config import limits
+from lab.errors import GuestError, ImageError, LabError, MachineError, ToolchainError, UsageError
+from lab.explore.bisection import Mark
+from lab.model import FreeRtosApp, Lab, Layer, Threshold, Verdict
+from lab.scenario import Report, failed, from_error
+
+LABS = """
+hypervisors:
+  mine: {from: source, source: xen}
+guests:
+  one: {freertos: app, trace: true}
+labs:
+  mine: {hypervisor: mine, guests: [one]}
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    for name in ("app", "xen"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "labs.yaml").write_text(LABS)
+    return config.find_lab(config.load(tmp_path / "labs.yaml"), "mine")
+
+
+def run(verdict: Verdict) -> Run:
+    return Run(Report("mine", verdict), Path("runs/mine/1"), {})
+
+
+def unbuilt(error: LabError) -> LabError:
+    error.unbuilt = True
+    return error
+
+
+@pytest.mark.parametrize(
+    ("verdict", "mark"),
+    [
+        (Verdict(True), Mark.GOOD),
+        (failed(Layer.GUEST, "not seen"), Mark.BAD),
+        (failed(Layer.XEN, "panic"), Mark.BAD),
+        (failed(Layer.DOM0, "no init"), Mark.BAD),
+        (failed(Layer.TOOLSTACK, "xl create"), Mark.BAD),
+        (from_error(unbuilt(GuestError("guest one does not build"))), Mark.SKIP),
+        (from_error(unbuilt(ImageError("hypervisor mine does not build"))), Mark.SKIP),
+    ],
+)
+def test_what_a_verdict_says_about_the_sources(verdict: Verdict, mark: Mark) -> None:
+    assert mark_of(run(verdict)) == (mark, verdict.reason)
+
+
+@pytest.mark.parametrize("error", [ToolchainError("a"), ImageError("b"), MachineError("c")])
+def test_what_says_nothing_about_them(error: LabError) -> None:
+    """Neither good nor bad nor to be skipped: the search stops."""
+    with pytest.raises(LabError, match=error.message) as caught:
+        mark_of(run(from_error(error)))
+    assert caught.value.layer is error.layer
+    assert caught.value.run == Path("runs/mine/1")
+
+
+def test_only_what_is_in_the_tree_moves(lab: Lab, tmp_path: Path) -> None:
+    moved = _Variant(tmp_path / "app", Path("/work"))(lab)
+    (guest,) = moved.guests
+    assert isinstance(guest.program, FreeRtosApp)
+    assert guest.program.app == Path("/work")
+    assert moved.hypervisor == lab.hypervisor
+    assert guest.places == lab.guests[0].places
+    both = _Variant(tmp_path, Path("/work"))(lab)
+    assert both.hypervisor.source == Path("/work/xen")
+    assert _Variant(tmp_path / "other", Path("/work"))(lab) == lab
+
+
+def test_a_tree_behind_a_link(lab: Lab, tmp_path: Path) -> None:
+    """labs.yaml names a link; git names the folder."""
+    (tmp_path / "app").rename(tmp_path / "real")
+    (tmp_path / "app").symlink_to("real")
+    (guest,) = _Variant(tmp_path / "real", Path("/work"))(lab).guests
+    assert isinstance(guest.program, FreeRtosApp)
+    assert guest.program.app == Path("/work")
+
+
+def test_a_limit_as_a_sentence(lab: Lab) -> None:
+    wanted = Threshold("fast", "release_jitter", 0.0005, "p99")
+    assert limits.of_sentence("p99 release jitter of fast < 500us", lab) == (wanted,)
+    assert limits.of_sentence("misses of one/fast < 3", lab) == (
+        Threshold("fast", "misses", 2.0, "", "one"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("fast is slow", "is not a threshold"),
+        ("p99 release jitters of fast < 1s", "did you mean 'release_jitter'"),
+        ("p99 release jitter of fast < 1", "is not a time"),
+        ("p99 release jitter of two/fast < 1s", "no traced guest 'two'"),
+        ("misses of fast < 0", "at least 1"),
+        ("blunders of fast < 4", "blunders"),
+    ],
+)
+def test_what_is_no_limit(lab: Lab, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        limits.of_sentence(text, lab)

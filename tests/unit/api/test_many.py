@@ -1,0 +1,147 @@
+"""Several labs in one command: which ones, the worst exit status, one report, no lab forgotten."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kernel_files import zimage
+
+from lab import api, rundir
+from lab.api import beside, lives, many, plans
+from lab.errors import BusyError, UsageError
+from lab.model import Clock, ExitStatus, Layer, Verdict
+from lab.run import slots
+from lab.scenario import Report, failed
+
+LABS = """
+guests: {g: {kernel: k.bin}}
+labs:
+  sched-b: {guests: [g]}
+  hello: {guests: [g]}
+  sched-a: {guests: [g]}
+"""
+PASS = Verdict(True, None, "", ExitStatus.PASS)
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> api.Context:
+    monkeypatch.setattr(rundir, "runtime_root", lambda: _made(tmp_path / "xenlab"))
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "k.bin").write_bytes(zimage())
+    (tmp_path / "labs.yaml").write_text(LABS)
+    return api.Context(tmp_path / "labs.yaml")
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def verdicts(monkeypatch: pytest.MonkeyPatch, by_name: dict[str, Verdict | Exception]) -> None:
+    """Let each lab have this verdict, or end with this error."""
+
+    def run(context: api.Context, name: str, **options: Any) -> api.Run:
+        assert options == {"clock": None, "cold": False}
+        assert slots.held(), "it has room"
+        found = by_name[name]
+        if isinstance(found, Exception):
+            raise found
+        return api.Run(Report(name, found), rundir.new_run(context.runs, name).path, {})
+
+    monkeypatch.setattr(many, "run", run)
+
+
+def test_words_mean_labs(context: api.Context) -> None:
+    """A pattern means labs in the order of labs.yaml; each comes once, and copies have names."""
+    assert api.select(context, ["sched-*"]) == ["sched-b", "sched-a"]
+    assert api.select(context, ["hello", "*"]) == ["hello", "sched-b", "sched-a"]
+    assert api.select(context, ["hello-2", "sched-[a]"]) == ["hello-2", "sched-a"]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("shed-*", "no lab is named 'shed-*'; did you mean 'sched"), ("helo", "no lab 'helo'")],
+)
+def test_a_word_that_means_no_lab(context: api.Context, word: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        api.select(context, ["hello", word])
+    assert said in caught.value.message
+
+
+def test_all_run_and_the_worst_decides(
+    context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a lab that could not run at all has a row, a suite and a folder with the reason."""
+    xen, guest = failed(Layer.XEN, "panic"), failed(Layer.GUEST, "silent")
+    verdicts(monkeypatch, {"sched-b": guest, "hello": xen, "sched-a": PASS})
+    options = api.RunOptions(jobs=2, junit=tmp_path / "all.xml")
+    found = api.run_many(context, ["sched-b", "hello", "sched-a"], options)
+    assert [one.report.lab for one in found.runs] == ["sched-b", "hello", "sched-a"]
+    assert (found.passed, found.exit_status) == (1, 4)
+    suites = ET.parse(tmp_path / "all.xml").getroot().findall("testsuite")
+    assert [suite.get("name") for suite in suites] == ["sched-b", "hello", "sched-a"]
+    assert json.loads(json.dumps(found.summary()))["exit_status"] == 4
+    assert api.merge(context, [context.runs]).table() == found.table()
+
+    verdicts(monkeypatch, {"hello": BusyError("256 runs live"), "sched-a": xen})
+    found = api.run_many(context, ["hello", "sched-a"])
+    assert found.exit_status == ExitStatus.USAGE
+    manifest = rundir.RunDir(found.runs[0].run).manifest()
+    assert (manifest["verdict"], manifest["reason"]) == ("fail", "256 runs live")
+    assert slots.held() == []
+
+
+def test_mistakes_are_found_before_the_first_run(
+    context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdicts(monkeypatch, {})
+    for names, options in (
+        (["hello", "nosuch"], api.RunOptions()),
+        (["hello"], api.RunOptions(jobs=-1)),
+        (["hello"], api.RunOptions(junit=tmp_path)),
+        (["hello"], api.RunOptions(shard="3/2")),
+    ):
+        with pytest.raises(UsageError):
+            api.run_many(context, names, options)
+    assert not context.runs.exists()
+
+
+def test_shards_together_run_each_lab_once(
+    context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the times of earlier runs. A shard without a lab passes."""
+    names = ["sched-b", "hello", "sched-a"]
+    verdicts(monkeypatch, dict.fromkeys(names, PASS))
+    (tmp_path / "times.json").write_text('{"sched-b": 1, "hello": 9, "sched-a": 1}')
+    found = [
+        api.run_many(context, names, api.RunOptions(shard=f"{number}/4")) for number in range(1, 5)
+    ]
+    ran = [[row.name for row in one.outcome.rows] for one in found]
+    assert ran == [["hello"], ["sched-a"], ["sched-b"], []]
+    merged = api.merge(context, [one.folder for one in found])
+    whole = api.run_many(context, names)
+    assert [row[:5] for row in merged.table()[1]] == [row[:5] for row in whole.table()[1]]
+
+
+def test_the_room_that_a_run_takes(context: api.Context) -> None:
+    """Under the virtual clock QEMU has one thread, however many CPUs the lab has."""
+    plan = api.make_plan(context, "hello", Clock.VIRTUAL)
+    wide = dataclasses.replace(plan, lab=dataclasses.replace(plan.lab, cpus=3))
+    assert beside.room_of(wide).cpus == 1
+    host = dataclasses.replace(wide, machine=dataclasses.replace(wide.machine, clock=Clock.HOST))
+    assert beside.room_of(host).cpus == 3
+
+
+def test_each_life_has_a_folder_of_its_own(context: api.Context) -> None:
+    """The first one is that of lab.up; commands know all of them as lives of this lab."""
+    plan = api.make_plan(context, "hello")
+    places = [one.lab for one in plans.intents_of_run(context, plan)]
+    assert places[0].id == context.lab_dir("hello").id
+    assert len({one.id for one in places}) == lives.MOST
+    assert lives.is_of(context, places[1], "hello", None)
+    assert not lives.is_of(context, places[1], "sched-a", None)

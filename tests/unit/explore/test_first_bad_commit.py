@@ -1,0 +1,133 @@
+"""The search for the first bad commit, in real git repositories."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.errors import UsageError
+from lab.explore.bisection import Mark, Search
+from lab.util.git_tree import GitTree
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", "-C", str(folder), *who, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> GitTree:
+    """Twelve commits in a row; each writes its number into a file."""
+    git(tmp_path, "init", "--quiet", ".")
+    for number in range(12):
+        (tmp_path / "number").write_text(f"{number}\n")
+        git(tmp_path, "add", "number")
+        git(tmp_path, "commit", "--quiet", "-m", f"Number {number}")
+    return GitTree.of(tmp_path)
+
+
+def number(tree: GitTree, commit: str) -> int:
+    return int(git(tree.top, "show", f"{commit}:number"))
+
+
+def searched(tree: GitTree, judge: Callable[[int], Mark]) -> Search:
+    search = Search(tree, tree.commit("HEAD"), [tree.commit("HEAD~11")])
+    while commit := search.next():
+        search.tell(commit, judge(number(tree, commit)))
+    return search
+
+
+@pytest.mark.parametrize("first", range(1, 12))
+def test_the_first_bad_commit_is_found(tree: GitTree, first: int) -> None:
+    """Whichever it is, and with no more runs than a halving needs."""
+    search = searched(tree, lambda one: Mark.BAD if one >= first else Mark.GOOD)
+    assert [number(tree, one) for one in search.candidates] == [first]
+    assert len(search.marks) <= 2 + 4
+
+
+def test_commits_that_cannot_be_judged_are_skipped(tree: GitTree) -> None:
+    def judge(one: int) -> Mark:
+        return Mark.SKIP if one in (4, 5, 6) else Mark.BAD if one >= 9 else Mark.GOOD
+
+    assert [number(tree, one) for one in searched(tree, judge).candidates] == [9]
+
+
+def test_what_remains_if_those_beside_it_cannot_be_judged(tree: GitTree) -> None:
+    def judge(one: int) -> Mark:
+        return Mark.SKIP if one in (7, 8) else Mark.BAD if one >= 9 else Mark.GOOD
+
+    assert sorted(number(tree, one) for one in searched(tree, judge).candidates) == [7, 8, 9]
+
+
+def test_a_merged_branch(tree: GitTree) -> None:
+    """The bad commit came with a branch; the commits beside it are good."""
+    git(tree.top, "checkout", "--quiet", "-b", "side", "HEAD~6")
+    for name in ("one", "two", "three"):
+        (tree.top / name).touch()
+        git(tree.top, "add", name)
+        git(tree.top, "commit", "--quiet", "-m", name)
+    wanted = tree.commit("side~1")
+    git(tree.top, "checkout", "--quiet", "-")
+    git(tree.top, "merge", "--quiet", "--no-edit", "side")
+    search = Search(tree, tree.commit("HEAD"), [tree.commit("HEAD~8")])
+    while commit := search.next():
+        search.tell(commit, Mark.BAD if tree.is_ancestor(wanted, commit) else Mark.GOOD)
+    assert search.candidates == [wanted]
+
+
+def test_git_takes_the_log(tree: GitTree, tmp_path: Path) -> None:
+    """``git bisect replay`` comes to the same commit."""
+    began = (tree.commit("HEAD~11"), tree.commit("HEAD"))
+    search = searched(tree, lambda one: Mark.BAD if one >= 5 else Mark.GOOD)
+    log = tmp_path / "bisect.log"
+    log.write_text(search.log(began))
+    said = git(tree.top, "bisect", "replay", str(log))
+    assert f"{search.candidates[0]} is the first bad commit" in said
+    git(tree.top, "bisect", "reset")
+
+
+def test_a_work_tree_leaves_the_user_s_own_alone(tree: GitTree, tmp_path: Path) -> None:
+    (tree.top / "number").write_text("changed\n")
+    before = git(tree.top, "status", "--porcelain"), tree.commit("HEAD")
+    place = tmp_path / "work"
+    with tree.work_tree(place):
+        (place / "built.o").touch()
+        tree.check_out(place, tree.commit("HEAD~5"))
+        assert (place / "number").read_text() == "6\n"
+        assert not (place / "built.o").exists()
+    assert not place.exists()
+    assert (git(tree.top, "status", "--porcelain"), tree.commit("HEAD")) == before
+    assert git(tree.top, "worktree", "list").count("\n") == 0
+
+
+def test_the_work_tree_of_a_killed_command_is_replaced(tree: GitTree, tmp_path: Path) -> None:
+    git(tree.top, "worktree", "add", "--quiet", "--detach", str(tmp_path / "work"))
+    with tree.work_tree(tmp_path / "work") as place:
+        assert (place / "number").read_text() == "11\n"
+
+
+def test_what_is_no_tree_and_no_commit(tree: GitTree, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no commit 'nothing'"):
+        tree.commit("nothing")
+    with pytest.raises(UsageError, match="has no commit '--all'"):
+        tree.commit("--all")
+    with pytest.raises(UsageError, match="No such file"):
+        GitTree.of(tmp_path / "missing")
+
+
+def test_a_folder_in_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(UsageError, match="is in no git repository that can be read"):
+        GitTree.of(tmp_path)
+
+
+def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="there is no git"):
+        GitTree.of(tmp_path)
