@@ -40,6 +40,8 @@ class Page:
             self.places[name] = int.from_bytes(data[end : end + 8], "big")
             self.consoles[name] = self.consoles.get(name, b"") + data[end + 8 :]
         elif (message := json.loads(data))["type"] == "seat":
+            if message["run"] != self.seat.get("run", message["run"]):
+                self.consoles, self.places = {}, {}  # a new run, as for the page in a browser
             self.seat = message
         else:
             self.notices.append(message["text"])
