@@ -68,9 +68,6 @@ _HOMES = {
     "lab.api.beside": ("verdict_words",),
     "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
     "lab.api.bundles": ("BundleInfo", "BundleLoaded", "load_bundle", "save_bundle", "show_bundle"),
-    "lab.api.bundles": (
-        "BundleInfo", "BundleLoaded", "load_bundle", "save_bundle", "show_bundle",
-    ),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": ("ci_annotations", "ci_summary"),
     "lab.api.clusters": (
@@ -131,12 +128,6 @@ __all__ = [
     "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size", "Station", "Status", "Stood",
     "Traces", "Up", "Wanted", "architecture", "as_called", "bisect", "check_lock",
     "ci_annotations", "ci_summary", "clean", "cluster_up", "cluster_worker", "compare",
-    "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "Compared",
-    "Comparison", "Console", "Context", "DebugOptions", "Dom0", "Exploration", "ExploreOptions",
-    "Explored", "Imported", "LabOptions", "LabStatus", "Limit", "Links", "Locked", "Mark", "Merged",
-    "Moment", "Repeated", "Room", "Run", "RunOptions", "RunningLab", "Runs", "SeedGroup",
-    "SeedResult", "Seen", "Serving", "Status", "Stood", "Traces", "Up", "architecture", "as_called",
-    "bisect", "check_lock", "ci_annotations", "ci_summary", "clean", "compare",
     "compare_with_published", "console", "debug", "doctor", "down", "down_all", "down_lives",
     "down_matching", "execute", "explore", "explore_plan", "guest_build", "image_build",
     "image_list", "import_config", "inject", "is_pattern", "lab", "limit", "list_labs",
@@ -146,9 +137,4 @@ __all__ = [
     "toolchain_build", "trace_diff", "trace_export", "trace_report", "trace_stats",
     "trace_timeline", "travel", "until_it_stands", "up", "up_several", "update_lock",
     "verdict_words", "verify", "where_else", "write_times",
-    "publish", "repeat", "run", "run_many", "save_bundle", "select", "serve", "show_bundle",
-    "start_lab", "status", "tails", "template_clean", "template_list", "toolchain_build",
-    "trace_diff", "trace_export", "trace_report", "trace_stats", "trace_timeline", "travel",
-    "until_it_stands", "up", "up_several", "update_lock", "verdict_words", "verify", "where_else",
-    "write_times",
 ]  # fmt: skip

@@ -57,8 +57,8 @@ VALUES = {
     "timeout": "SECONDS",
     "to": "FORMAT",
     "verify": "RUN",
-    "workers": "N",
     "wheels": "VERSIONS",
+    "workers": "N",
 }
 
 #: What completion offers for a word or an option. A task's name before it means: of that task only.
@@ -77,9 +77,9 @@ KINDS = {
     "into": "file",
     "junit": "file",
     "key": "file",
+    "lab": "lab",
     "lab.import name": "",
     "lab.matrix name": "matrix",
-    "lab": "lab",
     "labs": "file",
     "lesson": "file",
     "name": "lab",
