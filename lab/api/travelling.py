@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lab import rundir
 from lab.api.context import Context, clean, like
@@ -22,9 +21,6 @@ from lab.run.start import Start, started
 from lab.rundir import RunDir
 from lab.util import signals
 from lab.util.terminal import quote
-
-if TYPE_CHECKING:
-    pass
 
 
 def travel(context: Context, word: str, moment: Moment, options: DebugOptions) -> int:
