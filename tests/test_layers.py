@@ -19,7 +19,7 @@ from lab.bench.house import graph, imports, modules
 FLOORS = {
     "doors": ("tasks", "lab.__main__", "lab.cli", "lab.pytest_plugin"),
     "measures": ("lab.bench",),
-    "verbs": ("lab.api", "lab.web"),
+    "verbs": ("lab.api", "lab.web", "lab.cluster"),
     "runs": ("lab.run", "lab.explore"),
     "making": (
         "lab.workshop",

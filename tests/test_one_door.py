@@ -28,6 +28,8 @@ ALLOWED = {
     "lab.bundle.loading._place": "a bundle that is open",
     "lab.bundle.parts._write": "writes a new file",
     "lab.bundle.saving._pack": "writes a new file",
+    "lab.cluster.pool._workers": "a new log in a folder that we made",
+    "lab.cluster.worker.work": "a new log in a worker's folder",
     "lab.util.ci.add_summary": "writes where a write does not wait",
     "lab.api.new_folder.new": "files that ship with the lab, into a new folder",
     "lab.run.templates._freeze": "logs of a machine that QEMU has just written",

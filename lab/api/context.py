@@ -123,12 +123,10 @@ def architecture(word: str) -> Architecture | None:
 def like(context: Context, manifest: Mapping[str, Any]) -> Context:
     """The context in which an earlier run can be repeated, by its manifest."""
     seed, kept = manifest.get("seed"), manifest.get("disturbances")
-    return replace(
-        context,
-        arch=of_run(manifest),
-        seed=seed if isinstance(seed, int) else None,
-        keep=tuple(one["number"] for one in kept) if isinstance(kept, list) else None,
-    )
+    seed = seed if isinstance(seed, int) else None
+    known = [one for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
+    keep = None if seed is None else tuple(int(one.get("number") or 0) for one in known)
+    return replace(context, arch=of_run(manifest), seed=seed, keep=keep)
 
 
 def clean(context: Context) -> None:

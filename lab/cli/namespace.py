@@ -9,6 +9,7 @@ from lab.cli import (
     building,
     bundles,
     checks,
+    cluster,
     completion_scripts,
     debugging,
     exploring,
@@ -48,6 +49,7 @@ def namespace() -> Collection:
             building.lab_import,
             serving.lab_serve,
         ),
+        "cluster": (cluster.cluster_up, cluster.cluster_worker),
         "guest": (building.guest_build,),
         "image": (
             building.image_build,

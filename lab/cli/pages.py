@@ -17,6 +17,7 @@ from lab.util.resources import in_checkout
 #: Groups of tasks in the order in which a newcomer meets them. ``""``: tasks without a group.
 GROUPS = {
     "lab": "Labs",
+    "cluster": "Labs on other machines",
     "guest": "Guests",
     "trace": "Timing",
     "image": "Images",

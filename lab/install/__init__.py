@@ -33,7 +33,11 @@ from lab.util.terminal import escape_lines
 #: How long the interpreter may take for its part. On a busy machine ``venv`` takes a while.
 VENV_SECONDS = 600.0
 #: What the packages of each group are for.
-GROUPS = {"dev": "packages of the tests", "serve": "packages of the page"}
+GROUPS = {
+    "cluster": "packages of clusters",
+    "dev": "packages of the tests",
+    "serve": "packages of the page",
+}
 #: Imported once here. Otherwise the first command would compile them, and seem to hang.
 _FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"
 
