@@ -69,9 +69,10 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         refuse_together("--all" if all else "several labs", {
             "a name": name if all else "", "--repeat": repeat, "--verify": verify,
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
-            "--keep": keep, "--cluster": cluster,
+            "--keep": keep, "--jobs": jobs if cluster else 0,
         })  # fmt: skip
-        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
+        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard,
+                                 chosen(cluster))  # fmt: skip
         names = api.select(context, ["*"] if all else names or [DEFAULT])
         return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
