@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.api.context import Context, clean
+from lab.api.labs import down_all
 from lab.api.plans import make_plan, prepare
 from lab.errors import UsageError
 from lab.util import signals
 from lab.workshop.page_parts import page_parts
 
 if TYPE_CHECKING:
+    from lab.web.classroom import Seat
     from lab.web.serving import Links
 
 
@@ -50,7 +52,7 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
         KeyboardInterrupt: it was told to stop.
     """
     _check_packages()
-    from lab.web import classroom, lesson, serving
+    from lab.web import classroom, lesson, room, serving
     from lab.web.assets import Assets
 
     text = lesson.load(lesson.find(how.lesson)) if how.lesson else None
@@ -60,8 +62,20 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
         prepare(context, plan)
         with context.progress.stage("page"):
             assets = Assets(page_parts(context.workshop(arch=plan.machine.arch).supplies))
-        one = serving.Class(found, context.file, plan.lab, assets, how.keep, text)
-        signals.run(serving.serve(one, how.address, how.port, ready))
+        taught = room.Taught(context.file, plan.lab, text)
+        one = serving.Class(found, taught, assets)
+        try:
+            signals.run(serving.serve(one, how.address, how.port, ready))
+        finally:
+            if not how.keep:
+                _stop(context, found.seats)
+
+
+def _stop(context: Context, seats: Sequence[Seat]) -> None:
+    """Stop all labs of a class, those of running checks too. Signals wait until that is done."""
+    with signals.held_back(), context.progress.stage("stopping the labs"):
+        for seat in seats:
+            down_all(Context(seat.labs))
 
 
 def _check_packages() -> None:

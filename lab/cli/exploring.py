@@ -22,7 +22,7 @@ from lab.util.terminal import table
 def lab_explore(name: str, labs: str = "labs.yaml", door: str = "", seeds: str = "100",
                 jobs: int = 0, json: bool = False, locked: bool = False, arch: str = "",
                 plan: bool = False) -> int:  # fmt: skip
-    """Run a lab in many variations, to find those that fail.
+    """Run a lab in many variations; find those that fail.
 
     Each seed disturbs the run in another way, and always in the same way. Failures are put into
     groups, and each group has the fewest disturbances that show it.

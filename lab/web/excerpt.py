@@ -3,26 +3,27 @@
 The teacher's labs.yaml is the original. The folders of guests that are built or packed are copied,
 so a participant can change them. Everything else (kernels, disks, trees of Xen) stays where it is,
 and the seat's labs.yaml has its absolute path.
+
+A seat's labs.yaml begins with the guests, which the participant may change. What comes after the
+line :data:`REST` is the teacher's, and is kept in a file of its own too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.config.excerpt import excerpt
 from lab.errors import LabError
 from lab.model import Lab
 from lab.util import files, reading
 
-#: Keys of a guest whose value is a folder of sources.
-SOURCES = ("freertos", "linux", "project")
-#: Keys whose value is a path, or a list of paths, that stays where it is.
-PATHS = ("kernel", "ramdisk", "elf", "source", "kconfig", "modules", "config")
-#: The key of a guest's disk that names its file, as in xl-disk-configuration(5).
-TARGET = "target="
+#: The line of a seat's labs.yaml after which nothing is the participant's.
+REST = "# The rest is your teacher's."
+#: In a seat's folder: what comes after that line, and the guests as they were at first.
+TEACHER, FIRST = "teacher.yaml", "first-guests.yaml"
 
 
 def lay(labs: Path, lab: Lab, folder: Path) -> None:
@@ -46,16 +47,41 @@ def renew(labs: Path, lab: Lab, folder: Path) -> None:
     """
     try:
         data = yaml.load(reading.data(labs), yaml.BaseLoader)
-        text = yaml.safe_dump(
-            _excerpt(data, lab, _Folders(labs.absolute().parent, folder)), sort_keys=False
-        )
-        files.write_atomic(folder / "labs.yaml", text, durable=False)
+        found = excerpt(data, lab, _Folders(labs.absolute().parent, folder))
+        guests = _text({"guests": found.pop("guests")})
+        for name, text in ((TEACHER, _text(found)), (FIRST, guests)):
+            files.write_atomic(folder / name, text, durable=False)
+        join(folder, guests)
     except OSError as error:
         why = error.strerror or str(error)
         hint = "make room, or make the folder writable"
         raise LabError(
             f"the folder of a seat, {folder}, cannot be made: {why}", hint=hint
         ) from error
+
+
+def join(folder: Path, guests: str) -> None:
+    """Write a seat's labs.yaml: these guests, and what is the teacher's.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    rest = reading.text(folder / TEACHER)
+    text = f"{guests.rstrip()}\n\n{REST}\n{rest}"
+    files.write_atomic(folder / "labs.yaml", text, durable=False)
+
+
+def guests_of(folder: Path) -> str:
+    """The text of the guests in a seat's labs.yaml.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return reading.text(folder / "labs.yaml").partition(REST)[0].rstrip() + "\n"
+
+
+def _text(data: dict[str, Any]) -> str:
+    return yaml.safe_dump(data, sort_keys=False)
 
 
 class _Folders:
@@ -66,7 +92,7 @@ class _Folders:
         self._seat = seat
         self._copies: dict[Path, str] = {}
 
-    def copied(self, text: str) -> str:
+    def source(self, text: str) -> str:
         """The path of the copy in the seat. Its last part is that of the original, because a
         FreeRTOS guest's image depends on it."""
         source = self._base / text
@@ -82,51 +108,5 @@ class _Folders:
             self._copies[source] = place
         return self._copies[source]
 
-    def absolute(self, text: str) -> str:
+    def file(self, text: str) -> str:
         return str(self._base / text)
-
-
-def _excerpt(data: dict[str, Any], lab: Lab, folders: _Folders) -> dict[str, Any]:
-    """labs.yaml with this lab alone, its hypervisor and its guests."""
-    name = lab.name if lab.name in data["labs"] else lab.name.rpartition("-")[0]
-    entry = dict(data["labs"][name])
-    if isinstance(entry.get("dom0"), dict):
-        entry["dom0"] = _absolute(entry["dom0"], folders)
-    known = data.get("hypervisors") or {}
-    found: dict[str, Any] = {}
-    if lab.hypervisor.name in known:
-        found["hypervisors"] = {lab.hypervisor.name: _absolute(known[lab.hypervisor.name], folders)}
-    guests = dict.fromkeys(guest.name for guest in (*lab.guests, *lab.later))
-    found["guests"] = {one: _guest(data["guests"][one], folders) for one in guests}
-    return found | {"labs": {name: entry}}
-
-
-def _guest(entry: dict[str, Any], folders: _Folders) -> dict[str, Any]:
-    if any(key in entry for key in SOURCES):
-        own = {key: folders.copied(entry[key]) for key in SOURCES if key in entry}
-        return _disks(entry | own, folders)
-    return _disks(_absolute(entry, folders), folders)
-
-
-def _absolute(entry: dict[str, Any], folders: _Folders) -> dict[str, Any]:
-    """The same with absolute paths."""
-    return entry | {key: _each(entry[key], folders.absolute) for key in PATHS if key in entry}
-
-
-def _disks(entry: dict[str, Any], folders: _Folders) -> dict[str, Any]:
-    if "disk" not in entry:
-        return entry
-    return entry | {"disk": _each(entry["disk"], lambda text: _disk(text, folders))}
-
-
-def _disk(text: str, folders: _Folders) -> str:
-    """A disk with the absolute path of its file: the part ``target=FILE``, else the first one."""
-    parts = [part.strip() for part in text.split(",")]
-    at = next((i for i, part in enumerate(parts) if part.startswith(TARGET)), 0)
-    file = parts[at].removeprefix(TARGET)
-    parts[at] = parts[at].removesuffix(file) + folders.absolute(file)
-    return ",".join(parts)
-
-
-def _each(value: Any, change: Callable[[str], str]) -> Any:
-    return [change(one) for one in value] if isinstance(value, list) else change(value)
