@@ -28,6 +28,7 @@ FLOORS = {
         "lab.scenario",
         "lab.debug",
         "lab.doctor",
+        "lab.bundle",
         "lab.install",
     ),
     "parts": ("lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"),

@@ -63,7 +63,7 @@ def run_all(
     if not 0 <= jobs <= MOST:
         raise UsageError(f"{jobs} runs cannot go on at once", hint=f"1 to {MOST}")
     limit = _ANY if jobs else slots.machine()
-    with context.progress.stage("runs"), far.connected(context) as there:
+    with far.connected(context) as there:
         calls = [functools.partial(_one, there, work, limit) for work in works]
         at_once = there.far.at_once() if there.far else limit.cpus
         return SideBySide(min(jobs or at_once, len(works) or 1)).each(calls, done)

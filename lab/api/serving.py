@@ -50,7 +50,7 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
         KeyboardInterrupt: it was told to stop.
     """
     _check_packages()
-    from lab.web import classroom, lesson, serving
+    from lab.web import classroom, lesson, room, serving
     from lab.web.assets import Assets
 
     text = lesson.load(lesson.find(how.lesson)) if how.lesson else None
@@ -60,7 +60,8 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
         prepare(context, plan)
         with context.progress.stage("page"):
             assets = Assets(page_parts(context.workshop(arch=plan.machine.arch).supplies))
-        one = serving.Class(found, context.file, plan.lab, assets, how.keep, text)
+        taught = room.Taught(context.file, plan.lab, text)
+        one = serving.Class(found, taught, assets, how.keep)
         signals.run(serving.serve(one, how.address, how.port, ready))
 
 

@@ -6,6 +6,7 @@ library may be imported here.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def main() -> NoReturn:
 
 def beside(words: Sequence[str], progress: Progress) -> None:
     """What is made beside the environment, for a task of these words."""
-    if not needs_toolchain(words) or not LABS.exists():
+    if not needs_toolchain(words) or not LABS.exists() or os.environ.get("LAB_BUNDLE"):
         return
     if arch := architecture(words, _text(LABS)):
         from lab.api.first_start import make_toolchain

@@ -7,6 +7,7 @@ from invoke.collection import Collection
 from lab.cli import (
     bisection,
     building,
+    bundles,
     checks,
     cluster,
     completion_scripts,
@@ -55,6 +56,7 @@ def namespace() -> Collection:
             building.image_list,
             building.image_lock,
         ),
+        "bundle": (bundles.bundle_save, bundles.bundle_show, bundles.bundle_load),
         "template": (
             runs.template_list,
             runs.template_clean,

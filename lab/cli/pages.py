@@ -22,6 +22,7 @@ GROUPS = {
     "trace": "Timing",
     "image": "Images",
     "template": "Templates (booted labs, stored for instant restore)",
+    "bundle": "Bundles (one file with all that labs need)",
     "toolchain": "Toolchain",
     "": "This machine",
     "test": "The project's own tests",

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,39 @@ _STAGE = re.compile(r" *[\w' ]+ … .*")
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a command may use, and each program that it starts (getrlimit(2)).
+
+    Attributes:
+        seconds: of time, and of processor time of one program.
+        memory: bytes of one program; ``file``: of one file.
+        processes: of this user; the system does not count root's.
+    """
+
+    seconds: float = 120.0
+    memory: int = 4 << 30
+    file: int = 256 << 20
+    processes: int = 4096
+
+    def set(self, pid: int) -> None:
+        """Limit a process that has just been started."""
+        with contextlib.suppress(ProcessLookupError):
+            for what, most in (
+                (resource.RLIMIT_CPU, int(self.seconds)),
+                (resource.RLIMIT_AS, self.memory),
+                (resource.RLIMIT_FSIZE, self.file),
+                (resource.RLIMIT_NPROC, self.processes),
+            ):
+                _, hard = resource.prlimit(pid, what)
+                least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+                resource.prlimit(pid, what, (least, least))
+
+
+#: What a participant's build may use.
+BUILD = Limits()
+
+
+@dataclass(frozen=True)
 class Done:
     """How a command ended: its exit status, and what it said, escaped."""
 
@@ -42,16 +76,20 @@ class Done:
         return self.status == 0
 
 
-async def run(words: Sequence[str], labs: Path) -> Done:
+async def run(words: Sequence[str], labs: Path, limits: Limits | None = None) -> Done:
     """Run ``xenlab WORD…`` on a labs.yaml. If this is cancelled, the command is interrupted."""
     argv = [sys.executable, "-m", "lab", *words, "--labs", str(labs)]
     with tempfile.NamedTemporaryFile(prefix="xenlab-") as log:
         child = process.spawn(argv, log_to=log, env=_environment(os.environ))
+        if limits:
+            limits.set(child.pid)
         try:
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(limits.seconds if limits else LONGEST):
                 await waiting.ends(child.pid)
         except TimeoutError:
             end_group(child.pid)
+            log.write(b"it took too long and was ended\n")
+            log.flush()
         except asyncio.CancelledError:
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()

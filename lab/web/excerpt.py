@@ -3,11 +3,15 @@
 The teacher's labs.yaml is the original. The folders of guests that are built or packed are copied,
 so a participant can change them. Everything else (kernels, disks, trees of Xen) stays where it is,
 and the seat's labs.yaml has its absolute path.
+
+A seat's labs.yaml begins with the guests, which the participant may change. What comes after the
+line :data:`REST` is the teacher's, and is kept in a file of its own too.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +19,11 @@ from lab.config.excerpt import excerpt
 from lab.errors import LabError
 from lab.model import Lab
 from lab.util import files, reading
+
+#: The line of a seat's labs.yaml after which nothing is the participant's.
+REST = "# The rest is your teacher's."
+#: In a seat's folder: what comes after that line, and the guests as they were at first.
+TEACHER, FIRST = "teacher.yaml", "first-guests.yaml"
 
 
 def lay(labs: Path, lab: Lab, folder: Path) -> None:
@@ -38,16 +47,41 @@ def renew(labs: Path, lab: Lab, folder: Path) -> None:
     """
     try:
         data = yaml.load(reading.data(labs), yaml.BaseLoader)
-        text = yaml.safe_dump(
-            excerpt(data, lab, _Folders(labs.absolute().parent, folder)), sort_keys=False
-        )
-        files.write_atomic(folder / "labs.yaml", text, durable=False)
+        found = excerpt(data, lab, _Folders(labs.absolute().parent, folder))
+        guests = _text({"guests": found.pop("guests")})
+        for name, text in ((TEACHER, _text(found)), (FIRST, guests)):
+            files.write_atomic(folder / name, text, durable=False)
+        join(folder, guests)
     except OSError as error:
         why = error.strerror or str(error)
         hint = "make room, or make the folder writable"
         raise LabError(
             f"the folder of a seat, {folder}, cannot be made: {why}", hint=hint
         ) from error
+
+
+def join(folder: Path, guests: str) -> None:
+    """Write a seat's labs.yaml: these guests, and what is the teacher's.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    rest = reading.text(folder / TEACHER)
+    text = f"{guests.rstrip()}\n\n{REST}\n{rest}"
+    files.write_atomic(folder / "labs.yaml", text, durable=False)
+
+
+def guests_of(folder: Path) -> str:
+    """The text of the guests in a seat's labs.yaml.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return reading.text(folder / "labs.yaml").partition(REST)[0].rstrip() + "\n"
+
+
+def _text(data: dict[str, Any]) -> str:
+    return yaml.safe_dump(data, sort_keys=False)
 
 
 class _Folders:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.model import Lab
 from lab.util import proc
 from lab.web import checking, excerpt
-from lab.web.classroom import Classroom
+from lab.web.classroom import Classroom, Seat
 from lab.web.growth import Growth
 from lab.web.lesson import Lesson
 from lab.web.seat_hub import SeatHub
@@ -21,14 +22,27 @@ from lab.web.seat_hub import SeatHub
 AT_ONCE = 4
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What a class is about.
+
+    Attributes:
+        labs: the teacher's labs.yaml; ``lab``: the lab of which every seat has a copy.
+        lesson: what participants read, and what checks their steps; ``None``: nothing.
+    """
+
+    labs: Path
+    lab: Lab
+    lesson: Lesson | None = None
+
+
 class Room:
     """The seats of a class while a server has it."""
 
-    def __init__(
-        self, classroom: Classroom, hubs: Sequence[SeatHub], lesson: Lesson | None
-    ) -> None:
+    def __init__(self, classroom: Classroom, hubs: Sequence[SeatHub], taught: Taught) -> None:
         self.classroom = classroom
-        self.lesson = lesson
+        self.lesson = taught.lesson
+        self._labs, self._lab = taught.labs, taught.lab
         self.hubs = hubs
         self._by_secret = {hub.seat.secret: hub for hub in hubs}
 
@@ -62,6 +76,14 @@ class Room:
         passed = [step for step, how in hub.progress.items() if how == checking.PASSED]
         return hub.shown() | {"link": f"/s/{hub.seat.secret}", "passed": len(passed)}
 
+    def renew(self, seat: Seat) -> None:
+        """Give a seat the teacher's files again.
+
+        Raises:
+            LabError: its folder cannot be written.
+        """
+        excerpt.renew(self._labs, self._lab, seat.folder)
+
     async def stop_all(self) -> None:
         """Stop the labs of all seats."""
         for hub in self.hubs:
@@ -71,25 +93,21 @@ class Room:
 
 
 @contextlib.asynccontextmanager
-async def opened(
-    classroom: Classroom, labs: Path, lab: Lab, lesson: Lesson | None = None
-) -> AsyncIterator[Room]:
+async def opened(classroom: Classroom, taught: Taught) -> AsyncIterator[Room]:
     """The room of a class. Its labs are not started, and not stopped at the end.
-
-    ``lab``: the lab of which every seat has a copy, as ``labs`` describes it.
 
     Raises:
         LabError: a seat's folder cannot be made; files cannot be watched.
         ConfigError: a check of the lesson does not fit the lab.
     """
     for seat in classroom.seats:
-        excerpt.lay(labs, lab, seat.folder)
-    if lesson:
-        checking.test(classroom.seats[0], lesson)
+        excerpt.lay(taught.labs, taught.lab, seat.folder)
+    if taught.lesson:
+        checking.test(classroom.seats[0], taught.lesson)
     slots = asyncio.Semaphore(AT_ONCE)
     async with Growth() as growth:
         hubs = [SeatHub(seat, growth, slots) for seat in classroom.seats]
-        room = Room(classroom, hubs, lesson)
+        room = Room(classroom, hubs, taught)
         looking = [asyncio.ensure_future(hub.keep_looking()) for hub in room.hubs]
         try:
             yield room

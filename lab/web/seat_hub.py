@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 from lab import rundir
 from lab.errors import LabError
 from lab.rundir import RunDir
-from lab.web import checking, commands, machines
+from lab.web import checking, commands, editing, machines, problems
 from lab.web.classroom import Seat
+from lab.web.commands import Limits
 from lab.web.growth import Growth
 from lab.web.lesson import Step
 from lab.web.machines import Now
@@ -33,6 +34,7 @@ class SeatHub:
         busy: the command that is at work on it, in words; empty if none is.
         said: what the last command said.
         progress: how the checks of the lesson ended, by the id of their step.
+        problems: what the compiler said about the seat's files.
         checked: the last check: its ``step``, whether it ``passed``, and what it ``said``.
     """
 
@@ -44,6 +46,7 @@ class SeatHub:
         self.failed = False
         self.progress = checking.progress(seat)
         self.checked: dict[str, Any] = {}
+        self.problems: list[dict[str, Any]] = []
         self._growth = growth
         self._slots = slots
         self._pages: list[Told] = []
@@ -96,7 +99,7 @@ class SeatHub:
         return {
             "type": "seat", "number": self.seat.number, "name": self.seat.name, "busy": self.busy,
             "said": self.said, "failed": self.failed, "watchers": self.watchers,
-            "progress": self.progress, "checked": self.checked,
+            "progress": self.progress, "checked": self.checked, "problems": self.problems,
             **self.now.shown(),
         }  # fmt: skip
 
@@ -117,6 +120,10 @@ class SeatHub:
     def reset(self) -> None:
         """A fresh lab, out of the template."""
         self._begin("resetting", self._fresh, instead=True)
+
+    def build(self, guest: str) -> None:
+        """Build a guest, and start it: in the lab that runs, else with the lab."""
+        self._begin(f"building {guest}", partial(self._build, guest))
 
     def check(self, step: Step) -> None:
         """Run the check of a step of the lesson. A step without one is passed when asked."""
@@ -170,6 +177,18 @@ class SeatHub:
         await self._down()
         await self._up()
 
+    async def _build(self, guest: str) -> None:
+        async with self._slots:
+            await self._command("guest.build", guest, limits=commands.BUILD)
+        names = [file.name for file in editing.listed(self.seat)]
+        self.problems = [asdict(one) for one in problems.found(self.said, names)]
+        if self.failed:
+            return
+        if machines.seen(self.seat).state == "running":
+            await self._command("lab.inject", self.seat.name, guest)
+        else:
+            await self._fresh()
+
     async def _check(self, step: Step) -> None:
         passed = True
         if step.check:
@@ -182,8 +201,10 @@ class SeatHub:
         self.checked = {"step": step.id, "passed": passed, "said": self.said}
         self.said, self.failed = "", False
 
-    async def _command(self, *words: str, labs: Path | None = None) -> None:
-        done = await commands.run([*words], labs or self.seat.labs)
+    async def _command(
+        self, *words: str, labs: Path | None = None, limits: Limits | None = None
+    ) -> None:
+        done = await commands.run(words, labs or self.seat.labs, limits)
         self.said, self.failed = done.said, not done.well
 
     # ------------------------------------------------------------ what is watched

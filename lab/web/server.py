@@ -9,10 +9,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import asdict
 
 from aiohttp import web
 
-from lab.web import sockets
+from lab.errors import LabError
+from lab.util import reading
+from lab.web import editing, problems, sockets
 from lab.web.assets import Assets
 from lab.web.room import Room
 from lab.web.seat_hub import SeatHub
@@ -40,6 +43,9 @@ def application(room: Room, assets: Assets) -> web.Application:
     app.router.add_get("/s/{secret}", pages.seat)
     app.router.add_get("/s/{secret}/socket", pages.seat_socket)
     app.router.add_get("/s/{secret}/lesson", pages.lesson)
+    app.router.add_get("/s/{secret}/files", pages.files)
+    app.router.add_put("/s/{secret}/files", pages.save)
+    app.router.add_delete("/s/{secret}/files", pages.renew)
     app.router.add_get("/t/{secret}", pages.teacher)
     app.router.add_get("/t/{secret}/socket", pages.teacher_socket)
     app.router.add_get("/assets/{name}", pages.asset)
@@ -98,6 +104,34 @@ class _Pages:
             for step in lesson.steps
         ]
         return web.json_response({"title": lesson.title, "html": lesson.html, "steps": steps})
+
+    async def files(self, request: web.Request) -> web.Response:
+        """The files that the participant can change."""
+        hub = self._seat_of(request)
+        return web.json_response([asdict(file) for file in editing.listed(hub.seat)])
+
+    async def save(self, request: web.Request) -> web.Response:
+        """Keep a file: ``{"name": …, "text": …}``. The answer has the mistakes in it, if any."""
+        hub = self._seat_of(request)
+        sockets.check_origin(request)
+        try:
+            data = reading.parse_json(await request.read())
+            name, text = str(data["name"]), str(data["text"])
+            editing.save(hub.seat, name, text)
+        except (ValueError, TypeError, KeyError) as error:
+            raise web.HTTPBadRequest(text=f"this is no file: {error}") from error
+        except LabError as error:
+            found = problems.found(error.message, [])
+            about = {"reason": error.message, "problems": [asdict(one) for one in found]}
+            return web.json_response(about, status=409)
+        return web.json_response({})
+
+    async def renew(self, request: web.Request) -> web.Response:
+        """Take the teacher's files again; what the participant changed is lost."""
+        hub = self._seat_of(request)
+        sockets.check_origin(request)
+        self._room.renew(hub.seat)
+        return web.json_response({})
 
     async def asset(self, request: web.Request) -> web.Response:
         found = self._assets.find(request.match_info["name"])

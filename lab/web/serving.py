@@ -7,16 +7,14 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 
 from lab.errors import UsageError
-from lab.model import Lab
 from lab.web import room, server
 from lab.web.assets import Assets
 from lab.web.classroom import Classroom
-from lab.web.lesson import Lesson
+from lab.web.room import Taught
 
 #: Seconds that open connections have when the server ends.
 ENDS = 2.0
@@ -35,18 +33,14 @@ class Class:
     """What is served.
 
     Attributes:
-        labs: labs.yaml; ``lab``: the lab of which every seat has a copy.
         assets: the files of the pages.
         keep: the labs go on when the server ends.
-        lesson: what participants read, and what checks their steps; ``None``: nothing.
     """
 
     classroom: Classroom
-    labs: Path
-    lab: Lab
+    taught: Taught
     assets: Assets
     keep: bool = False
-    lesson: Lesson | None = None
 
 
 async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]) -> None:
@@ -59,8 +53,7 @@ async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]
     listening = _listen(host, port)
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
-        opened = room.opened(one.classroom, one.labs, one.lab, one.lesson)
-        there = await stack.enter_async_context(opened)
+        there = await stack.enter_async_context(room.opened(one.classroom, one.taught))
         runner = web.AppRunner(
             server.application(there, one.assets), access_log=None, shutdown_timeout=ENDS
         )

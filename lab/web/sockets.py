@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from lab.util import reading
-from lab.web import typing_in
+from lab.web import editing, typing_in
 from lab.web.feed import ConsoleReader, Piece
 from lab.web.room import Room
 from lab.web.seat_hub import SeatHub
@@ -44,12 +44,21 @@ async def opened(request: web.Request) -> web.WebSocketResponse:
     Raises:
         HTTPForbidden: it comes from a page of another server.
     """
-    origin = request.headers.get("Origin", "")
-    if origin and origin.partition("://")[2] != request.host:
-        raise web.HTTPForbidden(text="this page belongs to another server")
+    check_origin(request)
     socket = web.WebSocketResponse(heartbeat=PING, max_msg_size=LARGEST)
     await socket.prepare(request)
     return socket
+
+
+def check_origin(request: web.Request) -> None:
+    """Refuse what a page of another server sends.
+
+    Raises:
+        HTTPForbidden: it does come from one.
+    """
+    origin = request.headers.get("Origin", "")
+    if origin and origin.partition("://")[2] != request.host:
+        raise web.HTTPForbidden(text="this page belongs to another server")
 
 
 async def messages(socket: web.WebSocketResponse, take: Callable[[Message], None]) -> None:
@@ -209,6 +218,10 @@ def do(room: Room, hub: SeatHub, message: Message) -> None:
     if message.get("verb") == "check" and room.lesson:
         if step := room.lesson.step(message.get("step")):
             hub.check(step)
+        return
+    guest = message.get("guest")
+    if message.get("verb") == "build" and editing.has_guest(hub.seat, guest):
+        hub.build(str(guest))
         return
     verbs = {"up": hub.start, "down": hub.stop, "reset": hub.reset}
     if verb := verbs.get(str(message.get("verb"))):

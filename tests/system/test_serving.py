@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from system.world import LONGEST, Running, World
+from system.serving import Class, begin, stop
+from system.world import LONGEST, World
 
 
 @dataclass
@@ -56,30 +57,6 @@ class Page:
 
     async def sees(self, on: str, text: bytes) -> None:
         await self.until(lambda page: text in page.consoles.get(on, b""))
-
-
-@dataclass
-class Class:
-    """A server that runs, and its links."""
-
-    server: Running
-    teacher: str
-    seats: list[str]
-
-
-def begin(world: World, name: str, *words: str) -> Class:
-    server = world.start("lab.serve", name, "--json", *words).when("serving")
-    out = server.process.stdout
-    assert out
-    text = ""
-    while not text.endswith("}\n"):
-        text += out.readline()
-    return Class(server, **json.loads(text))
-
-
-def stop(one: Class) -> None:
-    said = one.server.signal(signal.SIGINT).end()
-    assert said.status == 130, said.err
 
 
 @pytest.fixture(scope="module")
@@ -202,13 +179,9 @@ def test_labs_go_on_if_the_server_is_killed(world: World) -> None:
     one = begin(world, "two-guests")
     run = asyncio.run(start(one.seats[0]))
     one.server.signal(signal.SIGKILL).end()
-    again = begin(world, "two-guests", "--port", port_of(one))
+    again = begin(world, "two-guests", "--port", one.port)
     try:
         assert (again.teacher, again.seats) == (one.teacher, one.seats)
         asyncio.run(look(again.seats[0]))
     finally:
         stop(again)
-
-
-def port_of(one: Class) -> str:
-    return one.teacher.split(":")[2].partition("/")[0]

@@ -8,11 +8,12 @@ const DARK = {background: "#101418", foreground: "#e6e6e6", cursor: "#e6e6e6",
 const SCROLLBACK = 5000; // lines
 
 class Consoles {
-  // typed(name, text) and resized(name, rows, columns) are told.
-  constructor(tabs, screens, {typed, resized}) {
-    Object.assign(this, {tabs, screens, typed, resized});
+  // typed(name, text), resized(name, rows, columns) and, if a person wants to see one, chose()
+  // are told.
+  constructor(tabs, screens, {typed, resized, chose}) {
+    Object.assign(this, {tabs, screens, typed, resized, chose});
     this.all = new Map();
-    this.shown = "";
+    this.shown = this.chosen = "";
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.dark.addEventListener("change", () => this.each((one) => {
       one.terminal.options.theme = this.theme();
@@ -29,8 +30,9 @@ class Consoles {
     for (const one of this.all.values()) what(one);
   }
 
-  // Have exactly these consoles.
+  // Have exactly these consoles. A lab that begins has none yet: the old ones stay until then.
   set(names) {
+    if (!names.length) return;
     for (const [name, one] of this.all) {
       if (names.includes(name)) continue;
       one.terminal.dispose();
@@ -38,9 +40,14 @@ class Consoles {
       one.screen.remove();
       this.all.delete(name);
     }
+    if (!this.all.has(this.shown)) this.shown = "";
     for (const name of names) if (!this.all.has(name)) this.add(name);
     for (const name of names) this.tabs.append(this.all.get(name).tab);
-    if (names.length && !this.all.has(this.shown)) this.show(names[names.length - 1]);
+    // Until a person chooses one, the last is shown: a guest's, if there is one.
+    const last = names[names.length - 1];
+    if (this.chosen === "-") return; // something else is shown
+    if (!this.all.has(this.chosen)) this.chosen = "";
+    if (last && last !== this.shown && !this.chosen) this.show(last);
   }
 
   // A new run begins: nothing of the old one is shown any more.
@@ -55,7 +62,7 @@ class Consoles {
     const tab = element("button", name, {type: "button", id: `tab-${name}`});
     tab.setAttribute("role", "tab");
     tab.setAttribute("aria-controls", `screen-${name}`);
-    tab.addEventListener("click", () => this.show(name, true));
+    tab.addEventListener("click", () => this.choose(name, true));
     const screen = element("div", "", {id: `screen-${name}`, className: "screen", hidden: true});
     screen.setAttribute("role", "tabpanel");
     screen.setAttribute("aria-labelledby", tab.id);
@@ -66,7 +73,6 @@ class Consoles {
     });
     const fitting = new FitAddon.FitAddon();
     terminal.loadAddon(fitting);
-    terminal.open(screen);
     // Programs may ask a terminal what it is. Several pages may show a console: nobody answers.
     for (const [prefix, final] of [["", "c"], [">", "c"], ["=", "c"], ["", "n"], ["?", "n"]]) {
       terminal.parser.registerCsiHandler({...(prefix && {prefix}), final}, () => true);
@@ -76,19 +82,37 @@ class Consoles {
     }
     terminal.onData((text) => this.typed(name, text));
     terminal.onResize(({rows, cols}) => this.resized(name, rows, cols));
-    this.all.set(name, {tab, screen, terminal, fitting, at: undefined});
+    this.all.set(name, {tab, screen, terminal, fitting, open: false, at: undefined});
+  }
+
+  choose(name, focus) {
+    this.chosen = name;
+    this.chose();
+    this.show(name, focus);
+  }
+
+  // Nothing is shown: something else takes the place.
+  hide() {
+    this.shown = "";
+    this.chosen = "-";
+    this.screens.hidden = true;
+    for (const one of this.all.values()) one.tab.setAttribute("aria-selected", "false");
   }
 
   show(name, focus = false) {
     this.shown = name;
+    this.screens.hidden = false;
     for (const [other, one] of this.all) {
       one.screen.hidden = other !== name;
       one.tab.setAttribute("aria-selected", String(other === name));
       one.tab.tabIndex = other === name ? 0 : -1;
     }
-    this.all.get(name).tab.classList.remove("news");
+    const one = this.all.get(name);
+    one.tab.classList.remove("news");
+    if (!one.open) one.terminal.open(one.screen); // it must be visible: xterm measures it
+    one.open = true;
     this.fit();
-    if (focus) this.all.get(name).terminal.focus();
+    if (focus) one.terminal.focus();
   }
 
   fit() {
@@ -122,7 +146,7 @@ class Consoles {
     const names = [...this.all.keys()];
     if (!names.length) return;
     const next = names[(names.indexOf(this.shown) + step + names.length) % names.length];
-    this.show(next, !inTabs);
+    this.choose(next, !inTabs);
     if (inTabs) this.all.get(next).tab.focus();
     event.preventDefault();
     event.stopPropagation();

@@ -23,7 +23,9 @@ lesson.add = (step) => {
   text.innerHTML = step.html;
   const button = element("button", step.check ? "Check" : "Done", {type: "button"});
   button.setAttribute("aria-label", `${button.textContent}: ${step.title}`);
-  button.addEventListener("click", () => link.send({type: "do", verb: "check", step: step.id}));
+  button.addEventListener("click", async () => {
+    if (await editor.saveAll()) link.send({type: "do", verb: "check", step: step.id});
+  });
   const result = element("pre", "", {hidden: true});
   result.setAttribute("role", "status");
   made.append(heading, text, button, result);

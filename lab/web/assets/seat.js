@@ -3,11 +3,17 @@
 
 const STATES = {off: "off", starting: "starting", running: "running", stands: "stands still",
                 ended: "ended"};
-let run = "";
+let run = "", built = "";
 
 const consoles = new Consoles(byId("tabs"), byId("screens"), {
   typed: (on, text) => link.send({type: "type", on, text}) || notice("not connected: not typed"),
   resized: (on, rows, columns) => on === "dom0" && link.send({type: "size", rows, columns}),
+  chose: () => editor.hide(),
+});
+
+const editor = new Editor({
+  shown: () => consoles.hide(),
+  build: (guest) => link.send({type: "do", verb: "build", guest}),
 });
 
 const link = new Link({
@@ -34,11 +40,21 @@ function show(seat) {
   byId("down").disabled = seat.state === "off" && !seat.busy;
   byId("domains").tBodies[0].replaceChildren(...seat.domains.map(row));
   lesson.show(seat);
+  building(seat);
   byId("problem").textContent = seat.problem;
   byId("problem").hidden = !seat.problem;
   byId("output").hidden = !seat.said;
-  byId("output").open = seat.failed;
+  byId("output").open = seat.failed && !seat.problems.length;
   byId("output").lastElementChild.textContent = seat.said;
+}
+
+// The compiler's messages; if there are none, what the guest says is shown.
+function building(seat) {
+  const busy = seat.busy.startsWith("building");
+  byId("build").disabled = Boolean(seat.busy);
+  editor.set([...editor.problems.filter((one) => one.mine), ...seat.problems]);
+  if (built && !busy && !seat.failed && editor.open) consoles.choose(built, true);
+  built = busy ? seat.busy.slice("building ".length) : "";
 }
 
 function row(domain) {

@@ -15,7 +15,7 @@ function show(room) {
   byId("state").textContent = `${up} of ${room.seats.length} run`;
   const {load, cpus, free, memory} = room.machine;
   byId("machine").textContent =
-    `This machine: ${cpus} processors, ${Math.round(100 * load)} % busy; ` +
+    `This machine: load ${(load * cpus).toFixed(1)} on ${cpus} processors; ` +
     `${gigabytes(free)} of ${gigabytes(memory)} memory free`;
   for (const seat of room.seats) fill(rows.get(seat.number) || add(seat), seat, room.steps);
 }
@@ -28,7 +28,9 @@ function add(seat) {
   const made = element("tr");
   const name = element("th", "", {scope: "row"});
   name.append(element("a", seat.name, {href: seat.link, target: "_blank"}));
-  const actions = element("td", "", {className: "buttons"});
+  const actions = element("div", "", {className: "buttons"});
+  const cell = element("td");
+  cell.append(actions);
   for (const [verb, word] of [["up", "Start"], ["down", "Stop"], ["reset", "Reset"]]) {
     const button = element("button", word, {type: "button"});
     button.setAttribute("aria-label", `${word} ${seat.name}`);
@@ -38,7 +40,7 @@ function add(seat) {
   made.append(name, element("td", "", {className: "state"}),
               element("td", "", {className: "number"}), element("td", "", {className: "number"}),
               element("td", "", {className: "last"}),
-              actions);
+              cell);
   byId("seats").tBodies[0].append(made);
   rows.set(seat.number, made);
   return made;

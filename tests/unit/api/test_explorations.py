@@ -11,6 +11,7 @@ from kernel_files import zimage
 
 from lab import api, rundir
 from lab.api import explorations
+from lab.api.context import like
 from lab.errors import MachineError, UsageError
 from lab.explore import variation
 from lab.model import Clock, Layer, Plan, Verdict
@@ -134,3 +135,15 @@ def test_a_plan_starts_nothing(context: api.Context) -> None:
     found = api.explore_plan(context, "race", range(3, 5))
     assert list(found) == [3, 4]
     assert all(words[0].startswith("1: ") for words in found.values() if words)
+
+
+def test_an_earlier_run_is_repeated_with_its_seed(context: api.Context) -> None:
+    """Also if only some disturbances were kept, and if somebody changed the manifest."""
+    said = {"arch": "arm32", "seed": 5, "disturbances": [{"number": 2}, {"number": 4}]}
+    again = like(context, said)
+    assert (again.seed, again.keep) == (5, (2, 4))
+    assert like(context, {"seed": 5, "disturbances": []}).keep == ()
+    plain = like(context, {"arch": "arm32"})
+    assert (plain.seed, plain.keep) == (None, None)
+    odd = like(context, {"seed": "x", "disturbances": [3]})
+    assert (odd.seed, odd.keep) == (None, None)

@@ -17,8 +17,10 @@ from aiohttp.test_utils import TestServer
 from lab import config, rundir
 from lab.web import classroom, room, server
 from lab.web.assets import Assets
+from lab.workshop.page_parts import PARTS
 
 LABS = "guests: {one: {freertos: app}}\nlabs: {hello: {guests: [one]}}\n"
+MAIN = "int main(void);\n"
 SOON = 30.0
 
 
@@ -44,11 +46,12 @@ class Served:
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Served]:
-    (folder / "app").mkdir(exist_ok=True)
+    (folder / "app").mkdir()
+    (folder / "app/main.c").write_text(MAIN)
     (folder / "labs.yaml").write_text(LABS)
     lab = config.find_lab(config.load(folder / "labs.yaml"), "hello")
     with classroom.opened(folder / "runs", "hello", 2) as found:
-        async with room.opened(found, folder / "labs.yaml", lab) as there:
+        async with room.opened(found, room.Taught(folder / "labs.yaml", lab)) as there:
             app = server.application(there, Assets({"xterm.js": b"// a terminal"}))
             async with TestServer(app) as running, ClientSession() as session:
                 yield Served(session, str(running.make_url("")).rstrip("/"), there)
@@ -103,11 +106,10 @@ def test_pages_load_nothing_from_elsewhere(served: Run) -> None:
 
 def test_the_pages_name_only_files_that_are_there(root: Path) -> None:
     folder = root / "lab/web/assets"
-    parts = {"xterm.js", "xterm.css", "xterm-fit.js", "codemirror.js", "codemirror.css"}
     for page in folder.glob("*.html"):
         named = {word.split('"')[0] for word in page.read_text().split("/assets/")[1:]}
         assert named
-        assert {name for name in named if not (folder / name).exists()} <= parts
+        assert {name for name in named if not (folder / name).exists()} <= set(PARTS)
 
 
 def test_a_page_of_another_server_is_refused(served: Run) -> None:
@@ -118,6 +120,37 @@ def test_a_page_of_another_server_is_refused(served: Run) -> None:
             assert refused.value.status == 403
             async with one.session.ws_connect(f"{url}/socket", origin=one.base):
                 pass
+
+    served(test)
+
+
+def test_files_of_a_seat(served: Run) -> None:
+    """They are read, saved with the mistakes in them, and renewed; only from our own pages."""
+
+    async def test(one: Served) -> None:
+        url, main = f"{one.seat()}/files", {"name": "guests/app/main.c", "text": "int x;"}
+        async with one.session.get(url) as answer:
+            assert [file["name"] for file in await answer.json()] == [main["name"], "labs.yaml"]
+        async with one.session.put(url, json=main) as answer:
+            assert (answer.status, await answer.json()) == (200, {})
+        async with one.session.get(url) as answer:
+            assert (await answer.json())[0]["text"] == "int x;"
+        wrong = {"name": "labs.yaml", "text": "guests: {one: {freertos: /etc}}"}
+        async with one.session.put(url, json=wrong) as answer:
+            assert answer.status == 409
+            assert (await answer.json())["problems"][0]["line"] == 1
+        elsewhere = {"Origin": "http://elsewhere.example"}
+        async with one.session.put(url, json=main, headers=elsewhere) as answer:
+            assert answer.status == 403
+        async with one.session.delete(url, headers=elsewhere) as answer:
+            assert answer.status == 403
+        for nonsense in (b"", b"[]", b"{}", b"\xff", b"7"):
+            async with one.session.put(url, data=nonsense) as answer:
+                assert answer.status == 400
+        async with one.session.delete(url) as answer:
+            assert answer.status == 200
+        async with one.session.get(url) as answer:
+            assert (await answer.json())[0]["text"] == MAIN
 
     served(test)
 
