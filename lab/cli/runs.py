@@ -93,8 +93,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
             "--keep": keep,
         })  # fmt: skip
-        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard,
-                                 chosen(cluster))  # fmt: skip
+        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
         names = api.select(context, ["*"] if all else names or [DEFAULT])
         return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
