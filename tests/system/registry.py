@@ -29,7 +29,7 @@ def running(folder: Path) -> Iterator[str]:
     address = f"127.0.0.1:{_free_port()}"
     config = folder / "config.yml"
     config.write_text(_CONFIGURATION.format(folder=folder, address=address))
-    line = [tree / _LOADER, "--library-path", tree / _LIBRARIES,
+    line: list[str | Path] = [tree / _LOADER, "--library-path", tree / _LIBRARIES,
             tree / "usr/bin/docker-registry", "serve", config]  # fmt: skip
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log)
