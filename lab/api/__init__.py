@@ -12,7 +12,16 @@ from lab import lazy
 if TYPE_CHECKING:
     from lab.api.beside import verdict_words
     from lab.api.bisection import Bisect, Bisected, bisect, mark_of
-    from lab.api.bundles import BundleInfo, BundleLoaded, load_bundle, save_bundle, show_bundle
+    from lab.api.bundles import (
+        BundleInfo,
+        BundleLoaded,
+        BundleStored,
+        load_bundle,
+        pull_bundle,
+        push_bundle,
+        save_bundle,
+        show_bundle,
+    )
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
     from lab.api.clusters import cluster_up, cluster_worker
@@ -67,7 +76,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "lab.api.beside": ("verdict_words",),
     "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
-    "lab.api.bundles": ("BundleInfo", "BundleLoaded", "load_bundle", "save_bundle", "show_bundle"),
+    "lab.api.bundles": (
+        "BundleInfo", "BundleLoaded", "BundleStored", "load_bundle", "pull_bundle", "push_bundle",
+        "save_bundle", "show_bundle",
+    ),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": ("ci_annotations", "ci_summary"),
     "lab.api.clusters": ("cluster_up", "cluster_worker"),
@@ -130,6 +142,18 @@ __all__ = [
     "explore", "explore_plan", "guest_build", "image_build", "image_list", "import_config",
     "inject", "is_pattern", "lab", "limit", "list_labs", "load_bundle", "logs", "make_plan",
     "mark_of", "merge", "new", "open_core", "plan_json", "publish", "repeat", "run", "run_many",
+    "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "BundleStored",
+    "Cluster", "Compared", "Comparison", "Console", "Context", "DebugOptions", "Dom0",
+    "Exploration", "ExploreOptions", "Explored", "Imported", "LabOptions", "LabStatus", "Limit",
+    "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run", "RunOptions",
+    "RunningLab", "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size", "Station", "Status",
+    "Stood", "Traces", "Up", "Wanted", "architecture", "as_called", "bisect", "check_lock",
+    "ci_annotations", "ci_summary", "clean", "cluster_up", "cluster_worker", "compare",
+    "compare_with_published", "console", "debug", "doctor", "down", "down_all", "down_lives",
+    "down_matching", "execute", "explore", "explore_plan", "guest_build", "image_build",
+    "image_list", "import_config", "inject", "is_pattern", "lab", "limit", "list_labs",
+    "load_bundle", "logs", "make_plan", "mark_of", "merge", "new", "open_core", "plan_json",
+    "publish", "pull_bundle", "push_bundle", "repeat", "repeat_on", "run", "run_many", "run_on",
     "save_bundle", "select", "serve", "show_bundle", "start_lab", "status", "tails",
     "template_clean", "template_list", "toolchain_build", "trace_diff", "trace_export",
     "trace_report", "trace_stats", "trace_timeline", "travel", "until_it_stands", "up",

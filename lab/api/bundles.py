@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -126,6 +127,47 @@ def load_bundle(context: Context, file: Path, *, sha256: str = "") -> BundleLoad
     with opened(file, sha256) as bundle:
         found = loading.load(bundle, cache_root(), context.progress)
     return BundleLoaded(file, found.new, found.there)
+
+
+@dataclass(frozen=True)
+class BundleStored:
+    """A bundle in a registry. ``reference`` names exactly these bytes; ``size`` is in bytes."""
+
+    file: Path
+    reference: str
+    sha256: str
+    size: int
+
+
+def push_bundle(context: Context, file: Path, reference: str) -> BundleStored:
+    """Store a bundle in a registry. It needs the packages of ``xenlab[registry]``.
+
+    Raises:
+        BundleError: it is not a bundle, or the registry does not take it.
+    """
+    from lab.bundle import registry
+
+    with context.progress.stage("registry") as stage:
+        stage.note(f"sending {file.name}")
+        found = registry.push(file, reference)
+    return BundleStored(file, found.reference, found.sha256, found.size)
+
+
+def pull_bundle(context: Context, reference: str, file: Path) -> BundleStored:
+    """Write a registry's bundle into a file. It needs the packages of ``xenlab[registry]``.
+
+    Raises:
+        BundleError: the reference has no bundle, it is damaged, or the registry does not answer.
+        UsageError: the file cannot be written there.
+    """
+    from lab.bundle import registry
+
+    path = _path(file, hashlib.sha256(reference.encode()).hexdigest())
+    with context.progress.stage("registry") as stage:
+        stage.note(f"fetching {reference}")
+        found = registry.pull(reference, path)
+        show_bundle(path)
+    return BundleStored(path, found.reference, found.sha256, found.size)
 
 
 def _path(file: Path, digest: str) -> Path:

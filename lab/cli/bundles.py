@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
-from lab import api
+from lab import api, install
 from lab.cli.building import context
 from lab.cli.command import command
 from lab.cli.lab_task import JSON, LABS
 from lab.cli.output import print_json, say
 from lab.cli.results import short
+from lab.errors import UsageError
 
 _FILE = "the file of the bundle"
 
@@ -31,6 +33,42 @@ def bundle_save(file: str, lab: str = "", whole: bool = False, wheels: str = "",
         context(labs), Path(file), _listed(lab), whole=whole, wheels=_listed(wheels)
     )
     print_json(saved) if json else _show(saved)
+
+
+@command("bundle.push", words=("file", "ref"), example="bundle.push a.bundle localhost:5000/labs:a",
+         file=_FILE, ref="a reference in a registry, such as registry.example/labs:hello",
+         json=JSON)  # fmt: skip
+def bundle_push(file: str, ref: str, json: bool = False) -> None:
+    """Store a bundle in a registry of OCI artifacts.
+
+    It prints the reference with the digest, which names exactly these bytes.
+    """
+    where = _with_registry()
+    stored = api.push_bundle(where, Path(file), ref)
+    print_json(stored) if json else print(stored.reference)
+
+
+@command("bundle.pull", words=("ref", "file"), example="bundle.pull localhost:5000/labs:a a.bundle",
+         ref="the reference in a registry, with a tag or with @sha256:DIGEST",
+         file="the file to write", json=JSON)  # fmt: skip
+def bundle_pull(ref: str, file: str, json: bool = False) -> None:
+    """Write a registry's bundle into a file.
+
+    Its digest is checked. bundle.load puts it into the cache.
+    """
+    where = _with_registry()
+    stored = api.pull_bundle(where, ref, Path(file))
+    print_json(stored) if json else print(f"{stored.sha256}  {short(stored.file)}")
+
+
+def _with_registry() -> api.Context:
+    """A context, once the packages that talk to registries are installed."""
+    found = context("labs.yaml")
+    if find_spec("oras") is None:
+        install.ensure("registry", found.progress)
+    if find_spec("oras") is None:
+        raise UsageError("the package oras is missing", hint="pip install 'xenlab[registry]'")
+    return found
 
 
 def _listed(text: str) -> list[str]:

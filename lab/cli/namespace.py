@@ -56,7 +56,13 @@ def namespace() -> Collection:
             building.image_list,
             building.image_lock,
         ),
-        "bundle": (bundles.bundle_save, bundles.bundle_show, bundles.bundle_load),
+        "bundle": (
+            bundles.bundle_save,
+            bundles.bundle_show,
+            bundles.bundle_load,
+            bundles.bundle_push,
+            bundles.bundle_pull,
+        ),
         "template": (
             runs.template_list,
             runs.template_clean,
