@@ -36,7 +36,7 @@ def test_races_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     bad = SeedResult(8, failed(Layer.GUEST, "item 7 waits"))
 
     def explore(context: Context, name: str, seeds: range, options: ExploreOptions) -> Explored:
-        assert (seeds[0], options.shrink) == (1, False)
+        assert (context.file.name, seeds[0], options.shrink) == ("labs.yaml", 1, False)
         found = [bad] if name in ("lost-wakeup", "inversion-fixed") else []
         return Explored(Exploration(name, tuple(found)), tmp_path)
 
