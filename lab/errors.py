@@ -89,6 +89,12 @@ class ImageError(LabError):
     layer = Layer.IMAGE
 
 
+class BundleError(LabError):
+    """A file is not a bundle, is damaged or incomplete, or does not fit."""
+
+    layer = Layer.IMAGE
+
+
 class MachineError(LabError):
     """QEMU did not start, died, or does not answer."""
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from lab.errors import ImageError
 from lab.model import Image
-from lab.util import files, reading
+from lab.util import files, reading, used
 from lab.util.cache_folder import cache_root
 
 __all__ = ["Entry", "Store", "cache_root", "describe", "entry_key"]
@@ -63,13 +63,18 @@ class Store:
     """Entries under one root folder. Several processes may use it at once.
 
     ``before_build`` is called with the kind of an entry before it is built. It fetches what only
-    a build needs (packages). So if everything is stored, nothing is fetched.
+    a build needs (packages). So if everything is stored, nothing is fetched. ``refill`` is called
+    before that. It may bring the entry itself.
     """
 
     def __init__(
-        self, root: Path | None = None, before_build: Callable[[str], None] = lambda _: None
+        self,
+        root: Path | None = None,
+        before_build: Callable[[str], None] = lambda _: None,
+        refill: Callable[[], None] = lambda: None,
     ) -> None:
         self.root = (root or cache_root()) / "store"
+        self._refill = refill
         self._before_build = before_build
 
     def get(self, kind: str, inputs: Mapping[str, Any]) -> Entry | None:
@@ -84,6 +89,7 @@ class Store:
         except (ValueError, KeyError, OSError):
             self.discard(kind, key)
             return None
+        used.note(folder)
         return entry
 
     def make(self, kind: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Entry:
@@ -97,6 +103,9 @@ class Store:
             entry = self.get(kind, inputs)
             if entry is None or not intact(entry):
                 self.discard(kind, key)
+                self._refill()
+                entry = self.get(kind, inputs)
+            if entry is None:
                 self._before_build(kind)
                 self._build(kind, key, inputs, build)
                 entry = self.get(kind, inputs)

@@ -19,7 +19,7 @@ from lab.bench.house import graph, imports, modules
 FLOORS = {
     "doors": ("tasks", "lab.__main__", "lab.cli", "lab.pytest_plugin"),
     "measures": ("lab.bench",),
-    "verbs": ("lab.api", "lab.web"),
+    "verbs": ("lab.api", "lab.web", "lab.cluster"),
     "runs": ("lab.run", "lab.explore"),
     "making": (
         "lab.workshop",
@@ -28,6 +28,7 @@ FLOORS = {
         "lab.scenario",
         "lab.debug",
         "lab.doctor",
+        "lab.bundle",
         "lab.install",
     ),
     "parts": ("lab.toolchain", "lab.images", "lab.machine", "lab.dom0", "lab.trace"),

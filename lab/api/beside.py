@@ -62,8 +62,7 @@ def run_all(
         raise UsageError(f"{jobs} runs cannot go on at once", hint=f"1 to {MOST}")
     limit = _ANY if jobs else slots.machine()
     calls = [functools.partial(_one, context, work, limit) for work in works]
-    with context.progress.stage("runs"):
-        return SideBySide(min(jobs or limit.cpus, len(works) or 1)).each(calls, done)
+    return SideBySide(min(jobs or limit.cpus, len(works) or 1)).each(calls, done)
 
 
 def _one(context: Context, work: Work[T], limit: Room) -> T:

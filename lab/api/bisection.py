@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lab.api import beside
+from lab.api.beside import Work
 from lab.api.context import Context
 from lab.api.plans import make_plan
 from lab.api.results import Run
@@ -18,7 +21,8 @@ from lab.api.runs import run
 from lab.api.traces import trace_diff
 from lab.errors import BusyError, LabError, UsageError
 from lab.explore.bisection import Mark, Search
-from lab.model import Clock, ExitStatus, Lab, Threshold
+from lab.explore.side_by_side import processors
+from lab.model import Clock, ExitStatus, Lab, Plan, Threshold
 from lab.model.relocation import relocate
 from lab.rundir import new_folder
 from lab.store import cache_root
@@ -38,12 +42,14 @@ class Bisect:
         good, bad: commits, by any name that git knows. ``good`` comes before ``bad``.
         limit: a sentence such as ``p99 release jitter of fast < 500us``. A commit is then bad if
             the figure is not below the limit; empty: if the lab does not pass.
+        jobs: how many commits are tried at a time; 0: one for every two processors.
     """
 
     source: Path
     good: str
     bad: str
     limit: str = ""
+    jobs: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,25 +132,26 @@ def bisect(context: Context, name: str, wanted: Bisect) -> Bisected:
     """
     tree = GitTree.of(wanted.source)
     good, bad = _ends(tree, wanted)
-    folder = cache_root() / "bisect" / hashlib.sha256(os.fsencode(tree.top)).hexdigest()[:16]
-    variant = _Variant(tree.top, folder)
-    lab = make_plan(context, name, Clock.VIRTUAL, first=True).lab
-    if variant(lab) == lab:
+    place = cache_root() / "bisect" / hashlib.sha256(os.fsencode(tree.top)).hexdigest()[:16]
+    plan = make_plan(context, name, Clock.VIRTUAL, first=True)
+    if _Variant(tree.top, place)(plan.lab) == plan.lab:
         words = f"lab {name} is built from nothing in {tree.top}"
         raise UsageError(words, hint="--source names the tree of its Xen, its Linux or a guest")
-    if wanted.limit:
-        variant = replace(variant, limits=_limits(wanted.limit, lab))
+    limits = _limits(wanted.limit, plan.lab) if wanted.limit else ()
+    jobs = wanted.jobs or max(1, processors() // 2)
     search, kept = Search(tree, bad, [good]), new_folder(context.runs / f"bisect-{name}")
-    with _alone(tree, folder), tree.work_tree(folder):
-        bench = _Bench(replace(context, variant=variant), name, tree, folder)
-        try:
-            bench.check_ends(good, bad)
-            while commit := search.next():
-                left = len(search.candidates)
-                context.progress.say(f"{left} commits remain; trying {commit[:12]}")
-                search.tell(commit, bench.judged(commit))
-        finally:
-            files.write_atomic(kept / LOG, search.log((good, bad)))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone(tree, place))
+        trees = [place.with_name(f"{place.name}-{number}") for number in range(jobs)]
+        for folder in trees:
+            stack.enter_context(tree.work_tree(folder))
+        bench = _Bench(context, plan, tree, [_Variant(tree.top, one, limits) for one in trees])
+        stack.callback(lambda: files.write_atomic(kept / LOG, search.log((good, bad))))
+        bench.check_ends(good, bad)
+        while commits := search.next(jobs):
+            context.progress.say(f"{len(search.candidates)} commits remain")
+            for commit, mark in zip(commits, bench.judged(commits), strict=True):
+                search.tell(commit, mark)
     found = _concluded(context, search, bench, kept)
     files.write_atomic(kept / OUTCOME, json.dumps(asdict(found), indent=1, default=str) + "\n")
     return found
@@ -197,47 +204,61 @@ class _Variant:
 
 @dataclass
 class _Bench:
-    """Where commits are tried. ``context`` builds from the folder ``work``."""
+    """Where commits are tried: each of ``variants`` has a work tree of its own."""
 
     context: Context
-    name: str
+    plan: Plan
     tree: GitTree
-    work: Path
+    variants: Sequence[_Variant]
     tried: dict[str, Tried] = field(default_factory=dict)
 
-    def judged(self, commit: str) -> Mark:
-        """Build and run a commit."""
-        self.tree.check_out(self.work, commit)
+    def judged(self, commits: Sequence[str]) -> list[Mark]:
+        """Build and run commits, as many at a time as there are work trees."""
+        found: list[Tried] = []
+        step = len(self.variants)
+        for some in (commits[at : at + step] for at in range(0, len(commits), step)):
+            works = [
+                Work(f"{commit[:12]} {self.tree.subject(commit)}", self.plan,
+                     functools.partial(self._tried, variant=variant, commit=commit), _words)
+                for variant, commit in zip(self.variants, some, strict=False)
+            ]  # fmt: skip
+            found += beside.run_all(self.context, works, len(works))
+        self.tried |= {one.commit: one for one in found}
+        return [one.mark for one in found]
+
+    def _tried(self, context: Context, *, variant: _Variant, commit: str) -> Tried:
+        self.tree.check_out(variant.work, commit)
         subject = self.tree.subject(commit)
         try:
-            done = run(self.context, self.name, clock=Clock.VIRTUAL)
+            context = replace(context, variant=variant)
+            done = run(context, self.plan.lab.name, clock=Clock.VIRTUAL)
         except BusyError:
             raise
         except UsageError as error:  # such as a file that this commit does not have
-            one = Tried(commit, subject, Mark.SKIP, error.message)
-        else:
-            mark, reason = mark_of(done)
-            if mark is Mark.BAD and self._unmeasured(done):
-                mark = Mark.SKIP
-            one = Tried(commit, subject, mark, reason, done.run, done.report.verdict.tail)
-        self.tried[commit] = one
-        words = f": {one.reason}" if one.reason else ""
-        self.context.progress.say(f"{one.mark}: {commit[:12]} {subject}{words}")
-        return one.mark
+            return Tried(commit, subject, Mark.SKIP, error.message)
+        mark, reason = mark_of(done)
+        if mark is Mark.BAD and variant.limits and _unmeasured(done):
+            mark = Mark.SKIP
+        return Tried(commit, subject, mark, reason, done.run, done.report.verdict.tail)
 
     def check_ends(self, good: str, bad: str) -> None:
-        for commit, mark in ((good, Mark.GOOD), (bad, Mark.BAD)):
-            if self.judged(commit) is not mark:
+        marks = self.judged([good, bad])
+        for commit, mark, seen in zip((good, bad), (Mark.GOOD, Mark.BAD), marks, strict=True):
+            if seen is not mark:
                 found = self.tried[commit]
                 what = "cannot be judged" if found.mark is Mark.SKIP else f"is {found.mark}"
                 words = f": {found.reason}" if found.reason else ""
                 raise UsageError(f"the {mark} commit {commit[:12]} {what}{words}",
                                  tail=found.tail, hint=f"name another {mark} commit")  # fmt: skip
 
-    def _unmeasured(self, done: Run) -> bool:
-        """Whether a figure was asked for, and the run ended before it could be measured."""
-        asked = isinstance(self.context.variant, _Variant) and self.context.variant.limits
-        return bool(asked) and all(one.measured is None for one in done.report.thresholds)
+
+def _words(one: Tried) -> str:
+    return f"{one.mark}: {one.reason}" if one.reason else str(one.mark)
+
+
+def _unmeasured(done: Run) -> bool:
+    """Whether the run ended before the figure that was asked for could be measured."""
+    return all(one.measured is None for one in done.report.thresholds)
 
 
 def _concluded(context: Context, search: Search, bench: _Bench, kept: Path) -> Bisected:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import config, rundir
+from lab.api import bundle_source
 from lab.errors import LabError, UsageError
 from lab.model import ARCHITECTURES, Architecture, Lab, Labs
 from lab.model.architecture import by_word, of_run
@@ -86,14 +87,20 @@ class Context:
         """The workshop that makes everything, under the lock that holds for these labs.
 
         Raises:
-            ImageError: the lock cannot be read.
+            ImageError: the lock cannot be read. BundleError: the named bundle cannot be used.
         """
         from lab.packages import lock
         from lab.workshop.prepare import Workshop
 
         pins = lock.load(lock.place(self.file))
-        wanted = arch or self.usual_arch
-        return Workshop(door or self.door, self.progress, pins, wanted, strict=self.strict)
+        refill = bundle_source.filler(self.progress, pins)
+        refill()
+        strict = self.strict or bundle_source.named() is not None
+        made = Workshop(
+            door or self.door, self.progress, pins, arch or self.usual_arch, strict=strict
+        )
+        made.supplies.refill = refill
+        return made
 
     def lab_dir(self, name: str) -> LabDir:
         return rundir.lab_dir(self.runs, name)
@@ -116,12 +123,10 @@ def architecture(word: str) -> Architecture | None:
 def like(context: Context, manifest: Mapping[str, Any]) -> Context:
     """The context in which an earlier run can be repeated, by its manifest."""
     seed, kept = manifest.get("seed"), manifest.get("disturbances")
-    return replace(
-        context,
-        arch=of_run(manifest),
-        seed=seed if isinstance(seed, int) else None,
-        keep=tuple(one["number"] for one in kept) if isinstance(kept, list) else None,
-    )
+    seed = seed if isinstance(seed, int) else None
+    known = [one for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
+    keep = None if seed is None else tuple(int(one.get("number") or 0) for one in known)
+    return replace(context, arch=of_run(manifest), seed=seed, keep=keep)
 
 
 def clean(context: Context) -> None:

@@ -29,17 +29,19 @@ GOOD, BAD, SKIP, STOP = 0, 1, 125, 128
          good="a commit with which the lab passes",
          bad="a later commit with which it does not",
          limit="search where this no longer holds: 'p99 release jitter of fast < 500us' "
-               "(default: where the lab no longer passes)")  # fmt: skip
+               "(default: where the lab no longer passes)",
+         jobs="try N commits at a time (default: one for every two processors)")  # fmt: skip
 def lab_bisect(name: str, source: str, good: str, bad: str = "HEAD", limit: str = "",
                labs: str = "labs.yaml", door: str = "", json: bool = False, locked: bool = False,
-               arch: str = "") -> int:  # fmt: skip
+               arch: str = "", jobs: int = 0) -> int:  # fmt: skip
     """Find the commit of a source tree that broke a lab.
 
-    It builds and runs one commit after the other, each time the one that halves what remains.
+    It builds and runs the commit that halves what remains, again and again; with --jobs, several
+    commits at a time that divide it into more parts.
     Commits that do not compile are skipped. Your work tree stays as it is.
     """
     context = context_of(labs, door, locked=locked, arch=arch)
-    found = api.bisect(context, name, api.Bisect(Path(source), good, bad, limit))
+    found = api.bisect(context, name, api.Bisect(Path(source), good, bad, limit, jobs))
     print_json(found) if json else print("\n".join(_shown(found)))
     return found.exit_status
 

@@ -15,7 +15,8 @@ from lab.progress import Progress
 from lab.util.terminal import table
 
 
-def _context(labs: str, door: str = "", locked: bool = False, arch: str = "") -> api.Context:
+def context(labs: str, door: str = "", locked: bool = False, arch: str = "") -> api.Context:
+    """The context of a task with these options."""
     kind = api.architecture(arch)
     return api.Context(Path(labs), door or None, Progress(), locked=locked, arch=kind)
 
@@ -54,7 +55,7 @@ def lab_import(config: str, into: str = "", name: str = "", folder: str = "",
          arch=f"{ARCH_OF} the guest")  # fmt: skip
 def guest_build(name: str, labs: str = "labs.yaml", json: bool = False, arch: str = "") -> None:
     """Build a guest and print where its files are."""
-    built = api.guest_build(_context(labs, arch=arch), name)
+    built = api.guest_build(context(labs, arch=arch), name)
     if json:
         print_json(built)
         return
@@ -71,7 +72,7 @@ def image_build(json: bool = False, hypervisor: str = "", labs: str = "labs.yaml
 
     Images that are stored already are not built again.
     """
-    built = api.image_build(_context(labs, locked=locked, arch=arch), hypervisor or None)
+    built = api.image_build(context(labs, locked=locked, arch=arch), hypervisor or None)
     if json:
         print_json([image for _, image in built])
         return
@@ -101,8 +102,8 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
     """
     if arch and not update:
         raise UsageError("--arch goes with --update")
-    context = _context(labs, arch=arch)
-    found = api.update_lock(context) if update else api.check_lock(context)
+    where = context(labs, arch=arch)
+    found = api.update_lock(where) if update else api.check_lock(where)
     if json:
         print_json(found)
     for line in () if json else found.changes:
@@ -123,7 +124,7 @@ def image_lock(update: bool = False, json: bool = False, labs: str = "labs.yaml"
 def toolchain_build(door: str = "", json: bool = False, locked: bool = False,
                     arch: str = "") -> None:  # fmt: skip
     """Make the toolchain if it is missing."""
-    info = api.toolchain_build(_context("labs.yaml", door, locked, arch))
+    info = api.toolchain_build(context("labs.yaml", door, locked, arch))
     print_json(info) if json else print(f"toolchain {info.door}: {info.where}")
 
 
@@ -131,7 +132,7 @@ def toolchain_build(door: str = "", json: bool = False, locked: bool = False,
          arch=f"{ARCH_OF} the labs")  # fmt: skip
 def toolchain_info(door: str = "", json: bool = False, arch: str = "") -> None:
     """Print where the toolchain is, its size and versions."""
-    info = api.toolchain_build(_context("labs.yaml", door, arch=arch))
+    info = api.toolchain_build(context("labs.yaml", door, arch=arch))
     if json:
         print_json(info)
         return
@@ -152,7 +153,7 @@ def toolchain_info(door: str = "", json: bool = False, arch: str = "") -> None:
 )
 def doctor(verify: bool = False, json: bool = False) -> int:
     """Show what this machine has and lacks."""
-    findings = api.doctor(_context("labs.yaml"), verify=verify)
+    findings = api.doctor(context("labs.yaml"), verify=verify)
     if json:
         print_json(findings)
     else:

@@ -22,7 +22,7 @@ _HELP: Any = {"shell": "bash, zsh or fish"}
 
 @command("completion", words=("shell",), example="completion bash", **_HELP)
 def print_completion(shell: str) -> None:
-    """Print a script that completes tasks, labs and guests.
+    """Print a script that completes tasks and names.
 
     The shell must read the script when it starts. Add the line of your shell to its file, with
     the full path of ./inv:

@@ -22,7 +22,7 @@ from lab.util.terminal import table
 def lab_explore(name: str, labs: str = "labs.yaml", door: str = "", seeds: str = "100",
                 jobs: int = 0, json: bool = False, locked: bool = False, arch: str = "",
                 plan: bool = False) -> int:  # fmt: skip
-    """Run a lab in many variations, to find those that fail.
+    """Run a lab in many variations; find those that fail.
 
     Each seed disturbs the run in another way, and always in the same way. Failures are put into
     groups, and each group has the fewest disturbances that show it.
@@ -51,21 +51,29 @@ def _show(result: api.Explored) -> None:
         print(ci.shown(f"failure {number} [{group.layer}]: {group.reason}"))
         print(f"  {len(group.seeds)} of {len(outcome.results)} seeds: {group.some_seeds}")
         _show_smallest(group)
+        _show_commands(group)
     header, rows = outcome.figures_table()
     if rows:
         print(table(rows, header=header))
-    bad = len(outcome.failed)
+    bad, count = len(outcome.failed), len(outcome.results)
+    seeds = f"{count} seed" + ("" if count == 1 else "s")
     word = "FAIL" if bad else "PASS"
-    print(f"{word} {outcome.lab}: {len(outcome.results)} seeds, {bad} failed, "
-          f"in {outcome.seconds:.0f} s")  # fmt: skip
+    print(f"{word} {outcome.lab}: {seeds}, {bad} failed, in {outcome.seconds:.0f} s")
     print(f"outcome: {short(result.folder)}/outcome.json", flush=True)
 
 
 def _show_smallest(group: api.SeedGroup) -> None:
-    """The seed of a group that needs the fewest disturbances, and what to do with it."""
+    """The seed of a group that needs the fewest disturbances."""
     first = group.smallest or group.results[0]
     print(f"  seed {first.seed} fails with:" + ("" if first.disturbances else " nothing"))
     for one in first.disturbances:
         print(f"    {one}")
-    ways = [(first.again, "run it again"), *([(first.debug, "look at it")] if first.debug else [])]
-    print(as_called("\n".join(f"  {line}" for line in table(ways).splitlines())))
+
+
+def _show_commands(group: api.SeedGroup) -> None:
+    """The commands that run each seed again, and that show its failure."""
+    print("  run it again, and look at it in GDB:")
+    for one in group.shown:
+        print(as_called(f"    {one.again}"))
+        if one.debug:
+            print(as_called(f"    {one.debug}"))

@@ -7,7 +7,9 @@ from invoke.collection import Collection
 from lab.cli import (
     bisection,
     building,
+    bundles,
     checks,
+    cluster,
     completion_scripts,
     debugging,
     exploring,
@@ -47,12 +49,14 @@ def namespace() -> Collection:
             building.lab_import,
             serving.lab_serve,
         ),
+        "cluster": (cluster.cluster_up, cluster.cluster_worker),
         "guest": (building.guest_build,),
         "image": (
             building.image_build,
             building.image_list,
             building.image_lock,
         ),
+        "bundle": (bundles.bundle_save, bundles.bundle_show, bundles.bundle_load),
         "template": (
             runs.template_list,
             runs.template_clean,

@@ -7,8 +7,8 @@ import re
 from lab.errors import UsageError
 from lab.util.terminal import quote
 
-#: The largest seed or number that an option takes.
-LARGEST = 999_999_999
+#: The largest number that an option takes, and the most numbers in a range.
+LARGEST, MOST = 999_999_999, 100_000
 
 
 def whole_number(option: str, text: str) -> int:
@@ -35,11 +35,13 @@ def span(option: str, text: str) -> range:
     """``200``: from 1 to 200; ``41-60``: from 41 to 60.
 
     Raises:
-        UsageError: it is neither, or there is no number in it.
+        UsageError: it is neither; there is no number in it, or too many are.
     """
     first, dash, last = text.partition("-")
     found = range(whole_number(option, first) if dash else 1,
                   whole_number(option, last if dash else first) + 1)  # fmt: skip
     if not found:
         raise UsageError(f"{option} {text}: there is no seed in it", hint="write 200, or 41-60")
+    if len(found) > MOST:
+        raise UsageError(f"{option} {text}: that is {len(found)}, and {MOST} is the most")
     return found

@@ -17,10 +17,12 @@ from lab.util.resources import in_checkout
 #: Groups of tasks in the order in which a newcomer meets them. ``""``: tasks without a group.
 GROUPS = {
     "lab": "Labs",
+    "cluster": "Labs on other machines",
     "guest": "Guests",
     "trace": "Timing",
     "image": "Images",
     "template": "Templates (booted labs, stored for instant restore)",
+    "bundle": "Bundles (one file with all that labs need)",
     "toolchain": "Toolchain",
     "": "This machine",
     "test": "The project's own tests",

@@ -36,7 +36,8 @@ def unknown_task(word: str, names: Iterable[str], after: str = "") -> NoReturn:
     known = sorted(names)
     group = [name for name in known if name.startswith(f"{word}.")]
     near = _near(f"{word}.{after}" if group else word, known)
-    near = near or next((name for name in known if name.endswith(f".{word}")), None)
+    ends = [name for name in known if name.endswith(f".{word}")]
+    near = near or min(ends, key=lambda name: not name.startswith("lab."), default=None)
     if group and not (after and near):
         refuse(f"{word} is a group of tasks: {', '.join(group)}", "./inv shows all tasks")
     meant = f"; did you mean {near}?" if near else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import NoReturn
@@ -20,7 +21,9 @@ from lab.util.resources import as_called
 
 #: The options that may stand before a task, with their short forms. Invoke's other options
 #: concern shell commands in tasks, and our tasks have none.
-_OPTIONS = {"help": "h", "version": "V", "list": ""}
+_OPTIONS = {"help": "h", "version": "V", "list": "", "bundle": ""}
+
+_BUNDLE = "take what the cache lacks from this bundle (LAB_BUNDLE=FILE: the same)"
 
 
 class LabProgram(Program):
@@ -48,6 +51,10 @@ class LabProgram(Program):
             context.args[argument.names[0]] = argument
         return context
 
+    def core_args(self) -> list[Argument]:
+        """Invoke's options, and ours."""
+        return [*super().core_args(), Argument(name="bundle", help=_BUNDLE)]
+
     def print_help(self) -> None:
         """The page of all tasks: also what ``./inv`` alone shows."""
         _show(pages.all_tasks(self.collection))
@@ -61,6 +68,8 @@ class LabProgram(Program):
 
     def parse_core(self, argv: list[str] | None) -> None:
         super().parse_core(argv)
+        if named := self.args.bundle.value:
+            os.environ["LAB_BUNDLE"] = os.path.abspath(named)  # noqa: PTH100
         # Invoke forbids it. Then every command would compile all our modules again.
         sys.dont_write_bytecode = False
 

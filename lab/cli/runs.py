@@ -9,6 +9,7 @@ from typing import Any
 
 from lab import api
 from lab.cli.bisection import for_git
+from lab.cli.cluster import chosen
 from lab.cli.command import command, refuse_together, words_of
 from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB_OR_HELLO, LABS, LOCKED
 from lab.cli.labs import DEFAULT, context_of, is_cold
@@ -40,13 +41,15 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          publish="write the run's digest into labs.lock",
          pause_on_failure="if it fails, let the machine stand there and open GDB",
          cores="leave a core file of every guest, even of those that did not fail",
+         cluster="run it on this cluster, not here (LAB_CLUSTER: for every command)",
          bisect="end with the exit status that git bisect run wants")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
             cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
             publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
             pause_on_failure: bool = False, cores: bool = False, bisect: bool = False,
-            all: bool = False, jobs: int = 0, shard: str = "") -> int:  # fmt: skip
+            all: bool = False, jobs: int = 0, shard: str = "",
+            cluster: str = "") -> int:  # fmt: skip
     """Run labs as tests; the exit status is the verdict.
 
     It starts the lab, waits for what labs.yaml expects of it, and stops it. Everything that the
@@ -66,7 +69,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         refuse_together("--all" if all else "several labs", {
             "a name": name if all else "", "--repeat": repeat, "--verify": verify,
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
-            "--keep": keep,
+            "--keep": keep, "--cluster": cluster,
         })  # fmt: skip
         options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
         names = api.select(context, ["*"] if all else names or [DEFAULT])
@@ -79,13 +82,16 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--verify": verify if first != "--verify" else "",
             "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
+    if not (verify or bisect) and (elsewhere := chosen(cluster)):
+        refuse_together("--cluster", {"--pause-on-failure": pause_on_failure, "--junit": junit})
+        wanted = api.Wanted(name or DEFAULT, _clock(clock), cold)
+        if repeat:
+            return _repeated(api.repeat_on(context, elsewhere, wanted.lab, repeat, cold=cold), json)
+        return _said(context, api.run_on(context, elsewhere, [wanted])[0], json, published)
     if repeat:
         return _repeated(api.repeat(context, name or DEFAULT, repeat, cold=cold, jobs=jobs), json)
     if verify:
-        comparison = api.verify(context, Path(verify), cold=cold)
-        tell_ci([comparison.run], json=json)
-        print_json(comparison.summary()) if json else show_comparison(comparison)
-        return comparison.exit_status
+        return _verified(api.verify(context, Path(verify), cold=cold), json)
     if bisect:
         return for_git(lambda: api.run(context, name or DEFAULT, clock=Clock.VIRTUAL, cold=cold),
                        json=json)  # fmt: skip
@@ -143,6 +149,12 @@ def _several(result: api.Runs, json: bool, published: bool) -> int:
         say(f"not the same as the published run: {', '.join(apart)}")
         return result.exit_status or int(ExitStatus.GUEST)
     return result.exit_status
+
+
+def _verified(comparison: api.Comparison, json: bool) -> int:
+    tell_ci([comparison.run], json=json)
+    print_json(comparison.summary()) if json else show_comparison(comparison)
+    return comparison.exit_status
 
 
 def _repeated(result: api.Repeated, json: bool) -> int:

@@ -35,12 +35,14 @@ class LabMonitor:
     Attributes:
         dump: reads physical memory.
         goto: goes to a time of a run; ``None`` if this is no run of the past.
+        back: goes to where the machine stood before; ``None`` likewise.
     """
 
     def __init__(self, view: MachineView, dump: Dump, names: Mapping[int, str]) -> None:
         self.view = view
         self.proxy = Proxy(view, self)
         self.goto: Callable[[str], Awaitable[None]] | None = None
+        self.back: Callable[[], Awaitable[None]] | None = None
         self.dump = dump
         self._names = names
 
@@ -94,7 +96,7 @@ class LabMonitor:
     def _questions(self) -> dict[str, Callable[[Any], Awaitable[Any]]]:
         return {
             "domains": self._domains, "on": self._on, "tasks": self._tasks,
-            "scopes": self._scopes, "now": self._now, "goto": self._goto,
+            "scopes": self._scopes, "now": self._now, "goto": self._goto, "back": self._back,
         }  # fmt: skip
 
     async def _domains(self, _: Any) -> Any:
@@ -142,12 +144,15 @@ class LabMonitor:
 
     async def _goto(self, given: Any) -> Any:
         if self.goto is None:
-            raise UsageError(
-                "a lab that runs cannot go to another time",
-                hint="a run can: ./inv lab.debug RUN --at TIME",
-            )
+            raise _only_a_run()
         await self.goto(str(given["at"]))
         self.view.moved()
+        return await self._on({"name": self.view.scope.name})
+
+    async def _back(self, _: Any) -> Any:
+        if self.back is None:
+            raise _only_a_run()
+        await self.back()
         return await self._on({"name": self.view.scope.name})
 
     async def _now(self, _: Any) -> Any:
@@ -175,6 +180,13 @@ class LabMonitor:
         rows = [f"{one.number:>5}  {one.name:<16} VMID {one.vmid}" for one in self.view.domains]
         rows += [await self.view.describe_pcpu(one) for one in self.view.stopped.threads]
         return "\n".join(rows) + "\n"
+
+
+def _only_a_run() -> UsageError:
+    return UsageError(
+        "a lab that runs cannot go to another time",
+        hint="a run can: ./inv lab.debug RUN --at TIME",
+    )
 
 
 def _words(error: Exception) -> str:

@@ -13,17 +13,20 @@ from typing import Protocol
 
 from lab.debug.machine_view import MachineView
 from lab.debug.packets import INTERRUPT, Client, escaped, unescaped
-from lab.debug.runner import TRAPPED, Runner
-from lab.errors import MachineError
+from lab.debug.runner import BACK, TRAPPED, Runner
+from lab.errors import MachineError, UsageError
 from lab.machine.gdbstub import Stub
 
 #: What GDB may rely on. It gets no numbers of processes, so a thread is a plain number.
 FEATURES = (
     b"PacketSize=4000;qXfer:features:read+;vContSupported+;QStartNoAckMode+;hwbreak+;swbreak-"
 )
+#: More of it in a run that is executed again.
+BACKWARDS = b";ReverseStep+;ReverseContinue+"
 #: The answer to a request that makes no sense now; GDB shows the words.
 REFUSED = b"E01"
 NOT_RUNNING = b"E.it does not run now, so its registers can only be read"
+PAST = b"E.what was cannot be changed: lab goto TIME begins a branch at another moment"
 NARROW = b"E.the registers of a 32-bit guest can only be read on this machine"
 #: The answer if there is no memory at an address.
 NOWHERE = b"E14"
@@ -77,7 +80,7 @@ class Proxy:
         if packet.startswith(b"qRcmd,"):
             await self._command(client, bytes.fromhex(packet[6:].decode()).decode())
             return
-        if packet.startswith(b"vCont;") or packet[:1] in (b"c", b"s"):
+        if packet.startswith(b"vCont;") or packet[:1] in (b"c", b"s") or packet in BACK:
             self._stop = await self._resume(client, packet)
             client.say(self._stop)
             return
@@ -89,6 +92,9 @@ class Proxy:
         listening = asyncio.create_task(_listen(client, wish))
         try:
             return await self.runner.run(packet, wish)
+        except UsageError as error:
+            client.print(f"{error.message}\n" + (f"({error.hint})\n" if error.hint else ""))
+            return self._stop
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -126,7 +132,7 @@ class Proxy:
         return self._stop
 
     async def _supported(self, _: bytes) -> bytes:
-        return FEATURES
+        return FEATURES + (BACKWARDS if self.runner.travel else b"")
 
     async def _resumptions(self, _: bytes) -> bytes:
         return b"vCont;c;C;s;S"
@@ -193,6 +199,8 @@ class Proxy:
 
     async def _ask_running(self, packet: bytes) -> bytes:
         """Have QEMU change registers of the thread that GDB looks at."""
+        if self.runner.past:
+            return PAST
         running = await self._pcpu()
         if running and await self.view.saved(self.view.selected) is None:
             return await self._stub().ask(packet)
@@ -212,6 +220,8 @@ class Proxy:
         return await self._store(words, unescaped)
 
     async def _store(self, words: bytes, decoded: Callable[[bytes], bytes]) -> bytes:
+        if self.runner.past:
+            return PAST
         place, _, data = words.partition(b":")
         content = decoded(data)
         try:

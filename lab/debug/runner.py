@@ -14,12 +14,15 @@ import re
 from typing import Protocol
 
 from lab.debug.machine_view import TASK, MachineView
+from lab.debug.rewinding import Rewinder
 from lab.debug.scope import ALL, Scope
 from lab.debug.stopped import Place, Stopped, thread_of
 from lab.errors import LabError
 
 #: Signals in stop reports (gdb's documentation, "Stop Reply Packets").
 INTERRUPTED, TRAPPED = b"02", b"05"
+#: GDB's packets that go back by one instruction, and to the last breakpoint.
+BACK = b"bs", b"bc"
 _STOP = re.compile(rb"T([0-9a-f]{2})(.*)", re.S)
 
 
@@ -29,6 +32,16 @@ class Travel(Protocol):
     async def go_on(self, wish: asyncio.Event) -> int:
         """Let the run go on to GDB's next breakpoint; returns the PCPU that stands there."""
 
+    async def into_the_past(self) -> Rewinder:
+        """Replay what was executed so far, and stand at the same place.
+
+        Raises:
+            UsageError: this machine cannot be replayed.
+        """
+
+    async def moved(self) -> None:
+        """The machine stands at another place now, or it is another machine."""
+
 
 class Runner:
     """A machine's breakpoints, and how it runs.
@@ -37,6 +50,7 @@ class Runner:
         scopes: where the breakpoint at an address counts, if it is not the scope of now.
         passed: how many stops were passed because they did not count.
         travel: lets a run go on that is executed again; ``None`` for a lab that runs.
+        past: goes through what was executed so far; ``None`` before GDB first goes back.
     """
 
     def __init__(self, view: MachineView) -> None:
@@ -44,13 +58,14 @@ class Runner:
         self.scopes: dict[int, list[Scope]] = {}
         self.passed = 0
         self.travel: Travel | None = None
+        self.past: Rewinder | None = None
         self._set: dict[tuple[bytes, int], bytes] = {}
         self._inserted: dict[int, Scope] = {}
 
     async def insert(self, words: bytes) -> bytes:
         """GDB's packet ``Z``."""
         kind, address, rest = _breakpoint(words)
-        answer = await self.view.stopped.stub.ask(b"Z" + words)
+        answer = b"OK" if self.past else await self.view.stopped.stub.ask(b"Z" + words)
         if answer == b"OK":
             self._set[kind, address] = rest
             self._inserted[address] = self.view.scope
@@ -60,6 +75,8 @@ class Runner:
         """GDB's packet ``z``."""
         kind, address, _ = _breakpoint(words)
         self._set.pop((kind, address), None)
+        if self.past:
+            return b"OK"
         answer = await self.view.stopped.stub.ask(b"z" + words)
         return b"OK" if self.travel else answer  # another execution may not have it
 
@@ -70,9 +87,15 @@ class Runner:
     async def clear(self) -> None:
         """Remove all breakpoints from the machine."""
         with contextlib.suppress(LabError):
-            for (kind, address), rest in self._set.items():
-                await self.view.stopped.stub.ask(b"z%s,%x%s" % (kind, address, rest))
+            if not self.past:
+                await self.arm(False)
         self._set.clear()
+
+    async def arm(self, wanted: bool) -> None:
+        """Set all breakpoints in the machine, or remove them from it."""
+        what = b"Z" if wanted else b"z"
+        for (kind, address), rest in self._set.items():
+            await self.view.stopped.stub.ask(b"%s%s,%x%s" % (what, kind, address, rest))
 
     async def run(self, packet: bytes, wish: asyncio.Event) -> bytes:
         """Let the machine run until it stops for a reason that counts; returns the report.
@@ -80,6 +103,8 @@ class Runner:
         ``wish`` is set if GDB wants it to stop.
         """
         thread = self._stepped(packet)
+        if self.travel and (self.past or packet in BACK):
+            return await self._through_the_past(self.travel, packet, wish)
         step = await self.view.pcpu(thread) if thread else 0
         if self.travel and not step:
             return await self._travel(self.travel, wish)
@@ -137,6 +162,29 @@ class Runner:
         pcpu = await travel.go_on(wish)
         self.view.moved()
         return self.report(TRAPPED, await self.view.thread_on(pcpu))
+
+    async def _through_the_past(self, travel: Travel, packet: bytes, wish: asyncio.Event) -> bytes:
+        if self.past is None:
+            self.past = await travel.into_the_past()
+        back, steps = packet in BACK, packet == BACK[0] or bool(self._stepped(packet))
+        if back:
+            stop = await (self.past.step_back() if steps else self.past.go_back(wish))
+        else:
+            stop = await (self.past.step() if steps else self.past.go_on(wish))
+        await travel.moved()
+        details = stop.report[3:] if stop else b"replaylog:%s;" % (b"begin" if back else b"end")
+        thread = await self.view.thread_on(self.view.stopped.threads[0])
+        return self.report(INTERRUPTED if stop and stop.wished else TRAPPED, thread, details)
+
+    async def counts(self, report: bytes) -> bool:
+        """Whether a hit counts, by the report of QEMU's gdbstub. The machine stands there."""
+        self.view.moved()
+        found = _STOP.match(report)
+        if not found:
+            return True
+        counted = await self._hit_counts(_thread_in(found[2]), found[2])
+        self.passed += not counted
+        return counted
 
     async def judge(self, stopped: Stopped, pcpu: int) -> bool:
         """Whether the stop of this PCPU counts for GDB."""

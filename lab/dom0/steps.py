@@ -122,7 +122,7 @@ class Steps:
     ) -> None:  # fmt: skip
         self._machine = machine
         self._guard = guard
-        self._window = window
+        self.window = window
         self._hold = hold
         self._arch = arch
         self._mailbox = MAILBOXES[arch.word]
@@ -169,12 +169,17 @@ class Steps:
         self.box = Mailbox(*self._mailbox.unpack(said))
         if self.box.magic != MAGIC:
             raise Dom0Error("another program than lab-steps stopped the machine in dom0")
-        if self.box.window != self._window.size:
+        if self.box.window != self.window.size:
             raise Dom0Error(
-                f"dom0's window has {self.box.window} bytes, the host's has {self._window.size}"
+                f"dom0's window has {self.box.window} bytes, the host's has {self.window.size}"
             )
         if max(self.box.size, self.box.more_size) > MOST_SAID:
             raise Dom0Error(f"dom0 sends more than {MOST_SAID >> 20}M at once")
+
+    def note(self, changes: Any) -> None:
+        """From now on ``changes`` notes what is written into the machine."""
+        self.machine.changes = changes
+        self.window.heard = changes.window
 
     @property
     def machine(self) -> Any:
@@ -221,11 +226,11 @@ class Steps:
     async def read_file(self, path: str, largest: int = 64 << 20) -> bytes:
         """Read the first ``largest`` bytes of a file in dom0."""
         found = bytearray()
-        self._window.reserve()
+        self.window.reserve()
         while len(found) < largest:
             await self._order(Order.GET, path.encode() + b"\0", until=len(found))
             self._check(f"read {path}")
-            found += self._window.read(self.box.size)
+            found += self.window.read(self.box.size)
             if self.box.size < self.box.window:
                 break
         return bytes(found[:largest])
@@ -276,8 +281,8 @@ class Steps:
         start = window.up(len(words))
         if start + len(content) > self.box.window:
             raise Dom0Error(f"dom0 takes {self.box.window} bytes at once, not {len(words)}")
-        self._window.write(0, words)
-        self._window.write(start, content)
+        self.window.write(0, words)
+        self.window.write(start, content)
         await self._say(order, size=len(words), more_size=len(content), until=until)
         if self.traps:
             await self.traps.arm(self._machine)

@@ -14,7 +14,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab.errors import Dom0Error, MachineError
@@ -26,10 +26,11 @@ FULL = "dom0's memory is full: give it more (labs.yaml, 'dom0: {memory: 512M}')"
 
 
 class Window:
-    """A lab's window, which is the file ``path``."""
+    """A lab's window, which is the file ``path``. ``heard`` hears of what is written into it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.heard: Callable[[int, bytes], None] = lambda _at, _data: None
 
     @property
     def size(self) -> int:
@@ -47,6 +48,7 @@ class Window:
         """
         if not data:
             return
+        self.heard(at, data)
         with self._open(os.O_RDWR, "cannot be written") as file:
             written = os.pwrite(file, data, at)
         if written != len(data):

@@ -21,6 +21,8 @@ class History(Protocol):
 
     def middle(self, bad: str, good: Sequence[str]) -> list[str]: ...
 
+    def oldest_first(self, bad: str, good: Sequence[str]) -> list[str]: ...
+
     def subject(self, commit: str) -> str: ...
 
 
@@ -46,13 +48,23 @@ class Search:
         """The commits of which one is the first bad one. If there is one, it is found."""
         return self.history.middle(self.bad, self.good)
 
-    def next(self) -> str | None:
-        """The commit to try; ``None`` if none is left."""
-        return next((one for one in self.candidates if one not in self.marks), None)
+    def next(self, count: int = 1) -> list[str]:
+        """The commits to try at the same time, the oldest first; empty if none is left.
+
+        One halves what remains; ``count`` of them divide it into ``count`` + 1 parts.
+        """
+        if count == 1:
+            return [one for one in self.candidates if one not in self.marks][:1]
+        left = [one for one in self.history.oldest_first(self.bad, self.good)
+                if one not in self.marks]  # fmt: skip
+        places = {(number * (len(left) + 1)) // (count + 1) - 1 for number in range(1, count + 1)}
+        return [left[place] for place in sorted(places) if place >= 0] or left[:1]
 
     def tell(self, commit: str, mark: Mark) -> None:
-        """Note what a commit is."""
+        """Note what a commit is. Where it lies says nothing if it is no candidate any more."""
         self.marks[commit] = mark
+        if commit not in self.candidates:
+            return
         if mark is Mark.BAD:
             self.bad = commit
         elif mark is Mark.GOOD:

@@ -14,7 +14,7 @@ from typing import Any
 from lab.explore.matrix import Task, show
 from lab.model import Layer, Verdict
 
-#: Groups name at most this many of their seeds in a table.
+#: A group names at most this many of its seeds, and shows the commands of as many.
 SHOWN = 8
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -65,6 +65,13 @@ class SeedGroup:
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(sorted(one.seed for one in self.results))
+
+    @property
+    def shown(self) -> tuple[SeedResult, ...]:
+        """Those whose commands a table has: the smallest, then some others; no command twice."""
+        first = (self.smallest,) if self.smallest else ()
+        found = {one.again: one for one in (*first, *self.results)}
+        return tuple(found.values())[:SHOWN]
 
     @property
     def some_seeds(self) -> str:

@@ -26,6 +26,7 @@ from lab.util import sockets, turns
 
 if TYPE_CHECKING:
     from lab.machine.qmp import Qmp
+    from lab.machine.recording import Changes
 
 #: Seconds within which the stub answers.
 ANSWER = 10.0
@@ -42,7 +43,10 @@ AnswerGuard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
 
 
 class Stub:
-    """A connection to a machine that stands still, until :meth:`go` lets it run."""
+    """A connection to a machine that stands still, until :meth:`go` lets it run.
+
+    ``changes`` notes what is written into the machine, if it is recorded.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Stub:
         self._control = control
         self._guard = guard
         self._packet = 1024
+        self.changes: Changes | None = None
 
     async def greet(self) -> None:
         """Ask how large packets may be."""
@@ -77,6 +82,7 @@ class Stub:
             MachineError: QEMU ended, or the machine stopped for another reason.
         """
         assert self._control is not None, "only a debugger connects without QMP"
+        await self._settle()
         await self._control.run_to_stop()
 
     async def turn_to(self, number: int, value: int) -> None:
@@ -146,6 +152,7 @@ class Stub:
         Raises:
             MachineError: QEMU ended.
         """
+        await self._settle()
         self._send(packet)
         answer = asyncio.ensure_future(self._guard(self._packet_from_qemu()))
         wanted = asyncio.ensure_future(interrupt.wait())
@@ -160,6 +167,10 @@ class Stub:
             answer.cancel()
             await asyncio.gather(wanted, answer, return_exceptions=True)
 
+    async def _settle(self) -> None:
+        if self.changes and self._control:
+            await self.changes.settle(self._control)
+
     async def _order(self, packet: bytes) -> None:
         answer = await self.ask(packet)
         if answer != b"OK":
@@ -167,6 +178,8 @@ class Stub:
 
     async def ask(self, packet: bytes) -> bytes:
         """Send a packet to the machine, which stands still; returns the answer."""
+        if self.changes:
+            self.changes.packet(packet)
         self._send(packet)
         try:
             async with asyncio.timeout(ANSWER):

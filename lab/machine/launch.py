@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.machine import console_files, console_quota, qemu_command
 from lab.machine.qemu_command import Memory
+from lab.machine.recording import Recording
 from lab.machine.template import Template
 from lab.model import Command, Images, Plan, Program, StartOptions, Toolchain
 from lab.rundir import LabDir, RunDir
@@ -20,6 +21,7 @@ class MachineStart:
         memory: where its memory lies.
         ram: the file of its memory, if it has its own.
         stored: the template to restore; ``None``: boot.
+        recording: what a restored machine records or replays; ``None``: neither.
     """
 
     plan: Plan
@@ -27,6 +29,7 @@ class MachineStart:
     memory: Memory
     ram: Path
     stored: Template | None = None
+    recording: Recording | None = None
 
 
 def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: MachineStart, lock: int) -> Program:
@@ -37,13 +40,17 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: MachineStart, lo
     """
     if start.stored is None and start.memory is Memory.OWN:
         console_files.make_memory(start.ram, start.plan.machine.memory)
+    recording = start.recording if start.stored else None
     mounts = [
         *console_files.images(start.images),
         *console_files.memory(start.ram, start.stored, start.memory),
         *console_files.folders(lab.path, run.console_dir, run.trace_dir),
+        *([recording.lay()] if recording else []),
     ]  # fmt: skip
     restored = start.stored is not None
-    argv = qemu_command.qemu(start.plan, lab.tag, restored=restored, memory=start.memory)
+    argv = qemu_command.qemu(
+        start.plan, lab.tag, restored=restored, memory=start.memory, recording=recording
+    )
     run.update_manifest(command=argv)
     with run.qemu_log.open("ab") as log:
         options = StartOptions(lab.tag, log, [lock], console_quota.largest_file())

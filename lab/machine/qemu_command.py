@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Any
 
 from lab.machine import rtc
+from lab.machine.recording import Recording
 from lab.machine.shared_console import RAW
 from lab.model import (
     AGENT_PORT,
@@ -84,12 +85,12 @@ def board(machine: MachinePlan, memory: Memory = Memory.OWN) -> list[str]:
     ]  # fmt: skip
 
 
-def clock(machine: MachinePlan) -> list[str]:
+def clock(machine: MachinePlan, recording: Recording | None = None) -> list[str]:
     """The machine's clock. Virtual time counts instructions (qemu(1), -icount)."""
     if machine.clock is Clock.HOST:
         return []
     return [
-        "-icount", "shift=1,sleep=off",
+        "-icount", "shift=1,sleep=off" + (recording.clock() if recording else ""),
         "-rtc", f"clock=vm,base={rtc.BASE}",
         "-seed", "1",
     ]  # fmt: skip
@@ -206,7 +207,10 @@ def backend(name: str, log: str) -> dict[str, Any]:
     return {"type": "pipe", "data": {"device": f"{LIVE}/{name}", **where}}
 
 
-def qemu(plan: Plan, tag: str, *, restored: bool = False, memory: Memory = Memory.OWN) -> list[str]:
+def qemu(
+    plan: Plan, tag: str, *, restored: bool = False, memory: Memory = Memory.OWN,
+    recording: Recording | None = None,
+) -> list[str]:  # fmt: skip
     """The whole command line. The machine starts paused. ``tag`` identifies the lab.
 
     A machine that is ``restored`` waits for QMP's ``migrate-incoming``.
@@ -214,11 +218,12 @@ def qemu(plan: Plan, tag: str, *, restored: bool = False, memory: Memory = Memor
     return [
         plan.machine.arch.qemu,
         "-name", f"guest={tag},debug-threads=on",
-        *board(plan.machine, memory), *clock(plan.machine),
+        *board(plan.machine, memory), *clock(plan.machine, recording),
         *loaded(plan, restored=restored), *consoles(plan), *traces(plan),
         "-chardev", f"socket,id=qmp,path={LIVE}/qmp.sock,server=on,wait=off",
         "-mon", "chardev=qmp,mode=control",
         "-gdb", f"unix:path={LIVE}/gdb.sock,server=on,wait=off",
+        *(recording.arguments() if recording else []),
         "-sandbox", SANDBOX,
         "-S",
         *(["-incoming", "defer"] if restored else []),

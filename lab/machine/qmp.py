@@ -56,8 +56,8 @@ class Qmp:
         except (QMPError, OSError) as error:
             raise MachineError(f"the connection to QEMU ended during {command}") from error
 
-    async def run_to_stop(self) -> None:
-        """Let the machine run until a breakpoint stops it. There is no time limit.
+    async def run_to_stop(self, state: str = AT_BREAKPOINT) -> None:
+        """Let the machine run until it stops, in this state. There is no time limit.
 
         Raises:
             MachineError: QEMU is gone, or the machine stopped for another reason.
@@ -74,7 +74,7 @@ class Qmp:
         if self.gone.is_set():
             raise MachineError("QEMU ended before the machine reached its next stop")
         why = dict(await self.execute("query-status")).get("status")
-        if why != AT_BREAKPOINT:
+        if why != state:
             raise MachineError(f"the machine did not reach its next stop: its state is '{why}'")
 
     async def close(self) -> None:

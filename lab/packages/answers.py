@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.packages.lock import Pin
-from lab.util import files, reading
+from lab.util import files, reading, used
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,11 @@ class Resolution:
 def recall(cache: Path, question: Mapping[str, Any]) -> Resolution | None:
     """The remembered answer to a question, or ``None``."""
     try:
-        return Resolution.from_json(reading.json_file(_answer(cache, question))["answer"])
+        found = Resolution.from_json(reading.json_file(_answer(cache, question))["answer"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    used.note(_answer(cache, question))
+    return found
 
 
 def remember(cache: Path, question: Mapping[str, Any], answer: Resolution) -> Resolution:

@@ -109,8 +109,8 @@ class Session:
             template.lay(stored, self.run.console_dir, self.run.trace_dir)
         self.record.begin()
         self._virtual = plan.machine.clock is Clock.VIRTUAL
-        machine = launch.MachineStart(plan, start.prepared.images, memory, ram, stored)
-        toolchain = start.prepared.toolchain
+        images, toolchain = start.prepared.images, start.prepared.toolchain
+        machine = launch.MachineStart(plan, images, memory, ram, stored, start.recording)
         self._program = launch.qemu(toolchain, self.lab, self.run, machine, start.lock)
         self.lab.record(program=asdict(self._program.record))
         self._watcher.begin(self._program, stored.ram if stored else ram)

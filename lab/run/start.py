@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import rundir
 from lab.errors import BusyError, LabError
@@ -17,6 +18,9 @@ from lab.progress import Progress
 from lab.run import claim, ending, live, manifest
 from lab.rundir import LabDir, RunDir
 from lab.workshop.prepare import Prepared
+
+if TYPE_CHECKING:
+    from lab.machine.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Start:
         lock: the descriptor of the locked file that is the claim. QEMU inherits it, so the
             claim lasts as long as the machine.
         progress: hears how far the boot is.
+        recording: what a machine out of a template records or replays; ``None``: neither.
     """
 
     plan: Plan
@@ -59,6 +64,7 @@ class Start:
     run: RunDir
     lock: int
     progress: Progress
+    recording: Recording | None = None
 
 
 @contextlib.contextmanager

@@ -65,6 +65,11 @@ def key_with_guests(plan: Plan, prepared: Prepared) -> str:
     return fingerprint.key(parts | {"labs.yaml": files.sha256_json(wanted)})
 
 
+def there(key: str) -> bool:
+    """Whether there is a template of this key, which may be damaged."""
+    return (root() / key / template.MANIFEST).is_file()
+
+
 def usable(key: str, say: Callable[[str], None]) -> Template | None:
     """The template of this key, every byte of it compared; a damaged one is set aside.
 
@@ -110,6 +115,9 @@ async def restore(session: Session, start: Start, stored: Template, *, own: bool
             ram.parent.mkdir(parents=True, exist_ok=True)
             await waiting.in_thread(sparse_files.copy, stored.ram, ram)
         await session.power_on(start, stored, Memory.OWN if own else Memory.TEMPLATE)
+        if start.recording and not start.recording.replays:
+            start.recording.changes.clear()
+            session.at_stop.note(start.recording.changes)
         template.used(stored)
         stage.note(f"from template {stored.key[:12]}")
     session.run.update_manifest(template=stored.key)

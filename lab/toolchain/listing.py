@@ -38,8 +38,7 @@ def make(tree: Path) -> None:
     Raises:
         OSError: a file cannot be read or written.
     """
-    listed = {"format": FORMAT, "files": contents(tree)}
-    files.write_atomic(tree.parent / CONTENTS, json.dumps(listed, indent=0), durable=False)
+    files.write_atomic(tree.parent / CONTENTS, dump(contents(tree)), durable=False)
     remember(tree)
 
 
@@ -69,13 +68,27 @@ def differences(tree: Path) -> list[str]:
         OSError: a file cannot be read.
     """
     try:
-        data = reading.json_file(tree.parent / CONTENTS, LARGEST)
-        before = dict(data["files"]) if data["format"] == FORMAT else {}
+        before = read(tree)
     except (OSError, ValueError, KeyError, TypeError):
-        before = {}
-    if not before:
         return ["the list of its files cannot be read"]
     return list(_words(before, contents(tree)))
+
+
+def read(tree: Path) -> dict[str, str]:
+    """The list of a tree's files: its contents when it was made, as :func:`contents` gives them.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: there is none, or it cannot be read.
+    """
+    data = reading.json_file(tree.parent / CONTENTS, LARGEST)
+    if data["format"] != FORMAT or not data["files"]:
+        raise ValueError("it is no list of files")
+    return dict(data["files"])
+
+
+def dump(listed: Mapping[str, str]) -> str:
+    """The text of a list of files."""
+    return json.dumps({"format": FORMAT, "files": dict(listed)}, indent=0)
 
 
 def remember(tree: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from lab.errors import UsageError
 from lab.model import Door, Toolchain
 from lab.store import cache_root
+from lab.toolchain import tree_cache
 from lab.toolchain.docker.door import open_docker
 from lab.toolchain.docker.engine import Engine, address
 from lab.toolchain.host import open_host
@@ -30,7 +31,8 @@ def open_toolchain(
     ``wanted`` says which packages it has. The host door ignores it: it uses what this machine has.
 
     ``auto`` means the door in ``$LAB_DOOR``. If that is not set, it means Docker if an engine
-    answers within two seconds and this user may use it, and the rootfs door otherwise.
+    answers within two seconds and this user may use it, and the rootfs door otherwise. If the
+    toolchain came out of a bundle, it means the rootfs door.
 
     Raises:
         UsageError: there is no such door.
@@ -39,7 +41,8 @@ def open_toolchain(
     chosen = os.environ.get("LAB_DOOR", "auto") if door == "auto" else door
     root = cache or cache_root()
     if chosen == "auto":
-        chosen = Door.DOCKER if Engine(address()).answers() else Door.ROOTFS
+        partial = _has_part(root, wanted)
+        chosen = Door.DOCKER if not partial and Engine(address()).answers() else Door.ROOTFS
     if chosen == Door.ROOTFS:
         return open_rootfs(root, progress, wanted)
     if chosen == Door.HOST:
@@ -47,3 +50,9 @@ def open_toolchain(
     if chosen == Door.DOCKER:
         return open_docker(root, progress, wanted)
     raise UsageError(f"there is no door {chosen!r}", hint=f"one of: {', '.join(DOORS)}")
+
+
+def _has_part(cache: Path, wanted: ToolchainRequest) -> bool:
+    """Whether the cache has a toolchain out of a bundle, which is too small for an image."""
+    found = tree_cache.find(cache, wanted.locked, wanted.arch, strict=wanted.strict)
+    return found is not None and found.partial

@@ -18,7 +18,8 @@ class ToolchainRequest:
     ``snapshot`` is a moment at which an archive had the locked packages. ``strict`` forbids any
     others. ``arch`` is the architecture of the labs. ``older`` gets the files of locked packages
     that the archive has replaced. It uses the toolchain that it is given, and returns ``None`` if
-    the files are not available.
+    the files are not available. ``refill`` brings into the cache what somebody has ready. It is
+    called if a toolchain is missing.
     """
 
     locked: tuple[Pin, ...] = ()
@@ -26,6 +27,7 @@ class ToolchainRequest:
     strict: bool = False
     arch: Architecture = ARM32
     older: Callable[[Toolchain], Sequence[Path] | None] = lambda _: None
+    refill: Callable[[], None] = lambda: None
 
 
 ANYTHING = ToolchainRequest()

@@ -50,7 +50,23 @@ class RootfsToolchain(Sandbox):
         if not self._looked_at and self._tree.listed:
             self._check_whole()
         self._looked_at = True
+        self._check_program(command)
         return super().run(command, check=check)
+
+    def terminal_line(self, command: Command) -> list[str]:
+        self._check_program(command)
+        return super().terminal_line(command)
+
+    def _check_program(self, command: Command) -> None:
+        """Say what to do if a program is missing because the tree came out of a bundle."""
+        name = command.argv[0]
+        programs = {path.name for path in self._tree.path.glob("usr/*bin/*")}
+        if self._tree.partial and "/" not in name and name not in programs:
+            raise ToolchainError(
+                f"the toolchain has no {name}: it came out of a bundle that only runs labs",
+                hint="load a bundle that was saved with --whole; or remove "
+                f"{self._tree.path.parent}: then the next command makes the whole toolchain",
+            )
 
     def _check_whole(self) -> None:
         found: list[str] = []
@@ -86,7 +102,10 @@ def open_rootfs(
         ToolchainError: the host lacks a program that could not be installed, or the tree could
             not be made.
     """
-    made = tree_check.find(cache, progress, wanted.locked, wanted.arch, strict=wanted.strict)
+    made = _found(cache, progress, wanted)
+    if made is None:
+        wanted.refill()
+        made = _found(cache, progress, wanted)
     provide.ensure(TO_ENTER if made else TO_ENTER | TO_MAKE, progress)
 
     def older(newest: CachedTree) -> Sequence[Path] | None:
@@ -94,6 +113,10 @@ def open_rootfs(
 
     more = tree.Wanted(wanted.arch, wanted.strict, older)
     return RootfsToolchain(made or tree.make(cache, progress, wanted.locked, more), wanted.arch)
+
+
+def _found(cache: Path, progress: Progress, wanted: ToolchainRequest) -> CachedTree | None:
+    return tree_check.find(cache, progress, wanted.locked, wanted.arch, strict=wanted.strict)
 
 
 def _root(path: Path) -> list[str]:

@@ -148,7 +148,9 @@ class _Maker:
             return None
         self.progress("toolchain: asking apt's snapshots for the locked packages")
         with self._folder() as work:
-            asking = tree_cache.find(self.cache, arch=self.arch) or self._small(work, found)
+            asking = tree_cache.find(self.cache, arch=self.arch)
+            if asking is None or asking.partial:
+                asking = self._small(work, found)
             if debs := older(asking):
                 return self._of(debs, asking, locked)
         return None

@@ -27,7 +27,8 @@ class CachedTree:
     """A complete tree and its manifest.
 
     ``packages`` maps each name to its deb's version, architecture, SHA-256 and size (bytes).
-    ``size`` is the tree's own size on the disk (bytes).
+    ``size`` is the tree's own size on the disk (bytes). ``partial``: it came out of a bundle, and
+    has only what runs a lab.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class CachedTree:
     origin: str
     size: int
     packages: Mapping[str, Mapping[str, Any]]
+    partial: bool = False
 
     @property
     def listed(self) -> bool:
@@ -126,8 +128,9 @@ def read(folder: Path) -> CachedTree | None:
     try:
         data = reading.json_file(folder / "manifest.json")
         return CachedTree(
-            folder / "tree", data["key"], data["origin"], data["size"], data["packages"]
-        )
+            folder / "tree", data["key"], data["origin"], data["size"], data["packages"],
+            data.get("partial") is True,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError):
         return None
 

@@ -78,6 +78,12 @@ class GitTree:
         found = _git(self.top, "rev-list", "--bisect-all", bad, "--not", *good)
         return [line.split()[0] for line in found.splitlines()]
 
+    def oldest_first(self, bad: str, good: Sequence[str]) -> list[str]:
+        """The same commits; each comes after its parents."""
+        return _git(
+            self.top, "rev-list", "--topo-order", "--reverse", bad, "--not", *good
+        ).splitlines()
+
     @contextlib.contextmanager
     def work_tree(self, folder: Path) -> Iterator[Path]:
         """A work tree of its own at ``folder``, with the current commit; removed at the end."""

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from lab import config
+from lab.config.excerpt import SOURCES
 from lab.errors import ConfigError, LabError, UsageError
 from lab.util import files, reading
 from lab.util.terminal import quote
@@ -112,7 +113,7 @@ def _folders(seat: Seat) -> dict[tuple[str, ...], tuple[str, ...]]:
     with contextlib.suppress(OSError, yaml.YAMLError, AttributeError):
         data: Any = yaml.load(reading.data(seat.labs), yaml.BaseLoader)
         for guest, entry in data["guests"].items():
-            named = next((entry[key] for key in excerpt.SOURCES if key in entry), "")
+            named = next((entry[key] for key in SOURCES if key in entry), "")
             parts = Path(named).parts
             found[parts] = (*found.get(parts, ()), guest)
     return found

@@ -10,12 +10,12 @@ line :data:`REST` is the teacher's, and is kept in a file of its own too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.config.excerpt import excerpt
 from lab.errors import LabError
 from lab.model import Lab
 from lab.util import files, reading
@@ -24,12 +24,6 @@ from lab.util import files, reading
 REST = "# The rest is your teacher's."
 #: In a seat's folder: what comes after that line, and the guests as they were at first.
 TEACHER, FIRST = "teacher.yaml", "first-guests.yaml"
-#: Keys of a guest whose value is a folder of sources.
-SOURCES = ("freertos", "linux", "project")
-#: Keys whose value is a path, or a list of paths, that stays where it is.
-PATHS = ("kernel", "ramdisk", "elf", "source", "kconfig", "modules", "config")
-#: The key of a guest's disk that names its file, as in xl-disk-configuration(5).
-TARGET = "target="
 
 
 def lay(labs: Path, lab: Lab, folder: Path) -> None:
@@ -53,7 +47,7 @@ def renew(labs: Path, lab: Lab, folder: Path) -> None:
     """
     try:
         data = yaml.load(reading.data(labs), yaml.BaseLoader)
-        found = _excerpt(data, lab, _Folders(labs.absolute().parent, folder))
+        found = excerpt(data, lab, _Folders(labs.absolute().parent, folder))
         guests = _text({"guests": found.pop("guests")})
         for name, text in ((TEACHER, _text(found)), (FIRST, guests)):
             files.write_atomic(folder / name, text, durable=False)
@@ -98,7 +92,7 @@ class _Folders:
         self._seat = seat
         self._copies: dict[Path, str] = {}
 
-    def copied(self, text: str) -> str:
+    def source(self, text: str) -> str:
         """The path of the copy in the seat. Its last part is that of the original, because a
         FreeRTOS guest's image depends on it."""
         source = self._base / text
@@ -114,51 +108,5 @@ class _Folders:
             self._copies[source] = place
         return self._copies[source]
 
-    def absolute(self, text: str) -> str:
+    def file(self, text: str) -> str:
         return str(self._base / text)
-
-
-def _excerpt(data: dict[str, Any], lab: Lab, folders: _Folders) -> dict[str, Any]:
-    """labs.yaml with this lab alone, its hypervisor and its guests."""
-    name = lab.name if lab.name in data["labs"] else lab.name.rpartition("-")[0]
-    entry = dict(data["labs"][name])
-    if isinstance(entry.get("dom0"), dict):
-        entry["dom0"] = _absolute(entry["dom0"], folders)
-    known = data.get("hypervisors") or {}
-    found: dict[str, Any] = {}
-    if lab.hypervisor.name in known:
-        found["hypervisors"] = {lab.hypervisor.name: _absolute(known[lab.hypervisor.name], folders)}
-    guests = dict.fromkeys(guest.name for guest in (*lab.guests, *lab.later))
-    found["guests"] = {one: _guest(data["guests"][one], folders) for one in guests}
-    return found | {"labs": {name: entry}}
-
-
-def _guest(entry: dict[str, Any], folders: _Folders) -> dict[str, Any]:
-    if any(key in entry for key in SOURCES):
-        own = {key: folders.copied(entry[key]) for key in SOURCES if key in entry}
-        return _disks(entry | own, folders)
-    return _disks(_absolute(entry, folders), folders)
-
-
-def _absolute(entry: dict[str, Any], folders: _Folders) -> dict[str, Any]:
-    """The same with absolute paths."""
-    return entry | {key: _each(entry[key], folders.absolute) for key in PATHS if key in entry}
-
-
-def _disks(entry: dict[str, Any], folders: _Folders) -> dict[str, Any]:
-    if "disk" not in entry:
-        return entry
-    return entry | {"disk": _each(entry["disk"], lambda text: _disk(text, folders))}
-
-
-def _disk(text: str, folders: _Folders) -> str:
-    """A disk with the absolute path of its file: the part ``target=FILE``, else the first one."""
-    parts = [part.strip() for part in text.split(",")]
-    at = next((i for i, part in enumerate(parts) if part.startswith(TARGET)), 0)
-    file = parts[at].removeprefix(TARGET)
-    parts[at] = parts[at].removesuffix(file) + folders.absolute(file)
-    return ",".join(parts)
-
-
-def _each(value: Any, change: Callable[[str], str]) -> Any:
-    return [change(one) for one in value] if isinstance(value, list) else change(value)

@@ -28,7 +28,7 @@ class Platform:
         self.release = release
         self.question = questions.platform(arch, release)
         self.sysroot = questions.tools(arch, release)
-        self.store = Store(cache_root(), before_build=self._fetch)
+        self.store = Store(cache_root(), self._fetch, lambda: supplies.refill())
         self._supplies = supplies
         self._source: Question | None = None
         self._more: list[Question] = []

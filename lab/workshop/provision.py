@@ -46,6 +46,8 @@ class Supplies:
         *, strict: bool,
     ) -> None:  # fmt: skip
         self.lock = pins
+        #: Brings what the cache lacks, if somebody has it ready.
+        self.refill: Callable[[], None] = lambda: None
         self.strict = strict
         self._arch = arch
         self._tools = toolchain(arch)
@@ -66,6 +68,11 @@ class Supplies:
         return lock.MadeUnder(self.lock.digest, tuple(self._drift))
 
     @property
+    def locked_toolchain(self) -> tuple[Pin, ...]:
+        """The packages of the toolchain in the lock."""
+        return self._of(self._tools)
+
+    @property
     def toolchain(self) -> Toolchain:
         """The toolchain, made on first use.
 
@@ -84,8 +91,9 @@ class Supplies:
             self._without_pins()
         rules = self._rules
         wanted = ToolchainRequest(
-            self._of(self._tools), rules.snapshot, rules.strict, self._arch, self._older
-        )
+            self._of(self._tools), rules.snapshot, rules.strict, self._arch, self._older,
+            self.refill,
+        )  # fmt: skip
         with self._progress.stage("toolchain"):
             told = self._progress.say
             made = open_toolchain(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 
 from lab.store import cache_root
 from system import guests, wild
-from system.world import LONGEST, ROOT, World
+from system.world import ALONE, LONGEST, ROOT, World
 
 HERE = Path(__file__).parent
 
@@ -74,6 +75,14 @@ def link(source: str, target: str) -> None:
     part."""
     with contextlib.suppress(FileNotFoundError):
         os.link(source, target)
+
+
+@pytest.fixture
+def alone() -> tuple[str, ...]:
+    """A command prefix that runs a program without network."""
+    if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody have a network namespace")
+    return ALONE
 
 
 @pytest.fixture

@@ -65,6 +65,15 @@ def test_a_seed_is_the_same_run_every_time(world: World) -> None:
     assert "seed" not in RunDir(Path(plain["run"])).manifest()
 
 
+def test_figures_over_seeds(world: World) -> None:
+    """Of a guest with a trace; each row names the seed that had the most."""
+    found = explored(world, "beside", "1-2", status=0)
+    rows = [one for one in found["figures"] if one["figure"] == "release jitter, most"]
+    assert rows
+    assert all(one["least"] <= one["median"] <= one["most"] for one in rows)
+    assert {one["seed"] for one in rows} <= {1, 2}
+
+
 def test_an_exploration_can_be_interrupted(world: World) -> None:
     command = world.start("lab.explore", "lost-wakeup", "--seeds", "500", "--jobs", "2")
     command.when("500 seeds")

@@ -16,17 +16,6 @@ import pytest
 from lab.rundir import runtime_root
 from system.world import ROOT, World, processes, until
 
-#: A network of its own, with nothing in it. An ordinary user needs a user namespace for it.
-ALONE = ("unshare", "-n") if os.geteuid() == 0 else ("unshare", "-rn")
-
-
-@pytest.fixture
-def alone() -> tuple[str, ...]:
-    """A command prefix that runs a program without network."""
-    if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody have a network namespace")
-    return ALONE
-
 
 def cache_with(world: World, folder: Path, *names: str) -> dict[str, str]:
     """The environment with a cache that has only these folders of the real one."""

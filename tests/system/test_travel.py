@@ -7,9 +7,78 @@ from pathlib import Path
 
 import pytest
 
-from system.world import Said, World
+from system.world import ROOT, Said, World
 
 LAB = "periodic"
+#: One task writes into the stack of another one, which notices it later.
+DAMAGE = """
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "guest.h"
+
+enum { GOOD = 0x600d, BAD = 0xbad };
+
+static volatile unsigned long *somewhere;
+
+__attribute__((noinline)) static void scribble(volatile unsigned long *word)
+{
+    *word = BAD;
+}
+
+static void vandal(void *unused)
+{
+    (void)unused;
+    vTaskDelay(pdMS_TO_TICKS(300));
+    scribble(somewhere);
+    vTaskDelete(NULL);
+}
+
+static void victim(void *unused)
+{
+    volatile unsigned long mark = 0;
+
+    (void)unused;
+    somewhere = &mark;
+    for (mark = GOOD; mark == GOOD;)
+        vTaskDelay(pdMS_TO_TICKS(20));
+    configASSERT(mark == GOOD);
+    vTaskDelete(NULL);
+}
+
+int main(void)
+{
+    xTaskCreate(victim, "victim", 512, NULL, 3, NULL);
+    xTaskCreate(vandal, "vandal", 512, NULL, 2, NULL);
+    vTaskStartScheduler();
+    return 0;
+}
+"""
+LABS = """
+hypervisors: {stock: {from: package}}
+guests: {app: {freertos: app}}
+labs:
+  damage:
+    clock: virtual
+    guests: [app]
+    expect: [{on: app, line: "never said", within: 2s}]
+"""
+#: Who wrote the word last? Then one instruction on, and back to where the failure is.
+WHO = """
+frame function victim
+print/x mark
+watch -location mark
+reverse-continue
+print/x *word
+x/i $pc
+stepi
+print/x *word
+lab back
+print/x *word
+delete
+continue
+set var somewhere = 0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +115,29 @@ def test_a_run_stands_before_a_record_of_its_trace(traced: World, tmp_path: Path
 
     wrong = look(traced, tmp_path, "", "--before-event", "job 17 of fats begins", status=2).err
     assert "did you mean 'fast'?" in wrong, wrong
+
+
+@pytest.fixture
+def damage(tmp_path: Path) -> Path:
+    """A labs.yaml whose lab fails."""
+    (tmp_path / "images").symlink_to(ROOT / "images")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.c").write_text(DAMAGE)
+    (tmp_path / "labs.yaml").write_text(LABS)
+    return tmp_path / "labs.yaml"
+
+
+def test_the_instruction_that_damaged_a_stack_is_found(world: World, damage: Path) -> None:
+    """From a run that failed to whoever wrote the word, 20 ms before anybody noticed."""
+    labs = ("--labs", str(damage))
+    red = world.run("lab.run", "damage", *labs, status=1).out
+    assert re.search(r"assertion failed at app/main\.c:\d+ \[task victim\]", red), red
+    script = damage.with_name("who.gdb")
+    script.write_text(WHO)
+    said = world.run("lab.debug", "damage", "--before-failure", "--batch", "--command",
+                     str(script), *labs, status=1).out  # fmt: skip
+    assert re.search(r"Old value = 2989\s+New value = 24589\s.*in scribble ", said), said
+    assert re.search(r"=> 0x[0-9a-f]+ <scribble.*>:\s+str\s", said), said
+    values = re.findall(r"^\$\d+ = (0x\w+)$", said, re.M)
+    assert values == ["0xbad", "0x600d", "0xbad", "0x600d"], said
+    assert "Reached end of recorded history" in said

@@ -21,6 +21,8 @@ from lab.util import process
 ROOT = Path(__file__).resolve().parents[2]
 #: No command of these tests takes longer, in seconds, on the slowest machine.
 LONGEST = 420.0
+#: A network of its own, with nothing in it. An ordinary user needs a user namespace for it.
+ALONE = ("unshare", "-n") if os.geteuid() == 0 else ("unshare", "-rn")
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def commands(page: Path) -> set[tuple[str, ...]]:
     spans = (span for line in shown for span in re.split(r"[`|;&(]", line))
     typed = r"(?:\./inv (?=[a-z])|xenlab (?=[a-z]+\.[a-z]))([\w.]+)(.*)"
     found = (re.search(typed, span) for span in spans)
-    return {(one[1], *re.findall(r"(?<= )--[a-z-]+", one[2])) for one in found if one}
+    return {(one[1], *re.findall(r"(?<= )--[a-z0-9-]+", one[2])) for one in found if one}
 
 
 def test_commands_in_the_pages_exist(root: Path) -> None:

@@ -23,7 +23,7 @@ class Lab(gdb.Command):
     lab domains: which domains there are, and what runs on each PCPU.
     lab on NAME: breakpoints that you set from now on count in this guest, in dom0, in xen, or
     everywhere. Threads, memory and symbols are of that place too.
-    lab goto TIME: in a run of the past, another moment of it.
+    lab goto TIME: in a run of the past, another moment of it. lab back: where it stood before.
     lab tasks, lab queues, lab timers: what FreeRTOS in the guest has.
     lab console [NAME] [LINES]: the end of a console. lab now: what time it is in the lab."""
 
@@ -139,12 +139,26 @@ class Goto(gdb.Command):
     def invoke(self, argument: str, _from_tty: bool) -> None:
         if not argument.strip():
             raise gdb.GdbError("lab goto needs a time, such as: lab goto 2.49s")
-        found = link.ask("goto", at=argument.strip())
-        gdb.execute("maintenance flush register-cache", to_string=True)
-        gdb.execute("maintenance flush dcache", to_string=True)
-        refresh.refresh()
-        _choose(found["threads"][0])
-        gdb.execute("frame")
+        _stand(link.ask("goto", at=argument.strip()))
+
+
+class Back(gdb.Command):
+    """Go to where the machine stood before it moved last: lab back."""
+
+    def __init__(self) -> None:
+        super().__init__("lab back", gdb.COMMAND_RUNNING)
+
+    def invoke(self, _argument: str, _from_tty: bool) -> None:
+        _stand(link.ask("back"))
+
+
+def _stand(found: Any) -> None:
+    """Show where the machine stands, which moved without GDB."""
+    gdb.execute("maintenance flush register-cache", to_string=True)
+    gdb.execute("maintenance flush dcache", to_string=True)
+    refresh.refresh()
+    _choose(found["threads"][0])
+    gdb.execute("frame")
 
 
 class Console(gdb.Command):
@@ -198,5 +212,5 @@ class Now(gdb.Command):
 
 
 def define() -> None:
-    for command in (Lab, Domains, On, Goto, Console, Now):
+    for command in (Lab, Domains, On, Goto, Back, Console, Now):
         command()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from system import test_places
-from system.test_places import ALONE, cache_with, disk, fill
-from system.world import ROOT, World
+from system.test_places import cache_with, disk, fill
+from system.world import ALONE, ROOT, World
 
 WARM = {"LAB_COLD": "0"}
 

@@ -11,6 +11,7 @@ from kernel_files import zimage
 
 from lab import api, rundir
 from lab.api import explorations
+from lab.api.context import like
 from lab.errors import MachineError, UsageError
 from lab.explore import variation
 from lab.model import Clock, Layer, Plan, Verdict
@@ -109,6 +110,22 @@ def test_an_error_of_one_seed_is_a_result(
     assert result.exit_status == 3
 
 
+def test_an_interrupt_keeps_what_is_known(
+    context: api.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = Runs()
+
+    def run(context: api.Context, name: str, clock: Clock) -> api.Run:
+        if context.seed == 4:
+            raise KeyboardInterrupt
+        return works(context, name, clock)
+
+    with pytest.raises(KeyboardInterrupt):
+        explored(context, monkeypatch, range(1, 9), run)
+    (file,) = (context.runs / "explore-race").glob("2*/outcome.json")
+    assert [one["seed"] for one in json.loads(file.read_text())["results"]] == [1, 2, 3]
+
+
 def test_a_lab_that_fails_already_is_not_explored(
     context: api.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,3 +151,15 @@ def test_a_plan_starts_nothing(context: api.Context) -> None:
     found = api.explore_plan(context, "race", range(3, 5))
     assert list(found) == [3, 4]
     assert all(words[0].startswith("1: ") for words in found.values() if words)
+
+
+def test_an_earlier_run_is_repeated_with_its_seed(context: api.Context) -> None:
+    """Also if only some disturbances were kept, and if somebody changed the manifest."""
+    said = {"arch": "arm32", "seed": 5, "disturbances": [{"number": 2}, {"number": 4}]}
+    again = like(context, said)
+    assert (again.seed, again.keep) == (5, (2, 4))
+    assert like(context, {"seed": 5, "disturbances": []}).keep == ()
+    plain = like(context, {"arch": "arm32"})
+    assert (plain.seed, plain.keep) == (None, None)
+    odd = like(context, {"seed": "x", "disturbances": [3]})
+    assert (odd.seed, odd.keep) == (None, None)

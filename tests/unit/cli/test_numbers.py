@@ -28,3 +28,9 @@ def test_no_number(text: str) -> None:
 def test_an_empty_span(text: str) -> None:
     with pytest.raises(UsageError, match="no seed"):
         span("--seeds", text)
+
+
+def test_too_many() -> None:
+    assert len(span("--seeds", "100000")) == 100_000
+    with pytest.raises(UsageError, match="that is 100001"):
+        span("--seeds", "100001")

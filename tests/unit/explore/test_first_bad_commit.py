@@ -36,11 +36,32 @@ def number(tree: GitTree, commit: str) -> int:
     return int(git(tree.top, "show", f"{commit}:number"))
 
 
-def searched(tree: GitTree, judge: Callable[[int], Mark]) -> Search:
+def searched(tree: GitTree, judge: Callable[[int], Mark], count: int = 1) -> Search:
     search = Search(tree, tree.commit("HEAD"), [tree.commit("HEAD~11")])
-    while commit := search.next():
-        search.tell(commit, judge(number(tree, commit)))
+    while commits := search.next(count):
+        assert len(commits) <= count
+        for commit in commits:
+            search.tell(commit, judge(number(tree, commit)))
     return search
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_several_commits_at_a_time(tree: GitTree, count: int) -> None:
+    """They divide what remains; those that cannot be judged are left out."""
+    for first in (1, 6, 11):
+
+        def judge(one: int, first: int = first) -> Mark:
+            return Mark.SKIP if one == 3 else Mark.BAD if one >= first else Mark.GOOD
+
+        found = searched(tree, judge, count)
+        assert [number(tree, one) for one in found.candidates] == [first]
+        assert count > 2 or len(found.marks) <= 2 + 6
+
+
+def test_a_lab_that_fails_now_and_then_ends_the_search(tree: GitTree) -> None:
+    """An older commit is bad and a newer one good: the older one decides."""
+    found = searched(tree, lambda one: Mark.BAD if one in (4, 11) else Mark.GOOD, 2)
+    assert len(found.candidates) == 1
 
 
 @pytest.mark.parametrize("first", range(1, 12))
@@ -76,8 +97,9 @@ def test_a_merged_branch(tree: GitTree) -> None:
     git(tree.top, "checkout", "--quiet", "-")
     git(tree.top, "merge", "--quiet", "--no-edit", "side")
     search = Search(tree, tree.commit("HEAD"), [tree.commit("HEAD~8")])
-    while commit := search.next():
-        search.tell(commit, Mark.BAD if tree.is_ancestor(wanted, commit) else Mark.GOOD)
+    while commits := search.next(2):
+        for commit in commits:
+            search.tell(commit, Mark.BAD if tree.is_ancestor(wanted, commit) else Mark.GOOD)
     assert search.candidates == [wanted]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from lab.cli.output import plain
 from lab.explore.matrix import Task
@@ -32,8 +33,19 @@ def test_failures_that_differ_only_in_numbers_are_one_kind() -> None:
 
 
 def test_many_seeds_are_not_all_named() -> None:
-    (group,) = grouped([bad(seed, "x") for seed in range(1, 12)])
+    results = [replace(bad(seed, "x"), again=f"run {seed}") for seed in range(1, 12)]
+    (group,) = grouped(results)
     assert group.some_seeds == "1, 2, 3, 4, 5, 6, 7, 8 and 3 more"
+    assert [one.seed for one in group.shown] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_the_smallest_is_shown_first_and_no_command_twice() -> None:
+    results = [replace(bad(seed, "x"), again=f"run {seed}") for seed in (1, 2)]
+    (group,) = grouped(results)
+    kept = replace(results[0], again="run 1 --keep 2")
+    shown = [one.again for one in replace(group, smallest=kept).shown]
+    assert shown == ["run 1 --keep 2", "run 1", "run 2"]
+    assert len(replace(group, smallest=results[0]).shown) == 2
 
 
 def task(jitter: float, misses: int) -> tuple[Task, ...]:

@@ -1,0 +1,183 @@
+"""Bundles: saved, shown, and loaded into the cache."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import __version__
+from lab.api import plans
+from lab.api.context import Context, clean
+from lab.errors import UsageError
+from lab.model import Architecture, Door, Plan
+from lab.store import cache_root
+from lab.util import files, used
+
+if TYPE_CHECKING:
+    from lab.bundle import saving
+    from lab.bundle.contents import Contents
+    from lab.bundle.saving import Tree
+    from lab.workshop.prepare import Workshop
+
+#: The labs of a bundle, if none is named.
+USUAL = ("hello",)
+SUFFIX = ".bundle"
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """A bundle. Sizes are in bytes.
+
+    ``sha256``: of the file; ``lock``: the digest of labs.lock; ``version``: that of the xenlab that
+    saved it; ``whole``: it has compilers too; ``members``: the name, size and sha256 of each.
+    """
+
+    file: Path
+    size: int
+    sha256: str
+    lock: str
+    labs: tuple[str, ...]
+    version: str
+    whole: bool
+    unpacked: int
+    members: tuple[dict[str, str | int], ...]
+
+
+@dataclass(frozen=True)
+class BundleLoaded:
+    """What a load put into the cache (``new``), and what was there already: paths in the cache."""
+
+    file: Path
+    new: tuple[str, ...]
+    there: tuple[str, ...]
+
+
+def save_bundle(
+    context: Context, file: Path, labs: Sequence[str] = (), *, whole: bool = False,
+    wheels: Sequence[str] = (),
+) -> BundleInfo:  # fmt: skip
+    """Write everything that labs need into one file. What is missing is made first.
+
+    ``file``: if it is a folder, the name in it has the lock's digest. ``labs``: default is
+    ``hello``. ``whole``: with compilers, for those who build guests or images. ``wheels``: versions
+    of Python (``3.13``) for which xenlab and the packages that it needs are saved too.
+
+    Raises:
+        LabError: something cannot be made. LockError: packages are not the locked ones.
+        UsageError: there is no such lab, or the file cannot be written there.
+    """
+    from lab.bundle import saving
+    from lab.packages import lock
+
+    clean(context)
+    names = tuple(labs) or USUAL
+    at_hand = replace(context, locked=True, door=Door.ROOTFS)
+    wanted = _wanted(at_hand, [plans.make_plan(at_hand, name) for name in names], whole=whole)
+    place = lock.place(context.file)
+    others = {"lab/labs.yaml": context.file, "lab/labs.lock": place}
+    digest = lock.load(place).digest
+    path = _path(file, digest)
+    with tempfile.TemporaryDirectory() as work:
+        others |= _wheels(context, wheels, Path(work))
+        with context.progress.stage("bundle") as stage:
+            contents = saving.save(path, replace(wanted, others=others), digest, names, __version__)
+            stage.note(f"{path.stat().st_size / 1e6:.0f} MB")
+    return _info(path, contents)
+
+
+def _wheels(context: Context, versions: Sequence[str], into: Path) -> dict[str, Path]:
+    from lab.install import wheels
+
+    if not versions:
+        return {}
+    with context.progress.stage("wheels") as stage:
+        found = wheels.fetch(versions, into, stage)
+        stage.note(f"{len(found)}")
+    return {f"python/{one.name}": one for one in found}
+
+
+def show_bundle(file: Path) -> BundleInfo:
+    """What a bundle has. Its list is read and checked, and nothing is unpacked.
+
+    Raises:
+        BundleError: it is not a bundle, or is cut off.
+    """
+    from lab.bundle.file import opened
+
+    with opened(file) as bundle:
+        return _info(file, bundle.contents)
+
+
+def load_bundle(context: Context, file: Path, *, sha256: str = "") -> BundleLoaded:
+    """Put everything of a bundle that the cache lacks into it, after every byte was verified.
+
+    ``sha256``: the digest that the file must have.
+
+    Raises:
+        BundleError: it is not a bundle, is damaged, or there is too little disk; then nothing has
+            changed.
+    """
+    from lab.bundle import loading
+    from lab.bundle.file import opened
+
+    with opened(file, sha256) as bundle:
+        found = loading.load(bundle, cache_root(), context.progress)
+    return BundleLoaded(file, found.new, found.there)
+
+
+def _path(file: Path, digest: str) -> Path:
+    path = file / f"xenlab-{digest[:16]}{SUFFIX}" if file.is_dir() else file
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", hint="make it, or name another")
+    files.writable(path)
+    return path.absolute()
+
+
+def _info(path: Path, contents: Contents) -> BundleInfo:
+    return BundleInfo(
+        path, path.stat().st_size, files.sha256_file(path), contents.lock, contents.labs,
+        contents.version, contents.whole, contents.unpacked,
+        tuple(vars(one) for one in contents.members),
+    )  # fmt: skip
+
+
+def _wanted(context: Context, labs: Sequence[Plan], *, whole: bool) -> saving.Wanted:
+    """What plans are made of, all of it in the cache.
+
+    They are prepared twice. The first time may build something, and then uses more than a start
+    from a full cache. The second time uses what such a start uses, whatever was there before.
+    """
+    cache = cache_root()
+    for lab in labs:
+        context.workshop(arch=lab.machine.arch).prepare(lab)
+    with used.noting() as noted:
+        shops = {lab.machine.arch: context.workshop(arch=lab.machine.arch) for lab in labs}
+        for lab in labs:
+            shops[lab.machine.arch].prepare(lab)
+    trees = [_tree(shop, arch, whole=whole) for arch, shop in shops.items()]
+    folders = sorted(path for path in noted if path.is_dir())
+    plain = sorted(path for path in noted if path.is_file())
+    from lab.bundle.saving import Wanted
+
+    return Wanted(cache, trees, folders, plain)
+
+
+def _tree(shop: Workshop, arch: Architecture, *, whole: bool) -> Tree:
+    from lab.bundle.saving import Tree
+    from lab.toolchain import listing, running_part, tree_cache
+
+    made = tree_cache.find(cache_root(), shop.supplies.locked_toolchain, arch, strict=True)
+    assert made is not None
+    contents = listing.read(made.path)
+    if whole and made.partial:
+        raise UsageError(
+            f"the toolchain in {made.path.parent} came out of a bundle and has no compilers",
+            hint=f"remove {made.path.parent}: bundle.save --whole makes it again",
+        )
+    if whole:
+        return Tree(made, frozenset(running_part.whole(contents)), made.partial)
+    paths = running_part.files(shop.toolchain, contents, arch)
+    return Tree(made, frozenset(paths), partial=True)

@@ -1,0 +1,1 @@
+"""Runs of labs on several machines, with Dask's ``distributed`` (docs/cluster.md)."""

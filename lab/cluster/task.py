@@ -1,0 +1,68 @@
+"""One run as a task of the cluster: what it is made of, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lab import __version__
+from lab.cluster.contents import Contents, Part
+from lab.util import files
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a lab is to be run.
+
+    Attributes:
+        number: tells runs apart that are otherwise equal.
+        options: what is special about it, by the names of ``lab.api.played.OPTIONS``.
+        memory: what the lab takes of a worker, in bytes.
+    """
+
+    lab: str
+    number: int
+    options: dict[str, Any]
+    memory: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """An order, with all that it needs except the parts, which travel by themselves."""
+
+    order: Order
+    labs: str = field(repr=False)
+    lock: str = field(repr=False)
+    version: str = __version__
+
+    @property
+    def key(self) -> str:
+        """The same for the same run: equal keys, equal digests."""
+        return f"{self.order.lab}-{files.sha256_json(asdict(self))[:32]}"
+
+
+@dataclass(frozen=True)
+class CameBack:
+    """What came of a task.
+
+    Attributes:
+        outcome: a pickled ``lab.api.Run``, or a ``LabError``.
+        folder: the run's folder, as a tar archive; empty if there is none.
+        worker: the name of the worker.
+        version: the version of xenlab there.
+    """
+
+    outcome: bytes = field(repr=False)
+    folder: bytes = field(repr=False)
+    worker: str
+    version: str = __version__
+
+
+def make(order: Order, contents: Contents) -> Task:
+    """The task of an order."""
+    return Task(order, contents.labs, contents.lock)
+
+
+def same_part(part: Part) -> Part:
+    """A part, as a task of its own: so the engine can make it again on any worker."""
+    return part

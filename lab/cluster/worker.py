@@ -1,0 +1,219 @@
+"""A worker: a process that takes runs from a cluster's scheduler, as many as it has room for.
+
+It has a folder with what was sent to it (``parts``) and a folder for each run under way. The cache
+is that of its machine, or of ``$LAB_CACHE``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from distributed import Worker
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from lab.cluster import contents
+from lab.cluster.keys import Access, readable
+from lab.cluster.player import Player
+from lab.cluster.quiet import quiet
+from lab.cluster.sizes import Station
+from lab.cluster.task import CameBack, Task
+from lab.errors import LabError, MachineError
+from lab.run import live, slots
+from lab.util import files, reading
+from lab.util.terminal import escape_lines
+
+if TYPE_CHECKING:
+    from lab.cluster.contents import Part
+
+#: The worker of this process, as ``worker``: the engine calls functions, not methods.
+HERE: dict[str, Bench] = {}
+#: Seconds to find the scheduler.
+FIND = 60.0
+#: The names of the engine's resources: labs at once, and bytes of memory.
+LABS, MEMORY = "labs", "memory"
+#: Seconds that labs have to end, and bytes of the log that an error shows.
+END, LAST = 60.0, 4096
+
+
+class Bench:
+    """Runs tasks, each in a process that is kept for the next one."""
+
+    def __init__(self, folder: Path, name: str, log: IO[bytes]) -> None:
+        self._folder = folder
+        self._name = name
+        self._log = log
+        self._free: list[Player] = []
+        #: The tasks that run, by key; ``None`` as long as there is no process yet.
+        self._busy: dict[str, Player | None] = {}
+        self._unwanted: set[str] = set()
+        self._news = threading.Condition()
+
+    def play(self, task: Task, parts: Sequence[Part]) -> CameBack:
+        """Run a task.
+
+        Raises:
+            MachineError: the process that ran it ended, or was told to. OSError: the disk is full.
+        """
+        with self._busy_with(task.key):
+            for part in parts:
+                contents.lay(part, self._folder / "parts")
+            with self._place(task) as place, self._player(task.key) as player:
+                if not player.play(place):
+                    raise self._lost(task)
+                return self._back(place)
+
+    def end(self, keys: Sequence[str], wait: bool = True) -> None:
+        """End the labs of tasks that nobody wants any more, and wait until they have ended."""
+        with self._news:
+            for key in self._busy.keys() & set(keys):
+                self._unwanted.add(key)
+                if player := self._busy[key]:
+                    player.interrupt()
+            if wait:
+                self._news.wait_for(lambda: not self._busy.keys() & set(keys), END)
+
+    def close(self) -> None:
+        """End all labs, and wait until they have ended."""
+        self.end(list(self._busy))
+        for one in self._free:
+            one.interrupt()
+        for one in self._free:
+            one.close()
+
+    @contextlib.contextmanager
+    def _busy_with(self, key: str) -> Iterator[None]:
+        with self._news:
+            self._unwanted.discard(key)
+            self._busy[key] = None
+        try:
+            yield
+        finally:
+            with self._news:
+                del self._busy[key]
+                self._news.notify_all()
+
+    @contextlib.contextmanager
+    def _place(self, task: Task) -> Iterator[Path]:
+        """The folder of a run, which goes when its result is on its way."""
+        place = self._folder / "tasks" / task.key
+        files.remove_tree(place)
+        place.mkdir(parents=True)
+        try:
+            files.write_atomic(place / "labs.yaml", task.labs, durable=False)
+            files.write_atomic(place / "labs.lock", task.lock, durable=False)
+            order = json.dumps(asdict(task.order))
+            files.write_atomic(place / "order.json", order, durable=False)
+            yield place
+        finally:
+            files.remove_tree(place)
+
+    @contextlib.contextmanager
+    def _player(self, key: str) -> Iterator[Player]:
+        """A process for a task. One that failed is ended, with what it left."""
+        with self._news:
+            player = self._free.pop() if self._free else Player(self._log)
+            self._busy[key] = player
+            if key in self._unwanted:
+                player.interrupt()
+        well = False
+        try:
+            yield player
+            well = key not in self._unwanted
+        finally:
+            if well:
+                self._free.append(player)
+            else:
+                player.close()
+                live.sweep()
+
+    def _lost(self, task: Task) -> MachineError:
+        with reading.binary(Path(self._log.name)) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - LAST))
+            said = stream.read()
+        return MachineError(
+            f"lab {task.order.lab} did not run to its end on worker {self._name}",
+            tail=escape_lines(said, last=12),
+        )
+
+    def _back(self, place: Path) -> CameBack:
+        found = sorted((place / "runs").glob("*/*/manifest.json"))
+        folder = contents.pack(found[0].parent) if found else b""
+        return CameBack(reading.data(place / "outcome", reading.IMAGE), folder, self._name)
+
+
+class Watch(WorkerPlugin):
+    """Hears from the engine what becomes of tasks."""
+
+    name = "xenlab"
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
+        """A task that is no longer wanted ends its lab."""
+        if start in ("executing", "long-running") and finish in ("cancelled", "released"):
+            self._bench.end([str(key)], wait=False)
+
+
+async def work(access: Access, station: Station, ready: Callable[[str], None]) -> None:
+    """Take runs until the scheduler ends, or this is cancelled. ``ready`` gets the worker's name.
+
+    Raises:
+        UsageError, LabError: there is no scheduler at that address, or it was lost.
+    """
+    quiet()
+    room = slots.machine()
+    labs = station.labs or room.cpus
+    name = station.name or f"{os.uname().nodename}-{os.getpid()}"
+    folder = station.folder
+    assert folder
+    (folder / "parts").mkdir(parents=True, exist_ok=True)
+    with (folder / "log").open("wb") as log:
+        bench = HERE["worker"] = Bench(folder, name, log)
+        worker = Worker(
+            access.address, name=name, nthreads=labs, security=access.security(),
+            local_directory=str(folder / "engine"), memory_limit=0,
+            resources={LABS: labs, MEMORY: room.memory}, plugins=(Watch(bench),),
+            death_timeout=FIND, dashboard=False,
+        )  # fmt: skip
+        try:
+            with readable(access.address):
+                await worker
+            ready(name)
+            await worker.finished()
+        finally:
+            await asyncio.to_thread(bench.close)
+            with contextlib.suppress(Exception):
+                await worker.close(timeout=2)
+            del HERE["worker"]
+    raise LabError(f"the scheduler at {access.address} has ended",
+                   hint="start a cluster, then this worker again")  # fmt: skip
+
+
+def play(task: Task, *parts: Part) -> CameBack:
+    """Run a task. This is the function that the engine calls in a thread of a worker.
+
+    Raises:
+        LabError: the worker is not one of ours, or it cannot run a lab.
+    """
+    bench = HERE.get("worker")
+    if bench is None:
+        raise LabError(
+            "a worker of the cluster was not started by cluster.worker",
+            hint="end it, and start ./inv cluster.worker ADDRESS on that machine",
+        )
+    return bench.play(task, parts)
+
+
+async def end_labs(keys: Sequence[str]) -> None:
+    """End the labs of these tasks, if they run on this worker, and wait until they have ended."""
+    if bench := HERE.get("worker"):
+        await asyncio.to_thread(bench.end, keys)

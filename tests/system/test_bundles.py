@@ -1,0 +1,101 @@
+"""A bundle is all that a lab needs: on a machine without network, with an empty cache."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from system import locks
+from system.world import World
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The bundle of ``hello`` from the user's cache, and the labs that it was saved for."""
+
+    file: Path
+    folder: Path
+    info: dict[str, Any]
+    cache: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"LAB_CACHE": str(self.cache), "LAB_BUNDLE": str(self.file)}
+
+
+@pytest.fixture(scope="module")
+def saved(world: World, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    folder = locks.place(tmp_path_factory.mktemp("saved"))
+    said = world.run("bundle.save", "..", "--lab", "hello", "--json", cwd=folder)
+    info = json.loads(said.out)
+    return Saved(Path(info["file"]), folder, info, folder.parent / "cache")
+
+
+def test_a_lab_runs_without_network(world: World, saved: Saved, alone: tuple[str, ...]) -> None:
+    """From an empty cache, with the digest that is published."""
+    options = ("--bundle", str(saved.file), "lab.run", "hello", "--published")
+    env = {"LAB_CACHE": str(saved.cache)}
+    said = world.run(*options, cwd=saved.folder, env=env, before=alone)
+    assert "the same as the published one, bit for bit" in said.out + said.err
+    assert saved.file.stat().st_size < 100_000_000
+
+
+def test_a_cache_that_was_filled_from_it_gives_the_same_bytes(
+    world: World, saved: Saved, alone: tuple[str, ...]
+) -> None:
+    """This cache never had packages or compilers."""
+    env = {"LAB_CACHE": str(saved.cache)}
+    world.run("bundle.load", str(saved.file), env=env)
+    again = saved.folder / "again.bundle"
+    said = world.run("bundle.save", str(again), "--json", cwd=saved.folder, env=env, before=alone)
+    assert json.loads(said.out)["sha256"] == saved.info["sha256"]
+    assert json.loads(world.run("bundle.show", str(again), "--json").out)["labs"] == ["hello"]
+
+
+@pytest.mark.xdist_group("docker")  # where the other cache is built
+def test_a_cache_that_was_built_again_gives_the_same_bytes(
+    world: World, saved: Saved, built_again: Path
+) -> None:
+    env = {"LAB_CACHE": str(built_again), "LAB_DOOR": "rootfs"}
+    again = saved.folder / "built.bundle"
+    said = world.run("bundle.save", str(again), "--json", cwd=saved.folder, env=env)
+    assert json.loads(said.out)["sha256"] == saved.info["sha256"]
+
+
+def test_what_was_altered_comes_from_the_bundle(
+    world: World, saved: Saved, alone: tuple[str, ...]
+) -> None:
+    """One byte of QEMU, and an image: both are mended, without network."""
+    world.run("bundle.load", str(saved.file), env={"LAB_CACHE": str(saved.cache)})
+    (qemu,) = saved.cache.glob("toolchain/*/tree/usr/bin/qemu-system-arm")
+    good = qemu.read_bytes()
+    qemu.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    (image,) = saved.cache.glob("store/dom0-initramfs/*/files/*")
+    whole = image.read_bytes()
+    image.write_bytes(whole[:1000])
+    said = world.run("image.build", cwd=saved.folder, env=saved.env, before=alone)
+    assert "usr/bin/qemu-system-arm has changed" in said.err
+    assert qemu.read_bytes() == good
+    assert image.read_bytes() == whole
+
+
+def test_what_is_not_in_the_bundle(world: World, saved: Saved, alone: tuple[str, ...]) -> None:
+    """There is no compiler: the error says which bundle has one."""
+    said = world.run(
+        "guest.build", "periodic", cwd=saved.folder, env=saved.env, before=alone, status=3
+    )
+    assert "--whole" in said.err
+
+
+def test_a_bundle_of_another_lock(world: World, saved: Saved, tmp_path: Path) -> None:
+    """It is refused, and the error names its own lock."""
+    folder = locks.place(tmp_path)
+    locks.relock(folder, "make", locks.other_hash)
+    said = world.run("image.build", cwd=folder, env=saved.env, status=3)
+    assert "is for another labs.lock" in said.err
+    shutil.rmtree(folder)

@@ -1,0 +1,122 @@
+"""Labs on a cluster of two real workers, each with its own folder, cache and live labs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from system.world import LONGEST, Running, World, until
+
+
+@dataclass
+class Worker:
+    """A worker, and the world in which it runs labs."""
+
+    name: str
+    world: World
+    process: Running
+
+
+@dataclass
+class Pool:
+    """A cluster without workers of its own, and those that joined it."""
+
+    world: World
+    up: Running
+    address: str
+    key: str
+    workers: dict[str, Worker] = field(default_factory=dict)
+
+    def join(self, name: str, folder: Path) -> None:
+        """Start a worker, and wait until it is there."""
+        runtime = Path(tempfile.mkdtemp(prefix="xl-"))
+        cache = folder / "cache"
+        if not cache.exists():
+            subprocess.run(["cp", "-al", self.world.cache, cache], check=True, timeout=LONGEST)
+        world = World(folder, runtime, cache)
+        env = {"XDG_RUNTIME_DIR": str(runtime), "LAB_CACHE": str(cache)}
+        words = ("--key", self.key, "--name", name, "--jobs", "1", "--folder", str(folder / "here"))
+        process = self.world.start("cluster.worker", self.address, *words, env=env)
+        self.workers[name] = Worker(name, world, process.when("worker"))
+
+    def env(self) -> dict[str, str]:
+        return {"LAB_CLUSTER": self.address, "LAB_CLUSTER_KEY": self.key}
+
+    def machines(self) -> int:
+        """How many labs run on the workers."""
+        return sum(len(one.world.machines()) for one in self.workers.values())
+
+
+@pytest.fixture(scope="module")
+def pool(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    key = str(tmp_path_factory.mktemp("key") / "key.pem")
+    up = world.start("cluster.up", "--workers", "0", "--json", "--key", key).when("the cluster")
+    assert up.process.stdout
+    text = ""
+    while not text.endswith("}\n"):
+        text += up.process.stdout.readline()
+    found = Pool(world, up, json.loads(text)["address"], key)
+    try:
+        for name in ("one", "two"):
+            found.join(name, tmp_path_factory.mktemp(name))
+        yield found
+    finally:
+        for one in found.workers.values():
+            one.process.signal(signal.SIGTERM).end()
+            shutil.rmtree(one.world.runtime)
+        assert up.signal(signal.SIGINT).end().status == 130
+        assert found.machines() == 0
+
+
+def repeat(pool: Pool, times: int) -> Running:
+    return pool.world.start("lab.run", "hello", "--repeat", str(times), "--json", env=pool.env())
+
+
+def test_runs_come_back_as_if_they_ran_here(pool: Pool, world: World) -> None:
+    """Both workers ran some. All have one digest, that of a run here."""
+    done = json.loads(repeat(pool, 4).end().expect(0).out)
+    here = json.loads(world.run("lab.run", "hello", "--json").out)
+    assert set(done["digests"]) == {here["digest"]}
+    manifests = [json.loads(Path(one["run"], "manifest.json").read_text()) for one in done["runs"]]
+    assert {one["worker"] for one in manifests} == {"one", "two"}
+    assert "hello from FreeRTOS" in world.run("lab.logs", "hello", "--on", "hello").out
+    world.run("lab.run", "hello", "--verify", Path(done["runs"][0]["run"]).name)
+
+
+def test_ctrl_c_ends_the_labs_on_the_workers(pool: Pool) -> None:
+    running = repeat(pool, 50)
+    until("a lab runs on a worker", lambda: pool.machines() > 0, LONGEST)
+    assert running.signal(signal.SIGINT).end().status == 130
+    assert pool.machines() == 0
+
+
+def test_a_worker_is_killed_and_another_joins(pool: Pool) -> None:
+    """All runs come back, with one digest, and no machine is left."""
+    running = repeat(pool, 12)
+    victim = pool.workers["one"]
+    until("it runs a lab", lambda: bool(victim.world.machines()), LONGEST)
+    victim.process.signal(signal.SIGKILL).end()
+    until("its lab has ended", lambda: not victim.world.machines(), LONGEST)
+    pool.join("one", victim.world.folder)
+    done = json.loads(running.end().expect(0).out)
+    assert len(done["runs"]) == 12
+    assert len(set(done["digests"])) == 1
+    assert pool.machines() == 0
+
+
+def test_a_stranger_is_not_let_in(pool: Pool, tmp_path: Path) -> None:
+    """Another key opens nothing."""
+    other = str(tmp_path / "other.pem")
+    up = pool.world.start("cluster.up", "--workers", "0", "--key", other).when("the cluster")
+    up.signal(signal.SIGINT).end()
+    env = {"LAB_CLUSTER": pool.address, "LAB_CLUSTER_KEY": other}
+    said = pool.world.run("lab.run", "hello", env=env, status=3)
+    assert "there is no cluster at" in said.err

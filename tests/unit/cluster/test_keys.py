@@ -1,0 +1,46 @@
+"""Who may use a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.cluster import keys
+from lab.errors import UsageError
+
+
+def test_a_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    keys.make(file)
+    before = file.read_text()
+    keys.make(file)
+    assert file.read_text() == before
+    assert file.stat().st_mode & 0o777 == 0o600
+    found: Any = keys.of(file)
+    assert found.require_encryption
+    assert found.tls_ca_file == found.tls_worker_cert
+    assert "PRIVATE KEY" in found.tls_client_key
+
+
+@pytest.mark.parametrize("text", [None, "", "-----BEGIN CERTIFICATE-----\n"])
+def test_what_is_no_key(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "key.pem"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match=r"key\.pem is not the key of a cluster"):
+        keys.of(file)
+
+
+def test_addresses() -> None:
+    assert keys.named("192.0.2.1:8786", "").address == "tls://192.0.2.1:8786"
+    assert keys.named("tcp://192.0.2.1:8786", "k").key == Path("k")
+    for wrong in ("192.0.2.1", "http://192.0.2.1:1", "tls://192.0.2.1:x"):
+        with pytest.raises(UsageError, match="not the address of a cluster"):
+            keys.named(wrong, "")
+
+
+def test_the_environment_names_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_CLUSTER_KEY", "/some/key.pem")
+    assert keys.named("192.0.2.1:8786", "").key == Path("/some/key.pem")
