@@ -32,6 +32,8 @@ function state(word, title = "") {
 function show(seat) {
   document.title = seat.name;
   byId("name").textContent = seat.name;
+  byId("message").textContent = seat.closed ? "Your teacher has closed this seat." : seat.message;
+  byId("message").hidden = !byId("message").textContent;
   state(seat.busy || STATES[seat.state] || seat.state);
   if (seat.run !== run) consoles.clear();
   run = seat.run;
