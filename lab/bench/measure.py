@@ -18,6 +18,7 @@ from lab.bench import (
     instant,
     limits,
     races,
+    spread,
     tools_build,
     trace_cost,
     transfer,
@@ -183,6 +184,10 @@ def _races(session: Session) -> list[Figure]:
     return list(races.measure(session.context, session.say))
 
 
+def _cluster(session: Session) -> list[Figure]:
+    return spread.measure(session.context, LAB, session.rounds, session.say)
+
+
 #: The parts by name, in this order; then those that take many minutes.
 PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
@@ -201,6 +206,7 @@ LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "digests": _digests,
     "tools": _tools,
     "races": _races,
+    "cluster": _cluster,
 }
 
 
