@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lab.api.bundles import (
         BundleInfo,
         BundleLoaded,
+        BundleOptions,
         BundleStored,
         load_bundle,
         pull_bundle,
@@ -77,8 +78,8 @@ _HOMES = {
     "lab.api.beside": ("verdict_words",),
     "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
     "lab.api.bundles": (
-        "BundleInfo", "BundleLoaded", "BundleStored", "load_bundle", "pull_bundle", "push_bundle",
-        "save_bundle", "show_bundle",
+        "BundleInfo", "BundleLoaded", "BundleOptions", "BundleStored", "load_bundle", "pull_bundle",
+        "push_bundle", "save_bundle", "show_bundle",
     ),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": ("ci_annotations", "ci_summary"),
@@ -133,10 +134,10 @@ if not TYPE_CHECKING:  # a checker would take every name for one of ours
     __getattr__ = lazy.exports(__name__, _HOMES)
 
 __all__ = [
-    "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "BundleStored",
-    "Cluster", "Compared", "Comparison", "Console", "Context", "DebugOptions", "Dom0",
-    "Exploration", "ExploreOptions", "Explored", "Imported", "LabOptions", "LabStatus", "Limit",
-    "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run", "RunOptions",
+    "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "BundleOptions",
+    "BundleStored", "Cluster", "Compared", "Comparison", "Console", "Context", "DebugOptions",
+    "Dom0", "Exploration", "ExploreOptions", "Explored", "Imported", "LabOptions", "LabStatus",
+    "Limit", "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run", "RunOptions",
     "RunningLab", "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size", "Station", "Status",
     "Stood", "Traces", "Up", "Wanted", "architecture", "as_called", "bisect", "check_lock",
     "ci_annotations", "ci_summary", "clean", "cluster_up", "cluster_worker", "compare",
