@@ -12,7 +12,6 @@ from typing import Any
 from lab import config, scenario
 from lab.api import beside, outcomes
 from lab.api.beside import Work, verdict_words
-from lab.api.clusters import Cluster, Wanted, run_on
 from lab.api.context import Context, clean
 from lab.api.labs import is_pattern
 from lab.api.plans import make_plan
@@ -41,7 +40,6 @@ class RunOptions:
         jobs: how many run at a time; 0: as many as this machine has room for.
         junit: also write all verdicts to this file.
         shard: run only this part of the labs, such as ``2/3``; empty: all of them.
-        cluster: run them there; ``None``: on this machine.
     """
 
     clock: Clock | None = None
@@ -49,7 +47,6 @@ class RunOptions:
     jobs: int = 0
     junit: Path | None = None
     shard: str = ""
-    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,13 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
     plans = [_plan(context, name, options) for name in mine]
     if options.junit:
         make_way(options.junit)
-    ran = _ran(context, plans, options)
+    works = [
+        Work(f"{number} of {len(plans)}: lab {plan.lab.name}", plan,
+             functools.partial(_run, name=plan.lab.name, options=options),
+             lambda ran: verdict_words(ran[0]))
+        for number, plan in enumerate(plans, 1)
+    ]  # fmt: skip
+    ran = beside.run_all(context, works, options.jobs)
     rows = tuple(outcomes.row_of(context, *one) for one in ran)
     runs = tuple(one for one, _ in ran)
     found = Outcome(tuple(names), rows, shard)
@@ -137,22 +140,6 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
     if options.junit:
         files.write_atomic(options.junit, scenario.junit([one.report for one in runs]))
     return Runs(runs, found, folder, clock.elapsed())
-
-
-def _ran(
-    context: Context, plans: Sequence[Plan], options: RunOptions
-) -> Sequence[tuple[Run, float]]:
-    """Each run, and how many seconds it took; 0 if that is unknown."""
-    if options.cluster:
-        wanted = [Wanted(plan.lab.name, options.clock, options.cold) for plan in plans]
-        return [(one, 0.0) for one in run_on(context, options.cluster, wanted)]
-    works = [
-        Work(f"{number} of {len(plans)}: lab {plan.lab.name}", plan,
-             functools.partial(_run, name=plan.lab.name, options=options),
-             lambda ran: verdict_words(ran[0]))
-        for number, plan in enumerate(plans, 1)
-    ]  # fmt: skip
-    return beside.run_all(context, works, options.jobs)
 
 
 def _part(context: Context, names: Sequence[str], word: str) -> tuple[Shard | None, Sequence[str]]:

@@ -103,7 +103,7 @@ def times(context: Context) -> dict[str, float]:
 def write_times(context: Context, rows: Sequence[Row]) -> Path:
     """Write how long each lab took into ``times.json``; returns the file. Labs that are not in
     ``rows`` keep their time."""
-    took = {row.name: row.seconds for row in rows if row.run and row.seconds}
+    took = {row.name: row.seconds for row in rows if row.run}
     known = times(context) | took
     file = context.file.absolute().parent / TIMES
     files.write_atomic(file, json.dumps(known, indent=1, sort_keys=True) + "\n")

@@ -37,9 +37,11 @@ VALUES = {
     "junit": "FILE",
     "keep": "NUMBERS",
     "key": "FILE",
+    "lab": "NAMES",
     "labs": "FILE",
     "lesson": "LESSON",
     "limit": "WORDS",
+    "memory": "SIZE",
     "name": "NAME",
     "on": "CONSOLE",
     "only": "WORDS",
@@ -56,6 +58,7 @@ VALUES = {
     "timeout": "SECONDS",
     "to": "FORMAT",
     "verify": "RUN",
+    "wheels": "VERSIONS",
     "workers": "N",
 }
 
@@ -75,6 +78,7 @@ KINDS = {
     "into": "file",
     "junit": "file",
     "key": "file",
+    "lab": "lab",
     "lab.import name": "",
     "lab.matrix name": "matrix",
     "labs": "file",
@@ -106,6 +110,7 @@ ARCH_OF = (
     f"{' or '.join(_NAMES)} (default: that of all labs of labs.yaml, else {_NAMES[0]}): "
     "the architecture of"
 )
+CLUSTER = "run on this cluster, not here (default: LAB_CLUSTER, else here)"
 JOBS = "run N labs at a time (default: as many as this machine has room for)"
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 

@@ -30,7 +30,7 @@ class Row:
         lab: its title: the lab's name, with the architecture unless that is the first one.
         verdict: ``PASS``, ``FAIL`` with the layer, or ``MISSING``.
         watched: how long its scenario took, in seconds of its clock.
-        seconds: how long the whole run took on the host; 0 if that is unknown.
+        seconds: how long the whole run took on the host.
         published: ``same``, ``differs`` or ``none``: compared with the lock's digest.
         run: its folder, relative to the folder of all runs.
     """
