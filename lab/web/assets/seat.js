@@ -20,7 +20,10 @@ const link = new Link({
   hello: () => ({type: "from", run, at: consoles.places()}),
   text: (message) => message.type === "seat" ? show(message) : notice(message.text),
   binary: (frame) => consoles.write(frame),
-  lost: () => state("connecting", "the server does not answer; this page tries again"),
+  lost: () => {
+    state("connecting", "the server does not answer; this page tries again");
+    for (const verb of ["up", "down", "reset"]) byId(verb).disabled = true;
+  },
 });
 
 function state(word, title = "") {
@@ -39,6 +42,7 @@ function show(seat) {
   run = seat.run;
   consoles.set(seat.consoles);
   byId("up").disabled = Boolean(seat.busy) || seat.state !== "off" && seat.state !== "ended";
+  byId("reset").disabled = false;
   byId("down").disabled = seat.state === "off" && !seat.busy;
   byId("domains").tBodies[0].replaceChildren(...seat.domains.map(row));
   lesson.show(seat);
