@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,12 +56,14 @@ class BundleLoaded:
 
 
 def save_bundle(
-    context: Context, file: Path, labs: Sequence[str] = (), *, whole: bool = False
-) -> BundleInfo:
+    context: Context, file: Path, labs: Sequence[str] = (), *, whole: bool = False,
+    wheels: Sequence[str] = (),
+) -> BundleInfo:  # fmt: skip
     """Write everything that labs need into one file. What is missing is made first.
 
     ``file``: if it is a folder, the name in it has the lock's digest. ``labs``: default is
-    ``hello``. ``whole``: with compilers, for those who build guests or images.
+    ``hello``. ``whole``: with compilers, for those who build guests or images. ``wheels``: versions
+    of Python (``3.13``) for which xenlab and the packages that it needs are saved too.
 
     Raises:
         LabError: something cannot be made. LockError: packages are not the locked ones.
@@ -77,10 +80,23 @@ def save_bundle(
     others = {"lab/labs.yaml": context.file, "lab/labs.lock": place}
     digest = lock.load(place).digest
     path = _path(file, digest)
-    with context.progress.stage("bundle") as stage:
-        contents = saving.save(path, replace(wanted, others=others), digest, names, __version__)
-        stage.note(f"{path.stat().st_size / 1e6:.0f} MB")
+    with tempfile.TemporaryDirectory() as work:
+        others |= _wheels(context, wheels, Path(work))
+        with context.progress.stage("bundle") as stage:
+            contents = saving.save(path, replace(wanted, others=others), digest, names, __version__)
+            stage.note(f"{path.stat().st_size / 1e6:.0f} MB")
     return _info(path, contents)
+
+
+def _wheels(context: Context, versions: Sequence[str], into: Path) -> dict[str, Path]:
+    from lab.install import wheels
+
+    if not versions:
+        return {}
+    with context.progress.stage("wheels") as stage:
+        found = wheels.fetch(versions, into, stage)
+        stage.note(f"{len(found)}")
+    return {f"python/{one.name}": one for one in found}
 
 
 def show_bundle(file: Path) -> BundleInfo:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab import config, rundir
+from lab.api import lives
 from lab.api.context import Context, clean
 from lab.errors import UsageError
 from lab.machine import console_quota, qemu_process, stamps
@@ -34,9 +35,9 @@ def logs(context: Context, name: str, on: str | None, following: bool = False) -
             raise UsageError(f"run {folder.path} has no console {on}", hint=f"there are: {known}")
         found = {on: found[on]}
     if following:
-        if why := qemu_process.why_stopped(context.lab_dir(name).tag):
+        if why := qemu_process.why_stopped(lives.current(context, name).tag):
             context.progress.say(f"{why.message}; {why.hint}")
-        lab = live.find(context.lab_dir(name))
+        lab = live.find(lives.current(context, name))
         return follow(found, adopt(lab.record) if lab and lab.record else None)
     return lines_of(found[on]) if on else merged(found, folder.times_file)
 
@@ -47,11 +48,11 @@ def tails(run: Path, lines: int = 25) -> dict[str, str]:
 
 
 def _run_of(context: Context, name: str) -> RunDir:
-    found = live.find(context.lab_dir(name))
+    found = live.find(lives.current(context, name))
     folder = found.run if found else rundir.latest_run(context.runs, name)
     if folder is None:
         config.find_lab(context.labs(), name)
-        if command := claim.maker(context.lab_dir(name)):
+        if command := claim.maker(lives.current(context, name)):
             raise UsageError(f"lab {name} is being prepared by {command}",
                              hint="nothing has been printed yet; wait until it boots")  # fmt: skip
         raise UsageError(f"lab {name} never ran", hint=f"start it: ./inv lab.up {name}")

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import replace
 
 from lab import rundir
+from lab.api import lives
 from lab.api.context import Context, attached
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.debug import backtrace, symbols
@@ -57,9 +58,9 @@ def _failed(run: RunDir) -> str:
 
 def _living(context: Context, lab: str, run: RunDir) -> Live | None:
     """The lab of a run, if it runs or stands, and may be stopped for a moment."""
-    found = live.find(context.lab_dir(lab))
-    ours = found is not None and found.run.path.resolve() == run.path.resolve()
-    return found if ours and found and found.running and not found.still else None
+    alive = [live.find(place) for each, place in lives.here(context) if each == lab]
+    ours = [one for one in alive if one and one.run.path.resolve() == run.path.resolve()]
+    return next((one for one in ours if one.running and not one.still), None)
 
 
 async def _make(found: Live, guest: str) -> None:

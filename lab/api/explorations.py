@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,8 @@ def explore(
 ) -> Explored:
     """Run a lab once without a seed, then with each of these seeds.
 
-    The folders of seeds that pass are removed: the seed gives the same run again.
+    The folders of seeds that pass are removed: the seed gives the same run again. If this is
+    interrupted, the outcome of the seeds that have ended is kept.
 
     Raises:
         ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed, or
@@ -87,12 +88,24 @@ def explore(
     options, clock = options or ExploreOptions(), Deadline(0)
     plan = _plan(context, name, seeds[0])
     _check_undisturbed(context, name)
-    found = _all(context, plan, seeds, options.jobs)
-    groups = outcomes.grouped(found)
-    if options.shrink:
-        groups = tuple(_shrunk(context, name, one) for one in groups)
-    folder = rundir.new_folder(context.runs / f"explore-{name}")
-    outcome = Exploration(name, tuple(found), groups, round(clock.elapsed(), 1))
+    so_far: list[SeedResult] = []
+    try:
+        found = _all(context, plan, seeds, options.jobs, so_far.append)
+        groups = outcomes.grouped(found)
+        if options.shrink:
+            groups = tuple(_shrunk(context, name, one) for one in groups)
+    except BaseException:
+        if so_far:
+            some = sorted(so_far, key=lambda one: one.seed)
+            kept = _kept(context, Exploration(name, tuple(some), outcomes.grouped(some)))
+            context.progress.say(f"the outcome of {len(some)} seeds is in {kept.folder}")
+        raise
+    return _kept(context, Exploration(name, tuple(found), groups, round(clock.elapsed(), 1)))
+
+
+def _kept(context: Context, outcome: Exploration) -> Explored:
+    """Write the outcome into a new folder."""
+    folder = rundir.new_folder(context.runs / f"explore-{outcome.lab}")
     files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
     return Explored(outcome, folder)
 
@@ -119,14 +132,21 @@ def _quiet(context: Context) -> Context:
     return replace(context, progress=Progress(quiet=True))
 
 
-def _all(context: Context, plan: Plan, seeds: Sequence[int], jobs: int) -> list[SeedResult]:
-    """The results of all seeds, in their order."""
+def _all(
+    context: Context,
+    plan: Plan,
+    seeds: Sequence[int],
+    jobs: int,
+    tell: Callable[[SeedResult], None],
+) -> list[SeedResult]:
+    """The results of all seeds, in their order. ``tell`` gets each when it has ended."""
     works = [Work(f"seed {seed}", plan, functools.partial(_run, plan.lab.name, seed), _words)
              for seed in seeds]  # fmt: skip
     counted = [0, 0]
     with context.progress.stage(f"{len(works)} seeds") as stage:
 
         def done(_: int, one: SeedResult) -> None:
+            tell(one)
             counted[0] += 1
             counted[1] += not one.verdict.passed
             stage.note("{} done, {} failed".format(*counted))
@@ -184,7 +204,7 @@ def _shrunk(context: Context, name: str, group: SeedGroup) -> SeedGroup:
     last: list[SeedResult] = []
 
     def fails(keep: tuple[int, ...]) -> bool:
-        one = _kept(context, name, first.seed, keep)
+        one = _with_some(context, name, first.seed, keep)
         same = one.kind == first.kind
         for other in last if same else [one]:
             if other.run:
@@ -199,7 +219,7 @@ def _shrunk(context: Context, name: str, group: SeedGroup) -> SeedGroup:
     return replace(group, smallest=last[0] if last else first, tried=tried)
 
 
-def _kept(context: Context, name: str, seed: int, keep: tuple[int, ...]) -> SeedResult:
+def _with_some(context: Context, name: str, seed: int, keep: tuple[int, ...]) -> SeedResult:
     """Run a seed with only some of its disturbances."""
     done = run(replace(_quiet(context), seed=seed, keep=keep), name, clock=Clock.VIRTUAL)
     words = ("--seed", str(seed), "--keep", ",".join(map(str, keep)) or "none")

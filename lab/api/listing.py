@@ -47,7 +47,11 @@ def status(context: Context, name: str | None = None) -> list[LabStatus]:
 def list_labs(context: Context) -> list[LabStatus]:
     """The labs of labs.yaml, with their state."""
     clean(context)
-    return [_listed(context, lab) for lab in context.labs().labs.values()]
+    lives = dict(reversed(here(context)))  # the first one of each name
+    return [
+        _listed(lab, lives.get(name, context.lab_dir(name)))
+        for name, lab in context.labs().labs.items()
+    ]
 
 
 def name_order(name: str) -> list[tuple[int, str]]:
@@ -127,8 +131,7 @@ def _told(context: Context, found: Live, domains: list[Domain], problem: str) ->
     )  # fmt: skip
 
 
-def _listed(context: Context, lab: Lab) -> LabStatus:
-    folder = context.lab_dir(lab.name)
+def _listed(lab: Lab, folder: LabDir) -> LabStatus:
     found, command = live.find(folder), claim.maker(folder)
     up = found is not None and found.running
     guests = (*lab.guests, *lab.later)

@@ -1,11 +1,12 @@
 """The lives of a lab: several runs of one lab may be under way at once.
 
-Each life has a folder and a claim of its own. ``lab.up`` always takes the first one, so one lab of
-a name can be up. A run takes the first one that is free.
+Each life has a folder and a claim of its own, in a place. The first place is that of ``lab.up``, so
+one lab of a name can be up. A run takes the first of the other places that is free.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,20 @@ def places(context: Context, name: str) -> Iterator[LabDir]:
     yield context.lab_dir(name)
     for number in range(2, MOST + 1):
         yield context.lab_dir(f"{name} {number}")  # no lab of labs.yaml has a space in its name
+
+
+def places_of_runs(context: Context, name: str) -> Iterator[LabDir]:
+    """The same, without that of ``lab.up``."""
+    return itertools.islice(places(context, name), 1, None)
+
+
+def current(context: Context, name: str) -> LabDir:
+    """The life that a command means by the lab's name: the lab that is up or comes up, else the
+    first of its runs. If it does not live, the place of ``lab.up``."""
+    first = context.lab_dir(name)
+    if first.path.exists() or claim.maker(first):
+        return first
+    return next((lab for each, lab in here(context) if each == name), first)
 
 
 def here(context: Context) -> list[tuple[str, LabDir]]:

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from lab import config, rundir
+from lab.api import lives
 from lab.api.context import Context, clean
 from lab.api.results import LabStatus
 from lab.errors import UsageError
@@ -56,10 +57,11 @@ def running(context: Context, name: str, *, standing_too: bool = False) -> Live:
         MachineError: its QEMU is stopped.
     """
     clean(context)
+    place = lives.current(context, name)
     try:
-        found = live.running(context.lab_dir(name), name)
+        found = live.running(place, name)
     except UsageError as error:
-        where = "" if claim.maker(context.lab_dir(name)) else where_else(context, name)
+        where = "" if claim.maker(place) else where_else(context, name)
         if where:
             raise UsageError(error.message, hint=where) from None
         config.find_lab(context.labs(), name)

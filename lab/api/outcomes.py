@@ -56,10 +56,13 @@ def place_of(folder: Path) -> Path:
     Raises:
         UsageError: there is none.
     """
-    tries = (folder, folder / PLACE / "latest", folder / "runs" / PLACE / "latest")
-    for one in tries:
-        if (one / OUTCOME).is_file():
-            return one.resolve()
+    for place in (folder, folder / PLACE, folder / "runs" / PLACE):
+        found = sorted(
+            file.parent for file in place.glob(f"*/{OUTCOME}")
+        )  # links get lost in copies
+        for one in (place, place / "latest", *reversed(found)):
+            if (one / OUTCOME).is_file():
+                return one.resolve()
     raise UsageError(
         f"no outcome of runs is in {escape(str(folder))}",
         hint=f"name what lab.run left: a folder of runs/{PLACE}/, or a copy of runs/",

@@ -75,6 +75,6 @@ def intent(context: Context, plan: Plan, owner: str, *, kept: bool) -> Intent:
 
 
 def intents_of_run(context: Context, plan: Plan) -> Iterator[Intent]:
-    """To run a lab's scenario in the first place that is free."""
-    first = intent(context, plan, "lab.run", kept=False)
-    return (replace(first, lab=place) for place in lives.places(context, plan.lab.name))
+    """To run a lab's scenario in the first place for runs that is free."""
+    one = intent(context, plan, "lab.run", kept=False)
+    return (replace(one, lab=place) for place in lives.places_of_runs(context, plan.lab.name))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.api.context import Context, clean
+from lab.api.labs import down_all
 from lab.api.plans import make_plan, prepare
 from lab.errors import UsageError
 from lab.util import signals
 from lab.workshop.page_parts import page_parts
 
 if TYPE_CHECKING:
+    from lab.web.classroom import Seat
     from lab.web.serving import Links
 
 
@@ -61,8 +63,19 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
         with context.progress.stage("page"):
             assets = Assets(page_parts(context.workshop(arch=plan.machine.arch).supplies))
         taught = room.Taught(context.file, plan.lab, text)
-        one = serving.Class(found, taught, assets, how.keep)
-        signals.run(serving.serve(one, how.address, how.port, ready))
+        one = serving.Class(found, taught, assets)
+        try:
+            signals.run(serving.serve(one, how.address, how.port, ready))
+        finally:
+            if not how.keep:
+                _stop(context, found.seats)
+
+
+def _stop(context: Context, seats: Sequence[Seat]) -> None:
+    """Stop all labs of a class, those of running checks too. Signals wait until that is done."""
+    with signals.held_back(), context.progress.stage("stopping the labs"):
+        for seat in seats:
+            down_all(Context(seat.labs))
 
 
 def _check_packages() -> None:

@@ -17,6 +17,7 @@ from lab.bench import (
     house,
     instant,
     limits,
+    many,
     races,
     spread,
     tools_build,
@@ -167,6 +168,14 @@ def _house(session: Session) -> list[Figure]:
     return house.measure(session.rounds, session.say)
 
 
+def _many(session: Session) -> list[Figure]:
+    return many.measure(session.context, session.rounds, session.say)
+
+
+def _matrix(session: Session) -> list[Figure]:
+    return many.matrix(session.context, session.say)
+
+
 def _crowd(session: Session) -> list[Figure]:
     with instant.bare(session.context) as context:
         return crowd.labs(context, instant.BARE_NAME, session.say)
@@ -200,11 +209,13 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "tracing": _tracing,
     "house": _house,
     "debug": _debug,
+    "many": _many,
 }
 LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "crowd": _crowd,
     "digests": _digests,
     "tools": _tools,
+    "matrix": _matrix,
     "races": _races,
     "cluster": _cluster,
 }

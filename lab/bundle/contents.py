@@ -1,6 +1,6 @@
 """The list of contents of a bundle: what it is for, and the size and hash of all that is in it.
 
-A bundle is a tar (POSIX ustar, not compressed) whose first member is ``contents.json``, this list.
+A bundle is a tar (GNU format, not compressed) whose first member is ``contents.json``, this list.
 So one can look without unpacking, and take out single members. The second is ``contents.sha256``,
 the list's sha256 in hexadecimal. The other members, in the list's order:
 

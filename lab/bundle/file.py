@@ -178,7 +178,7 @@ def write(path: Path, found: Contents, sources: Mapping[str, Path | bytes]) -> N
     try:
         with (
             new.open("wb") as to,
-            tarfile.open(fileobj=to, mode="w:", format=tarfile.USTAR_FORMAT) as tar,
+            tarfile.open(fileobj=to, mode="w:", format=tarfile.GNU_FORMAT) as tar,
         ):
             _add(tar, contents.NAME, found.dump())
             _add(tar, contents.DIGEST, found.digest.encode())

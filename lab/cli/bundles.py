@@ -14,21 +14,27 @@ from lab.cli.results import short
 _FILE = "the file of the bundle"
 
 
-@command("bundle.save", words=("file", "name"), optional=("name",),
-         example="bundle.save hello.bundle hello,selftest",
+@command("bundle.save", words=("file",),
+         example="bundle.save two.bundle --lab hello,selftest",
          file="the file to write, or a folder: then the name has the lock's digest",
-         name="labs of labs.yaml, separated by commas (default: hello)",
+         lab="labs of labs.yaml, separated by commas (default: hello)",
+         wheels="with xenlab and its Python packages, for these versions, as in 3.11,3.13",
          whole="with compilers, for those who build guests or images from it",
          labs=LABS, json=JSON)  # fmt: skip
-def bundle_save(file: str, name: str, whole: bool = False, labs: str = "labs.yaml",
-                json: bool = False) -> None:  # fmt: skip
+def bundle_save(file: str, lab: str = "", whole: bool = False, wheels: str = "",
+                labs: str = "labs.yaml", json: bool = False) -> None:  # fmt: skip
     """Write everything that labs need into one file.
 
     What is missing in the cache is made first, with exactly the locked packages.
     """
-    wanted = [one.strip() for one in name.split(",") if one.strip()]
-    saved = api.save_bundle(context(labs), Path(file), wanted, whole=whole)
+    saved = api.save_bundle(
+        context(labs), Path(file), _listed(lab), whole=whole, wheels=_listed(wheels)
+    )
     print_json(saved) if json else _show(saved)
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 @command("bundle.show", words=("file",), example="bundle.show hello.bundle", file=_FILE, json=JSON)

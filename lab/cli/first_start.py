@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -30,7 +31,25 @@ _DEFAULT = "hello"
 
 def main() -> NoReturn:
     """``FOLDER PYTHON STAMP WORD…``: make the environment, then run the task of the words."""
-    install.main(beside)
+    bundle = named_bundle(sys.argv[4:])
+    install.main(beside, lambda into: bundle is not None and wheels(bundle, into))
+
+
+def named_bundle(words: Sequence[str]) -> Path | None:
+    """The bundle that ``--bundle`` before the task names, or the environment."""
+    first = words[0] if words else ""
+    if first == "--bundle" and len(words) > 1:
+        return Path(words[1])
+    if first.startswith("--bundle="):
+        return Path(first.partition("=")[2])
+    return Path(os.environ["LAB_BUNDLE"]) if os.environ.get("LAB_BUNDLE") else None
+
+
+def wheels(bundle: Path, into: Path) -> bool:
+    """Put the wheels of a bundle into a folder; whether there are any."""
+    from lab.api.first_start import unpack_wheels
+
+    return unpack_wheels(bundle, into)
 
 
 def beside(words: Sequence[str], progress: Progress) -> None:

@@ -37,6 +37,7 @@ VALUES = {
     "junit": "FILE",
     "keep": "NUMBERS",
     "key": "FILE",
+    "lab": "NAMES",
     "labs": "FILE",
     "lesson": "LESSON",
     "limit": "WORDS",
@@ -57,6 +58,7 @@ VALUES = {
     "timeout": "SECONDS",
     "to": "FORMAT",
     "verify": "RUN",
+    "wheels": "VERSIONS",
     "workers": "N",
 }
 
@@ -76,6 +78,7 @@ KINDS = {
     "into": "file",
     "junit": "file",
     "key": "file",
+    "lab": "lab",
     "lab.import name": "",
     "lab.matrix name": "matrix",
     "labs": "file",

@@ -137,10 +137,15 @@ def _text(found: Any) -> str:
 
 
 def differing(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
-    """Pairs of runs of the same lab whose digests differ: the first, and each that differs."""
+    """Pairs of runs of the same lab whose digests differ: the first, and each that differs.
+
+    A run that the infrastructure ended says nothing about the lab.
+    """
     first: dict[str, Row] = {}
     pairs = []
     for row in rows:
+        if row.exit_status == ExitStatus.INFRASTRUCTURE:
+            continue
         if row.digest and first.setdefault(row.lab, row).digest != row.digest:
             pairs.append((first[row.lab], row))
     return pairs

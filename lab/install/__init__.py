@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ GROUPS = {
 #: Imported once here. Otherwise the first command would compile them, and seem to hang.
 _FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"
 
+#: Puts the wheels of a bundle into a folder, and returns whether it has any.
+Wheels: TypeAlias = Callable[[Path], bool]
 #: Makes what a task, given by its words, will need; ``progress`` hears of it.
 Beside: TypeAlias = Callable[[Sequence[str], Progress], None]
 
@@ -81,17 +84,20 @@ class Environment:
         return self.folder / (f".stamp-{group}" if group else ".stamp")
 
 
-def main(beside: Beside = lambda _words, _progress: None) -> NoReturn:
+def main(
+    beside: Beside = lambda _words, _progress: None, wheels: Wheels = lambda _: False
+) -> NoReturn:
     """``FOLDER PYTHON STAMP WORD…``: make the environment, then run ``xenlab WORD…`` in it.
 
-    If there was none before, ``beside`` makes at the same time what the task will need.
+    If there was none before, ``beside`` makes at the same time what the task will need. If
+    ``wheels`` has the packages, no index is asked for them.
     """
     folder, python, stamp, *words = sys.argv[1:]
     environment = Environment(Path(folder), stamp)
     signals.one_way_to_stop()
     try:
         progress = Progress()
-        works = [partial(make, environment, python, progress)]
+        works = [partial(make, environment, python, progress, wheels)]
         if not environment.folder.exists():
             works.append(partial(beside, words, progress))
         together.all_of(works)
@@ -106,7 +112,9 @@ def main(beside: Beside = lambda _words, _progress: None) -> NoReturn:
     os.execv(program, [program, *words])
 
 
-def make(environment: Environment, python: str, progress: Progress) -> None:
+def make(
+    environment: Environment, python: str, progress: Progress, wheels: Wheels = lambda _: False
+) -> None:
     """Make the environment with the interpreter ``python``, unless it is ready.
 
     Raises:
@@ -123,8 +131,10 @@ def make(environment: Environment, python: str, progress: Progress) -> None:
         old = environment.folder.exists()
         progress.say(f"inv: {'updating .venv' if old else 'making .venv (only the first time)'}")
         _fresh(environment, python, stage)
-        installer = Installer(environment.python, lock, stage)
-        found = installer.install(str(environment.checkout))
+        with tempfile.TemporaryDirectory() as folder:
+            offline = Path(folder) if wheels(Path(folder)) else None
+            installer = Installer(environment.python, lock, stage, offline)
+            found = installer.install(str(environment.checkout))
         stage.note("trying the environment")
         process.run([str(environment.python), "-c", _FIRST], cwd=environment.checkout)
         files.write_atomic(environment.folder / ".place", f"{environment.checkout}\n")

@@ -36,12 +36,14 @@ class _Unusable(Exception):
 class Installer:
     """Installs into the environment of ``python``.
 
-    ``lock`` is the descriptor of the claim on the environment. uv and pip inherit it.
+    ``lock`` is the descriptor of the claim on the environment. uv and pip inherit it. ``wheels`` is
+    a folder with everything that is installed: then no index is asked.
     """
 
     python: Path
     lock: int
     stage: Stage
+    wheels: Path | None = None
     _said: list[str] = field(default_factory=list)
 
     def install(self, what: str) -> str:
@@ -52,6 +54,8 @@ class Installer:
         Raises:
             ToolchainError: pip failed too.
         """
+        if self.wheels:
+            return self._offline(what, self.wheels)
         try:
             done, by = self._with_uv(what), "by uv"
         except _Unusable as reason:
@@ -67,6 +71,22 @@ class Installer:
             )
         count = max((int(match[1]) for match in map(_AMOUNT.match, self._said) if match), default=0)
         return f"{count} packages, {by}" if count else by
+
+    def _offline(self, what: str, wheels: Path) -> str:
+        """Install from a folder. The build backend comes first: pip would ask an index for it."""
+        words = ("install", "--no-index", "--find-links", str(wheels))
+        done = self._pip(*words, "setuptools>=77")
+        if done.returncode == 0:
+            done = self._pip(*words, "--no-build-isolation", "--editable", what)
+        if done.returncode:
+            raise ToolchainError(
+                "the bundle has not all Python packages that this Python needs",
+                command=shlex.join(done.argv),
+                tail=escape_lines(done.stdout, last=12),
+                hint="use a version of Python that it was saved for: bundle.show names the wheels; "
+                "or make .venv once without --bundle, with network",
+            )
+        return "from the bundle"
 
     def _with_uv(self, what: str) -> Completed:
         if os.environ.get(CHOICE) == "pip":

@@ -31,9 +31,10 @@ class Disturbance:
         number: its place among those of its seed, from 1. It stays if others are left out.
         at: when it begins, in seconds since the guests run; 0 if it comes before that.
         lasts: how long it lasts, or how much later something comes, in seconds.
-        on: the guest (or ``dom0``) that it is about; with ``ORDER`` the names of all, with
-            commas; with ``INPUT`` the number of an action of the scenario (from 1), ``wake-ups``
-            for those of guests by dom0, or ``consoles`` for when these are read.
+        on: the guest (or ``dom0``) that it is about; with ``BUDGET`` empty for the schedule of
+            all; with ``ORDER`` the names of all, with commas; with ``INPUT`` the number of an
+            action of the scenario (from 1), ``wake-ups`` for those of guests by dom0, or
+            ``consoles`` for when these are read.
         data: bytes in hexadecimal: the entropy.
     """
 
@@ -65,9 +66,10 @@ class Disturbance:
                 return f"guests are created in the order {self.on.replace(',', ', ')}"
             case Variable.ENTROPY:
                 return f"dom0 has other random numbers ({self.data[:8]}…)"
+            case Variable.BUDGET if not self.on:
+                return f"{begin}the schedule begins anew"
             case Variable.BUDGET:
-                whose = f"the budget of {self.on}" if self.on else "the schedule"
-                return f"{begin}{whose} begins {late} later"
+                return f"{begin}the budget of {self.on} begins {late} later"
             case Variable.INPUT:
                 return self._input(begin, late)
 

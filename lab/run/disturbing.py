@@ -18,7 +18,7 @@ from lab.run.session import Session
 from lab.scenario.player import Hands
 
 #: Seconds of the host for one command in dom0.
-PATIENCE = 60.0
+PATIENCE = 600.0
 #: dom0 computes for $1 microseconds; the command itself ends at once.
 _LOAD = "{ while :; do :; done & busybox usleep $1; kill -9 $!; } &"
 #: The programs that wake guests (lab-doorbell) stand for $1 microseconds.

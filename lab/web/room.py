@@ -84,13 +84,6 @@ class Room:
         """
         excerpt.renew(self._labs, self._lab, seat.folder)
 
-    async def stop_all(self) -> None:
-        """Stop the labs of all seats."""
-        for hub in self.hubs:
-            hub.stop()
-        for hub in self.hubs:
-            await hub.idle()
-
 
 @contextlib.asynccontextmanager
 async def opened(classroom: Classroom, taught: Taught) -> AsyncIterator[Room]:

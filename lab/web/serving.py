@@ -30,21 +30,17 @@ class Links:
 
 @dataclass(frozen=True)
 class Class:
-    """What is served.
-
-    Attributes:
-        assets: the files of the pages.
-        keep: the labs go on when the server ends.
-    """
+    """What is served; ``assets``: the files of the pages."""
 
     classroom: Classroom
     taught: Taught
     assets: Assets
-    keep: bool = False
 
 
 async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]) -> None:
     """Serve until this is cancelled. ``ready`` gets the links when the pages can be opened.
+
+    The labs of the class are not stopped.
 
     Raises:
         UsageError: nothing can listen on this address.
@@ -64,8 +60,6 @@ async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()
-            if not one.keep:
-                await there.stop_all()
 
 
 def links(classroom: Classroom, host: str, port: int) -> Links:

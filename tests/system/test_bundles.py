@@ -31,7 +31,7 @@ class Saved:
 @pytest.fixture(scope="module")
 def saved(world: World, tmp_path_factory: pytest.TempPathFactory) -> Saved:
     folder = locks.place(tmp_path_factory.mktemp("saved"))
-    said = world.run("bundle.save", "..", "hello", "--json", cwd=folder)
+    said = world.run("bundle.save", "..", "--lab", "hello", "--json", cwd=folder)
     info = json.loads(said.out)
     return Saved(Path(info["file"]), folder, info, folder.parent / "cache")
 

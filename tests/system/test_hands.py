@@ -119,8 +119,8 @@ def test_a_stopped_machine_is_named(world: World) -> None:
 def test_a_machine_that_is_stopped_while_it_boots(world: World) -> None:
     """A stop that lasts ends the wait. It is no failure of Xen or dom0."""
     first = world.start("lab.run", "hello", "--json", env={"LAB_COLD": "1"}).when("machine")
-    tag = f"xenlab-{world.id_of('hello')}"
-    pid = qemu_process.machines()[tag]
+    (ours,) = world.labs()
+    pid = qemu_process.machines()[f"xenlab-{ours}"]
     os.kill(pid, signal.SIGSTOP)
     said = first.end().expect(3)
     found = json.loads(said.out)

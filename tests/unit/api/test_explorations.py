@@ -110,6 +110,22 @@ def test_an_error_of_one_seed_is_a_result(
     assert result.exit_status == 3
 
 
+def test_an_interrupt_keeps_what_is_known(
+    context: api.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = Runs()
+
+    def run(context: api.Context, name: str, clock: Clock) -> api.Run:
+        if context.seed == 4:
+            raise KeyboardInterrupt
+        return works(context, name, clock)
+
+    with pytest.raises(KeyboardInterrupt):
+        explored(context, monkeypatch, range(1, 9), run)
+    (file,) = (context.runs / "explore-race").glob("2*/outcome.json")
+    assert [one["seed"] for one in json.loads(file.read_text())["results"]] == [1, 2, 3]
+
+
 def test_a_lab_that_fails_already_is_not_explored(
     context: api.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

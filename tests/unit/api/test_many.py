@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -15,7 +16,7 @@ from lab import api, rundir
 from lab.api import beside, lives, many, plans
 from lab.errors import BusyError, UsageError
 from lab.model import Clock, ExitStatus, Layer, Verdict
-from lab.run import slots
+from lab.run import live, slots
 from lab.scenario import Report, failed
 
 LABS = """
@@ -138,10 +139,22 @@ def test_the_room_that_a_run_takes(context: api.Context) -> None:
 
 
 def test_each_life_has_a_folder_of_its_own(context: api.Context) -> None:
-    """The first one is that of lab.up; commands know all of them as lives of this lab."""
+    """None has that of lab.up; commands know all of them as lives of this lab."""
     plan = api.make_plan(context, "hello")
     places = [one.lab for one in plans.intents_of_run(context, plan)]
-    assert places[0].id == context.lab_dir("hello").id
-    assert len({one.id for one in places}) == lives.MOST
+    ids = {one.id for one in places}
+    assert len(ids) == lives.MOST - 1
+    assert context.lab_dir("hello").id not in ids
     assert lives.is_of(context, places[1], "hello", None)
     assert not lives.is_of(context, places[1], "sched-a", None)
+
+
+def test_a_name_means_the_lab_that_is_up(context: api.Context) -> None:
+    """If it is not up, the first of its runs; if nothing lives, what lab.up would start."""
+    first, second, third = itertools.islice(lives.places(context, "hello"), 3)
+    assert lives.current(context, "hello").id == first.id
+    for place in (third, second, first):
+        with live.claimed(place, "hello", "a test"):
+            assert lives.current(context, "hello").id == place.id
+            assert [one.preparing.split()[2] for one in api.status(context, "hello")] == ["(a"]
+            assert [one.name for one in api.list_labs(context) if one.preparing] == ["hello"]

@@ -56,6 +56,17 @@ def test_parts_give_the_same_table_as_one_run(context: api.Context, tmp_path: Pa
     assert json.loads(json.dumps(found.summary()))["passed"] == 3
 
 
+def test_a_copy_may_have_lost_its_links(context: api.Context, tmp_path: Path) -> None:
+    """The newest outcome counts all the same."""
+    folder = part(tmp_path / "a", ASKED) / outcomes.PLACE
+    newest = folder / "20270101-000000-abcd"
+    outcomes.write(newest, Outcome(ASKED, (row("two"),)), b"<testsuites/>")
+    (folder / "latest").unlink()
+    for name in (folder, tmp_path / "a"):
+        assert outcomes.place_of(name) == newest
+    assert api.merge(context, [folder]).outcome.passed == 1
+
+
 def test_a_lab_that_no_part_ran_is_a_failure(context: api.Context, tmp_path: Path) -> None:
     """The reason is named: a shard is not there, or the shards were not cut alike."""
     one = part(tmp_path / "a", ("three",), Shard(1, 3))

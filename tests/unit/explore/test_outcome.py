@@ -69,7 +69,8 @@ def test_digests_are_compared_lab_by_lab() -> None:
     other = dataclasses.replace(ROW, digest="cd" * 32)
     none = dataclasses.replace(ROW, digest="")
     arm32 = dataclasses.replace(other, lab="hello")
-    assert outcome.differing([ROW, none, arm32, ROW]) == []
+    killed = dataclasses.replace(other, exit_status=3)
+    assert outcome.differing([ROW, none, arm32, killed, ROW]) == []
     assert outcome.differing([none, ROW, other]) == [(ROW, other)]
 
 

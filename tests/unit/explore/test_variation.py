@@ -79,6 +79,34 @@ def test_everything_that_a_lab_has_is_drawn() -> None:
     assert {on for what, on in found if what is Variable.INPUT} == {"1", "consoles", "wake-ups"}
 
 
+def test_the_words_of_each() -> None:
+    """They say when, what, and for how long, in seconds and milliseconds."""
+    half, tenth = 0.5, 0.1
+    words = {
+        Disturbance(1, Variable.DOM0_LOAD, half, 0.0042): "at 0.5 s dom0 computes for 4.2 ms",
+        Disturbance(1, Variable.NEIGHBOUR_LOAD, half, tenth, "n"): (
+            "at 0.5 s guest n computes for 100 ms"
+        ),
+        Disturbance(1, Variable.PAUSE, half, tenth, "g"): "at 0.5 s guest g is paused for 100 ms",
+        Disturbance(1, Variable.TICKS, 0, 0.0005, "g"): "guest g starts 0.5 ms later",
+        Disturbance(1, Variable.ORDER, on="b,a"): "guests are created in the order b, a",
+        Disturbance(1, Variable.BUDGET, half, tenth, "g"): (
+            "at 0.5 s the budget of g begins 100 ms later"
+        ),
+        Disturbance(1, Variable.BUDGET, half, tenth): "at 0.5 s the schedule begins anew",
+        Disturbance(1, Variable.INPUT, 0, tenth, "3"): (
+            "action 3 of the scenario comes 100 ms later"
+        ),
+        Disturbance(1, Variable.INPUT, 0, tenth, "consoles"): (
+            "consoles are read 100 ms after the start of each step"
+        ),
+        Disturbance(1, Variable.INPUT, half, tenth, "wake-ups"): (
+            "at 0.5 s dom0 wakes no guest for 100 ms"
+        ),
+    }
+    assert {one: one.words for one in words} == words
+
+
 def test_nothing_is_drawn_that_a_lab_lacks() -> None:
     lab = Lab("lab", HypervisorSpec("stock"), guests=(GuestSpec("one", Prebuilt(Path("/k"))),))
     found = {one.what for one in drawn(plan_of(lab))}

@@ -1,0 +1,92 @@
+"""Measures runs side by side against one after another, and our own share of a run."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Callable
+
+from lab.api import Context
+from lab.bench.figure import LONGEST, Figure, at_least, at_most, said
+from lab.errors import LabError
+from lab.explore.side_by_side import processors
+from lab.util import process
+from lab.util.deadline import Deadline
+
+#: The lab that is run, and how often in one measurement.
+LAB, RUNS = "hello", 24
+#: The matrix that is run as a whole.
+MATRIX = "scheduling"
+#: How many runs at a time, and how many times sooner they must be done.
+JOBS, SOONER = 2, 1.8
+#: The most CPU time (s) that our own process may use for a run.
+OWN = 0.5
+#: Runs a command, and prints the CPU time (s) of this process alone (getrusage(2)).
+TIMED = """
+import atexit, resource, sys
+def tell():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(used.ru_utime + used.ru_stime)
+atexit.register(tell)
+from lab.__main__ import main
+main()
+"""
+
+
+def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
+    """Runs of one lab out of its template.
+
+    Raises:
+        LabError: a run failed.
+    """
+    said(context, "lab.run", LAB)  # makes its template
+    ratios, alone, own = [], [], []
+    for number in range(1, rounds + 1):
+        say(f"round {number} of {rounds}: {RUNS} runs one after another, then {JOBS} at a time")
+        alone.append(_repeated(context, 1))
+        ratios.append(alone[-1] / _repeated(context, JOBS))
+        own.append(_own(context))
+    return [
+        Figure(f"{LAB}: runs a minute, one after another", 60 * RUNS / min(alone), ""),
+        _sooner(f"{LAB}: runs a minute, {JOBS} at a time, to one", statistics.median(ratios)),
+        at_most("our own CPU time in a run", statistics.median(own), "s", OWN),
+    ]
+
+
+def matrix(context: Context, say: Callable[[str], None]) -> list[Figure]:
+    """A whole matrix, which takes minutes.
+
+    Raises:
+        LabError: a lab of it failed.
+    """
+    took = []
+    for jobs in (JOBS, 1, JOBS):  # the first time makes templates and images
+        say(f"lab.matrix {MATRIX} --jobs {jobs}")
+        took.append(_timed(context, "lab.matrix", MATRIX, "--jobs", str(jobs)))
+    return [_sooner(f"lab.matrix {MATRIX}, {JOBS} labs at a time, to one", took[1] / took[2])]
+
+
+def _sooner(name: str, ratio: float) -> Figure:
+    """A figure that has a target if there are enough processors for it."""
+    enough = processors() >= JOBS
+    return at_least(name, ratio, "x", SOONER) if enough else Figure(name, ratio, "x")
+
+
+def _repeated(context: Context, jobs: int) -> float:
+    return _timed(context, "lab.run", LAB, "--repeat", str(RUNS), "--jobs", str(jobs))
+
+
+def _timed(context: Context, *words: str) -> float:
+    """The seconds that a command takes."""
+    clock = Deadline(0)
+    said(context, *words)
+    return clock.elapsed()
+
+
+def _own(context: Context) -> float:
+    argv = [sys.executable, "-c", TIMED, "lab.run", LAB, "--labs", str(context.file)]
+    done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
+    if done.returncode:
+        raise LabError(f"lab.run {LAB} failed", tail=done.stderr.decode(errors="replace"))
+    return float(done.stdout.split()[-1])
