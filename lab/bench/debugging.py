@@ -1,4 +1,4 @@
-"""Measures what a debugger costs: breakpoints that do not count, and moments of a run."""
+"""Measures what a debugger costs: breakpoints that do not count, moments of a run, a step back."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ LAB = "debugged"
 WATCHED = 5.0
 #: The lab whose run is executed again, and how long before its verdict it is to stand, in seconds.
 RUN, EARLIER = "periodic", 0.1
+#: The first step back begins the replay, and is not counted; so many more are.
+STEPS = 1
 
 
 def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
@@ -75,7 +77,9 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
     figures = [at_most("a breakpoint that does not count", passed(context, rounds, say), "ms",
                        limit.passed)]  # fmt: skip
     again = there(context, rounds, say)
-    return [*figures, at_most("a run until --at, to the run itself", again, "x", 1.3)]
+    back = step_back(context, rounds, say)
+    return [*figures, at_most("a run until --at, to the run itself", again, "x", 1.3),
+            at_most("one step back at its end, to the run itself", back, "x", 1.3)]  # fmt: skip
 
 
 def passed(context: Context, rounds: int, say: Callable[[str], None]) -> float:
@@ -137,15 +141,36 @@ def there(context: Context, rounds: int, say: Callable[[str], None]) -> float:
     return float(statistics.median(ratios))
 
 
-def _again(context: Context, run: RunDir) -> float:
-    """The seconds that ``lab.debug`` takes until a run stands before its verdict."""
+def step_back(context: Context, rounds: int, say: Callable[[str], None]) -> float:
+    """How long one ``reverse-stepi`` takes shortly before a run's verdict, as a ratio to the run:
+    the median of pairs.
+    """
+    ratios = []
+    for number in range(1, rounds + 1):
+        say(f"round {number} of {rounds}: lab.run {RUN}, and reverse-stepi at its end")
+        run = command(context, "lab.run", RUN)
+        one, more = (_again(context, RunDir(Path(run["run"])), back=count)
+                     for count in (1, 1 + STEPS))  # fmt: skip
+        ratios.append((more - one) / STEPS / run["wall"])
+    return float(statistics.median(ratios))
+
+
+def _again(context: Context, run: RunDir, *, back: int = 0) -> float:
+    """The seconds that ``lab.debug`` takes until a run stands before its verdict.
+
+    ``back``: how many steps back it makes from there.
+    """
     decided = digest.decided(run)
     assert decided is not None
     at = f"{decided - EARLIER:.6f}s"
     argv = [sys.executable, "-m", "lab", "lab.debug", f"{RUN}/{run.id}", "--at", at, "--batch",
             "--labs", str(context.file)]  # fmt: skip
-    clock = Deadline(0)
-    done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "back.gdb"
+        script.write_text("reverse-stepi\n" * back)
+        clock = Deadline(0)
+        argv += ["--on", "everywhere", "--command", str(script)]
+        done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
     if done.returncode:
         raise LabError("lab.debug failed", tail=done.stderr.decode(errors="replace"))
     return float(clock.elapsed())

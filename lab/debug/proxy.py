@@ -95,7 +95,9 @@ class Proxy:
             return await self.runner.run(packet, wish)
         except UsageError as error:
             client.print(f"{error.message}\n" + (f"({error.hint})\n" if error.hint else ""))
-            return self._stop
+            threads = await self.view.threads()
+            stays = self.view.selected if self.view.selected in threads else threads[0]
+            return self.runner.report(TRAPPED, stays)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)

@@ -21,6 +21,9 @@ from lab.run import templates
 from lab.run.session import Session
 from lab.run.start import Start
 
+#: Seconds of the host from one change to the next, at most. A replay that is not the recording may
+#: wait for ever for what had happened then.
+PATIENCE = 300.0
 #: The state of a machine that a replay has stopped where it was to stop (qapi/run-state.json).
 PAUSED = "paused"
 
@@ -74,7 +77,7 @@ class Replay:
             await self._restore()
         while self.now < at:
             async with self._towards(at) as control:
-                await self.session.guarded(control.run_to_stop(PAUSED))
+                await self.session.guarded(control.run_to_stop(PAUSED), PATIENCE, _late)
         await self._change()
 
     async def run_to(self, at: int, wish: asyncio.Event) -> bytes:
@@ -134,3 +137,11 @@ class Replay:
             if await self.stub.ask(packet) != b"OK":
                 raise MachineError("the replay is not the recording: a stop differs")
         await self.stub.ask(b"%s%d" % (MODE, before))
+
+
+def _late(seconds: float) -> MachineError:
+    return MachineError(
+        f"the replay did not come to its place within {seconds:g} s",
+        hint="is the machine very busy? What is typed on the consoles of Xen and dom0 is not "
+        "recorded, so a run with that cannot be replayed",
+    )

@@ -10,6 +10,8 @@ from debug.conversation import answers
 from debug.fake_stub import GUEST_MODE, HYP_MODE, FakeStub
 from debug.test_domains import GUEST, TWIN, with_guests
 from lab.debug.monitor import LabMonitor
+from lab.debug.rewinding import Stop
+from lab.errors import UsageError
 
 BREAK = 0x4000_9624
 AT = {"pc": BREAK, "cpsr": GUEST_MODE}
@@ -149,3 +151,63 @@ def test_a_step_of_a_vcpu_that_waits_begins_when_it_runs_again() -> None:
     assert talk(stub, b"vCont;s:100") == [b"T05thread:100;"]
     moved = [one for one in stub.sent if one[:2] in (b"Z1", b"z1") or one.startswith(b"vCont")]
     assert moved == [b"Z1,4000c8d0,4", b"vCont;c", b"z1,4000c8d0,4", b"vCont;s:1"]
+
+
+class Travelling:
+    """A run that is executed again. ``refused``: why it cannot go back; else it finds ``found``."""
+
+    def __init__(self, refused: str = "", found: Stop | None = None) -> None:
+        self.refused, self.found = refused, found
+        self.asked: list[bytes] = []
+
+    async def go_on(self, wish: asyncio.Event) -> int:
+        raise AssertionError(wish)
+
+    async def moved(self) -> None: ...
+
+    async def into_the_past(self) -> Any:
+        if self.refused:
+            raise UsageError(self.refused, hint="lab goto TIME")
+        return self
+
+    async def move(self, packet: bytes, thread: int, wish: asyncio.Event) -> Stop | None:
+        del thread, wish
+        self.asked.append(packet)
+        return self.found
+
+
+def backwards(travelling: Travelling, *packets: bytes) -> list[bytes]:
+    """The answers to GDB's packets in such a run."""
+
+    async def made() -> LabMonitor:
+        monitor = await with_guests(FakeStub())
+        monitor.proxy.runner.travel = travelling
+        return monitor
+
+    return answers(made(), "hello", *packets)
+
+
+def test_gdb_is_told_that_a_run_can_go_back_and_a_lab_cannot() -> None:
+    assert b"ReverseStep+;ReverseContinue+" in backwards(Travelling(), b"qSupported:hwbreak+")[0]
+    assert b"Reverse" not in talk(FakeStub(), b"qSupported:hwbreak+")[0]
+
+
+def test_a_step_back_that_is_refused_says_why_and_stays() -> None:
+    words, stop = backwards(Travelling("two CPUs"), b"bs")
+    assert bytes.fromhex(words[1:].decode()) == b"two CPUs\n(lab goto TIME)\n"
+    assert stop == b"T05thread:100;"
+
+
+def test_where_the_run_begins_or_ends_gdb_is_told_so() -> None:
+    said = backwards(Travelling(), b"bc", b"vCont;c")
+    assert said == [b"T05replaylog:begin;thread:100;", b"T05replaylog:end;thread:100;"]
+
+
+def test_what_was_can_be_looked_at_but_not_changed() -> None:
+    """Breakpoints are set when the replay runs, and a hit is reported as QEMU did."""
+    run = Travelling(found=Stop(7, b"T05thread:01;watch:4000;"))
+    said = backwards(run, b"bs", b"M40009624,1:00", b"P0=00000000", b"Z2,4000,4", b"bc")
+    assert [one[:1] for one in said[1:3]] == [b"E", b"E"]
+    assert b"what was cannot be changed" in said[1]
+    assert said[3:] == [b"OK", b"T05watch:4000;thread:100;"]
+    assert run.asked == [b"bs", b"bc"]
