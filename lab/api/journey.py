@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lab.api.context import Context
 from lab.api.moments import Moment, Moments
 from lab.debug import dumping
+from lab.debug.history import History
 from lab.debug.machine_view import MachineView
 from lab.debug.monitor import LabMonitor
 from lab.debug.rewinding import Breakpoints, Rewinder
@@ -185,7 +186,7 @@ class Journey:
         async with self._control() as control:
             return await executed(control)
 
-    async def into_the_past(self) -> Rewinder:
+    async def into_the_past(self) -> History:
         """See :class:`lab.debug.runner.Travel`."""
         if not self.start.recording:
             raise UsageError(
@@ -199,7 +200,8 @@ class Journey:
         await self.moved()
         if await self._registers() != before:
             raise MachineError("the replay is not the recording: its registers differ")
-        return Rewinder(self._replay, end, Breakpoints(self._arm, self._runner.counts))
+        points = Breakpoints(self._arm, self._runner.counts)
+        return History(self._view, self._look, Rewinder(self._replay, end), points)
 
     async def _registers(self) -> list[dict[str, int]]:
         stopped = self._view.stopped
@@ -238,7 +240,7 @@ class Journey:
         if self._runner.past is None:
             self._runner.past = await self.into_the_past()
         self._visited.pop()
-        await self._runner.past.replay.stand_at(self._visited[-1])
+        await self._runner.past.rewinder.replay.stand_at(self._visited[-1])
         await self.moved()
 
     @property

@@ -11,12 +11,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from lab.debug.stopped import VIRTUALLY
 from lab.errors import MachineError
 from lab.machine import template
-from lab.machine.gdbstub import Stub
+from lab.machine.gdbstub import MODE, Stub
 from lab.machine.qmp import Qmp
-from lab.machine.recording import PHYSICALLY, Change, executed
+from lab.machine.recording import Change, executed
 from lab.progress import Progress
 from lab.run import templates
 from lab.run.session import Session
@@ -87,11 +86,6 @@ class Replay:
                 return report
         return b""
 
-    async def step(self) -> None:
-        """Execute one instruction."""
-        async with self._towards(self.now + 1):
-            await self.stub.step(1)
-
     async def _restore(self) -> None:
         await self.aclose()
         start = self._start
@@ -130,10 +124,9 @@ class Replay:
             raise MachineError("the replay is not the recording: it has passed a stop")
         for at, data in change.window:
             self.session.at_stop.window.write(at, data)
-        for physical, packet in change.packets:
-            if physical:
-                await self.stub.ask(PHYSICALLY % 1)
+        before = self.stub.physically
+        for physically, packet in change.packets:
+            await self.stub.ask(b"%s%d" % (MODE, physically))
             if await self.stub.ask(packet) != b"OK":
                 raise MachineError("the replay is not the recording: a stop differs")
-            if physical:
-                await self.stub.ask(VIRTUALLY)
+        await self.stub.ask(b"%s%d" % (MODE, before))
