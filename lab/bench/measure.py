@@ -11,6 +11,7 @@ from lab.api import Context, down, make_plan
 from lab.bench import (
     alone,
     baseline,
+    bundle_load,
     crowd,
     debugging,
     decoding,
@@ -164,6 +165,10 @@ def _debug(session: Session) -> list[Figure]:
     return debugging.measure(session.context, session.rounds, session.say)
 
 
+def _bundle(session: Session) -> list[Figure]:
+    return bundle_load.measure(session.context, LAB, session.say)
+
+
 def _house(session: Session) -> list[Figure]:
     return house.measure(session.rounds, session.say)
 
@@ -210,6 +215,7 @@ PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "house": _house,
     "debug": _debug,
     "many": _many,
+    "bundle": _bundle,
 }
 LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "crowd": _crowd,

@@ -124,7 +124,7 @@ def _tests_to_run() -> Path:
     door=DOOR,
     rounds="measure everything N times (default: 3)",
     only="only these parts: boots, restored, guests, without-dom0, clocks, transfer, decoding, "
-    "tracing, house, debug, with commas between them",
+    "tracing, house, debug, many, bundle, with commas between them",
     arch=f"{ARCH}: measure labs of it, against its own baselines",
     full="also measure 64 labs at once, ten runs of each lab, and 4,400 seeds; takes an hour more",
 )
