@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lab.api import beside, outcomes
 from lab.api.beside import Work, verdict_words
 from lab.api.context import Context, clean
 from lab.api.labs import is_pattern
+from lab.api.outcomes import Differing
 from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import failed, make_way, run
@@ -21,7 +22,7 @@ from lab.errors import LabError, UsageError
 from lab.explore import outcome, shards
 from lab.explore.outcome import Outcome
 from lab.explore.shards import Shard
-from lab.model import Clock, Plan
+from lab.model import Clock, ExitStatus, Plan
 from lab.run.hands import refuse
 from lab.rundir import new_folder
 from lab.util import files
@@ -40,6 +41,8 @@ class RunOptions:
         jobs: how many run at a time; 0: as many as this machine has room for.
         junit: also write all verdicts to this file.
         shard: run only this part of the labs, such as ``2/3``; empty: all of them.
+        repeat: how often each lab runs. If more than once, it is under the virtual clock, and its
+            runs must have one digest.
     """
 
     clock: Clock | None = None
@@ -47,6 +50,7 @@ class RunOptions:
     jobs: int = 0
     junit: Path | None = None
     shard: str = ""
+    repeat: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,14 @@ class Runs:
         runs: in the order in which the labs were asked for.
         outcome: the same as a table.
         folder: has the table, a JUnit file, and ``outcome.json`` for :func:`lab.api.merge`.
+        differing: runs of one lab that should be the same and are not.
         seconds: how long they took together.
     """
 
     runs: tuple[Run, ...]
     outcome: Outcome
     folder: Path
+    differing: tuple[Differing, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -72,8 +78,10 @@ class Runs:
 
     @property
     def exit_status(self) -> int:
-        """The worst one; :data:`lab.explore.outcome.ORDER` says which is worse."""
-        return self.outcome.exit_status
+        """The worst one; :data:`lab.explore.outcome.ORDER` says which is worse. At least 1 if
+        digests differ."""
+        apart = [int(ExitStatus.GUEST)] if self.differing else []
+        return outcome.worst([self.outcome.exit_status, *apart])
 
     def table(self) -> tuple[Sequence[str], list[list[str]]]:
         """Its header and its rows."""
@@ -87,6 +95,7 @@ class Runs:
             "shard": str(self.outcome.shard) if self.outcome.shard else None,
             "seconds": round(self.seconds, 3),
             "folder": str(self.folder),
+            "differing": [one.summary() for one in self.differing],
             "runs": [one.summary() for one in self.runs],
         }
 
@@ -120,9 +129,13 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
             be run, or the JUnit file cannot be written.
     """
     options, clock = options or RunOptions(), Deadline(0)
+    if options.repeat < 1:
+        raise UsageError(f"labs cannot be run {options.repeat} times")
+    if options.repeat > 1:
+        options = replace(options, clock=Clock.VIRTUAL)
     shard, mine = _part(context, names, options.shard)
     clean(context)
-    plans = [_plan(context, name, options) for name in mine]
+    plans = [plan for name in mine for plan in [_plan(context, name, options)] * options.repeat]
     if options.junit:
         make_way(options.junit)
     works = [
@@ -139,7 +152,8 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
     outcomes.keep(folder, found, runs)
     if options.junit:
         files.write_atomic(options.junit, scenario.junit([one.report for one in runs]))
-    return Runs(runs, found, folder, clock.elapsed())
+    differing = outcomes.compared(rows, lambda row: context.runs / row.run)
+    return Runs(runs, found, folder, differing, clock.elapsed())
 
 
 def _part(context: Context, names: Sequence[str], word: str) -> tuple[Shard | None, Sequence[str]]:

@@ -10,29 +10,18 @@ from typing import Any
 
 from lab.api import outcomes
 from lab.api.context import Context
+from lab.api.outcomes import Differing
 from lab.api.runs import make_way
 from lab.errors import UsageError
 from lab.explore import outcome
 from lab.explore.outcome import MISSING, Outcome, Row
 from lab.model import ExitStatus
-from lab.run import digest
-from lab.run.digest import Difference
-from lab.rundir import RunDir, new_folder
+from lab.rundir import new_folder
 from lab.util import files, reading
 from lab.util.terminal import escape
 
 #: The largest JUnit file of a part, in bytes.
 MOST = 64 << 20
-
-
-@dataclass(frozen=True)
-class Differing:
-    """Two runs of one lab with different digests. ``difference``: the first line in which they
-    differ; ``None`` if their folders are not here."""
-
-    one: Row
-    other: Row
-    difference: Difference | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +53,8 @@ class Merged:
             "exit_status": self.exit_status,
             "passed": self.outcome.passed,
             "folder": str(self.folder),
-            "differing": [
-                {"lab": one.one.lab, "runs": [one.one.run, one.other.run],
-                 "difference": str(one.difference) if one.difference else None}
-                for one in self.differing
-            ],
-        }  # fmt: skip
+            "differing": [one.summary() for one in self.differing],
+        }
 
 
 @dataclass(frozen=True)
@@ -108,11 +93,8 @@ def merge(context: Context, folders: Sequence[Path], junit: Path | None = None) 
     if junit:
         files.write_atomic(junit, suites)
     homes = {id(row): part.runs for part in parts for row in part.outcome.rows}
-    differing = tuple(
-        Differing(one, other, _difference(homes[id(one)] / one.run, homes[id(other)] / other.run))
-        for one, other in outcome.differing([row for part in parts for row in part.outcome.rows])
-    )
-    return Merged(found, folder, differing)
+    ran = [row for part in parts for row in part.outcome.rows]
+    return Merged(found, folder, outcomes.compared(ran, lambda row: homes[id(row)] / row.run))
 
 
 def _check(parts: Sequence[_Part]) -> None:
@@ -170,12 +152,6 @@ def _suite_of(row: Row) -> ET.Element:
     case = ET.SubElement(suite, "testcase", classname=row.name, name="the lab runs")
     ET.SubElement(case, "error", type="toolchain", message=row.reason)
     return suite
-
-
-def _difference(one: Path, other: Path) -> Difference | None:
-    if not (one.is_dir() and other.is_dir()):
-        return None
-    return digest.difference(RunDir(one), RunDir(other))
 
 
 def write_times(context: Context, merged: Merged) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab import scenario
 from lab.api.beside import verdict_words
@@ -14,6 +16,9 @@ from lab.api.results import Run
 from lab.errors import UsageError
 from lab.explore import outcome
 from lab.explore.outcome import Outcome, Row
+from lab.run import digest
+from lab.run.digest import Difference
+from lab.rundir import RunDir
 from lab.util import files, reading
 from lab.util.terminal import escape
 
@@ -25,6 +30,28 @@ OUTCOME, TABLE, JUNIT = "outcome.json", "table.md", "junit.xml"
 TIMES = "times.json"
 
 
+@dataclass(frozen=True)
+class Differing:
+    """Two runs of one lab with different digests. ``difference``: the first line in which they
+    differ; ``None`` if their folders are not here."""
+
+    one: Row
+    other: Row
+    difference: Difference | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {
+            "lab": self.one.lab,
+            "runs": [self.one.run, self.other.run],
+            "difference": str(self.difference) if self.difference else None,
+        }
+
+    def __str__(self) -> str:
+        words = f"{self.one.lab}: {self.one.run} and {self.other.run} have different digests"
+        return f"{words}\n  they differ in {self.difference}" if self.difference else words
+
+
 def row_of(context: Context, made: Run, seconds: float) -> Row:
     """A run as a row of the table. ``seconds``: how long it took on the host."""
     verdict, compared = made.report.verdict, compare_with_published(context, made)
@@ -34,6 +61,20 @@ def row_of(context: Context, made: Run, seconds: float) -> Row:
         verdict.reason, round(made.report.seconds, 6), round(seconds, 3), made.digest, published,
         f"{made.run.parent.name}/{made.run.name}",
     )  # fmt: skip
+
+
+def compared(rows: Sequence[Row], place: Callable[[Row], Path]) -> tuple[Differing, ...]:
+    """The runs of one lab whose digests differ. ``place``: the folder of a run."""
+    return tuple(
+        Differing(one, other, _difference(place(one), place(other)))
+        for one, other in outcome.differing(rows)
+    )
+
+
+def _difference(one: Path, other: Path) -> Difference | None:
+    if not (one.is_dir() and other.is_dir()):
+        return None
+    return digest.difference(RunDir(one), RunDir(other))
 
 
 def keep(folder: Path, found: Outcome, runs: Sequence[Run]) -> None:

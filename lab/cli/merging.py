@@ -46,7 +46,5 @@ def _show(found: api.Merged) -> None:
     print(escape_lines(table(rows, header=header)))
     print(f"{found.outcome.passed} of {len(found.outcome.rows)} passed")
     for one in found.differing:
-        print(ci.shown(f"{one.one.lab}: {one.one.run} and {one.other.run} have different digests"))
-        if one.difference:
-            print(f"  they differ in {one.difference}")
+        print(ci.shown(str(one)))
     say(f"table and JUnit file: {short(found.folder)}/table.md, junit.xml")

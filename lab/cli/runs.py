@@ -87,13 +87,15 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         })  # fmt: skip
     cold = is_cold(cold)
     names = words_of(name)
-    if all or shard or len(names) > 1 or api.is_pattern(name):
-        refuse_together("--all" if all else "several labs", {
-            "a name": name if all else "", "--repeat": repeat, "--verify": verify,
+    if all or shard or len(names) > 1 or api.is_pattern(name) or (repeat and junit):
+        if repeat:
+            refuse_together("--repeat", {"--clock host": clock == Clock.HOST})
+        refuse_together("--all" if all else "several runs", {
+            "a name": name if all else "", "--verify": verify, "--keep": keep,
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
-            "--keep": keep,
         })  # fmt: skip
-        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
+        options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard,
+                                 repeat or 1)  # fmt: skip
         names = api.select(context, ["*"] if all else names or [DEFAULT])
         return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""

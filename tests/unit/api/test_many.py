@@ -97,6 +97,30 @@ def test_all_run_and_the_worst_decides(
     assert slots.held() == []
 
 
+def test_each_lab_may_run_several_times(
+    context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runs must have one digest. If not, the first line that differs is named."""
+    said = iter(["a", "a", "a", "b"])
+
+    def run(context: api.Context, name: str, *, clock: Clock | None, cold: bool) -> api.Run:
+        assert (clock, cold) == (Clock.VIRTUAL, False)
+        folder, word = rundir.new_run(context.runs, name), next(said)
+        folder.console("g").write_text(f"{word}\n")
+        return api.Run(Report(name, PASS), folder.path, {}, word * 64)
+
+    monkeypatch.setattr(many, "run", run)
+    options = api.RunOptions(jobs=1, repeat=2, junit=tmp_path / "all.xml")
+    found = api.run_many(context, ["hello", "sched-a"], options)
+    assert [row.name for row in found.outcome.rows] == ["hello", "hello", "sched-a", "sched-a"]
+    assert (found.passed, found.exit_status) == (4, 1)
+    (apart,) = found.differing
+    assert apart.difference is not None
+    assert (apart.one.lab, apart.difference.one, apart.difference.other) == ("sched-a", "a", "b")
+    assert "have different digests\n  they differ in console/g.log:1" in str(apart)
+    assert found.summary()["differing"] == [apart.summary()]
+
+
 def test_mistakes_are_found_before_the_first_run(
     context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +130,7 @@ def test_mistakes_are_found_before_the_first_run(
         (["hello"], api.RunOptions(jobs=-1)),
         (["hello"], api.RunOptions(junit=tmp_path)),
         (["hello"], api.RunOptions(shard="3/2")),
+        (["hello"], api.RunOptions(repeat=0)),
     ):
         with pytest.raises(UsageError):
             api.run_many(context, names, options)
