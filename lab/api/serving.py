@@ -29,6 +29,7 @@ class Serving:
         port: 0: any free one.
         keep: the labs go on when the server ends.
         lesson: a file, or the name of a lesson that ships; empty: none.
+        idle: seconds without a page after which a seat's lab sleeps; 0: it never does.
     """
 
     seats: int = 0
@@ -36,6 +37,7 @@ class Serving:
     port: int = 0
     keep: bool = False
     lesson: str = ""
+    idle: float = 600.0
 
 
 def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], None]) -> None:
@@ -62,7 +64,7 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
         prepare(context, plan)
         with context.progress.stage("page"):
             assets = Assets(page_parts(context.workshop(arch=plan.machine.arch).supplies))
-        taught = room.Taught(context.file, plan.lab, text)
+        taught = room.Taught(context.file, plan.lab, text, how.idle)
         one = serving.Class(found, taught, assets)
         try:
             signals.run(serving.serve(one, how.address, how.port, ready))

@@ -31,6 +31,7 @@ VALUES = {
     "folder": "FOLDER",
     "good": "COMMIT",
     "hours": "HOURS",
+    "idle": "SECONDS",
     "hypervisor": "HYPERVISOR",
     "into": "FILE",
     "jobs": "N",

@@ -30,9 +30,10 @@ requests, WebSocket too, on to it at {HERE}."""
          lesson="a file of Markdown with steps, or a lesson that ships: first-guest",
          address=f"the address to listen on (default: {HERE}, which only this machine reaches)",
          port="the port to listen on (default: any free one)",
+         idle="seconds without a page after which a lab sleeps; 0: never (default: 600)",
          keep="let the labs go on when the server ends")  # fmt: skip
 def lab_serve(name: str, seats: int = 0, lesson: str = "", labs: str = "labs.yaml", door: str = "",
-              address: str = HERE, port: int = 0, keep: bool = False,
+              address: str = HERE, port: int = 0, keep: bool = False, idle: float = 600.0,
               json: bool = False) -> None:  # fmt: skip
     """Serve a web page: a lab for each participant.
 
@@ -42,7 +43,7 @@ def lab_serve(name: str, seats: int = 0, lesson: str = "", labs: str = "labs.yam
     context = context_of(labs, door)
     if find_spec("aiohttp") is None:
         install.ensure("serve", context.progress)
-    how = api.Serving(seats, address, port, keep, lesson)
+    how = api.Serving(seats, address, port, keep, lesson, idle)
     api.serve(context, name or DEFAULT, how, partial(_show, address, as_json=json))
 
 

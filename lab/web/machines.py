@@ -11,7 +11,7 @@ from lab import rundir
 from lab.errors import LabError
 from lab.machine.log_lines import tail
 from lab.model import Domain
-from lab.run import claim, live, stands
+from lab.run import asleep, claim, live, stands
 from lab.run.session import Session
 from lab.toolchain import adopt
 from lab.web.classroom import Seat
@@ -22,8 +22,8 @@ class Now:
     """A seat's lab.
 
     Attributes:
-        state: ``off``, ``starting``, ``running``, ``stands`` (it crashed and was left standing) or
-            ``ended`` (its machine ended by itself).
+        state: ``off``, ``starting``, ``running``, ``asleep`` (nobody looks at it), ``stands`` (it
+            crashed and was left standing) or ``ended`` (its machine ended by itself).
         run: the folder of its run, or of its last one; ``None`` if it never ran.
         consoles: Xen's, dom0's and those of its guests.
         problem: why dom0 does not answer, or why it stands.
@@ -68,6 +68,8 @@ def seen(seat: Seat) -> Now:
         return replace(known, state="stands", problem=why)
     if found.record and not adopt(found.record).alive():
         return replace(known, state="ended", problem="the machine of this lab ended by itself")
+    if found.running and asleep.is_asleep(found.lab):
+        return replace(known, state="asleep")
     return replace(known, state="running" if found.running else "starting")
 
 

@@ -29,11 +29,13 @@ class Taught:
     Attributes:
         labs: the teacher's labs.yaml; ``lab``: the lab of which every seat has a copy.
         lesson: what participants read, and what checks their steps; ``None``: nothing.
+        idle: seconds without a page after which a seat's lab sleeps; 0: it never does.
     """
 
     labs: Path
     lab: Lab
     lesson: Lesson | None = None
+    idle: float = 0.0
 
 
 class Room:
@@ -99,7 +101,7 @@ async def opened(classroom: Classroom, taught: Taught) -> AsyncIterator[Room]:
         checking.test(classroom.seats[0], taught.lesson)
     slots = asyncio.Semaphore(AT_ONCE)
     async with Growth() as growth:
-        hubs = [SeatHub(seat, growth, slots) for seat in classroom.seats]
+        hubs = [SeatHub(seat, growth, slots, taught.idle) for seat in classroom.seats]
         room = Room(classroom, hubs, taught)
         looking = [asyncio.ensure_future(hub.keep_looking()) for hub in room.hubs]
         try:

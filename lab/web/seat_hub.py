@@ -19,6 +19,7 @@ from lab.web.commands import Limits
 from lab.web.growth import Growth
 from lab.web.lesson import Step
 from lab.web.machines import Now
+from lab.web.rest import Rest
 
 #: Seconds between two questions to dom0 while somebody looks.
 ASKED = 2.0
@@ -40,8 +41,12 @@ class SeatHub:
         checked: the last check: its ``step``, whether it ``passed``, and what it ``said``.
     """
 
-    def __init__(self, seat: Seat, growth: Growth, slots: asyncio.Semaphore) -> None:
+    def __init__(
+        self, seat: Seat, growth: Growth, slots: asyncio.Semaphore, idle: float = 0.0
+    ) -> None:
+        """``idle``: seconds without a page after which its lab sleeps; 0: it never does."""
         self.seat = seat
+        self._rest = Rest(seat, idle)
         self.now = Now()
         self.busy = ""
         self.said = ""
@@ -92,6 +97,7 @@ class SeatHub:
             known = machines.seen(self.seat)
             self._follow(known)
             self._set(known, keep_domains=True)
+            await self._rest.look(known.state, wanted=bool(self._pages or self.busy))
             if self._pages:
                 self._set(await machines.asked(self.seat, known))
             with contextlib.suppress(TimeoutError):
@@ -159,6 +165,7 @@ class SeatHub:
         if self._work:
             self._work.cancel()
         await self.idle()
+        await self._rest.end()
         self._unfollow()
 
     def _begin(
@@ -178,6 +185,7 @@ class SeatHub:
         self.busy, self.said, self.failed = words, "", False
         self._tell()
         try:
+            await self._rest.end()
             await work()
         except (LabError, OSError) as error:
             self.said, self.failed = str(error), True

@@ -129,3 +129,30 @@ def test_labs_go_on_if_the_server_is_killed(world: World) -> None:
         asyncio.run(look(again.seats[0]))
     finally:
         stop(again)
+
+
+def test_a_lab_that_nobody_looks_at_sleeps(world: World) -> None:
+    """It says nothing while it sleeps, and goes on where it was when its page is opened."""
+
+    async def go() -> None:
+        async with ClientSession() as session:
+            page = await opened(session, one.seats[0])
+            await page.do("up")
+            await page.sees("hello", b"alive at tick 1")
+            await page.socket.close()
+            async with session.ws_connect(f"{one.teacher}/socket") as teacher:
+                while (room := await teacher.receive_json())["seats"][0]["state"] != "asleep":
+                    pass
+            log = world.folder / "runs/.classes/scenario/seats/1/runs/scenario-1"
+            log = log / room["seats"][0]["run"] / "console/hello.log"
+            size = log.stat().st_size
+            back = await opened(session, one.seats[0], was=page)
+            await back.until(lambda one: one.seat.get("state") == "running")
+            await back.until(lambda one: one.places.get("hello", 0) > size)
+            assert log.read_bytes().startswith(back.consoles["hello"])
+
+    one = begin(world, "scenario", "--idle", "0.5")
+    try:
+        asyncio.run(go())
+    finally:
+        stop(one)

@@ -2,7 +2,8 @@
 // The page of a seat.
 
 const STATES = {off: "off", starting: "starting", running: "running", stands: "stands still",
-                ended: "ended"};
+                ended: "ended",
+                asleep: "waking up"};
 let run = "", built = "";
 
 const consoles = new Consoles(byId("tabs"), byId("screens"), {

@@ -5,10 +5,20 @@ const rows = new Map();
 
 const link = new Link({
   text: show,
-  lost: () => { byId("state").textContent = "connecting"; },
+  lost: () => {
+    byId("state").textContent = "connecting";
+    connected(false);
+  },
 });
 
+function connected(open) {
+  for (const button of document.querySelectorAll("button")) button.disabled = !open;
+}
+
+connected(false);
+
 function show(room) {
+  connected(true);
   document.title = `Class ${room.name}`;
   byId("name").textContent = `Class ${room.name}`;
   const up = room.seats.filter((seat) => seat.state === "running").length;
