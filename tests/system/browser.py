@@ -109,9 +109,10 @@ class Tab:
         await self.call("Emulation.setEmulatedMedia", features=features)
 
     async def click(self, selector: str) -> None:
-        """Click into the middle of an element."""
+        """Click into the middle of an element, once it is there and takes clicks."""
         place = json.dumps(selector)
         await self.until(f"document.querySelector({place})?.getClientRects().length")
+        await self.until(f"!document.querySelector({place}).disabled")
         box = await self.value(
             f"(() => {{ const one = document.querySelector({place}); one.scrollIntoView("
             "{block: 'center'}); const {x, y, width, height} = one.getBoundingClientRect();"
