@@ -24,10 +24,11 @@ from lab.explore.matrix import Task, tasks_of
 from lab.explore.outcome import ORDER
 from lab.explore.seeds import Exploration, SeedGroup, SeedResult
 from lab.explore.shrinking import shrink
-from lab.model import Clock, Layer, Plan
+from lab.model import Clock, Layer, Plan, Verdict
 from lab.progress import Progress
 from lab.run import commands
 from lab.rundir import RunDir
+from lab.scenario import Report
 from lab.util import files
 from lab.util.deadline import Deadline
 from lab.util.resources import as_called
@@ -175,7 +176,7 @@ def _run(name: str, seed: int, context: Context) -> SeedResult:
 def _result(context: Context, seed: int, done: Run) -> SeedResult:
     """What is kept of a run. Its folder is removed if it passed."""
     words = tuple(str(one) for one in done.disturbances)
-    verdict = replace(done.report.verdict, tail="", hint="")  # there may be many lines
+    verdict = _brief(done.report)
     again = _command(context, "lab.run", done.report.lab, "--seed", str(seed))
     tasks = _tasks(done.run)
     result = SeedResult(seed, verdict, str(done.run), done.digest, words, tasks, again)
@@ -183,6 +184,14 @@ def _result(context: Context, seed: int, done: Run) -> SeedResult:
         return replace(result, debug=replaying.command(RunDir(done.run), done.report, context.file))
     rundir.forget(RunDir(done.run))
     return replace(result, run="")
+
+
+def _brief(report: Report) -> Verdict:
+    """The verdict without its last lines. If a guest crashed, its own words are in the reason."""
+    verdict = report.verdict
+    said = next((line.strip() for line in verdict.tail.splitlines() if line.strip()), "")
+    reason = f"{verdict.reason}: {said}" if report.crashed and said else verdict.reason
+    return replace(verdict, reason=reason, tail="", hint="")
 
 
 def _tasks(folder: Path) -> tuple[Task, ...]:

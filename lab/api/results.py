@@ -152,6 +152,8 @@ class Run:
                 for t in self.report.thresholds
             ],
             "run": str(self.run),
+            "worker": manifest.get("worker"),
+            "other_toolchain": bool(manifest.get("other_toolchain")),
             "drift": (manifest.get("lock") or {}).get("drift", []),
         }
 

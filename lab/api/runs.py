@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import rundir, scenario
-from lab.api import pausing, replaying
+from lab.api import far, pausing, replaying
 from lab.api.context import Context, clean
 from lab.api.plans import intents_of_run, make_plan
 from lab.api.results import Run
@@ -52,6 +52,19 @@ def run(
     refuse(plan)
     if junit:
         make_way(junit)
+    if context.cluster:
+        with far.connected(context) as there:
+            assert there.far
+            done = there.far.run(there, plan, clock, cold=cold)
+    else:
+        done = _run_here(context, plan, cold=cold)
+    if junit:
+        files.write_atomic(junit, scenario.junit([done.report]))
+    return done
+
+
+def _run_here(context: Context, plan: Plan, *, cold: bool) -> Run:
+    name = plan.lab.name
     marks: dict[str, float] = {}
     try:
         with started(intents_of_run(context, plan)) as start:
@@ -67,8 +80,6 @@ def run(
     report = _with_debugger(folder, report, context.file)
     _note_times(context, folder)
     conclude(folder, report, marks)
-    if junit:
-        files.write_atomic(junit, scenario.junit([report]))
     said = str(folder.manifest().get("digest") or "")
     return Run(report, folder.path, marks, said, plan.seed, plan.disturbances)
 

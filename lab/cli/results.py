@@ -166,6 +166,15 @@ def show_run(result: api.Run) -> None:
     print(f"run: {short(result.run)}", flush=True)
 
 
+def on_worker(result: api.Run) -> str:
+    """Which worker of a cluster ran a lab, in words; empty if it ran here."""
+    found = result.summary()
+    if not found["worker"]:
+        return ""
+    other = ", which has another toolchain" if found["other_toolchain"] else ""
+    return f" on worker {found['worker']}{other}"
+
+
 def show_runs(result: api.Runs) -> None:
     """Print the failures, then a table of all runs and how many passed."""
     for one in result.runs:
@@ -175,6 +184,9 @@ def show_runs(result: api.Runs) -> None:
     header, rows = result.table()
     part = f" in shard {result.outcome.shard}" if result.outcome.shard else ""
     print(table(rows, header=header))
+    for one in result.runs:
+        if words := on_worker(one):
+            print(f"{short(one.run)} ran{words}")
     print(f"{result.passed} of {len(result.runs)} passed{part}", flush=True)
     say(f"all runs took {result.seconds:.1f} s; table and JUnit file: {short(result.folder)}/")
 

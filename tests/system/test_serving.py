@@ -3,62 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession
 
-from system.serving import Class, begin, stop
-from system.world import LONGEST, World
-
-
-@dataclass
-class Page:
-    """A page of a seat, without a browser. ``consoles``: all that each of them showed."""
-
-    socket: ClientWebSocketResponse
-    seat: dict[str, Any] = field(default_factory=dict)
-    consoles: dict[str, bytes] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
-
-    async def until(self, what: Callable[[Page], bool]) -> None:
-        """Take what the server sends until something is so."""
-        while not what(self):
-            message = await asyncio.wait_for(self.socket.receive(), LONGEST)
-            assert message.type in (WSMsgType.TEXT, WSMsgType.BINARY), message
-            self._take(message.data)
-
-    def _take(self, data: str | bytes) -> None:
-        if isinstance(data, bytes):
-            end = 1 + data[0]
-            name = data[1:end].decode()
-            self.places[name] = int.from_bytes(data[end : end + 8], "big")
-            self.consoles[name] = self.consoles.get(name, b"") + data[end + 8 :]
-        elif (message := json.loads(data))["type"] == "seat":
-            if message["run"] != self.seat.get("run", message["run"]):
-                self.consoles, self.places = {}, {}  # a new run, as for the page in a browser
-            self.seat = message
-        else:
-            self.notices.append(message["text"])
-
-    async def do(self, verb: str, **more: Any) -> None:
-        """Press a button as soon as nothing else is done, and wait until that is done."""
-        await self.until(lambda page: bool(page.seat) and not page.seat["busy"])
-        await self.socket.send_json({"type": "do", "verb": verb, **more})
-        await self.until(lambda page: bool(page.seat["busy"]))
-        await self.until(lambda page: not page.seat["busy"])
-        assert not self.seat["failed"], self.seat["said"]
-
-    async def type(self, on: str, text: str) -> None:
-        await self.socket.send_json({"type": "type", "on": on, "text": text})
-
-    async def sees(self, on: str, text: bytes) -> None:
-        await self.until(lambda page: text in page.consoles.get(on, b""))
+from system.serving import Class, begin, opened, stop
+from system.world import World
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +21,6 @@ def served(world: World) -> Iterator[Class]:
         yield one
     finally:
         stop(one)
-
-
-async def opened(session: ClientSession, link: str, was: Page | None = None) -> Page:
-    """A page of a seat; ``was``: the same page before the connection was lost."""
-    socket = await session.ws_connect(f"{link}/socket")
-    page = Page(socket)
-    if was:
-        page.consoles, page.places = was.consoles, was.places
-    run = was.seat["run"] if was else ""
-    await socket.send_json({"type": "from", "run": run, "at": page.places})
-    return page
 
 
 def test_a_lab_in_the_browser(served: Class) -> None:
