@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,12 +68,14 @@ class BundleOptions:
 
     ``whole``: compilers, for those who build guests or images. ``wheels``: versions of Python
     (``3.13``) for which xenlab and the packages that it needs are saved too. ``templates``: the
-    templates of its labs that the cache has.
+    templates of its labs that the cache has. ``sources``: the packages that images and guests are
+    made of, for those who build them again.
     """
 
     whole: bool = False
     wheels: tuple[str, ...] = ()
     templates: bool = False
+    sources: bool = False
 
 
 def save_bundle(
@@ -95,9 +97,7 @@ def save_bundle(
     options = options or BundleOptions()
     names = tuple(labs) or USUAL
     at_hand = replace(context, locked=True, door=Door.ROOTFS)
-    wanted = _wanted(
-        at_hand, [plans.make_plan(at_hand, name) for name in names], whole=options.whole
-    )
+    wanted = _wanted(at_hand, [plans.make_plan(at_hand, name) for name in names], options)
     place = lock.place(context.file)
     others = {"lab/labs.yaml": context.file, "lab/labs.lock": place}
     if options.templates:
@@ -219,7 +219,7 @@ def _info(path: Path, contents: Contents) -> BundleInfo:
     )  # fmt: skip
 
 
-def _wanted(context: Context, labs: Sequence[Plan], *, whole: bool) -> saving.Wanted:
+def _wanted(context: Context, labs: Sequence[Plan], options: BundleOptions) -> saving.Wanted:
     """What plans are made of, all of it in the cache.
 
     They are prepared twice. The first time may build something, and then uses more than a start
@@ -232,12 +232,23 @@ def _wanted(context: Context, labs: Sequence[Plan], *, whole: bool) -> saving.Wa
         shops = {lab.machine.arch: context.workshop(arch=lab.machine.arch) for lab in labs}
         for lab in labs:
             shops[lab.machine.arch].prepare(lab)
-    trees = [_tree(shop, arch, whole=whole) for arch, shop in shops.items()]
+            if options.sources:
+                noted.update(_sources(shops[lab.machine.arch], lab))
+    trees = [_tree(shop, arch, whole=options.whole) for arch, shop in shops.items()]
     folders = sorted(path for path in noted if path.is_dir())
     plain = sorted(path for path in noted if path.is_file())
     from lab.bundle.saving import Wanted
 
     return Wanted(cache, trees, folders, plain)
+
+
+def _sources(shop: Workshop, lab: Plan) -> Iterator[Path]:
+    """The packages that a lab's images and guests are made of. Missing ones are fetched."""
+    from lab.workshop.questions import KERNEL
+
+    for question in (shop.platform_of(lab.lab.hypervisor).question, KERNEL):
+        shop.supplies.fetch(question)
+        yield from (package.path for package in shop.supplies.packages(question))
 
 
 def _templates(context: Context, names: Sequence[str]) -> list[Path]:

@@ -22,16 +22,17 @@ _FILE = "the file of the bundle"
          lab="labs of labs.yaml, separated by commas (default: hello)",
          wheels="with xenlab and its Python packages, for these versions, as in 3.11,3.13",
          templates="with the templates of these labs that the cache has",
+         sources="with the packages that images and guests are made of",
          whole="with compilers, for those who build guests or images from it",
          labs=LABS, json=JSON)  # fmt: skip
 def bundle_save(file: str, lab: str = "", whole: bool = False, wheels: str = "",
-                templates: bool = False, labs: str = "labs.yaml",
+                templates: bool = False, sources: bool = False, labs: str = "labs.yaml",
                 json: bool = False) -> None:  # fmt: skip
     """Write everything that labs need into one file.
 
     What is missing in the cache is made first, with exactly the locked packages.
     """
-    options = api.BundleOptions(whole, tuple(_listed(wheels)), templates)
+    options = api.BundleOptions(whole, tuple(_listed(wheels)), templates, sources)
     saved = api.save_bundle(context(labs), Path(file), _listed(lab), options)
     print_json(saved) if json else _show(saved)
 

@@ -48,6 +48,21 @@ def test_a_good_list() -> None:
     assert contents.parse(found.dump()) == found
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"cache/packages/{SHA}/libc6_2.36-9+deb12u13_armhf.deb",
+        f"cache/packages/{SHA}/x_1%3a1.0~rc1_all.deb",
+        f"cache/apt/resolutions/{SHA}.json",
+        "lab/labs.lock",
+        "python/regex-2026.1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+    ],
+)
+def test_members_that_have_a_place(name: str) -> None:
+    (found,) = contents.parse(named(name)).members
+    assert not found.is_part
+
+
 _FILE = f"644 1 {SHA}"
 
 
