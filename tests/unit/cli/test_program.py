@@ -193,3 +193,27 @@ def test_new_labs_are_started_from_where_they_are(
     monkeypatch.chdir(tmp_path)
     assert said(capsys, "lab.new", "my labs")[2].endswith(" lab.up --labs 'my labs/labs.yaml'\n")
     assert said(capsys, "lab.new")[2].endswith(" lab.up\n")
+
+
+#: An interrupt while Python executes code from a string, which the command handles.
+HANDLED = """
+import signal, sys
+from lab.cli import program
+def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        exec("signal.raise_signal(signal.SIGINT)")
+    except KeyboardInterrupt:
+        print("handled")
+    sys.exit(130)
+program.main = main
+"""
+
+
+def test_an_interrupted_command_has_its_own_exit_status(root: Path, tmp_path: Path) -> None:
+    """Python itself would end by SIGINT, if the interrupt came during some imports."""
+    (tmp_path / "sitecustomize.py").write_text(HANDLED)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    argv = [sys.executable, "-m", "lab", "lab.list"]
+    done = subprocess.run(argv, env=env, cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "handled\n", "")
