@@ -12,10 +12,20 @@ from lab import lazy
 if TYPE_CHECKING:
     from lab.api.beside import verdict_words
     from lab.api.bisection import Bisect, Bisected, bisect, mark_of
-    from lab.api.bundles import BundleInfo, BundleLoaded, load_bundle, save_bundle, show_bundle
+    from lab.api.bundles import (
+        BundleInfo,
+        BundleLoaded,
+        BundleOptions,
+        BundleStored,
+        load_bundle,
+        pull_bundle,
+        push_bundle,
+        save_bundle,
+        show_bundle,
+    )
     from lab.api.checkup import doctor
     from lab.api.ci_output import ci_annotations, ci_summary
-    from lab.api.clusters import Cluster, Wanted, cluster_up, cluster_worker, repeat_on, run_on
+    from lab.api.clusters import cluster_up, cluster_worker
     from lab.api.console_logs import logs, tails
     from lab.api.consoles import Answer, Console, Dom0, Seen
     from lab.api.context import Context, architecture, clean
@@ -45,7 +55,7 @@ if TYPE_CHECKING:
         repeat,
         verify,
     )
-    from lab.api.results import LabStatus, Run, Status, Up
+    from lab.api.results import LabStatus, Run, Status, Up, Where, worker_of
     from lab.api.running_lab import RunningLab, Traces
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
@@ -55,7 +65,7 @@ if TYPE_CHECKING:
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
     from lab.api.travelling import travel
     from lab.api.watching import Stood, until_it_stands
-    from lab.cluster.sizes import Size, Station
+    from lab.cluster.sizes import Cluster, Size, Station
     from lab.explore.bisection import Mark
     from lab.explore.seeds import Exploration, SeedGroup, SeedResult
     from lab.run.slots import Room
@@ -67,12 +77,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "lab.api.beside": ("verdict_words",),
     "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
-    "lab.api.bundles": ("BundleInfo", "BundleLoaded", "load_bundle", "save_bundle", "show_bundle"),
+    "lab.api.bundles": (
+        "BundleInfo", "BundleLoaded", "BundleOptions", "BundleStored", "load_bundle",
+        "pull_bundle", "push_bundle", "save_bundle", "show_bundle",
+    ),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": ("ci_annotations", "ci_summary"),
-    "lab.api.clusters": (
-        "Cluster", "Wanted", "cluster_up", "cluster_worker", "repeat_on", "run_on",
-    ),
+    "lab.api.clusters": ("cluster_up", "cluster_worker"),
     "lab.api.console_logs": ("logs", "tails"),
     "lab.api.consoles": ("Answer", "Console", "Dom0", "Seen"),
     "lab.api.context": ("Context", "architecture", "clean"),
@@ -97,7 +108,7 @@ _HOMES = {
     "lab.api.repetition": (
         "Comparison", "Repeated", "compare_with_published", "publish", "repeat", "verify",
     ),
-    "lab.api.results": ("LabStatus", "Run", "Status", "Up"),
+    "lab.api.results": ("LabStatus", "Run", "Status", "Up", "Where", "worker_of"),
     "lab.api.running_lab": ("RunningLab", "Traces"),
     "lab.api.runs": ("run",),
     "lab.api.scoped": ("LabOptions", "Limit", "lab", "limit", "start_lab"),
@@ -109,7 +120,7 @@ _HOMES = {
     ),
     "lab.api.travelling": ("travel",),
     "lab.api.watching": ("Stood", "until_it_stands"),
-    "lab.cluster.sizes": ("Size", "Station"),
+    "lab.cluster.sizes": ("Cluster", "Size", "Station"),
     "lab.explore.bisection": ("Mark",),
     "lab.explore.seeds": ("Exploration", "SeedGroup", "SeedResult"),
     "lab.run.slots": ("Room",),
@@ -121,20 +132,21 @@ if not TYPE_CHECKING:  # a checker would take every name for one of ours
     __getattr__ = lazy.exports(__name__, _HOMES)
 
 __all__ = [
-    "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "Cluster",
-    "Compared", "Comparison", "Console", "Context", "DebugOptions", "Dom0", "Exploration",
-    "ExploreOptions", "Explored", "Imported", "LabOptions", "LabStatus", "Limit", "Links",
-    "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run", "RunOptions", "RunningLab",
-    "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size", "Station", "Status", "Stood",
-    "Traces", "Up", "Wanted", "architecture", "as_called", "bisect", "check_lock",
-    "ci_annotations", "ci_summary", "clean", "cluster_up", "cluster_worker", "compare",
-    "compare_with_published", "console", "debug", "doctor", "down", "down_all", "down_lives",
-    "down_matching", "execute", "explore", "explore_plan", "guest_build", "image_build",
-    "image_list", "import_config", "inject", "is_pattern", "lab", "limit", "list_labs",
-    "load_bundle", "logs", "make_plan", "mark_of", "merge", "new", "open_core", "plan_json",
-    "publish", "repeat", "repeat_on", "run", "run_many", "run_on", "save_bundle", "select",
-    "serve", "show_bundle", "start_lab", "status", "tails", "template_clean", "template_list",
-    "toolchain_build", "trace_diff", "trace_export", "trace_report", "trace_stats",
-    "trace_timeline", "travel", "until_it_stands", "up", "up_several", "update_lock",
-    "verdict_words", "verify", "where_else", "write_times",
+    "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "BundleOptions",
+    "BundleStored", "Cluster", "Compared", "Comparison", "Console", "Context", "DebugOptions",
+    "Dom0", "Exploration", "ExploreOptions", "Explored", "Imported", "LabOptions", "LabStatus",
+    "Limit", "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run",
+    "RunOptions", "RunningLab", "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size",
+    "Station", "Status", "Stood", "Traces", "Up", "Where", "architecture", "as_called",
+    "bisect", "check_lock", "ci_annotations", "ci_summary", "clean", "cluster_up",
+    "cluster_worker", "compare", "compare_with_published", "console", "debug", "doctor", "down",
+    "down_all", "down_lives", "down_matching", "execute", "explore", "explore_plan",
+    "guest_build", "image_build", "image_list", "import_config", "inject", "is_pattern", "lab",
+    "limit", "list_labs", "load_bundle", "logs", "make_plan", "mark_of", "merge", "new",
+    "open_core", "plan_json", "publish", "pull_bundle", "push_bundle", "repeat", "run",
+    "run_many", "save_bundle", "select", "serve", "show_bundle", "start_lab", "status", "tails",
+    "template_clean", "template_list", "toolchain_build", "trace_diff", "trace_export",
+    "trace_report", "trace_stats", "trace_timeline", "travel", "until_it_stands", "up",
+    "up_several", "update_lock", "verdict_words", "verify", "where_else", "worker_of",
+    "write_times",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs of labs side by side on this machine, as many at a time as it has room for."""
+"""Runs of labs side by side: here, as many at a time as there is room for, or on a cluster."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from lab.api import far
 from lab.api.context import Context
 from lab.api.results import Run
 from lab.errors import UsageError
@@ -52,8 +53,9 @@ def run_all(
     """Run all of them; the results come in their order.
 
     ``jobs``: how many at a time. 0: as many as this machine has processors, and each waits until
-    the labs of all commands leave it room. ``done``: see :meth:`SideBySide.each`. If it raises an
-    error, the other runs end.
+    the labs of all commands leave it room; on a cluster as many as keep its
+    workers busy. ``done``: see :meth:`SideBySide.each`. If it raises an error, the other runs
+    end.
 
     Raises:
         UsageError: ``jobs`` makes no sense. BusyError: there was no room within an hour.
@@ -61,14 +63,17 @@ def run_all(
     if not 0 <= jobs <= MOST:
         raise UsageError(f"{jobs} runs cannot go on at once", hint=f"1 to {MOST}")
     limit = _ANY if jobs else slots.machine()
-    calls = [functools.partial(_one, context, work, limit) for work in works]
-    return SideBySide(min(jobs or limit.cpus, len(works) or 1)).each(calls, done)
+    with far.connected(context) as there:
+        calls = [functools.partial(_one, there, work, limit) for work in works]
+        at_once = there.far.at_once() if there.far else limit.cpus
+        return SideBySide(min(jobs or at_once, len(works) or 1)).each(calls, done)
 
 
 def _one(context: Context, work: Work[T], limit: Room) -> T:
     with context.progress.stage(work.title) as stage:
         progress = Within(context.progress, work.title)
-        with stage.looking(progress.words), _room(work, limit, progress):
+        room = contextlib.nullcontext() if context.far else _room(work, limit, progress)
+        with stage.looking(progress.words), room:
             result = work.do(replace(context, progress=progress))
         stage.note(work.words(result))
         return result

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lab import config, rundir
 from lab.api import bundle_source
 from lab.errors import LabError, UsageError
-from lab.model import ARCHITECTURES, Architecture, Lab, Labs
+from lab.model import ARCHITECTURES, Architecture, Clock, Lab, Labs, Plan
 from lab.model.architecture import by_word, of_run
 from lab.progress import Progress
 from lab.run import live
@@ -20,8 +20,20 @@ from lab.toolchain import sweep_engines
 from lab.util.environment import switched_on
 
 if TYPE_CHECKING:
+    from lab.api.results import Run
+    from lab.cluster.sizes import Cluster
     from lab.run.session import Session
     from lab.workshop.prepare import Workshop
+
+
+class Elsewhere(Protocol):
+    """Where labs run if they do not run here: ``lab.api.far``."""
+
+    def at_once(self) -> int:
+        """How many runs should be under way at once."""
+
+    def run(self, context: Context, plan: Plan, clock: Clock | None, *, cold: bool) -> Run:
+        """Run a lab."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class Context:
         variant: changes a lab of labs.yaml before it is planned; ``None``: it stays as it is.
         seed: runs have the disturbances of this seed; ``None``: they have none.
         keep: only these of the seed's disturbances, by their numbers; ``None``: all.
+        cluster: runs go to this cluster, and come back into ``runs``; ``None``: they run here.
+        far: the connection to it, while there is one.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -54,6 +68,8 @@ class Context:
     variant: Callable[[Lab], Lab] | None = None
     seed: int | None = None
     keep: tuple[int, ...] | None = None
+    cluster: Cluster | None = None
+    far: Elsewhere | None = None
 
     @property
     def runs(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import rundir
-from lab.api import beside, replaying
+from lab.api import beside, far, replaying
 from lab.api.beside import Work
 from lab.api.context import Context
 from lab.api.plans import make_plan
@@ -24,10 +24,11 @@ from lab.explore.matrix import Task, tasks_of
 from lab.explore.outcome import ORDER
 from lab.explore.seeds import Exploration, SeedGroup, SeedResult
 from lab.explore.shrinking import shrink
-from lab.model import Clock, Layer, Plan
+from lab.model import Clock, Layer, Plan, Verdict
 from lab.progress import Progress
 from lab.run import commands
 from lab.rundir import RunDir
+from lab.scenario import Report
 from lab.util import files
 from lab.util.deadline import Deadline
 from lab.util.resources import as_called
@@ -85,10 +86,16 @@ def explore(
         ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed, or
             a guest fails already without a seed. LabError: what all runs need fails.
     """
-    options, clock = options or ExploreOptions(), Deadline(0)
     plan = _plan(context, name, seeds[0])
+    with far.connected(context) as there:  # once for all runs
+        return _explored(there, plan, seeds, options or ExploreOptions())
+
+
+def _explored(
+    context: Context, plan: Plan, seeds: Sequence[int], options: ExploreOptions
+) -> Explored:
+    name, clock, so_far = plan.lab.name, Deadline(0), list[SeedResult]()
     _check_undisturbed(context, name)
-    so_far: list[SeedResult] = []
     try:
         found = _all(context, plan, seeds, options.jobs, so_far.append)
         groups = outcomes.grouped(found)
@@ -175,7 +182,7 @@ def _run(name: str, seed: int, context: Context) -> SeedResult:
 def _result(context: Context, seed: int, done: Run) -> SeedResult:
     """What is kept of a run. Its folder is removed if it passed."""
     words = tuple(str(one) for one in done.disturbances)
-    verdict = replace(done.report.verdict, tail="", hint="")  # there may be many lines
+    verdict = _brief(done.report)
     again = _command(context, "lab.run", done.report.lab, "--seed", str(seed))
     tasks = _tasks(done.run)
     result = SeedResult(seed, verdict, str(done.run), done.digest, words, tasks, again)
@@ -183,6 +190,14 @@ def _result(context: Context, seed: int, done: Run) -> SeedResult:
         return replace(result, debug=replaying.command(RunDir(done.run), done.report, context.file))
     rundir.forget(RunDir(done.run))
     return replace(result, run="")
+
+
+def _brief(report: Report) -> Verdict:
+    """The verdict without its last lines. If a guest crashed, its own words are in the reason."""
+    verdict = report.verdict
+    said = next((line.strip() for line in verdict.tail.splitlines() if line.strip()), "")
+    reason = f"{verdict.reason}: {said}" if report.crashed and said else verdict.reason
+    return replace(verdict, reason=reason, tail="", hint="")
 
 
 def _tasks(folder: Path) -> tuple[Task, ...]:

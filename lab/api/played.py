@@ -27,15 +27,6 @@ from lab.progress import Progress
 from lab.util import files, reading, signals
 
 
-def options(context: Context, clock: Clock | None, *, cold: bool) -> dict[str, Any]:
-    """What a worker must know of a context to run a lab as it would be run here."""
-    return {
-        "clock": clock, "cold": cold, "seed": context.seed, "keep": context.keep,
-        "arch": context.arch.xen if context.arch else "", "force": context.force,
-        "cores": context.cores, "locked": context.strict,
-    }  # fmt: skip
-
-
 def main() -> None:
     """Run what is ordered, until the pipe of the orders is closed."""
     orders, answers = map(int, sys.argv[1:])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import rundir, scenario
-from lab.api import pausing, replaying
+from lab.api import far, pausing, replaying
 from lab.api.context import Context, clean
 from lab.api.plans import intents_of_run, make_plan
 from lab.api.results import Run
@@ -52,6 +52,19 @@ def run(
     refuse(plan)
     if junit:
         make_way(junit)
+    if context.cluster:
+        with far.connected(context) as there:
+            assert there.far
+            done = there.far.run(there, plan, clock, cold=cold)
+    else:
+        done = _run_here(context, plan, cold=cold)
+    if junit:
+        files.write_atomic(junit, scenario.junit([done.report]))
+    return done
+
+
+def _run_here(context: Context, plan: Plan, *, cold: bool) -> Run:
+    name = plan.lab.name
     marks: dict[str, float] = {}
     try:
         with started(intents_of_run(context, plan)) as start:
@@ -66,9 +79,7 @@ def run(
     report = _measured(context, plan, folder, report)
     report = _with_debugger(folder, report, context.file)
     _note_times(context, folder)
-    _conclude(folder, report, marks)
-    if junit:
-        files.write_atomic(junit, scenario.junit([report]))
+    conclude(folder, report, marks)
     said = str(folder.manifest().get("digest") or "")
     return Run(report, folder.path, marks, said, plan.seed, plan.disturbances)
 
@@ -76,7 +87,7 @@ def run(
 def failed(context: Context, name: str, error: LabError) -> Run:
     """The run that an error prevented, with a folder of its own."""
     folder, report = _of_error(context, name, error)
-    _conclude(folder, report, {})
+    conclude(folder, report, {})
     return Run(report, folder.path, {})
 
 
@@ -228,7 +239,8 @@ def _note_times(context: Context, run: RunDir) -> None:
         context.progress.say(stamps.NOTICE)
 
 
-def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
+def conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
+    """Write into a run's manifest how it ended. ``marks``: when its session saw what."""
     verdict = report.verdict
     run.update_manifest(
         life=rundir.FINISHED, verdict="pass" if verdict.passed else "fail",

@@ -39,15 +39,17 @@ def cluster_up(workers: int = 2, address: str = HERE, port: int = 0, key: str = 
          address="the cluster's address, as cluster.up prints it", key=KEY,
          folder="a folder for what runs need here (default: a new one in the cache)",
          name="the worker's name (default: the machine's name and a number)",
-         jobs="how many labs run at once (default: one for each processor)")  # fmt: skip
+         jobs="how many labs run at once (default: one for each processor)",
+         memory="how much memory they have together (default: 3/4 of the machine)")  # fmt: skip
 def cluster_worker(address: str, key: str = "", folder: str = "", name: str = "",
-                   jobs: int = 0) -> None:  # fmt: skip
+                   jobs: int = 0, memory: str = "") -> None:  # fmt: skip
     """Run labs for a cluster until Ctrl-C.
 
     It takes as many labs at once as this machine has processors, and room in memory.
     """
     _install()
-    station = api.Station(Path(folder) if folder else None, name, jobs)
+    room = api.limit(memory=memory).room.memory if memory else 0
+    station = api.Station(Path(folder) if folder else None, name, jobs, room)
     api.cluster_worker(api.Cluster(address, key), station, _ready)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab import api
+from lab.cli.cluster import chosen
 from lab.cli.command import command
-from lab.cli.lab_task import ARCH, DOOR, JSON, LAB, LABS, LOCKED
+from lab.cli.lab_task import ARCH, CLUSTER, DOOR, JSON, LAB, LABS, LOCKED
 from lab.cli.labs import context_of
 from lab.cli.numbers import span
 from lab.cli.output import print_json
@@ -18,10 +21,11 @@ from lab.util.terminal import table
          name=LAB, labs=LABS, door=DOOR, json=JSON, locked=LOCKED, arch=ARCH,
          seeds="how many seeds, from 1; or which ones: 41-60 (default: 100)",
          jobs="run N at a time (default: as many as this machine has room for)",
+         cluster=CLUSTER,
          plan="only print what each seed changes")  # fmt: skip
 def lab_explore(name: str, labs: str = "labs.yaml", door: str = "", seeds: str = "100",
                 jobs: int = 0, json: bool = False, locked: bool = False, arch: str = "",
-                plan: bool = False) -> int:  # fmt: skip
+                plan: bool = False, cluster: str = "") -> int:  # fmt: skip
     """Run a lab in many variations; find those that fail.
 
     Each seed disturbs the run in another way, and always in the same way. Failures are put into
@@ -33,6 +37,7 @@ def lab_explore(name: str, labs: str = "labs.yaml", door: str = "", seeds: str =
         found = api.explore_plan(context, name, wanted)
         print_json(found) if json else _show_plan(found)
         return 0
+    context = replace(context, cluster=chosen(cluster))
     result = api.explore(context, name, wanted, api.ExploreOptions(jobs))
     print_json(result.summary()) if json else _show(result)
     return result.exit_status

@@ -42,6 +42,7 @@ VALUES = {
     "labs": "FILE",
     "lesson": "LESSON",
     "limit": "WORDS",
+    "memory": "SIZE",
     "name": "NAME",
     "on": "CONSOLE",
     "only": "WORDS",
@@ -110,6 +111,7 @@ ARCH_OF = (
     f"{' or '.join(_NAMES)} (default: that of all labs of labs.yaml, else {_NAMES[0]}): "
     "the architecture of"
 )
+CLUSTER = "run on this cluster, not here (default: LAB_CLUSTER, else here)"
 JOBS = "run N labs at a time (default: as many as this machine has room for)"
 COLD = "boot the lab even if it has a template (LAB_COLD=1: for every command)"
 

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from lab import api
+from lab.cli.cluster import chosen
 from lab.cli.command import command, refuse_together
-from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.lab_task import (
+    ARCH,
+    CLUSTER,
+    COLD,
+    DOOR,
+    FORCE,
+    JOBS,
+    JSON,
+    LAB,
+    LAB_OR_HELLO,
+    LABS,
+    LOCKED,
+)
 from lab.cli.output import print_json, say
 from lab.cli.results import (
     kind_word,
@@ -204,15 +218,17 @@ def lab_inject(name: str, guest: str, labs: str = "labs.yaml", json: bool = Fals
 @command("lab.matrix", words=("name",), example="lab.matrix scheduling",
          name="name of the matrix in labs.yaml", labs=LABS, door=DOOR, json=JSON,
          arch="run each lab on these architectures, with commas between them: arm32,arm64",
-         jobs=JOBS,
+         jobs=JOBS, cluster=CLUSTER,
          clock="virtual or host (default: virtual)")  # fmt: skip
 def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = "virtual",
-               json: bool = False, arch: str = "", jobs: int = 0) -> int:  # fmt: skip
+               json: bool = False, arch: str = "", jobs: int = 0,
+               cluster: str = "") -> int:  # fmt: skip
     """Run all labs of a matrix and compare them.
 
     The labs run side by side. It makes one table and one picture from their traces.
     """
     archs = [one for word in arch.split(",") if (one := api.architecture(word))]
-    result = api.compare(context_of(labs, door), name, clock, archs, jobs)
+    context = replace(context_of(labs, door), cluster=chosen(cluster))
+    result = api.compare(context, name, clock, archs, jobs)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1

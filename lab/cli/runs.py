@@ -11,11 +11,30 @@ from lab import api
 from lab.cli.bisection import for_git
 from lab.cli.cluster import chosen
 from lab.cli.command import command, refuse_together, words_of
-from lab.cli.lab_task import ARCH, COLD, DOOR, FORCE, JOBS, JSON, LAB_OR_HELLO, LABS, LOCKED
+from lab.cli.lab_task import (
+    ARCH,
+    CLUSTER,
+    COLD,
+    DOOR,
+    FORCE,
+    JOBS,
+    JSON,
+    LAB_OR_HELLO,
+    LABS,
+    LOCKED,
+)
 from lab.cli.labs import DEFAULT, context_of, is_cold
 from lab.cli.numbers import numbers, whole_number
 from lab.cli.output import print_json, say
-from lab.cli.results import kind_word, short, show_comparison, show_run, show_runs, tell_ci
+from lab.cli.results import (
+    kind_word,
+    on_worker,
+    short,
+    show_comparison,
+    show_run,
+    show_runs,
+    tell_ci,
+)
 from lab.errors import UsageError
 from lab.model import Clock, ExitStatus
 from lab.util.terminal import table
@@ -41,7 +60,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          publish="write the run's digest into labs.lock",
          pause_on_failure="if it fails, let the machine stand there and open GDB",
          cores="leave a core file of every guest, even of those that did not fail",
-         cluster="run it on this cluster, not here (LAB_CLUSTER: for every command)",
+         cluster=CLUSTER,
          bisect="end with the exit status that git bisect run wants")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
@@ -57,7 +76,10 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
     that of the worst.
     """
     context = context_of(labs, door, force, locked, arch)
-    context = replace(context, pause=pause_on_failure, cores=cores, **_disturbed(seed, keep))
+    context = replace(context, pause=pause_on_failure, cores=cores, **_disturbed(seed, keep),
+                      cluster=chosen(cluster))  # fmt: skip
+    if pause_on_failure and context.cluster:
+        refuse_together("--pause-on-failure", {"a cluster": context.cluster.address})
     if seed:
         refuse_together("--seed", {
             "--published": published, "--publish": publish, "--verify": verify,
@@ -69,7 +91,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
         refuse_together("--all" if all else "several labs", {
             "a name": name if all else "", "--repeat": repeat, "--verify": verify,
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
-            "--keep": keep, "--cluster": cluster,
+            "--keep": keep,
         })  # fmt: skip
         options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard)
         names = api.select(context, ["*"] if all else names or [DEFAULT])
@@ -82,12 +104,6 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--verify": verify if first != "--verify" else "",
             "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
-    if not (verify or bisect) and (elsewhere := chosen(cluster)):
-        refuse_together("--cluster", {"--pause-on-failure": pause_on_failure, "--junit": junit})
-        wanted = api.Wanted(name or DEFAULT, _clock(clock), cold)
-        if repeat:
-            return _repeated(api.repeat_on(context, elsewhere, wanted.lab, repeat, cold=cold), json)
-        return _said(context, api.run_on(context, elsewhere, [wanted])[0], json, published)
     if repeat:
         return _repeated(api.repeat(context, name or DEFAULT, repeat, cold=cold, jobs=jobs), json)
     if verify:
@@ -164,7 +180,7 @@ def _repeated(result: api.Repeated, json: bool) -> int:
         return result.exit_status
     show_run(result.runs[0])
     for one in result.runs[1:]:
-        print(f"run: {short(one.run)}")
+        print(f"run: {short(one.run)}{on_worker(one)}")
     if result.other is None:
         print(f"{len(result.runs)} runs, one digest: {result.runs[0].digest}")
     else:

@@ -1,11 +1,13 @@
-"""Sends tasks to a cluster, and takes what comes back."""
+"""Sends tasks to a cluster, and waits for what comes back."""
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
-import queue
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from distributed import Client
@@ -14,135 +16,152 @@ from lab.cluster import task as tasks
 from lab.cluster.contents import Part
 from lab.cluster.keys import Access, readable
 from lab.cluster.quiet import quiet
-from lab.cluster.task import CameBack, Task
+from lab.cluster.task import TOPIC, CameBack, Task
 from lab.cluster.worker import LABS, MEMORY, end_labs, play
 from lab.errors import LabError, MachineError
+from lab.util import together
 from lab.util.deadline import Deadline
 
 #: Seconds to connect.
 CONNECT = 20.0
 #: Seconds between two looks at which workers there are.
-LOOK = 1.0
-#: Seconds after which it is an error that no worker has room for what is left.
+LOOK = 2.0
+#: Seconds after which it is an error that no worker has room for a lab.
 PATIENCE = 60.0
 #: How often the engine tries a task again whose lab was killed.
 AGAIN = 2
-#: Seconds that workers have to end labs.
-END = 60.0
-
-#: Gets the number of a task and what came back of it.
-Done = Callable[[int, CameBack], None]
-#: Is told how far the tasks are, in words.
-Note = Callable[[str], None]
-
-
-def play_all(
-    access: Access, all_of: Sequence[Task], parts: Mapping[str, Part], done: Done, note: Note
-) -> None:
-    """Run all tasks on a cluster. ``done`` is called as each comes back; ``parts`` by sha256.
-
-    If anything is raised, by ``done`` or by an interrupt, the labs that still run are ended.
-
-    Raises:
-        LabError: there is no such cluster, it is lost, no worker has room for a minute, or a
-            lab cannot be run.
-    """
-    quiet()
-    with _connected(access) as client, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that an image is large
-        _Sent(client, all_of, parts).take_all(done, note)
 
 
 @contextlib.contextmanager
-def _connected(access: Access) -> Iterator[Any]:
+def connected(access: Access) -> Iterator[Connection]:
+    """A connection to a cluster. Labs that still run for it when the block ends are ended.
+
+    Raises:
+        LabError: there is no such cluster.
+    """
+    quiet()
     with readable(access.address):
         client = Client(
             access.address, security=access.security(), timeout=CONNECT, set_as_default=False
         )
+    connection = Connection(client)
     try:
-        yield client
+        yield connection
     finally:
+        connection.call_off()
         with contextlib.suppress(Exception):
             client.close(timeout=CONNECT)
 
 
-class _Sent:
-    """Tasks on their way."""
+class Connection:
+    """A cluster that we are connected to. Several threads may use it at the same time."""
 
-    def __init__(self, client: Any, all_of: Sequence[Task], parts: Mapping[str, Part]) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
-        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._memory = {task.key: task.order.memory for task in all_of}
-        self._parts = {
-            sha: client.submit(tasks.same_part, part, key=f"part-{sha}")
-            for sha, part in parts.items()
-        }
-        self._left = {self._submit(task): number for number, task in enumerate(all_of)}
-        for one in self._left:
-            one.add_done_callback(self._ended.put)
+        self._parts: dict[str, Any] = {}
+        #: What has not come back, by key.
+        self._open: dict[str, Any] = {}
+        self._done: set[str] = set()
+        self._guard = threading.Lock()
 
-    def take_all(self, done: Done, note: Note) -> None:
-        total, keys = len(self._left), [one.key for one in self._left]
+    def labs(self) -> int:
+        """How many labs the workers that are there now run at once."""
+        return int(sum(one["resources"].get(LABS, 0) for one in self._workers()))
+
+    def play(self, task: Task, parts: Mapping[str, Part], note: Callable[[str], None]) -> CameBack:
+        """Have a worker run a task; ``parts`` by sha256. ``note`` is told what it waits for.
+
+        Raises:
+            LabError: the cluster was lost, no worker has room for a minute, or none could run it.
+            CalledOff: other work has failed. The lab ends when the connection does.
+        """
+        ended = threading.Event()
+        future = self._submit(task, parts)
+        future.add_done_callback(lambda _: ended.set())
         nobody = Deadline(PATIENCE)
-        try:
-            while self._left:
-                note(f"{total - len(self._left)} of {total} back; {self._who()}")
-                try:
-                    future = self._ended.get(timeout=LOOK)
-                except queue.Empty:
-                    nobody = self._look(nobody)
-                    continue
-                back = self._result(future)
-                done(self._left.pop(future), back)
-                nobody = Deadline(PATIENCE)
-            note(f"{total} of {total} back; {self._who()}")
-        except BaseException:
-            self._call_off(keys)
-            raise
+        with together.ended_by(ended.set):
+            while not ended.wait(LOOK):
+                nobody = self._look(task, nobody, note)
+        back = self._result(future)
+        with self._guard:
+            del self._open[task.key]
+            self._done.add(task.key)
+        return back
 
-    def _submit(self, task: Task) -> Any:
-        needed = [part for sha, part in self._parts.items() if sha in task.labs]
+    def twice(self) -> list[str]:
+        """The runs that the engine did twice, with different digests; in words."""
+        found: dict[str, dict[str, str]] = {}
+        for _, event in self._client.get_events(TOPIC):
+            if event["key"] not in self._done:  # of another command
+                continue
+            found.setdefault(event["key"], {})[event["digest"]] = event["worker"]
+        return [
+            f"{key} ran on {' and '.join(digests.values())}, with different digests"
+            for key, digests in found.items()
+            if len(digests) > 1
+        ]
+
+    def call_off(self) -> None:
+        """End the labs that run for us, and wait until they have ended."""
+        with self._guard:
+            left, self._open = self._open, {}
+        if left:
+            with contextlib.suppress(Exception):
+                self._client.cancel(list(left.values()))
+                self._client.run(end_labs, list(left), on_error="ignore")
+
+    def _submit(self, task: Task, parts: Mapping[str, Part]) -> Any:
         room = {LABS: 1, MEMORY: task.order.memory}
-        return self._client.submit(play, task, *needed, key=task.key, resources=room, retries=AGAIN)
+        with self._guard, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it advises against sending large things
+            for sha in parts.keys() - self._parts.keys():
+                self._parts[sha] = self._client.submit(
+                    tasks.same_part, parts[sha], key=f"part-{sha}"
+                )
+            needed = [self._parts[sha] for sha in parts]
+            future = self._client.submit(
+                play, task, *needed, key=task.key, resources=room, retries=AGAIN
+            )
+            self._open[task.key] = future
+            return future
 
     def _result(self, future: Any) -> CameBack:
         try:
             back: CameBack = future.result()
         except LabError:
             raise
+        except (concurrent.futures.CancelledError, asyncio.CancelledError) as error:
+            raise self._lost() from error
         except Exception as error:
             words = f"the cluster could not run {future.key}: {type(error).__name__}: {error}"
-            raise MachineError(words, hint="look at the logs of the workers") from error
+            raise MachineError(words, hint="look at the logs of scheduler and workers") from error
         return back
 
-    def _look(self, nobody: Deadline) -> Deadline:
-        """Check that somebody can run what is left. Returns the deadline for that.
+    def _look(self, task: Task, nobody: Deadline, note: Callable[[str], None]) -> Deadline:
+        """Check that somebody can run a task. Returns the deadline for that.
 
         Raises:
             LabError: nobody could, until the deadline; or the scheduler is lost.
         """
         if self._client.status != "running":
-            raise LabError("the scheduler of the cluster was lost",
-                           hint="start the cluster again")  # fmt: skip
-        largest = max((one["resources"].get(MEMORY, 0) for one in self._workers()), default=0)
-        needed = max(self._memory[one.key] for one in self._left)
-        if largest >= needed:
+            raise self._lost()
+        workers = self._workers()
+        if any(one["resources"].get(MEMORY, 0) >= task.order.memory for one in workers):
+            note(f"{len(workers)} workers" if len(workers) > 1 else "1 worker")
             return Deadline(PATIENCE)
+        needed = f"has {task.order.memory >> 20} MB for lab {task.order.lab}"
+        why = f"no worker {needed}" if workers else "there is no worker"
+        note(why)
         if nobody.passed():
-            why = f"has {needed >> 20} MB for a lab" if self._workers() else "is there"
-            raise LabError(f"no worker of the cluster {why}, after {nobody.seconds:.0f} s",
-                           hint="start one: ./inv cluster.worker ADDRESS")  # fmt: skip
+            raise LabError(f"{why}; waited for {nobody.seconds:.0f} s",
+                           hint="start one on a machine: ./inv cluster.worker ADDRESS")  # fmt: skip
         return nobody
+
+    def _lost(self) -> LabError:
+        return LabError(
+            "the scheduler of the cluster was lost",
+            hint="start the cluster again; what came back is in runs/",
+        )
 
     def _workers(self) -> list[Any]:
         return list(self._client.scheduler_info(n_workers=-1)["workers"].values())
-
-    def _who(self) -> str:
-        count = len(self._workers())
-        return f"{count} worker{'' if count == 1 else 's'}"
-
-    def _call_off(self, keys: Sequence[str]) -> None:
-        """End the labs that run, and wait until they have ended."""
-        with contextlib.suppress(Exception):
-            self._client.cancel(list(self._left))
-            self._client.run(end_labs, keys, on_error="ignore")

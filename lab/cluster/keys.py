@@ -43,9 +43,12 @@ class Access:
         if not self.address.startswith("tls://"):
             return Security()
         file = self.key or usual()
-        if self.key is None and not file.exists():
-            return Security()
-        return of(file)
+        if self.key or file.exists():
+            return of(file)
+        found = Security()
+        if not found.get_tls_config_for_role("client").get("ca_file"):
+            raise _no_key(file, "it is missing")
+        return found
 
 
 def usual() -> Path:
@@ -87,11 +90,19 @@ def readable(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-        why = str(error.__cause__ or error) or type(error).__name__
+        why = _first(error)
         raise LabError(
             f"there is no cluster at {address} that lets us in: {why}",
             hint="start one (./inv cluster.up), or give the file of its key with --key",
         ) from error
+
+
+def _first(error: BaseException) -> str:
+    """The words of the error from which another one came."""
+    while before := error.__cause__ or error.__context__:
+        error = before
+    words = getattr(error, "strerror", "") or str(error) or type(error).__name__
+    return words.strip().splitlines()[0]
 
 
 def named(address: str, key: str) -> Access:

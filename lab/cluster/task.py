@@ -9,19 +9,22 @@ from lab import __version__
 from lab.cluster.contents import Contents, Part
 from lab.util import files
 
+#: The topic of the engine's log that has a line for each run that ended, on any worker.
+TOPIC = "xenlab-runs"
+
 
 @dataclass(frozen=True)
 class Order:
     """How a lab is to be run.
 
     Attributes:
-        number: tells runs apart that are otherwise equal.
-        options: what is special about it, by the names of ``lab.api.played.OPTIONS``.
+        number: tells runs apart that are otherwise equal: which command, and which of its runs.
+        options: how it is run, as ``lab.api.far`` names it.
         memory: what the lab takes of a worker, in bytes.
     """
 
     lab: str
-    number: int
+    number: str
     options: dict[str, Any]
     memory: int
 
@@ -49,12 +52,14 @@ class CameBack:
         outcome: a pickled ``lab.api.Run``, or a ``LabError``.
         folder: the run's folder, as a tar archive; empty if there is none.
         worker: the name of the worker.
+        digest: that of the run; empty if it has none.
         version: the version of xenlab there.
     """
 
     outcome: bytes = field(repr=False)
     folder: bytes = field(repr=False)
     worker: str
+    digest: str = ""
     version: str = __version__
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import threading
@@ -24,9 +25,10 @@ from lab.cluster.keys import Access, readable
 from lab.cluster.player import Player
 from lab.cluster.quiet import quiet
 from lab.cluster.sizes import Station
-from lab.cluster.task import CameBack, Task
-from lab.errors import LabError, MachineError
+from lab.cluster.task import TOPIC, CameBack, Task
+from lab.errors import LabError, MachineError, UsageError
 from lab.run import live, slots
+from lab.rundir import RunDir
 from lab.util import files, reading
 from lab.util.terminal import escape_lines
 
@@ -55,6 +57,8 @@ class Bench:
         self._busy: dict[str, Player | None] = {}
         self._unwanted: set[str] = set()
         self._news = threading.Condition()
+        #: Gets what others may want to know of a run that ended.
+        self.tell: Callable[[dict[str, str]], None] = lambda _: None
 
     def play(self, task: Task, parts: Sequence[Part]) -> CameBack:
         """Run a task.
@@ -68,7 +72,10 @@ class Bench:
             with self._place(task) as place, self._player(task.key) as player:
                 if not player.play(place):
                     raise self._lost(task)
-                return self._back(place)
+                back = self._back(place)
+        if back.digest:
+            self.tell({"key": task.key, "digest": back.digest, "worker": self._name})
+        return back
 
     def end(self, keys: Sequence[str], wait: bool = True) -> None:
         """End the labs of tasks that nobody wants any more, and wait until they have ended."""
@@ -144,9 +151,13 @@ class Bench:
         )
 
     def _back(self, place: Path) -> CameBack:
+        outcome = reading.data(place / "outcome", reading.IMAGE)
         found = sorted((place / "runs").glob("*/*/manifest.json"))
-        folder = contents.pack(found[0].parent) if found else b""
-        return CameBack(reading.data(place / "outcome", reading.IMAGE), folder, self._name)
+        if not found:
+            return CameBack(outcome, b"", self._name)
+        run = RunDir(found[0].parent)
+        digest = str(run.manifest().get("digest") or "")
+        return CameBack(outcome, contents.pack(run.path), self._name, digest)
 
 
 class Watch(WorkerPlugin):
@@ -167,7 +178,8 @@ async def work(access: Access, station: Station, ready: Callable[[str], None]) -
     """Take runs until the scheduler ends, or this is cancelled. ``ready`` gets the worker's name.
 
     Raises:
-        UsageError, LabError: there is no scheduler at that address, or it was lost.
+        UsageError: another worker has the folder. LabError: there is no scheduler at that address,
+            or it has ended.
     """
     quiet()
     room = slots.machine()
@@ -175,15 +187,15 @@ async def work(access: Access, station: Station, ready: Callable[[str], None]) -
     name = station.name or f"{os.uname().nodename}-{os.getpid()}"
     folder = station.folder
     assert folder
-    (folder / "parts").mkdir(parents=True, exist_ok=True)
-    with (folder / "log").open("wb") as log:
+    with _held(folder), (folder / "log").open("wb") as log:
         bench = HERE["worker"] = Bench(folder, name, log)
         worker = Worker(
             access.address, name=name, nthreads=labs, security=access.security(),
             local_directory=str(folder / "engine"), memory_limit=0,
-            resources={LABS: labs, MEMORY: room.memory}, plugins=(Watch(bench),),
+            resources={LABS: labs, MEMORY: station.memory or room.memory}, plugins=(Watch(bench),),
             death_timeout=FIND, dashboard=False,
         )  # fmt: skip
+        bench.tell = functools.partial(worker.log_event, TOPIC)
         try:
             with readable(access.address):
                 await worker
@@ -196,6 +208,26 @@ async def work(access: Access, station: Station, ready: Callable[[str], None]) -
             del HERE["worker"]
     raise LabError(f"the scheduler at {access.address} has ended",
                    hint="start a cluster, then this worker again")  # fmt: skip
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Have a worker's folder alone. What runs of a killed worker left there goes.
+
+    Raises:
+        UsageError: another worker has it.
+    """
+    (folder / "parts").mkdir(parents=True, exist_ok=True)
+    held = files.try_lock(folder / "lock")
+    if held is None:
+        raise UsageError(f"another worker has the folder {folder}",
+                         hint="name another with --folder")  # fmt: skip
+    try:
+        files.remove_tree(folder / "tasks")
+        live.sweep()
+        yield
+    finally:
+        os.close(held)
 
 
 def play(task: Task, *parts: Part) -> CameBack:

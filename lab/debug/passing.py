@@ -18,10 +18,8 @@ async def pass_on(stopped: Stopped, thread: int, address: int) -> bool:
 
     Returns whether the machine stands at another breakpoint now.
     """
-    await stopped.select(thread)
+    following = await after(stopped, thread)
     stub = await stopped.virtual()
-    word = int.from_bytes(await stub.read(address, 4), "little")
-    following = _following(stopped, await stopped.place(thread), address, word)
     if not following:
         await stub.step(thread)
         return False
@@ -36,9 +34,20 @@ async def pass_on(stopped: Stopped, thread: int, address: int) -> bool:
     return all(one.pc not in following for one in await stopped.places())
 
 
-def _following(stopped: Stopped, place: Place, address: int, instruction: int) -> list[int]:
-    """Where the PCPU may go on. Instructions of T32 are not decoded."""
+async def after(stopped: Stopped, thread: int) -> list[int]:
+    """Where a PCPU may go on when it has executed its next instruction.
+
+    Empty: nobody knows. Instructions of T32 are not decoded.
+    """
+    await stopped.select(thread)
+    stub = await stopped.virtual()
+    place = await stopped.place(thread)
+    word = int.from_bytes(await stub.read(place.pc, 4), "little")
+    return _following(stopped, place, word)
+
+
+def _following(stopped: Stopped, place: Place, instruction: int) -> list[int]:
     wide = stopped.arch is processor.ARM64 and not place.narrow
     if place.cpsr & THUMB and not wide:
         return []
-    return successors(address, instruction, wide)
+    return successors(place.pc, instruction, wide)

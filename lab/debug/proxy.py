@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from lab.debug.history import BACK
 from lab.debug.machine_view import MachineView
 from lab.debug.packets import INTERRUPT, Client, escaped, unescaped
-from lab.debug.runner import BACK, TRAPPED, Runner
+from lab.debug.runner import TRAPPED, Runner
 from lab.errors import MachineError, UsageError
 from lab.machine.gdbstub import Stub
 

@@ -33,7 +33,6 @@ class Replayed(Protocol):
 
     async def stand_at(self, at: int) -> None: ...
     async def run_to(self, at: int, wish: asyncio.Event) -> bytes: ...
-    async def step(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -66,16 +65,15 @@ class Breakpoints:
 class Rewinder:
     """Moves a replay. ``end``: the last place that can be reached."""
 
-    def __init__(self, replay: Replayed, end: int, points: Breakpoints) -> None:
+    def __init__(self, replay: Replayed, end: int) -> None:
         self.replay = replay
         self.end = end
-        self._points = points
 
     async def step(self) -> Stop | None:
         """Execute one instruction; ``None``: the replay ends here."""
         if self.replay.now >= self.end:
             return None
-        await self.replay.step()
+        await self.replay.stand_at(self.replay.now + 1)
         return Stop(self.replay.now)
 
     async def step_back(self) -> Stop | None:
@@ -85,21 +83,21 @@ class Rewinder:
         await self.replay.stand_at(self.replay.now - 1)
         return Stop(self.replay.now)
 
-    async def go_on(self, wish: asyncio.Event) -> Stop | None:
+    async def go_on(self, points: Breakpoints, wish: asyncio.Event) -> Stop | None:
         """Run to the next hit; ``None``: there is none up to the end.
 
         If a watched word is to be written, that is before the instruction: GDB makes a step.
         """
         if self.replay.now >= self.end:
             return None
-        await self.replay.step()  # a breakpoint here was hit already
-        await self._points.arm(True)
+        await self.step()  # a breakpoint here was hit already
+        await points.arm(True)
         try:
-            return await self._next(self.end, wish)
+            return await self._next(points, self.end, wish)
         finally:
-            await self._points.arm(False)
+            await points.arm(False)
 
-    async def go_back(self, wish: asyncio.Event) -> Stop | None:
+    async def go_back(self, points: Breakpoints, wish: asyncio.Event) -> Stop | None:
         """Stand at the last hit before; ``None``: there is none, and it stands at the beginning.
 
         If a watched word was written, that is behind the instruction: GDB itself makes one more
@@ -108,64 +106,63 @@ class Rewinder:
         found, end, width = None, self.replay.now, FIRST
         while not found and end > self.replay.begin:
             begin = max(self.replay.begin, end - width)
-            found = await self._last(begin, end, wish)
+            found = await self._last(points, (begin, end), wish)
             end, width = begin, width * GROWTH
         if not (found and found.wished):
             behind = bool(found and WATCHED in found.report)
             await self.replay.stand_at(found.at + behind if found else self.replay.begin)
         return found
 
-    async def _last(self, begin: int, end: int, wish: asyncio.Event) -> Stop | None:
-        """The last hit from ``begin`` until before ``end``."""
-        await self.replay.stand_at(begin)
-        await self._points.arm(True)
+    async def _last(
+        self, points: Breakpoints, where: tuple[int, int], wish: asyncio.Event
+    ) -> Stop | None:
+        """The last hit from the first place until before the second one."""
+        await self.replay.stand_at(where[0])
+        await points.arm(True)
         try:
-            last, left_out = await self._hits(end, wish)
+            last, left_out = await self._hits(points, where[1], wish)
         finally:
-            await self._points.arm(False)
+            await points.arm(False)
         if left_out and not (last and last.wished):
-            last = await self._last(*left_out, wish) or last
+            last = await self._last(points, left_out, wish) or last
         return last
 
     async def _hits(
-        self, end: int, wish: asyncio.Event
+        self, points: Breakpoints, end: int, wish: asyncio.Event
     ) -> tuple[Stop | None, tuple[int, int] | None]:
         """The last hit that was seen, and what was left out after it: from where to where."""
         last: Stop | None = None
         left_out: tuple[int, int] | None = None
         seen = 0
-        while found := await self._next(end, wish):
+        while found := await self._next(points, end, wish):
             last, left_out, seen = found, None, seen + 1
             if found.wished:
                 break
             if seen >= MANY and end - self.replay.now > NARROW:
                 left_out = self.replay.now, (self.replay.now + end) // 2
-                await self._points.arm(False)
+                await points.arm(False)
                 await self.replay.stand_at(left_out[1])
-                await self._points.arm(True)
+                await points.arm(True)
                 seen = 0
             else:
-                await self._pass(found)
+                await self._pass(points)
         return last, left_out
 
-    async def _next(self, end: int, wish: asyncio.Event) -> Stop | None:
+    async def _next(self, points: Breakpoints, end: int, wish: asyncio.Event) -> Stop | None:
         """The next hit that counts, before ``end``; ``None``: it stands there instead."""
         while report := await self.replay.run_to(end, wish):
             found = Stop(self.replay.now, b"" if wish.is_set() else report, wish.is_set())
-            if found.wished or await self._points.counts(report):
+            if found.wished or await points.counts(report):
                 return found
-            await self._pass(found)
+            await self._pass(points)
         return None
 
-    async def _pass(self, hit: Stop) -> None:
+    async def _pass(self, points: Breakpoints) -> None:
         """Execute the instruction of a hit.
 
         In a replay QEMU stands before an instruction that writes to a watched word, and does not
         get past it while the watchpoint is set.
         """
-        watched = WATCHED in hit.report
-        if watched:
-            await self._points.arm(False)
-        await self.replay.step()
-        if watched:
-            await self._points.arm(True)
+        await points.arm(False)
+        await self.step()
+        await points.arm(True)

@@ -13,16 +13,14 @@ import contextlib
 import re
 from typing import Protocol
 
+from lab.debug.history import BACK, History
 from lab.debug.machine_view import TASK, MachineView
-from lab.debug.rewinding import Rewinder
 from lab.debug.scope import ALL, Scope
 from lab.debug.stopped import Place, Stopped, thread_of
 from lab.errors import LabError
 
 #: Signals in stop reports (gdb's documentation, "Stop Reply Packets").
 INTERRUPTED, TRAPPED = b"02", b"05"
-#: GDB's packets that go back by one instruction, and to the last breakpoint.
-BACK = b"bs", b"bc"
 _STOP = re.compile(rb"T([0-9a-f]{2})(.*)", re.S)
 
 
@@ -32,7 +30,7 @@ class Travel(Protocol):
     async def go_on(self, wish: asyncio.Event) -> int:
         """Let the run go on to GDB's next breakpoint; returns the PCPU that stands there."""
 
-    async def into_the_past(self) -> Rewinder:
+    async def into_the_past(self) -> History:
         """Replay what was executed so far, and stand at the same place.
 
         Raises:
@@ -58,7 +56,7 @@ class Runner:
         self.scopes: dict[int, list[Scope]] = {}
         self.passed = 0
         self.travel: Travel | None = None
-        self.past: Rewinder | None = None
+        self.past: History | None = None
         self._set: dict[tuple[bytes, int], bytes] = {}
         self._inserted: dict[int, Scope] = {}
 
@@ -166,13 +164,10 @@ class Runner:
     async def _through_the_past(self, travel: Travel, packet: bytes, wish: asyncio.Event) -> bytes:
         if self.past is None:
             self.past = await travel.into_the_past()
-        back, steps = packet in BACK, packet == BACK[0] or bool(self._stepped(packet))
-        if back:
-            stop = await (self.past.step_back() if steps else self.past.go_back(wish))
-        else:
-            stop = await (self.past.step() if steps else self.past.go_on(wish))
+        stop = await self.past.move(packet, self._stepped(packet), wish)
         await travel.moved()
-        details = stop.report[3:] if stop else b"replaylog:%s;" % (b"begin" if back else b"end")
+        edge = b"replaylog:%s;" % (b"begin" if packet in BACK else b"end")
+        details = stop.report[3:] if stop else edge
         thread = await self.view.thread_on(self.view.stopped.threads[0])
         return self.report(INTERRUPTED if stop and stop.wished else TRAPPED, thread, details)
 

@@ -7,12 +7,14 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from lab.explore.executor import AsyncJob, Job
-from lab.util import signals, together
+from lab.util import together
 
 T = TypeVar("T")
+
+#: What is to be done with one lab; the call returns when it is done.
+Job: TypeAlias = Callable[[], T]
 
 
 def processors() -> int:
@@ -25,8 +27,8 @@ class SideBySide:
     """Runs jobs in threads. ``jobs``: how many at a time; 0: one for each processor.
 
     Results come in the order of the jobs, whichever ends first. If a job raises an error, or
-    Ctrl-C comes, no further job begins, and those that run are cancelled: an event loop gets
-    ``CancelledError``, programs are killed. The error is raised when they have ended.
+    Ctrl-C comes, no further job begins, and those that run are cancelled: an event loop of theirs
+    gets ``CancelledError``, programs are killed. The error is raised when they have ended.
     """
 
     jobs: int = 0
@@ -36,14 +38,8 @@ class SideBySide:
         """How many jobs run at a time."""
         return self.jobs or processors()
 
-    def run(
-        self, thunks: Sequence[AsyncJob[T]], done: Callable[[int, T], None] | None = None
-    ) -> list[T]:
-        """Run coroutines, each in an event loop of its own. ``done``: see :meth:`each`."""
-        return self.each([functools.partial(_in_loop, one) for one in thunks], done)
-
     def each(self, jobs: Sequence[Job[T]], done: Callable[[int, T], None] | None = None) -> list[T]:
-        """Run functions. ``done`` gets the number and the result of each job that has ended, in the
+        """Run all jobs. ``done`` gets the number and the result of each job that has ended, in the
         order in which they end, one call at a time; it is called in the job's thread."""
         guard = threading.Lock()
 
@@ -56,7 +52,3 @@ class SideBySide:
 
         works = [functools.partial(work, number, job) for number, job in enumerate(jobs)]
         return together.all_of(works, self.at_once)
-
-
-def _in_loop(thunk: AsyncJob[T]) -> T:
-    return signals.run(thunk())

@@ -34,6 +34,9 @@ ANSWER = 10.0
 LARGEST = 1 << 20
 #: Bytes of a packet besides the memory that it carries.
 OVERHEAD = 64
+#: The packet that says how QEMU takes addresses of memory from now on: as physical ones (1) or
+#: as virtual ones (0).
+MODE = b"Qqemu.PhyMemMode:"
 #: The byte that stops a machine which runs (gdb's documentation, "Interrupts").
 INTERRUPT = b"\x03"
 
@@ -45,7 +48,9 @@ AnswerGuard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
 class Stub:
     """A connection to a machine that stands still, until :meth:`go` lets it run.
 
-    ``changes`` notes what is written into the machine, if it is recorded.
+    Attributes:
+        changes: notes what is written into the machine, if it is recorded.
+        physically: whether QEMU takes addresses of memory for physical ones now.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Stub:
         self._guard = guard
         self._packet = 1024
         self.changes: Changes | None = None
+        self.physically = False
 
     async def greet(self) -> None:
         """Ask how large packets may be."""
@@ -178,8 +184,10 @@ class Stub:
 
     async def ask(self, packet: bytes) -> bytes:
         """Send a packet to the machine, which stands still; returns the answer."""
+        if packet.startswith(MODE):
+            self.physically = packet.endswith(b"1")
         if self.changes:
-            self.changes.packet(packet)
+            self.changes.packet(packet, physically=self.physically)
         self._send(packet)
         try:
             async with asyncio.timeout(ANSWER):

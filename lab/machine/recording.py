@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 #: The folder of a recording inside the toolchain, and QEMU's file in it.
 INSIDE, EVENTS = "/lab/recording", "events"
-#: From now on QEMU's gdbstub takes addresses of memory for physical ones (1) or virtual ones (0).
-PHYSICALLY = b"Qqemu.PhyMemMode:%d"
 #: The first bytes of packets that change the machine (gdb's documentation, "Packets").
 _CHANGING = (b"M", b"X", b"P", b"G")
 
@@ -47,21 +45,17 @@ class Changes:
     made: list[Change] = field(default_factory=list)
     _packets: list[tuple[bool, bytes]] = field(default_factory=list)
     _window: list[tuple[int, bytes]] = field(default_factory=list)
-    _physical: bool = False
 
     def clear(self) -> None:
         """A new machine begins."""
         self.made.clear()
         self._packets.clear()
         self._window.clear()
-        self._physical = False
 
-    def packet(self, packet: bytes) -> None:
-        """A packet goes to the gdbstub."""
-        if packet[:-1] == PHYSICALLY[:-2]:
-            self._physical = packet[-1:] == b"1"
-        elif packet[:1] in _CHANGING:
-            self._packets.append((self._physical, packet))
+    def packet(self, packet: bytes, *, physically: bool) -> None:
+        """A packet goes to the gdbstub. ``physically``: how that takes addresses now."""
+        if packet[:1] in _CHANGING:
+            self._packets.append((physically, packet))
 
     def window(self, at: int, data: bytes) -> None:
         """Bytes go into the window."""

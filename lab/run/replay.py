@@ -11,12 +11,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from lab.debug.stopped import VIRTUALLY
 from lab.errors import MachineError
 from lab.machine import template
-from lab.machine.gdbstub import Stub
+from lab.machine.gdbstub import MODE, Stub
 from lab.machine.qmp import Qmp
-from lab.machine.recording import PHYSICALLY, Change, executed
+from lab.machine.recording import Change, executed
 from lab.progress import Progress
 from lab.run import templates
 from lab.run.session import Session
@@ -66,6 +65,8 @@ class Replay:
     async def stand_at(self, at: int) -> None:
         """Stand where so many instructions have been executed. No breakpoint may be set.
 
+        What was changed at this place is changed already.
+
         Raises:
             MachineError: the replay is not the recording, or QEMU failed.
         """
@@ -74,6 +75,7 @@ class Replay:
         while self.now < at:
             async with self._towards(at) as control:
                 await self.session.guarded(control.run_to_stop(PAUSED))
+        await self._change()
 
     async def run_to(self, at: int, wish: asyncio.Event) -> bytes:
         """Run until a breakpoint stops the machine; returns the gdbstub's report of that.
@@ -85,12 +87,8 @@ class Replay:
                 report = await self.stub.resume(b"vCont;c", wish)
             if self.now < self._stop or wish.is_set():
                 return report
+        await self._change()
         return b""
-
-    async def step(self) -> None:
-        """Execute one instruction."""
-        async with self._towards(self.now + 1):
-            await self.stub.step(1)
 
     async def _restore(self) -> None:
         await self.aclose()
@@ -130,10 +128,9 @@ class Replay:
             raise MachineError("the replay is not the recording: it has passed a stop")
         for at, data in change.window:
             self.session.at_stop.window.write(at, data)
-        for physical, packet in change.packets:
-            if physical:
-                await self.stub.ask(PHYSICALLY % 1)
+        before = self.stub.physically
+        for physically, packet in change.packets:
+            await self.stub.ask(b"%s%d" % (MODE, physically))
             if await self.stub.ask(packet) != b"OK":
                 raise MachineError("the replay is not the recording: a stop differs")
-            if physical:
-                await self.stub.ask(VIRTUALLY)
+        await self.stub.ask(b"%s%d" % (MODE, before))

@@ -89,6 +89,7 @@ class Archive:
 
     def has(self, *listed: Listed) -> None:
         """From now on the archive has exactly these packages. Nobody has requested anything yet."""
+        self.broken.clear()
         shutil.rmtree(self._root)
         (self._root / "pool").mkdir(parents=True)
         for one in listed:

@@ -76,6 +76,12 @@ def pool(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poo
         assert found.machines() == 0
 
 
+def digests(explored: str) -> list[str]:
+    """The digests of an exploration's seeds."""
+    found = json.loads(Path(json.loads(explored)["folder"], "outcome.json").read_text())
+    return [one["digest"] for one in found["results"]]
+
+
 def repeat(pool: Pool, times: int) -> Running:
     return pool.world.start("lab.run", "hello", "--repeat", str(times), "--json", env=pool.env())
 
@@ -89,6 +95,15 @@ def test_runs_come_back_as_if_they_ran_here(pool: Pool, world: World) -> None:
     assert {one["worker"] for one in manifests} == {"one", "two"}
     assert "hello from FreeRTOS" in world.run("lab.logs", "hello", "--on", "hello").out
     world.run("lab.run", "hello", "--verify", Path(done["runs"][0]["run"]).name)
+
+
+def test_several_labs_and_an_exploration(pool: Pool, world: World) -> None:
+    """All commands that run many labs take a cluster."""
+    several = world.run("lab.run", "hello", "hello-2", "--json", env=pool.env())
+    assert [one["lab"] for one in json.loads(several.out)["runs"]] == ["hello", "hello-2"]
+    there = world.run("lab.explore", "hello", "--seeds", "7-7", "--json", env=pool.env())
+    here = world.run("lab.run", "hello", "--seed", "7", "--json")
+    assert digests(there.out) == [json.loads(here.out)["digest"]]
 
 
 def test_ctrl_c_ends_the_labs_on_the_workers(pool: Pool) -> None:

@@ -59,6 +59,7 @@ hypervisors: {stock: {from: package}}
 guests: {app: {freertos: app}}
 labs:
   damage:
+    arch: ARCH
     clock: virtual
     guests: [app]
     expect: [{on: app, line: "never said", within: 2s}]
@@ -75,6 +76,7 @@ stepi
 print/x *word
 lab back
 print/x *word
+reverse-finish
 delete
 continue
 set var somewhere = 0
@@ -104,6 +106,16 @@ def test_a_time_has_the_same_registers_each_time(traced: World, tmp_path: Path) 
     assert others == [first, first]
 
 
+def test_a_guest_is_followed_backwards_through_xen(traced: World, tmp_path: Path) -> None:
+    """At dom0's stop the guest waits. It was left at the instruction with which it waits; one step
+    on from there leads past Xen again, here to the end of what was executed."""
+    commands = "reverse-stepi\nx/i $pc\nlab domains\nstepi\nx/i $pc\nreverse-continue\nx/i $pc\n"
+    said = look(traced, tmp_path, commands, "--at", "0.1s").out
+    found = re.findall(r"^=> 0x[0-9a-f]+ <(\w+)(?:\+\d+)?>:\t(\w+)", said, re.M)
+    assert found == [("port_sleep", "wfi"), ("port_sleep", "isb"), ("_start", "nop")], said
+    assert re.search(rf"^{LAB} +1 +0 +runs on 0", said, re.M), said
+
+
 def test_a_run_stands_before_a_record_of_its_trace(traced: World, tmp_path: Path) -> None:
     """The application's own count of jobs agrees: job 17 has not begun, and is the next or so."""
     where = "job 17 of fast begins"
@@ -117,13 +129,13 @@ def test_a_run_stands_before_a_record_of_its_trace(traced: World, tmp_path: Path
     assert "did you mean 'fast'?" in wrong, wrong
 
 
-@pytest.fixture
-def damage(tmp_path: Path) -> Path:
+@pytest.fixture(params=["arm32", "arm64"])
+def damage(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A labs.yaml whose lab fails."""
     (tmp_path / "images").symlink_to(ROOT / "images")
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "main.c").write_text(DAMAGE)
-    (tmp_path / "labs.yaml").write_text(LABS)
+    (tmp_path / "labs.yaml").write_text(LABS.replace("ARCH", request.param))
     return tmp_path / "labs.yaml"
 
 
@@ -140,4 +152,36 @@ def test_the_instruction_that_damaged_a_stack_is_found(world: World, damage: Pat
     assert re.search(r"=> 0x[0-9a-f]+ <scribble.*>:\s+str\s", said), said
     values = re.findall(r"^\$\d+ = (0x\w+)$", said, re.M)
     assert values == ["0xbad", "0x600d", "0xbad", "0x600d"], said
+    assert re.search(r"in vandal .*\s.*scribble\(somewhere\);", said), said
     assert "Reached end of recorded history" in said
+
+
+@pytest.mark.parametrize("damage", ["arm32"], indirect=True)
+def test_a_branch_has_a_verdict_of_its_own(world: World, damage: Path) -> None:
+    """Without the damage the guest does not crash any more. It can be gone back to before the value
+    was written. The run itself stays the latest one."""
+    labs = ("--labs", str(damage))
+    world.run("lab.run", "damage", *labs, status=1)
+    latest = (damage.parent / "runs" / "damage" / "latest").resolve()
+    script = damage.with_name("help.gdb")
+    script.write_text("set var somewhere = &xTickCount\nprint somewhere == &xTickCount\n")
+    said = world.run("lab.debug", "damage", "--at", "0.2s", "--branch", "--batch", "--command",
+                     str(script), *labs)  # fmt: skip
+    assert "from here on this is a branch" in said.out
+    branch = re.search(r"branch (damage/\S+) fails: (.*)", said.err)
+    assert branch, said.err
+    assert "never said" in branch[2], branch
+    log = (damage.parent / "runs" / branch[1] / "console" / "app.log").read_text()
+    assert "assertion failed" not in log
+    assert (damage.parent / "runs" / "damage" / "latest").resolve() == latest
+    again = world.run("lab.debug", branch[1], "--at", "0.2s", *labs, status=2).err
+    assert f"the run that it left: damage/{latest.name}" in again
+
+    script.write_text(
+        "set var somewhere = 0\nprint somewhere\nreverse-stepi\nprint somewhere != 0\nstepi\n"
+        "print somewhere\nset var somewhere = 0\n"
+    )
+    back = world.run("lab.debug", "damage", "--at", "0.2s", "--batch", "--command",
+                     str(script), *labs, status=1).out  # fmt: skip
+    values = re.findall(r"^\$\d+ = (?:\(.*\) )?(\w+)$", back, re.M)
+    assert values == ["0x0", "1", "0x0"], back

@@ -6,6 +6,7 @@ which GDB would go round for ever.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import gdb
@@ -57,6 +58,12 @@ class Entries(gdb.unwinder.Unwinder):
 
 
 def _address(name: str) -> int:
+    return _address_in(str(gdb.current_progspace().filename), name)
+
+
+@functools.cache
+def _address_in(_file: str, name: str) -> int:
+    """It is asked once: GDB 13 may crash if an unwinder has an expression evaluated."""
     return int(gdb.parse_and_eval(f"(unsigned long)&{name}"))
 
 

@@ -110,6 +110,26 @@ def test_an_error_of_one_seed_is_a_result(
     assert result.exit_status == 3
 
 
+def test_crashes_with_other_words_are_other_failures(
+    context: api.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not so the last lines of another failure: they may be about anything."""
+
+    def run(context: api.Context, name: str, clock: Clock) -> api.Run:
+        assert clock is Clock.VIRTUAL
+        tail = f"\n  *** {'odd' if (context.seed or 0) % 2 else 'even'} is wrong\nbacktrace"
+        crashed = "g" if (context.seed or 9) < 4 else ""
+        verdict = Verdict(True) if context.seed is None else failed(Layer.GUEST, "crashed", tail)
+        folder = rundir.new_run(context.runs, name)
+        return api.Run(Report(name, verdict, crashed=crashed), folder.path, {})
+
+    result = explored(context, monkeypatch, range(1, 6), run)
+    assert {(one.reason, one.seeds) for one in result.outcome.groups} == {
+        ("crashed: *** odd is wrong", (1, 3)), ("crashed: *** even is wrong", (2,)),
+        ("crashed", (4, 5)),
+    }  # fmt: skip
+
+
 def test_an_interrupt_keeps_what_is_known(
     context: api.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

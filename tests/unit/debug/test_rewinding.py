@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from lab.debug.rewinding import FIRST, MANY, Breakpoints, Rewinder, Stop
-from lab.machine.recording import PHYSICALLY, Changes
+from lab.machine.recording import Changes
 
 BEGIN, END = 1000, 50_000_000
 BREAK, WATCH = b"T05thread:01;", b"T05watch:4000;thread:01;"
@@ -40,26 +40,23 @@ class FakeReplay:
         self.now = min(ahead)
         return self.hits[self.now]
 
-    async def step(self) -> None:
-        assert not (self.set and self.hits.get(self.now) == WATCH), "QEMU would stay there"
-        self.now += 1
-
     async def arm(self, wanted: bool) -> None:
         self.set = wanted
 
 
-def rewinder(replay: FakeReplay, passed: Iterable[int] = ()) -> Rewinder:
+def rewinder(replay: FakeReplay, passed: Iterable[int] = ()) -> tuple[Rewinder, Breakpoints]:
     """``passed``: places whose hits do not count."""
 
     async def counts(report: bytes) -> bool:
         del report
         return replay.now not in passed
 
-    return Rewinder(replay, END, Breakpoints(replay.arm, counts))
+    return Rewinder(replay, END), Breakpoints(replay.arm, counts)
 
 
 def go_back(replay: FakeReplay, passed: Iterable[int] = ()) -> Stop | None:
-    return asyncio.run(rewinder(replay, passed).go_back(asyncio.Event()))
+    found, points = rewinder(replay, passed)
+    return asyncio.run(found.go_back(points, asyncio.Event()))
 
 
 @pytest.mark.parametrize("last", [END - 5, END - FIRST - 5, 2_000_000, BEGIN + 1, BEGIN])
@@ -114,26 +111,26 @@ def test_a_function_that_is_called_all_the_time_costs_few_stops(hole: range) -> 
 def test_forwards_a_write_is_stood_before() -> None:
     """GDB makes a step, and compares the values."""
     replay = FakeReplay(writes=[5000, 5001])
-    found = rewinder(replay)
-    assert asyncio.run(found.go_on(asyncio.Event())) == Stop(5000, WATCH)
+    found, points = rewinder(replay)
+    assert asyncio.run(found.go_on(points, asyncio.Event())) == Stop(5000, WATCH)
     assert replay.now == 5000
     assert not replay.set
 
 
 def test_forwards_to_the_next_hit_and_to_the_end() -> None:
     replay = FakeReplay(breaks=[BEGIN, 5000])
-    found = rewinder(replay)
-    assert asyncio.run(found.go_on(asyncio.Event())) == Stop(5000, BREAK)
-    assert asyncio.run(found.go_on(asyncio.Event())) is None
+    found, points = rewinder(replay)
+    assert asyncio.run(found.go_on(points, asyncio.Event())) == Stop(5000, BREAK)
+    assert asyncio.run(found.go_on(points, asyncio.Event())) is None
     assert replay.now == END
-    assert asyncio.run(found.go_on(asyncio.Event())) is None
+    assert asyncio.run(found.go_on(points, asyncio.Event())) is None
     assert asyncio.run(found.step()) is None
 
 
 def test_one_instruction_at_a_time() -> None:
     replay = FakeReplay()
     replay.now = BEGIN + 1
-    found = rewinder(replay)
+    found, _ = rewinder(replay)
     assert asyncio.run(found.step_back()) == Stop(BEGIN)
     assert asyncio.run(found.step_back()) is None
     assert asyncio.run(found.step()) == Stop(BEGIN + 1)
@@ -144,7 +141,8 @@ def test_who_does_not_want_to_wait_stands_where_the_search_is() -> None:
     replay.now = END
     wish = asyncio.Event()
     wish.set()
-    found = asyncio.run(rewinder(replay).go_back(wish))
+    one, points = rewinder(replay)
+    found = asyncio.run(one.go_back(points, wish))
     assert found
     assert found.wished
     assert not replay.set
@@ -162,11 +160,11 @@ class FakeControl:
 
 
 def test_all_that_is_written_into_a_machine_is_remembered_where_it_stands() -> None:
-    """Also whether addresses were physical, which is said in advance. Reading changes nothing."""
+    """Also whether addresses were physical. Reading changes nothing."""
     changes = Changes()
     changes.window(8, b"order")
-    for packet in (b"m10,4", PHYSICALLY % 1, b"M20,1:ff", b"m10,4", PHYSICALLY % 0, b"P1=00"):
-        changes.packet(packet)
+    for packet, physically in ((b"m10,4", False), (b"M20,1:ff", True), (b"P1=00", False)):
+        changes.packet(packet, physically=physically)
     asyncio.run(changes.settle(FakeControl(77)))  # type: ignore[arg-type]
     asyncio.run(changes.settle(FakeControl(78)))  # type: ignore[arg-type]
     assert len(changes.made) == 1
@@ -174,6 +172,6 @@ def test_all_that_is_written_into_a_machine_is_remembered_where_it_stands() -> N
     assert made.at == 77
     assert made.packets == ((True, b"M20,1:ff"), (False, b"P1=00"))
     assert made.window == ((8, b"order"),)
-    changes.packet(b"M20,1:00")
+    changes.packet(b"M20,1:00", physically=False)
     changes.clear()
     assert changes.made == []

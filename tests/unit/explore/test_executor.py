@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 
 import pytest
 
-from lab.explore.executor import AsyncJob, Executor, Here, here
-
-
-def test_a_job_begins_when_its_result_is_asked_for() -> None:
-    """A caller that has seen enough asks for no more, and no further job begins."""
-    begun: list[int] = []
-
-    def job(number: int) -> int:
-        begun.append(number)
-        return number * 10
-
-    executor: Executor = here
-    results = executor.each(functools.partial(job, number) for number in range(5))
-    assert list(itertools.islice(results, 2)) == [0, 10]
-    assert begun == [0, 1]
+from lab.explore.executor import AsyncJob, Here
 
 
 def test_results_keep_the_jobs_order_and_few_run_at_once() -> None:

@@ -9,11 +9,24 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from lab.explore.executor import AsyncJob
-from lab.explore.side_by_side import SideBySide, processors
+from lab.explore.side_by_side import Job, SideBySide, processors
+from lab.util import signals
+
+T = TypeVar("T")
+
+
+def loops(*jobs: AsyncJob[T]) -> list[Job[T]]:
+    """Each of these in an event loop of its own."""
+    return [functools.partial(_in_loop, job) for job in jobs]
+
+
+def _in_loop(job: AsyncJob[T]) -> T:
+    return signals.run(job())
 
 
 def test_results_keep_the_order_of_the_jobs() -> None:
@@ -34,7 +47,7 @@ def test_results_keep_the_order_of_the_jobs() -> None:
 
     ended: list[int] = []
     jobs = [functools.partial(job, number) for number in range(4)]
-    found = SideBySide(2).run(jobs, lambda number, _: ended.append(number))
+    found = SideBySide(2).each(loops(*jobs), lambda number, _: ended.append(number))
     assert found == [0, 10, 20, 30]
     assert most <= 2
     assert ended[0] == 1
@@ -67,15 +80,15 @@ def test_a_job_that_fails_cancels_the_others() -> None:
     async def late() -> None:
         ended.append("never")
 
-    jobs: list[AsyncJob[None]] = [waits, fails, late]
     with pytest.raises(ValueError, match="no lab"):
-        SideBySide(2).run(jobs)
+        SideBySide(2).each(loops(waits, fails, late))
     assert ended == ["cleaned up"]
 
 
 INTERRUPTED = """
 import asyncio, os
 from lab.explore.side_by_side import SideBySide
+from lab.util import signals
 def say(words):
     os.write(1, words + b"\\n")
 async def work():
@@ -85,7 +98,7 @@ async def work():
     finally:
         say(b"cleaned up")
 try:
-    SideBySide(2).run([work, work, work])
+    SideBySide(2).each([lambda: signals.run(work())] * 3)
 except KeyboardInterrupt:
     print("interrupted")
 """

@@ -69,11 +69,9 @@ static void produce(void *unused)
     (void)unused;
     while (item < ITEMS) {
         vTaskDelayUntil(&last, pdMS_TO_TICKS(PERIOD_MS));
-        if (is_lost()) {
-            printk("lost-wakeup: FAIL, item %u waits, and its consumer sleeps\n",
-                   (unsigned int)item);
-            break;
-        }
+        if (is_lost())
+            guest_panic("lost-wakeup: FAIL, item %u waits, and its consumer sleeps",
+                        (unsigned int)item);
         if (full)
             continue;   /* the consumer is late */
         item++;
