@@ -27,7 +27,7 @@ requests, WebSocket too, on to it at {HERE}."""
 @command("lab.serve", words=("name",), optional=("name",), example="lab.serve hello --seats 8",
          name=LAB_OR_HELLO, labs=LABS, door=DOOR, json=JSON,
          seats="how many seats (default: as many as the last time, else 1)",
-         lesson="a file of Markdown with steps, or a lesson that ships: first-guest",
+         lesson="a file of Markdown with steps, or a lesson that ships: first-guest or crash",
          address=f"the address to listen on (default: {HERE}, which only this machine reaches)",
          port="the port to listen on (default: any free one)",
          idle="seconds without a page after which a lab sleeps; 0: never (default: 600)",

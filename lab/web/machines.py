@@ -13,8 +13,10 @@ from lab.machine.log_lines import tail
 from lab.model import Domain
 from lab.run import asleep, claim, live, stands
 from lab.run.session import Session
+from lab.rundir import RunDir
 from lab.toolchain import adopt
 from lab.web.classroom import Seat
+from lab.web.reports import is_traced
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Now:
             ],
             "problem": self.problem,
             "last": self.last,
+            "traced": self.run is not None and is_traced(RunDir(self.run)),
         }  # fmt: skip
 
 

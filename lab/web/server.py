@@ -6,6 +6,7 @@ page comes from another server, and no other server's page can use ours.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 from collections.abc import Awaitable, Callable
@@ -15,11 +16,12 @@ from dataclasses import asdict
 import segno
 from aiohttp import web
 
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.util import reading
 from lab.web import editing, problems, sockets
 from lab.web.assets import Assets
-from lab.web.room import Room
+from lab.web.reports import POLICY, Reports
+from lab.web.room import AT_ONCE, Room
 from lab.web.seat_hub import SeatHub
 
 #: The largest request, in bytes.
@@ -27,7 +29,7 @@ LARGEST = 1 << 20
 #: What a browser may do with our pages. xterm sets styles from its script.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+    "'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -48,6 +50,7 @@ def application(room: Room, assets: Assets) -> web.Application:
     app.router.add_get("/s/{secret}/files", pages.files)
     app.router.add_put("/s/{secret}/files", pages.save)
     app.router.add_delete("/s/{secret}/files", pages.renew)
+    app.router.add_get("/s/{secret}/report", pages.report)
     app.router.add_get("/t/{secret}", pages.teacher)
     app.router.add_get("/t/{secret}/socket", pages.teacher_socket)
     app.router.add_get("/t/{secret}/links", pages.links)
@@ -70,7 +73,8 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
     except (LabError, OSError) as error:
         response = web.Response(status=500, text=f"{error}\n")
     if not response.prepared:
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
     return response
 
 
@@ -81,6 +85,7 @@ class _Pages:
         self._room = room
         self._assets = assets
         self._open: set[web.WebSocketResponse] = set()
+        self._reports = Reports(asyncio.Semaphore(AT_ONCE))
 
     async def seat(self, request: web.Request) -> web.Response:
         self._seat_of(request)
@@ -137,6 +142,17 @@ class _Pages:
         hub = self._own_seat(request)
         self._room.renew(hub.seat)
         return web.json_response({})
+
+    async def report(self, request: web.Request) -> web.Response:
+        """The timeline and the figures of the seat's run."""
+        hub = self._seat_of(request)
+        try:
+            text = await self._reports.of(hub.seat, hub.run_dir())
+        except UsageError as error:
+            return web.Response(status=409, text=f"{error}\n")
+        response = web.Response(text=text, content_type="text/html")
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
 
     async def links(self, request: web.Request) -> web.Response:
         """The page to hand out."""

@@ -9,11 +9,22 @@ let run = "", built = "";
 const consoles = new Consoles(byId("tabs"), byId("screens"), {
   typed: (on, text) => link.send({type: "type", on, text}) || notice("not connected: not typed"),
   resized: (on, rows, columns) => on === "dom0" && link.send({type: "size", rows, columns}),
-  chose: () => editor.hide(),
+  chose: () => {
+    editor.hide();
+    timeline.hide();
+  },
+});
+
+const timeline = new Timeline(() => {
+  consoles.hide();
+  editor.hide();
 });
 
 const editor = new Editor({
-  shown: () => consoles.hide(),
+  shown: () => {
+    consoles.hide();
+    timeline.hide();
+  },
   build: (guest) => link.send({type: "do", verb: "build", guest}),
 });
 
@@ -47,6 +58,7 @@ function show(seat) {
   byId("down").disabled = seat.state === "off" && !seat.busy;
   byId("domains").tBodies[0].replaceChildren(...seat.domains.map(row));
   lesson.show(seat);
+  timeline.show(seat);
   building(seat);
   byId("problem").textContent = seat.problem;
   byId("problem").hidden = !seat.problem;

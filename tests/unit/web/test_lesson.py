@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from lab import config
 from lab.errors import ConfigError, UsageError
-from lab.web import lesson
+from lab.web import checking, excerpt, lesson
+from lab.web.classroom import Seat
 
 TEXT = """\
 # A lesson
@@ -86,6 +89,20 @@ def test_mistakes_have_their_place(tmp_path: Path, text: str, words: str) -> Non
     with pytest.raises(ConfigError) as error:
         lesson.load(path)
     assert words in error.value.message
+
+
+@pytest.mark.parametrize("name", ["first-guest", "crash"])
+def test_the_lessons_that_ship_fit_their_lab(root: Path, tmp_path: Path, name: str) -> None:
+    """Their checks are scenarios of the lab ``hello``; what they tell people to press is there."""
+    found = lesson.load(lesson.find(name))
+    lab = config.find_lab(config.load(root / "labs.yaml"), "hello")
+    excerpt.lay(root / "labs.yaml", lab, tmp_path)
+    checking.test(Seat(1, "hello-1", tmp_path, "secret"), found)
+    page = (root / "lab/web/assets/seat.html").read_text() + "Check"
+    text = found.file.read_text()
+    pressed = set(re.findall(r"(?<=ress )\*\*([^*]+)\*\*", text))
+    assert pressed
+    assert [words for words in pressed if words not in page] == []
 
 
 def test_a_lesson_by_name_or_by_file(tmp_path: Path) -> None:

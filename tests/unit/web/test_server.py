@@ -15,7 +15,7 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestServer
 
 from lab import config, rundir
-from lab.web import classroom, room, server
+from lab.web import classroom, commands, room, server
 from lab.web.assets import Assets
 from lab.workshop.page_parts import PARTS
 
@@ -236,6 +236,33 @@ def test_a_closed_seat_changes_nothing(served: Run) -> None:
         async with one.session.put(f"{one.seat()}/files", json=main) as answer:
             assert answer.status == 200
 
+    served(test)
+
+
+def test_a_report_is_a_page_of_nobody(served: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser runs its scripts as if it came from nowhere; without traces there is none."""
+
+    async def run(words: list[str], *_: object) -> commands.Done:
+        Path(words[words.index("--out") + 1]).write_text("<!doctype html>a report")
+        return commands.Done(0, "")
+
+    async def test(one: Served) -> None:
+        url = f"{one.seat()}/report"
+        async with one.session.get(url) as answer:
+            assert answer.status == 409
+            assert "no timing traces" in await answer.text()
+        hub = one.there.hubs[0]
+        made = rundir.new_run(hub.seat.folder / "runs", hub.seat.name)
+        (made.trace_dir / "log").write_text("")
+        async with one.session.ws_connect(f"{one.seat()}/socket") as page:
+            await page.send_json({"type": "from"})
+            while not (await told(page, "seat"))["traced"]:
+                pass
+        async with one.session.get(url) as answer:
+            assert "a report" in await answer.text()
+            assert answer.headers["Content-Security-Policy"].startswith("sandbox allow-scripts;")
+
+    monkeypatch.setattr(commands, "run", run)
     served(test)
 
 
