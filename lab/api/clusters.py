@@ -27,8 +27,12 @@ def cluster_up(size: Size, key: str, ready: Callable[[str, Path], None]) -> None
 
     file = Path(key) if key else keys.usual()
     with _temporary("cluster-") as folder:
-        main = pool.serve(size, file, Path(folder), lambda address: ready(address, file))
-        signals.run(main)
+        crew = pool.Crew(Path(folder))
+        try:
+            signals.run(pool.serve(size, file, crew, lambda address: ready(address, file)))
+        finally:
+            with signals.held_back():
+                crew.close()
 
 
 def cluster_worker(cluster: Cluster, station: Station, ready: Callable[[str], None]) -> None:
@@ -45,7 +49,9 @@ def cluster_worker(cluster: Cluster, station: Station, ready: Callable[[str], No
     access = keys.named(cluster.address, cluster.key)
     with contextlib.ExitStack() as stack:
         folder = station.folder or Path(stack.enter_context(_temporary("worker-")))
-        signals.run(worker.work(access, replace(station, folder=folder), ready))
+        station = replace(station, folder=folder)
+        bench = stack.enter_context(worker.bench(station))
+        signals.run(worker.work(access, station, bench, ready))
 
 
 def _temporary(prefix: str) -> tempfile.TemporaryDirectory[str]:

@@ -46,7 +46,9 @@ def connected(context: Context) -> Iterator[Context]:
     from lab.cluster import client, keys
 
     access = keys.named(context.cluster.address, context.cluster.key)
-    with client.connected(access) as connection:
+    with contextlib.ExitStack() as stack:
+        with context.progress.stage(f"connecting to {access.address}"):
+            connection = stack.enter_context(client.connected(access))
         yield replace(context, far=Far(connection))
         if words := connection.twice():
             raise LabError("; ".join(words), hint="compare the toolchains of these workers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from distributed import Scheduler
@@ -17,16 +17,17 @@ from lab.cluster.sizes import Size
 from lab.errors import LabError, UsageError
 from lab.run import slots
 from lab.util import process, waiting
+from lab.util.deadline import Deadline
 from lab.util.proc import end_group
 
-#: Seconds that a worker has to end its labs.
-PATIENCE = 90.0
+#: Seconds that the workers have to end their labs.
+PATIENCE = 60.0
 
 
-async def serve(size: Size, key: Path, folder: Path, ready: Callable[[str], None]) -> None:
+async def serve(size: Size, key: Path, crew: Crew, ready: Callable[[str], None]) -> None:
     """Have a cluster until this is cancelled, or all its workers have ended.
 
-    ``folder``: each worker gets a folder in it. ``ready`` gets the address.
+    ``key``: the file of its key, made if it is missing. ``ready`` gets the address.
 
     Raises:
         UsageError: the address cannot be used. LabError: all workers have ended.
@@ -43,36 +44,45 @@ async def serve(size: Size, key: Path, folder: Path, ready: Callable[[str], None
         except (OSError, ValueError, RuntimeError) as error:
             words = f"{size.address}, port {size.port}, cannot be listened on: {error}"
             raise UsageError(words, hint="name another with --address and --port") from error
-        with _workers(size, scheduler.address, key, folder) as children:
-            ready(scheduler.address)
-            if not children:
-                await scheduler.finished()
-            await asyncio.gather(*(waiting.ends(one.pid) for one in children))
+        crew.start(size.workers, scheduler.address, key)
+        ready(scheduler.address)
+        await crew.ended() if size.workers else await scheduler.finished()
     finally:
         with contextlib.suppress(Exception):
             await scheduler.close()
-    raise LabError("all workers of the cluster have ended", hint=f"{folder} has their logs")
+    raise LabError("all workers of the cluster have ended",
+                   hint="start it again; LAB_CACHE names a disk with room")  # fmt: skip
 
 
-@contextlib.contextmanager
-def _workers(size: Size, address: str, key: Path, folder: Path) -> Iterator[list[process.Child]]:
-    """Processes, each a worker. They end with the block."""
-    labs = max(1, slots.machine().cpus // size.workers) if size.workers else 0
-    children: list[process.Child] = []
-    try:
-        for number in range(1, size.workers + 1):
-            place = folder / f"worker-{number}"
+class Crew:
+    """The workers of a cluster here: processes. ``folder``: each gets a folder in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._children: list[process.Child] = []
+
+    def start(self, count: int, address: str, key: Path) -> None:
+        """Start workers, which share the processors."""
+        labs = max(1, slots.machine().cpus // count) if count else 0
+        for number in range(1, count + 1):
+            place = self._folder / f"worker-{number}"
             place.mkdir(parents=True, exist_ok=True)
             argv = [sys.executable, "-m", "lab", "cluster.worker", address, "--key", str(key),
                     "--folder", str(place), "--jobs", str(labs)]  # fmt: skip
             with (place / "said").open("wb") as log:
-                children.append(process.spawn(argv, log_to=log, env=environment()))
-        yield children
-    finally:
-        for one in children:
+                self._children.append(process.spawn(argv, log_to=log, env=environment()))
+
+    async def ended(self) -> None:
+        """Wait until all have ended."""
+        await asyncio.gather(*(waiting.ends(one.pid) for one in self._children))
+
+    def close(self) -> None:
+        """End all of them, and their labs. This takes a while, so no event loop waits for it."""
+        for one in self._children:
             with contextlib.suppress(ProcessLookupError):
                 one.terminate()
-        for one in children:
-            if process.reap(one, PATIENCE) is None:
+        patience = Deadline(PATIENCE)
+        for one in self._children:
+            if process.reap(one, patience.left()) is None:
                 end_group(one.pid)
                 one.wait()

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from distributed import Worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
+from lab import __version__
 from lab.cluster import contents
 from lab.cluster.keys import Access, readable
 from lab.cluster.player import Player
@@ -29,7 +30,7 @@ from lab.cluster.task import TOPIC, CameBack, Task
 from lab.errors import LabError, MachineError, UsageError
 from lab.run import live, slots
 from lab.rundir import RunDir
-from lab.util import files, reading
+from lab.util import files, reading, signals
 from lab.util.terminal import escape_lines
 
 if TYPE_CHECKING:
@@ -43,19 +44,22 @@ FIND = 60.0
 LABS, MEMORY = "labs", "memory"
 #: Seconds that labs have to end, and bytes of the log that an error shows.
 END, LAST = 60.0, 4096
+#: The bytes at which the log begins anew.
+LARGEST = 4 << 20
 
 
 class Bench:
     """Runs tasks, each in a process that is kept for the next one."""
 
     def __init__(self, folder: Path, name: str, log: IO[bytes]) -> None:
-        self._folder = folder
-        self._name = name
+        self.folder = folder
+        self.name = name
         self._log = log
         self._free: list[Player] = []
         #: The tasks that run, by key; ``None`` as long as there is no process yet.
         self._busy: dict[str, Player | None] = {}
         self._unwanted: set[str] = set()
+        self._closed = False
         self._news = threading.Condition()
         #: Gets what others may want to know of a run that ended.
         self.tell: Callable[[dict[str, str]], None] = lambda _: None
@@ -67,14 +71,19 @@ class Bench:
             MachineError: the process that ran it ended, or was told to. OSError: the disk is full.
         """
         with self._busy_with(task.key):
+            if task.version != __version__:
+                raise LabError(
+                    f"worker {self.name} has xenlab {__version__}, not {task.version}",
+                    hint="use the same version on all machines of the cluster",
+                )
             for part in parts:
-                contents.lay(part, self._folder / "parts")
+                contents.lay(part, self.folder / "parts")
             with self._place(task) as place, self._player(task.key) as player:
                 if not player.play(place):
                     raise self._lost(task)
                 back = self._back(place)
         if back.digest:
-            self.tell({"key": task.key, "digest": back.digest, "worker": self._name})
+            self.tell({"key": task.key, "digest": back.digest, "worker": self.name})
         return back
 
     def end(self, keys: Sequence[str], wait: bool = True) -> None:
@@ -88,7 +97,9 @@ class Bench:
                 self._news.wait_for(lambda: not self._busy.keys() & set(keys), END)
 
     def close(self) -> None:
-        """End all labs, and wait until they have ended."""
+        """End all labs, and wait until they have ended. No further one begins."""
+        with self._news:
+            self._closed = True
         self.end(list(self._busy))
         for one in self._free:
             one.interrupt()
@@ -98,6 +109,8 @@ class Bench:
     @contextlib.contextmanager
     def _busy_with(self, key: str) -> Iterator[None]:
         with self._news:
+            if self._closed:
+                raise MachineError(f"worker {self.name} ends")
             self._unwanted.discard(key)
             self._busy[key] = None
         try:
@@ -110,7 +123,7 @@ class Bench:
     @contextlib.contextmanager
     def _place(self, task: Task) -> Iterator[Path]:
         """The folder of a run, which goes when its result is on its way."""
-        place = self._folder / "tasks" / task.key
+        place = self.folder / "tasks" / task.key
         files.remove_tree(place)
         place.mkdir(parents=True)
         try:
@@ -130,6 +143,8 @@ class Bench:
             self._busy[key] = player
             if key in self._unwanted:
                 player.interrupt()
+            if os.fstat(self._log.fileno()).st_size > LARGEST:
+                self._log.truncate(0)  # the processes append to it
         well = False
         try:
             yield player
@@ -146,7 +161,7 @@ class Bench:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - LAST))
             said = stream.read()
         return MachineError(
-            f"lab {task.order.lab} did not run to its end on worker {self._name}",
+            f"lab {task.order.lab} did not run to its end on worker {self.name}",
             tail=escape_lines(said, last=12),
         )
 
@@ -154,10 +169,10 @@ class Bench:
         outcome = reading.data(place / "outcome", reading.IMAGE)
         found = sorted((place / "runs").glob("*/*/manifest.json"))
         if not found:
-            return CameBack(outcome, b"", self._name)
+            return CameBack(outcome, b"", self.name)
         run = RunDir(found[0].parent)
         digest = str(run.manifest().get("digest") or "")
-        return CameBack(outcome, contents.pack(run.path), self._name, digest)
+        return CameBack(outcome, contents.pack(run.path), self.name, digest)
 
 
 class Watch(WorkerPlugin):
@@ -174,38 +189,51 @@ class Watch(WorkerPlugin):
             self._bench.end([str(key)], wait=False)
 
 
-async def work(access: Access, station: Station, ready: Callable[[str], None]) -> None:
+@contextlib.contextmanager
+def bench(station: Station) -> Iterator[Bench]:
+    """What a worker runs labs with. At the end of the block they have ended.
+
+    Raises:
+        UsageError: another worker has the folder.
+    """
+    name = station.name or f"{os.uname().nodename}-{os.getpid()}"
+    assert station.folder
+    with _held(station.folder), (station.folder / "log").open("ab") as log:
+        found = HERE["worker"] = Bench(station.folder, name, log)
+        try:
+            yield found
+        finally:
+            with signals.held_back():
+                found.close()
+            del HERE["worker"]
+
+
+async def work(
+    access: Access, station: Station, bench: Bench, ready: Callable[[str], None]
+) -> None:
     """Take runs until the scheduler ends, or this is cancelled. ``ready`` gets the worker's name.
 
     Raises:
-        UsageError: another worker has the folder. LabError: there is no scheduler at that address,
-            or it has ended.
+        LabError: there is no scheduler at that address, or it has ended.
     """
     quiet()
     room = slots.machine()
     labs = station.labs or room.cpus
-    name = station.name or f"{os.uname().nodename}-{os.getpid()}"
-    folder = station.folder
-    assert folder
-    with _held(folder), (folder / "log").open("wb") as log:
-        bench = HERE["worker"] = Bench(folder, name, log)
-        worker = Worker(
-            access.address, name=name, nthreads=labs, security=access.security(),
-            local_directory=str(folder / "engine"), memory_limit=0,
-            resources={LABS: labs, MEMORY: station.memory or room.memory}, plugins=(Watch(bench),),
-            death_timeout=FIND, dashboard=False,
-        )  # fmt: skip
-        bench.tell = functools.partial(worker.log_event, TOPIC)
-        try:
-            with readable(access.address):
-                await worker
-            ready(name)
-            await worker.finished()
-        finally:
-            await asyncio.to_thread(bench.close)
-            with contextlib.suppress(Exception):
-                await worker.close(timeout=2)
-            del HERE["worker"]
+    worker = Worker(
+        access.address, name=bench.name, nthreads=labs, security=access.security(),
+        local_directory=str(bench.folder / "engine"), memory_limit=0,
+        resources={LABS: labs, MEMORY: station.memory or room.memory},
+        plugins=(Watch(bench),), death_timeout=FIND, dashboard=False,
+    )  # fmt: skip
+    bench.tell = functools.partial(worker.log_event, TOPIC)
+    try:
+        with readable(access.address):
+            await worker
+        ready(bench.name)
+        await worker.finished()
+    finally:
+        with contextlib.suppress(Exception):
+            await worker.close(timeout=1, executor_wait=False)
     raise LabError(f"the scheduler at {access.address} has ended",
                    hint="start a cluster, then this worker again")  # fmt: skip
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from system.world import LONGEST, Running, World, until
+from system.conftest import copy_downloads, link
+from system.world import LONGEST, Running, World, processes, until
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Pool:
         runtime = Path(tempfile.mkdtemp(prefix="xl-"))
         cache = folder / "cache"
         if not cache.exists():
-            subprocess.run(["cp", "-al", self.world.cache, cache], check=True, timeout=LONGEST)
+            copy_cache(self.world.cache, cache)
         world = World(folder, runtime, cache)
         env = {"XDG_RUNTIME_DIR": str(runtime), "LAB_CACHE": str(cache)}
         words = ("--key", self.key, "--name", name, "--jobs", "1", "--folder", str(folder / "here"))
@@ -74,6 +75,16 @@ def pool(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poo
             shutil.rmtree(one.world.runtime)
         assert up.signal(signal.SIGINT).end().status == 130
         assert found.machines() == 0
+
+
+def copy_cache(cache: Path, into: Path) -> None:
+    """A cache with what is in another one, as links."""
+    copy_downloads(cache, into)
+    (into / "toolchain").symlink_to(cache / "toolchain")
+    for one in (*(cache / "store").iterdir(), *(cache / "templates").glob("*")):
+        with contextlib.suppress(OSError, shutil.Error):  # another test may remove it
+            copy = into / one.relative_to(cache)
+            shutil.copytree(one, copy, copy_function=link, symlinks=True)
 
 
 def digests(explored: str) -> list[str]:
@@ -128,10 +139,11 @@ def test_a_worker_is_killed_and_another_joins(pool: Pool) -> None:
 
 
 def test_a_stranger_is_not_let_in(pool: Pool, tmp_path: Path) -> None:
-    """Another key opens nothing."""
+    """Another key opens nothing. A cluster that ends leaves no worker."""
     other = str(tmp_path / "other.pem")
-    up = pool.world.start("cluster.up", "--workers", "0", "--key", other).when("the cluster")
-    up.signal(signal.SIGINT).end()
+    up = pool.world.start("cluster.up", "--workers", "1", "--key", other).when("the cluster")
+    assert up.signal(signal.SIGINT).end().status == 130
+    assert not [words for _, words in processes() if other in words]
     env = {"LAB_CLUSTER": pool.address, "LAB_CLUSTER_KEY": other}
     said = pool.world.run("lab.run", "hello", env=env, status=3)
     assert "there is no cluster at" in said.err
