@@ -19,7 +19,7 @@ HEAVY = (
     "lab.config.resolve", "lab.config.schema", "lab.images", "lab.machine.qmp", "lab.scenario",
     "lab.trace", "lab.toolchain.docker.engine", "lab.workshop", "matplotlib", "multiprocessing",
     "numpy", "pydantic", "qemu", "regex", "requests", "rich", "tarfile", "tenacity",
-    "urllib.request", "zstandard",
+    "urllib.request", "oras", "zstandard",
 )  # fmt: skip
 #: Which of them a command may load all the same: nothing, but for a session with a lab.
 OF_A_SESSION = ("lab.images", "lab.trace")

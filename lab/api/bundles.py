@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from lab import __version__
 from lab.api import plans
 from lab.api.context import Context, clean
 from lab.errors import UsageError
-from lab.model import Architecture, Door, Plan
+from lab.model import Architecture, Clock, Door, Plan
 from lab.store import cache_root
 from lab.util import files, used
 
@@ -48,22 +49,40 @@ class BundleInfo:
 
 @dataclass(frozen=True)
 class BundleLoaded:
-    """What a load put into the cache (``new``), and what was there already: paths in the cache."""
+    """What a load put into the cache (``new``), and what was there already: paths in the cache.
+
+    ``left_out``: templates that were not loaded, because nobody said who made the bundle.
+    ``signed``: the comment that was signed with the bundle.
+    """
 
     file: Path
     new: tuple[str, ...]
     there: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    signed: str = ""
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What a bundle has besides what a start of its labs needs.
+
+    ``whole``: compilers, for those who build guests or images. ``wheels``: versions of Python
+    (``3.13``) for which xenlab and the packages that it needs are saved too. ``templates``: the
+    templates of its labs that the cache has.
+    """
+
+    whole: bool = False
+    wheels: tuple[str, ...] = ()
+    templates: bool = False
 
 
 def save_bundle(
-    context: Context, file: Path, labs: Sequence[str] = (), *, whole: bool = False,
-    wheels: Sequence[str] = (),
-) -> BundleInfo:  # fmt: skip
+    context: Context, file: Path, labs: Sequence[str] = (), options: BundleOptions | None = None
+) -> BundleInfo:
     """Write everything that labs need into one file. What is missing is made first.
 
     ``file``: if it is a folder, the name in it has the lock's digest. ``labs``: default is
-    ``hello``. ``whole``: with compilers, for those who build guests or images. ``wheels``: versions
-    of Python (``3.13``) for which xenlab and the packages that it needs are saved too.
+    ``hello``.
 
     Raises:
         LabError: something cannot be made. LockError: packages are not the locked ones.
@@ -73,15 +92,21 @@ def save_bundle(
     from lab.packages import lock
 
     clean(context)
+    options = options or BundleOptions()
     names = tuple(labs) or USUAL
     at_hand = replace(context, locked=True, door=Door.ROOTFS)
-    wanted = _wanted(at_hand, [plans.make_plan(at_hand, name) for name in names], whole=whole)
+    wanted = _wanted(
+        at_hand, [plans.make_plan(at_hand, name) for name in names], whole=options.whole
+    )
     place = lock.place(context.file)
     others = {"lab/labs.yaml": context.file, "lab/labs.lock": place}
+    if options.templates:
+        stored = _templates(at_hand, names)
+        wanted = replace(wanted, folders=[*wanted.folders, *stored])
     digest = lock.load(place).digest
     path = _path(file, digest)
     with tempfile.TemporaryDirectory() as work:
-        others |= _wheels(context, wheels, Path(work))
+        others |= _wheels(context, options.wheels, Path(work))
         with context.progress.stage("bundle") as stage:
             contents = saving.save(path, replace(wanted, others=others), digest, names, __version__)
             stage.note(f"{path.stat().st_size / 1e6:.0f} MB")
@@ -111,10 +136,11 @@ def show_bundle(file: Path) -> BundleInfo:
         return _info(file, bundle.contents)
 
 
-def load_bundle(context: Context, file: Path, *, sha256: str = "") -> BundleLoaded:
+def load_bundle(context: Context, file: Path, *, sha256: str = "", key: str = "") -> BundleLoaded:
     """Put everything of a bundle that the cache lacks into it, after every byte was verified.
 
-    ``sha256``: the digest that the file must have.
+    ``sha256``: the digest that the file must have. ``key``: the public key of minisign (its text or
+    its file) with which it must be signed. Without either, its templates are left out.
 
     Raises:
         BundleError: it is not a bundle, is damaged, or there is too little disk; then nothing has
@@ -123,9 +149,58 @@ def load_bundle(context: Context, file: Path, *, sha256: str = "") -> BundleLoad
     from lab.bundle import loading
     from lab.bundle.file import opened
 
+    signed = _signed(file, key) if key else ""
     with opened(file, sha256) as bundle:
-        found = loading.load(bundle, cache_root(), context.progress)
-    return BundleLoaded(file, found.new, found.there)
+        trusted = bool(sha256 or key)
+        found = loading.load(bundle, cache_root(), context.progress, trusted=trusted)
+    return BundleLoaded(file, found.new, found.there, found.left_out, signed)
+
+
+def _signed(file: Path, key: str) -> str:
+    from lab.bundle import signature
+
+    return signature.check(file, key)
+
+
+@dataclass(frozen=True)
+class BundleStored:
+    """A bundle in a registry. ``reference`` names exactly these bytes; ``size`` is in bytes."""
+
+    file: Path
+    reference: str
+    sha256: str
+    size: int
+
+
+def push_bundle(context: Context, file: Path, reference: str) -> BundleStored:
+    """Store a bundle in a registry. It needs the packages of ``xenlab[registry]``.
+
+    Raises:
+        BundleError: it is not a bundle, or the registry does not take it.
+    """
+    from lab.bundle import registry
+
+    with context.progress.stage("registry") as stage:
+        stage.note(f"sending {file.name}")
+        found = registry.push(file, reference)
+    return BundleStored(file, found.reference, found.sha256, found.size)
+
+
+def pull_bundle(context: Context, reference: str, file: Path) -> BundleStored:
+    """Write a registry's bundle into a file. It needs the packages of ``xenlab[registry]``.
+
+    Raises:
+        BundleError: the reference has no bundle, it is damaged, or the registry does not answer.
+        UsageError: the file cannot be written there.
+    """
+    from lab.bundle import registry
+
+    path = _path(file, hashlib.sha256(reference.encode()).hexdigest())
+    with context.progress.stage("registry") as stage:
+        stage.note(f"fetching {reference}")
+        found = registry.pull(reference, path)
+        show_bundle(path)
+    return BundleStored(path, found.reference, found.sha256, found.size)
 
 
 def _path(file: Path, digest: str) -> Path:
@@ -163,6 +238,31 @@ def _wanted(context: Context, labs: Sequence[Plan], *, whole: bool) -> saving.Wa
     from lab.bundle.saving import Wanted
 
     return Wanted(cache, trees, folders, plain)
+
+
+def _templates(context: Context, names: Sequence[str]) -> list[Path]:
+    """The folders of the templates of labs, under each clock.
+
+    Raises:
+        UsageError: a lab has none.
+    """
+    from lab.run import templates
+
+    found: list[Path] = []
+    for name in names:
+        keys = set[str]()
+        for clock in Clock:
+            plan = plans.make_plan(context, name, clock)
+            prepared = context.workshop(arch=plan.machine.arch).prepare(plan)
+            keys |= {templates.key_of_dom0(plan, prepared)}
+            keys |= {templates.key_with_guests(plan, prepared)} - {""}
+        there = [templates.root() / key for key in sorted(keys)]
+        there = [path for path in there if (path / "manifest.json").exists()]
+        if not there:
+            hint = f"./inv lab.run {name} stores one"
+            raise UsageError(f"the lab {name} has no template yet", hint=hint)
+        found += [path for path in there if path not in found]
+    return found
 
 
 def _tree(shop: Workshop, arch: Architecture, *, whole: bool) -> Tree:

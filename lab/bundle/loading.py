@@ -32,18 +32,29 @@ class Loaded:
 
     new: tuple[str, ...]
     there: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
-def missing(contents: Contents, cache: Path) -> list[Member]:
-    """The members for a cache that it does not have yet."""
+def missing(contents: Contents, cache: Path, *, trusted: bool = False) -> list[Member]:
+    """The members for a cache that it does not have yet.
+
+    ``trusted``: with the templates. A template is the memory of a machine that somebody booted.
+    """
     return [
         one for one in contents.members
-        if one.name.startswith("cache/") and not _is_there(one, contents, cache)
+        if one.name.startswith("cache/") and (trusted or not _is_template(one))
+        and not _is_there(one, contents, cache)
     ]  # fmt: skip
 
 
-def load(bundle: Bundle, cache: Path, progress: Progress) -> Loaded:
+def _is_template(member: Member) -> bool:
+    return member.name.startswith("cache/templates/")
+
+
+def load(bundle: Bundle, cache: Path, progress: Progress, *, trusted: bool = False) -> Loaded:
     """Put everything that a cache lacks into it. One process loads at a time; others wait.
+
+    ``trusted``: the user knows who made the bundle. Otherwise its templates are left out.
 
     Raises:
         BundleError: the bundle is damaged (then nothing has changed), or there is too little disk.
@@ -54,7 +65,7 @@ def load(bundle: Bundle, cache: Path, progress: Progress) -> Loaded:
         progress.stage("bundle") as stage,
         files.locked(cache / "bundles.lock", lambda: progress.say(waits)),
     ):
-        wanted = missing(bundle.contents, cache)
+        wanted = missing(bundle.contents, cache, trusted=trusted)
         _sweep(cache)
         if wanted:
             _check_room(bundle.contents, wanted, cache)
@@ -69,9 +80,11 @@ def load(bundle: Bundle, cache: Path, progress: Progress) -> Loaded:
         stage.note(f"{len(wanted)} new")
     new = {one.name for one in wanted}
     all_of = [one for one in bundle.contents.members if one.name.startswith("cache/")]
+    out = {one.name for one in all_of if _is_template(one) and not trusted}
     return Loaded(
         tuple(one.place for one in all_of if one.name in new),
-        tuple(one.place for one in all_of if one.name not in new),
+        tuple(one.place for one in all_of if one.name not in new | out),
+        tuple(one.place for one in all_of if one.name in out),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from system import locks
+from system import locks, registry
 from system.world import World
 
 
@@ -99,3 +99,33 @@ def test_a_bundle_of_another_lock(world: World, saved: Saved, tmp_path: Path) ->
     said = world.run("image.build", cwd=folder, env=saved.env, status=3)
     assert "is for another labs.lock" in said.err
     shutil.rmtree(folder)
+
+
+def test_a_registry_gives_the_same_bytes(world: World, saved: Saved, tmp_path: Path) -> None:
+    """By tag and by digest. What is no bundle, is not there, or was altered is told in words."""
+    with registry.running(tmp_path) as address:
+        place = f"{address}/labs/hello"
+        stored = world.run("bundle.push", str(saved.file), f"{place}:one").out.strip()
+        assert stored.startswith(f"{place}@sha256:")
+        for reference in (f"{place}:one", stored):
+            copy = tmp_path / "copy.bundle"
+            world.run("bundle.pull", reference, str(copy))
+            assert copy.read_bytes() == saved.file.read_bytes()
+            copy.unlink()
+        said = world.run("bundle.pull", f"{place}:two", str(copy), status=3)
+        assert "refuses" in said.err
+        said = world.run("bundle.pull", f"{place}@sha256:{'0' * 64}", str(copy), status=3)
+        assert "refuses" in said.err
+        (blob,) = (
+            path for path in tmp_path.rglob("blobs/sha256/*/*/data")
+            if path.stat().st_size == saved.file.stat().st_size
+        )  # fmt: skip
+        with blob.open("r+b") as stream:
+            stream.seek(1000)
+            stream.write(b"\xff\xff\xff\xff")
+        said = world.run("bundle.pull", stored, str(copy), status=3)
+        assert "but the registry sent" in said.err
+        assert not copy.exists()
+    said = world.run("bundle.pull", stored, str(copy), status=3)
+    assert f"the registry {address} does not answer" in said.err
+    assert "is no reference" in world.run("bundle.pull", "hello", str(copy), status=3).err

@@ -55,13 +55,15 @@ Save = Callable[..., Contents]
 def save() -> Save:
     """Saves the cache that :func:`fill` made in a folder, as a bundle."""
 
-    def save_it(path: Path, cache: Path, *, whole: bool = False) -> Contents:
+    def save_it(
+        path: Path, cache: Path, *, whole: bool = False, more: tuple[Path, ...] = ()
+    ) -> Contents:
         made = tree_cache.read(cache / "toolchain" / TREE)
         assert made
         paths = set(listing.read(made.path)) if whole else {"usr/bin/qemu", "bin"}
         (entry,) = Store(cache).entries()
         trees = [Tree(made, frozenset(paths), not whole)]
-        wanted = Wanted(cache, trees, [entry.path.parent], [cache / ANSWER])
+        wanted = Wanted(cache, trees, [entry.path.parent, *more], [cache / ANSWER])
         return saving.save(path, wanted, "d" * 64, ["hello"], "1.0")
 
     return save_it
