@@ -203,11 +203,7 @@ class Journey:
 
     async def into_the_past(self) -> History:
         """See :class:`lab.debug.runner.Travel`."""
-        if not self.start.recording:
-            raise UsageError(
-                "this machine has several CPUs, and QEMU cannot record such a machine",
-                hint="lab goto TIME goes to an earlier moment",
-            )
+        self._need_recording()
         end, before = await self._here(), await self._registers()
         await self._end_recording()
         self._replay = Replay(self.start)
@@ -217,6 +213,13 @@ class Journey:
             raise MachineError("the replay is not the recording: its registers differ")
         points = Breakpoints(self._arm, self._runner.counts)
         return History(self._view, self._look, Rewinder(self._replay, end), points)
+
+    def _need_recording(self) -> None:
+        if not self.start.recording:
+            raise UsageError(
+                "this machine has several CPUs, and QEMU cannot record such a machine",
+                hint="lab goto TIME goes to an earlier moment",
+            )
 
     async def _registers(self) -> list[dict[str, int]]:
         stopped = self._view.stopped
@@ -252,6 +255,7 @@ class Journey:
 
     async def _back(self) -> None:
         """Go to where the machine stood before it moved last."""
+        self._need_recording()
         if len(self._visited) < 2:
             raise UsageError("it has not moved yet, so there is nothing to go back to")
         if self._runner.past is None:

@@ -63,8 +63,13 @@ LAB = "debugged"
 WATCHED = 5.0
 #: The lab whose run is executed again, and how long before its verdict it is to stand, in seconds.
 RUN, EARLIER = "periodic", 0.1
-#: The first step back begins the replay, and is not counted; so many more are.
-STEPS = 1
+#: GDB's commands that measure a step back. The first one begins the replay, and does not count.
+BACK = """\
+reverse-stepi
+python import time; began = time.monotonic()
+reverse-stepi
+python print("seconds:", time.monotonic() - began)
+"""
 
 
 def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[Figure]:
@@ -149,28 +154,30 @@ def step_back(context: Context, rounds: int, say: Callable[[str], None]) -> floa
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}: lab.run {RUN}, and reverse-stepi at its end")
         run = command(context, "lab.run", RUN)
-        one, more = (_again(context, RunDir(Path(run["run"])), back=count)
-                     for count in (1, 1 + STEPS))  # fmt: skip
-        ratios.append((more - one) / STEPS / run["wall"])
+        ratios.append(float(_gdb(context, RunDir(Path(run["run"])), BACK)) / run["wall"])
     return float(statistics.median(ratios))
 
 
-def _again(context: Context, run: RunDir, *, back: int = 0) -> float:
-    """The seconds that ``lab.debug`` takes until a run stands before its verdict.
+def _again(context: Context, run: RunDir) -> float:
+    """The seconds that ``lab.debug`` takes until a run stands before its verdict."""
+    clock = Deadline(0)
+    _gdb(context, run)
+    return float(clock.elapsed())
 
-    ``back``: how many steps back it makes from there.
+
+def _gdb(context: Context, run: RunDir, commands: str = "") -> str:
+    """Have GDB execute commands where a run stands before its verdict. Returns the number that
+    GDB says after "seconds:"; empty if it says none.
     """
     decided = digest.decided(run)
     assert decided is not None
-    at = f"{decided - EARLIER:.6f}s"
-    argv = [sys.executable, "-m", "lab", "lab.debug", f"{RUN}/{run.id}", "--at", at, "--batch",
-            "--labs", str(context.file)]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "back.gdb"
-        script.write_text("reverse-stepi\n" * back)
-        clock = Deadline(0)
-        argv += ["--on", "everywhere", "--command", str(script)]
+        script = Path(folder) / "bench.gdb"
+        script.write_text(commands)
+        argv = [sys.executable, "-m", "lab", "lab.debug", f"{RUN}/{run.id}", "--batch",
+                "--at", f"{decided - EARLIER:.6f}s", "--on", "everywhere",
+                "--command", str(script), "--labs", str(context.file)]  # fmt: skip
         done = process.run(argv, env=dict(os.environ), timeout=LONGEST)
     if done.returncode:
         raise LabError("lab.debug failed", tail=done.stderr.decode(errors="replace"))
-    return float(clock.elapsed())
+    return done.stdout.decode(errors="replace").partition("seconds: ")[2].partition("\n")[0]
