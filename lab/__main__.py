@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
+import os
 import signal
 import sys
 from typing import NoReturn
 
+#: The exit status of a command that was interrupted, as in :mod:`lab.cli.command`.
+INTERRUPTED = 128 + 2
 #: The number of new objects after which the garbage collector runs (gc.set_threshold).
 MANY_OBJECTS = 100_000
 
@@ -38,5 +43,24 @@ def _run() -> None:
     program.main()
 
 
+def _as_module() -> None:
+    """The same for ``python -m lab``.
+
+    If an interrupt comes while Python executes code from a string, as some imports do, it sends
+    itself SIGINT when everything is over, whatever the exit status is (exit_sigint, Modules/main.c
+    of CPython). So that the status stays ours, this ends the process before.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(INTERRUPTED)
+
+
 if __name__ == "__main__":
-    main()
+    _as_module()

@@ -122,8 +122,14 @@ def _make(path: Path, folders: Iterable[Path]) -> Path:
 def forget(run: RunDir) -> None:
     """Remove the folder of a run that never began; ``latest`` points at the one before again."""
     files.remove_tree(run.path)
+    not_the_latest(run)
+
+
+def not_the_latest(run: RunDir) -> None:
+    """Let ``latest`` point at the newest of the other runs; without any, there is no ``latest``."""
     link = run.path.parent / "latest"
-    others = [path.name for path in run.path.parent.iterdir() if path.is_dir() and path != link]
+    others = [path.name for path in run.path.parent.iterdir()
+              if path.is_dir() and path not in (link, run.path)]  # fmt: skip
     if others:
         _point(link, max(others))
         return

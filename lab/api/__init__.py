@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         repeat,
         verify,
     )
-    from lab.api.results import LabStatus, Run, Status, Up
+    from lab.api.results import LabStatus, Run, Status, Up, Where, worker_of
     from lab.api.running_lab import RunningLab, Traces
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
@@ -78,8 +78,8 @@ _HOMES = {
     "lab.api.beside": ("verdict_words",),
     "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
     "lab.api.bundles": (
-        "BundleInfo", "BundleLoaded", "BundleOptions", "BundleStored", "load_bundle", "pull_bundle",
-        "push_bundle", "save_bundle", "show_bundle",
+        "BundleInfo", "BundleLoaded", "BundleOptions", "BundleStored", "load_bundle",
+        "pull_bundle", "push_bundle", "save_bundle", "show_bundle",
     ),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": ("ci_annotations", "ci_summary"),
@@ -108,7 +108,7 @@ _HOMES = {
     "lab.api.repetition": (
         "Comparison", "Repeated", "compare_with_published", "publish", "repeat", "verify",
     ),
-    "lab.api.results": ("LabStatus", "Run", "Status", "Up"),
+    "lab.api.results": ("LabStatus", "Run", "Status", "Up", "Where", "worker_of"),
     "lab.api.running_lab": ("RunningLab", "Traces"),
     "lab.api.runs": ("run",),
     "lab.api.scoped": ("LabOptions", "Limit", "lab", "limit", "start_lab"),
@@ -135,16 +135,18 @@ __all__ = [
     "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "BundleOptions",
     "BundleStored", "Cluster", "Compared", "Comparison", "Console", "Context", "DebugOptions",
     "Dom0", "Exploration", "ExploreOptions", "Explored", "Imported", "LabOptions", "LabStatus",
-    "Limit", "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run", "RunOptions",
-    "RunningLab", "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size", "Station", "Status",
-    "Stood", "Traces", "Up", "architecture", "as_called", "bisect", "check_lock", "ci_annotations",
-    "ci_summary", "clean", "cluster_up", "cluster_worker", "compare", "compare_with_published",
-    "console", "debug", "doctor", "down", "down_all", "down_lives", "down_matching", "execute",
-    "explore", "explore_plan", "guest_build", "image_build", "image_list", "import_config",
-    "inject", "is_pattern", "lab", "limit", "list_labs", "load_bundle", "logs", "make_plan",
-    "mark_of", "merge", "new", "open_core", "plan_json", "publish", "pull_bundle", "push_bundle",
-    "repeat", "run", "run_many", "save_bundle", "select", "serve", "show_bundle", "start_lab",
-    "status", "tails", "template_clean", "template_list", "toolchain_build", "trace_diff",
-    "trace_export", "trace_report", "trace_stats", "trace_timeline", "travel", "until_it_stands",
-    "up", "up_several", "update_lock", "verdict_words", "verify", "where_else", "write_times",
+    "Limit", "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run",
+    "RunOptions", "RunningLab", "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size",
+    "Station", "Status", "Stood", "Traces", "Up", "Where", "architecture", "as_called",
+    "bisect", "check_lock", "ci_annotations", "ci_summary", "clean", "cluster_up",
+    "cluster_worker", "compare", "compare_with_published", "console", "debug", "doctor", "down",
+    "down_all", "down_lives", "down_matching", "execute", "explore", "explore_plan",
+    "guest_build", "image_build", "image_list", "import_config", "inject", "is_pattern", "lab",
+    "limit", "list_labs", "load_bundle", "logs", "make_plan", "mark_of", "merge", "new",
+    "open_core", "plan_json", "publish", "pull_bundle", "push_bundle", "repeat", "run",
+    "run_many", "save_bundle", "select", "serve", "show_bundle", "start_lab", "status", "tails",
+    "template_clean", "template_list", "toolchain_build", "trace_diff", "trace_export",
+    "trace_report", "trace_stats", "trace_timeline", "travel", "until_it_stands", "up",
+    "up_several", "update_lock", "verdict_words", "verify", "where_else", "worker_of",
+    "write_times",
 ]  # fmt: skip

@@ -48,6 +48,8 @@ class DebugOptions:
         mi: speak GDB's machine interface on standard input and output.
         serve: start no GDB, but wait for those of an editor until we are interrupted.
         begin: GDB's arguments that connect it.
+        branch: keep what is executed as a run of its own, which goes on to its verdict when GDB
+            leaves. Only at a moment of a run.
     """
 
     on: str = ""
@@ -56,6 +58,7 @@ class DebugOptions:
     mi: bool = False
     serve: bool = False
     begin: tuple[str, ...] = ("-ex", launch.CONNECT)
+    branch: bool = False
 
     def arguments(self) -> list[str]:
         """GDB's arguments."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import rundir
-from lab.api import beside, replaying
+from lab.api import beside, far, replaying
 from lab.api.beside import Work
 from lab.api.context import Context
 from lab.api.plans import make_plan
@@ -86,10 +86,16 @@ def explore(
         ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed, or
             a guest fails already without a seed. LabError: what all runs need fails.
     """
-    options, clock = options or ExploreOptions(), Deadline(0)
     plan = _plan(context, name, seeds[0])
+    with far.connected(context) as there:  # once for all runs
+        return _explored(there, plan, seeds, options or ExploreOptions())
+
+
+def _explored(
+    context: Context, plan: Plan, seeds: Sequence[int], options: ExploreOptions
+) -> Explored:
+    name, clock, so_far = plan.lab.name, Deadline(0), list[SeedResult]()
     _check_undisturbed(context, name)
-    so_far: list[SeedResult] = []
     try:
         found = _all(context, plan, seeds, options.jobs, so_far.append)
         groups = outcomes.grouped(found)

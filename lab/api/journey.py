@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lab.api import sameness
 from lab.api.context import Context
 from lab.api.moments import Moment, Moments
 from lab.debug import dumping
@@ -18,20 +18,24 @@ from lab.debug.rewinding import Breakpoints, Rewinder
 from lab.debug.runner import Runner
 from lab.debug.stopped import Stopped
 from lab.debug.targets import Target
-from lab.debug.traveller import Traveller
+from lab.debug.traveller import Traveller, never
 from lab.errors import MachineError, UsageError
 from lab.machine.recording import Changes, Recording, executed
-from lab.run import digest, standing, templates, virtual_time
+from lab.run import standing, templates, virtual_time
 from lab.run.boot import boot
 from lab.run.hands import Hands
 from lab.run.replay import Replay
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.rundir import RunDir
-from lab.util import reading
+from lab.scenario import Report
 
 if TYPE_CHECKING:
     from lab.machine.qmp import Qmp
+
+
+#: The folder of QEMU's recording, in that of the execution.
+RECORDING = "recording"
 
 
 class Journey:
@@ -39,7 +43,7 @@ class Journey:
 
     def __init__(self, context: Context, start: Start, old: RunDir) -> None:
         alone = start.plan.machine.cpus == 1  # QEMU records no others
-        recording = Recording(start.run.path / "recording", Changes()) if alone else None
+        recording = Recording(start.run.path / RECORDING, Changes()) if alone else None
         self.start = replace(start, recording=recording)
         self.old = old
         self._context = context
@@ -47,7 +51,7 @@ class Journey:
         self._dump = dumping.through(self._control, start.lab)
         self._moments = Moments(old, self._names, self._dump)
         self._session: Session | None = None
-        self._play: asyncio.Task[object] | None = None
+        self._play: asyncio.Task[Report] | None = None
         self._traveller = Traveller(None)
         self._monitor: LabMonitor | None = None
         self._replay: Replay | None = None
@@ -127,19 +131,30 @@ class Journey:
         if not await traveller.until_it_stands(self._play):
             await self._play  # its error says more
             raise UsageError(f"the run ended before it stood {where}")
-        self._compare(target)
+        latest, began = target.latest(), self._began()
+        after = None if latest is None or began is None else latest - began
+        sameness.check(self.start.run, self.old, self._moments, after)
         if self._monitor:
             self._monitor.proxy.runner.past = None
             self._monitor.view.stopped = self._stopped()
         await self._visit()
 
-    async def _played(self, session: Session) -> object:
+    async def _played(self, session: Session) -> Report:
         start = self.start
         async with session:
             await boot(session, self._quiet())
             hands = Hands(session, start.plan, start.prepared)
             file = self._context.file.name
             return await virtual_time.watch(session, start.plan, hands, file=file)
+
+    async def finish(self) -> Report | None:
+        """Let the run come to its verdict, now that GDB has left; ``None`` if it went back."""
+        play, self._traveller.judge = self._play, never
+        while play and not self._replay:
+            self._traveller.go_on()
+            if not await self._traveller.until_it_stands(play):
+                return await play
+        return None
 
     def _stopped(self) -> Stopped:
         assert self._traveller.stopped
@@ -210,7 +225,9 @@ class Journey:
     async def _end_recording(self) -> None:
         """Have QEMU complete its recording, and end."""
         assert self._session
+        assert self.start.recording
         async with self._control() as control:
+            await self.start.recording.changes.settle(control)
             await control.execute("quit")
         await self._session.ended.wait()
         await self.aclose()
@@ -253,46 +270,9 @@ class Journey:
         assert self._monitor
         return self._monitor.view
 
-    def _compare(self, target: Target) -> None:
-        """Compare what the run has said so far with what it had said.
-
-        dom0 may need a moment until it stops the machine. What was said meanwhile may differ.
-
-        Raises:
-            MachineError: it said something else; the message has the first difference.
-        """
-        latest, began = target.latest(), self._began()
-        after = None if latest is None or began is None else latest - began
-        for name, log in self.start.run.consoles().items():
-            told, before = (
-                reading.data(one, reading.IMAGE) for one in (log, self.old.console(name))
-            )
-            line = first_difference(told, before)
-            when = None if line is None else self._moments.time_of(name, line)
-            if line is None or (after is not None and when is not None and when >= after):
-                continue
-            raise MachineError(
-                f"the run is not the same this time: console/{name}.log differs in line {line + 1}",
-                tail=str(digest.difference_from(self.start.run, self.old) or ""),
-                hint="was labs.yaml, a guest or the toolchain changed since?",
-            )
-
     def _where(self) -> str:
         """Where the run stands, in words, if it stands at a stop of dom0's."""
         began = self._began()
         if began is None or self._traveller.trapped:
             return ""
         return f", {self._now() - began:.6f} s after the guests began"
-
-
-def first_difference(told: bytes, before: bytes) -> int | None:
-    """The number of the first line that differs; the last one may be cut off.
-
-    >>> first_difference(b"one\\ntw", b"one\\ntwo\\nthree")
-    >>> first_difference(b"one\\nten", b"one\\ntwo\\nthree")
-    1
-    """
-    if before.startswith(told):
-        return None
-    pairs = itertools.zip_longest(told.split(b"\n"), before.split(b"\n"))
-    return next(number for number, (one, other) in enumerate(pairs) if one != other)

@@ -153,9 +153,25 @@ class Run:
             ],
             "run": str(self.run),
             "worker": manifest.get("worker"),
-            "other_toolchain": bool(manifest.get("other_toolchain")),
+            "other_toolchain": manifest.get("other_toolchain", False),
             "drift": (manifest.get("lock") or {}).get("drift", []),
         }
+
+
+@dataclass(frozen=True)
+class Where:
+    """The worker of a cluster that did a run. ``other_toolchain``: the worker whose runs came back
+    first has another one."""
+
+    name: str
+    other_toolchain: bool
+
+
+def worker_of(run: Run) -> Where | None:
+    """The worker that did a run; ``None`` if it ran on this machine without a cluster."""
+    manifest = rundir.RunDir(run.run).manifest()
+    name = manifest.get("worker")
+    return Where(str(name), bool(manifest.get("other_toolchain"))) if name else None
 
 
 def peak_memory() -> int:

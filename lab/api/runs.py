@@ -79,7 +79,7 @@ def _run_here(context: Context, plan: Plan, *, cold: bool) -> Run:
     report = _measured(context, plan, folder, report)
     report = _with_debugger(folder, report, context.file)
     _note_times(context, folder)
-    _conclude(folder, report, marks)
+    conclude(folder, report, marks)
     said = str(folder.manifest().get("digest") or "")
     return Run(report, folder.path, marks, said, plan.seed, plan.disturbances)
 
@@ -87,7 +87,7 @@ def _run_here(context: Context, plan: Plan, *, cold: bool) -> Run:
 def failed(context: Context, name: str, error: LabError) -> Run:
     """The run that an error prevented, with a folder of its own."""
     folder, report = _of_error(context, name, error)
-    _conclude(folder, report, {})
+    conclude(folder, report, {})
     return Run(report, folder.path, {})
 
 
@@ -239,7 +239,8 @@ def _note_times(context: Context, run: RunDir) -> None:
         context.progress.say(stamps.NOTICE)
 
 
-def _conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
+def conclude(run: RunDir, report: Report, marks: dict[str, float]) -> None:
+    """Write into a run's manifest how it ended. ``marks``: when its session saw what."""
     verdict = report.verdict
     run.update_manifest(
         life=rundir.FINISHED, verdict="pass" if verdict.passed else "fail",

@@ -20,6 +20,7 @@ from lab.bench import (
     limits,
     many,
     races,
+    spread,
     tools_build,
     trace_cost,
     transfer,
@@ -197,6 +198,10 @@ def _races(session: Session) -> list[Figure]:
     return list(races.measure(session.context, session.say))
 
 
+def _cluster(session: Session) -> list[Figure]:
+    return spread.measure(session.context, LAB, session.rounds, session.say)
+
+
 #: The parts by name, in this order; then those that take many minutes.
 PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "boots": _boots,
@@ -218,6 +223,7 @@ LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "tools": _tools,
     "matrix": _matrix,
     "races": _races,
+    "cluster": _cluster,
 }
 
 

@@ -8,6 +8,7 @@ from lab import api
 from lab.cli.command import command
 from lab.cli.lab_task import DOOR, LABS, RUN
 from lab.cli.labs import context_of
+from lab.errors import UsageError
 
 
 @command("lab.debug", words=("name",), example="lab.debug hello --on hello",
@@ -17,6 +18,7 @@ from lab.cli.labs import context_of
          before_event="execute a run again to where a guest's trace has a record, such as "
                       "'job 17 of fast begins'",
          before_failure="execute a run that failed again to where it fails", door=DOOR,
+         branch="keep what is executed as a run of its own, which goes on when GDB leaves",
          on="where breakpoints count: a guest, dom0, xen or everywhere (default: the first guest)",
          command="a file with commands for GDB", batch="leave when the commands are done",
          mi="speak GDB's machine interface on standard input and output",
@@ -24,15 +26,18 @@ from lab.cli.labs import context_of
 def lab_debug(name: str, labs: str = "labs.yaml", door: str = "", on: str = "",
               command: str = "", batch: bool = False, mi: bool = False, serve: bool = False,
               at: str = "", before: str = "", before_event: str = "",
-              before_failure: bool = False) -> int:  # fmt: skip
+              before_failure: bool = False, branch: bool = False) -> int:  # fmt: skip
     """Open GDB in a running lab, or in a run.
 
     The machine stands still until GDB continues it. When GDB leaves, the lab goes on.
     """
-    options = api.DebugOptions(on, Path(command) if command else None, batch, mi, serve)
+    file = Path(command) if command else None
+    options = api.DebugOptions(on, file, batch, mi, serve, branch=branch)
     moment = api.Moment(at, before, before_failure, before_event)
     if moment:
         return api.travel(context_of(labs, door), name, moment, options)
+    if branch:
+        raise UsageError("--branch needs a moment of a run", hint="such as: --at 2.5s")
     return api.debug(context_of(labs, door), name, options)
 
 

@@ -163,16 +163,14 @@ def show_run(result: api.Run) -> None:
             print(f"  what to do: {verdict.hint}")
     if result.digest:
         print(f"digest: {result.digest} (all times are virtual: they count instructions)")
-    print(f"run: {short(result.run)}", flush=True)
+    print(f"run: {short(result.run)}{on_worker(result)}", flush=True)
 
 
 def on_worker(result: api.Run) -> str:
     """Which worker of a cluster ran a lab, in words; empty if it ran here."""
-    found = result.summary()
-    if not found["worker"]:
-        return ""
-    other = ", which has another toolchain" if found["other_toolchain"] else ""
-    return f" on worker {found['worker']}{other}"
+    found = api.worker_of(result)
+    other = ", which has another toolchain" if found and found.other_toolchain else ""
+    return f" on worker {found.name}{other}" if found else ""
 
 
 def show_runs(result: api.Runs) -> None:
@@ -185,7 +183,7 @@ def show_runs(result: api.Runs) -> None:
     part = f" in shard {result.outcome.shard}" if result.outcome.shard else ""
     print(table(rows, header=header))
     for one in result.runs:
-        if words := on_worker(one):
+        if one.report.verdict.passed and (words := on_worker(one)):
             print(f"{short(one.run)} ran{words}")
     print(f"{result.passed} of {len(result.runs)} passed{part}", flush=True)
     say(f"all runs took {result.seconds:.1f} s; table and JUnit file: {short(result.folder)}/")

@@ -153,7 +153,7 @@ class Connection:
         why = f"no worker {needed}" if workers else "there is no worker"
         note(why)
         if nobody.passed():
-            raise LabError(f"{why}, for {nobody.seconds:.0f} s",
+            raise LabError(f"{why}; waited for {nobody.seconds:.0f} s",
                            hint="start one on a machine: ./inv cluster.worker ADDRESS")  # fmt: skip
         return nobody
 

@@ -44,6 +44,7 @@ class LabMonitor:
         self.goto: Callable[[str], Awaitable[None]] | None = None
         self.back: Callable[[], Awaitable[None]] | None = None
         self.dump = dump
+        self._untouched = True
         self._names = names
 
     async def find(self) -> list[DomainFound]:
@@ -97,6 +98,7 @@ class LabMonitor:
         return {
             "domains": self._domains, "on": self._on, "tasks": self._tasks,
             "scopes": self._scopes, "now": self._now, "goto": self._goto, "back": self._back,
+            "changed": self._changed,
         }  # fmt: skip
 
     async def _domains(self, _: Any) -> Any:
@@ -146,6 +148,7 @@ class LabMonitor:
         if self.goto is None:
             raise _only_a_run()
         await self.goto(str(given["at"]))
+        self._untouched = True
         self.view.moved()
         return await self._on({"name": self.view.scope.name})
 
@@ -154,6 +157,11 @@ class LabMonitor:
             raise _only_a_run()
         await self.back()
         return await self._on({"name": self.view.scope.name})
+
+    async def _changed(self, _: Any) -> Any:
+        """GDB's user has written into the machine. ``first``: it was the same as the run so far."""
+        first, self._untouched = self.goto is not None and self._untouched, False
+        return {"first": first}
 
     async def _now(self, _: Any) -> Any:
         clock = int.from_bytes(await self.view.stopped.physical(rtc.PL031, 4), "little")

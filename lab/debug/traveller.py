@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from lab.debug.passing import pass_on
 from lab.debug.stopped import Place, Stopped
@@ -23,7 +24,8 @@ SOON = 1e-6
 Judge = Callable[[Stopped, int], Awaitable[bool]]
 
 
-async def _never(stopped: Stopped, thread: int) -> bool:
+async def never(stopped: Stopped, thread: int) -> bool:
+    """No stop counts."""
     del stopped, thread
     return False
 
@@ -41,7 +43,7 @@ class Traveller:
 
     def __init__(self, target: Target | None) -> None:
         self.target = target
-        self.judge: Judge = _never
+        self.judge: Judge = never
         self.wish = False
         self.trapped = False
         self.others: Callable[[], set[int]] = set
@@ -51,7 +53,7 @@ class Traveller:
         self._goes_on = asyncio.Event()
         self._set: set[int] = set()
 
-    async def until_it_stands(self, play: asyncio.Task[object]) -> bool:
+    async def until_it_stands(self, play: asyncio.Task[Any]) -> bool:
         """Wait until the run stands; ``False`` if it ended instead."""
         standing = asyncio.create_task(self._stands.wait())
         try:

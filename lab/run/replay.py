@@ -65,6 +65,8 @@ class Replay:
     async def stand_at(self, at: int) -> None:
         """Stand where so many instructions have been executed. No breakpoint may be set.
 
+        What was changed at this place is changed already.
+
         Raises:
             MachineError: the replay is not the recording, or QEMU failed.
         """
@@ -73,6 +75,7 @@ class Replay:
         while self.now < at:
             async with self._towards(at) as control:
                 await self.session.guarded(control.run_to_stop(PAUSED))
+        await self._change()
 
     async def run_to(self, at: int, wish: asyncio.Event) -> bytes:
         """Run until a breakpoint stops the machine; returns the gdbstub's report of that.
@@ -84,6 +87,7 @@ class Replay:
                 report = await self.stub.resume(b"vCont;c", wish)
             if self.now < self._stop or wish.is_set():
                 return report
+        await self._change()
         return b""
 
     async def _restore(self) -> None:

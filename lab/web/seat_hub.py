@@ -34,6 +34,8 @@ class SeatHub:
         busy: the command that is at work on it, in words; empty if none is.
         said: what the last command said.
         progress: how the checks of the lesson ended, by the id of their step.
+        message: what the teacher says; empty: nothing.
+        closed: the teacher has closed this seat: its pages show its lab and change nothing.
         problems: what the compiler said about the seat's files.
         checked: the last check: its ``step``, whether it ``passed``, and what it ``said``.
     """
@@ -44,6 +46,8 @@ class SeatHub:
         self.busy = ""
         self.said = ""
         self.failed = False
+        self.message = ""
+        self.closed = False
         self.progress = checking.progress(seat)
         self.checked: dict[str, Any] = {}
         self.problems: list[dict[str, Any]] = []
@@ -99,7 +103,8 @@ class SeatHub:
         return {
             "type": "seat", "number": self.seat.number, "name": self.seat.name, "busy": self.busy,
             "said": self.said, "failed": self.failed, "watchers": self.watchers,
-            "progress": self.progress, "checked": self.checked, "problems": self.problems,
+            "message": self.message, "closed": self.closed, "progress": self.progress,
+            "checked": self.checked, "problems": self.problems,
             **self.now.shown(),
         }  # fmt: skip
 
@@ -107,11 +112,26 @@ class SeatHub:
         """The run whose consoles are shown."""
         return RunDir(self.now.run) if self.now.run else None
 
+    # ------------------------------------------------------------ what the teacher does
+
+    def say(self, message: str) -> None:
+        """Show this on all pages of the seat."""
+        self.message = message
+        self._tell()
+
+    def close(self, *, closed: bool) -> None:
+        """Close the seat and stop its lab, or open it again."""
+        self.closed = closed
+        self._tell()
+        if closed:
+            self.stop()
+
     # ------------------------------------------------------------ what is done
 
     def start(self) -> None:
-        """Bring its lab up."""
-        self._begin("starting", self._up)
+        """Bring its lab up, unless it runs."""
+        if machines.seen(self.seat).state not in ("running", "stands"):
+            self._begin("starting", self._up)
 
     def stop(self) -> None:
         """Stop its lab, and what is at work on it."""

@@ -7,10 +7,12 @@ page comes from another server, and no other server's page can use ours.
 from __future__ import annotations
 
 import hmac
+import io
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 
+import segno
 from aiohttp import web
 
 from lab.errors import LabError
@@ -48,6 +50,9 @@ def application(room: Room, assets: Assets) -> web.Application:
     app.router.add_delete("/s/{secret}/files", pages.renew)
     app.router.add_get("/t/{secret}", pages.teacher)
     app.router.add_get("/t/{secret}/socket", pages.teacher_socket)
+    app.router.add_get("/t/{secret}/links", pages.links)
+    app.router.add_get("/t/{secret}/seats", pages.seats)
+    app.router.add_get("/t/{secret}/code", pages.code)
     app.router.add_get("/assets/{name}", pages.asset)
     app.on_shutdown.append(pages.close)
     return app
@@ -62,6 +67,8 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
         response = web.Response(status=404, text=NOWHERE)
     except web.HTTPException as error:
         response = web.Response(status=error.status, text=f"{error.text}\n")
+    except (LabError, OSError) as error:
+        response = web.Response(status=500, text=f"{error}\n")
     if not response.prepared:
         response.headers.update(HEADERS)
     return response
@@ -112,8 +119,7 @@ class _Pages:
 
     async def save(self, request: web.Request) -> web.Response:
         """Keep a file: ``{"name": …, "text": …}``. The answer has the mistakes in it, if any."""
-        hub = self._seat_of(request)
-        sockets.check_origin(request)
+        hub = self._own_seat(request)
         try:
             data = reading.parse_json(await request.read())
             name, text = str(data["name"]), str(data["text"])
@@ -128,10 +134,32 @@ class _Pages:
 
     async def renew(self, request: web.Request) -> web.Response:
         """Take the teacher's files again; what the participant changed is lost."""
-        hub = self._seat_of(request)
-        sockets.check_origin(request)
+        hub = self._own_seat(request)
         self._room.renew(hub.seat)
         return web.json_response({})
+
+    async def links(self, request: web.Request) -> web.Response:
+        """The page to hand out."""
+        self._check_teacher(request)
+        return self._page("links.html")
+
+    async def seats(self, request: web.Request) -> web.Response:
+        """The names of the seats and their links, without the server's address."""
+        self._check_teacher(request)
+        seats = self._room.classroom.seats
+        found = [{"name": seat.name, "link": f"/s/{seat.secret}"} for seat in seats]
+        return web.json_response(found)
+
+    async def code(self, request: web.Request) -> web.Response:
+        """A QR code of a text (ISO/IEC 18004), as SVG."""
+        self._check_teacher(request)
+        try:
+            code = segno.make_qr(request.query.get("text", ""))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"this is no text for a code: {error}") from error
+        picture = io.BytesIO()
+        code.save(picture, kind="svg", scale=4)
+        return web.Response(body=picture.getvalue(), content_type="image/svg+xml")
 
     async def asset(self, request: web.Request) -> web.Response:
         found = self._assets.find(request.match_info["name"])
@@ -163,6 +191,14 @@ class _Pages:
         hub = self._room.seat(request.match_info["secret"])
         if hub is None:
             raise web.HTTPNotFound
+        return hub
+
+    def _own_seat(self, request: web.Request) -> SeatHub:
+        """The seat whose files a page of ours changes."""
+        hub = self._seat_of(request)
+        sockets.check_origin(request)
+        if hub.closed:
+            raise web.HTTPForbidden(text="your teacher has closed this seat")
         return hub
 
     def _check_teacher(self, request: web.Request) -> None:

@@ -24,6 +24,8 @@ from lab.web.seat_hub import SeatHub
 
 #: The largest message of a page, in bytes.
 LARGEST = 256 << 10
+#: The most characters of what a teacher says.
+MOST_SAID = 500
 #: A UART's log grows byte by byte: after the first one, wait this many seconds for more.
 SETTLE = 0.01
 #: Seconds between two pings; a connection that answers none is closed.
@@ -117,6 +119,8 @@ class SeatSocket:
             at = message.get("at")
             self._from = str(message.get("run", "")), at if isinstance(at, dict) else {}
             self._begun.set()
+        elif self._hub.closed:
+            pass
         elif kind == "type" and message.get("on") in self._readers:
             self._typist.type(str(message["on"]), str(message.get("text", "")))
         elif kind == "size":
@@ -195,10 +199,13 @@ class RoomSocket:
             await both(messages(self._socket, self._take), self._show())
 
     def _take(self, message: Message) -> None:
-        if message.get("type") != "do":
-            return
         for hub in self._room.chosen(message.get("seat")):
-            do(self._room, hub, message)
+            if message.get("type") == "say":
+                hub.say(str(message.get("text", ""))[:MOST_SAID])
+            elif message.get("type") == "close":
+                hub.close(closed=bool(message.get("closed")))
+            elif message.get("type") == "do":
+                do(self._room, hub, message)
 
     async def _show(self) -> None:
         told = ""

@@ -11,8 +11,9 @@ from typing import Any
 from lab.rundir import RunDir
 from system.world import World, until
 
-#: Seeds of which the middle one shows the race of the lab lost-wakeup; the others do not.
-SEEDS, SHOWS_IT = "7-9", 8
+#: Seeds of which the middle one shows the race of the lab lost-wakeup; the others do not. With
+#: other packages than the locked ones it may be another seed, one of many.
+SEEDS, SHOWS_IT, MANY = "7-9", 8, "1-60"
 
 
 def explored(world: World, name: str, seeds: str, status: int) -> dict[str, Any]:
@@ -28,9 +29,11 @@ def words(command: str) -> list[str]:
 
 def test_a_race_is_found_and_can_be_debugged(world: World, tmp_path: Path) -> None:
     """The printed commands show the failure again, bit for bit, and open GDB before it."""
-    found = explored(world, "lost-wakeup", SEEDS, status=1)
+    plain = json.loads(world.run("lab.run", "lost-wakeup", "--json").out)
+    found = explored(world, "lost-wakeup", MANY if plain["drift"] else SEEDS, status=1)
     (group,) = found["groups"]
-    assert (found["seeds"], found["passed"], group["seeds"]) == (3, 2, [SHOWS_IT])
+    if not plain["drift"]:
+        assert (found["seeds"], found["passed"], group["seeds"]) == (3, 2, [SHOWS_IT])
     assert "its consumer sleeps" in group["reason"]
     smallest = group["smallest"]
     again = json.loads(world.run(*words(smallest["again"]), "--json", status=1).out)

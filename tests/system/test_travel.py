@@ -154,3 +154,34 @@ def test_the_instruction_that_damaged_a_stack_is_found(world: World, damage: Pat
     assert values == ["0xbad", "0x600d", "0xbad", "0x600d"], said
     assert re.search(r"in vandal .*\s.*scribble\(somewhere\);", said), said
     assert "Reached end of recorded history" in said
+
+
+@pytest.mark.parametrize("damage", ["arm32"], indirect=True)
+def test_a_branch_has_a_verdict_of_its_own(world: World, damage: Path) -> None:
+    """Without the damage the guest does not crash any more. It can be gone back to before the value
+    was written. The run itself stays the latest one."""
+    labs = ("--labs", str(damage))
+    world.run("lab.run", "damage", *labs, status=1)
+    latest = (damage.parent / "runs" / "damage" / "latest").resolve()
+    script = damage.with_name("help.gdb")
+    script.write_text("set var somewhere = &xTickCount\nprint somewhere == &xTickCount\n")
+    said = world.run("lab.debug", "damage", "--at", "0.2s", "--branch", "--batch", "--command",
+                     str(script), *labs)  # fmt: skip
+    assert "from here on this is a branch" in said.out
+    branch = re.search(r"branch (damage/\S+) fails: (.*)", said.err)
+    assert branch, said.err
+    assert "never said" in branch[2], branch
+    log = (damage.parent / "runs" / branch[1] / "console" / "app.log").read_text()
+    assert "assertion failed" not in log
+    assert (damage.parent / "runs" / "damage" / "latest").resolve() == latest
+    again = world.run("lab.debug", branch[1], "--at", "0.2s", *labs, status=2).err
+    assert f"the run that it left: damage/{latest.name}" in again
+
+    script.write_text(
+        "set var somewhere = 0\nprint somewhere\nreverse-stepi\nprint somewhere != 0\nstepi\n"
+        "print somewhere\nset var somewhere = 0\n"
+    )
+    back = world.run("lab.debug", "damage", "--at", "0.2s", "--batch", "--command",
+                     str(script), *labs, status=1).out  # fmt: skip
+    values = re.findall(r"^\$\d+ = (?:\(.*\) )?(\w+)$", back, re.M)
+    assert values == ["0x0", "1", "0x0"], back

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.api import Context
-from lab.bench import instant, measure
+from lab.api import Context, Exploration, Explored, ExploreOptions, SeedResult
+from lab.bench import instant, measure, races
 from lab.errors import UsageError
+from lab.model import Layer
+from lab.scenario import failed
 
 
 def test_a_part_that_is_not_there_is_named() -> None:
@@ -27,3 +29,20 @@ def test_many_labs_begin_with_the_first_start(tmp_path: Path) -> None:
         (tmp_path / name / "events.jsonl").write_text(text)
     both = [tmp_path / "one", tmp_path / "two"]
     assert instant.until_all_answer(both, began=9.5) == (3.5, 3.0)
+
+
+def test_races_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A race that no seed shows misses its target, and so does a fixed one that a seed breaks."""
+    bad = SeedResult(8, failed(Layer.GUEST, "item 7 waits"))
+
+    def explore(context: Context, name: str, seeds: range, options: ExploreOptions) -> Explored:
+        assert (context.file.name, seeds[0], options.shrink) == ("labs.yaml", 1, False)
+        found = [bad] if name in ("lost-wakeup", "inversion-fixed") else []
+        return Explored(Exploration(name, tuple(found)), tmp_path)
+
+    monkeypatch.setattr(races, "explore", explore)
+    found = list(races.measure(Context(tmp_path / "labs.yaml"), lambda _: None))
+    assert [(one.name.split(",")[0], one.reached) for one in found] == [
+        ("lost-wakeup", True), ("lost-wakeup-fixed", True),
+        ("inversion", False), ("inversion-fixed", False),
+    ]  # fmt: skip

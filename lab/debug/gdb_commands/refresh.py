@@ -66,7 +66,16 @@ def _addresses(point: Any) -> list[int]:
     return []
 
 
+def _written(_event: Any) -> None:
+    """Somebody wrote into memory or a register."""
+    with contextlib.suppress(gdb.GdbError):
+        if link.connected() and link.ask("changed")["first"]:
+            gdb.write("from here on this is a branch: it is not what the run did\n")
+
+
 def define() -> None:
+    gdb.events.memory_changed.connect(_written)
+    gdb.events.register_changed.connect(_written)
     gdb.events.stop.connect(_stopped)
     gdb.events.breakpoint_created.connect(_changed)
     gdb.events.breakpoint_modified.connect(_changed)

@@ -20,7 +20,10 @@ const link = new Link({
   hello: () => ({type: "from", run, at: consoles.places()}),
   text: (message) => message.type === "seat" ? show(message) : notice(message.text),
   binary: (frame) => consoles.write(frame),
-  lost: () => state("connecting", "the server does not answer; this page tries again"),
+  lost: () => {
+    state("connecting", "the server does not answer; this page tries again");
+    for (const verb of ["up", "down", "reset"]) byId(verb).disabled = true;
+  },
 });
 
 function state(word, title = "") {
@@ -32,11 +35,14 @@ function state(word, title = "") {
 function show(seat) {
   document.title = seat.name;
   byId("name").textContent = seat.name;
+  byId("message").textContent = seat.closed ? "Your teacher has closed this seat." : seat.message;
+  byId("message").hidden = !byId("message").textContent;
   state(seat.busy || STATES[seat.state] || seat.state);
   if (seat.run !== run) consoles.clear();
   run = seat.run;
   consoles.set(seat.consoles);
   byId("up").disabled = Boolean(seat.busy) || seat.state !== "off" && seat.state !== "ended";
+  byId("reset").disabled = false;
   byId("down").disabled = seat.state === "off" && !seat.busy;
   byId("domains").tBodies[0].replaceChildren(...seat.domains.map(row));
   lesson.show(seat);

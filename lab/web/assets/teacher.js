@@ -37,6 +37,10 @@ function add(seat) {
     button.addEventListener("click", () => link.send({type: "do", verb, seat: seat.number}));
     actions.append(button);
   }
+  const close = element("button", "Close", {type: "button"});
+  close.addEventListener("click", () =>
+    link.send({type: "close", seat: seat.number, closed: close.textContent === "Close"}));
+  actions.append(close);
   made.append(name, element("td", "", {className: "state"}),
               element("td", "", {className: "number"}), element("td", "", {className: "number"}),
               element("td", "", {className: "last"}),
@@ -47,9 +51,13 @@ function add(seat) {
 }
 
 function fill(made, seat, steps) {
-  const [, state, pages, passed, last] = made.cells;
+  const [, state, pages, passed, last, actions] = made.cells;
+  const close = actions.querySelector("button:last-child");
+  close.textContent = seat.closed ? "Open" : "Close";
+  close.setAttribute("aria-label", `${close.textContent} ${seat.name}`);
   const trouble = seat.failed ? seat.said : seat.problem;
-  state.textContent = seat.busy || (trouble ? `${seat.state}: ${trouble}` : seat.state);
+  state.replaceChildren(seat.busy || seat.state);
+  if (trouble && !seat.busy) state.append(element("p", trouble, {className: "trouble"}));
   state.dataset.state = seat.busy || seat.state;
   pages.textContent = seat.watchers;
   passed.textContent = steps ? `${seat.passed} of ${steps}` : "";
@@ -60,3 +68,18 @@ for (const button of document.querySelectorAll("[data-all]")) {
   button.addEventListener("click", () =>
     link.send({type: "do", verb: button.dataset.all, seat: "all"}));
 }
+
+byId("links").href = location.pathname.replace(/\/$/, "") + "/links";
+
+function say(text) {
+  link.send({type: "say", seat: "all", text});
+}
+
+byId("say").addEventListener("submit", (event) => {
+  event.preventDefault(); // the page says it by its own connection
+  say(byId("words").value);
+});
+byId("unsay").addEventListener("click", () => {
+  byId("words").value = "";
+  say("");
+});

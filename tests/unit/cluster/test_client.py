@@ -94,8 +94,8 @@ def test_a_part_is_sent_once() -> None:
 @pytest.mark.parametrize(
     ("engine", "words"),
     [
-        (Engine(None, workers=0), "there is no worker, for 0 s"),
-        (Engine(None, memory=1 << 20), "no worker has 512 MB for lab hello, for 0 s"),
+        (Engine(None, workers=0), "there is no worker; waited for 0 s"),
+        (Engine(None, memory=1 << 20), "no worker has 512 MB for lab hello; waited for 0 s"),
     ],
 )
 def test_nobody_has_room(engine: Engine, words: str) -> None:
