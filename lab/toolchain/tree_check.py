@@ -29,10 +29,11 @@ def find(
     *, strict: bool = False,
 ) -> CachedTree | None:  # fmt: skip
     """As :func:`lab.toolchain.tree_cache.find`, but only a tree that is as it was made."""
-    while made := tree_cache.find(cache, locked, arch, strict=strict):
-        if fits(made, progress):
-            return made
-    return None
+    made = tree_cache.find(cache, locked, arch, strict=strict)
+    if made is None or fits(made, progress):
+        return made
+    other = tree_cache.find(cache, locked, arch, strict=strict)
+    return other if other and other.path != made.path and fits(other, progress) else None
 
 
 def fits(made: CachedTree, progress: Progress, *, whole: bool = False) -> bool:

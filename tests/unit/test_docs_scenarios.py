@@ -156,7 +156,8 @@ def test_the_scheduled_job_for_github(root: Path, clone: Path) -> None:
             shell(clone, step["run"])
     asked = (clone / "asked").read_text().splitlines()
     assert asked[:2] == ["image.lock --update", "lab.run scenario --clock virtual --publish"]
-    assert [line.split()[:2] for line in asked[2:]] == [["pr", "edit"], ["pr", "create"]]
+    assert asked[2] == "bundle.save lab.bundle --lab scenario"
+    assert [line.split()[:2] for line in asked[3:]] == [["pr", "edit"], ["pr", "create"]]
     assert pushed(clone) == ["labs.lock", "published/scenario/xen.log"]
 
 

@@ -146,8 +146,17 @@ def _tree(
     wanted: ToolchainRequest,
     older: Callable[[CachedTree], Sequence[Path] | None],
 ) -> CachedTree | None:
-    """The tree for a lock; ``None`` if the cache has none and this machine cannot make one."""
+    """The tree for a lock; ``None`` if the cache has none and this machine cannot make one.
+
+    Raises:
+        ToolchainError: the tree came out of a bundle, and has only what runs a lab.
+    """
     found = tree_check.find(cache, progress, wanted.locked, wanted.arch, strict=wanted.strict)
+    if found and found.partial:
+        raise ToolchainError(
+            f"the toolchain in {found.path.parent} came out of a bundle: it only runs labs",
+            hint="use --door rootfs, or remove that folder: then the whole toolchain is made",
+        )
     if found and tree_check.fits(found, progress, whole=True):
         return found
     try:

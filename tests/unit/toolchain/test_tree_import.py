@@ -6,13 +6,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.errors import ToolchainError
 from lab.packages.lock import Pin
-from lab.toolchain import provide, tree_cache
+from lab.toolchain import opening, provide, tree_cache, tree_check
 from lab.toolchain.docker import toolchain_image, tree_import
 from lab.toolchain.request import ToolchainRequest
 from lab.toolchain.tree_cache import CachedTree
@@ -77,5 +78,21 @@ def test_a_tree_that_is_there_needs_nothing_of_this_machine(
     assert "asking a registry" in said[0]
     whole = tree(tmp_path / "x")
     monkeypatch.setattr(tree_cache, "find", lambda *_, **__: whole)
+    monkeypatch.setattr(tree_check, "fits", lambda *_, **__: True)
     assert toolchain_image._tree(*ask) is whole
     assert len(said) == 1
+
+
+def test_a_part_of_a_tree_is_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of a bundle come only the files that run a lab. ``auto`` uses them through rootfs."""
+    part = replace(tree(tmp_path / "x"), partial=True)
+    monkeypatch.setattr(tree_cache, "find", lambda *_, **__: part)
+    monkeypatch.setattr(tree_check, "fits", lambda *_, **__: True)
+    with pytest.raises(ToolchainError, match="came out of a bundle") as caught:
+        toolchain_image._tree(tmp_path, print, ToolchainRequest(), lambda _: None)
+    assert "--door rootfs" in caught.value.hint
+    monkeypatch.delenv("LAB_DOOR", raising=False)
+    opened: list[object] = []
+    monkeypatch.setattr(opening, "open_rootfs", lambda *_: opened.append(part))
+    opening.open_toolchain(cache=tmp_path)
+    assert opened == [part]
