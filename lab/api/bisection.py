@@ -29,6 +29,8 @@ from lab.store import cache_root
 from lab.util import files
 from lab.util.git_tree import GitTree
 
+#: The most commits that are tried at a time: each has a work tree of its own.
+MOST = 64
 #: The log that ``git bisect replay`` takes, and all results.
 LOG, OUTCOME = "bisect.log", "outcome.json"
 
@@ -139,6 +141,8 @@ def bisect(context: Context, name: str, wanted: Bisect) -> Bisected:
         raise UsageError(words, hint="--source names the tree of its Xen, its Linux or a guest")
     limits = _limits(wanted.limit, plan.lab) if wanted.limit else ()
     jobs = wanted.jobs or max(1, processors() // 2)
+    if not 1 <= jobs <= MOST:
+        raise UsageError(f"{jobs} commits cannot be tried at once", hint=f"1 to {MOST}")
     search, kept = Search(tree, bad, [good]), new_folder(context.runs / f"bisect-{name}")
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(tree, place))
