@@ -53,7 +53,7 @@ def serve(context: Context, name: str, how: Serving, ready: Callable[[Links], No
         LabError: what the labs need cannot be made.
         KeyboardInterrupt: it was told to stop.
     """
-    _check_packages()
+    check_packages()
     from lab.web import classroom, lesson, room, serving
     from lab.web.assets import Assets
 
@@ -80,7 +80,12 @@ def _stop(context: Context, seats: Sequence[Seat]) -> None:
             down_all(Context(seat.labs))
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """Check that the Python packages of the page are there.
+
+    Raises:
+        UsageError: one is missing.
+    """
     missing = [one for one in ("aiohttp", "markdown_it", "segno") if not _is_there(one)]
     if missing:
         words = f"the page needs Python packages that are not installed: {', '.join(missing)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.api import Context, down, make_plan
+from lab.api.serving import check_packages
 from lab.bench import (
     alone,
     baseline,
@@ -194,6 +195,13 @@ def _tools(session: Session) -> list[Figure]:
     return tools_build.measure(session.workshop, session.say)
 
 
+def _page(session: Session) -> list[Figure]:
+    check_packages()
+    from lab.bench import page
+
+    return page.measure(session.context, session.say)
+
+
 def _races(session: Session) -> list[Figure]:
     return list(races.measure(session.context, session.say))
 
@@ -224,6 +232,7 @@ LONG_PARTS: dict[str, Callable[[Session], list[Figure]]] = {
     "matrix": _matrix,
     "races": _races,
     "cluster": _cluster,
+    "page": _page,
 }
 
 
