@@ -94,7 +94,7 @@ class Connection:
         for _, event in self._client.get_events(TOPIC):
             if event["key"] not in self._done:  # of another command
                 continue
-            found.setdefault(event["key"], {})[event["digest"]] = event["worker"]
+            found.setdefault(event["key"], {})[event["digest"]] = event["on"]
         return [
             f"{key} ran on {' and '.join(digests.values())}, with different digests"
             for key, digests in found.items()

@@ -83,7 +83,7 @@ class Bench:
                     raise self._lost(task)
                 back = self._back(place)
         if back.digest:
-            self.tell({"key": task.key, "digest": back.digest, "worker": self.name})
+            self.tell({"key": task.key, "digest": back.digest, "on": self.name})
         return back
 
     def end(self, keys: Sequence[str], wait: bool = True) -> None:

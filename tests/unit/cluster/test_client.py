@@ -136,11 +136,11 @@ def test_a_run_that_ran_twice_is_compared() -> None:
     connection.play(task(), {}, lambda _: None)
     key = task().key
     said = [("one", "aa"), ("two", "aa")]
-    engine.events = [(0, {"key": key, "worker": w, "digest": d}) for w, d in said]
-    engine.events.append((0, {"key": "of-others", "worker": "one", "digest": "xx"}))
-    engine.events.append((0, {"key": "of-others", "worker": "two", "digest": "yy"}))
+    engine.events = [(0, {"key": key, "on": w, "digest": d}) for w, d in said]
+    engine.events.append((0, {"key": "of-others", "on": "one", "digest": "xx"}))
+    engine.events.append((0, {"key": "of-others", "on": "two", "digest": "yy"}))
     assert connection.twice() == []
-    engine.events.append((0, {"key": key, "worker": "three", "digest": "bb"}))
+    engine.events.append((0, {"key": key, "on": "three", "digest": "bb"}))
     assert connection.twice() == [f"{key} ran on two and three, with different digests"]
 
 
