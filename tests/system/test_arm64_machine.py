@@ -67,11 +67,12 @@ def up(wide: World) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def qemu(up: World) -> Path:
     """The folder in /proc of the lab's QEMU."""
-    return Path("/proc", str(machine(up, "wide")))
+    return Path("/proc", str(machine(up.id_of("wide"))))
 
 
-def machine(world: World, name: str) -> int:
-    tag = f"xenlab-{world.id_of(name)}"
+def machine(lab: str) -> int:
+    """The process of QEMU of the lab with this id."""
+    tag = f"xenlab-{lab}"
     (found,) = [
         pid
         for pid, words in processes()
@@ -114,7 +115,7 @@ def test_a_machine_with_gicv3_is_stored_and_restored(wide: World) -> None:
 def test_a_machine_that_ends_is_told(wide: World) -> None:
     """QEMU is killed: the command that waits ends at once, with its layer, and leaves nothing."""
     running = wide.start("lab.run", "third", "--labs", LABS, "--cold").when("Xen")
-    os.kill(machine(wide, "third"), signal.SIGKILL)
+    os.kill(machine(wide.id_of_run("third")), signal.SIGKILL)
     said = running.end().expect(3)
     assert "[qemu]" in said.out
     until("nothing is left", lambda: not wide.strays())

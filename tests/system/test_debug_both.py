@@ -75,9 +75,11 @@ def test_queues_and_timers(twins: Twins) -> None:
 
 
 def test_a_watchpoint_counts_in_one_guest(twins: Twins) -> None:
+    """It names the function that writes. If two PCPUs stop in the same moment, QEMU reports one of
+    them some instructions later, so one of the hits is enough."""
     said = twins.gdb("watch counted\ncontinue\ncontinue\nbacktrace 1\n", "--on", "right").out
     assert said.count("Hardware watchpoint 1: counted") >= 2, said
-    assert re.search(r"#0 +(0x\w+ in )?count_up", said), said
+    assert re.search(r"^(#0 +)?(0x\w+ in )?count_up \(by=", said, re.M), said
     twins.goes_on("left")
 
 

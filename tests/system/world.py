@@ -167,6 +167,11 @@ class World:
         """The id of a lab of this world, as every command computes it."""
         return rundir.lab_dir(self.folder / "runs", name).id
 
+    def id_of_run(self, name: str) -> str:
+        """The id of the first run of a lab that is under way; :mod:`lab.api.lives` says why it is
+        another."""
+        return self.id_of(f"{name} 2")
+
 
 def toolchain(door: str) -> Toolchain:
     """The toolchain that ``labs.lock`` pins, through a door; the tests make no other."""
