@@ -68,24 +68,24 @@ def test_what_says_nothing_about_them(error: LabError) -> None:
 
 
 def test_only_what_is_in_the_tree_moves(lab: Lab, tmp_path: Path) -> None:
-    moved = _Variant(tmp_path / "app", Path("/work"))(lab)
+    moved = _Variant(tmp_path / "app", Path("/elsewhere"))(lab)
     (guest,) = moved.guests
     assert isinstance(guest.program, FreeRtosApp)
-    assert guest.program.app == Path("/work")
+    assert guest.program.app == Path("/elsewhere")
     assert moved.hypervisor == lab.hypervisor
     assert guest.places == lab.guests[0].places
-    both = _Variant(tmp_path, Path("/work"))(lab)
-    assert both.hypervisor.source == Path("/work/xen")
-    assert _Variant(tmp_path / "other", Path("/work"))(lab) == lab
+    both = _Variant(tmp_path, Path("/elsewhere"))(lab)
+    assert both.hypervisor.source == Path("/elsewhere/xen")
+    assert _Variant(tmp_path / "other", Path("/elsewhere"))(lab) == lab
 
 
 def test_a_tree_behind_a_link(lab: Lab, tmp_path: Path) -> None:
     """labs.yaml names a link; git names the folder."""
     (tmp_path / "app").rename(tmp_path / "real")
     (tmp_path / "app").symlink_to("real")
-    (guest,) = _Variant(tmp_path / "real", Path("/work"))(lab).guests
+    (guest,) = _Variant(tmp_path / "real", Path("/elsewhere"))(lab).guests
     assert isinstance(guest.program, FreeRtosApp)
-    assert guest.program.app == Path("/work")
+    assert guest.program.app == Path("/elsewhere")
 
 
 def test_a_limit_as_a_sentence(lab: Lab) -> None:
