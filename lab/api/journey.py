@@ -81,6 +81,7 @@ class Journey:
         self._monitor.proxy.runner.travel = self
         self._monitor.goto = self._goto
         self._monitor.back = self._back
+        self._monitor.stood = self._stood
         self._listen_to(self._monitor.proxy.runner)
         return self._monitor
 
@@ -195,6 +196,11 @@ class Journey:
         if self._replay or self.start.recording:
             self._visited.append(await self._here())
 
+    async def _stood(self) -> None:
+        """GDB's user sees the machine stand here. One command of GDB's may move it many times."""
+        if self._visited and self._visited[-1] != await self._here():
+            await self._visit()
+
     async def _here(self) -> int:
         if self._replay:
             return self._replay.now
@@ -238,8 +244,6 @@ class Journey:
     async def moved(self) -> None:
         """See :class:`lab.debug.runner.Travel`."""
         await self._look()
-        if self._visited[-1] != await self._here():
-            await self._visit()
 
     async def _look(self) -> None:
         """From now on GDB sees the machine that stands."""
@@ -262,7 +266,7 @@ class Journey:
             self._runner.past = await self.into_the_past()
         self._visited.pop()
         await self._runner.past.rewinder.replay.stand_at(self._visited[-1])
-        await self.moved()
+        await self._look()
 
     @property
     def _runner(self) -> Runner:

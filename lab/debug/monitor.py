@@ -36,6 +36,7 @@ class LabMonitor:
         dump: reads physical memory.
         goto: goes to a time of a run; ``None`` if this is no run of the past.
         back: goes to where the machine stood before; ``None`` likewise.
+        stood: hears that GDB's user sees where the machine stands; ``None`` likewise.
     """
 
     def __init__(self, view: MachineView, dump: Dump, names: Mapping[int, str]) -> None:
@@ -43,6 +44,7 @@ class LabMonitor:
         self.proxy = Proxy(view, self)
         self.goto: Callable[[str], Awaitable[None]] | None = None
         self.back: Callable[[], Awaitable[None]] | None = None
+        self.stood: Callable[[], Awaitable[None]] | None = None
         self.dump = dump
         self._untouched = True
         self._names = names
@@ -98,7 +100,7 @@ class LabMonitor:
         return {
             "domains": self._domains, "on": self._on, "tasks": self._tasks,
             "scopes": self._scopes, "now": self._now, "goto": self._goto, "back": self._back,
-            "changed": self._changed,
+            "changed": self._changed, "stood": self._stands,
         }  # fmt: skip
 
     async def _domains(self, _: Any) -> Any:
@@ -157,6 +159,11 @@ class LabMonitor:
             raise _only_a_run()
         await self.back()
         return await self._on({"name": self.view.scope.name})
+
+    async def _stands(self, _: Any) -> Any:
+        if self.stood is not None:
+            await self.stood()
+        return {}
 
     async def _changed(self, _: Any) -> Any:
         """GDB's user has written into the machine. ``first``: it was the same as the run so far."""

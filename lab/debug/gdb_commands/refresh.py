@@ -33,6 +33,8 @@ def refresh() -> None:
 
 def _stopped(_event: Any) -> None:
     with contextlib.suppress(gdb.GdbError):
+        if link.connected():
+            link.ask("stood")
         refresh()
 
 
