@@ -22,7 +22,6 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
 from system.world import LONGEST, until
 
-PROGRAM = shutil.which("chromium")
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
     "--disable-background-networking", "--remote-debugging-port=0", "--hide-scrollbars",
@@ -178,10 +177,11 @@ class Browser:
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """A browser with a fresh profile. It ends with the block."""
-    assert PROGRAM
+    program = shutil.which("chromium")  # it may have been installed for these tests
+    assert program
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
-            [PROGRAM, *OPTIONS, f"--user-data-dir={folder}"],
+            [program, *OPTIONS, f"--user-data-dir={folder}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
