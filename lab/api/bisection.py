@@ -221,18 +221,18 @@ class _Bench:
         found: list[Tried] = []
         step = len(self.variants)
         for some in (commits[at : at + step] for at in range(0, len(commits), step)):
-            works = [
-                Work(f"{commit[:12]} {self.tree.subject(commit)}", self.plan,
-                     functools.partial(self._tried, variant=variant, commit=commit), _words)
-                for variant, commit in zip(self.variants, some, strict=False)
-            ]  # fmt: skip
+            works = [self._work(*one) for one in zip(self.variants, some, strict=False)]
             found += beside.run_all(self.context, works, len(works))
         self.tried |= {one.commit: one for one in found}
         return [one.mark for one in found]
 
-    def _tried(self, context: Context, *, variant: _Variant, commit: str) -> Tried:
-        self.tree.check_out(variant.work, commit)
+    def _work(self, variant: _Variant, commit: str) -> Work[Tried]:
         subject = self.tree.subject(commit)
+        do = functools.partial(self._tried, variant=variant, commit=commit, subject=subject)
+        return Work(f"{commit[:12]} {subject}", self.plan, do, _words)
+
+    def _tried(self, context: Context, *, variant: _Variant, commit: str, subject: str) -> Tried:
+        self.tree.check_out(variant.work, commit)
         try:
             context = replace(context, variant=variant)
             done = run(context, self.plan.lab.name, clock=Clock.VIRTUAL)
@@ -272,7 +272,8 @@ def _concluded(context: Context, search: Search, bench: _Bench, kept: Path) -> B
         return Bisected(tried, remaining, kept)
     (bad,) = left
     parents = bench.tree.parents(bad)
-    good = next((one for one in map(bench.tried.get, parents) if one), None)
+    known = [one for one in map(bench.tried.get, parents) if one and one.mark is Mark.GOOD]
+    good = known[0] if known else None
     found = Bisected(tried, remaining, kept, bench.tree.about(bad), good)
     return replace(found, difference=_difference(context, good, bench.tried[bad]))
 
