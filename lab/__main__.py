@@ -40,6 +40,10 @@ def _run() -> None:
         return
     from lab.cli import program
 
+    if sys.argv[1:2] == ["--forks"]:
+        from lab.cli import forks
+
+        forks.main()  # returns in a command's own process
     program.main()
 
 

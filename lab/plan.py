@@ -50,7 +50,7 @@ DOM0_VCPUS = 1
 #: well: in Xen 4.17 all pools share the variables that hold the place in the schedule.
 DOM0_SCHEDULER = "credit2"
 #: Fields of a guest that describe its text in labs.yaml, not the guest. A plan leaves them out.
-NOT_PLANNED = ("cpus_of_all", "refused", "places")
+NOT_PLANNED = ("cpus_of_all", "refused", "places", "work")
 #: The folder in dom0 that holds the guests' files.
 GUEST_FOLDER = "/lab/guests"
 

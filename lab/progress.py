@@ -1,7 +1,8 @@
 """Shows people what the lab is doing, on standard error: one line for each stage.
 
 On a terminal the line of the running stage is updated in place. Elsewhere it is written again every
-few seconds, so that a reader can see what the lab is working on. Standard output has none of it.
+few seconds, and less often the longer a stage lasts, so that a reader can see what the lab is
+working on. Standard output has none of it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from lab.util.live_line import DRAW, LiveLine, LiveLines, Motion, Repeated, is_t
 from lab.util.terminal import escape
 from lab.util.together import CalledOff
 
-#: Seconds without output after which the line of the running stage is written again.
-BEAT = 3.0
+#: Seconds without output after which the line of the running stage is written again: at first, and
+#: at most.
+BEAT, LONGEST_BEAT = 3.0, 30.0
 #: Seconds between two looks at the progress of a stage.
 LOOK = 1.0
 
@@ -204,7 +206,7 @@ class Progress:
 
     def _start(self) -> Motion:
         if not self._alive:
-            return Repeated(self._stream, self._moving, BEAT)
+            return Repeated(self._stream, self._moving, BEAT, LONGEST_BEAT)
         try:
             return LiveLines(self._stream, self._moving)
         except ImportError:  # while .venv is being made, there is no rich

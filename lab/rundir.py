@@ -8,6 +8,7 @@ path of a unix socket has at most 107 bytes (unix(7)).
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -24,8 +25,11 @@ from typing import Any
 from lab.errors import LabError
 from lab.util import files, reading
 
-#: How a run's life ended, in its manifest.
-RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+#: How a run's life ended, in its manifest. ``LOST``: its machine ended by itself, or the command
+#: that looked after it died.
+RUNNING, FINISHED, INTERRUPTED, LOST = "running", "finished", "interrupted", "lost"
+#: The most names that are tried for a new folder.
+NAMES = 100
 #: A lab's id: the beginning of a sha256.
 _ID = re.compile(r"[0-9a-f]{12}")
 
@@ -71,7 +75,10 @@ class RunDir:
     def update_manifest(self, **changes: Any) -> None:
         """Set fields of the manifest. Once the run is over, wait until that is on the disk."""
         manifest = self.manifest() | changes
-        text = json.dumps(manifest, indent=1, default=str)
+        lines = (
+            f" {json.dumps(key)}: {json.dumps(manifest[key], default=str)}" for key in manifest
+        )
+        text = "{\n" + ",\n".join(lines) + "\n}"  # json's own indentation takes ten times as long
         over = manifest.get("life", RUNNING) != RUNNING
         files.write_atomic(self.manifest_file, text + "\n", durable=over)
 
@@ -87,8 +94,7 @@ def new_run(runs: Path, lab: str) -> RunDir:
     Raises:
         LabError: the folder cannot be made (read-only, full).
     """
-    run = RunDir(_fresh(runs / lab))
-    return RunDir(_make(run.path, (run.console_dir, run.guest_dir, run.trace_dir)))
+    return RunDir(_make(runs / lab, ("console", "guest", "trace")))
 
 
 def new_folder(parent: Path) -> Path:
@@ -97,26 +103,32 @@ def new_folder(parent: Path) -> Path:
     Raises:
         LabError: the folder cannot be made (read-only, full).
     """
-    folder = _fresh(parent)
-    return _make(folder, (folder,))
+    return _make(parent)
 
 
-def _fresh(parent: Path) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return parent / f"{stamp}-{secrets.token_hex(2)}"
-
-
-def _make(path: Path, folders: Iterable[Path]) -> Path:
+def _make(parent: Path, folders: Iterable[str] = ()) -> Path:
+    """A new folder with these in it."""
     try:
-        for folder in folders:
-            folder.mkdir(parents=True)
-        _point(path.parent / "latest", path.name)
+        path = _fresh(parent)
+        for name in folders:
+            (path / name).mkdir()
+        _point(parent / "latest", path.name)
     except OSError as error:
         raise LabError(
-            f"the run folder {path} cannot be made: {error.strerror}",
+            f"a run folder cannot be made in {parent}: {error.strerror}",
             hint="make room, or make the folder writable",
         ) from error
     return path
+
+
+def _fresh(parent: Path) -> Path:
+    """A new empty folder. If two of thousands of runs get the same name, another one is tried."""
+    for _ in range(NAMES):
+        with contextlib.suppress(FileExistsError):
+            path = parent / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            path.mkdir(parents=True)
+            return path
+    raise FileExistsError(errno.EEXIST, "all names are taken")
 
 
 def forget(run: RunDir) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,10 +38,11 @@ def trees(root: Path) -> house.Trees:
 
 def loaded(code: str, folder: Path) -> set[str]:
     """The modules that a fresh Python has loaded when ``code`` has ended, whatever its exit
-    status."""
+    status. It has a session of its own: labs of others, which it would name, are not in it."""
     script = f"import atexit, sys\natexit.register(lambda: print(*sys.modules))\n{code}"
     argv = [sys.executable, "-c", script]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, check=False, timeout=60)
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, check=False, timeout=60)
     return set(done.stdout.decode().rpartition("\n")[0].rpartition("\n")[2].split())
 
 

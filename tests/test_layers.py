@@ -44,8 +44,8 @@ FOR_DOORS = {
 }  # fmt: skip
 #: Floors whose rooms are in order: each may import those after it.
 ORDERED = {"doors", "ground", "materials", "verbs"}
-#: The one door to processes, and the places that print.
-PROCESS_DOOR = {"lab.util.process"}
+#: The one door to processes, and what reads for it; then the places that print.
+PROCESS_DOOR = {"lab.util.process", "lab.util.bounded"}
 PRINTERS = {
     "tasks",
     "lab.cli",

@@ -24,6 +24,7 @@ ALLOWED = {
     "lab.debug.core_file._write": "writes a new file in a run folder",
     "lab.doctor.checks": "files of /proc; what is opened otherwise is an address",
     "lab.bench": "reads what it has just made",
+    "lab.bundle.download._opened": "a plain file or a new one, as was looked",
     "lab.bundle.file": "a bundle that is open; writes a new file",
     "lab.bundle.loading._place": "a bundle that is open",
     "lab.bundle.parts._write": "writes a new file",

@@ -12,10 +12,10 @@ from lab import lazy
 if TYPE_CHECKING:
     from lab.api.beside import verdict_words
     from lab.api.bisection import Bisect, Bisected, bisect, mark_of
+    from lab.api.bundle_wanted import BundleOptions
     from lab.api.bundles import (
         BundleInfo,
         BundleLoaded,
-        BundleOptions,
         BundleStored,
         load_bundle,
         pull_bundle,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lab.api.cores import open_core
     from lab.api.debugging import DebugOptions, debug
     from lab.api.dom0 import execute
-    from lab.api.explorations import Explored, ExploreOptions, explore, explore_plan
+    from lab.api.explorations import Explored, ExploreOptions, explore, explore_lacks, explore_plan
     from lab.api.guests import guest_build, inject
     from lab.api.images import image_build, image_list, toolchain_build
     from lab.api.imports import Imported, import_config
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lab.api.locks import Locked, check_lock, update_lock
     from lab.api.many import RunOptions, Runs, run_many, select
     from lab.api.matrices import Compared, compare
+    from lab.api.merged_seeds import is_exploration, merge_explorations
     from lab.api.merging import Merged, merge, write_times
     from lab.api.moments import Moment
     from lab.api.new_folder import new
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
     from lab.api.serving import Serving, serve
+    from lab.api.site import export_site
     from lab.api.templates import template_clean, template_list
     from lab.api.terminal import console
     from lab.api.traces import trace_diff, trace_export, trace_report, trace_stats, trace_timeline
@@ -77,9 +79,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "lab.api.beside": ("verdict_words",),
     "lab.api.bisection": ("Bisect", "Bisected", "bisect", "mark_of"),
+    "lab.api.bundle_wanted": ("BundleOptions",),
     "lab.api.bundles": (
-        "BundleInfo", "BundleLoaded", "BundleOptions", "BundleStored", "load_bundle",
-        "pull_bundle", "push_bundle", "save_bundle", "show_bundle",
+        "BundleInfo", "BundleLoaded", "BundleStored", "load_bundle", "pull_bundle",
+        "push_bundle", "save_bundle", "show_bundle",
     ),
     "lab.api.checkup": ("doctor",),
     "lab.api.ci_output": ("ci_annotations", "ci_summary"),
@@ -91,7 +94,9 @@ _HOMES = {
     "lab.api.cores": ("open_core",),
     "lab.api.debugging": ("DebugOptions", "debug"),
     "lab.api.dom0": ("execute",),
-    "lab.api.explorations": ("ExploreOptions", "Explored", "explore", "explore_plan"),
+    "lab.api.explorations": (
+        "ExploreOptions", "Explored", "explore", "explore_lacks", "explore_plan",
+    ),
     "lab.api.guests": ("guest_build", "inject"),
     "lab.api.images": ("image_build", "image_list", "toolchain_build"),
     "lab.api.imports": ("Imported", "import_config"),
@@ -100,6 +105,7 @@ _HOMES = {
     "lab.api.locks": ("Locked", "check_lock", "update_lock"),
     "lab.api.many": ("RunOptions", "Runs", "run_many", "select"),
     "lab.api.matrices": ("Compared", "compare"),
+    "lab.api.merged_seeds": ("is_exploration", "merge_explorations"),
     "lab.api.merging": ("Merged", "merge", "write_times"),
     "lab.api.moments": ("Moment",),
     "lab.api.new_folder": ("new",),
@@ -113,6 +119,7 @@ _HOMES = {
     "lab.api.runs": ("run",),
     "lab.api.scoped": ("LabOptions", "Limit", "lab", "limit", "start_lab"),
     "lab.api.serving": ("Serving", "serve"),
+    "lab.api.site": ("export_site",),
     "lab.api.templates": ("template_clean", "template_list"),
     "lab.api.terminal": ("console",),
     "lab.api.traces": (
@@ -135,18 +142,18 @@ __all__ = [
     "SILENCE", "Answer", "Bisect", "Bisected", "BundleInfo", "BundleLoaded", "BundleOptions",
     "BundleStored", "Cluster", "Compared", "Comparison", "Console", "Context", "DebugOptions",
     "Dom0", "Exploration", "ExploreOptions", "Explored", "Imported", "LabOptions", "LabStatus",
-    "Limit", "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run",
-    "RunOptions", "RunningLab", "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size",
-    "Station", "Status", "Stood", "Traces", "Up", "Where", "architecture", "as_called",
-    "bisect", "check_lock", "ci_annotations", "ci_summary", "clean", "cluster_up",
-    "cluster_worker", "compare", "compare_with_published", "console", "debug", "doctor", "down",
-    "down_all", "down_lives", "down_matching", "execute", "explore", "explore_plan",
-    "guest_build", "image_build", "image_list", "import_config", "inject", "is_pattern", "lab",
-    "limit", "list_labs", "load_bundle", "logs", "make_plan", "mark_of", "merge", "new",
-    "open_core", "plan_json", "publish", "pull_bundle", "push_bundle", "repeat", "run",
-    "run_many", "save_bundle", "select", "serve", "show_bundle", "start_lab", "status", "tails",
-    "template_clean", "template_list", "toolchain_build", "trace_diff", "trace_export",
-    "trace_report", "trace_stats", "trace_timeline", "travel", "until_it_stands", "up",
-    "up_several", "update_lock", "verdict_words", "verify", "where_else", "worker_of",
-    "write_times",
+    "Limit", "Links", "Locked", "Mark", "Merged", "Moment", "Repeated", "Room", "Run", "RunOptions",
+    "RunningLab", "Runs", "SeedGroup", "SeedResult", "Seen", "Serving", "Size", "Station", "Status",
+    "Stood", "Traces", "Up", "Where", "architecture", "as_called", "bisect", "check_lock",
+    "ci_annotations", "ci_summary", "clean", "cluster_up", "cluster_worker", "compare",
+    "compare_with_published", "console", "debug", "doctor", "down", "down_all", "down_lives",
+    "down_matching", "execute", "explore", "explore_lacks", "explore_plan", "export_site",
+    "guest_build", "image_build", "image_list", "import_config", "inject", "is_exploration",
+    "is_pattern", "lab", "limit", "list_labs", "load_bundle", "logs", "make_plan", "mark_of",
+    "merge", "merge_explorations", "new", "open_core", "plan_json", "publish", "pull_bundle",
+    "push_bundle", "repeat", "run", "run_many", "save_bundle", "select", "serve", "show_bundle",
+    "start_lab", "status", "tails", "template_clean", "template_list", "toolchain_build",
+    "trace_diff", "trace_export", "trace_report", "trace_stats", "trace_timeline", "travel",
+    "until_it_stands", "up", "up_several", "update_lock", "verdict_words", "verify", "where_else",
+    "worker_of", "write_times",
 ]  # fmt: skip

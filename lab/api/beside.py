@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from lab.api import far
-from lab.api.context import Context
+from lab.api.context import Context, clean
 from lab.api.results import Run
+from lab.api.shared import Shared
 from lab.errors import UsageError
 from lab.explore.side_by_side import SideBySide
 from lab.model import Clock, Plan
@@ -63,7 +64,8 @@ def run_all(
     if not 0 <= jobs <= MOST:
         raise UsageError(f"{jobs} runs cannot go on at once", hint=f"1 to {MOST}")
     limit = _ANY if jobs else slots.machine()
-    with far.connected(context) as there:
+    clean(context)
+    with far.connected(replace(context, shared=context.shared or Shared())) as there:
         calls = [functools.partial(_one, there, work, limit) for work in works]
         at_once = there.far.at_once() if there.far else limit.cpus
         return SideBySide(min(jobs or at_once, len(works) or 1)).each(calls, done)

@@ -12,22 +12,22 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lab.api import beside
+from lab.api import beside, far
 from lab.api.beside import Work
 from lab.api.context import Context
 from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import run
 from lab.api.traces import trace_diff
+from lab.api.tree_variant import TreeVariant, objects_of
 from lab.errors import BusyError, LabError, UsageError
 from lab.explore.bisection import Mark, Search
 from lab.explore.side_by_side import processors
 from lab.model import Clock, ExitStatus, Lab, Plan, Threshold
-from lab.model.relocation import relocate
 from lab.rundir import new_folder
 from lab.store import cache_root
 from lab.util import files
-from lab.util.git_tree import GitTree
+from lab.util.git_tree import COMPLETE, GitTree
 
 #: The most commits that are tried at a time: each has a work tree of its own.
 MOST = 64
@@ -136,20 +136,24 @@ def bisect(context: Context, name: str, wanted: Bisect) -> Bisected:
     good, bad = _ends(tree, wanted)
     place = cache_root() / "bisect" / hashlib.sha256(os.fsencode(tree.top)).hexdigest()[:16]
     plan = make_plan(context, name, Clock.VIRTUAL, first=True)
-    if _Variant(tree.top, place)(plan.lab) == plan.lab:
+    if TreeVariant(tree.top, place)(plan.lab) == plan.lab:
         words = f"lab {name} is built from nothing in {tree.top}"
         raise UsageError(words, hint="--source names the tree of its Xen, its Linux or a guest")
     limits = _limits(wanted.limit, plan.lab) if wanted.limit else ()
     jobs = wanted.jobs or max(1, processors() // 2)
     if not 1 <= jobs <= MOST:
         raise UsageError(f"{jobs} commits cannot be tried at once", hint=f"1 to {MOST}")
+    if tree.is_changed:
+        context.progress.say(f"{tree.top} has changes that are in no commit: they are not tried")
     search, kept = Search(tree, bad, [good]), new_folder(context.runs / f"bisect-{name}")
     with contextlib.ExitStack() as stack:
+        context = stack.enter_context(far.connected(context))
         stack.enter_context(_alone(tree, place))
         trees = [place.with_name(f"{place.name}-{number}") for number in range(jobs)]
         for folder in trees:
-            stack.enter_context(tree.work_tree(folder))
-        bench = _Bench(context, plan, tree, [_Variant(tree.top, one, limits) for one in trees])
+            stack.enter_context(_work_tree(context, tree, folder))
+        variants = [TreeVariant(tree.top, one, limits, wanted.limit) for one in trees]
+        bench = _Bench(context, plan, tree, variants)
         stack.callback(lambda: files.write_atomic(kept / LOG, search.log((good, bad))))
         bench.check_ends(good, bad)
         while commits := search.next(jobs):
@@ -164,9 +168,10 @@ def bisect(context: Context, name: str, wanted: Bisect) -> Bisected:
 def _ends(tree: GitTree, wanted: Bisect) -> tuple[str, str]:
     good, bad = tree.commit(wanted.good), tree.commit(wanted.bad)
     if good == bad or not tree.is_ancestor(good, bad):
+        hint = "name a good commit that the bad one descends from: git merge-base GOOD BAD"
         raise UsageError(
             f"--good {wanted.good} is not a commit before --bad {wanted.bad}",
-            hint="name a good commit that the bad one descends from: git merge-base GOOD BAD",
+            hint=COMPLETE if tree.is_shallow else hint,
         )
     return good, bad
 
@@ -189,21 +194,18 @@ def _alone(tree: GitTree, folder: Path) -> Iterator[None]:
         os.close(held)
 
 
-@dataclass(frozen=True)
-class _Variant:
-    """The lab with the files of ``top`` taken from the folder ``work``, and with other limits."""
-
-    top: Path
-    work: Path
-    limits: tuple[Threshold, ...] = ()
-
-    def __call__(self, lab: Lab) -> Lab:
-        moved = relocate(lab, self._move)
-        return replace(moved, thresholds=self.limits) if self.limits else moved
-
-    def _move(self, path: Path) -> Path:
-        place = path.resolve()
-        return self.work / place.relative_to(self.top) if place.is_relative_to(self.top) else path
+@contextlib.contextmanager
+def _work_tree(context: Context, tree: GitTree, folder: Path) -> Iterator[None]:
+    """A work tree, and the objects built from it. A large one takes minutes to make and remove."""
+    with contextlib.ExitStack() as stack:
+        with context.progress.stage("making a work tree"):
+            stack.enter_context(tree.work_tree(folder))
+        try:
+            yield
+        finally:
+            with context.progress.stage("removing the work tree"):
+                stack.close()
+                files.remove_tree(objects_of(folder))
 
 
 @dataclass
@@ -213,7 +215,7 @@ class _Bench:
     context: Context
     plan: Plan
     tree: GitTree
-    variants: Sequence[_Variant]
+    variants: Sequence[TreeVariant]
     tried: dict[str, Tried] = field(default_factory=dict)
 
     def judged(self, commits: Sequence[str]) -> list[Mark]:
@@ -226,12 +228,12 @@ class _Bench:
         self.tried |= {one.commit: one for one in found}
         return [one.mark for one in found]
 
-    def _work(self, variant: _Variant, commit: str) -> Work[Tried]:
+    def _work(self, variant: TreeVariant, commit: str) -> Work[Tried]:
         subject = self.tree.subject(commit)
         do = functools.partial(self._tried, variant=variant, commit=commit, subject=subject)
         return Work(f"{commit[:12]} {subject}", self.plan, do, _words)
 
-    def _tried(self, context: Context, *, variant: _Variant, commit: str, subject: str) -> Tried:
+    def _tried(self, context: Context, *, variant: TreeVariant, commit: str, subject: str) -> Tried:
         self.tree.check_out(variant.work, commit)
         try:
             context = replace(context, variant=variant)

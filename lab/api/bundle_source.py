@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from lab.store import cache_root
 
 #: The variable of the environment that names a bundle.
 VARIABLE = "LAB_BUNDLE"
+#: Those that say which digest it must have, and with which key it must be signed.
+DIGEST, KEY = "LAB_BUNDLE_SHA256", "LAB_BUNDLE_KEY"
 
 
 def named() -> Path | None:
@@ -25,7 +28,8 @@ def filler(progress: Progress, pins: Lock) -> Callable[[], None]:
     """A function that fills the cache from the named bundle; it does nothing if none is named.
 
     Raises:
-        BundleError: the file is not a bundle, is damaged, or is for another lock.
+        BundleError: the file is not a bundle, is damaged, is for another lock, or is not what the
+            environment says that it must be.
     """
     file = named()
     if file is None:
@@ -35,15 +39,21 @@ def filler(progress: Progress, pins: Lock) -> Callable[[], None]:
         from lab.bundle import loading
         from lab.bundle.file import opened
 
-        with opened(file) as bundle:
+        digest, key = os.environ.get(DIGEST, ""), os.environ.get(KEY, "")
+        if key:
+            from lab.bundle import signature
+
+            signature.check(file, key)
+        with opened(file, digest) as bundle:
             if bundle.contents.lock != pins.digest:
                 raise BundleError(
                     f"the bundle {file} is for another labs.lock: its digest is "
                     f"{bundle.contents.lock[:16]}, and not {pins.digest[:16]}",
-                    hint=f"use its own lock: tar -xf {file} lab/labs.lock; or do without "
-                    f"--bundle ({VARIABLE})",
+                    hint="put its own lock beside labs.yaml: tar --strip-components=1 -xf "
+                    f"{shlex.quote(str(file))} lab/labs.lock; or do without --bundle ({VARIABLE})",
                 )
-            if loading.missing(bundle.contents, cache_root()):
-                loading.load(bundle, cache_root(), progress)
+            trusted = bool(digest or key)
+            if loading.missing(bundle.contents, cache_root(), trusted=trusted):
+                loading.load(bundle, cache_root(), progress, trusted=trusted)
 
     return fill

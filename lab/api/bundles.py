@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import __version__
 from lab.api import plans
+from lab.api.bundle_wanted import BundleOptions, templates_of, wanted_of
 from lab.api.context import Context, clean
 from lab.errors import UsageError
-from lab.model import Architecture, Clock, Door, Plan
+from lab.model import Clock, Door
 from lab.store import cache_root
-from lab.util import files, used
+from lab.util import files
 
 if TYPE_CHECKING:
-    from lab.bundle import saving
     from lab.bundle.contents import Contents
-    from lab.bundle.saving import Tree
-    from lab.workshop.prepare import Workshop
 
 #: The labs of a bundle, if none is named.
 USUAL = ("hello",)
@@ -62,22 +60,6 @@ class BundleLoaded:
     signed: str = ""
 
 
-@dataclass(frozen=True)
-class BundleOptions:
-    """What a bundle has besides what a start of its labs needs.
-
-    ``whole``: compilers, for those who build guests or images. ``wheels``: versions of Python
-    (``3.13``) for which xenlab and the packages that it needs are saved too. ``templates``: the
-    templates of its labs that the cache has. ``sources``: the packages that images and guests are
-    made of, for those who build them again.
-    """
-
-    whole: bool = False
-    wheels: tuple[str, ...] = ()
-    templates: bool = False
-    sources: bool = False
-
-
 def save_bundle(
     context: Context, file: Path, labs: Sequence[str] = (), options: BundleOptions | None = None
 ) -> BundleInfo:
@@ -97,29 +79,31 @@ def save_bundle(
     options = options or BundleOptions()
     names = tuple(labs) or USUAL
     at_hand = replace(context, locked=True, door=Door.ROOTFS)
-    wanted = _wanted(at_hand, [plans.make_plan(at_hand, name) for name in names], options)
+    labs_of = [plans.make_plan(at_hand, name, clock) for name in names for clock in Clock]
+    wanted = wanted_of(at_hand, labs_of, options)
     place = lock.place(context.file)
     others = {"lab/labs.yaml": context.file, "lab/labs.lock": place}
     if options.templates:
-        stored = _templates(at_hand, names)
+        stored = templates_of(at_hand, names)
         wanted = replace(wanted, folders=[*wanted.folders, *stored])
     digest = lock.load(place).digest
     path = _path(file, digest)
     with tempfile.TemporaryDirectory() as work:
-        others |= _wheels(context, options.wheels, Path(work))
+        others |= _wheels(context, options, Path(work))
         with context.progress.stage("bundle") as stage:
             contents = saving.save(path, replace(wanted, others=others), digest, names, __version__)
             stage.note(f"{path.stat().st_size / 1e6:.0f} MB")
     return _info(path, contents)
 
 
-def _wheels(context: Context, versions: Sequence[str], into: Path) -> dict[str, Path]:
+def _wheels(context: Context, options: BundleOptions, into: Path) -> dict[str, Path]:
     from lab.install import wheels
 
-    if not versions:
+    if not options.wheels:
         return {}
+    groups = ["serve"] if options.page else []
     with context.progress.stage("wheels") as stage:
-        found = wheels.fetch(versions, into, stage)
+        found = wheels.fetch(options.wheels, into, stage, groups)
         stage.note(f"{len(found)}")
     return {f"python/{one.name}": one for one in found}
 
@@ -217,78 +201,3 @@ def _info(path: Path, contents: Contents) -> BundleInfo:
         contents.version, contents.whole, contents.unpacked,
         tuple(vars(one) for one in contents.members),
     )  # fmt: skip
-
-
-def _wanted(context: Context, labs: Sequence[Plan], options: BundleOptions) -> saving.Wanted:
-    """What plans are made of, all of it in the cache.
-
-    They are prepared twice. The first time may build something, and then uses more than a start
-    from a full cache. The second time uses what such a start uses, whatever was there before.
-    """
-    cache = cache_root()
-    for lab in labs:
-        context.workshop(arch=lab.machine.arch).prepare(lab)
-    with used.noting() as noted:
-        shops = {lab.machine.arch: context.workshop(arch=lab.machine.arch) for lab in labs}
-        for lab in labs:
-            shops[lab.machine.arch].prepare(lab)
-            if options.sources:
-                noted.update(_sources(shops[lab.machine.arch], lab))
-    trees = [_tree(shop, arch, whole=options.whole) for arch, shop in shops.items()]
-    folders = sorted(path for path in noted if path.is_dir())
-    plain = sorted(path for path in noted if path.is_file())
-    from lab.bundle.saving import Wanted
-
-    return Wanted(cache, trees, folders, plain)
-
-
-def _sources(shop: Workshop, lab: Plan) -> Iterator[Path]:
-    """The packages that a lab's images and guests are made of. Missing ones are fetched."""
-    from lab.workshop.questions import KERNEL
-
-    for question in (shop.platform_of(lab.lab.hypervisor).question, KERNEL):
-        shop.supplies.fetch(question)
-        yield from (package.path for package in shop.supplies.packages(question))
-
-
-def _templates(context: Context, names: Sequence[str]) -> list[Path]:
-    """The folders of the templates of labs, under each clock.
-
-    Raises:
-        UsageError: a lab has none.
-    """
-    from lab.run import templates
-
-    found: list[Path] = []
-    for name in names:
-        keys = set[str]()
-        for clock in Clock:
-            plan = plans.make_plan(context, name, clock)
-            prepared = context.workshop(arch=plan.machine.arch).prepare(plan)
-            keys |= {templates.key_of_dom0(plan, prepared)}
-            keys |= {templates.key_with_guests(plan, prepared)} - {""}
-        there = [templates.root() / key for key in sorted(keys)]
-        there = [path for path in there if (path / "manifest.json").exists()]
-        if not there:
-            hint = f"./inv lab.run {name} stores one"
-            raise UsageError(f"the lab {name} has no template yet", hint=hint)
-        found += [path for path in there if path not in found]
-    return found
-
-
-def _tree(shop: Workshop, arch: Architecture, *, whole: bool) -> Tree:
-    from lab.bundle.saving import Tree
-    from lab.toolchain import listing, running_part, tree_cache
-
-    made = tree_cache.find(cache_root(), shop.supplies.locked_toolchain, arch, strict=True)
-    assert made is not None
-    contents = listing.read(made.path)
-    if whole and made.partial:
-        raise UsageError(
-            f"the toolchain in {made.path.parent} came out of a bundle and has no compilers",
-            hint=f"remove {made.path.parent}: bundle.save --whole makes it again",
-        )
-    if whole:
-        return Tree(made, frozenset(running_part.whole(contents)), made.partial)
-    paths = running_part.files(shop.toolchain, contents, arch)
-    return Tree(made, frozenset(paths), partial=True)

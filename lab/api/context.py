@@ -21,6 +21,7 @@ from lab.util.environment import switched_on
 
 if TYPE_CHECKING:
     from lab.api.results import Run
+    from lab.api.shared import Shared
     from lab.cluster.sizes import Cluster
     from lab.run.session import Session
     from lab.workshop.prepare import Workshop
@@ -53,6 +54,7 @@ class Context:
         keep: only these of the seed's disturbances, by their numbers; ``None``: all.
         cluster: runs go to this cluster, and come back into ``runs``; ``None``: they run here.
         far: the connection to it, while there is one.
+        shared: what the runs of one command have in common; ``None``: it is a single run.
         locked: as is ``$LAB_LOCKED``: it is an error if packages are not the locked ones.
     """
 
@@ -70,6 +72,7 @@ class Context:
     keep: tuple[int, ...] | None = None
     cluster: Cluster | None = None
     far: Elsewhere | None = None
+    shared: Shared | None = None
 
     @property
     def runs(self) -> Path:
@@ -78,7 +81,7 @@ class Context:
 
     def labs(self) -> Labs:
         """The labs, checked."""
-        return config.load(self.file)
+        return self.shared.labs(self.file, config.load) if self.shared else config.load(self.file)
 
     @property
     def strict(self) -> bool:

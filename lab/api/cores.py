@@ -10,7 +10,7 @@ from lab.api import lives
 from lab.api.context import Context, attached
 from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
 from lab.debug import backtrace, symbols
-from lab.debug.launch import Session
+from lab.debug.launch import READY, Session
 from lab.debug.symbols import XEN
 from lab.errors import LabError, UsageError
 from lab.machine import guest_ends
@@ -45,7 +45,7 @@ def open_core(context: Context, run: str, name: str, options: DebugOptions) -> i
     core = backtrace.core_of(found, chosen)
     known = symbols.of_run(found, iter(sources(context, lab)))
     session = Session(LabDir(core.parent), found, known, chosen)
-    words = backtrace.opening(backtrace.elf_of(found, chosen), core)
+    words = [*backtrace.opening(backtrace.elf_of(found, chosen), core), "-ex", READY]
     return signals.run(run_gdb(toolchain, session, replace(options, begin=tuple(words))))
 
 

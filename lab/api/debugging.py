@@ -50,6 +50,7 @@ class DebugOptions:
         begin: GDB's arguments that connect it.
         branch: keep what is executed as a run of its own, which goes on to its verdict when GDB
             leaves. Only at a moment of a run.
+        confined: GDB, whose commands can run programs, sees and uses no more than it needs.
     """
 
     on: str = ""
@@ -59,6 +60,7 @@ class DebugOptions:
     serve: bool = False
     begin: tuple[str, ...] = ("-ex", launch.CONNECT)
     branch: bool = False
+    confined: bool = False
 
     def arguments(self) -> list[str]:
         """GDB's arguments."""
@@ -82,20 +84,23 @@ def debug(context: Context, name: str, options: DebugOptions) -> int:
     known = symbols.of_run(found.run, iter(sources(context, name)))
     toolchain = toolchain_of(context)
     stood = stands.domains(found.lab)
-    domains = signals.run(_domains(found)) if not stands.why(found.lab) else []
+    domains = (
+        signals.run(_domains(found, context.progress.say)) if not stands.why(found.lab) else []
+    )
     names = stood or guest_names(domains)
     on = options.on or next((one for one in names.values() if one in found.guests), EVERYWHERE)
     _check_place(on, domains)
     session = Session(found.lab, found.run, known, on)
     attend = partial(_attend, context, toolchain, session, options)
-    with guardian.watching(found.lab):
-        return signals.run(_debug(found, names, attend))
+    with guardian.watching(found.lab) as holding:
+        return signals.run(_debug(found, names, attend, holding))
 
 
 async def _debug(
-    found: Live, names: Mapping[int, str], attend: Callable[[LabMonitor], Awaitable[int]]
-) -> int:
-    async with server.attached(found.lab) as stub:
+    found: Live, names: Mapping[int, str], attend: Callable[[LabMonitor], Awaitable[int]],
+    holding: Callable[[bool], None],
+) -> int:  # fmt: skip
+    async with server.attached(found.lab, holding=holding) as stub:
         from lab.machine import qmp
 
         dump = dumping.through(partial(qmp.connected, found.lab.qmp_socket), found.lab)
@@ -103,7 +108,8 @@ async def _debug(
         try:
             return await attend(monitor)
         finally:
-            stands.note(found.lab, "", {})  # it goes on now
+            if stands.why(found.lab):
+                stands.note(found.lab, "", {})  # it goes on now
 
 
 async def _attend(
@@ -123,6 +129,7 @@ async def _attend(
 async def run_gdb(toolchain: Toolchain, session: Session, options: DebugOptions) -> int:
     """Run GDB on our terminal to its end; returns its exit status."""
     scripts = [options.command.absolute()] if options.command else []
+    session = replace(session, confined=options.confined)
     line = launch.command_line(toolchain, session, options.arguments(), scripts)
     try:
         with process.on_terminal(line) as gdb:
@@ -135,7 +142,7 @@ async def run_gdb(toolchain: Toolchain, session: Session, options: DebugOptions)
 async def _serve(context: Context, toolchain: Toolchain, session: Session) -> None:
     """Write the GDB of an editor, and wait until we are interrupted."""
     script = context.runs / session.run.path.parent.name / EDITOR_GDB
-    line = launch.command_line(toolchain, session, [])
+    line = launch.editors_line(toolchain, session, context.file.absolute().parent)
     script.write_text(launch.script(line))
     script.chmod(0o755)
     context.progress.say(f"an editor's GDB: {script}")
@@ -148,11 +155,13 @@ async def _serve(context: Context, toolchain: Toolchain, session: Session) -> No
         session.forget()
 
 
-async def _domains(found: Live) -> list[Domain]:
+async def _domains(found: Live, say: Callable[[str], None]) -> list[Domain]:
     """The domains, as dom0 knows them while it still runs; none if it does not answer."""
-    with contextlib.suppress(LabError):
+    try:
         async with attached(found) as session:
             return await session.domains()
+    except LabError as error:
+        say(f"domains have numbers here, as dom0 does not tell their names: {error.message}")
     return []
 
 

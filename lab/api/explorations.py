@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from lab import rundir
-from lab.api import beside, far, replaying
+from lab.api import beside, far, outcomes, replaying
 from lab.api.beside import Work
 from lab.api.context import Context
 from lab.api.plans import make_plan
 from lab.api.results import Run
-from lab.api.runs import failed, run
+from lab.api.runs import failed, make_way, run
 from lab.errors import LabError, UsageError
-from lab.explore import seeds as outcomes
+from lab.explore import seed_parts, seeds_junit, seeds_markdown, shards, variation
 from lab.explore.matrix import Task, tasks_of
-from lab.explore.outcome import ORDER
-from lab.explore.seeds import Exploration, SeedGroup, SeedResult
+from lab.explore.outcome import worst
+from lab.explore.seeds import Asked, Exploration, SeedGroup, SeedResult, grouped
 from lab.explore.shrinking import shrink
 from lab.model import Clock, Layer, Plan, Verdict
 from lab.progress import Progress
@@ -41,10 +41,17 @@ class ExploreOptions:
     Attributes:
         jobs: how many runs at a time; 0: as many as this machine has room for.
         shrink: find few disturbances that are enough, for one seed of each kind of failure.
+        junit: also write a case for each seed to this file.
+        shard: run only this part of the seeds, such as ``2/3``; empty: all of them.
+        interrupted: gets what is known if an error or Ctrl-C ends the exploration, before this
+            goes on.
     """
 
     jobs: int = 0
     shrink: bool = True
+    junit: Path | None = None
+    interrupted: Callable[[Explored], None] | None = None
+    shard: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,13 @@ class Explored:
 
     @property
     def exit_status(self) -> int:
-        """The worst one; :data:`lab.explore.outcome.ORDER` says which is worse."""
+        """The worst one; :func:`lab.explore.outcome.worst` says which is worse."""
         statuses = [one.verdict.exit_status for one in self.outcome.results]
-        return int(max(statuses, key=ORDER.index))
+        return worst(statuses)
+
+    def markdown(self) -> str:
+        """The outcome for the page of a CI job."""
+        return seeds_markdown.markdown(self.outcome)
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -74,6 +85,15 @@ def explore_plan(context: Context, name: str, seeds: Sequence[int]) -> dict[int,
     return {seed: [str(one) for one in _plan(context, name, seed).disturbances] for seed in seeds}
 
 
+def explore_lacks(context: Context, name: str) -> dict[str, str]:
+    """What cannot be different in a lab, and why. Nothing is started.
+
+    Raises:
+        ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed.
+    """
+    return {str(what): why for what, why in variation.lacking(_plan(context, name, 1)).items()}
+
+
 def explore(
     context: Context, name: str, seeds: Sequence[int], options: ExploreOptions | None = None
 ) -> Explored:
@@ -84,55 +104,84 @@ def explore(
 
     Raises:
         ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed, or
-            a guest fails already without a seed. LabError: what all runs need fails.
+            a guest fails already without a seed; ``junit`` cannot be written.
+        LabError: what all runs need fails.
     """
+    options = options or ExploreOptions()
+    if not seeds:
+        raise UsageError("no seed to run")
+    if not 0 <= options.jobs <= beside.MOST:  # said before the run without a seed
+        raise UsageError(f"{options.jobs} runs cannot go on at once", hint=f"1 to {beside.MOST}")
+    asked = Asked(tuple(seeds), str(outcomes.shard_of(options.shard) or ""))
     plan = _plan(context, name, seeds[0])
+    if options.junit:
+        make_way(options.junit)
     with far.connected(context) as there:  # once for all runs
-        return _explored(there, plan, seeds, options or ExploreOptions())
+        return _explored(there, plan, asked, options)
 
 
-def _explored(
-    context: Context, plan: Plan, seeds: Sequence[int], options: ExploreOptions
-) -> Explored:
+def _explored(context: Context, plan: Plan, asked: Asked, options: ExploreOptions) -> Explored:
+    shard = shards.parse(asked.shard)
+    seeds = shards.every(asked.seeds, shard) if shard else asked.seeds
     name, clock, so_far = plan.lab.name, Deadline(0), list[SeedResult]()
-    _check_undisturbed(context, name)
+    groups: list[SeedGroup] = []
+    asked = _made_of(asked, plan, _undisturbed(context, name))
+
+    def known() -> Explored:
+        results = tuple(sorted(so_far, key=lambda one: one.seed))
+        found = tuple(groups) or grouped(results)
+        outcome = Exploration(name, results, found, round(clock.elapsed(), 1), len(seeds), asked)
+        return kept(context, outcome, options.junit)
+
     try:
-        found = _all(context, plan, seeds, options.jobs, so_far.append)
-        groups = outcomes.grouped(found)
-        if options.shrink:
-            groups = tuple(_shrunk(context, name, one) for one in groups)
+        groups += grouped(_all(context, plan, seeds, options.jobs, so_far.append))
+        for number, one in enumerate(groups if options.shrink else ()):
+            groups[number] = _shrunk(context, name, one)
     except BaseException:
         if so_far:
-            some = sorted(so_far, key=lambda one: one.seed)
-            kept = _kept(context, Exploration(name, tuple(some), outcomes.grouped(some)))
-            context.progress.say(f"the outcome of {len(some)} seeds is in {kept.folder}")
+            left = known()
+            context.progress.say(f"the outcome of {len(so_far)} seeds is in {left.folder}")
+            if options.interrupted:
+                options.interrupted(left)
         raise
-    return _kept(context, Exploration(name, tuple(found), groups, round(clock.elapsed(), 1)))
+    return known()
 
 
-def _kept(context: Context, outcome: Exploration) -> Explored:
-    """Write the outcome into a new folder."""
-    folder = rundir.new_folder(context.runs / f"explore-{outcome.lab}")
-    files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
+def kept(context: Context, outcome: Exploration, junit: Path | None) -> Explored:
+    """Write the outcome into a new folder, and where the user wants it."""
+    folder = rundir.new_folder(context.runs / f"{outcomes.EXPLORED}{outcome.lab}")
+    text = json.dumps(seed_parts.dump(outcome), indent=1) + "\n"
+    files.write_atomic(folder / outcomes.OUTCOME, text)
+    if junit:
+        files.write_atomic(junit, seeds_junit.junit(outcome))
     return Explored(outcome, folder)
 
 
 def _plan(context: Context, name: str, seed: int) -> Plan:
-    return make_plan(replace(context, seed=seed), name, Clock.VIRTUAL, first=True)
+    # The commands that run a seed again follow labs.yaml: a lab with the host's clock is refused.
+    return make_plan(replace(context, seed=seed), name, Clock.VIRTUAL)
 
 
-def _check_undisturbed(context: Context, name: str) -> None:
+def _undisturbed(context: Context, name: str) -> Run:
     """Run the lab without a seed. This also makes what all other runs need."""
     with context.progress.stage(f"lab {name} without a seed"):
         done = run(_quiet(context), name, clock=Clock.VIRTUAL)
     verdict = done.report.verdict
     if verdict.passed:  # its folder stays, for comparison
-        return
+        return done
     error = UsageError if verdict.layer is Layer.GUEST else LabError
     raise error(
         f"lab {name} fails without any disturbance: {verdict.reason}",
         hint=_command(context, "lab.run", name), tail=verdict.tail,
     )  # fmt: skip
+
+
+def _made_of(asked: Asked, plan: Plan, plain: Run) -> Asked:
+    """With what tells this exploration from others: what the run without a seed was made of and
+    came to, and what a seed may change."""
+    made_of = dict(RunDir(plain.run).manifest().get("fingerprint") or {})
+    made_of["what explore of labs.yaml allows"] = files.sha256_json(asdict(plan.lab.explore))
+    return replace(asked, made_of=made_of, digest=plain.digest)
 
 
 def _quiet(context: Context) -> Context:

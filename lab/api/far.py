@@ -16,6 +16,7 @@ from lab import rundir
 from lab.api import replaying
 from lab.api.context import Context
 from lab.api.results import Run
+from lab.api.tree_variant import TreeVariant
 from lab.errors import LabError, UsageError
 from lab.model import Clock, Plan
 from lab.rundir import RunDir
@@ -79,7 +80,7 @@ class Far:
         """
         from lab.cluster import task
 
-        if context.variant:
+        if context.variant and not isinstance(context.variant, TreeVariant):
             raise UsageError("a lab that is changed before it runs cannot run on a cluster")
         sent = self._sent(context, plan)
         order = task.Order(plan.lab.name, f"{self._by}-{next(self._numbers)}",
@@ -92,9 +93,12 @@ class Far:
         return run
 
     def _sent(self, context: Context, plan: Plan) -> Contents:
-        """What a lab needs, read once: so all its runs have the same."""
+        """What a lab needs, read once: so all its runs have the same. What a commit needs is read
+        each time."""
         from lab.cluster import contents
 
+        if isinstance(variant := context.variant, TreeVariant):
+            return contents.gather(context.file, plan.lab, variant.place, variant.sentence)
         with self._guard:
             if plan.lab.name not in self._contents:
                 self._contents[plan.lab.name] = contents.gather(context.file, plan.lab)

@@ -56,6 +56,7 @@ class Journey:
         self._monitor: LabMonitor | None = None
         self._replay: Replay | None = None
         self._visited: list[int] = []
+        self._unchecked: dict[int, list[dict[str, int]]] = {}
 
     async def aclose(self) -> None:
         """End the execution that stands."""
@@ -67,6 +68,7 @@ class Journey:
         if self._replay:
             await self._replay.aclose()
         self._session = self._play = self._replay = None
+        self._unchecked.clear()
 
     async def begin(self, moment: Moment) -> LabMonitor:
         """Execute the run to a moment. Returns what answers GDB there.
@@ -130,8 +132,11 @@ class Journey:
         session.traps = traveller
         self._play = asyncio.create_task(self._played(session))
         if not await traveller.until_it_stands(self._play):
-            await self._play  # its error says more
-            raise UsageError(f"the run ended before it stood {where}")
+            report = await self._play  # its error says more
+            raise UsageError(
+                f"the run ended after {report.seconds:.3f} s, before it stood {where}",
+                hint="name an earlier moment: times are seconds since the guests began",
+            )
         latest, began = target.latest(), self._began()
         after = None if latest is None or began is None else latest - began
         sameness.check(self.start.run, self.old, self._moments, after)
@@ -207,16 +212,15 @@ class Journey:
         async with self._control() as control:
             return await executed(control)
 
-    async def into_the_past(self) -> History:
+    async def into_the_past(self, wish: asyncio.Event) -> History:
         """See :class:`lab.debug.runner.Travel`."""
         self._need_recording()
         end, before = await self._here(), await self._registers()
         await self._end_recording()
+        self._unchecked = {end: before}
         self._replay = Replay(self.start)
-        await self._replay.stand_at(end)
+        await self._replay.explore(end, wish)
         await self.moved()
-        if await self._registers() != before:
-            raise MachineError("the replay is not the recording: its registers differ")
         points = Breakpoints(self._arm, self._runner.counts)
         return History(self._view, self._look, Rewinder(self._replay, end), points)
 
@@ -252,6 +256,9 @@ class Journey:
             self._view.stopped = Stopped(self._replay.stub)
             await self._view.stopped.learn()
         self._view.moved()
+        before = self._unchecked.pop(self._replay.now, None)
+        if before is not None and await self._registers() != before:
+            raise MachineError("the replay is not the recording: its registers differ")
 
     async def _arm(self, wanted: bool) -> None:
         await self._look()
@@ -263,7 +270,7 @@ class Journey:
         if len(self._visited) < 2:
             raise UsageError("it has not moved yet, so there is nothing to go back to")
         if self._runner.past is None:
-            self._runner.past = await self.into_the_past()
+            self._runner.past = await self.into_the_past(asyncio.Event())
         self._visited.pop()
         await self._runner.past.rewinder.replay.stand_at(self._visited[-1])
         await self._look()

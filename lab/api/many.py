@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import config, scenario
+from lab import config
 from lab.api import beside, outcomes
 from lab.api.beside import Work, verdict_words
-from lab.api.context import Context, clean
+from lab.api.context import Context
 from lab.api.labs import is_pattern
 from lab.api.outcomes import Differing
 from lab.api.plans import make_plan
@@ -25,6 +25,7 @@ from lab.explore.shards import Shard
 from lab.model import Clock, ExitStatus, Plan
 from lab.run.hands import refuse
 from lab.rundir import new_folder
+from lab.scenario import junitxml
 from lab.util import files
 from lab.util.deadline import Deadline
 from lab.util.suggest import nearest
@@ -134,7 +135,6 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
     if options.repeat > 1:
         options = replace(options, clock=Clock.VIRTUAL)
     shard, mine = _part(context, names, options.shard)
-    clean(context)
     plans = [plan for name in mine for plan in [_plan(context, name, options)] * options.repeat]
     if options.junit:
         make_way(options.junit)
@@ -151,18 +151,16 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
     folder = new_folder(context.runs / outcomes.PLACE)
     outcomes.keep(folder, found, runs)
     if options.junit:
-        files.write_atomic(options.junit, scenario.junit([one.report for one in runs]))
+        files.write_atomic(options.junit, junitxml.junit([one.report for one in runs]))
     differing = outcomes.compared(rows, lambda row: context.runs / row.run)
     return Runs(runs, found, folder, differing, clock.elapsed())
 
 
 def _part(context: Context, names: Sequence[str], word: str) -> tuple[Shard | None, Sequence[str]]:
     """The shard that a word such as ``2/3`` means, and the labs that it has."""
-    if not word:
-        return None, names
-    shard = shards.parse(word)
+    shard = outcomes.shard_of(word)
     if shard is None:
-        raise UsageError(f"{quote(word)} is no shard", hint="K/N: 2/3 is the second part of three")
+        return None, names
     return shard, shards.parts(names, shard.count, outcomes.times(context))[shard.number - 1]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import lab.explore.picture
 from lab import config
 from lab.api import beside
 from lab.api.beside import Work
@@ -16,7 +15,7 @@ from lab.api.plans import make_plan
 from lab.api.runs import run
 from lab.config.units import nearest
 from lab.errors import LabError, UsageError
-from lab.explore import matrix
+from lab.explore import matrix, picture
 from lab.explore.matrix import Cell, MatrixResult
 from lab.model import Architecture, Clock
 from lab.rundir import RunDir, new_folder
@@ -26,7 +25,7 @@ from lab.util.terminal import quote
 
 @dataclass(frozen=True)
 class Compared:
-    """The results of a matrix, and the folder with its table and picture."""
+    """The results of a matrix, and the folder with its table and, if it was drawn, its picture."""
 
     outcome: MatrixResult
     folder: Path
@@ -44,7 +43,7 @@ def compare(
 
     If a lab fails, its cell has no figures, and the others still run. ``archs``: run each lab on
     these architectures, instead of those that the matrix names. ``jobs``: how many labs at a time;
-    0: as many as this machine has room for.
+    0: as many as this machine has room for. Without the package matplotlib no picture is drawn.
 
     Raises:
         ConfigError, UsageError: labs.yaml or the name is wrong, or a lab has something that an
@@ -60,6 +59,8 @@ def compare(
         for column, lab in zip(wanted.columns, labs, strict=True)
         for words, one in on.items()
     ]
+    if not picture.possible():
+        context.progress.say(f"only the table: {picture.MISSING}; {picture.HINT}")
     folder = new_folder(context.runs / f"matrix-{name}")
     columns = tuple(column + words for column in wanted.columns for words in on)
     cells = tuple(beside.run_all(context, works, jobs))
@@ -111,4 +112,5 @@ def _tasks(folder: Path) -> tuple[matrix.Task, ...]:
 def _keep(folder: Path, outcome: MatrixResult) -> None:
     files.write_atomic(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
     files.write_atomic(folder / "table.md", matrix.markdown(outcome))
-    lab.explore.picture.draw(outcome, folder / "picture.svg", folder / "picture.png")
+    if picture.possible():
+        picture.draw(outcome, folder / "picture.svg", folder / "picture.png")

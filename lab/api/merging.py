@@ -81,10 +81,7 @@ def merge(context: Context, folders: Sequence[Path], junit: Path | None = None) 
     """
     if junit:
         make_way(junit)
-    places = dict.fromkeys(map(outcomes.place_of, folders))
-    parts = [_Part(place, outcomes.read(place)) for place in places]
-    if not parts:
-        raise UsageError("nothing to merge", hint="name the folders that lab.run left")
+    parts = [_Part(*one) for one in outcomes.parts(folders, Outcome)]
     _check(parts)
     found = Outcome(parts[0].outcome.asked, tuple(_rows(parts)))
     folder = new_folder(context.runs / outcomes.PLACE)

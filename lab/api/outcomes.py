@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from lab import scenario
 from lab.api.beside import verdict_words
 from lab.api.context import Context
 from lab.api.repetition import compare_with_published
 from lab.api.results import Run
 from lab.errors import UsageError
-from lab.explore import outcome
+from lab.explore import outcome, seed_parts, shards
 from lab.explore.outcome import Outcome, Row
+from lab.explore.seeds import Exploration
+from lab.explore.shards import Shard
 from lab.run import digest
 from lab.run.digest import Difference
 from lab.rundir import RunDir
+from lab.scenario import junitxml
 from lab.util import files, reading
-from lab.util.terminal import escape
+from lab.util.terminal import escape, quote
+
+Part = TypeVar("Part", Outcome, Exploration)
 
 #: The folder of these folders, beside those of the labs' runs.
 PLACE = "many-runs"
+#: How the folders of explorations begin.
+EXPLORED = "explore-"
+#: The largest outcome, in bytes: an exploration of many seeds has a line for each.
+MOST = 256 << 20
 #: The files in each.
 OUTCOME, TABLE, JUNIT = "outcome.json", "table.md", "junit.xml"
 #: How long each lab took, beside labs.yaml.
@@ -79,7 +87,7 @@ def _difference(one: Path, other: Path) -> Difference | None:
 
 def keep(folder: Path, found: Outcome, runs: Sequence[Run]) -> None:
     """Write the outcome, the table and the JUnit file."""
-    write(folder, found, scenario.junit([one.report for one in runs]))
+    write(folder, found, junitxml.junit([one.report for one in runs]))
 
 
 def write(folder: Path, found: Outcome, junit: bytes) -> None:
@@ -95,33 +103,86 @@ def place_of(folder: Path) -> Path:
     that has one.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or there are several: of many labs, and of explorations.
     """
-    for place in (folder, folder / PLACE, folder / "runs" / PLACE):
-        found = sorted(
-            file.parent for file in place.glob(f"*/{OUTCOME}")
-        )  # links get lost in copies
-        for one in (place, place / "latest", *reversed(found)):
-            if (one / OUTCOME).is_file():
-                return one.resolve()
+    if newest := _newest(folder):
+        return newest
+    kinds = [
+        one
+        for runs in (folder, folder / "runs")
+        for one in (runs / PLACE, *sorted(runs.glob(f"{EXPLORED}*")))
+        if _newest(one)
+    ]
+    if len(kinds) > 1:
+        words = ", ".join(one.name for one in kinds)
+        raise UsageError(f"{escape(str(folder))} has several outcomes: {escape(words)}",
+                         hint=f"name one of them: {escape(str(kinds[0]))}")  # fmt: skip
+    for one in kinds:
+        if newest := _newest(one):
+            return newest
     raise UsageError(
         f"no outcome of runs is in {escape(str(folder))}",
-        hint=f"name what lab.run left: a folder of runs/{PLACE}/, or a copy of runs/",
+        hint="name what lab.run or lab.explore left: a copy of runs/, or a folder of "
+        f"runs/{PLACE}/ or runs/{EXPLORED}NAME/",
     )
 
 
-def read(place: Path) -> Outcome:
-    """The outcome in a folder.
+def _newest(place: Path) -> Path | None:
+    """The folder of an outcome: this one, or the newest in it."""
+    found = sorted(file.parent for file in place.glob(f"*/{OUTCOME}"))  # copies lose their links
+    for one in (place, place / "latest", *reversed(found)):
+        if (one / OUTCOME).is_file():
+            return one.resolve()
+    return None
+
+
+def shard_of(word: str) -> Shard | None:
+    """The shard that a word such as ``2/3`` means; ``None`` if it is empty.
+
+    Raises:
+        UsageError: it means none.
+    """
+    found = shards.parse(word)
+    if word and found is None:
+        raise UsageError(f"{quote(word)} is no shard", hint="K/N: 2/3 is the second part of three")
+    return found
+
+
+def read(place: Path) -> Outcome | Exploration:
+    """The outcome in a folder: of many labs, or of an exploration.
 
     Raises:
         UsageError: the file is damaged.
     """
     file = place / OUTCOME
     try:
-        return outcome.load(reading.json_file(file))
+        found = reading.json_file(file, MOST)
+        if seed_parts.is_exploration(found):
+            return seed_parts.load(found)
+        return outcome.load(found)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{escape(str(file))}: {error}",
-                         hint="copy it again; lab.run has written it") from error  # fmt: skip
+        hint = "copy it again; lab.run or lab.explore has written it"
+        raise UsageError(f"{escape(str(file))}: {error}", hint=hint) from error
+
+
+def parts(folders: Iterable[Path], kind: type[Part]) -> list[tuple[Path, Part]]:
+    """The outcomes in folders that are to be merged, each once, with their places.
+
+    Raises:
+        UsageError: there is none, or one is of another kind; as for :func:`read`.
+    """
+    explored = issubclass(kind, Exploration)
+    ours, others = ("lab.explore", "lab.run") if explored else ("lab.run", "lab.explore")
+    found = []
+    for place in dict.fromkeys(map(place_of, folders)):
+        one = read(place)
+        if not isinstance(one, kind):
+            raise UsageError(f"{escape(str(place))} is of {others}, other parts are of {ours}",
+                             hint="merge them one after the other")  # fmt: skip
+        found.append((place, one))
+    if not found:
+        raise UsageError("nothing to merge", hint=f"name the folders that {ours} left")
+    return found
 
 
 def times(context: Context) -> dict[str, float]:

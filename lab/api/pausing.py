@@ -1,13 +1,13 @@
-"""``lab.run --pause-on-failure``: the machine stands where the run failed, with GDB."""
+"""``lab.run --pause-on-failure``: the machine stands where the run failed, with GDB.
+
+The debugger's modules are imported then: all runs load this one, and few need those.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from lab.api.context import Context
-from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
-from lab.debug import server, symbols
-from lab.debug.launch import Session as GdbSession
 from lab.errors import UsageError
 from lab.run import standing
 from lab.run.session import Session
@@ -26,6 +26,10 @@ def check_terminal() -> None:
 
 async def stand(context: Context, session: Session, start: Start, report: Report) -> None:
     """Let the machine stand, and open GDB. Returns when GDB has ended."""
+    from lab.api.debugging import DebugOptions, run_gdb, sources, toolchain_of
+    from lab.debug import server, symbols
+    from lab.debug.launch import Session as GdbSession
+
     say = context.progress.say
     say(f"FAIL {report.lab}: {report.verdict.reason}")
     say("the machine stands; GDB has it until you quit, and then the run ends")

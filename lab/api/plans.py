@@ -41,7 +41,8 @@ def make_plan(
         return found
     if found.machine.clock is not Clock.VIRTUAL:
         raise UsageError(
-            "a seed needs the virtual clock: disturbances come at stops of the machine"
+            "a seed needs the virtual clock: disturbances come at stops of the machine",
+            hint="leave out 'clock: host' of this lab in labs.yaml, or --clock host",
         )
     return variation.vary(found, context.seed, context.keep)
 
@@ -58,6 +59,11 @@ def prepare(context: Context, plan: Plan) -> Prepared:
         LabError: something cannot be made; the layer says what.
         UsageError: dom0 has no room for the guests' files.
     """
+    make = functools.partial(_prepare, context, plan)
+    return context.shared.prepared(plan, make) if context.shared else make()
+
+
+def _prepare(context: Context, plan: Plan) -> Prepared:
     workshop = context.workshop(arch=plan.machine.arch)
     prepared = workshop.prepare(plan, force=context.force)
     guests.check_room(context.file.absolute(), plan.lab, prepared.guests)

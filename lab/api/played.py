@@ -8,6 +8,7 @@ result is ``outcome`` in that folder: a pickled :class:`lab.api.Run`, or the ``L
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import pickle
 import select
@@ -15,16 +16,24 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.api.context import Context, architecture
+from lab.api.context import Context, architecture, clean
 from lab.api.results import Run
 from lab.api.runs import run
+from lab.api.shared import Shared
 from lab.errors import LabError
 from lab.model import Clock
+from lab.packages import lock
 from lab.progress import Progress
 from lab.util import files, reading, signals
+
+#: What runs of one command have in common, by its labs.yaml, its lock and its options. The last few
+#: are kept: a worker may serve several commands at a time.
+_shared: dict[str, Shared] = {}
+KEPT = 8
 
 
 def main() -> None:
@@ -61,8 +70,23 @@ def _run(folder: Path, lab: str, how: Mapping[str, Any]) -> Run:
         architecture(how["arch"]), cores=how["cores"], seed=how["seed"],
         keep=None if how["keep"] is None else tuple(how["keep"]),
     )  # fmt: skip
+    context = replace(context, shared=_common(context, how))
     clock = Clock(how["clock"]) if how["clock"] else None
     return run(context, lab, clock=clock, cold=how["cold"])
+
+
+def _common(context: Context, how: Mapping[str, Any]) -> Shared:
+    """What the run has in common with earlier ones of this process."""
+    made_of = [hashlib.sha256(reading.data(file)).hexdigest()
+               for file in (context.file, lock.place(context.file))]  # fmt: skip
+    rest = {name: value for name, value in how.items() if name not in ("seed", "keep")}
+    key = files.sha256_json([*made_of, rest])
+    if key not in _shared:
+        clean(context)
+    _shared[key] = found = _shared.pop(key, None) or Shared()
+    for old in list(_shared)[:-KEPT]:
+        del _shared[old]
+    return found
 
 
 def _end_with(orders: int) -> None:

@@ -161,7 +161,8 @@ def verify(context: Context, earlier: Path, *, cold: bool = False) -> Comparison
 def compare_with_published(context: Context, made: Run) -> Comparison | None:
     """Compare a run with the published one of its lab.
 
-    ``None``: none is published, the run has no digest, or it was disturbed.
+    ``None``: none is published, the run has no digest, or it was disturbed. The lock that ships
+    publishes the labs that ship: a lab of the user's own that has one of their names is not it.
     """
     if RunDir(made.run).manifest().get("seed") is not None:
         return None
@@ -172,6 +173,9 @@ def compare_with_published(context: Context, made: Run) -> Comparison | None:
     here = _fingerprint(RunDir(made.run).manifest())
     apart = fingerprint.difference(known["made of"], {n: v[:16] for n, v in here.items()})
     same = made.digest == known["digest"]
+    ours = lock.beside(lock.place(context.file), context.file)
+    if not ours and ("labs.yaml" in apart or here.keys() != known["made of"].keys()):
+        return None
     reference = RunDir(_reference(lock.place(context.file), name))
     parted = None if same else digest.difference_from(reference, RunDir(made.run))
     return Comparison(made, known["digest"], same, tuple(apart), parted)

@@ -84,7 +84,7 @@ class RunningLab:
             if self._found.record and adopt(self._found.record).alive():
                 collecting.collect_late(self._found)
             else:
-                self._found.run.update_manifest(life=rundir.INTERRUPTED, reason="QEMU ended")
+                self._found.run.update_manifest(life=rundir.LOST, reason="QEMU ended")
 
     # ------------------------------------------------------------ what can be asked
 

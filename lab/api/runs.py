@@ -47,7 +47,8 @@ def run(
     """
     if context.pause:
         pausing.check_terminal()
-    clean(context)
+    if context.shared is None:  # else who runs many has done it
+        clean(context)
     plan = make_plan(context, name, clock or Clock.VIRTUAL, first=clock is not None)
     refuse(plan)
     if junit:
@@ -59,7 +60,9 @@ def run(
     else:
         done = _run_here(context, plan, cold=cold)
     if junit:
-        files.write_atomic(junit, scenario.junit([done.report]))
+        from lab.scenario import junitxml  # slow to load, and seldom needed
+
+        files.write_atomic(junit, junitxml.junit([done.report]))
     return done
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.machine import template
+from lab.machine import template, template_folder
 from lab.run import templates
 
 
@@ -17,7 +17,7 @@ def template_list() -> list[dict[str, Any]]:
             "arch": str(one.about.get("arch", "")),
             "clock": str(one.about.get("clock", "")),
             "guests": "paused" in one.about,
-            "size": template.occupied(one.path),
+            "size": template_folder.occupied(one.path),
             "path": one.path,
             "made_of": one.about.get("made of", {}),
         }
@@ -27,4 +27,4 @@ def template_list() -> list[dict[str, Any]]:
 
 def template_clean() -> int:
     """Remove all templates; returns how many bytes they had. Running labs keep what they use."""
-    return template.clean(templates.root())
+    return template_folder.clean(templates.root())

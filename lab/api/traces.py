@@ -34,9 +34,17 @@ def trace_timeline(context: Context, run: str) -> Timeline:
     Raises:
         UsageError: there is no such run, or it has no trace.
     """
+    return timeline_of(run_of(context, run))
+
+
+def timeline_of(folder: RunDir) -> Timeline:
+    """The same for a run that was found.
+
+    Raises:
+        UsageError: it has no trace.
+    """
     from lab.trace import timeline
 
-    folder = _run(context, run)
     return timeline.load(folder, _lines(folder))
 
 
@@ -58,7 +66,7 @@ def trace_export(context: Context, run: str, to: str, out: Path | None = None) -
     from lab.trace import tracks
 
     timeline = trace_timeline(context, run)
-    path = out or _run(context, run).path / FORMATS[to]
+    path = out or run_of(context, run).path / FORMATS[to]
     _writable(path)
     _writer(to)(timeline, tracks.build(timeline), path)
     return path
@@ -68,7 +76,7 @@ def trace_report(context: Context, run: str, out: Path | None = None) -> Path:
     """Write a run's report, one HTML page; returns the file."""
     from lab.trace import report
 
-    folder = _run(context, run)
+    folder = run_of(context, run)
     timeline = trace_timeline(context, run)
     path = out or folder.path / REPORT
     _writable(path)
@@ -109,7 +117,12 @@ def trace_diff(context: Context, one: str, other: str) -> dict[str, Any]:
     return diff.compare(trace_timeline(context, one), trace_timeline(context, other))
 
 
-def _run(context: Context, word: str) -> RunDir:
+def run_of(context: Context, word: str) -> RunDir:
+    """The run that a person means.
+
+    Raises:
+        UsageError: there is none.
+    """
     found = rundir.find_run(context.runs, word or "latest")
     if found is None:
         hint = "a folder, a run's id, latest, a lab's name, or NAME/latest"

@@ -63,6 +63,8 @@ LAB = "debugged"
 WATCHED = 5.0
 #: The lab whose run is executed again, and how long before its verdict it is to stand, in seconds.
 RUN, EARLIER = "periodic", 0.1
+#: The most seconds that a step back may take.
+BACK_WITHIN = 2.0
 #: GDB's commands that measure a step back. The first one begins the replay, and does not count.
 BACK = """\
 reverse-stepi
@@ -84,7 +86,7 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
     again = there(context, rounds, say)
     back = step_back(context, rounds, say)
     return [*figures, at_most("a run until --at, to the run itself", again, "x", 1.3),
-            at_most("one step back at its end, to the run itself", back, "x", 1.3)]  # fmt: skip
+            at_most("one step back at its end", back, "s", BACK_WITHIN)]  # fmt: skip
 
 
 def passed(context: Context, rounds: int, say: Callable[[str], None]) -> float:
@@ -147,15 +149,16 @@ def there(context: Context, rounds: int, say: Callable[[str], None]) -> float:
 
 
 def step_back(context: Context, rounds: int, say: Callable[[str], None]) -> float:
-    """How long one ``reverse-stepi`` takes shortly before a run's verdict, as a ratio to the run:
-    the median of pairs.
+    """How many seconds one ``reverse-stepi`` takes shortly before a run's verdict: the median.
+
+    The run has ten virtual seconds.
     """
-    ratios = []
+    seconds = []
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}: lab.run {RUN}, and reverse-stepi at its end")
         run = command(context, "lab.run", RUN)
-        ratios.append(float(_gdb(context, RunDir(Path(run["run"])), BACK)) / run["wall"])
-    return float(statistics.median(ratios))
+        seconds.append(float(_gdb(context, RunDir(Path(run["run"])), BACK)))
+    return statistics.median(seconds)
 
 
 def _again(context: Context, run: RunDir) -> float:

@@ -96,7 +96,7 @@ def enlarge(sample: Path, path: Path, size: int) -> None:
     timed = places[headers >= 1 << 31] + 1
     times = words[timed].astype(np.int64) | words[timed + 1].astype(np.int64) << 32
     pcpus = sorted(set(words[places[headers == _CPU_CHANGE] + 1].tolist()))
-    first, last = int(times.min()), int(times.max())
+    first, last = int(np.min(times)), int(np.max(times))
     length = last - first + FREQUENCY // 1000
     with path.open("wb") as file:
         for copy in range(max(1, size // sample.stat().st_size)):

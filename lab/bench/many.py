@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 import statistics
 import sys
@@ -11,17 +13,20 @@ from lab.api import Context
 from lab.bench.figure import LONGEST, Figure, at_least, at_most, said
 from lab.errors import LabError
 from lab.explore.side_by_side import processors
-from lab.util import process
+from lab.util import process, together
 from lab.util.deadline import Deadline
 
-#: The lab that is run, and how often in one measurement.
-LAB, RUNS = "hello", 24
+#: The lab that is run, how often at least in one measurement, and for how many seconds: what a
+#: command does once must not count.
+LAB, LEAST, LASTS = "hello", 48, 30.0
 #: The matrix that is run as a whole.
 MATRIX = "scheduling"
 #: How many runs at a time, and how many times sooner they must be done.
 JOBS, SOONER = 2, 1.8
 #: The most CPU time (s) that our own process may use for a run.
 OWN = 0.5
+#: A program that needs a processor and nothing else, for a second or two.
+COMPUTES = "for number in range(20_000_000): number * number"
 #: Runs a command, and prints the CPU time (s) of this process alone (getrusage(2)).
 TIMED = """
 import atexit, resource, sys
@@ -41,15 +46,20 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
         LabError: a run failed.
     """
     said(context, "lab.run", LAB)  # makes its template
-    ratios, alone, own = [], [], []
+    runs = max(LEAST, math.ceil(LEAST * LASTS / _repeated(context, LEAST, 1)))
+    ratios, alone, own, pure = [], [], [], []
     for number in range(1, rounds + 1):
-        say(f"round {number} of {rounds}: {RUNS} runs one after another, then {JOBS} at a time")
-        alone.append(_repeated(context, 1))
-        ratios.append(alone[-1] / _repeated(context, JOBS))
+        say(f"round {number} of {rounds}: {runs} runs one after another, then {JOBS} at a time")
+        alone.append(_repeated(context, runs, 1))
+        ratios.append(alone[-1] / _repeated(context, runs, JOBS))
         own.append(_own(context))
+        pure.append(_pure())
     return [
-        Figure(f"{LAB}: runs a minute, one after another", 60 * RUNS / min(alone), ""),
+        Figure(f"{LAB}: runs a minute, one after another", 60 * runs / min(alone), ""),
         _sooner(f"{LAB}: runs a minute, {JOBS} at a time, to one", statistics.median(ratios)),
+        Figure(
+            f"programs that only compute, {JOBS} at a time, to one", statistics.median(pure), "x"
+        ),
         at_most("our own CPU time in a run", statistics.median(own), "s", OWN),
     ]
 
@@ -73,8 +83,8 @@ def _sooner(name: str, ratio: float) -> Figure:
     return at_least(name, ratio, "x", SOONER) if enough else Figure(name, ratio, "x")
 
 
-def _repeated(context: Context, jobs: int) -> float:
-    return _timed(context, "lab.run", LAB, "--repeat", str(RUNS), "--jobs", str(jobs))
+def _repeated(context: Context, runs: int, jobs: int) -> float:
+    return _timed(context, "lab.run", LAB, "--repeat", str(runs), "--jobs", str(jobs))
 
 
 def _timed(context: Context, *words: str) -> float:
@@ -82,6 +92,20 @@ def _timed(context: Context, *words: str) -> float:
     clock = Deadline(0)
     said(context, *words)
     return clock.elapsed()
+
+
+def _pure() -> float:
+    """How many times sooner this machine computes two things at once than one after another.
+
+    Processors of a virtual machine may share one of the host: then nothing is twice as fast.
+    """
+    argv = [sys.executable, "-c", COMPUTES]
+    clock = Deadline(0)
+    for _ in range(JOBS):
+        process.run(argv, timeout=LONGEST)
+    alone, clock = clock.elapsed(), Deadline(0)
+    together.all_of([functools.partial(process.run, argv, timeout=LONGEST)] * JOBS)
+    return alone / clock.elapsed()
 
 
 def _own(context: Context) -> float:

@@ -18,7 +18,7 @@ from lab.util import together
 from lab.util.deadline import Deadline
 
 #: How many runs are timed at once, for each processor.
-RUNS = 8
+RUNS = 16
 #: How many times as fast as side by side they must at least be.
 RATIO = 0.9
 

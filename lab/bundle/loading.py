@@ -60,7 +60,7 @@ def load(bundle: Bundle, cache: Path, progress: Progress, *, trusted: bool = Fal
         BundleError: the bundle is damaged (then nothing has changed), or there is too little disk.
         OSError: a file cannot be written.
     """
-    waits = "bundle: waiting for another command that loads one"
+    waits = "bundle: waiting until another load of a bundle ends"
     with (
         progress.stage("bundle") as stage,
         files.locked(cache / "bundles.lock", lambda: progress.say(waits)),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import requests
 from oras.container import Container
 from oras.provider import Registry
 
+from lab.bundle import download
 from lab.bundle.file import opened
 from lab.errors import BundleError
 from lab.util import files, reading
@@ -71,6 +71,8 @@ def push(file: Path, reference: str) -> Stored:
 def pull(reference: str, file: Path) -> Stored:
     """Write the bundle of a reference into a file, whole or not at all.
 
+    After a break the next pull into this file goes on where this one was.
+
     Raises:
         BundleError: there is none, it has other bytes than its digest says, or the registry does
             not answer. OSError: the file cannot be written.
@@ -78,17 +80,7 @@ def pull(reference: str, file: Path) -> Stored:
     with _asked(reference) as (registry, place):
         raw = _manifest(registry, place, reference)
         layer = _layer(raw, reference)
-        new = file.with_name(f".{file.name}.new")
-        try:
-            _check_room(file, layer["size"])
-            registry.download_blob(place, layer["digest"], str(new))
-            found = f"sha256:{files.sha256_file(new)}"
-            if found != layer["digest"]:
-                words = f"{reference} is {layer['digest']}, but the registry sent {found}"
-                raise BundleError(words, hint="try again, or ask who runs the registry")
-            new.replace(file)
-        finally:
-            new.unlink(missing_ok=True)
+        download.fetch(registry, place, layer, file)
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     whole = f"{place.registry}/{place.api_prefix}@{digest}"
     return Stored(whole, layer["digest"].removeprefix("sha256:"), file.stat().st_size)
@@ -111,7 +103,7 @@ def _asked(reference: str) -> Iterator[tuple[Any, Any]]:
     except requests.exceptions.RequestException as error:
         raise BundleError(
             f"the registry {place.registry} does not answer: {_reason(error)}",
-            hint="check the reference, the network and the proxy",
+            hint="check the reference, the network and the proxy; what was fetched is kept",
         ) from error
     except (ValueError, KeyError, TypeError, oras.auth.AuthenticationException) as error:
         raise BundleError(
@@ -150,13 +142,6 @@ def _layer(raw: bytes, reference: str) -> dict[str, Any]:
     if len(layers) != 1 or layers[0]["mediaType"] != BUNDLE:
         raise BundleError(f"{reference} is not a bundle", hint="bundle.push stores one")
     return dict(layers[0])
-
-
-def _check_room(file: Path, size: int) -> None:
-    disk = os.statvfs(file.parent)
-    if (free := disk.f_bavail * disk.f_frsize) < size:
-        words = f"{file.parent} has {free >> 20} MB free, {(size >> 20) + 1} MB are needed"
-        raise BundleError(f"too little disk for the bundle: {words}", hint="free disk space")
 
 
 def _reason(error: Exception) -> str:

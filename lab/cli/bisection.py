@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lab import api
+from lab.cli.cluster import chosen
 from lab.cli.command import command
 from lab.cli.lab_task import ARCH, DOOR, JSON, LAB, LABS, LOCKED
 from lab.cli.labs import context_of
@@ -30,10 +34,12 @@ GOOD, BAD, SKIP, STOP = 0, 1, 125, 128
          bad="a later commit with which it does not",
          limit="search where this no longer holds: 'p99 release jitter of fast < 500us' "
                "(default: where the lab no longer passes)",
-         jobs="try N commits at a time (default: one for every two processors)")  # fmt: skip
+         jobs="try N commits at a time (default: one for every two processors)",
+         cluster="build and run the commits on this cluster, not here (default: LAB_CLUSTER, else "
+                 "here)")  # fmt: skip
 def lab_bisect(name: str, source: str, good: str, bad: str = "HEAD", limit: str = "",
                labs: str = "labs.yaml", door: str = "", json: bool = False, locked: bool = False,
-               arch: str = "", jobs: int = 0) -> int:  # fmt: skip
+               arch: str = "", jobs: int = 0, cluster: str = "") -> int:  # fmt: skip
     """Find the commit of a source tree that broke a lab.
 
     It builds and runs the commit that halves what remains, again and again; with --jobs, several
@@ -41,12 +47,13 @@ def lab_bisect(name: str, source: str, good: str, bad: str = "HEAD", limit: str 
     Commits that do not compile are skipped. Your work tree stays as it is.
     """
     context = context_of(labs, door, locked=locked, arch=arch)
+    context = replace(context, cluster=chosen(cluster))
     found = api.bisect(context, name, api.Bisect(Path(source), good, bad, limit, jobs))
-    print_json(found) if json else print("\n".join(_shown(found)))
+    print_json(found) if json else print("\n".join(_shown(found, source)))
     return found.exit_status
 
 
-def _shown(found: api.Bisected) -> Iterator[str]:
+def _shown(found: api.Bisected, source: str) -> Iterator[str]:
     rows = [
         [one.commit[:12], one.mark, short(one.run) if one.run else "", one.subject[:40],
          one.reason[:60]] for one in found.tried
@@ -60,22 +67,41 @@ def _shown(found: api.Bisected) -> Iterator[str]:
         yield "the first bad commit:"
         yield escape_lines(found.about)
         yield ""
-        yield from _parted(found)
+        yield f"with it: {found.first_bad.reason}"
+        yield from (f"    {line}" for line in found.first_bad.tail.splitlines())
+        yield from _parted(found, source)
     yield f"for git bisect replay: {short(found.folder)}/bisect.log"
 
 
-def _parted(found: api.Bisected) -> Iterator[str]:
+def _parted(found: api.Bisected, source: str) -> Iterator[str]:
     """Where the runs with and without the first bad commit differ."""
     good, bad = found.last_good, found.first_bad
     if not (good and bad and good.run and bad.run):
         return
     if found.difference:
         yield from itertools.takewhile(bool, difference(found.difference))
-    yield as_called(f"more: ./inv trace.diff {short(good.run)} {short(bad.run)}")
+        yield as_called(f"more: ./inv trace.diff {short(good.run)} {short(bad.run)}")
+    else:  # they have no traces
+        yield f"compare the consoles: diff -r {short(good.run)}/console {short(bad.run)}/console"
+    tree = shlex.join(["git", "-C", source, "checkout", bad.commit[:12]])
+    yield as_called(f"look: {tree} && ./inv lab.debug {short(bad.run)} --before-failure")
 
 
 def _hash(one: object) -> str:
     return str(getattr(one, "commit", one))
+
+
+@contextlib.contextmanager
+def stopping_git() -> Iterator[None]:
+    """If the block ends the program with a status that git would take for a bad commit, such as
+    that of a wrong option, git stops instead."""
+    try:
+        yield
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else BAD if end.code else GOOD
+        if status in (GOOD, BAD, SKIP) or status >= STOP:
+            raise
+        raise SystemExit(STOP + status) from end
 
 
 def for_git(task: Callable[[], api.Run], *, json: bool) -> int:

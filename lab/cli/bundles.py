@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from lab import api, install
+from lab import api
+from lab.cli import optional
 from lab.cli.building import context
 from lab.cli.command import command
 from lab.cli.lab_task import JSON, LABS
@@ -23,16 +24,17 @@ _FILE = "the file of the bundle"
          wheels="with xenlab and its Python packages, for these versions, as in 3.11,3.13",
          templates="with the templates of these labs that the cache has",
          sources="with the packages that images and guests are made of",
+         page="with what the page of a class (lab.serve) needs",
          whole="with compilers, for those who build guests or images from it",
          labs=LABS, json=JSON)  # fmt: skip
 def bundle_save(file: str, lab: str = "", whole: bool = False, wheels: str = "",
-                templates: bool = False, sources: bool = False, labs: str = "labs.yaml",
-                json: bool = False) -> None:  # fmt: skip
+                templates: bool = False, sources: bool = False, page: bool = False,
+                labs: str = "labs.yaml", json: bool = False) -> None:  # fmt: skip
     """Write everything that labs need into one file.
 
     What is missing in the cache is made first, with exactly the locked packages.
     """
-    options = api.BundleOptions(whole, tuple(_listed(wheels)), templates, sources)
+    options = api.BundleOptions(whole, tuple(_listed(wheels)), templates, sources, page)
     saved = api.save_bundle(context(labs), Path(file), _listed(lab), options)
     print_json(saved) if json else _show(saved)
 
@@ -66,8 +68,7 @@ def bundle_pull(ref: str, file: str, json: bool = False) -> None:
 def _with(package: str, group: str) -> api.Context:
     """A context, once a package of an optional group is installed."""
     found = context("labs.yaml")
-    if find_spec(package) is None:
-        install.ensure(group, found.progress)
+    optional.have(package, group, found.progress)
     if find_spec(package) is None:
         words = f"the package {package} is missing"
         raise UsageError(words, hint=f"pip install 'xenlab[{group}]'")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab import api, install
+from lab import api
+from lab.cli import optional
 from lab.cli.command import command
 from lab.cli.lab_task import JSON
 from lab.cli.output import print_json, say
@@ -63,8 +63,7 @@ def chosen(address: str) -> api.Cluster | None:
 
 
 def _install() -> None:
-    if find_spec("distributed") is None:
-        install.ensure("cluster", Progress())
+    optional.have("distributed", "cluster", Progress())
 
 
 def _ready(name: str) -> None:

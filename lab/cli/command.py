@@ -40,10 +40,7 @@ def command(
     def decorate(function: Callable[..., int | None]) -> LabTask:
         @functools.wraps(function)
         def body(_: object, **arguments: Any) -> None:
-            try:
-                raise Exit(code=_guarded(function, arguments))
-            finally:
-                signals.leaving()
+            raise Exit(code=_to_its_end(function, arguments))
 
         signature = inspect.signature(function)
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -65,6 +62,18 @@ def refuse_together(what: str, others: Mapping[str, object]) -> None:
         raise UsageError(
             f"{what} and {other} cannot be used together", hint="leave one of them out"
         )
+
+
+def _to_its_end(function: Callable[..., int | None], arguments: dict[str, Any]) -> int:
+    """Call a task's function. A signal that comes while it says how it ended interrupts it."""
+    try:
+        try:
+            return _guarded(function, arguments)
+        finally:
+            signals.leaving()
+    except KeyboardInterrupt:
+        signals.leaving()
+        return INTERRUPTED
 
 
 def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> int:

@@ -19,6 +19,7 @@ from lab.errors import UsageError
                       "'job 17 of fast begins'",
          before_failure="execute a run that failed again to where it fails", door=DOOR,
          branch="keep what is executed as a run of its own, which goes on when GDB leaves",
+         confined="GDB sees only this lab, and has limits, as on the page of a workshop",
          on="where breakpoints count: a guest, dom0, xen or everywhere (default: the first guest)",
          command="a file with commands for GDB", batch="leave when the commands are done",
          mi="speak GDB's machine interface on standard input and output",
@@ -26,13 +27,14 @@ from lab.errors import UsageError
 def lab_debug(name: str, labs: str = "labs.yaml", door: str = "", on: str = "",
               command: str = "", batch: bool = False, mi: bool = False, serve: bool = False,
               at: str = "", before: str = "", before_event: str = "",
-              before_failure: bool = False, branch: bool = False) -> int:  # fmt: skip
+              before_failure: bool = False, branch: bool = False,
+              confined: bool = False) -> int:  # fmt: skip
     """Open GDB in a running lab, or in a run.
 
     The machine stands still until GDB continues it. When GDB leaves, the lab goes on.
     """
     file = Path(command) if command else None
-    options = api.DebugOptions(on, file, batch, mi, serve, branch=branch)
+    options = api.DebugOptions(on, file, batch, mi, serve, branch=branch, confined=confined)
     moment = api.Moment(at, before, before_failure, before_event)
     if moment:
         return api.travel(context_of(labs, door), name, moment, options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from lab import api
+from lab.cli import optional
 from lab.cli.cluster import chosen
 from lab.cli.command import command, refuse_together
 from lab.cli.lab_task import (
@@ -34,6 +36,7 @@ from lab.cli.results import (
     show_up,
     state_word,
 )
+from lab.errors import ToolchainError
 from lab.progress import Progress
 from lab.util import ci
 from lab.util.environment import switched_on
@@ -225,10 +228,18 @@ def lab_matrix(name: str, labs: str = "labs.yaml", door: str = "", clock: str = 
                cluster: str = "") -> int:  # fmt: skip
     """Run all labs of a matrix and compare them.
 
-    The labs run side by side. It makes one table and one picture from their traces.
+    The labs run side by side. It makes one table and one picture from their traces. The picture
+    needs the packages of xenlab[plots].
     """
     archs = [one for word in arch.split(",") if (one := api.architecture(word))]
     context = replace(context_of(labs, door), cluster=chosen(cluster))
+    _have_plots(context)
     result = api.compare(context, name, clock, archs, jobs)
     print_json(result) if json else show_compared(result)
     return 0 if result.outcome.complete else 1
+
+
+def _have_plots(context: api.Context) -> None:
+    """Install what draws, in a checkout. If that fails, the table is made without the picture."""
+    with contextlib.suppress(ToolchainError):
+        optional.have("matplotlib", "plots", context.progress)

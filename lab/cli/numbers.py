@@ -37,6 +37,8 @@ def span(option: str, text: str) -> range:
     Raises:
         UsageError: it is neither; there is no number in it, or too many are.
     """
+    if not re.fullmatch(r"[0-9]+(-[0-9]+)?", text):
+        raise UsageError(f"{option} needs 200, or 41-60, not {quote(text)}")
     first, dash, last = text.partition("-")
     found = range(whole_number(option, first) if dash else 1,
                   whole_number(option, last if dash else first) + 1)  # fmt: skip

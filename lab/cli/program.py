@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from invoke.program import Program
 
 from lab import __version__
 from lab.cli import pages, parsing
+from lab.cli.bisection import stopping_git
 from lab.cli.namespace import namespace
 from lab.cli.output import nobody_reads
 from lab.util.resources import as_called
@@ -110,6 +112,11 @@ class LabProgram(Program):
 
 def main() -> NoReturn:
     """Run the task that the command line names; ends the process."""
+    with stopping_git() if "--bisect" in sys.argv else contextlib.nullcontext():
+        _main()
+
+
+def _main() -> NoReturn:
     try:
         LabProgram().run()
     except BrokenPipeError:

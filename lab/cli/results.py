@@ -174,11 +174,15 @@ def on_worker(result: api.Run) -> str:
 
 
 def show_runs(result: api.Runs) -> None:
-    """Print the failures, then a table of all runs and how many passed."""
+    """Print the failures, then a table of all runs and how many passed. Of runs that are the same,
+    to the last byte, one is shown."""
+    shown = set[tuple[str, str]]()
     for one in result.runs:
-        if not one.report.verdict.passed:
+        same = one.report.title, one.digest
+        if not one.report.verdict.passed and not (one.digest and same in shown):
             show_run(one)
             print()
+            shown.add(same)
     header, rows = result.table()
     part = f" in shard {result.outcome.shard}" if result.outcome.shard else ""
     print(table(rows, header=header))
@@ -228,7 +232,10 @@ def show_compared(result: api.Compared) -> None:
     """Print the short table of a matrix, and where the full one is."""
     header, rows = result.brief()
     print(table(rows, header=header), flush=True)
-    say(f"table and picture: {short(result.folder)}/table.md, picture.svg, picture.png")
+    if (result.folder / "picture.svg").exists():
+        say(f"table and picture: {short(result.folder)}/table.md, picture.svg, picture.png")
+    else:
+        say(f"table: {short(result.folder)}/table.md")
 
 
 def short(path: Path) -> str:

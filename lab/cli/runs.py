@@ -64,7 +64,7 @@ _CLOCK = "host or virtual (default: what labs.yaml says, else virtual)"
          bisect="end with the exit status that git bisect run wants")  # fmt: skip
 def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             json: bool = False, force: bool = False, locked: bool = False, clock: str = "",
-            cold: bool = False, repeat: int = 0, verify: str = "", published: bool = False,
+            cold: bool = False, repeat: str = "", verify: str = "", published: bool = False,
             publish: bool = False, arch: str = "", seed: str = "", keep: str = "",
             pause_on_failure: bool = False, cores: bool = False, bisect: bool = False,
             all: bool = False, jobs: int = 0, shard: str = "",
@@ -86,7 +86,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--clock host": clock == Clock.HOST,
         })  # fmt: skip
     cold = is_cold(cold)
-    names = words_of(name)
+    names, times = words_of(name), _times(repeat, jobs)
     if all or shard or len(names) > 1 or api.is_pattern(name) or (repeat and junit):
         if repeat:
             refuse_together("--repeat", {"--clock host": clock == Clock.HOST})
@@ -95,7 +95,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
         })  # fmt: skip
         options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard,
-                                 repeat or 1)  # fmt: skip
+                                 times or 1)  # fmt: skip
         names = api.select(context, ["*"] if all else names or [DEFAULT])
         return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
@@ -107,7 +107,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--bisect": bisect if first != "--bisect" else "",
         })  # fmt: skip
     if repeat:
-        return _repeated(api.repeat(context, name or DEFAULT, repeat, cold=cold, jobs=jobs), json)
+        return _repeated(api.repeat(context, name or DEFAULT, times, cold=cold, jobs=jobs), json)
     if verify:
         return _verified(api.verify(context, Path(verify), cold=cold), json)
     if bisect:
@@ -205,6 +205,16 @@ def _said(context: api.Context, result: api.Run, json: bool, published: bool) ->
             raise UsageError(f"no run of lab {result.report.lab} is published")
         return comparison.exit_status
     return status
+
+
+def _times(repeat: str, jobs: int) -> int:
+    """How many times ``--repeat`` says; 0 if it is not there. ``--jobs`` makes sense, too."""
+    times = whole_number("--repeat", repeat) if repeat else 0
+    if repeat and not times:
+        raise UsageError(f"--repeat {repeat} would run nothing", hint="write 2, or more")
+    if jobs < 0:
+        raise UsageError(f"{jobs} runs cannot go on at once", hint="write --jobs 1, or more")
+    return times
 
 
 def _disturbed(seed: str, keep: str) -> dict[str, Any]:

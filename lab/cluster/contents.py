@@ -6,10 +6,12 @@ content, so a worker that has it needs it no more.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ class Part:
     name: str
     data: bytes = field(repr=False)
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 
@@ -43,7 +45,7 @@ class Contents:
 
     Attributes:
         labs: the text of labs.yaml with one lab. Its lines are those of the original.
-        lock: the text of labs.lock.
+        lock: the sha256 of the part that is labs.lock.
         parts: by sha256.
     """
 
@@ -52,23 +54,31 @@ class Contents:
     parts: dict[str, Part] = field(default_factory=dict)
 
 
-def gather(labs: Path, lab: Lab) -> Contents:
+def gather(
+    labs: Path, lab: Lab, place: Callable[[Path], Path] | None = None, limit: str = ""
+) -> Contents:
     """Read what the runs of a lab need. ``lab``: as labs.yaml, which was checked, describes it.
+
+    ``place``: where a file is read, if not where labs.yaml says. ``limit``: the one threshold that
+    the lab has, as labs.yaml would have it, if not its own.
 
     Raises:
         UsageError: a file cannot be read.
         ImageError: there is no lock.
     """
-    parts = _Parts(labs.absolute().parent)
+    parts = _Parts(labs.absolute().parent, place or _as_named)
     try:
-        text = placed_yaml.dump(excerpt(placed_yaml.load(reading.data(labs)), lab, parts))
-        locked = reading.data(lock.place(labs)).decode()
+        found = excerpt(placed_yaml.load(reading.data(labs)), lab, parts)
+        for entry in found["labs"].values() if limit else ():
+            entry["thresholds"] = [limit]
+        text = placed_yaml.dump(found)
+        locked = parts.take(lock.place(labs), lock.NAME)
     except OSError as error:
         raise UsageError(
             f"{error.filename or labs} cannot be sent to a worker: {error.strerror or error}",
             hint="make it readable, or take it out of labs.yaml",
         ) from error
-    return Contents(text, locked, parts.found)
+    return Contents(text, locked.sha256, parts.found)
 
 
 def lay(part: Part, parts: Path) -> None:
@@ -131,8 +141,9 @@ def unpack(data: bytes, folder: Path) -> None:
 class _Parts:
     """Takes the files that labs.yaml names, each once."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, place: Callable[[Path], Path]) -> None:
         self._base = base
+        self._place = place
         self._places: dict[str, str] = {}
         self.found: dict[str, Part] = {}
 
@@ -143,10 +154,17 @@ class _Parts:
         if text not in self._places:
             path = self._base / text
             name = path.resolve().name  # the image of a FreeRTOS guest depends on it
-            part = Part(name, pack(path, name))
-            self.found[part.sha256] = part
+            part = self.take(self._place(path), name)
             self._places[text] = f"{PARTS}/{part.sha256}/{name}"
         return self._places[text]
+
+    def take(self, path: Path, name: str) -> Part:
+        part = Part(name, pack(path, name))
+        return self.found.setdefault(part.sha256, part)
+
+
+def _as_named(path: Path) -> Path:
+    return path
 
 
 def _add(archive: tarfile.TarFile, file: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,14 +32,19 @@ class Order:
 
 @dataclass(frozen=True)
 class Task:
-    """An order, with all that it needs except the parts, which travel by themselves."""
+    """An order, with all that it needs except the parts, which travel by themselves.
+
+    Attributes:
+        labs: the text of labs.yaml with one lab.
+        lock: the sha256 of the part that is labs.lock.
+    """
 
     order: Order
     labs: str = field(repr=False)
-    lock: str = field(repr=False)
+    lock: str
     version: str = __version__
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The same for the same run: equal keys, equal digests."""
         return f"{self.order.lab}-{files.sha256_json(asdict(self))[:32]}"

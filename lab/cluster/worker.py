@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from lab import __version__
 from lab.cluster import contents
 from lab.cluster.keys import Access, readable
+from lab.cluster.places import Places
 from lab.cluster.player import Player
 from lab.cluster.quiet import quiet
 from lab.cluster.sizes import Station
@@ -55,6 +54,7 @@ class Bench:
         self.folder = folder
         self.name = name
         self._log = log
+        self._places = Places(folder)
         self._free: list[Player] = []
         #: The tasks that run, by key; ``None`` as long as there is no process yet.
         self._busy: dict[str, Player | None] = {}
@@ -76,9 +76,8 @@ class Bench:
                     f"worker {self.name} has xenlab {__version__}, not {task.version}",
                     hint="use the same version on all machines of the cluster",
                 )
-            for part in parts:
-                contents.lay(part, self.folder / "parts")
-            with self._place(task) as place, self._player(task.key) as player:
+            self._places.lay(parts)
+            with self._places.of(task) as place, self._player(task.key) as player:
                 if not player.play(place):
                     raise self._lost(task)
                 back = self._back(place)
@@ -105,6 +104,7 @@ class Bench:
             one.interrupt()
         for one in self._free:
             one.close()
+        self._places.close()
 
     @contextlib.contextmanager
     def _busy_with(self, key: str) -> Iterator[None]:
@@ -119,21 +119,6 @@ class Bench:
             with self._news:
                 del self._busy[key]
                 self._news.notify_all()
-
-    @contextlib.contextmanager
-    def _place(self, task: Task) -> Iterator[Path]:
-        """The folder of a run, which goes when its result is on its way."""
-        place = self.folder / "tasks" / task.key
-        files.remove_tree(place)
-        place.mkdir(parents=True)
-        try:
-            files.write_atomic(place / "labs.yaml", task.labs, durable=False)
-            files.write_atomic(place / "labs.lock", task.lock, durable=False)
-            order = json.dumps(asdict(task.order))
-            files.write_atomic(place / "order.json", order, durable=False)
-            yield place
-        finally:
-            files.remove_tree(place)
 
     @contextlib.contextmanager
     def _player(self, key: str) -> Iterator[Player]:
@@ -234,8 +219,10 @@ async def work(
     finally:
         with contextlib.suppress(Exception):
             await worker.close(timeout=1, executor_wait=False)
-    raise LabError(f"the scheduler at {access.address} has ended",
-                   hint="start a cluster, then this worker again")  # fmt: skip
+    raise LabError(
+        f"the scheduler at {access.address} has ended, or cannot be reached any more",
+        hint="look at the network; start a cluster if there is none, then this worker again",
+    )
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from lab.model import Lab
+from lab.model.architecture import ARCHITECTURES
 
 #: Keys of a guest whose value is a folder of sources.
 SOURCES = ("freertos", "linux", "project")
@@ -35,6 +36,8 @@ def excerpt(data: dict[str, Any], lab: Lab, places: Places) -> dict[str, Any]:
     """
     name = lab.name if lab.name in data["labs"] else lab.name.rpartition("-")[0]
     entry = dict(data["labs"][name])
+    if lab.arch != ARCHITECTURES[0] or "arch" in entry:  # an option may have decided, or all labs
+        entry["arch"] = lab.arch.xen
     if isinstance(entry.get("dom0"), dict):
         entry["dom0"] = _placed(entry["dom0"], places)
     known = data.get("hypervisors") or {}

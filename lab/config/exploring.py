@@ -10,6 +10,7 @@ from lab.config import fit
 from lab.config.explore_shapes import Explore
 from lab.config.yaml_source import Loc, Source
 from lab.model import Variable
+from lab.model.disturbance import SHORTEST
 from lab.util.suggest import nearest
 from lab.util.terminal import quote
 
@@ -23,6 +24,11 @@ def read(
 ) -> model.Lab:
     """The lab with its bounds. A neighbour is one of the guests that do not start with the lab."""
     fit.no_twice(source, (*at, "vary"), shape.vary)
+    if not shape.vary:
+        source.add((*at, "vary"), "the list is empty: nothing may be different")
+    if shape.longest < SHORTEST:
+        words = f"a pause or a load lasts at least {SHORTEST * 1e6:.0f}us"
+        source.add((*at, "longest"), f"'longest': {words}")
     bounds = model.Bounds(
         tuple(Variable(one) for one in shape.vary), shape.within, shape.most, shape.longest,
         shape.neighbour or "",

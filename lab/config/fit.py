@@ -79,7 +79,8 @@ def _dom0_memory(source: Source, at: Loc, lab: Lab) -> None:
         source.add(at, f"'memory': {text}")
     elif lab.dom0.memory > most:
         text = f"of the {show_size(lab.memory)} of lab '{lab.name}' Xen can give dom0"
-        source.add(at, f"'memory': {text} at most {show_size(most)}")
+        has = f"{show_size(most)}; dom0 has {show_size(lab.dom0.memory)} ('dom0: {{memory: …}}')"
+        source.add(at, f"'memory': {text} at most {has}")
 
 
 def of_xen(lab: Lab) -> int:

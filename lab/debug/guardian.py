@@ -1,7 +1,7 @@
 """Lets a machine go on if its debugger is killed.
 
 QEMU keeps a machine still, with its breakpoints, when a client of its gdbstub is gone. So a second
-process waits for the end of ours. It acts only if ours could not say that all is well.
+process waits for the end of ours. It acts only if ours held the machine and could not let it go.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab.debug import server
@@ -18,25 +18,30 @@ from lab.errors import LabError
 from lab.rundir import LabDir
 from lab.util import process
 
-#: What ours says when it has left the machine itself.
-WELL = b"\n"
+#: What ours says when it has taken the machine, and when it has let it go.
+TAKEN, FREE = b"t", b"f"
 
 
 @contextlib.contextmanager
-def watching(lab: LabDir) -> Iterator[None]:
-    """Have the lab's machine go on, without breakpoints, if this process is killed in the block."""
+def watching(lab: LabDir) -> Iterator[Callable[[bool], None]]:
+    """Have the lab's machine go on, without breakpoints, if this process is killed in the block,
+    or leaves it without having let the machine go. Yields what must be told whether we hold it.
+    """
     theirs, ours = os.pipe()
     try:
         argv = [sys.executable, "-m", __name__, str(theirs)]
         guard = process.spawn(argv, log_to=sys.stderr.buffer, keep_fds=[theirs])
     finally:
         os.close(theirs)
+
+    def holding(held: bool) -> None:
+        with contextlib.suppress(OSError):
+            os.write(ours, TAKEN if held else FREE)
+
     try:
         os.write(ours, os.fsencode(lab.path) + b"\0")
-        yield
+        yield holding
     finally:
-        with contextlib.suppress(OSError):
-            os.write(ours, WELL)
         os.close(ours)
         guard.wait()
 
@@ -45,7 +50,7 @@ def main() -> None:
     """Wait for the end of the process at the other end of the pipe."""
     with os.fdopen(int(sys.argv[1]), "rb") as pipe:
         folder, _, rest = pipe.read().partition(b"\0")
-    if folder and rest != WELL:
+    if rest.endswith(TAKEN):
         with contextlib.suppress(LabError, OSError):
             asyncio.run(_release(LabDir(Path(os.fsdecode(folder)))))
 

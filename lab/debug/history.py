@@ -62,14 +62,14 @@ class History:
         return [pc + 2, pc + 4, *await passing.after(self._view.stopped, pcpu)]
 
     async def _step_back(self, wish: asyncio.Event) -> Stop | None:
-        stop = await self.rewinder.step_back()
+        stop = await self.rewinder.step_back(wish)
         while stop and not stop.wished and self._view.scope.domain and not await self._runs():
             stopped = self._view.stopped
             base = await stopped.register(stopped.arch.vectors, stopped.threads[0])
             entries = self._here([base + one for one in stopped.arch.entries], inside=False)
             stop = await self.rewinder.go_back(entries, wish)
             if stop and not stop.wished:
-                stop = await self.rewinder.step_back()
+                stop = await self.rewinder.step_back(wish)
         return stop
 
     async def _runs(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.debug.server import SOCKET
@@ -29,7 +29,14 @@ START = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {folder!r}); "
     "from lab.debug import gdb_commands; gdb_commands.start({file!r})"
 )
-CONNECT = "python gdb_commands.connect()"
+#: What a confined GDB, and each program that it starts, may use at most (prlimit(1)): seconds of
+#: processor time, bytes of memory and of a file, and processes of this user.
+LIMITS = ("prlimit", "--cpu=600", f"--as={4 << 30}", f"--fsize={64 << 20}", "--core=0",
+          "--nproc=4096", "--")  # fmt: skip
+#: The most bytes that it may keep in each of its temporary folders.
+SCRATCH = 64 << 20
+#: What begins a session with a machine, or without one.
+CONNECT, READY = "python gdb_commands.connect()", "python gdb_commands.ready()"
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,9 @@ class Session:
     Attributes:
         on: where breakpoints count first.
         notes: lines that GDB shows when it is connected.
+        confined: of the live lab GDB sees only what it connects to, and :data:`LIMITS` hold. GDB
+            can run programs (its commands ``shell`` and ``python``), so this is for those who may
+            use this lab and nothing else.
     """
 
     lab: LabDir
@@ -46,6 +56,7 @@ class Session:
     symbols: Symbols
     on: str
     notes: tuple[str, ...] = ()
+    confined: bool = False
 
     def write(self) -> Path:
         """Write what GDB's commands read; returns the file."""
@@ -76,23 +87,47 @@ def command_line(
     Raises:
         ToolchainError: GDB cannot run on a terminal in this toolchain.
     """
+    folders = [script.parent for script in scripts]
+    command = _command(session, arguments, folders)
+    return _sandbox(toolchain).terminal_line(command)
+
+
+def editors_line(toolchain: Toolchain, session: Session, workspace: Path) -> list[str]:
+    """The same for an editor's GDB: it sees what is in ``workspace``, and may open the terminals
+    that the editor has made for it.
+
+    Raises:
+        ToolchainError: GDB cannot run on a terminal in this toolchain.
+    """
+    command = _command(session, [], [workspace])
+    return _sandbox(toolchain).terminal_line(command, others=True)
+
+
+def _sandbox(toolchain: Toolchain) -> Sandbox:
     if not isinstance(toolchain, Sandbox):
         raise ToolchainError(
             "the debugger does not run through this door",
             hint="it needs the rootfs door, whichever door the lab has: --door rootfs",
         )
+    return toolchain
+
+
+def _command(session: Session, arguments: Sequence[str], folders: Sequence[Path]) -> Command:
     begin = START.format(folder=str(PACKAGE.parent), file=str(session.write()))
     argv = [GDB, "-nx", "-q", "-iex", "set auto-load off", "-iex", f"python {begin}",
             *arguments]  # fmt: skip
-    mounts = list(_mounts(session, scripts))
-    return toolchain.terminal_line(Command(argv, mounts, str(session.run.path)))
+    command = Command(argv, list(_mounts(session, folders)), str(session.run.path))
+    if session.confined:
+        command = replace(command, argv=[*LIMITS, *argv], scratch=SCRATCH)
+    return command
 
 
-def _mounts(session: Session, scripts: Sequence[Path]) -> dict[Mount, None]:
-    folders = [session.lab.path, session.run.path, PACKAGE]
+def _mounts(session: Session, more: Sequence[Path]) -> dict[Mount, None]:
+    lab = session.lab.path
+    folders = [lab / SOCKET, lab / SESSION] if session.confined else [lab]
+    folders += [session.run.path, PACKAGE, *more]
     folders += [folder for _, folder in session.symbols.sources]
     folders += [path.parent for path in session.symbols.files.values()]
-    folders += [script.parent for script in scripts]
     outer: list[Path] = []
     for folder in sorted({folder.resolve() for folder in folders}, key=lambda one: len(one.parts)):
         if not any(folder.is_relative_to(other) for other in outer):

@@ -38,6 +38,7 @@ class Arch:
         vectors: the name of the register that holds the address of Xen's vectors, in its image.
         entries: the offsets of those at which a domain is left for Xen (Arm ARM, "Exception
             vectors").
+        interrupts: the offsets of those at which an interrupt is taken, wherever it finds the CPU.
         width: the name of the register without :data:`WIDE_GUEST` if the guest is one of
             32 bits (HCR_EL2.RW); empty if all are.
         hyp_modes: the values of ``cpsr & mode_mask`` in Xen.
@@ -57,6 +58,7 @@ class Arch:
     hyp_bits: int
     vectors: str
     entries: tuple[int, ...]
+    interrupts: tuple[int, ...]
     width: str
     hyp_modes: frozenset[int]
     mode_mask: int
@@ -73,14 +75,14 @@ class Arch:
 
 ARM32 = Arch(
     own=A32, vttbr="VTTBR", vtcr="VTCR", hyp_tables="HTTBR", hyp_level=1, hyp_bits=32,
-    vectors="VBAR_EL2", entries=(0x14, 0x18, 0x1C),
+    vectors="VBAR_EL2", entries=(0x14, 0x18, 0x1C), interrupts=(0x18,),
     width="", hyp_modes=frozenset({0x1A}), mode_mask=0x1F,
     heap=range(0x4000_0000, 0x8000_0000), direct=False, word=4, stack=32 << 10, info=168,
     saved=registers.of_arm32,
 )  # fmt: skip
 ARM64 = Arch(
     own=A64, vttbr="VTTBR_EL2", vtcr="VTCR_EL2", hyp_tables="TTBR0_EL2", hyp_level=0, hyp_bits=48,
-    vectors="VBAR_EL2", entries=tuple(range(0x400, 0x800, 0x80)),
+    vectors="VBAR_EL2", entries=tuple(range(0x400, 0x800, 0x80)), interrupts=(0x280, 0x480, 0x680),
     width="HCR_EL2", hyp_modes=frozenset({8, 9}), mode_mask=0xF,
     heap=range(0x8000_0000_0000, 0x8500_0000_0000), direct=True,
     word=8, stack=32 << 10, info=352,

@@ -51,6 +51,7 @@ class Proxy:
         self.runner = Runner(view)
         self._monitor = monitor
         self._stop = b""
+        self._spoke = self._early = False
 
     def _stub(self) -> Stub:
         return self.view.stopped.stub
@@ -61,7 +62,9 @@ class Proxy:
             self._stop = self.runner.report(TRAPPED, await self.view.thread_on(self.view.selected))
             while (packet := await client.packet()) is not None:
                 if packet == INTERRUPT:
+                    self._early = self._spoke
                     continue
+                self._spoke = True
                 if packet[:1] in (b"D", b"k") or packet.startswith(b"vKill"):
                     if packet[:1] != b"k":
                         client.say(b"OK")
@@ -88,8 +91,14 @@ class Proxy:
         client.say(await self._answer(packet))
 
     async def _resume(self, client: Client, packet: bytes) -> bytes:
-        """Let the machine run; meanwhile GDB may want it to stop."""
+        """Let the machine run; meanwhile GDB may want it to stop.
+
+        GDB may say so in the moment before this packet, when its user believes that the machine
+        runs. If it is the first that GDB says after a stop, that stop has crossed it: it is over.
+        """
         wish = asyncio.Event()
+        if self._early:
+            wish.set()
         listening = asyncio.create_task(_listen(client, wish))
         try:
             return await self.runner.run(packet, wish)
@@ -99,6 +108,7 @@ class Proxy:
             stays = self.view.selected if self.view.selected in threads else threads[0]
             return self.runner.report(TRAPPED, stays)
         finally:
+            self._spoke = self._early = False
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 

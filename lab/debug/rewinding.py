@@ -31,7 +31,7 @@ class Replayed(Protocol):
     now: int
     begin: int
 
-    async def stand_at(self, at: int) -> None: ...
+    async def stand_at(self, at: int, wish: asyncio.Event | None = None) -> None: ...
     async def run_to(self, at: int, wish: asyncio.Event) -> bytes: ...
 
 
@@ -76,12 +76,12 @@ class Rewinder:
         await self.replay.stand_at(self.replay.now + 1)
         return Stop(self.replay.now)
 
-    async def step_back(self) -> Stop | None:
+    async def step_back(self, wish: asyncio.Event) -> Stop | None:
         """Stand one instruction before; ``None``: it begins here."""
         if self.replay.now <= self.replay.begin:
             return None
-        await self.replay.stand_at(self.replay.now - 1)
-        return Stop(self.replay.now)
+        await self.replay.stand_at(self.replay.now - 1, wish)
+        return Stop(self.replay.now, wished=wish.is_set())
 
     async def go_on(self, points: Breakpoints, wish: asyncio.Event) -> Stop | None:
         """Run to the next hit; ``None``: there is none up to the end.
@@ -110,14 +110,20 @@ class Rewinder:
             end, width = begin, width * GROWTH
         if not (found and found.wished):
             behind = bool(found and WATCHED in found.report)
-            await self.replay.stand_at(found.at + behind if found else self.replay.begin)
-        return found
+            place = found.at + behind if found else self.replay.begin
+            await self.replay.stand_at(place, wish)
+        return self._wished() if wish.is_set() else found
+
+    def _wished(self) -> Stop:
+        return Stop(self.replay.now, wished=True)
 
     async def _last(
         self, points: Breakpoints, where: tuple[int, int], wish: asyncio.Event
     ) -> Stop | None:
         """The last hit from the first place until before the second one."""
-        await self.replay.stand_at(where[0])
+        await self.replay.stand_at(where[0], wish)
+        if wish.is_set():
+            return self._wished()
         await points.arm(True)
         try:
             last, left_out = await self._hits(points, where[1], wish)
@@ -141,7 +147,7 @@ class Rewinder:
             if seen >= MANY and end - self.replay.now > NARROW:
                 left_out = self.replay.now, (self.replay.now + end) // 2
                 await points.arm(False)
-                await self.replay.stand_at(left_out[1])
+                await self.replay.stand_at(left_out[1], wish)
                 await points.arm(True)
                 seen = 0
             else:

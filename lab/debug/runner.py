@@ -2,8 +2,8 @@
 
 A stop that does not count where its breakpoint was set (:mod:`lab.debug.scope`) is passed by a step
 of that PCPU. QEMU executes an instruction with a breakpoint if that PCPU makes a single step, so
-breakpoints stay while one is passed. All other PCPUs stand still meanwhile, and no interrupt is
-taken.
+breakpoints stay while one is passed, and watchpoints do not. All other PCPUs stand still meanwhile,
+and no interrupt is taken.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterable
 from typing import Protocol
 
+from lab.debug import pending
 from lab.debug.history import BACK, History
 from lab.debug.machine_view import TASK, MachineView
 from lab.debug.scope import ALL, Scope
@@ -30,8 +32,8 @@ class Travel(Protocol):
     async def go_on(self, wish: asyncio.Event) -> int:
         """Let the run go on to GDB's next breakpoint; returns the PCPU that stands there."""
 
-    async def into_the_past(self) -> History:
-        """Replay what was executed so far, and stand at the same place.
+    async def into_the_past(self, wish: asyncio.Event) -> History:
+        """Replay what was executed so far, and stand at the same place. ``wish``: stop on the way.
 
         Raises:
             UsageError: this machine cannot be replayed.
@@ -91,8 +93,12 @@ class Runner:
 
     async def arm(self, wanted: bool) -> None:
         """Set all breakpoints in the machine, or remove them from it."""
+        await self._arm(wanted, self._set)
+
+    async def _arm(self, wanted: bool, which: Iterable[tuple[bytes, int]]) -> None:
         what = b"Z" if wanted else b"z"
-        for (kind, address), rest in self._set.items():
+        for kind, address in which:
+            rest = self._set[kind, address]
             await self.view.stopped.stub.ask(b"%s%s,%x%s" % (what, kind, address, rest))
 
     async def run(self, packet: bytes, wish: asyncio.Event) -> bytes:
@@ -123,6 +129,10 @@ class Runner:
                 return report
             signal, details = found[1], found[2]
             pcpu = _thread_in(details)
+            if not step:
+                await self._forget_others(pcpu)
+            if step == pcpu and wish.is_set():  # QEMU ignores a wish to stop when a step is over
+                signal = INTERRUPTED
             counts = signal != TRAPPED or (bool(step) and pcpu == step)
             if counts or await self._hit_counts(pcpu, details):
                 return self.report(signal, await self.view.thread_on(pcpu), details)
@@ -151,19 +161,34 @@ class Runner:
         return b"" if pcpu and (await self.view.stopped.place(pcpu)).pc == saved["pc"] else report
 
     async def _pass(self, pcpu: int, wish: asyncio.Event) -> None:
-        """Go on behind a breakpoint that does not count here."""
+        """Go on behind a breakpoint or an access that does not count here."""
         self.passed += 1
+        await self._arm(False, self._watchpoints())  # QEMU stands before an access, also in a step
         await self.view.stopped.stub.resume(b"vCont;s:%x" % pcpu, wish)
+        await self._arm(True, self._watchpoints())
         self.view.moved()
+
+    async def _forget_others(self, pcpu: int) -> None:
+        """See :mod:`lab.debug.pending`."""
+        watched = [address for _, address in self._watchpoints()]
+        if watched and len(self.view.stopped.threads) > 1:
+            await pending.forget(self.view.stopped, pcpu, watched)
+            self.view.moved()
+
+    def _watchpoints(self) -> list[tuple[bytes, int]]:
+        return [one for one in self._set if one[0] not in (b"0", b"1")]
 
     async def _travel(self, travel: Travel, wish: asyncio.Event) -> bytes:
         pcpu = await travel.go_on(wish)
         self.view.moved()
-        return self.report(TRAPPED, await self.view.thread_on(pcpu))
+        signal = INTERRUPTED if wish.is_set() else TRAPPED
+        return self.report(signal, await self.view.thread_on(pcpu))
 
     async def _through_the_past(self, travel: Travel, packet: bytes, wish: asyncio.Event) -> bytes:
         if self.past is None:
-            self.past = await travel.into_the_past()
+            self.past = await travel.into_the_past(wish)
+        if wish.is_set():
+            return self.report(INTERRUPTED, await self.view.thread_on(self.view.stopped.threads[0]))
         stop = await self.past.move(packet, self._stepped(packet), wish)
         await travel.moved()
         edge = b"replaylog:%s;" % (b"begin" if packet in BACK else b"end")

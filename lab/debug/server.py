@@ -30,16 +30,16 @@ class Server:
     def __init__(self, monitor: LabMonitor) -> None:
         self.monitor = monitor
         self.failure: LabError | None = None
-        self.left = asyncio.Event()
-        self._busy = False
+        self._client: Client | None = None
+        self._serving: asyncio.Task[None] | None = None
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one GDB. Others are turned away meanwhile."""
         client = Client(reader, writer)
-        if self._busy:
+        if self._client:
             await client.close()
             return
-        self._busy = True
+        self._client, self._serving = client, asyncio.current_task()
         try:
             await self.monitor.proxy.serve(client)
         except LabError as error:
@@ -47,10 +47,21 @@ class Server:
         except asyncio.CancelledError:  # the end of our command; asyncio would print a traceback
             pass
         finally:
-            self._busy = False
-            self.left.set()
+            self._client = None
             with contextlib.suppress(OSError):
                 await client.close()
+
+    async def hang_up(self) -> None:
+        """Leave the GDB that is served, and wait until the machine stands without its breakpoints.
+
+        A run of the past may take long to stand, and ends with us.
+        """
+        if not self._client or not self._serving:
+            return
+        if self.monitor.proxy.runner.travel:
+            self._serving.cancel()
+        await self._client.close()
+        await asyncio.wait([self._serving])
 
 
 async def look(stub: Stub, dump: Callable[[int, int], Awaitable[bytes]],
@@ -71,14 +82,21 @@ async def listening(lab: LabDir, monitor: LabMonitor) -> AsyncIterator[Server]:
     accepting = await asyncio.start_unix_server(server.take, place, limit=LARGEST)
     try:
         async with accepting:
-            yield server
+            try:
+                yield server
+            finally:
+                await server.hang_up()
     finally:
         place.unlink(missing_ok=True)
 
 
 @contextlib.asynccontextmanager
-async def attached(lab: LabDir, *, stays: bool = False) -> AsyncIterator[Stub]:
+async def attached(
+    lab: LabDir, *, stays: bool = False, holding: Callable[[bool], None] = lambda _: None
+) -> AsyncIterator[Stub]:
     """The gdbstub of a lab. The machine stands still in the block; if it ``stays``, also after it.
+
+    ``holding`` is told when we have the machine, and when we have let it go.
 
     Raises:
         BusyError: another debugger has it; the error names its process.
@@ -86,6 +104,7 @@ async def attached(lab: LabDir, *, stays: bool = False) -> AsyncIterator[Stub]:
     """
     try:
         async with gdbstub.connected(lab.gdb_socket, None, _plain) as stub:
+            holding(True)
             try:
                 yield stub
             finally:
@@ -93,6 +112,7 @@ async def attached(lab: LabDir, *, stays: bool = False) -> AsyncIterator[Stub]:
                     await stub.ask(VIRTUALLY)
                     if not stays:
                         await stub.leave()
+                    holding(False)
     except BusyError as error:
         raise BusyError(
             f"the lab is being debugged already: {error.message}",

@@ -15,6 +15,8 @@ from lab.rundir import RunDir
 from lab.util import files
 
 XEN, DOM0 = "xen", "dom0"
+#: Why a guest that somebody else built may have no symbols.
+NO_ELF = "labs.yaml names no ELF file of this guest"
 #: Where a kernel's build leaves its ELF file, from the folder of its zImage or Image.
 _NEAR_KERNEL = ("vmlinux", "../compressed/vmlinux", "../../../vmlinux", "../../../../vmlinux")
 
@@ -44,7 +46,8 @@ def of_run(run: RunDir, sources: Iterator[tuple[str, Path]] | tuple[()] = ()) ->
     for name, parts in (manifest.get("guests") or {}).items():
         elf = run.guest_dir / f"{name}.elf"
         if not elf.is_file():
-            why[name] = f"{name} has no symbols: labs.yaml names no ELF file of this guest"
+            cause = f"{elf} is gone" if "elf" in parts else NO_ELF
+            why[name] = f"{name} has no symbols: {cause}"
             continue
         _check(elf, (parts.get("elf") or {}).get("sha256"), f"guest {name}")
         found[name] = elf

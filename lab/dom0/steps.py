@@ -146,11 +146,11 @@ class Steps:
         await self.look()
 
     async def return_to(self, count: int) -> None:
-        """Be at the stop ``count``, at which a restored machine stands."""
+        """Be at the stop ``count``, at which a restored machine stands; 0: it stands elsewhere."""
         self.count = count
-        place = STEPS_ADDRESS + (count - 1) % 2 * STEPS_APART
-        await self._machine.turn_to(self._arch.program_counter, place)
-        await self.look()
+        if place := count and STEPS_ADDRESS + (count - 1) % 2 * STEPS_APART:
+            await self._machine.turn_to(self._arch.program_counter, place)
+            await self.look()
 
     async def _to(self, place: int) -> None:
         """Let the machine run to this instruction. Traps that it meets on the way are told."""

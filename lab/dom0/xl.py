@@ -19,6 +19,8 @@ GUESTS = "/lab/guests"
 #: The program in dom0 that loads the backends (images/backends), and where its archive is put.
 BACKENDS, ARCHIVE = "/usr/sbin/lab-backends", "/tmp/backends"
 _UNPACK = 'cd / && busybox cpio -idu <"$1" && rm "$1"'
+#: Seconds of the host that xl has. It needs one; on a machine full of busy labs, a hundred.
+WITHIN = 180.0
 #: The size of a sector in bytes. A disk is a whole number of sectors.
 SECTOR = 512
 #: A line of ``xl list``: name, id, memory in MiB, vCPUs, state letters, CPU seconds.
@@ -126,7 +128,7 @@ async def create(
         ToolstackError: ``xl`` refused it; the error's tail is what ``xl`` printed.
     """
     action = "prepare" if paused else "create"
-    result = await agent.run(["lab-guest", action, name, *scheduling], within=60.0)
+    result = await agent.run(["lab-guest", action, name, *scheduling], within=WITHIN)
     if result.status != 0:
         words = _words(result)
         raise ToolstackError(
@@ -153,7 +155,7 @@ async def adopt(agent: Dom0, name: str, number: int, more: Sequence[str] = ()) -
         ToolstackError: the toolstack refused it; its own words are the tail.
     """
     argv = ["lab-guest", "adopt", name, str(number), *more]
-    result = await agent.run(argv, within=60.0)
+    result = await agent.run(argv, within=WITHIN)
     if result.status != 0:
         raise ToolstackError(
             f"dom0 could not take over guest {name}, which Xen created "
@@ -170,7 +172,7 @@ async def schedule(agent: Dom0, domain: str, scheduling: Sequence[str]) -> None:
         ToolstackError: ``xl`` refused it; the error's tail is what ``xl`` printed.
     """
     argv = ["xl", *scheduling, domain]
-    result = await agent.run(argv, within=30.0)
+    result = await agent.run(argv, within=WITHIN)
     if result.status != 0:
         raise ToolstackError(
             f"xl refused the scheduler parameters of {domain} (exit status {result.status})",
@@ -187,7 +189,7 @@ async def obey(agent: Dom0, commands: Iterable[Sequence[str]], what: str) -> Non
             the command printed.
     """
     for argv in commands:
-        result = await agent.run(argv, within=30.0)
+        result = await agent.run(argv, within=WITHIN)
         if result.status != 0:
             raise ToolstackError(
                 f"dom0 could not {what} (exit status {result.status})",
@@ -202,7 +204,7 @@ async def destroy(agent: Dom0, name: str) -> None:
     Raises:
         ToolstackError: ``xl`` could not destroy it.
     """
-    result = await agent.run(["lab-guest", "destroy", name], within=30.0)
+    result = await agent.run(["lab-guest", "destroy", name], within=WITHIN)
     if result.status != 0:
         raise ToolstackError(f"xl could not destroy guest {name}", tail=_words(result))
 

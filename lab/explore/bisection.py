@@ -39,6 +39,7 @@ class Search:
     bad: str
     good: list[str]
     marks: dict[str, Mark] = field(default_factory=dict)
+    _known: tuple[tuple[str, ...], list[str]] = field(default=((), []), repr=False)
 
     def __post_init__(self) -> None:
         self.marks |= {self.bad: Mark.BAD, **dict.fromkeys(self.good, Mark.GOOD)}
@@ -46,7 +47,10 @@ class Search:
     @property
     def candidates(self) -> list[str]:
         """The commits of which one is the first bad one. If there is one, it is found."""
-        return self.history.middle(self.bad, self.good)
+        between = (self.bad, *self.good)
+        if self._known[0] != between:  # git takes seconds for the history of Linux
+            self._known = between, self.history.middle(self.bad, self.good)
+        return self._known[1]
 
     def next(self, count: int = 1) -> list[str]:
         """The commits to try at the same time, the oldest first; empty if none is left.

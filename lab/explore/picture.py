@@ -5,10 +5,12 @@ The same results give the same bytes if the version of matplotlib is the same.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.errors import UsageError
 from lab.explore.matrix import Cell, MatrixResult, Task
 
 #: The columns' colours, in turn, as the report has them for tasks. Everybody can tell them apart,
@@ -20,10 +22,24 @@ COLOURS = (
 LATE, SOFT = "#cc3b33", "#5b6470"
 #: The shortest bar, in seconds: the axis is logarithmic, so 0 has no place on it.
 LEAST = 1e-6
+#: What is said if matplotlib is missing, and what to do then.
+MISSING = "a picture needs the Python package matplotlib, which is not installed"
+HINT = "pip install 'xenlab[plots]'"
+
+
+def possible() -> bool:
+    """Whether the package that draws is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw(outcome: MatrixResult, svg: Path, png: Path) -> None:
-    """Write the picture, once as SVG and once as PNG."""
+    """Write the picture, once as SVG and once as PNG.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    if not possible():
+        raise UsageError(MISSING, hint=HINT)
     # Only here: its import takes a second.
     import matplotlib as mpl
 

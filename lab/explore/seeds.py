@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,17 +93,45 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What all parts of an exploration were asked for together, and which part this one is.
+
+    Attributes:
+        seeds: those of all parts.
+        shard: this part, such as ``2/3``; empty: all of it.
+        made_of: hashes of what the run without a seed was made of, by part.
+        digest: of the run without a seed.
+    """
+
+    seeds: tuple[int, ...] = ()
+    shard: str = ""
+    made_of: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+
+
+@dataclass(frozen=True)
 class Exploration:
-    """The outcome of an exploration of a lab."""
+    """The outcome of an exploration of a lab, or of a part of one.
+
+    ``wanted``: how many seeds it had to run; more than there are results if it was interrupted.
+    ``asked``: what it belongs to.
+    """
 
     lab: str
     results: tuple[SeedResult, ...]
     groups: tuple[SeedGroup, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+    wanted: int = 0
+    asked: Asked = Asked()
 
     @property
     def failed(self) -> tuple[SeedResult, ...]:
         return tuple(one for one in self.results if not one.verdict.passed)
+
+    @property
+    def not_run(self) -> int:
+        """How many seeds have no result, because it was interrupted."""
+        return max(0, self.wanted - len(self.results))
 
     @property
     def spreads(self) -> tuple[Spread, ...]:
@@ -119,12 +147,24 @@ class Exploration:
             for one in self.spreads
         ]  # fmt: skip
 
+    @property
+    def last_line(self) -> str:
+        """``FAIL NAME: 20 seeds, 2 failed, in 41 s``."""
+        bad, count = len(self.failed), len(self.results)
+        seeds = f"{count} seed" + ("" if count == 1 else "s")
+        seeds += f" of {self.wanted}" if self.not_run else ""
+        seeds += f" in shard {self.asked.shard}" if self.asked.shard else ""
+        word = "FAIL" if bad else "INTERRUPTED" if self.not_run else "PASS"
+        return f"{word} {self.lab}: {seeds}, {bad} failed, in {self.seconds:.0f} s"
+
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints."""
         return {
             "lab": self.lab,
+            "shard": self.asked.shard or None,
             "seeds": len(self.results),
             "passed": len(self.results) - len(self.failed),
+            "not_run": self.not_run,
             "failed": [_summary(one) for one in self.failed],
             "groups": [
                 {"layer": one.layer, "reason": one.reason, "seeds": one.seeds, "tried": one.tried,

@@ -1,4 +1,4 @@
-"""Divides labs among machines: each takes a part, and all parts take about as long."""
+"""Divides labs, or seeds, among machines: each takes a part, and all parts take about as long."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ def parse(text: str) -> Shard | None:
     if not found or int(found[1]) > int(found[2]):
         return None
     return Shard(int(found[1]), int(found[2]))
+
+
+def every(items: Sequence[T], shard: Shard) -> list[T]:
+    """Those that a shard takes of things that take about as long: each ``count``-th one."""
+    return list(items[shard.number - 1 :: shard.count])
 
 
 def parts(names: Sequence[str], count: int, seconds: Mapping[str, float]) -> list[list[str]]:

@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from lab.errors import UsageError
 from lab.model import Act, Disturbance, FreeRtosApp, Plan, Project, Variable
-from lab.model.disturbance import CONSOLES, WAKE_UPS
+from lab.model.disturbance import CONSOLES, SHORTEST, WAKE_UPS
 
 #: How much later a guest may start, in seconds: ten ticks of most kernels.
 LATEST_START = 0.01
-#: The shortest load or pause in seconds, and when consoles are read first.
-SHORTEST, CONSOLES_FIRST = 0.0001, (0.01, 0.1)
+#: When consoles are read first, in seconds.
+CONSOLES_FIRST = (0.01, 0.1)
 #: The most orders in which guests are created, besides that of labs.yaml. Each has a template.
 ORDERS = 3
 #: Bytes of entropy for dom0.
@@ -79,8 +79,14 @@ def draw(plan: Plan, seed: int) -> tuple[Disturbance, ...]:
         raise UsageError(f"lab {plan.lab.name} has no dom0, which would make the disturbances")
     plan = replace(plan, seed=seed, disturbances=())
     die, bounds = Die(seed), plan.lab.explore
-    if not set(bounds.vary) & _possible(plan):
-        raise UsageError(f"lab {plan.lab.name}: what 'explore' lets vary in labs.yaml, it lacks")
+    possible = _possible(plan)
+    if not set(bounds.vary) & possible:
+        could = ", ".join(one for one in Variable if one in possible)
+        raise UsageError(
+            f"lab {plan.lab.name}: labs.yaml lets only {', '.join(bounds.vary)} vary, "
+            "and this lab has none of it",
+            hint=f"in 'explore', add some of: {could}",
+        )
     found = [one for one in _before(plan, die, seed) if one.what in bounds.vary]
     makers = [make for what, make in _makers(plan) if what in bounds.vary]
     if makers:
@@ -94,6 +100,21 @@ def _possible(plan: Plan) -> set[Variable]:
     found = {what for what, _ in _makers(plan)} | {Variable.ENTROPY}
     found |= {Variable.TICKS} if _paused(plan) else set()
     return found | ({Variable.ORDER} if len(_names(plan)) > 1 else set())
+
+
+def lacking(plan: Plan) -> dict[Variable, str]:
+    """What may be different, but not in this lab, and why."""
+    possible = _possible(plan)
+    starts = "dom0 is busy" if plan.lab.dom0.busy else "the toolstack creates no guest"
+    why = {
+        Variable.NEIGHBOUR_LOAD: "'explore' names no neighbour",
+        Variable.PAUSE: "there is no guest",
+        Variable.INPUT: "the scenario has no action, and no guest is known to be woken by dom0",
+        Variable.TICKS: starts,
+        Variable.ORDER: "the toolstack creates fewer than two guests",
+        Variable.BUDGET: "nothing has a budget or a schedule",
+    }
+    return {what: why[what] for what in plan.lab.explore.vary if what not in possible}
 
 
 def _names(plan: Plan) -> list[str]:

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fdt
-
 from lab.images import boot_memory
+from lab.images.fdt_package import fdt
 from lab.model import (
     BOOTED_ADDRESS,
     GuestImage,

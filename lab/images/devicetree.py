@@ -14,11 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import fdt
-
 from lab.errors import ImageError
 from lab.images import boot_domains, recipes
 from lab.images.boot_domains import BootDomain
+from lab.images.fdt_package import fdt
 from lab.model import (
     INITRAMFS_ADDRESS,
     KERNEL_ADDRESS,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.errors import ImageError
+from lab.errors import ImageError, UsageError
 from lab.images import dom0, drivers, lz4, newc, recipes, zimage
 from lab.images.kernel_formats import is_image
 from lab.model import (
@@ -38,6 +38,8 @@ BRANCH_AT = 0x20
 #: The header's word after the kernel's end: the byte order (Documentation/arch/arm/booting.rst).
 LITTLE_ENDIAN = 0x0403_0201
 BUSYBOX = "busybox-static"
+#: The first line of an ``init`` that needs nothing but busybox.
+SHELL = "#!/bin/busybox sh"
 #: The folder of a guest's drivers (images/linux/drivers).
 MODULES = "lab/modules"
 
@@ -121,7 +123,11 @@ def initramfs(
     """An initramfs of busybox and the files in ``folder``. Linux starts ``init`` first.
 
     ``loaded``: the drivers that are loaded before it.
+
+    Raises:
+        UsageError: ``init`` needs a shell that is not there.
     """
+    _check_shell(folder)
     package = deb.named(packages, BUSYBOX)
     inputs: dict[str, Any] = {
         "recipe": recipes.hashes(
@@ -145,6 +151,23 @@ def initramfs(
         (into / "initramfs").write_bytes(lz4.compress(newc.archive(items.values())))
 
     return store.make("linux-initramfs", inputs, make).image("initramfs")
+
+
+def _check_shell(folder: Path) -> None:
+    """Raise a UsageError if ``init`` begins with a program that the guest will not have. Linux
+    would say no more than "No working init found"."""
+    first = reading.data(folder / "init", reading.IMAGE)[:256].partition(b"\n")[0]
+    words = first.removeprefix(b"#!").split() if first.startswith(b"#!") else []
+    if not words or words[0] == b"/bin/busybox":
+        return
+    program = folder / os.fsdecode(words[0]).lstrip("/")
+    linked = any(one.is_symlink() for one in program.parents if folder in one.parents)
+    if not linked and not os.path.lexists(program):
+        shell = os.fsdecode(words[0])
+        raise UsageError(
+            f"{folder / 'init'} begins with #!{shell}, which the guest does not have",
+            hint=f"begin it with '{SHELL}'; '/bin/busybox --install -s' makes the other commands",
+        )
 
 
 def _base(package: Package) -> list[newc.Item]:

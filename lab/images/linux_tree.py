@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import ImageError, UsageError
@@ -35,6 +36,8 @@ TREE, OUT, TIMECONST = "/build/linux", "/build/out", "/build/timeconst.py"
 #: Seconds that a build may take. A large configuration takes an hour on a slow machine.
 BUILD = 3 * 3600.0
 SHOWN = 25
+#: In the folder of a build: it came to its end.
+BUILT = "built"
 FIXED = {
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
     "KBUILD_BUILD_USER": "lab",
@@ -87,17 +90,41 @@ def build(store: Store, toolchain: Toolchain, spec: Dom0Spec, arch: Architecture
         "toolchain": toolchain.key,
     }
 
+    def make_in(work: Path, out: Path) -> None:
+        _Build(toolchain, tree, work, arch).all(text)
+        copy_file(work / "out" / arch.linux.boots, out / arch.linux.image)
+        copy_file(work / "out/.config", out / "config")
+
     def make(out: Path) -> None:
-        work = out / ".work"
+        work = spec.work or out / ".work"
+        if spec.work and _made_again(spec.work, lambda: make_in(work, out)):
+            return
+        remove_tree(work)
         (work / "out").mkdir(parents=True)
         try:
-            _Build(toolchain, tree, work, arch).all(text)
-            copy_file(work / "out" / arch.linux.boots, out / arch.linux.image)
-            copy_file(work / "out/.config", out / "config")
+            make_in(work, out)
+            (work / BUILT).touch()
         finally:
-            remove_tree(work)
+            if not spec.work:
+                remove_tree(work)
 
     return store.make(KIND, inputs, make).image(arch.linux.image)
+
+
+def _made_again(work: Path, make: Callable[[], None]) -> bool:
+    """Build with the objects that an earlier build left; false if it has to be built from nothing.
+
+    The tree is the same folder each time, in which only files that differ were written.
+    """
+    if not (work / BUILT).is_file():
+        return False
+    (work / BUILT).unlink()
+    try:
+        make()
+    except ImageError:  # perhaps because of objects of other sources
+        return False
+    (work / BUILT).touch()
+    return True
 
 
 def settings(arch: Architecture = ARM32) -> dict[str, str]:
@@ -120,6 +147,7 @@ class _Build:
         """Configure and compile; leaves the kernel in ``out``."""
         if (self._tree / ".config").exists() or (self._tree / "include/config").exists():
             # Linux refuses to build elsewhere from a tree in which it was built.
+            remove_tree(self._work / "tree")
             copy_tree(self._tree, self._work / "tree")
             self._tree = self._work / "tree"
             self._make("mrproper", into="")

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab.errors import ImageError, UsageError
 from lab.images import compiling, recipes
+from lab.images.kept_tree import KeptTree
 from lab.model import (
     ARM32,
     Architecture,
@@ -82,22 +83,30 @@ def build(
     except Unfit as error:
         raise UsageError(f"hypervisor {spec.name}: {error}", hint=error.hint) from None
 
+    def make_in(work: Path, out: Path) -> None:
+        _configure(toolchain, spec, work, arch)
+        _compile(toolchain, spec, work, str(inputs["version"]), arch)
+        for name in ("xen", "xen-syms"):
+            copy_file(work / "tree/xen" / name, out / name)
+        copy_file(work / "tree/xen/.config", out / "config")
+
     def make(out: Path) -> None:
-        work = out / ".work"
-        work.mkdir()
+        if _made_again(spec, inputs["source"], lambda work: make_in(work, out)):
+            return
+        work = spec.work or out / ".work"
+        remove_tree(work)
+        work.mkdir(parents=True)
         try:
             if spec.source:
                 _bring(spec, work, inputs["source"])
                 _run(toolchain, spec, work, _make(arch, "distclean"))
             else:
                 _unpack(toolchain, spec, packages, work)
-            _configure(toolchain, spec, work, arch)
-            _compile(toolchain, spec, work, str(inputs["version"]), arch)
-            for name in ("xen", "xen-syms"):
-                copy_file(work / "tree/xen" / name, out / name)
-            copy_file(work / "tree/xen/.config", out / "config")
+            with KeptTree(work).building(inputs["source"]):
+                make_in(work, out)
         finally:
-            remove_tree(work)
+            if not spec.work:
+                remove_tree(work)
 
     entry = store.make(KIND, inputs, make)
     return {name: entry.image(name) for name in ("xen", "xen-syms", "config")}
@@ -134,6 +143,34 @@ def _own_hashes(tree: Path) -> dict[str, str]:
             hint="source: names the top folder, which has xen/ and tools/ in it",
         )
     return found
+
+
+def _made_again(
+    spec: HypervisorSpec, wanted: dict[str, str], make_in: Callable[[Path], None]
+) -> bool:
+    """Build with the objects that an earlier build left; false if it has to be built from nothing.
+
+    What fails here is built from nothing, because objects of other sources may be the reason.
+    """
+    if not (spec.work and spec.source):
+        return False
+    kept = KeptTree(spec.work)
+    if not kept.bring(spec.source, wanted) or not _notices_all(kept.tree):
+        return False
+    if {path: sha for path, sha in _own_hashes(kept.tree).items() if path in wanted} != wanted:
+        return False
+    try:
+        with kept.building(wanted):
+            make_in(spec.work)
+    except ImageError:
+        return False
+    return True
+
+
+def _notices_all(tree: Path) -> bool:
+    """Whether Xen's makefiles compile a file again if only its options changed: since 4.16."""
+    makefile = tree / "xen/scripts/Kbuild.include"
+    return makefile.is_file() and "if_changed" in reading.text(makefile, errors="replace")
 
 
 def _bring(spec: HypervisorSpec, work: Path, wanted: dict[str, str]) -> None:
@@ -178,9 +215,14 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path, arch: Arc
         ImageError: an option of a fragment is not in the result.
     """
     fragments = [reading.text(path, errors="replace") for path in spec.kconfig]
-    (work / "tree/xen/.config").write_text("\n".join(fragments))
+    file = work / "tree/xen/.config"
+    before = _content_and_time(file)
+    file.write_text("\n".join(fragments))
     _run(toolchain, spec, work, _make(arch, "olddefconfig"))
-    have = reading.text(work / "tree/xen/.config").splitlines()
+    after = _content_and_time(file)
+    if before and after and before[0] == after[0]:  # else make compiles all files again
+        os.utime(file, ns=(before[1], before[1]))
+    have = reading.text(file).splitlines()
     wanted = kconfig.parse("\n".join(fragments))
     missing = [f"{name}={value}" for name, value in wanted.items() if value != "n"
                and f"{name}={value}" not in have]  # fmt: skip
@@ -189,6 +231,13 @@ def _configure(toolchain: Toolchain, spec: HypervisorSpec, work: Path, arch: Arc
             f"hypervisor {spec.name}: this Xen does not accept {', '.join(missing)}",
             hint="no such option, or an option that it depends on (EXPERT, UNSUPPORTED) is not set",
         )
+
+
+def _content_and_time(file: Path) -> tuple[bytes, int] | None:
+    try:
+        return reading.data(file), file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def _compile(

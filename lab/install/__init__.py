@@ -36,7 +36,10 @@ VENV_SECONDS = 600.0
 GROUPS = {
     "cluster": "packages of clusters",
     "dev": "packages of the tests",
+    "plots": "packages of pictures",
+    "registry": "packages of registries",
     "serve": "packages of the page",
+    "signed": "packages of signatures",
 }
 #: Imported once here. Otherwise the first command would compile them, and seem to hang.
 _FIRST = "import lab.cli.program, rich.live, pydantic, yaml, lab.config"

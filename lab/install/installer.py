@@ -16,7 +16,7 @@ from lab.progress import Stage
 from lab.util import process
 from lab.util.terminal import escape, escape_lines
 
-#: How long an installation may take: it downloads some 60 MB, perhaps on a slow line.
+#: How long an installation may take: it downloads some 35 MB, perhaps on a slow line.
 INSTALL_SECONDS = 1800.0
 #: uv is a convenience. If an index does not answer, it is asked twice, not six times.
 FETCH_UV = ("--retries", "1", "--only-binary", ":all:", "uv")

@@ -14,12 +14,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import ToolchainError, UsageError
 from lab.progress import Stage
 from lab.util import process
 from lab.util.resources import resource
 from lab.util.terminal import escape, escape_lines
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 #: What pip needs to install a checkout: the build backend of pyproject.toml.
 BACKEND = "setuptools"
@@ -30,8 +34,12 @@ _EPOCH = "315532800"
 _SECONDS = 900.0
 
 
-def fetch(versions: Sequence[str], into: Path, stage: Stage) -> list[Path]:
+def fetch(
+    versions: Sequence[str], into: Path, stage: Stage, groups: Sequence[str] = ()
+) -> list[Path]:
     """The wheels for these versions of Python (``3.13``), in a folder, sorted by name.
+
+    ``groups``: optional groups of pyproject.toml whose packages are fetched too.
 
     Raises:
         UsageError: that is no version, or this is no checkout, of which our own wheel is made.
@@ -44,7 +52,7 @@ def fetch(versions: Sequence[str], into: Path, stage: Stage) -> list[Path]:
     _own(into)
     for version in versions:
         stage.note(f"packages for Python {version}")
-        _pip("download", "--dest", str(into), *_kinds(version), *_pins(version))
+        _pip("download", "--dest", str(into), *_kinds(version), *_pins(version, groups))
     return sorted(into.glob("*.whl"))
 
 
@@ -71,21 +79,27 @@ def _kinds(version: str) -> list[str]:
             "--python-version", version, *kinds]  # fmt: skip
 
 
-def _pins(version: str) -> list[str]:
+def _pins(version: str, groups: Sequence[str] = ()) -> list[str]:
     """Every package that xenlab needs under a version of Python, with the version of here."""
     from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
 
     found: dict[str, str] = {}
-    left = ["xenlab"]
+    left = [("xenlab", ("", *groups))]
     while left:
-        for text in metadata.requires(left.pop()) or ():
-            one = Requirement(text)
-            wanted = {"python_version": version, "python_full_version": f"{version}.0", "extra": ""}
-            if one.name not in found and (one.marker is None or one.marker.evaluate(wanted)):
+        name, extras = left.pop()
+        for one in map(Requirement, metadata.requires(name) or ()):
+            one.name = canonicalize_name(one.name)
+            if one.name not in found and any(_holds(one, version, extra) for extra in extras):
                 found[one.name] = _installed(one.name)
-                left += [one.name] if found[one.name] else []
+                left += [(one.name, ("", *one.extras))] if found[one.name] else []
     pins = [f"{name}=={here}" if here else name for name, here in found.items()]
     return sorted(pins if BACKEND in found else [*pins, f"{BACKEND}=={_installed(BACKEND)}"])
+
+
+def _holds(one: Requirement, version: str, extra: str) -> bool:
+    wanted = {"python_version": version, "python_full_version": f"{version}.0", "extra": extra}
+    return one.marker is None or one.marker.evaluate(wanted)
 
 
 def _installed(name: str) -> str:

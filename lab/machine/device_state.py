@@ -24,6 +24,8 @@ from lab.errors import MachineError
 
 #: Sections of a stored state (migration/savevm.h): a whole device, a part of one, the description.
 FULL, SUBSECTION, DESCRIPTION = b"\x04", b"\x05", b"\x06"
+#: How many bytes come before the machine's configuration: the head, and the kind of the section.
+BEFORE = 9
 #: QEMU's numbers of the register CNTHP_CTL and of CNTHP_CTL_EL2 (``cpreg_to_kvm_id`` in
 #: target/arm/cpregs.h), and the register's bits (Arm Architecture Reference Manual). A 32-bit CPU
 #: has it under both numbers, and QEMU loads the second one last.
@@ -97,6 +99,18 @@ class DeviceState:
             raise MachineError(
                 f"the machine's stored state has no {field} of {device} {number}"
             ) from None
+
+
+def end_of_configuration(data: bytes) -> int:
+    """Where the first device of a stored state begins.
+
+    Raises:
+        MachineError: the state does not have the form that QEMU gives it.
+    """
+    try:
+        return _part(data, BEFORE, _description(data)["configuration"], {})
+    except (ValueError, KeyError, TypeError) as error:
+        raise MachineError(f"the machine's stored state cannot be understood: {error}") from None
 
 
 def expire_in(path: Path) -> None:

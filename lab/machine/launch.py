@@ -9,7 +9,7 @@ from lab.machine import console_files, console_quota, qemu_command
 from lab.machine.qemu_command import Memory
 from lab.machine.recording import Recording
 from lab.machine.template import Template
-from lab.model import Command, Images, Plan, Program, StartOptions, Toolchain
+from lab.model import Command, Images, Mount, Plan, Program, StartOptions, Toolchain
 from lab.rundir import LabDir, RunDir
 
 
@@ -54,4 +54,16 @@ def qemu(toolchain: Toolchain, lab: LabDir, run: RunDir, start: MachineStart, lo
     run.update_manifest(command=argv)
     with run.qemu_log.open("ab") as log:
         options = StartOptions(lab.tag, log, [lock], console_quota.largest_file())
-        return toolchain.start(Command(argv, mounts), options)
+        return toolchain.start(command(argv, mounts, start), options)
+
+
+def command(argv: list[str], mounts: list[Mount], start: MachineStart) -> Command:
+    """QEMU with the library that makes its main loop and its CPUs take turns, if it needs that.
+
+    A recording takes turns by itself (replay_mutex_lock in QEMU).
+    """
+    library = start.images.turns
+    if library is None or (start.recording and start.stored):
+        return Command(argv, mounts)
+    inside = [*mounts, Mount(library.path, qemu_command.TURNS)]
+    return Command(argv, inside, env={"LD_PRELOAD": qemu_command.TURNS})

@@ -7,6 +7,7 @@ makes them harmless to show.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import BinaryIO
 from lab.machine import shared_console
 from lab.machine.crash_symbols import explainer
 from lab.util import reading
-from lab.util.terminal import escape_lines
+from lab.util.terminal import escape, escape_lines
 
 #: A longer line is cut into pieces of this many bytes.
 MAX_LINE = 16 << 10
@@ -26,6 +27,10 @@ DUMP_LINES = 80
 LARGEST = 64 << 30
 #: The most bytes of one file that are read at a time.
 CHUNK = 1 << 20
+#: How much of a log's end is looked at, in bytes.
+LAST = 64 << 10
+#: How much of it is looked at for its last line alone.
+LAST_LINE = 4 << 10
 #: The most lines that are handed over at a time (pieces of long lines not counted), so that
 #: whoever searches them looks at the clock in between.
 MOST_LINES = 4096
@@ -129,15 +134,35 @@ def tail(path: Path, lines: int = 15) -> str:
 
     If Xen's log ends with the dump of a crash, these are all lines of the dump.
     """
-    shared_console.bring(path.parent)
-    try:
-        with reading.binary(path) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
-            raw = file.read()
-    except OSError:
+    if not (raw := _last(path)):
         return ""
     found = escape_lines(raw, last=max(lines, _crash(raw) if path.name == "xen.log" else 0))
     return "\n".join(map(explainer(path), found.split("\n")))
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that is not blank, escaped; empty if there is none in its last
+    :data:`LAST_LINE` bytes. That is quick enough to ask again after each output."""
+    for line in reversed(_last(path, LAST_LINE).splitlines()):
+        if found := escape(line).strip():
+            return found
+    return ""
+
+
+def last_lines(console: str, log: Path) -> list[RawLine]:
+    """The lines at the end of a console's log, also one without an end; empty without a log."""
+    splitter = LineSplitter(console)
+    lines = splitter.feed(_last(log))
+    return [*lines, splitter.partial] if splitter.partial else lines
+
+
+def _last(path: Path, most: int = LAST) -> bytes:
+    """The last ``most`` bytes of a log, brought up to date; empty if there is none."""
+    shared_console.bring(path.parent)
+    with contextlib.suppress(OSError), reading.binary(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read()
+    return b""
 
 
 def _crash(raw: bytes) -> int:

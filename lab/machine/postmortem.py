@@ -12,8 +12,8 @@ from lab.errors import (
     ToolchainError,
     ToolstackError,
 )
-from lab.machine.console import Failure
-from lab.machine.log_lines import tail
+from lab.machine.console import FAILURES, Failure, failure_in, worst
+from lab.machine.log_lines import last_lines, tail
 from lab.model import Layer, Program, architecture
 from lab.rundir import RunDir
 from lab.util import files
@@ -49,6 +49,17 @@ def died(run: RunDir, program: Program | None, step: str, memory: Path | None) -
         tail=said or tail(run.console("xen")),
         hint=hint,
     )
+
+
+def by_itself(run: RunDir) -> str:
+    """That QEMU ended by itself, in words. If a console says why, that comes first."""
+    found = [
+        line
+        for on in dict.fromkeys(failure.on for failure in FAILURES)
+        for line in last_lines(on, run.console(on))
+        if failure_in(line)
+    ]
+    return f"{worst(found).what}, and QEMU ended by itself" if found else "QEMU ended by itself"
 
 
 #: What to do where the control interface of Xen and of the tools in dom0 differ.

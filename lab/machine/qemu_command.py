@@ -37,6 +37,8 @@ IMAGES, LIVE, CONSOLES, RAM = "/lab/images", "/lab/live", "/lab/console", "/lab/
 #: The device state of the template from which a machine is restored.
 STATE = "/lab/state"
 TRACES = "/lab/trace"
+#: The library that QEMU loads under the virtual clock (images/qemu/turns.c).
+TURNS = "/lab/turns.so"
 
 #: The file in LIVE that is the memory which the host and dom0 share.
 WINDOW_FILE = "window"

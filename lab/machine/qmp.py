@@ -14,7 +14,6 @@ from socket import socket as Socket
 from typing import Any
 
 from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError, Runstate
-from tenacity import retry, retry_if_exception_type, wait_fixed
 
 from lab.errors import MachineError
 from lab.util import sockets, turns
@@ -56,8 +55,9 @@ class Qmp:
         except (QMPError, OSError) as error:
             raise MachineError(f"the connection to QEMU ended during {command}") from error
 
-    async def run_to_stop(self, state: str = AT_BREAKPOINT) -> None:
-        """Let the machine run until it stops, in this state. There is no time limit.
+    async def run_to_stop(self, *states: str) -> str:
+        """Let the machine run until it stops, in one of these states, or at a breakpoint if none
+        is given. Returns the state. There is no time limit.
 
         Raises:
             MachineError: QEMU is gone, or the machine stopped for another reason.
@@ -73,9 +73,10 @@ class Qmp:
                 await asyncio.gather(*waits, return_exceptions=True)
         if self.gone.is_set():
             raise MachineError("QEMU ended before the machine reached its next stop")
-        why = dict(await self.execute("query-status")).get("status")
-        if why != state:
+        why = str(dict(await self.execute("query-status")).get("status"))
+        if why not in (states or (AT_BREAKPOINT,)):
             raise MachineError(f"the machine did not reach its next stop: its state is '{why}'")
+        return why
 
     async def close(self) -> None:
         self._watcher.cancel()
@@ -124,10 +125,14 @@ async def _connect(socket: Path, within: float) -> QMPClient:
     return client
 
 
-@retry(retry=retry_if_exception_type(ConnectionRefusedError), wait=wait_fixed(0.005))
 async def _reach(socket: Path, within: float) -> Socket:
     """Connect. Between bind(2) and listen(2) QEMU's socket exists but refuses: try again then."""
-    return await sockets.connect(socket, within)
+    with contextlib.suppress(ConnectionRefusedError):
+        return await sockets.connect(socket, within)
+    from tenacity import retry, retry_if_exception_type, wait_fixed  # seldom needed, loads much
+
+    again = retry(retry=retry_if_exception_type(ConnectionRefusedError), wait=wait_fixed(0.005))
+    return await again(sockets.connect)(socket, within)
 
 
 def _silent(socket: Path) -> MachineError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import MachineError
 from lab.machine.qemu_command import LIVE, STATE
+from lab.util import reading
 from lab.util.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -47,6 +48,21 @@ async def save(control: Qmp, live: Path) -> Path:
     if before.get("status") == "debug":
         _make_loadable(path)
     return path
+
+
+async def save_devices(control: Qmp, live: Path) -> bytes:
+    """Store the devices of a machine that replays, and stands still. Returns what QEMU writes:
+    see :mod:`lab.machine.replayed_state`.
+
+    Raises:
+        MachineError: QEMU could not store them.
+    """
+    path = live / "devices"
+    where = {"filename": f"{LIVE}/{path.name}", "live": False}
+    await control.execute("xen-save-devices-state", where, WITHIN)
+    data = reading.data(path)
+    path.unlink()
+    return data
 
 
 async def load(control: Qmp) -> None:

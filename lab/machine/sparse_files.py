@@ -6,10 +6,11 @@ import concurrent.futures
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.util import reading, waiting
+from lab.util import digests, reading, waiting
 
 #: Files are read and copied in pieces of this many bytes.
 PIECE = 1 << 20
@@ -41,24 +42,32 @@ def digest(path: Path) -> str:
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
     with reading.binary(path) as file:
-        handle = file.fileno()
-        size = os.fstat(handle).st_size
+        return digests.of("sparse", file.fileno(), lambda: _digest(file.fileno()))
 
-        def piece(at: int) -> str:
-            data = os.pread(handle, PIECE, at)
-            if data == _ZEROS[: len(data)]:
-                return ""
-            return f"{at} {hashlib.sha256(data).hexdigest()}\n"
 
-        lines = []
-        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            try:
-                for line in pool.map(piece, _pieces(handle, size)):
-                    waiting.go_on()
-                    lines.append(line)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+def _digest(handle: int) -> str:
+    size = os.fstat(handle).st_size
+    own = threading.local()  # a thread reads every piece into the same memory, which is faster
+
+    def begin() -> None:
+        own.memory = bytearray(PIECE)
+
+    def piece(at: int) -> str:
+        count = os.preadv(handle, [own.memory], at)
+        data = own.memory if count == PIECE else own.memory[:count]
+        if data == _ZEROS[: len(data)]:
+            return ""
+        return f"{at} {hashlib.sha256(data).hexdigest()}\n"
+
+    lines = []
+    with concurrent.futures.ThreadPoolExecutor(THREADS, initializer=begin) as pool:
+        try:
+            for line in pool.map(piece, _pieces(handle, size)):
+                waiting.go_on()
+                lines.append(line)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return hashlib.sha256((f"{size}\n" + "".join(lines)).encode()).hexdigest()
 
 

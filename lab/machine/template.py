@@ -16,22 +16,18 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.machine import sparse_files
+from lab.machine import sparse_files, template_folder
 from lab.util import files, reading
 
 #: The version of a template's layout. Increase it when that changes: then old ones are not used.
 FORMAT = 1
 MANIFEST, RAM, STATE = "manifest.json", "ram", "state"
-#: The number of templates that are kept. Each takes some 150 MB of the disk.
-KEPT = 24
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Template:
     """A stored machine.
 
     Attributes:
-        stops: how many stops dom0 had made when the machine was stored.
+        stops: how many stops dom0 had made when the machine was stored; 0: it did not stand at one.
         parts: the digest of each part, by its path in the template.
         about: what the template was made of, for people.
     """
@@ -100,11 +96,14 @@ def verify(template: Template) -> None:
     Raises:
         Damaged: a part is missing, cut short or altered, or there is a file too many.
     """
-    there = {
-        str(path.relative_to(template.path))
-        for path in template.path.rglob("*")
-        if not path.is_dir() or path.is_symlink()
-    }
+    try:
+        there = {
+            str(path.relative_to(template.path))
+            for path in template.path.rglob("*")
+            if not path.is_dir() or path.is_symlink()
+        }
+    except OSError as error:  # others remove it
+        raise _damaged(template, "the folder", f"cannot be read: {error.strerror}") from error
     for name in sorted(set(template.parts) - there):
         raise _damaged(template, name, "is missing")
     for name in sorted(there - set(template.parts) - {MANIFEST}):
@@ -130,7 +129,7 @@ def store(
     Raises:
         OSError: the disk has no room.
     """
-    work, held = _begin(root)
+    work, held = template_folder.begin(root)
     try:
         for name, source in parts.items():
             (work / name).parent.mkdir(parents=True, exist_ok=True)
@@ -138,12 +137,12 @@ def store(
         hashes = {name: sparse_files.digest(work / name) for name in parts}
         template = Template(work, key, stops, hashes, about)
         _write_manifest(template)
-        with _only_one_changes(root):
+        with template_folder.locked(root):
             with contextlib.suppress(FileNotFoundError):
-                set_aside(root, key)
+                _set_aside(root, key)
             work.rename(root / key)
             _sync(root)
-            _make_room(root)
+            template_folder.make_room(root)
         return Template(root / key, key, stops, hashes, about)
     except BaseException:
         files.remove_tree(work)
@@ -152,41 +151,26 @@ def store(
         os.close(held)
 
 
-def _only_one_changes(root: Path) -> AbstractContextManager[int]:
-    """Hold the lock under which folders come into ``root`` and leave it."""
-    return files.locked(root.with_name("locks") / root.name)
-
-
-def _begin(root: Path) -> tuple[Path, int]:
-    """A new folder to make a template in, and its lock. Removes those of killed commands."""
-    with _only_one_changes(root):
-        for left in root.glob(".new-*"):
-            handle = files.try_lock(left)
-            if handle is not None:
-                files.remove_tree(left)
-                os.close(handle)
-        work = root / f".new-{secrets.token_hex(6)}"
-        work.mkdir(parents=True)
-        handle = files.try_lock(work)
-    assert handle is not None, "nobody else knows the folder"
-    return work, handle
-
-
 def used(template: Template) -> None:
     """Note that a template is used now. Those that were not used for longest are removed first."""
     with contextlib.suppress(OSError):
         os.utime(template.path)
 
 
-def _make_room(root: Path) -> None:
-    """Keep the templates that were used last. A lab that runs still has the files it opened."""
-    folders = [path for path in root.iterdir() if not path.name.startswith(".new-")]
-    for path in files.newest_first(folders)[KEPT:]:
-        files.remove_tree(path)
+def set_aside_damaged(root: Path, key: str) -> Path | None:
+    """Take a template out of use if it is damaged. Returns its new place; ``None`` if it is whole,
+    or not there: others may have removed it, or made it anew, while somebody looked at it."""
+    with template_folder.locked(root):
+        try:
+            if found := find(root, key):
+                verify(found)
+        except Damaged:
+            return _set_aside(root, key)
+    return None
 
 
-def set_aside(root: Path, key: str) -> Path:
-    """Take a template out of use. Returns its new place, where only the newest of a key is kept."""
+def _set_aside(root: Path, key: str) -> Path:
+    """Move a template to its other place, where only the newest of a key is kept."""
     aside = root / f".aside-{key}"
     files.remove_tree(aside)
     (root / key).rename(aside)
@@ -201,18 +185,6 @@ def everything(root: Path) -> list[Template]:
             if template := find(root, manifest.parent.name):
                 found.append(template)
     return found
-
-
-def clean(root: Path) -> int:
-    """Remove all templates, also those set aside or half made. Returns their size in bytes."""
-    size = sum(occupied(path) for path in root.glob("*"))
-    files.remove_tree(root)
-    return size
-
-
-def occupied(folder: Path) -> int:
-    """How many bytes of the disk a folder takes."""
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 def _move(source: Path, target: Path) -> None:

@@ -220,7 +220,7 @@ ARM32 = Architecture(
         "arm",
         "zImage",
         ("VFP", "COMPAT_32BIT_TIME"),
-        ("ARCH_MULTI_V7", "ARCH_VIRT", "AEABI", "NEON", "KERNEL_GZIP"),
+        ("MMU", "ARCH_MULTI_V7", "ARCH_VIRT", "AEABI", "NEON", "KERNEL_GZIP"),
     ),
     xen="arm32",
     debian=Debian("armhf", "arm-linux-gnueabihf", "armmp-lpae"),

@@ -51,7 +51,8 @@ class Images:
     """What the machine boots. ``symbols`` is the hypervisor's ELF file, if there is one.
 
     ``kernel`` and ``initramfs`` are dom0's; ``None``: there is no dom0. ``booted``: the files of
-    the guests that Xen creates while it boots, in one.
+    the guests that Xen creates while it boots, in one. ``turns``: the library that QEMU loads
+    under the virtual clock.
     """
 
     hypervisor: Image
@@ -61,6 +62,7 @@ class Images:
     symbols: Image | None = None
     tools: Toolstack | None = None
     booted: Image | None = None
+    turns: Image | None = None
 
     def parts(self) -> dict[str, Image]:
         """What lies in the machine's memory when it starts, by kind."""

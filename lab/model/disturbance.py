@@ -21,6 +21,8 @@ class Variable(StrEnum):
 
 #: What ``INPUT`` is about, besides an action of the scenario.
 WAKE_UPS, CONSOLES = "wake-ups", "consoles"
+#: The shortest pause or load, in seconds.
+SHORTEST = 0.0001
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ class Mount:
 class Command:
     """A program and what it needs of the toolchain. ``env`` is added to a fixed environment.
 
-    Only where it runs to its end: ``network``, ``input`` (its standard input), and ``timeout`` in
-    seconds.
+    ``scratch``: the most bytes of each temporary folder; 0: as many as the machine has.
+    Only where it runs to its end: ``network``, ``input`` (its standard input), ``timeout`` in
+    seconds, and ``most``, the bytes of each of its outputs that are kept (0: all).
     """
 
     argv: Sequence[str]
@@ -34,6 +35,8 @@ class Command:
     network: bool = False
     timeout: float = 300.0
     input: bytes = b""
+    scratch: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True)

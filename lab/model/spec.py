@@ -20,7 +20,8 @@ class HypervisorSpec:
 
     ``tools``: dom0's tools are Debian's (``package``), or are built from the tree ``source``.
     ``release``: the release of Xen whose packages Xen and dom0 are made of, such as ``4.20``;
-    empty: the architecture's default.
+    empty: the architecture's default. ``work``: a folder where its objects stay, so that the next
+    build of a similar tree takes less time; ``None``: each build begins with nothing.
     """
 
     name: str
@@ -30,6 +31,7 @@ class HypervisorSpec:
     args: str = ""
     tools: str = "package"
     release: str = ""
+    work: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ class Dom0Spec:
         kernel: the file of a zImage; ``None``: the packaged kernel, or one built from ``source``.
         modules: the folder of the kernel's modules.
         source: a tree of Linux, to be built with the ``config`` files.
+        work: a folder where the objects of ``source`` stay, as for a hypervisor.
         places: the places of its keys in labs.yaml.
     """
 
@@ -187,6 +190,7 @@ class Dom0Spec:
     modules: Path | None = None
     source: Path | None = None
     config: tuple[Path, ...] = ()
+    work: Path | None = field(default=None, compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
     @property

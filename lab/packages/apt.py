@@ -158,8 +158,9 @@ def _error(what: str, cause: ToolchainError) -> ImageError:
             "packages, or a mirror that keeps old ones"
         )
     file = escape(debian.not_fetched(cause.tail), limit=160)
+    why = f"cannot download {file}" if file else "" if cause.tail else cause.message
     return ImageError(
-        f"could not get {what}{f': cannot download {file}' if file else ''}",
+        f"could not get {what}{f': {why}' if why else ''}",
         command=cause.command,
         tail=escape_lines(cause.tail, last=12),
         hint=hint,

@@ -1,7 +1,8 @@
 """Keeps core files of what crashes in a run, and shows their backtraces.
 
 They are made after the crash, out of a machine that stands still, so a run with a crash is the same
-as without core files.
+as without core files. The debugger's modules are imported when something has crashed: all runs load
+this one, and few need those.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.debug import backtrace, crashes, xen_dump
 from lab.debug.symbols import DOM0, XEN
 from lab.errors import HypervisorError, LabError
 from lab.machine import guest_ends, log_lines
@@ -57,6 +57,8 @@ class CoreWords:
             return f"{name} left no core file: {why}" if why else ""
         when = "when it crashed" if crash else "at the end of the run"
         title = f"{name} {when}: {commands.about('lab.core', self.run, self.labs, '--on', name)}"
+        from lab.debug import backtrace
+
         with contextlib.suppress(LabError):
             if traced and (shown := backtrace.backtrace(self.toolchain, self.run, name)):
                 return f"{title}\n{shown}"
@@ -74,6 +76,8 @@ async def keep(
     run = session.run
     if not guests:
         return
+    from lab.debug import crashes
+
     with _excused(run, guests):
         async with standing.still(session, names, stays=stays) as monitor:
             found = {one.name: one for one in await monitor.find()}
@@ -112,6 +116,8 @@ async def keep_xen(session: Session) -> None:
     on = _ON.findall(said)
     if not on:
         return
+    from lab.debug import crashes, xen_dump
+
     place, known = _place(run, XEN), symbols.read(run.symbols_file)
     with _excused(run, [XEN]):
         async with standing.lost(session) as monitor:

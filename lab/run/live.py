@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import rundir
 from lab.errors import BusyError, UsageError
+from lab.machine import postmortem
 from lab.model import Architecture, Clock, Domain, Door, ProgramRecord, State, architecture
 from lab.progress import Progress
 from lab.run import claim
@@ -209,8 +210,11 @@ def end(live: Live, how: str, **manifest: Any) -> None:
 def forget(lab: LabDir) -> None:
     """Remove a lab's sockets, FIFOs and memory."""
     ram = ram_file(lab)
-    for path in (ram, *ram.parent.glob(f"{ram.name}.*")):  # .*: copies for templates
-        path.unlink(missing_ok=True)
+    for path in (ram, *ram.parent.glob(f"{ram.name}.*")):  # .*: copies, places
+        if path.is_dir():
+            files.remove_tree(path)
+        else:
+            path.unlink(missing_ok=True)
     lab.remove()
 
 
@@ -258,8 +262,8 @@ def _clean(lab: LabDir, live: Live | None, abandoned: bool) -> list[str]:
     if live is None:
         forget(lab)
         return []
-    why = "the command that started it died" if abandoned else "QEMU ended by itself"
-    end(live, rundir.INTERRUPTED, reason=why)
+    why = "the command that started it died" if abandoned else postmortem.by_itself(live.run)
+    end(live, rundir.LOST, reason=why)
     return [f"lab {live.name}: {why}; cleaned up, logs kept in {live.run.path}"]
 
 

@@ -1,17 +1,21 @@
-"""The machine of a session, as a debugger sees it while it stands still."""
+"""The machine of a session, as a debugger sees it while it stands still.
+
+The debugger's modules are imported when one looks: all runs load this one, and few need those.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
-from lab.debug import dumping, server
-from lab.debug.monitor import LabMonitor
-from lab.debug.traveller import STOPS
 from lab.errors import MachineError
-from lab.machine.gdbstub import Stub
 from lab.model import Plan
 from lab.run.session import Session
+
+if TYPE_CHECKING:
+    from lab.debug.monitor import LabMonitor
+    from lab.machine.gdbstub import Stub
 
 
 def names_of(plan: Plan) -> dict[int, str]:
@@ -31,6 +35,9 @@ async def still(
     Raises:
         BusyError: a debugger has the machine. MachineError: it is gone.
     """
+    from lab.debug import dumping, server
+    from lab.debug.traveller import STOPS
+
     dump = dumping.through(session.sockets.control, session.lab)
     machine = _at_stop(session)
     if machine is None:
@@ -53,6 +60,8 @@ async def lost(session: Session) -> AsyncIterator[LabMonitor]:
 
     The session cannot be used any more.
     """
+    from lab.debug import dumping, server
+
     await session.sockets.close()
     dump = dumping.through(session.sockets.control, session.lab)
     async with server.attached(session.lab, stays=True) as stub:

@@ -82,11 +82,8 @@ def usable(key: str, say: Callable[[str], None]) -> Template | None:
             template.verify(found)
         return found
     except Damaged as error:
-        try:
-            aside = template.set_aside(root(), key)
-        except FileNotFoundError:  # others removed it meanwhile
-            return None
-        say(f"{error.message}: set aside in {aside}; the lab boots cold")
+        if aside := template.set_aside_damaged(root(), key):
+            say(f"{error.message}: set aside in {aside}; the lab boots cold")
         return None
 
 

@@ -63,21 +63,21 @@ def _annotation(report: Report, case: Case, base: Path) -> str:
 def _summary(report: Report) -> list[str]:
     verdict = report.verdict
     how = "passed" if verdict.passed else f"failed ({verdict.layer or 'usage'})"
-    lines = [f"### Lab {_plain(report.title)} {how}, {report.seconds:.1f} s", ""]
+    lines = [f"### Lab {plain(report.title)} {how}, {report.seconds:.1f} s", ""]
     lines += ["| | what | seconds |", "|---|---|---:|"]
     lines += [
-        f"| {_MARKS[case.outcome]} | {_plain(case.name)} | {case.seconds:.2f} |"
+        f"| {_MARKS[case.outcome]} | {plain(case.name)} | {case.seconds:.2f} |"
         for case in cases(report)
     ]
     if not verdict.passed:
-        lines += ["", _plain(verdict.reason), "", *_fenced(verdict.tail[-MOST_TEXT:])]
+        lines += ["", plain(verdict.reason), "", *_fenced(verdict.tail[-MOST_TEXT:])]
     return [*lines, ""]
 
 
 def _again(ran: Ran) -> list[str]:
     lines = []
     if ran.folder:
-        lines += [f"Run folder: {_plain(ran.folder)}", ""]
+        lines += [f"Run folder: {plain(ran.folder)}", ""]
     if ran.digest:
         lines += [f"Digest: {ran.digest}", ""]
     for what, command in ran.again:
@@ -94,7 +94,7 @@ def _fenced(text: str, kind: str = "text") -> list[str]:
     return [f"{fence}{kind}", text, fence]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it is, also in a table."""
     return "".join(
         char if char.isalnum() or char in " ,=" else " " if char.isspace() else f"&#{ord(char)};"

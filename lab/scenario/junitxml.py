@@ -32,10 +32,10 @@ def junit(reports: Sequence[Report]) -> bytes:
 
 
 def _suite(root: ET.Element, report: Report, left: int) -> int:
-    suite = ET.SubElement(root, "testsuite", name=_legal(report.lab), time=_time(report.seconds))
+    suite = ET.SubElement(root, "testsuite", name=legal(report.lab), time=_time(report.seconds))
     if report.arch:
         properties = ET.SubElement(suite, "properties")
-        ET.SubElement(properties, "property", name="arch", value=_legal(report.arch))
+        ET.SubElement(properties, "property", name="arch", value=legal(report.arch))
     found = cases(report)
     for case in found:
         left -= _case(suite, report, case, left)
@@ -49,17 +49,17 @@ def _suite(root: ET.Element, report: Report, left: int) -> int:
 def _case(suite: ET.Element, report: Report, case: Case, left: int) -> int:
     """Add a case. Returns how many characters of a console it has."""
     element = ET.SubElement(
-        suite, "testcase", classname=_legal(report.lab), name=_legal(case.name),
+        suite, "testcase", classname=legal(report.lab), name=legal(case.name),
         time=_time(case.seconds),
     )  # fmt: skip
     if case.line and report.file:
-        element.set("file", _legal(os.path.relpath(report.file)))
+        element.set("file", legal(os.path.relpath(report.file)))
         element.set("line", str(case.line))
     if case.outcome is Outcome.SKIPPED:
         ET.SubElement(element, "skipped", message="the run ended before this was decided")
     elif case.outcome is not Outcome.PASSED:
         _bad(element, case)
-    text = _legal(case.output) or _console(report, case.console)
+    text = legal(case.output) or _console(report, case.console)
     text = text[:left] if case.outcome is not Outcome.SKIPPED else ""
     if text:
         ET.SubElement(element, "system-out").text = text
@@ -69,21 +69,21 @@ def _case(suite: ET.Element, report: Report, case: Case, left: int) -> int:
 def _bad(element: ET.Element, case: Case) -> None:
     layer = case.layer.value if case.layer else "usage"
     kind = "failure" if case.outcome is Outcome.FAILED else "error"
-    message = _legal(f"{layer}: {case.reason}")
+    message = legal(f"{layer}: {case.reason}")
     found = ET.SubElement(element, kind, type=layer, message=message)
-    found.text = _legal(f"layer: {layer}\n{case.reason}\nlast lines:\n{case.tail}\n")
+    found.text = legal(f"layer: {layer}\n{case.reason}\nlast lines:\n{case.tail}\n")
 
 
 def _console(report: Report, name: str) -> str:
     if name not in report.consoles:
         return ""
-    return _legal(tail(report.consoles[name], MOST_LINES)[-MOST_TEXT:])
+    return legal(tail(report.consoles[name], MOST_LINES)[-MOST_TEXT:])
 
 
 def _time(seconds: float) -> str:
     return f"{seconds:.3f}"
 
 
-def _legal(text: str) -> str:
+def legal(text: str) -> str:
     """Text in which characters that XML 1.0 does not allow (section 2.2) are replaced."""
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

@@ -51,10 +51,15 @@ class GoneError(ToolchainError):
 
 
 def command(target: Path, address: str | None) -> list[str]:
-    """The command line that makes mmdebstrap read the archive's index and keep it in a folder."""
+    """The command line that makes mmdebstrap read the archive's index and keep it in a folder.
+
+    From 1.5 on, mmdebstrap refuses the mode ``chrootless`` to root, because scripts of packages
+    would run on this machine. Of the variant ``extract`` no script runs, and here no package is
+    named.
+    """
     line = [
         "mmdebstrap", "--mode=chrootless", "--variant=extract",
-        f"--architectures={recipe.ARCHITECTURE}", "--skip=cleanup/apt",
+        f"--architectures={recipe.ARCHITECTURE}", "--skip=cleanup/apt,check/chrootless",
         *(f"--aptopt={one}" for one in (*PATIENCE, *debian.proxies_of_this_machine())),
     ]  # fmt: skip
     if address:
@@ -98,7 +103,7 @@ def failed(line: list[str], done: Completed) -> ToolchainError:
         f"the toolchain could not be made{f': cannot download {file}' if file else ''}",
         command=shlex.join(line),
         tail=escape_lines(text, last=12),
-        hint=hint_for(text) or "run the command by hand, or run `inv doctor`",
+        hint=hint_for(text) or "run the command by hand, or run `./inv doctor`",
     )
 
 

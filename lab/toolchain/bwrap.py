@@ -20,18 +20,22 @@ ENVIRONMENT = {
 }
 
 ISOLATION = ("--unshare-all", "--cap-drop", "ALL", "--hostname", "lab", "--clearenv")
-KERNEL_FOLDERS = ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp",
-                  "--dir", "/run")  # fmt: skip
+#: Folders of the program's own, each a file system in memory.
+TEMPORARY = ("/tmp", "/var/tmp")
 
 
 def command_line(
-    root: Sequence[str], command: Command, env: Mapping[str, str], options: Sequence[str] = ()
-) -> list[str]:
+    root: Sequence[str], command: Command, env: Mapping[str, str], options: Sequence[str] = (),
+    devices: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
     """The arguments of bwrap that run a command. ``root``: the options that make the root folder.
+    ``devices``: folders of the host's devices that it may use.
 
     ``env`` is the whole environment inside; ``command.env`` is not used.
     """
-    line = ["bwrap", *ISOLATION, *options, *root, *KERNEL_FOLDERS]
+    line = ["bwrap", *ISOLATION, *options, *root, *_kernel_folders(command.scratch)]
+    for one in devices:
+        line += ["--dev-bind", one, one]
     for mount in sorted(command.mounts, key=lambda mount: mount.target.count("/")):
         how = "--bind" if mount.writable else "--ro-bind"
         line += [how, str(mount.source), mount.target]
@@ -39,3 +43,13 @@ def command_line(
     for name, value in env.items():
         line += ["--setenv", name, value]
     return [*line, "--chdir", command.cwd, "--", *command.argv]
+
+
+def _kernel_folders(scratch: int) -> list[str]:
+    """``scratch``: the most bytes of a temporary folder; 0: as many as the machine has."""
+    size = ["--size", str(scratch)] if scratch else []
+    line = ["--proc", "/proc", "--dev", "/dev"]
+    for folder in TEMPORARY:
+        line += [*size, "--tmpfs", folder]
+    # The folder of devices is in memory, too, and bwrap gives it no size.
+    return [*line, *(["--remount-ro", "/dev"] if scratch else []), "--dir", "/run"]

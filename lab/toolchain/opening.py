@@ -1,4 +1,7 @@
-"""Opens a toolchain, through the door that the user chose or through the best one available."""
+"""Opens a toolchain, through the door that the user chose or through the best one available.
+
+A door is imported when it is opened: each is slow to load, and a command uses one.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,7 @@ from lab.errors import UsageError
 from lab.model import Door, Toolchain
 from lab.store import cache_root
 from lab.toolchain import tree_cache
-from lab.toolchain.docker.door import open_docker
-from lab.toolchain.docker.engine import Engine, address
-from lab.toolchain.host import open_host
 from lab.toolchain.request import ANYTHING, ToolchainRequest
-from lab.toolchain.rootfs import open_rootfs
 
 DOORS = ("auto", *(door.value for door in Door))
 
@@ -42,14 +41,26 @@ def open_toolchain(
     root = cache or cache_root()
     if chosen == "auto":
         partial = _has_part(root, wanted)
-        chosen = Door.DOCKER if not partial and Engine(address()).answers() else Door.ROOTFS
+        chosen = Door.DOCKER if not partial and _docker_answers() else Door.ROOTFS
     if chosen == Door.ROOTFS:
+        from lab.toolchain.rootfs import open_rootfs
+
         return open_rootfs(root, progress, wanted)
     if chosen == Door.HOST:
+        from lab.toolchain.host import open_host
+
         return open_host(progress, wanted.arch)
     if chosen == Door.DOCKER:
+        from lab.toolchain.docker.door import open_docker
+
         return open_docker(root, progress, wanted)
     raise UsageError(f"there is no door {chosen!r}", hint=f"one of: {', '.join(DOORS)}")
+
+
+def _docker_answers() -> bool:
+    from lab.toolchain.docker.engine import Engine, address
+
+    return Engine(address()).answers()
 
 
 def _has_part(cache: Path, wanted: ToolchainRequest) -> bool:

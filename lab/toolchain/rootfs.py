@@ -53,9 +53,9 @@ class RootfsToolchain(Sandbox):
         self._check_program(command)
         return super().run(command, check=check)
 
-    def terminal_line(self, command: Command) -> list[str]:
+    def terminal_line(self, command: Command, *, others: bool = False) -> list[str]:
         self._check_program(command)
-        return super().terminal_line(command)
+        return super().terminal_line(command, others=others)
 
     def _check_program(self, command: Command) -> None:
         """Say what to do if a program is missing because the tree came out of a bundle."""
@@ -64,7 +64,7 @@ class RootfsToolchain(Sandbox):
         if self._tree.partial and "/" not in name and name not in programs:
             raise ToolchainError(
                 f"the toolchain has no {name}: it came out of a bundle that only runs labs",
-                hint="load a bundle that was saved with --whole; or remove "
+                hint="load a bundle that was saved for this lab, or with --whole; or remove "
                 f"{self._tree.path.parent}: then the next command makes the whole toolchain",
             )
 

@@ -19,6 +19,8 @@ from lab.util import proc, process
 
 #: The files of this machine that a program with network access sees. Missing ones are skipped.
 NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
+#: Where the terminals are that editors make for a debugger.
+TERMINALS = "/dev/pts"
 #: How long bubblewrap may take to set up its namespaces.
 ENTER_SECONDS = 30.0
 
@@ -45,7 +47,7 @@ class Sandbox:
             ["--die-with-parent", *(["--share-net"] if command.network else [])],
         )
         try:
-            options = process.Options(stdin=command.input)
+            options = process.Options(stdin=command.input, most=command.most)
             done = process.run(line, timeout=command.timeout, options=options)
         except process.TimedOut as late:
             raise failures.late(command, late.completed) from None
@@ -57,11 +59,15 @@ class Sandbox:
             raise failures.failed(done)
         return done
 
-    def terminal_line(self, command: Command) -> list[str]:
-        """The whole command line of a program that uses our terminal, and ends with us."""
+    def terminal_line(self, command: Command, *, others: bool = False) -> list[str]:
+        """The whole command line of a program that uses our terminal, and ends with us.
+
+        With ``others`` it may open the user's other terminals, too.
+        """
         failures.check_mounts(command.mounts)
         env = self._env | {"TERM": os.environ.get("TERM", "dumb")} | dict(command.env)
-        return bwrap.command_line(self._root, command, env, ["--die-with-parent"])
+        devices = [TERMINALS] if others else []
+        return bwrap.command_line(self._root, command, env, ["--die-with-parent"], devices)
 
     def start(self, command: Command, options: StartOptions) -> Program:
         """Start a program. It counts as ended when everything that it started has ended too."""
@@ -140,7 +146,7 @@ def _not_started(command: Command, log: IO[bytes]) -> ToolchainError:
 
 
 ENTER_HINT = (
-    "bubblewrap needs user namespaces: `inv doctor` says what forbids them here (a container "
+    "bubblewrap needs user namespaces: `./inv doctor` says what forbids them here (a container "
     "may need --security-opt seccomp=unconfined, Ubuntu may need an AppArmor profile)"
 )
 

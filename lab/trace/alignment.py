@@ -71,7 +71,7 @@ def check(hypervisor: SchedulerTrace, guest: TracedGuest, bound: float) -> Align
         *_listed("the guest wrote too late", late > limit, wakes, switch, record),
         *_outside(stamps, ran, whole),
     ]
-    return Alignment(len(wakes), int(late.max()) if len(late) else 0, tuple(wrong))
+    return Alignment(len(wakes), int(np.max(late)) if len(late) else 0, tuple(wrong))
 
 
 def _seen(hypervisor: SchedulerTrace) -> Spans:

@@ -35,12 +35,12 @@ def histogram(
     it: plain text without markup. Only late things have the colour of late things, and a deadline
     that was missed.
     """
-    top = float(seconds.max()) if len(seconds) else 0.0
+    top = float(np.max(seconds)) if len(seconds) else 0.0
     far = max(top, due) * 1.04 or 1e-6
     far = top * 1.04 if due > 5 * top > 0 else far
     edges = np.linspace(0, far, BINS + 1)
     counts, _ = np.histogram(np.clip(seconds, 0, far), edges)
-    tall = math.log10(max(1, int(counts.max())) + 1)
+    tall = math.log10(max(1, int(np.max(counts))) + 1)
     step, room = WIDTH / BINS, HEIGHT - FOOT - HEAD
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">']
     base = HEIGHT - FOOT

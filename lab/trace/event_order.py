@@ -67,4 +67,4 @@ class EventOrder:
 
 
 def _latest(events: XenEvents, start: int, end: int) -> int:
-    return int(events.counter[start:end].max()) if end > start else -1
+    return int(np.max(events.counter[start:end])) if end > start else -1

@@ -32,7 +32,7 @@ def summary(seconds: npt.NDArray[np.float64]) -> dict[str, Any] | None:
     if not len(seconds):
         return None
     found = histogram(seconds)
-    low, high = float(seconds.min()), float(seconds.max())
+    low, high = float(np.min(seconds)), float(np.max(seconds))
     middle = {
         name: min(max(found.get_value_at_percentile(at) / 1e9, low), high)
         for name, at in PERCENTILES

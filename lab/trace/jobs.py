@@ -188,7 +188,7 @@ def _tick_zero(guest: TracedGuest) -> float | None:
     if not len(ticks) or not guest.tick_hz:
         return None
     tick = guest.frequency / guest.tick_hz
-    return float((ticks["counter"] - ticks["argument"].astype(np.float64) * tick).min())
+    return float(np.min(ticks["counter"] - ticks["argument"].astype(np.float64) * tick))
 
 
 def _said_once(mine: npt.NDArray[np.void], event: GuestEvent) -> int:

@@ -52,7 +52,7 @@ def _of_job(timeline: Timeline, guest: str | None, task: str, number: int, momen
     name, mine = fitting.popitem()
     rows = np.flatnonzero(mine.number == number)
     if not len(rows):
-        last = int(mine.number.max())
+        last = int(np.max(mine.number))
         raise UsageError(f"{name} has no job {number} in this trace; its last one is {last}")
     counter = int(getattr(mine, MOMENTS[moment])[rows[0]])
     if counter < 0:

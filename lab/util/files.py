@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lab.util import reading
+from lab.util import digests, reading
 
+#: How often a folder is removed into which others still write.
+REMOVALS = 3
 #: The largest tree of sources that is accepted; Linux has 80,000 files and 2 GiB.
 MOST_FILES, LARGEST_TREE = 200_000, 8 << 30
 
@@ -26,11 +29,15 @@ def sha256_file(path: Path) -> str:
     Raises:
         OSError: as for :func:`lab.util.reading.binary`, or the file grows while it is read.
     """
-    found = hashlib.sha256()
     with reading.binary(path) as stream:
-        for piece in reading.pieces(path, stream):
-            found.update(piece)
-    return found.hexdigest()
+
+        def read() -> str:
+            found = hashlib.sha256()
+            for piece in reading.pieces(path, stream):
+                found.update(piece)
+            return found.hexdigest()
+
+        return digests.of("sha256", stream.fileno(), read)
 
 
 def copy_file(source: Path, target: Path, most: int = reading.IMAGE) -> None:
@@ -82,7 +89,7 @@ def tree(folder: Path, skip: frozenset[str] = frozenset({".git"})) -> list[tuple
     for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if name not in skip)
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        for name in sorted([*names, *links]):
+        for name in sorted(name for name in [*names, *links] if name not in skip):
             path = Path(parent, name)
             state = path.lstat()
             if not stat.S_ISSOCK(state.st_mode):
@@ -231,11 +238,23 @@ def remove_tree(path: Path) -> None:
     if not path.exists():
         return
     with contextlib.suppress(PermissionError):
-        shutil.rmtree(path)
+        _remove_all(path)
         return
     for folder, _, _ in os.walk(path):
         with contextlib.suppress(OSError):
             Path(folder).chmod(0o700)
+    _remove_all(path)
+
+
+def _remove_all(path: Path) -> None:
+    """Once more, if somebody has put a file into it meanwhile, such as the lock of a socket."""
+    for _ in range(REMOVALS - 1):
+        try:
+            shutil.rmtree(path)
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
     shutil.rmtree(path)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from lab.util.terminal import escape, escape_lines, quote
 
 #: Seconds for a git command. A checkout of Linux takes some ten seconds.
 LIMIT = 600.0
+#: What to do if older commits are missing.
+COMPLETE = "it is a shallow clone, which lacks older commits: git fetch --unshallow"
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,19 @@ class GitTree:
         """
         found = _git(self.top, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         if not found or name.startswith("-"):
-            raise UsageError(f"{escape(str(self.top))} has no commit {quote(name)}")
+            hint = COMPLETE if self.is_shallow else ""
+            raise UsageError(f"{escape(str(self.top))} has no commit {quote(name)}", hint=hint)
         return found
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether older commits are missing here."""
+        return _git(self.top, "rev-parse", "--is-shallow-repository") == "true"
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether files differ from those of the current commit."""
+        return bool(_git(self.top, "status", "--porcelain", "--untracked-files=no"))
 
     def subject(self, commit: str) -> str:
         """The first line of its message."""
@@ -95,10 +109,59 @@ class GitTree:
             self._forget(folder)
 
     def check_out(self, folder: Path, commit: str) -> None:
-        """Put a commit into a work tree. Files that git does not know are removed."""
+        """Put a commit into a work tree, with its submodules. Files that git does not know are
+        removed.
+
+        Raises:
+            UsageError: the user's own tree lacks a submodule, or the commit of it.
+        """
         for words in (("checkout", "--quiet", "--force", "--detach", commit),
                       ("clean", "--quiet", "-ffdx")):  # fmt: skip
             GitTree(folder)._must(*words)
+        for place, wanted in self.submodules(commit):
+            own = self._submodule(place, commit)
+            if own is None:
+                continue
+            if not own.has(wanted):
+                raise UsageError(
+                    f"submodule {escape(place)} of {escape(str(self.top))} lacks {wanted[:12]}, "
+                    f"which commit {commit[:12]} has there",
+                    hint=f"get it: git -C {shlex.quote(str(self.top / place))} fetch --all",
+                )
+            if not (folder / place / ".git").exists():
+                # It borrows the objects of the user's, so that nothing is fetched.
+                self._must("clone", "--quiet", "--shared", "--no-checkout", str(own.top),
+                           str(folder / place))  # fmt: skip
+            own.check_out(folder / place, wanted)
+
+    def has(self, commit: str) -> bool:
+        """Whether this commit, given by its hash, is here."""
+        return _run(self.top, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+    def submodules(self, commit: str) -> list[tuple[str, str]]:
+        """The path and the commit of each submodule that a commit has (gitsubmodules(7))."""
+        named = _git(self.top, "config", "--blob", f"{commit}:.gitmodules", "-z", "--get-regexp",
+                     r"^submodule\..*\.path$")  # fmt: skip
+        if not named:
+            return []
+        paths = {entry.partition("\n")[2] for entry in named.split("\0")}
+        found = _git(self.top, "ls-tree", "-r", "-z", "--full-tree", commit)
+        entries = (entry.partition("\t") for entry in found.split("\0"))
+        return [(path, words.split()[2]) for words, _, path in entries
+                if words.startswith("160000 commit ") and path in paths]  # fmt: skip
+
+    def _submodule(self, place: str, commit: str) -> GitTree | None:
+        """The user's own copy of a submodule; ``None`` if the user, too, does without it."""
+        own = self.top / place
+        if (own / ".git").exists():
+            return GitTree(own)
+        if place in (path for path, _ in self.submodules("HEAD")):
+            return None
+        raise UsageError(
+            f"commit {commit[:12]} of {escape(str(self.top))} has submodule {escape(place)}, "
+            "which is not here",
+            hint=f"get it: git -C {shlex.quote(str(self.top))} submodule update --init --recursive",
+        )
 
     def _forget(self, folder: Path) -> None:
         if folder.exists():

@@ -54,14 +54,26 @@ class LiveLines:
         return Text(self._line(), style="cyan", no_wrap=True, overflow="ellipsis")
 
 
+#: How much longer each pause is than the one before.
+GROWTH = 1.25
+
+
 class Repeated:
     """Writes the lines again whenever there was no output for ``every`` seconds. Not for
-    terminals."""
+    terminals.
 
-    def __init__(self, stream: TextIO, line: Callable[[], str], every: float) -> None:
+    If nothing else is said meanwhile, the pauses grow, up to ``most`` seconds: the log of a long
+    build stays short.
+    """
+
+    def __init__(
+        self, stream: TextIO, line: Callable[[], str], every: float, most: float = 0.0
+    ) -> None:
         self._stream = stream
         self._line = line
         self._every = every
+        self._most = max(every, most)
+        self._pause = every
         self._said = time.monotonic()
         self._over = threading.Event()
         self._writing = threading.Lock()
@@ -70,7 +82,7 @@ class Repeated:
 
     def say(self, text: str) -> None:
         with self._writing:
-            self._said = time.monotonic()
+            self._said, self._pause = time.monotonic(), self._every
             write(self._stream, f"{text}\n")
 
     def stop(self) -> None:
@@ -78,12 +90,14 @@ class Repeated:
         self._thread.join()
 
     def _follow(self) -> None:
-        while not self._over.wait(max(0.0, self._said + self._every - time.monotonic())):
-            if time.monotonic() - self._said >= self._every:
+        while not self._over.wait(max(0.0, self._said + self._pause - time.monotonic())):
+            if time.monotonic() - self._said >= self._pause:
                 self._beat()
 
     def _beat(self) -> None:
+        longer = min(self._most, self._pause * GROWTH)
         self.say(self._line())
+        self._pause = longer
 
 
 class LiveLine(Repeated):

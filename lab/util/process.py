@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import IO
 
 from lab.model import Completed
-from lab.util import proc, signals, together
+from lab.util import bounded, lending, proc, signals, together
 from lab.util.deadline import Deadline
 from lab.util.environment import KEPT_ENVIRONMENT, environment
 from lab.util.proc import arguments, boot_id, is_stopped, running, start_time, state, title
 
 __all__ = [
     "KEPT_ENVIRONMENT", "Child", "Options", "TimedOut", "arguments", "attend", "boot_id",
-    "end_group", "environment", "follow", "is_stopped", "on_terminal", "piped",
+    "end_group", "environment", "follow", "is_stopped", "on_pty", "on_terminal", "piped",
     "reap", "run", "running", "spawn", "start_time", "state", "title",
 ]  # fmt: skip
 
@@ -39,8 +39,7 @@ Child = subprocess.Popen[bytes]
 
 log = logging.getLogger("lab.process")
 
-#: Seconds to read the rest of the output when a program has ended: what it left running may still
-#: write.
+#: Seconds to read the rest when a program has ended: what it left running may still write.
 REST_SECONDS = 5.0
 
 
@@ -52,12 +51,14 @@ class Options:
         stdin: what the program reads; without it, standard input is empty.
         stdout: a file that takes the output instead of memory.
         keep_fds: descriptors that the program inherits.
+        most: how many bytes of its output and of its errors are kept; 0: all. Without ``stdin``.
         grace: seconds that it has to end by itself when we are interrupted, before it is killed.
     """
 
     stdin: bytes = b""
     stdout: IO[bytes] | None = None
     keep_fds: Sequence[int] = ()
+    most: int = 0
     grace: float = 0.0
 
 
@@ -102,19 +103,23 @@ def run(
                 start_new_session=True,
             )
         with together.ended_by(partial(end_group, process.pid)):
-            out, err = process.communicate(options.stdin or None, timeout=timeout)
-    except subprocess.TimeoutExpired:
+            if options.most:
+                out, err = bounded.communicate(process, timeout, options.most)
+            else:
+                out, err = process.communicate(options.stdin or None, timeout=timeout)
+    except subprocess.TimeoutExpired as late:
         assert process
-        _end_group(process)
+        end_group(process.pid)
         out, err = process.communicate()
-        raise TimedOut(_completed(argv, process, out, err, clock)) from None
+        said = out or late.output, err or late.stderr
+        raise TimedOut(_completed(argv, process, *said, clock)) from None
     except BaseException:
         if process:
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 if options.grace:
                     os.killpg(process.pid, signal.SIGTERM)
                     process.wait(options.grace)
-            _end_group(process)
+            end_group(process.pid)
             process.wait()
         raise
     return _completed(argv, process, out, err, clock)
@@ -166,7 +171,7 @@ def _piece(
 def _end_all(children: Sequence[Child]) -> None:
     for child in children:
         if child.poll() is None:
-            _end_group(child)
+            end_group(child.pid)
 
 
 def follow(
@@ -204,12 +209,12 @@ def follow(
             process.wait(timeout)
             reader.join(REST_SECONDS)
     except subprocess.TimeoutExpired:
-        _end_group(process)
+        end_group(process.pid)
         process.wait()
         reader.join(REST_SECONDS)
         raise TimedOut(_completed(argv, process, b"".join(said), b"", clock)) from None
     except BaseException:
-        _end_group(process)
+        end_group(process.pid)
         process.wait()
         raise
     return _completed(argv, process, b"".join(said), b"", clock)
@@ -248,11 +253,8 @@ def spawn(
 
 
 def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a program whose output is for people. The output goes to our standard error at once.
-
-    The program gets our whole environment. There is no timeout, because a person is watching.
-    Returns the exit status.
-    """
+    """Run a program for people, with our standard error and whole environment, and no timeout.
+    Returns the exit status."""
     log.debug("attend: %s", shlex.join(argv))
     with subprocess.Popen(
         list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=sys.stderr
@@ -267,14 +269,20 @@ def attend(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
 
 @contextlib.contextmanager
 def on_terminal(argv: list[str]) -> Iterator[Child]:
-    """A program that has our standard input and output while the block runs, and Ctrl-C alone."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: a sandbox ignores it, too
-    try:
-        with subprocess.Popen(argv, env=environment()) as child, contextlib.ExitStack() as stack:
+    """A program that has our terminal while the block runs, and Ctrl-C once it unblocks SIGINT."""
+    with lending.lent():
+        with lending.ctrl_c_later():
+            child = subprocess.Popen(argv, env=environment())
+        with child, contextlib.ExitStack() as stack:
             stack.callback(child.terminate)
             yield child
-    finally:
-        signal.signal(signal.SIGINT, before)
+
+
+def on_pty(argv: Sequence[str], slave: int, *, env: Mapping[str, str]) -> Child:
+    """Start a program that leads a session on the terminal ``slave`` (setsid(1))."""
+    line = ["setsid", "--ctty", *argv]
+    log.debug("on a pty: %s", shlex.join(line))
+    return subprocess.Popen(line, env=environment(env), stdin=slave, stdout=slave, stderr=slave)
 
 
 def reap(child: Child, seconds: float) -> int | None:
@@ -285,15 +293,7 @@ def reap(child: Child, seconds: float) -> int | None:
         return None
 
 
-def _end_group(process: Child) -> None:
-    end_group(process.pid)
-
-
 def _completed(
-    argv: Sequence[str],
-    process: Child,
-    out: bytes | None,
-    err: bytes | None,
-    clock: Deadline,
+    argv: Sequence[str], process: Child, out: bytes | None, err: bytes | None, clock: Deadline
 ) -> Completed:
     return Completed(tuple(argv), process.returncode, out or b"", err or b"", clock.elapsed())

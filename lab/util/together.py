@@ -21,6 +21,9 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 
+#: Seconds until a thread that waits looks for a signal: one that comes in the moment before Python
+#: sleeps does not wake it.
+LOOK = 0.5
 #: Seconds that cancelled work has to end. After that, nobody waits for it.
 END_SECONDS = 15.0
 
@@ -131,10 +134,11 @@ def all_of(works: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
 
     with ended_by(end):
         try:
-            for thread in threads:
-                thread.start()
+            with held_back():  # Thread.start does not bear an interrupt
+                for thread in threads:
+                    thread.start()
             while len(found) < len(works):
-                number, result, error = done.get()
+                number, result, error = _next(done)
                 if error is not None:
                     raise error
                 found[number] = result
@@ -143,6 +147,12 @@ def all_of(works: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
                 group.call_off()
                 _wait_for(threads)
     return [found[number] for number in range(len(works))]  # type: ignore[misc]
+
+
+def _next(done: queue.SimpleQueue[A]) -> A:
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=LOOK)
 
 
 def _wait_for(threads: Sequence[threading.Thread]) -> None:

@@ -226,10 +226,17 @@ async def in_job(work: Callable[[], T], undo: Callable[[T], None]) -> T:
 async def ends(pid: int) -> None:
     """Wait until a process has ended (pidfd_open(2))."""
     handle = os.pidfd_open(pid)
+    try:
+        await readable(handle)
+    finally:
+        os.close(handle)
+
+
+async def readable(handle: int) -> None:
+    """Wait until a descriptor can be read; a handle of a process, until that has ended."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(handle, over.set)
     try:
         await over.wait()
     finally:
         loop.remove_reader(handle)
-        os.close(handle)

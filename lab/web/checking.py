@@ -37,9 +37,13 @@ def lay(seat: Seat, step: Step) -> Path:
     plain = {key: value for key, value in entry.items() if key not in SCENARIO}
     check = yaml.load(step.check, yaml.BaseLoader)
     data["labs"] = {LAB: plain | check}
-    file = seat.folder / "check.yaml"
-    files.write_atomic(file, yaml.safe_dump(data, sort_keys=False), durable=False)
-    return file
+    files.write_atomic(file(seat), yaml.safe_dump(data, sort_keys=False), durable=False)
+    return file(seat)
+
+
+def file(seat: Seat) -> Path:
+    """The labs file of the seat's last check."""
+    return seat.folder / "check.yaml"
 
 
 def test(seat: Seat, lesson: Lesson) -> None:

@@ -1,4 +1,4 @@
-"""Runs the lab's own commands for a seat, each in a process of its own.
+"""Runs the lab's own commands for a seat, each in a process of its own (:mod:`lab.web.forked`).
 
 So a command that fails, hangs or is stopped does not touch the server, and one that has begun goes
 on if the server is killed.
@@ -11,15 +11,18 @@ import contextlib
 import os
 import re
 import resource
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from lab.util import process, reading, waiting
+from lab.images import compiling
+from lab.util import reading
 from lab.util.proc import end_group
 from lab.util.terminal import escape_lines
+from lab.web.discretion import discreet
+from lab.web.forked import Forked, Forks, Fresh
 
 #: Seconds that a command may take; a first build of everything takes minutes.
 LONGEST = 900.0
@@ -66,7 +69,7 @@ BUILD = Limits()
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended: its exit status, and what it said, escaped."""
+    """How a command ended: its exit status, and what it said, escaped and discreet."""
 
     status: int
     said: str
@@ -76,26 +79,44 @@ class Done:
         return self.status == 0
 
 
-async def run(words: Sequence[str], labs: Path, limits: Limits | None = None) -> Done:
-    """Run ``xenlab WORD…`` on a labs.yaml. If this is cancelled, the command is interrupted."""
-    argv = [sys.executable, "-m", "lab", *words, "--labs", str(labs)]
-    with tempfile.NamedTemporaryFile(prefix="xenlab-") as log:
-        child = process.spawn(argv, log_to=log, env=_environment(os.environ))
-        if limits:
-            limits.set(child.pid)
-        try:
-            async with asyncio.timeout(limits.seconds if limits else LONGEST):
-                await waiting.ends(child.pid)
-        except TimeoutError:
-            end_group(child.pid)
-            log.write(b"it took too long and was ended\n")
-            log.flush()
-        except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                child.terminate()
-            raise
-        status = process.reap(child, LONGEST)
-        return Done(-1 if status is None else status, said(Path(log.name)))
+class Commands:
+    """Runs commands. ``forks``: of which they are forked, if it is ready."""
+
+    def __init__(self, forks: Forks | None = None) -> None:
+        self._forks = forks
+
+    async def run(self, words: Sequence[str], labs: Path, limits: Limits | None = None) -> Done:
+        """Run ``xenlab WORD…`` on the labs.yaml of a seat, or another file beside it. If this is
+        cancelled, the command is interrupted."""
+        with tempfile.NamedTemporaryFile(prefix="xenlab-") as log:
+            command = await self._begun([*words, "--labs", str(labs)], log, limits)
+            with contextlib.closing(command):
+                try:
+                    async with asyncio.timeout(limits.seconds if limits else LONGEST):
+                        await command.ended()
+                except TimeoutError:
+                    end_group(command.pid)
+                    log.write(b"it took too long and was ended\n")
+                    log.flush()
+                except asyncio.CancelledError:
+                    command.terminate()
+                    raise
+                status = await command.status()
+            words = discreet(said(Path(log.name)), labs.parent)
+            return Done(-1 if status is None else status, words)
+
+    async def _begun(
+        self, words: Sequence[str], log: IO[bytes], limits: Limits | None
+    ) -> Fresh | Forked:
+        def limit(pid: int) -> None:
+            if limits:
+                limits.set(pid)
+
+        if self._forks and (found := await self._forks.command(words, log, limit)):
+            return found
+        fresh = Fresh(words, log, environment())
+        limit(fresh.pid)
+        return fresh
 
 
 def said(log: Path) -> str:
@@ -106,5 +127,7 @@ def said(log: Path) -> str:
     return ""
 
 
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in ours.items() if name.startswith(PASSED_ON)}
+def environment(ours: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What a command gets of the server's environment. What it compiles is confined."""
+    kept = {name: value for name, value in ours.items() if name.startswith(PASSED_ON)}
+    return kept | {compiling.CONFINED: "1"}

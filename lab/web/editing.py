@@ -18,8 +18,9 @@ from lab.util import files, reading
 from lab.util.terminal import quote
 from lab.web import boundaries, excerpt
 from lab.web.classroom import Seat
+from lab.web.discretion import discreet
 
-#: The name under which the guests of labs.yaml are shown.
+#: The name under which the participant's part of labs.yaml is shown.
 GUESTS = "labs.yaml"
 #: The most files that are shown, and the bytes of the largest.
 MOST, LARGEST = 64, 256 << 10
@@ -35,7 +36,8 @@ class SeatFile:
 
 
 def listed(seat: Seat) -> list[SeatFile]:
-    """The sources of the guests, then the guests of labs.yaml. What is no text is left out.
+    """The sources of the guests, then the participant's part of labs.yaml. What is no text is left
+    out.
 
     Raises:
         OSError: a folder cannot be read.
@@ -47,7 +49,7 @@ def listed(seat: Seat) -> list[SeatFile]:
         if (text := _text(seat.folder / name)) is not None
     ]
     everybody = tuple(guest for some in folders.values() for guest in some)
-    return [*found, SeatFile(GUESTS, excerpt.guests_of(seat.folder), everybody)]
+    return [*found, SeatFile(GUESTS, excerpt.own_of(seat.folder), everybody)]
 
 
 def save(seat: Seat, name: str, text: str) -> None:
@@ -75,15 +77,14 @@ def has_guest(seat: Seat, name: object) -> bool:
 
 
 def _save_guests(seat: Seat, text: str) -> None:
-    before = excerpt.guests_of(seat.folder)
+    before = excerpt.own_of(seat.folder)
     boundaries.check(seat.folder, text)
     excerpt.join(seat.folder, text)
     try:
         config.find_lab(config.load(seat.labs), seat.name)
     except LabError as error:
         excerpt.join(seat.folder, before)
-        words = error.message.replace(str(seat.labs), GUESTS)
-        raise ConfigError(words, hint=error.hint) from error
+        raise ConfigError(discreet(error.message, seat.folder), hint=error.hint) from error
 
 
 def _names(seat: Seat) -> list[str]:

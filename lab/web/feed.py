@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machine import shared_console
 from lab.util import reading
+from lab.web.allowance import Allowance, Clock
 
 #: Bytes of earlier output that a new reader gets.
 BEFORE = 32 << 10
@@ -25,8 +24,6 @@ RATE, BURST = 256 << 10, 1 << 20
 #: A reader that is behind by more than ``BEHIND`` bytes gets only the last ``LAST`` of them.
 BEHIND, LAST = 1 << 20, 64 << 10
 
-Clock = Callable[[], float]
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -36,55 +33,41 @@ class Piece:
     end: int
 
 
-class Allowance:
-    """How many bytes may be sent now: at most ``burst``, and ``rate`` more each second."""
-
-    def __init__(self, rate: int = RATE, burst: int = BURST, clock: Clock = time.monotonic) -> None:
-        self._rate, self._burst, self._clock = rate, burst, clock
-        self._left = float(burst)
-        self._seen = clock()
-
-    def left(self) -> int:
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._seen) * self._rate)
-        self._seen = now
-        return int(self._left)
-
-    def take(self, count: int) -> None:
-        self._left -= count
-
-    def wait(self) -> float:
-        """Seconds until a whole portion may be sent."""
-        return max(0.0, (PORTION - self.left()) / self._rate)
-
-
 class ConsoleReader:
-    """One reader of one console. ``at``: the position to go on from; ``None``: near the end."""
+    """One reader of one console. ``at``: the position to go on from; ``None``: near the end.
+
+    Logs that are made of Xen's own must have been brought up to date (lab.machine.shared_console).
+    """
 
     def __init__(self, log: Path, at: int | None = None, clock: Clock = time.monotonic) -> None:
-        self._log = log
         self._stream = reading.binary(log)
-        self._allowance = Allowance(clock=clock)
-        self._stream.seek(self._start(at))
+        self._allowance = Allowance(RATE, BURST, clock)
+        self._at = self._stream.seek(self._start(at))
+
+    def is_of(self, log: Path) -> bool:
+        """Whether this is still the file of that name: another one may have taken its place."""
+        try:
+            return os.path.samestat(log.stat(), os.fstat(self._stream.fileno()))
+        except OSError:
+            return False
 
     def close(self) -> None:
         self._stream.close()
 
     def next(self) -> Piece | None:
         """What comes next; ``None`` if there is nothing, or nothing may be sent now."""
-        shared_console.bring(self._log.parent)
-        behind = self._size() - self._stream.tell()
-        allowed = self._allowance.left()
-        if behind <= 0 or allowed < min(behind, PORTION):
+        behind = self._size() - self._at
+        if behind <= 0 or self._allowance.left() < min(behind, PORTION):
             return None
         notice = self._skip(behind) if behind > BEHIND else b""
         data = self._stream.read(PORTION)
         self._allowance.take(len(data))
-        return Piece(notice + data, self._stream.tell())
+        self._at = self._stream.tell()
+        return Piece(notice + data, self._at)
 
     def wait(self) -> float | None:
         """Seconds after which to ask again; ``None``: when the log has grown."""
-        return self._allowance.wait() if self._size() > self._stream.tell() else None
+        return self._allowance.wait(PORTION) if self._size() > self._at else None
 
     def _start(self, at: int | None) -> int:
         size = self._size()

@@ -25,7 +25,7 @@ class Growth:
 
     def __init__(self) -> None:
         self._inotify = waiting.open_inotify()
-        self._watches: dict[Path, tuple[Watch, list[Told]]] = {}
+        self._watches: dict[Path, tuple[Watch, list[tuple[Told, str]]]] = {}
         self._loop: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -43,10 +43,11 @@ class Growth:
             await asyncio.gather(self._loop, return_exceptions=True)
         waiting.let_go(self._inotify)
 
-    def watch(self, folder: Path, told: Told, *, contents: bool = False) -> None:
+    def watch(self, folder: Path, told: Told, *, contents: bool = False, only: str = "") -> None:
         """Call ``told`` when a file of ``folder`` comes, goes or is replaced, until :meth:`leave`.
 
         ``contents``: also when a file is written to. All who watch a folder say the same.
+        ``only``: the name of the one file that matters.
         A folder that does not exist is not watched; call this again when it may be there.
         """
         from asyncinotify import Mask
@@ -56,16 +57,15 @@ class Growth:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if folder not in self._watches:
                 self._watches[folder] = self._inotify.add_watch(folder, mask), []
-            if told not in self._watches[folder][1]:
-                self._watches[folder][1].append(told)
+            if (told, only) not in self._watches[folder][1]:
+                self._watches[folder][1].append((told, only))
 
     def leave(self, folder: Path, told: Told) -> None:
         """The end of :meth:`watch`; nothing happens if the folder is gone."""
         if folder not in self._watches:
             return
         watch, those = self._watches[folder]
-        if told in those:
-            those.remove(told)
+        those[:] = [one for one in those if one[0] != told]
         if not those:
             del self._watches[folder]
             with contextlib.suppress(OSError):
@@ -84,10 +84,39 @@ class Growth:
                 continue  # nobody wants this watch any more
             if Mask.IGNORED in event.mask:  # the folder is gone
                 del self._watches[event.watch.path]
-            for told in list(known[1]):
-                told()
+            name = str(event.name or "")
+            for told, only in list(known[1]):
+                if not (only and name) or only == name:
+                    told()
 
     def _tell_all(self) -> None:
         for _, those in list(self._watches.values()):
-            for told in list(those):
+            for told, _ in list(those):
                 told()
+
+
+class Following:
+    """What a seat watches now. ``changed``: its lab has changed; ``grown``: its consoles have."""
+
+    def __init__(self, growth: Growth, changed: Told, grown: Told) -> None:
+        self._growth = growth
+        self._changed, self._grown = changed, grown
+        self._watched: dict[Path, Told] = {}
+
+    def follow(self, lab: Path, consoles: Path | None) -> None:
+        """Watch the folder of a live lab, that of its consoles, and no others any more."""
+        self._growth.watch(lab.parent, self._changed, only=lab.name)
+        self._growth.watch(lab, self._changed)
+        wanted = {lab.parent: self._changed, lab: self._changed}
+        if consoles:
+            self._growth.watch(consoles, self._grown, contents=True)
+            wanted[consoles] = self._grown
+        for folder in self._watched.keys() - wanted.keys():
+            self._growth.leave(folder, self._watched[folder])
+        self._watched = wanted
+
+    def end(self) -> None:
+        """Watch nothing any more."""
+        for folder, told in self._watched.items():
+            self._growth.leave(folder, told)
+        self._watched = {}

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lab import rundir
 from lab.errors import LabError
-from lab.machine.log_lines import tail
+from lab.machine import postmortem
+from lab.machine.log_lines import last_line
 from lab.model import Domain
 from lab.run import asleep, claim, live, stands
 from lab.run.session import Session
 from lab.rundir import RunDir
 from lab.toolchain import adopt
 from lab.web.classroom import Seat
+from lab.web.discretion import discreet
 from lab.web.reports import is_traced
 
 
@@ -28,8 +30,9 @@ class Now:
             crashed and was left standing) or ``ended`` (its machine ended by itself).
         run: the folder of its run, or of its last one; ``None`` if it never ran.
         consoles: Xen's, dom0's and those of its guests.
-        problem: why dom0 does not answer, or why it stands.
+        problem: why dom0 does not answer, or why it stands or ended.
         last: the last line of its most telling console.
+        traced: its run keeps timing traces.
     """
 
     state: str = "off"
@@ -38,6 +41,7 @@ class Now:
     domains: tuple[Domain, ...] = ()
     problem: str = ""
     last: str = ""
+    traced: bool = False
 
     def shown(self) -> dict[str, Any]:
         """As the page gets it."""
@@ -54,26 +58,46 @@ class Now:
             ],
             "problem": self.problem,
             "last": self.last,
-            "traced": self.run is not None and is_traced(RunDir(self.run)),
+            "traced": self.traced,
         }  # fmt: skip
 
 
 def seen(seat: Seat) -> Now:
     """What the host knows without asking dom0."""
-    found, maker = live.find(seat.lab), claim.maker(seat.lab)
+    lab = seat.lab
+    found, maker = live.find(lab), claim.maker(lab)
     if found is None:
-        last = rundir.latest_run(seat.folder / "runs", seat.name)
-        state = "starting" if maker else "off"
-        return Now(state, last.path, tuple(last.consoles())) if last else Now(state)
+        return _was(seat, starts=maker is not None)
     consoles = found.run.consoles()
-    known = Now(run=found.run.path, consoles=tuple(consoles), last=_last(consoles))
+    known = replace(_of_run(found.run, consoles), last=_last(consoles.values()))
     if why := stands.why(found.lab):
-        return replace(known, state="stands", problem=why)
+        return replace(known, state="stands", problem=discreet(why, seat.folder))
     if found.record and not adopt(found.record).alive():
-        return replace(known, state="ended", problem="the machine of this lab ended by itself")
+        why = discreet(postmortem.by_itself(found.run), seat.folder)
+        return replace(known, state="ended", problem=why)
     if found.running and asleep.is_asleep(found.lab):
         return replace(known, state="asleep")
     return replace(known, state="running" if found.running else "starting")
+
+
+def _was(seat: Seat, *, starts: bool) -> Now:
+    """A lab that is not there, after its last run. Any command of this user cleans up after a
+    machine that ended by itself; the manifest says that."""
+    run = rundir.latest_run(seat.folder / "runs", seat.name)
+    if run is None:
+        return Now("starting" if starts else "off")
+    known = _of_run(run, run.consoles())
+    if starts:
+        return replace(known, state="starting")
+    manifest = run.manifest()
+    if manifest.get("life") == rundir.LOST:
+        why = discreet(str(manifest.get("reason") or ""), seat.folder)
+        return replace(known, state="ended", problem=why)
+    return known
+
+
+def _of_run(run: RunDir, consoles: Mapping[str, Path]) -> Now:
+    return Now(run=run.path, consoles=tuple(consoles), traced=is_traced(run))
 
 
 async def asked(seat: Seat, known: Now) -> Now:
@@ -85,12 +109,17 @@ async def asked(seat: Seat, known: Now) -> Now:
         async with Session(found.lab, found.run, found.state) as session:
             return replace(known, domains=tuple(await session.domains()))
     except LabError as error:
-        return replace(known, problem=error.message)
+        return replace(known, problem=discreet(error.message, seat.folder))
 
 
-def _last(consoles: Mapping[str, Path]) -> str:
+def with_last(known: Now) -> Now:
+    """The same with the last line as it is now. That costs the same however much was said."""
+    if known.run is None:
+        return known
+    run = RunDir(known.run)
+    return replace(known, last=_last([run.console(name) for name in known.consoles]))
+
+
+def _last(consoles: Collection[Path]) -> str:
     """The last line of the last guest's console, else of dom0's or Xen's; escaped."""
-    for log in reversed([*consoles.values()]):
-        if line := tail(log, 1).strip():
-            return line
-    return ""
+    return next((line for log in reversed([*consoles]) if (line := last_line(log).strip())), "")

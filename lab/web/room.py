@@ -12,13 +12,15 @@ from typing import Any
 
 from lab.model import Lab
 from lab.util import proc
-from lab.web import checking, excerpt
+from lab.web import checking, commands, excerpt, forked
 from lab.web.classroom import Classroom, Seat
+from lab.web.commands import Commands
 from lab.web.growth import Growth
 from lab.web.lesson import Lesson
 from lab.web.seat_hub import SeatHub
+from lab.web.turns import Turns
 
-#: How many labs start at a time. More would not be up sooner.
+#: How many labs start, guests are built and checks run at a time. More would not end sooner.
 AT_ONCE = 4
 
 
@@ -41,8 +43,12 @@ class Taught:
 class Room:
     """The seats of a class while a server has it."""
 
-    def __init__(self, classroom: Classroom, hubs: Sequence[SeatHub], taught: Taught) -> None:
+    def __init__(
+        self, classroom: Classroom, hubs: Sequence[SeatHub], taught: Taught, runs: Commands
+    ) -> None:
+        """``runs``: what runs the commands of the seats, and of others."""
         self.classroom = classroom
+        self.commands = runs
         self.lesson = taught.lesson
         self._labs, self._lab = taught.labs, taught.lab
         self.hubs = hubs
@@ -76,7 +82,7 @@ class Room:
 
     def _row(self, hub: SeatHub) -> dict[str, Any]:
         passed = [step for step, how in hub.progress.items() if how == checking.PASSED]
-        return hub.shown() | {"link": f"/s/{hub.seat.secret}", "passed": len(passed)}
+        return hub.overview() | {"link": f"/s/{hub.seat.secret}", "passed": len(passed)}
 
     def renew(self, seat: Seat) -> None:
         """Give a seat the teacher's files again.
@@ -99,19 +105,21 @@ async def opened(classroom: Classroom, taught: Taught) -> AsyncIterator[Room]:
         excerpt.lay(taught.labs, taught.lab, seat.folder)
     if taught.lesson:
         checking.test(classroom.seats[0], taught.lesson)
-    slots = asyncio.Semaphore(AT_ONCE)
-    async with Growth() as growth:
-        hubs = [SeatHub(seat, growth, slots, taught.idle) for seat in classroom.seats]
-        room = Room(classroom, hubs, taught)
-        looking = [asyncio.ensure_future(hub.keep_looking()) for hub in room.hubs]
-        try:
-            yield room
-        finally:
-            for task in looking:
-                task.cancel()
-            for hub in room.hubs:
-                await hub.leave()
-            await asyncio.gather(*looking, return_exceptions=True)
+    turns = Turns(AT_ONCE)
+    with forked.forks(commands.environment()) as forks:
+        async with Growth() as growth:
+            runs = Commands(forks)
+            hubs = [SeatHub(seat, growth, turns, runs, taught.idle) for seat in classroom.seats]
+            room = Room(classroom, hubs, taught, runs)
+            looking = [asyncio.ensure_future(hub.keep_looking()) for hub in room.hubs]
+            try:
+                yield room
+            finally:
+                for task in looking:
+                    task.cancel()
+                for hub in room.hubs:
+                    await hub.leave()
+                await asyncio.gather(*looking, return_exceptions=True)
 
 
 def machine() -> dict[str, Any]:

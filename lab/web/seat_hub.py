@@ -14,17 +14,21 @@ from lab import rundir
 from lab.errors import LabError
 from lab.rundir import RunDir
 from lab.web import checking, commands, editing, machines, problems
+from lab.web.allowance import MESSAGES, Allowance
+from lab.web.audience import Audience, Told
 from lab.web.classroom import Seat
-from lab.web.commands import Limits
-from lab.web.growth import Growth
+from lab.web.commands import Commands, Limits
+from lab.web.debugger import Debugger
+from lab.web.discretion import discreet
+from lab.web.growth import Following, Growth
 from lab.web.lesson import Step
 from lab.web.machines import Now
+from lab.web.reports import is_traced
 from lab.web.rest import Rest
+from lab.web.turns import Turns
 
 #: Seconds between two questions to dom0 while somebody looks.
 ASKED = 2.0
-
-Told = Callable[[], None]
 
 
 class SeatHub:
@@ -33,22 +37,27 @@ class SeatHub:
     Attributes:
         now: what its lab does.
         busy: the command that is at work on it, in words; empty if none is.
+        before: how many seats wait before this one for their turn; ``None``: it does not wait.
         said: what the last command said.
         progress: how the checks of the lesson ended, by the id of their step.
         message: what the teacher says; empty: nothing.
         closed: the teacher has closed this seat: its pages show its lab and change nothing.
         problems: what the compiler said about the seat's files.
-        checked: the last check: its ``step``, whether it ``passed``, and what it ``said``.
+        checked: the last check: its ``step``, whether it ``passed``, what it ``said``, the ``run``
+            if there was one, and whether that is ``traced``.
+        debugger: GDB in its lab, or in the run of the last check.
+        messages: how many of them its pages may send now.
     """
 
     def __init__(
-        self, seat: Seat, growth: Growth, slots: asyncio.Semaphore, idle: float = 0.0
+        self, seat: Seat, growth: Growth, turns: Turns, runs: Commands, idle: float = 0.0
     ) -> None:
         """``idle``: seconds without a page after which its lab sleeps; 0: it never does."""
-        self.seat = seat
+        self.seat, self._commands = seat, runs
         self._rest = Rest(seat, idle)
         self.now = Now()
         self.busy = ""
+        self.before: int | None = None
         self.said = ""
         self.failed = False
         self.message = ""
@@ -56,39 +65,37 @@ class SeatHub:
         self.progress = checking.progress(seat)
         self.checked: dict[str, Any] = {}
         self.problems: list[dict[str, Any]] = []
-        self._growth = growth
-        self._slots = slots
-        self._pages: list[Told] = []
-        self._overseers: list[Told] = []
-        self._watched: list[tuple[Path, Told, bool]] = []
         self._changed = asyncio.Event()
+        self.debugger = Debugger(seat, self._tell)
+        self._following = Following(growth, self._changed.set, self._grown)
+        self._turns = turns
+        self._audience = Audience()
+        self.messages = Allowance(*MESSAGES)
+        self._is_last_old = False
         self._work: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------ who looks
 
     @contextlib.contextmanager
-    def looked_at(self, told: Told) -> Iterator[None]:
-        """While the block runs, ``told`` is called after each change, consoles included."""
-        self._pages.append(told)
-        self._changed.set()
-        try:
+    def looked_at(self, told: Told, grown: Told) -> Iterator[None]:
+        """A page of the seat looks while the block runs (:meth:`Audience.page`)."""
+        with self._audience.page(told, grown):
+            self._changed.set()
             yield
-        finally:
-            self._pages.remove(told)
 
-    @contextlib.contextmanager
-    def overseen(self, told: Told) -> Iterator[None]:
-        """The same for the teacher's page: its lab is not asked for its domains because of it."""
-        self._overseers.append(told)
-        try:
-            yield
-        finally:
-            self._overseers.remove(told)
+    def overseen(self, told: Told) -> contextlib.AbstractContextManager[None]:
+        """The teacher's page looks: its lab is not asked for its domains because of that."""
+        return self._audience.overseer(told)
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether its lab must be awake."""
+        return bool(self.watchers or self.busy or self.debugger.on)
 
     @property
     def watchers(self) -> int:
         """How many pages are open."""
-        return len(self._pages)
+        return self._audience.pages
 
     async def keep_looking(self) -> None:
         """Look at the lab whenever its record changes, and every :data:`ASKED` seconds."""
@@ -97,8 +104,8 @@ class SeatHub:
             known = machines.seen(self.seat)
             self._follow(known)
             self._set(known, keep_domains=True)
-            await self._rest.look(known.state, wanted=bool(self._pages or self.busy))
-            if self._pages:
+            await self._rest.look(known.state, wanted=self._wanted)
+            if self.watchers:
                 self._set(await machines.asked(self.seat, known))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ASKED):
@@ -108,15 +115,28 @@ class SeatHub:
         """The state, as pages get it."""
         return {
             "type": "seat", "number": self.seat.number, "name": self.seat.name, "busy": self.busy,
-            "said": self.said, "failed": self.failed, "watchers": self.watchers,
-            "message": self.message, "closed": self.closed, "progress": self.progress,
-            "checked": self.checked, "problems": self.problems,
+            "before": self.before, "said": self.said, "failed": self.failed,
+            "watchers": self.watchers, "message": self.message, "closed": self.closed,
+            "progress": self.progress,
+            "checked": self.checked, "problems": self.problems, "debugging": self.debugger.on,
             **self.now.shown(),
         }  # fmt: skip
+
+    def overview(self) -> dict[str, Any]:
+        """The same for the teacher's page, which asks only so often: with the last line of now."""
+        if self._is_last_old:
+            self._is_last_old = False
+            self.now = machines.with_last(self.now)
+        return self.shown()
 
     def run_dir(self) -> RunDir | None:
         """The run whose consoles are shown."""
         return RunDir(self.now.run) if self.now.run else None
+
+    def checked_run(self) -> RunDir | None:
+        """The run of the last check, if it was one."""
+        name = self.checked.get("run")
+        return RunDir(self.seat.folder / "runs" / checking.LAB / name) if name else None
 
     # ------------------------------------------------------------ what the teacher does
 
@@ -147,13 +167,25 @@ class SeatHub:
         """A fresh lab, out of the template."""
         self._begin("resetting", self._fresh, instead=True)
 
-    def build(self, guest: str) -> None:
-        """Build a guest, and start it: in the lab that runs, else with the lab."""
-        self._begin(f"building {guest}", partial(self._build, guest))
+    def build(self, guest: str, *, anew: bool = False) -> None:
+        """Build a guest, and start it: in the lab that runs, else with the lab.
+
+        ``anew``: with a fresh lab in any case, because the lab itself has changed.
+        """
+        self._begin(f"building {guest}", partial(self._build, guest, anew=anew))
 
     def check(self, step: Step) -> None:
         """Run the check of a step of the lesson. A step without one is passed when asked."""
         self._begin(f"checking: {step.title}", partial(self._check, step))
+
+    def debug(self, *, failure: bool) -> None:
+        """Open GDB in its lab, or before the failure of its last check."""
+        run = self.checked_run()
+        if failure and run:
+            words = [f"{checking.LAB}/{run.id}", "--before-failure"]
+            self.debugger.start(words, checking.file(self.seat))
+        elif not failure:
+            self.debugger.start([self.seat.name], self.seat.labs)
 
     async def idle(self) -> None:
         """Wait until no command is at work."""
@@ -164,9 +196,10 @@ class SeatHub:
         """Interrupt the command that is at work, and watch nothing any more."""
         if self._work:
             self._work.cancel()
-        await self.idle()
+            await self.idle()
+        await self.debugger.end()
         await self._rest.end()
-        self._unfollow()
+        self._following.end()
 
     def _begin(
         self, words: str, work: Callable[[], Awaitable[None]], *, instead: bool = False
@@ -188,51 +221,60 @@ class SeatHub:
             await self._rest.end()
             await work()
         except (LabError, OSError) as error:
-            self.said, self.failed = str(error), True
+            self.said, self.failed = discreet(str(error), self.seat.folder), True
         finally:
             self.busy = ""
             self._changed.set()
             self._tell()
 
+    def _waits(self, before: int | None) -> None:
+        self.before = before
+        self._tell()
+
     async def _up(self) -> None:
-        async with self._slots:
+        async with self._turns.turn(self._waits):
             await self._command("lab.up", self.seat.name)
 
     async def _down(self) -> None:
+        if self.debugger.of == self.seat.labs:
+            await self.debugger.end()
         await self._command("lab.down", self.seat.name)
 
     async def _fresh(self) -> None:
         await self._down()
         await self._up()
 
-    async def _build(self, guest: str) -> None:
-        async with self._slots:
+    async def _build(self, guest: str, *, anew: bool) -> None:
+        async with self._turns.turn(self._waits):
             await self._command("guest.build", guest, limits=commands.BUILD)
-        names = [file.name for file in editing.listed(self.seat)]
-        self.problems = [asdict(one) for one in problems.found(self.said, names)]
-        if self.failed:
-            return
-        if machines.seen(self.seat).state == "running":
-            await self._command("lab.inject", self.seat.name, guest)
-        else:
+            names = [file.name for file in editing.listed(self.seat)]
+            self.problems = [asdict(one) for one in problems.found(self.said, names)]
+            there = not anew and machines.seen(self.seat).state == "running"
+            if there and not self.failed:
+                await self._command("lab.inject", self.seat.name, guest)
+        if not there and not self.failed:
             await self._fresh()
 
     async def _check(self, step: Step) -> None:
         passed = True
         if step.check:
-            async with self._slots:
+            async with self._turns.turn(self._waits):
                 file = checking.lay(self.seat, step)
                 await self._command("lab.run", checking.LAB, labs=file)
             passed = not self.failed
         checking.note(self.seat, step, passed=passed)
         self.progress = checking.progress(self.seat)
-        self.checked = {"step": step.id, "passed": passed, "said": self.said}
+        run = rundir.latest_run(self.seat.folder / "runs", checking.LAB) if step.check else None
+        self.checked = {
+            "step": step.id, "passed": passed, "said": self.said, "run": run.id if run else "",
+            "traced": run is not None and is_traced(run),
+        }  # fmt: skip
         self.said, self.failed = "", False
 
     async def _command(
         self, *words: str, labs: Path | None = None, limits: Limits | None = None
     ) -> None:
-        done = await commands.run(words, labs or self.seat.labs, limits)
+        done = await self._commands.run(words, labs or self.seat.labs, limits)
         self.said, self.failed = done.said, not done.well
 
     # ------------------------------------------------------------ what is watched
@@ -245,27 +287,13 @@ class SeatHub:
             self._tell()
 
     def _tell(self) -> None:
-        for told in [*self._pages, *self._overseers]:
-            told()
+        self._audience.tell()
 
     def _grown(self) -> None:
-        for told in list(self._pages):
-            told()
+        self._is_last_old = True
+        self._audience.grown()
 
     def _follow(self, now: Now) -> None:
         """Watch the record of the lab, and the consoles of its run."""
-        wanted = [(rundir.runtime_root(), self._changed.set, False)]
-        wanted.append((self.seat.lab.path, self._changed.set, False))
-        if now.run:
-            wanted.append((RunDir(now.run).console_dir, self._grown, True))
-        for folder, told, contents in self._watched:
-            if (folder, told, contents) not in wanted:
-                self._growth.leave(folder, told)
-        for folder, told, contents in wanted:
-            self._growth.watch(folder, told, contents=contents)
-        self._watched = wanted
-
-    def _unfollow(self) -> None:
-        for folder, told, _ in self._watched:
-            self._growth.leave(folder, told)
-        self._watched = []
+        consoles = RunDir(now.run).console_dir if now.run else None
+        self._following.follow(self.seat.lab.path, consoles)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import io
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,14 +19,15 @@ from aiohttp import web
 
 from lab.errors import LabError, UsageError
 from lab.util import reading
-from lab.web import editing, problems, sockets
+from lab.util.terminal import escape
+from lab.web import door, editing, problems, sockets
 from lab.web.assets import Assets
+from lab.web.discretion import discreet
+from lab.web.door import Door, answered, body
 from lab.web.reports import POLICY, Reports
 from lab.web.room import AT_ONCE, Room
 from lab.web.seat_hub import SeatHub
 
-#: The largest request, in bytes.
-LARGEST = 1 << 20
 #: What a browser may do with our pages. xterm sets styles from its script.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
@@ -35,15 +37,20 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+#: The answers after which the connection ends: who asked for too much is not to ask again at once.
+CLOSING = (408, 413, 429)
 NOWHERE = "This link is not one of this class. Ask your teacher for yours.\n"
+
+log = logging.getLogger("lab.web")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(room: Room, assets: Assets) -> web.Application:
-    """The server of a class, ready to be run."""
-    pages = _Pages(room, assets)
-    app = web.Application(client_max_size=LARGEST, middlewares=[_guarded])
+def application(room: Room, assets: Assets, taken_by: Door) -> web.Application:
+    """The server of a class, ready to be run. ``taken_by``: what takes its
+    connections."""
+    pages = _Pages(room, assets, taken_by)
+    app = web.Application(client_max_size=door.LARGEST, middlewares=[pages.guarded])
     app.router.add_get("/s/{secret}", pages.seat)
     app.router.add_get("/s/{secret}/socket", pages.seat_socket)
     app.router.add_get("/s/{secret}/lesson", pages.lesson)
@@ -61,17 +68,7 @@ def application(room: Room, assets: Assets) -> web.Application:
     return app
 
 
-@web.middleware
-async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every answer has our headers. An unknown link says what to do."""
-    try:
-        response = await handler(request)
-    except web.HTTPNotFound:
-        response = web.Response(status=404, text=NOWHERE)
-    except web.HTTPException as error:
-        response = web.Response(status=error.status, text=f"{error.text}\n")
-    except (LabError, OSError) as error:
-        response = web.Response(status=500, text=f"{error}\n")
+def _with_headers(response: web.StreamResponse) -> web.StreamResponse:
     if not response.prepared:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -81,11 +78,44 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
 class _Pages:
     """What each link leads to."""
 
-    def __init__(self, room: Room, assets: Assets) -> None:
+    def __init__(self, room: Room, assets: Assets, door: Door) -> None:
         self._room = room
+        self._door = door
         self._assets = assets
         self._open: set[web.WebSocketResponse] = set()
-        self._reports = Reports(asyncio.Semaphore(AT_ONCE))
+        self._reports = Reports(asyncio.Semaphore(AT_ONCE), room.commands)
+
+    @web.middleware
+    async def guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Every answer has our headers. An unknown link says what to do."""
+        try:
+            return await self._handled(request, handler)
+        except web.HTTPNotFound:
+            response = web.Response(status=404, text=NOWHERE)
+        except web.HTTPException as error:
+            response = web.Response(status=error.status, text=f"{error.text}\n")
+            if error.status in CLOSING:
+                response.force_close()
+        except ConnectionError:  # nobody waits for an answer
+            raise
+        except (LabError, OSError) as error:
+            hub = self._room.seat(request.match_info.get("secret", ""))
+            folder = hub.seat.folder if hub else self._room.classroom.folder
+            response = web.Response(status=500, text=f"{discreet(str(error), folder)}\n")
+        except Exception as error:  # a mistake of ours, which ends nothing but this request
+            log.error("a request failed: %s", escape(repr(error)))
+            response = web.Response(status=500, text="this failed; please tell your teacher\n")
+        return _with_headers(response)
+
+    async def _handled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """What a seat asks for takes its turn, until it has its answer."""
+        hub = self._room.seat(request.match_info.get("secret", ""))
+        if hub is None or request.path.endswith("/socket"):
+            return _with_headers(await handler(request))
+        async with self._door.request(request, hub.messages):
+            response = _with_headers(await handler(request))
+            await answered(request, response)
+            return response
 
     async def seat(self, request: web.Request) -> web.Response:
         self._seat_of(request)
@@ -97,13 +127,15 @@ class _Pages:
 
     async def seat_socket(self, request: web.Request) -> web.WebSocketResponse:
         hub = self._seat_of(request)
-        socket = await sockets.opened(request)
-        return await self._serve(socket, sockets.SeatSocket(self._room, hub, socket).serve())
+        with self._door.page(request):
+            socket = await sockets.opened(request)
+            return await self._serve(socket, sockets.SeatSocket(self._room, hub, socket).serve())
 
     async def teacher_socket(self, request: web.Request) -> web.WebSocketResponse:
         self._check_teacher(request)
-        socket = await sockets.opened(request)
-        return await self._serve(socket, sockets.RoomSocket(self._room, socket).serve())
+        with self._door.page(request):
+            socket = await sockets.opened(request)
+            return await self._serve(socket, sockets.RoomSocket(self._room, socket).serve())
 
     async def lesson(self, request: web.Request) -> web.Response:
         """The lesson; ``null`` if there is none."""
@@ -126,7 +158,7 @@ class _Pages:
         """Keep a file: ``{"name": …, "text": …}``. The answer has the mistakes in it, if any."""
         hub = self._own_seat(request)
         try:
-            data = reading.parse_json(await request.read())
+            data = reading.parse_json(await body(request))
             name, text = str(data["name"]), str(data["text"])
             editing.save(hub.seat, name, text)
         except (ValueError, TypeError, KeyError) as error:
@@ -144,10 +176,12 @@ class _Pages:
         return web.json_response({})
 
     async def report(self, request: web.Request) -> web.Response:
-        """The timeline and the figures of the seat's run."""
+        """The timeline and the figures of the seat's run, or of its last check (``?of=check``)."""
         hub = self._seat_of(request)
+        of_check = request.query.get("of") == "check"
+        run = hub.checked_run() if of_check else hub.run_dir()
         try:
-            text = await self._reports.of(hub.seat, hub.run_dir())
+            text = await self._reports.of(hub.seat, run)
         except UsageError as error:
             return web.Response(status=409, text=f"{error}\n")
         response = web.Response(text=text, content_type="text/html")

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from lab.errors import UsageError
-from lab.web import room, server
+from lab.web import door, room, server
 from lab.web.assets import Assets
 from lab.web.classroom import Classroom
-from lab.web.room import Taught
+from lab.web.door import Door
+from lab.web.room import Room, Taught
 
 #: Seconds that open connections have when the server ends.
 ENDS = 2.0
+#: Where aiohttp tells what is wrong with requests. Anybody can send as many as they like.
+_QUIET = logging.getLogger("lab.web.requests")
+_QUIET.disabled = True
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,33 @@ async def serve(one: Class, host: str, port: int, ready: Callable[[Links], None]
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
         there = await stack.enter_async_context(room.opened(one.classroom, one.taught))
-        runner = web.AppRunner(
-            server.application(there, one.assets), access_log=None, shutdown_timeout=ENDS
-        )
-        await runner.setup()
-        try:
-            await web.SockSite(runner, listening).start()
-            ready(links(one.classroom, host, listening.getsockname()[1]))
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
+        await stack.enter_async_context(answering(there, one.assets, listening))
+        ready(links(one.classroom, host, listening.getsockname()[1]))
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def answering(there: Room, assets: Assets, listening: socket.socket) -> AsyncIterator[None]:
+    """Answer those who connect, while the block runs."""
+    here = Door()
+    runner = web.AppRunner(
+        server.application(there, assets, here),
+        access_log=None,
+        logger=_QUIET,
+        shutdown_timeout=ENDS,
+        keepalive_timeout=door.IDLE,
+        lingering_time=door.LINGERS,
+        auto_decompress=False,  # our pages send nothing compressed, and a little may become a lot
+    )
+    await runner.setup()
+    assert runner.server
+    taking = asyncio.ensure_future(here.keep(listening, runner.server))
+    try:
+        yield
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        await runner.cleanup()
 
 
 def links(classroom: Classroom, host: str, port: int) -> Links:
@@ -74,7 +96,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens already, so that nothing has to wait for it."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=128)
+        return socket.create_server((host, port), family=family, backlog=door.BACKLOG)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(

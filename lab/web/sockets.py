@@ -12,13 +12,17 @@ import contextlib
 import json
 import struct
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from lab.machine import shared_console
 from lab.util import reading
-from lab.web import editing, typing_in
+from lab.web import debugger, editing, typing_in
+from lab.web.allowance import CLICK, MESSAGES, PART, Allowance
 from lab.web.feed import ConsoleReader, Piece
+from lab.web.pace import Pace
 from lab.web.room import Room
 from lab.web.seat_hub import SeatHub
 
@@ -26,8 +30,9 @@ from lab.web.seat_hub import SeatHub
 LARGEST = 256 << 10
 #: The most characters of what a teacher says.
 MOST_SAID = 500
-#: A UART's log grows byte by byte: after the first one, wait this many seconds for more.
-SETTLE = 0.01
+#: A UART's log grows byte by byte: the least seconds between two messages with output, and between
+#: two of the teacher's page, which shows all seats.
+SETTLE, ROOM_SETTLE = 0.01, 0.2
 #: Seconds between two pings; a connection that answers none is closed.
 PING = 20.0
 
@@ -63,13 +68,19 @@ def check_origin(request: web.Request) -> None:
         raise web.HTTPForbidden(text="this page belongs to another server")
 
 
-async def messages(socket: web.WebSocketResponse, take: Callable[[Message], None]) -> None:
-    """Hand over what the page sends until it is gone. What is not ours is ignored."""
+async def messages(
+    socket: web.WebSocketResponse, take: Callable[[Message], None], pace: Allowance
+) -> None:
+    """Hand over what the page sends until it is gone, no faster than ``pace``. What is not ours is
+    ignored."""
     async for message in socket:
+        await pace.spend(1)
         if message.type is WSMsgType.TEXT:
+            pace.take(len(message.data) // PART)
             with contextlib.suppress(ValueError):
                 data = reading.parse_json(message.data)
                 if isinstance(data, dict):
+                    pace.take(CLICK if data.get("type") == "do" else 0)
                     take(data)
 
 
@@ -94,19 +105,23 @@ class SeatSocket:
         self._room = room
         self._hub = hub
         self._socket = socket
-        self._news = asyncio.Event()
+        self._pace = Pace(SETTLE)
+        self._told = True
         self._readers: dict[str, ConsoleReader] = {}
         self._run = ""
+        self._consoles: Path | None = None
         self._from: tuple[str, Message] = ("", {})
         self._typist = typing_in.Typist(hub.seat)
         self._begun = asyncio.Event()
 
     async def serve(self) -> None:
         """Until the page is gone."""
-        with self._hub.looked_at(self._news.set):
+        with self._hub.looked_at(self._tell, self._pace.wake):
             try:
                 await both(
-                    messages(self._socket, self._take), self._show(), self._typist.work(self._say)
+                    messages(self._socket, self._take, self._hub.messages),
+                    self._show(),
+                    self._typist.work(self._say),
                 )
             finally:
                 self._close()
@@ -121,35 +136,51 @@ class SeatSocket:
             self._begun.set()
         elif self._hub.closed:
             pass
-        elif kind == "type" and message.get("on") in self._readers:
-            self._typist.type(str(message["on"]), str(message.get("text", "")))
+        elif message.get("on") == debugger.NAME:
+            self._to_debugger(message)
+        elif kind == "type" and (on := str(message.get("on"))) in self._readers:
+            self._typist.type(on, str(message.get("text", "")))
         elif kind == "size":
             self._typist.resize(message.get("rows"), message.get("columns"))
         elif kind == "do":
             do(self._room, self._hub, message)
 
+    def _to_debugger(self, message: Message) -> None:
+        rows, columns = message.get("rows"), message.get("columns")
+        if message.get("type") == "type":
+            self._hub.debugger.type(str(message.get("text", ""))[: typing_in.MOST])
+        elif typing_in.is_length(rows) and typing_in.is_length(columns):
+            self._hub.debugger.resize(rows, columns)
+
     # ------------------------------------------------------------ to the page
 
     async def _show(self) -> None:
         await self._begun.wait()
-        told: Message = {}
+        shown: Message = {}
         while True:
-            self._news.clear()
-            if (now := self._hub.shown()) != told:
-                told = now
-                await self._socket.send_str(json.dumps(now))
-            self._open()
+            self._pace.begin()
+            if self._told:
+                self._told = False
+                if (now := self._hub.shown()) != shown:
+                    shown = now
+                    await self._socket.send_str(json.dumps(now))
+                self._open()
             if not await self._send():
                 await self._wait()
 
+    def _tell(self) -> None:
+        self._told = True
+        self._pace.wake()
+
     def _open(self) -> None:
-        """Have a reader for each console of the run that is shown."""
+        """Have a reader for each console of the run that is shown, and for the debugger."""
         run = self._hub.run_dir()
         if run is None:
             return
         if run.id != self._run:
             self._close()
             self._run = run.id
+        self._consoles = run.console_dir
         was, at = self._from
         for name, log in run.consoles().items():
             if name not in self._readers:
@@ -158,10 +189,21 @@ class SeatSocket:
                     self._readers[name] = ConsoleReader(
                         log, place if isinstance(place, int) else None
                     )
+        self._open_debugger()
+
+    def _open_debugger(self) -> None:
+        """Each session has a log of its own, which is shown from its beginning."""
+        log, reader = self._hub.debugger.log, self._readers.get(debugger.NAME)
+        if reader and not reader.is_of(log):
+            self._readers.pop(debugger.NAME).close()
+        if debugger.NAME not in self._readers and log.exists():
+            self._readers[debugger.NAME] = ConsoleReader(log, None)
 
     async def _send(self) -> bool:
         """Send a portion of each console; whether there was any."""
         found = False
+        if self._consoles:
+            shared_console.bring(self._consoles)
         for name, reader in self._readers.items():
             if piece := reader.next():
                 await self._socket.send_bytes(frame(name, piece))
@@ -171,10 +213,7 @@ class SeatSocket:
     async def _wait(self) -> None:
         """Wait for news, or until a console that prints too fast may be shown again."""
         waits = [wait for reader in self._readers.values() if (wait := reader.wait()) is not None]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(waits, default=PING)):
-                await self._news.wait()
-            await asyncio.sleep(SETTLE)
+        await self._pace.next(min(waits, default=PING))
 
     async def _say(self, words: str) -> None:
         await self._socket.send_str(json.dumps({"type": "notice", "text": words}))
@@ -191,12 +230,13 @@ class RoomSocket:
     def __init__(self, room: Room, socket: web.WebSocketResponse) -> None:
         self._room = room
         self._socket = socket
-        self._news = asyncio.Event()
+        self._pace = Pace(ROOM_SETTLE)
+        self._messages = Allowance(*MESSAGES)
 
     async def serve(self) -> None:
         """Until the page is gone."""
-        with self._room.looked_at(self._news.set):
-            await both(messages(self._socket, self._take), self._show())
+        with self._room.looked_at(self._pace.wake):
+            await both(messages(self._socket, self._take, self._messages), self._show())
 
     def _take(self, message: Message) -> None:
         for hub in self._room.chosen(message.get("seat")):
@@ -210,14 +250,11 @@ class RoomSocket:
     async def _show(self) -> None:
         told = ""
         while True:
-            self._news.clear()
+            self._pace.begin()
             if (now := json.dumps(self._room.shown())) != told:
                 told = now
                 await self._socket.send_str(now)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PING):
-                    await self._news.wait()
-                await asyncio.sleep(SETTLE)
+            await self._pace.next(PING)
 
 
 def do(room: Room, hub: SeatHub, message: Message) -> None:
@@ -228,7 +265,10 @@ def do(room: Room, hub: SeatHub, message: Message) -> None:
         return
     guest = message.get("guest")
     if message.get("verb") == "build" and editing.has_guest(hub.seat, guest):
-        hub.build(str(guest))
+        hub.build(str(guest), anew=message.get("anew") is True)
+        return
+    if message.get("verb") == "debug":
+        hub.debug(failure=message.get("of") == "check")
         return
     verbs = {"up": hub.start, "down": hub.stop, "reset": hub.reset}
     if verb := verbs.get(str(message.get("verb"))):

@@ -12,6 +12,7 @@ from lab.machine import conversation, shared_console, shared_input
 from lab.machine.console_files import input_of
 from lab.run import live, window_size
 from lab.web.classroom import Seat
+from lab.web.discretion import discreet
 
 #: The most typed characters that wait until the machine takes them.
 MOST = 16 << 10
@@ -36,7 +37,7 @@ class Typist:
 
     def resize(self, rows: object, columns: object) -> None:
         """dom0's programs are to know this size of the page's terminal."""
-        if _is_length(rows) and _is_length(columns):
+        if is_length(rows) and is_length(columns):
             self._size = rows, columns
             self._news.set()
 
@@ -49,11 +50,11 @@ class Typist:
             size, self._size = self._size, None
             try:
                 for console, text in typed.items():
-                    await self._pass_on(console, text.encode())
+                    await self._pass_on(console, text.encode(errors="replace"))
                 if size:
                     await self._tell(size)
             except LabError as error:
-                await say(error.message)
+                await say(discreet(error.message, self._seat.folder))
 
     async def _pass_on(self, console: str, data: bytes) -> None:
         found = live.find(self._seat.lab)
@@ -72,5 +73,6 @@ class Typist:
                 await window_size.tell(found, *size)
 
 
-def _is_length(value: object) -> TypeGuard[int]:
+def is_length(value: object) -> TypeGuard[int]:
+    """Whether a window may have so many rows or columns."""
     return isinstance(value, int) and 0 < value <= LARGEST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.images import interface, linux_tree, sources, sysroot, tools, xen
+from lab.images import interface, linux_tree, sources, sysroot, tools, turns, xen
 from lab.images.interface import Interface
 from lab.model import Architecture, Package, Release, Toolchain
 from lab.packages import deb
@@ -15,7 +15,7 @@ from lab.workshop.questions import KERNEL
 #: The public headers in the package libxen-dev.
 XEN_HEADERS = "usr/include/xen"
 #: What is built from no package.
-_OWN = ("guest", "project", tools.KIND, linux_tree.KIND)
+_OWN = ("guest", "project", tools.KIND, linux_tree.KIND, turns.KIND)
 
 
 class Platform:

@@ -20,6 +20,7 @@ from lab.images import (
     own_kernel,
     sysroot,
     tools,
+    turns,
     xen,
 )
 from lab.images.boot_domains import BootDomain
@@ -29,6 +30,7 @@ from lab.images.tools import Tools
 from lab.model import (
     ARM32,
     Architecture,
+    Clock,
     Dom0Spec,
     GuestImage,
     GuestSpec,
@@ -141,7 +143,10 @@ class Workshop:
                 plan.xen_args, plan.dom0_args, kernel, initramfs, domains, booted
             )
             tree = devicetree.build(self.store, self.toolchain, plan.machine, boot)
-        return Images(files["xen"], kernel, initramfs, tree, files.get("xen-syms"), tools, booted)
+        virtual = plan.machine.clock is Clock.VIRTUAL
+        library = turns.build(self.store, self.toolchain) if virtual else None
+        symbols = files.get("xen-syms")
+        return Images(files["xen"], kernel, initramfs, tree, symbols, tools, booted, library)
 
     def tools(self, spec: HypervisorSpec) -> Tools | None:
         """dom0's tools, built from a hypervisor's tree; ``None``: it has the packaged ones.

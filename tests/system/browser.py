@@ -26,8 +26,9 @@ OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
     "--disable-background-networking", "--remote-debugging-port=0", "--hide-scrollbars",
 )  # fmt: skip
-#: Seconds that a page has until something is so, on the slowest machine.
-PATIENCE = 90.0
+#: Seconds that a page has until something is so, on the slowest machine: builds of a class wait for
+#: each other.
+PATIENCE = LONGEST
 #: The codes of keys that are not characters (KeyboardEvent.code, and Windows' virtual keys).
 KEYS = {"Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39, "Escape": 27}
 #: The bits of the keys that are held (Input.dispatchKeyEvent).
@@ -152,19 +153,21 @@ class Tab:
 class Browser:
     """A browser that runs."""
 
-    def __init__(self, session: ClientSession, base: str) -> None:
+    def __init__(self, session: ClientSession, base: str, whole: Tab) -> None:
+        """``whole``: the connection to the browser itself."""
         self._session = session
         self._base = base
-        self._tabs: list[Tab] = []
+        self._whole = whole
+        self._tabs = [whole]
 
     async def tab(self, url: str) -> Tab:
-        """A new page, loaded."""
-        async with self._session.put(f"{self._base}/json/new?about:blank") as answer:
-            where = (await answer.json())["webSocketDebuggerUrl"]
+        """A new page, loaded. It has a window of its own, so Chromium draws it all the time."""
+        made = await self._whole.call("Target.createTarget", url="about:blank", newWindow=True)
+        where = f"{self._base}/devtools/page/{made['targetId']}"
         tab = Tab(await self._session.ws_connect(where, max_msg_size=64 << 20))
         self._tabs.append(tab)
         await tab.begin()
-        await tab.call("Page.bringToFront")
+        await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
         await tab.looks(1280, 800)
         await tab.go(url)
         return tab
@@ -189,7 +192,9 @@ async def chromium() -> AsyncIterator[Browser]:
             until("Chromium listens", lambda: port.exists() and "\n" in port.read_text(), 60)
             base = f"http://127.0.0.1:{port.read_text().split()[0]}"
             async with ClientSession() as session:
-                browser = Browser(session, base)
+                async with session.get(f"{base}/json/version") as answer:
+                    where = (await answer.json())["webSocketDebuggerUrl"]
+                browser = Browser(session, base, Tab(await session.ws_connect(where)))
                 try:
                     yield browser
                 finally:

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.errors import ToolchainError
 from lab.store import cache_root
+from lab.toolchain import provide
 from system import guests, wild
 from system.world import ALONE, LONGEST, ROOT, World
 
@@ -83,6 +85,15 @@ def alone() -> tuple[str, ...]:
     if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody have a network namespace")
     return ALONE
+
+
+@pytest.fixture(scope="session")
+def chromium_is_there() -> None:
+    """Have Chromium on this machine. If none can be had, the tests are skipped."""
+    try:
+        provide.ensure({"chromium": "chromium"}, lambda _: None)
+    except ToolchainError as error:
+        pytest.skip(f"there is no Chromium, and none can be had: {error.message}")
 
 
 @pytest.fixture

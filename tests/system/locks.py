@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.packages import lock
-from system.world import ROOT
+from system.world import ROOT, Said, World
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -24,6 +24,15 @@ def place(parent: Path) -> Path:
     (folder / "images").symlink_to(ROOT / "images")
     shutil.copy(ROOT / "labs.yaml", folder)
     return folder
+
+
+def save_bundle(world: World, folder: Path, *words: str) -> Said:
+    """Save a bundle for the labs in a folder. It has the locked packages or is not made at all."""
+    said = world.start("bundle.save", *words, cwd=folder).end()
+    if said.status == 2 and "the archive has other versions than the lock" in said.err:
+        why = next(line for line in said.err.splitlines() if "other versions than" in line)
+        pytest.skip(f"no bundle can be saved here: {why.strip()}")
+    return said.expect(0)
 
 
 def relock(folder: Path, name: str, change: Change) -> None:

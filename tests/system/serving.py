@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMessage, WSMsgType
 
+from lab.web.classroom import FOLDER
 from system.world import LONGEST, Running, World
 
 
@@ -27,8 +29,11 @@ class Class:
         return self.teacher.split(":")[2].partition("/")[0]
 
 
-def begin(world: World, name: str, *words: str) -> Class:
-    """Start a server, and return when its pages can be opened."""
+def begin(world: World, name: str, *words: str, again: bool = False) -> Class:
+    """Start a server, and return when its pages can be opened. Nothing is left of a class of that
+    name, unless it is ``again`` that class."""
+    if not again:
+        shutil.rmtree(world.folder / "runs" / FOLDER / name, ignore_errors=True)
     server = world.start("lab.serve", name, "--json", *words).when("serving")
     out = server.process.stdout
     assert out
@@ -54,10 +59,23 @@ class Page:
     places: dict[str, int] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._came: asyncio.Queue[WSMessage] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        """Read at once, as a browser does: a client answers a server's pings only while it reads,
+        and the server leaves one that does not."""
+        while True:
+            message = await self.socket.receive()
+            self._came.put_nowait(message)
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                return
+
     async def until(self, what: Callable[[Page], bool]) -> None:
         """Take what the server sends until something is so."""
         while not what(self):
-            message = await asyncio.wait_for(self.socket.receive(), LONGEST)
+            message = await asyncio.wait_for(self._came.get(), LONGEST)
             assert message.type in (WSMsgType.TEXT, WSMsgType.BINARY), message
             self._take(message.data)
 

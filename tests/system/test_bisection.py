@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,6 +33,10 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
+    return planted(tmp_path)
+
+
+def planted(tmp_path: Path) -> Path:
     """The tree of a guest with its history, beside a labs.yaml."""
     (tmp_path / "labs.yaml").write_text(LABS)
     tree = tmp_path / "app"
@@ -65,8 +70,23 @@ def test_a_planted_commit_is_found(world: World, app: Path, jobs: int) -> None:
     assert git(app, "status", "--porcelain") == ""
 
 
+def test_the_command_that_looks_at_the_bad_run(world: World, app: Path) -> None:
+    """What the search prints at its end goes to just before the failure, as it is."""
+    said = world.run("lab.bisect", "mine", "--source", "app", "--good", "HEAD~2", cwd=app.parent)
+    assert "trace.diff" not in said.out, "this lab has no traces"
+    (look,) = (line for line in said.out.splitlines() if line.startswith("look: "))
+    tree, _, debug = look.removeprefix("look: ").partition(" && ./inv ")
+    subprocess.run(shlex.split(tree), check=True, capture_output=True, cwd=app.parent)
+    commands = app.parent / "commands"
+    commands.write_text("lab now\n")
+    words = [*shlex.split(debug), "--batch", "--command", str(commands)]
+    assert "before the failure" in world.run(*words, cwd=app.parent).err
+
+
 def test_what_git_bisect_run_is_told(world: World, app: Path) -> None:
     for back, status in ((6, 0), (3, 125), (1, 1)):
         git(app, "checkout", "--quiet", f"main~{back}")
         world.run("lab.run", "mine", "--bisect", cwd=app.parent, status=status)
     world.run("lab.run", "nothing", "--bisect", cwd=app.parent, status=130)
+    world.run("lab.run", "mine", "--bisect", "--publish", cwd=app.parent, status=130)
+    world.run("lab.run", "mine", "--bisect", "--nonsense", cwd=app.parent, status=130)

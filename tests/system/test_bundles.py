@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from system import locks, registry
-from system.world import World
+from lab.packages import lock
+from system import cutting, locks, registry
+from system.world import LONGEST, ROOT, World
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,9 @@ class Saved:
 @pytest.fixture(scope="module")
 def saved(world: World, tmp_path_factory: pytest.TempPathFactory) -> Saved:
     folder = locks.place(tmp_path_factory.mktemp("saved"))
-    said = world.run("bundle.save", "..", "--lab", "hello", "--json", cwd=folder)
+    said = locks.save_bundle(world, folder, "..", "--lab", "hello", "--page", "--json")
     info = json.loads(said.out)
     return Saved(Path(info["file"]), folder, info, folder.parent / "cache")
-
-
-def test_a_lab_runs_without_network(world: World, saved: Saved, alone: tuple[str, ...]) -> None:
-    """From an empty cache, with the digest that is published."""
-    options = ("--bundle", str(saved.file), "lab.run", "hello", "--published")
-    env = {"LAB_CACHE": str(saved.cache)}
-    said = world.run(*options, cwd=saved.folder, env=env, before=alone)
-    assert "the same as the published one, bit for bit" in said.out + said.err
-    assert saved.file.stat().st_size < 100_000_000
 
 
 def test_a_cache_that_was_filled_from_it_gives_the_same_bytes(
@@ -51,10 +48,27 @@ def test_a_cache_that_was_filled_from_it_gives_the_same_bytes(
     """This cache never had packages or compilers."""
     env = {"LAB_CACHE": str(saved.cache)}
     world.run("bundle.load", str(saved.file), env=env)
+    assert saved.file.stat().st_size < 100_000_000
     again = saved.folder / "again.bundle"
-    said = world.run("bundle.save", str(again), "--json", cwd=saved.folder, env=env, before=alone)
+    said = world.run(
+        "bundle.save", str(again), "--page", "--json", cwd=saved.folder, env=env, before=alone
+    )
     assert json.loads(said.out)["sha256"] == saved.info["sha256"]
     assert json.loads(world.run("bundle.show", str(again), "--json").out)["labs"] == ["hello"]
+
+
+def test_a_class_without_network(world: World, saved: Saved, alone: tuple[str, ...]) -> None:
+    """The page with its terminal and editor, a seat, and a step that is checked."""
+    line = [*alone, sys.executable, "-m", "system.class_without_network", "hello", "first-guest"]
+    tests = {"PYTHONPATH": os.pathsep.join(str(path) for path in (ROOT / "tests", ROOT))}
+    done = subprocess.run(
+        line, cwd=saved.folder, env={**os.environ, **saved.env, **tests},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip() == "start-your-lab: passed"
+    assert not list(saved.cache.glob("packages/*")), "no package was needed"
+    del world
 
 
 @pytest.mark.xdist_group("docker")  # where the other cache is built
@@ -63,7 +77,7 @@ def test_a_cache_that_was_built_again_gives_the_same_bytes(
 ) -> None:
     env = {"LAB_CACHE": str(built_again), "LAB_DOOR": "rootfs"}
     again = saved.folder / "built.bundle"
-    said = world.run("bundle.save", str(again), "--json", cwd=saved.folder, env=env)
+    said = world.run("bundle.save", str(again), "--page", "--json", cwd=saved.folder, env=env)
     assert json.loads(said.out)["sha256"] == saved.info["sha256"]
 
 
@@ -93,16 +107,21 @@ def test_what_is_not_in_the_bundle(world: World, saved: Saved, alone: tuple[str,
 
 
 def test_a_bundle_of_another_lock(world: World, saved: Saved, tmp_path: Path) -> None:
-    """It is refused, and the error names its own lock."""
+    """It is refused, and the error says how to use its own lock."""
     folder = locks.place(tmp_path)
     locks.relock(folder, "make", locks.other_hash)
     said = world.run("image.build", cwd=folder, env=saved.env, status=3)
     assert "is for another labs.lock" in said.err
+    (line,) = re.findall(r"tar --strip-components=1 -xf \S+ lab/labs.lock", said.err)
+    subprocess.run(shlex.split(line), cwd=folder, check=True)
+    assert (folder / lock.NAME).read_bytes() == (ROOT / lock.NAME).read_bytes()
     shutil.rmtree(folder)
 
 
 def test_a_registry_gives_the_same_bytes(world: World, saved: Saved, tmp_path: Path) -> None:
-    """By tag and by digest. What is no bundle, is not there, or was altered is told in words."""
+    """By tag and by digest; after breaks nothing is fetched twice.
+
+    What is no bundle, is not there, or was altered is told in words."""
     with registry.running(tmp_path) as address:
         place = f"{address}/labs/hello"
         stored = world.run("bundle.push", str(saved.file), f"{place}:one").out.strip()
@@ -112,6 +131,12 @@ def test_a_registry_gives_the_same_bytes(world: World, saved: Saved, tmp_path: P
             world.run("bundle.pull", reference, str(copy))
             assert copy.read_bytes() == saved.file.read_bytes()
             copy.unlink()
+        with cutting.between(address, [1 << 20, 8 << 20]) as cut:
+            world.run("bundle.pull", stored.replace(address, cut.address), str(copy))
+        assert copy.read_bytes() == saved.file.read_bytes()
+        assert len(cut.ranges) == 3
+        assert cut.sent < copy.stat().st_size + (1 << 20)
+        copy.unlink()
         said = world.run("bundle.pull", f"{place}:two", str(copy), status=3)
         assert "refuses" in said.err
         said = world.run("bundle.pull", f"{place}@sha256:{'0' * 64}", str(copy), status=3)

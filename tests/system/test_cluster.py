@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from system.conftest import copy_downloads, link
+from system.test_bisection import git, planted
 from system.world import LONGEST, Running, World, processes, until
 
 
@@ -115,6 +116,18 @@ def test_several_labs_and_an_exploration(pool: Pool, world: World) -> None:
     there = world.run("lab.explore", "hello", "--seeds", "7-7", "--json", env=pool.env())
     here = world.run("lab.run", "hello", "--seed", "7", "--json")
     assert digests(there.out) == [json.loads(here.out)["digest"]]
+
+
+def test_commits_are_tried_on_the_workers(pool: Pool, world: World, tmp_path: Path) -> None:
+    """Their files travel; what does not compile is skipped, as here."""
+    app = planted(tmp_path)
+    words = ["lab.bisect", "mine", "--source", "app", "--good", "HEAD~6", "--jobs", "2", "--json"]
+    found = json.loads(world.run(*words, cwd=tmp_path, env=pool.env()).out)
+    assert [one["subject"] for one in found["remaining"]] == ["Change 5"]
+    runs = [Path(one["run"]) for one in found["tried"]]
+    manifests = [json.loads((tmp_path / run / "manifest.json").read_text()) for run in runs]
+    assert all(one["worker"] in ("one", "two") for one in manifests)
+    assert git(app, "status", "--porcelain") == ""
 
 
 def test_ctrl_c_ends_the_labs_on_the_workers(pool: Pool) -> None:

@@ -2,61 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import select
-import struct
-import subprocess
-import sys
-import termios
-import time
-
 from watched import harm
 
-from system.world import ROOT, World
-
-
-class Terminal:
-    """A command on its own terminal."""
-
-    def __init__(self, up: World, *words: str, size: tuple[int, int] = (24, 80)) -> None:
-        self.master, self.slave = pty.openpty()
-        self.resize(*size)
-        self.before = termios.tcgetattr(self.slave)
-        argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        self.process = subprocess.Popen(
-            argv, cwd=up.folder, stdin=self.slave, stdout=self.slave, stderr=self.slave,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 1),
-        )  # fmt: skip
-        self.seen = b""
-
-    def until(self, words: bytes) -> None:
-        """Read until this text was shown."""
-        end = time.monotonic() + 60
-        while words not in self.seen:
-            assert time.monotonic() < end, f"{words!r} was never shown: {self.seen[-500:]!r}"
-            if select.select([self.master], [], [], 0.5)[0]:
-                self.seen += os.read(self.master, 4096)
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Give the window this size. The program that runs in it is told."""
-        size = struct.pack("HHHH", rows, columns, 0, 0)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def end(self) -> int:
-        """Its exit status, which must come. The terminal must be as it was before."""
-        try:
-            status = self.process.wait(30)
-            assert termios.tcgetattr(self.slave) == self.before
-        finally:
-            self.process.kill()
-            os.close(self.master)
-            os.close(self.slave)
-        return status
+from system.terminal import Terminal
+from system.world import World
 
 
 def test_console_types_to_the_guest(up: World) -> None:

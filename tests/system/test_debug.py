@@ -14,9 +14,12 @@ import pytest
 
 from lab.machine import qemu_process
 from system.debugged import hits
-from system.world import Said, World, until
+from system.terminal import Terminal
+from system.world import Said, World, processes, until
 
 LAB = "two-guests"
+#: GDB's prompt on a terminal.
+PROMPT = b"(gdb) "
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +59,7 @@ lab now
     assert len(re.findall(r"hit in hello2 vCPU 0: on PCPU 0", said)) == 5, said
     assert re.search(r"#0 +vTaskSwitchContext \(\) at kernel/tasks\.c:\d+", said)
     assert re.search(r"Located in /.*tasks\.c", said), said
-    before = {name: ticks(twins, name) for name in ("hello", "hello2")}
-    until("both guests go on", lambda: all(ticks(twins, n) > t for n, t in before.items()), 60)
+    goes_on(twins)
 
 
 def test_the_kernels_of_a_guest_are_shown(twins: World, tmp_path: Path) -> None:
@@ -115,6 +117,44 @@ def test_two_debuggers_do_not_meet(twins: World, tmp_path: Path) -> None:
         said = serving.signal(signal.SIGINT).end()
     assert said.status == 130
     assert not script.exists()
+
+
+def test_a_terminals_ctrl_c_and_its_end(twins: World) -> None:
+    """Ctrl-C while GDB starts, twice at its prompt, at the moment when it lets the machine run, and
+    twice while the machine runs: each time GDB has the prompt, and nobody sees a traceback. SIGTERM
+    while the machine runs, and a terminal that is closed: the terminal is as it was, and the lab
+    goes on."""
+    terminal = Terminal(twins, "lab.debug", LAB, "--on", "hello")
+    terminal.read(lambda: debugger_is_there(twins), "GDB starts")
+    until("GDB is there", lambda: any("gdb-multiarch" in words for _, words in processes()))
+    terminal.type(b"\x03")
+    terminal.until(PROMPT)
+    terminal.do(b"\x03\x03", b"Quit")
+    for _ in range(5):
+        terminal.do(b"continue\r", b"Continuing")
+        terminal.do(b"\x03\x03", PROMPT)
+    terminal.do(b"continue\r", b"Continuing")
+    goes_on(twins)
+    terminal.do(b"\x03\x03", b"received signal SIGINT")
+    terminal.do(b"lab now\r", b"stops that did not count")
+    terminal.do(b"lab tasks\r\x03lab now\r", b"stops that did not count")
+    terminal.do(b"continue\r", b"Continuing")
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.end() == 130
+    assert b"Traceback" not in terminal.seen
+    goes_on(twins)
+
+    terminal = Terminal(twins, "lab.debug", LAB)
+    terminal.until(PROMPT)
+    terminal.process.send_signal(signal.SIGHUP)
+    assert terminal.end() == 130
+    goes_on(twins)
+
+
+def goes_on(world: World) -> None:
+    """Wait until both guests say more."""
+    before = {name: ticks(world, name) for name in ("hello", "hello2")}
+    until("both guests go on", lambda: all(ticks(world, n) > t for n, t in before.items()), 60)
 
 
 def test_the_end_of_the_machine_ends_the_debugger(twins: World, tmp_path: Path) -> None:

@@ -47,6 +47,25 @@ def test_a_race_is_found_and_can_be_debugged(world: World, tmp_path: Path) -> No
     assert "$1 = true" in said, "the box is full"
 
 
+def test_a_divided_exploration_is_merged_to_the_same(world: World, tmp_path: Path) -> None:
+    """Three jobs, each with a third of the seeds: the same failing seeds, groups and digests."""
+    whole = explored(world, "lost-wakeup", "4-9", status=1)
+    parts = []
+    for shard in ("1/3", "2/3", "3/3"):
+        words = ["--seeds", "4-9", "--shard", shard, "--jobs", "2", "--json"]
+        said = world.start("lab.explore", "lost-wakeup", *words).end()
+        parts.append(json.loads(said.out)["folder"])
+    file = tmp_path / "seeds.xml"
+    said = world.run("lab.merge", *parts, "--junit", str(file), "--json", status=1)
+    found = json.loads(said.out)
+    digests = [[(one["seed"], one["digest"]) for one in each["failed"]] for each in (whole, found)]
+    assert digests[0] == digests[1]
+    assert [one["seeds"] for one in found["groups"]] == [one["seeds"] for one in whole["groups"]]
+    assert file.read_text().count("<testcase") == 6
+    error = world.run("lab.merge", *parts[:2], status=2).err
+    assert "parts of the exploration are not here: shard 3/3" in error
+
+
 def test_the_fixed_race_passes(world: World) -> None:
     found = explored(world, "lost-wakeup-fixed", SEEDS, status=0)
     assert (found["passed"], found["groups"]) == (3, [])

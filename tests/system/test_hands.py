@@ -119,7 +119,7 @@ def test_a_stopped_machine_is_named(world: World) -> None:
 def test_a_machine_that_is_stopped_while_it_boots(world: World) -> None:
     """A stop that lasts ends the wait. It is no failure of Xen or dom0."""
     first = world.start("lab.run", "hello", "--json", env={"LAB_COLD": "1"}).when("machine")
-    (ours,) = world.labs()
+    (ours,) = world.labs() - world.kept
     pid = qemu_process.machines()[f"xenlab-{ours}"]
     os.kill(pid, signal.SIGSTOP)
     said = first.end().expect(3)

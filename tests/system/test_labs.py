@@ -192,7 +192,7 @@ def test_without_labs_yaml(world: World, tmp_path: Path) -> None:
         ("lab.run", "hello", "--all"),
         ("lab.run", "hello", "hello-2", "--jobs", "1000"),
         ("lab.run", "hello", "--shard", "3/2"),
-        ("lab.merge", "."),
+        ("lab.merge", "/usr"),
         ("lab.run", "hello", "--repeat", "2", "--clock", "host"),
         ("lab.run", "hello", "--junit", "."),
     ],

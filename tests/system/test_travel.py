@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from system.terminal import Terminal
 from system.world import ROOT, Said, World
 
 LAB = "periodic"
@@ -83,6 +86,25 @@ delete
 continue
 set var somewhere = 0
 """
+#: The command line, with places stored close to each other; it says where a replay begins. With
+#: "template" each begins there.
+PLACES = """
+import sys
+
+from lab.__main__ import main
+from lab.run import places
+
+def told(session, place):
+    print("begins at", place.at, file=sys.stderr)
+    filled(session, place)
+
+filled, places.fill_window = places.fill_window, told
+places.APART, places.NEAR = 400_000, 100_000
+if sys.argv[1] == "template":
+    places.APART = 1 << 62
+sys.argv = ["lab", *sys.argv[5:]]
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +119,32 @@ def look(world: World, folder: Path, commands: str, *moment: str, status: int = 
     script = folder / "look.gdb"
     script.write_text(commands)
     return world.run("lab.debug", LAB, *moment, "--batch", "--command", str(script), status=status)
+
+
+def test_signals_at_a_moment(traced: World) -> None:
+    """Ctrl-C on the way there ends the command. At the prompt it does nothing; in `lab goto` it
+    comes when GDB is there; while the run goes on the machine stops. SIGTERM ends all of it."""
+    before = sorted((traced.folder / "runs" / LAB).iterdir())
+    words = ("lab.debug", LAB, "--at", "0.3s")
+    terminal = Terminal(traced, *words)
+    terminal.until(b"the run, again")
+    terminal.type(b"\x03")
+    assert terminal.end() == 130
+    assert traced.left() == []
+
+    terminal = Terminal(traced, *words)
+    terminal.until(b"(gdb) ")
+    terminal.do(b"\x03\x03", b"Quit")
+    terminal.do(b"lab goto 0.2s\r\x03", b"Quit")
+    terminal.do(b"lab now\r", b"stops that did not count")
+    terminal.do(b"continue\r", b"Continuing")
+    terminal.do(b"\x03", b"received signal SIGINT")
+    terminal.do(b"continue\r", b"Continuing")
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.end() == 130
+    assert b"Traceback" not in terminal.seen
+    assert traced.left() == []
+    assert sorted((traced.folder / "runs" / LAB).iterdir()) == before
 
 
 def test_a_time_has_the_same_registers_each_time(traced: World, tmp_path: Path) -> None:
@@ -142,14 +190,22 @@ def damage(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_the_instruction_that_damaged_a_stack_is_found(world: World, damage: Path) -> None:
-    """From a run that failed to whoever wrote the word, 20 ms before anybody noticed."""
+    """From a run that failed to whoever wrote the word, 20 ms before anybody noticed. GDB sees the
+    same if each replay begins at the template instead of at a stored place."""
     labs = ("--labs", str(damage))
     red = world.run("lab.run", "damage", *labs, status=1).out
     assert re.search(r"assertion failed at app/main\.c:\d+ \[task victim\]", red), red
     script = damage.with_name("who.gdb")
     script.write_text(WHO)
-    said = world.run("lab.debug", "damage", "--before-failure", "--batch", "--command",
-                     str(script), *labs, status=1).out  # fmt: skip
+    debug = ("lab.debug", "damage", "--before-failure", "--batch", "--command", str(script), *labs)
+    found, slow = (
+        world.run(*debug, status=1, before=(sys.executable, "-c", PLACES, how))
+        for how in ("places", "template")
+    )
+    said = found.out
+    assert slow.out == said
+    assert "begins at" in found.err
+    assert "begins at" not in slow.err
     assert re.search(r"Old value = 2989\s+New value = 24589\s.*in scribble ", said), said
     assert len(re.findall(r"=> 0x[0-9a-f]+ <scribble.*>:\s+str\s", said)) == 2, said
     values = re.findall(r"^\$\d+ = (0x\w+)$", said, re.M)

@@ -58,8 +58,14 @@ def jobs(root: Path) -> Iterator[Any]:
             yield read
 
 
+#: How a job takes what it needs from a registry.
+PULL = './inv bundle.pull "$(cat bundle-ref)" lab.bundle'
+#: How it runs a lab then.
+RUN = r"\./inv --bundle lab\.bundle lab\.run (\S+) --clock virtual --junit results\.xml"
+
+
 def test_the_template_for_github(root: Path) -> None:
-    """It runs the lab, caches, and keeps what the run left, also after a failure."""
+    """It takes the bundle, runs the lab, and keeps what the run left, also after a failure."""
     workflow = next(iter(jobs(root)))
     assert "LAB_LOCKED" not in str(workflow)  # it passes when the archive has moved
     assert {"name", "on", "jobs"} <= set(workflow)
@@ -68,21 +74,32 @@ def test_the_template_for_github(root: Path) -> None:
     steps = job["steps"]
     assert all(("uses" in step) != ("run" in step) for step in steps)
     used = {step["uses"].split("@")[0]: step for step in steps if "uses" in step}
-    assert {"path", "key"} <= set(used["actions/cache"]["with"])
     kept = used["actions/upload-artifact"]
     assert kept["if"] == "always()"
     assert kept["with"]["path"].split() == ["results.xml", "runs/"]
-    (line,) = [step["run"] for step in steps if "run" in step]
+    pull, line = [step["run"] for step in steps if "run" in step]
+    assert PULL in pull
     assert runs_a_lab(root, line)
+
+
+def test_the_steps_for_a_cache(root: Path) -> None:
+    """A job without a registry keeps what can be of use to another one."""
+    steps = [yaml.load(text, yaml.BaseLoader) for text in blocks(root / "docs/ci.md")]
+    (cache,) = [
+        step
+        for block in steps if isinstance(block, list)
+        for step in block if step.get("uses", "").startswith("actions/cache@")
+    ]  # fmt: skip
+    assert {"path", "key"} <= set(cache["with"])
 
 
 def test_the_template_for_gitlab(root: Path) -> None:
     (job,) = named(root, "lab").values()
-    assert {"image", "script", "cache", "artifacts", "timeout"} <= set(job)
+    assert {"image", "script", "artifacts", "timeout"} <= set(job)
     assert job["artifacts"]["reports"]["junit"] == "results.xml"
     assert job["artifacts"]["when"] == "always"
     assert "runs/" in job["artifacts"]["paths"]
-    assert all(path.startswith(".lab-cache/") for path in job["cache"]["paths"])
+    assert PULL in job["before_script"]
     assert job["retry"]["exit_codes"] == ["3"]  # what trying again may cure, and nothing else
     assert "LAB_LOCKED" not in str(job)
     (line,) = job["script"]
@@ -101,6 +118,7 @@ INV = """#!/bin/sh
 echo "$*" >> asked
 case "$1" in
     image.lock) echo new > labs.lock; echo "toolchain: make (amd64): 4.3 -> 4.4" ;;
+    bundle.push) echo "$3@sha256:1" ;;
     lab.run) mkdir -p published/scenario && echo new > published/scenario/xen.log ;;
 esac
 """
@@ -109,6 +127,10 @@ GH = """#!/bin/sh
 echo "$*" >> asked
 [ "$2" = create ]
 """
+#: Docker's command: it reads the password from standard input.
+DOCKER = """#!/bin/sh
+cat > password
+"""
 
 
 @pytest.fixture
@@ -116,10 +138,11 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone of a repository with a lock in it. The repository accepts push options."""
     origin, clone = tmp_path / "origin.git", tmp_path / "clone"
     (tmp_path / "bin").mkdir()
-    for name, text in (("bin/gh", GH), ("inv", INV)):
+    for name, text in (("bin/gh", GH), ("bin/docker", DOCKER), ("inv", INV)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("BUNDLE", "registry.example/labs:scenario")
     for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
         monkeypatch.setenv(f"{name}_NAME", "somebody")
         monkeypatch.setenv(f"{name}_EMAIL", "somebody@localhost")
@@ -156,9 +179,12 @@ def test_the_scheduled_job_for_github(root: Path, clone: Path) -> None:
             shell(clone, step["run"])
     asked = (clone / "asked").read_text().splitlines()
     assert asked[:2] == ["image.lock --update", "lab.run scenario --clock virtual --publish"]
-    assert asked[2] == "bundle.save lab.bundle --lab scenario"
-    assert [line.split()[:2] for line in asked[3:]] == [["pr", "edit"], ["pr", "create"]]
-    assert pushed(clone) == ["labs.lock", "published/scenario/xen.log"]
+    assert asked[2:4] == [
+        "bundle.save lab.bundle --lab scenario --whole --sources",
+        "bundle.push lab.bundle registry.example/labs:scenario",
+    ]
+    assert [line.split()[:2] for line in asked[4:]] == [["pr", "edit"], ["pr", "create"]]
+    assert pushed(clone) == ["bundle-ref", "labs.lock", "published/scenario/xen.log"]
 
 
 def test_the_scheduled_job_for_gitlab(root: Path, clone: Path) -> None:
@@ -174,7 +200,7 @@ def test_the_scheduled_job_for_gitlab(root: Path, clone: Path) -> None:
     assert (clone.parent / "origin.git/options").read_text() == (
         "merge_request.create, merge_request.title=Move labs.lock to the newest packages\n"
     )
-    assert pushed(clone) == ["labs.lock", "published/scenario/xen.log"]
+    assert pushed(clone) == ["bundle-ref", "labs.lock", "published/scenario/xen.log"]
     assert "4.3 -> 4.4" in shell(clone, "git log -1 --format=%B")
     shell(clone, "git push -q --delete origin relock && " + script.replace(address, "origin"))
     assert "relock" not in shell(clone, "git ls-remote origin")  # nothing was new
@@ -182,6 +208,8 @@ def test_the_scheduled_job_for_gitlab(root: Path, clone: Path) -> None:
 
 def runs_a_lab(root: Path, line: str) -> bool:
     """Whether a line of a job runs a lab that ships, and writes the file that the job keeps."""
-    match = re.fullmatch(r"\./inv lab\.run (\S+) --clock virtual --junit results\.xml", line)
+    match = re.fullmatch(
+        r"\./inv --bundle lab\.bundle lab\.run (\S+) --clock virtual --junit results\.xml", line
+    )
     shipped = yaml.load((root / "labs.yaml").read_text(), yaml.BaseLoader)["labs"]
     return match is not None and match[1] in shipped

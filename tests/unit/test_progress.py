@@ -21,7 +21,7 @@ from lab.model import Completed
 from lab.progress import Amount, Progress, Within, current
 from lab.toolchain import bootstrap, unpack
 from lab.toolchain.index import Index
-from lab.util import process, together
+from lab.util import live_line, process, together
 from lab.util.deadline import Deadline
 
 
@@ -41,6 +41,7 @@ def becomes(state: Callable[[], bool], seconds: float = 20.0) -> bool:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Update the display quickly."""
     monkeypatch.setattr(progress, "BEAT", 0.02)
+    monkeypatch.setattr(progress, "LONGEST_BEAT", 0.02)
     monkeypatch.setattr(progress, "LOOK", 0.0)
 
 
@@ -61,6 +62,21 @@ def test_a_long_stage_is_told_again() -> None:
     said = out.getvalue()
     time.sleep(0.05)
     assert out.getvalue() == said  # it is over
+
+
+def test_the_log_of_a_long_stage_stays_short() -> None:
+    """It is told less and less often, but often again once something else was said."""
+    shown = live_line.Repeated(io.StringIO(), lambda: "compiling", 1000.0, 1900.0)
+    try:
+        pauses = []
+        for _ in range(5):
+            shown._beat()
+            pauses.append(shown._pause)
+        assert pauses == [1250.0, 1562.5, 1900.0, 1900.0, 1900.0]
+        shown.say("compiled")
+        assert shown._pause == 1000.0
+    finally:
+        shown.stop()
 
 
 @pytest.mark.usefixtures("quick")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,14 @@ import pytest
 from lab import rundir
 from lab.errors import LabError
 from lab.rundir import LabDir
+
+
+class Standing:
+    """A clock that stands."""
+
+    @staticmethod
+    def now(zone: tzinfo) -> datetime:
+        return datetime(2020, 1, 1, tzinfo=zone)
 
 
 @pytest.fixture
@@ -33,6 +44,17 @@ def test_a_new_run_is_the_latest(tmp_path: Path) -> None:
     assert found.path == second.path
     assert first.console_dir.is_dir()
     assert rundir.latest_run(tmp_path, "other") is None
+
+
+def test_two_runs_never_have_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is taken is not used again, and in the end nothing else is tried."""
+    words = itertools.chain(["0000", "0000", "1111"], itertools.repeat("0000"))
+    monkeypatch.setattr(secrets, "token_hex", lambda size: next(words) if size == 2 else "x")
+    monkeypatch.setattr(rundir, "datetime", Standing)
+    runs = [rundir.new_run(tmp_path, "one").id for _ in range(2)]
+    assert runs == ["20200101-000000-0000", "20200101-000000-1111"]
+    with pytest.raises(LabError, match="all names are taken"):
+        rundir.new_folder(tmp_path / "one")
 
 
 def test_a_run_that_never_began_is_forgotten(tmp_path: Path) -> None:

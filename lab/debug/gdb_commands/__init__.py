@@ -6,6 +6,7 @@ other package: ``lab.util.reading`` and ``lab.util.elf_layout``.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import gdb
@@ -13,9 +14,11 @@ import gdb
 from lab.debug.gdb_commands import link, places, refresh, rtos_commands, unwinding
 from lab.util import reading
 
-#: What GDB needs so that a script and an editor see no questions.
-QUIET = ("set confirm off", "set pagination off", "set breakpoint pending off",
-         "set print thread-events off", "set backtrace limit 200")  # fmt: skip
+#: What GDB needs so that a script and an editor see no questions. The proxy always answers, or
+#: ends: lab goto may take minutes, and GDB would give up after some seconds.
+QUIET = ("set remotetimeout 86400", "set confirm off", "set pagination off",
+         "set breakpoint pending off", "set print thread-events off",
+         "set backtrace limit 200")  # fmt: skip
 
 
 def start(file: str) -> None:
@@ -36,7 +39,15 @@ def start(file: str) -> None:
 
 def connect() -> None:
     """Connect to the lab, and look where the session wants breakpoints to count."""
-    gdb.execute(f"target remote {link.SESSION['socket']}", to_string=True)
-    places.look(link.SESSION["on"])
-    for line in link.SESSION["notes"]:
-        gdb.write(f"{line}\n")
+    try:
+        gdb.execute(f"target remote {link.SESSION['socket']}", to_string=True)
+        places.look(link.SESSION["on"])
+        for line in link.SESSION["notes"]:
+            gdb.write(f"{line}\n")
+    finally:
+        ready()
+
+
+def ready() -> None:
+    """From now on Ctrl-C is for GDB (lab/util/lending.py). One that came before is, too."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gdb
@@ -20,7 +22,8 @@ def ask(what: str, **given: Any) -> Any:
     if connection is None or not hasattr(connection, "send_packet"):
         raise gdb.GdbError("not connected to the lab: its machine has ended, or you detached")
     words = json.dumps(given).encode().hex()
-    answer = connection.send_packet(f"qLab.{what}:{words}")
+    with without_ctrl_c():
+        answer = connection.send_packet(f"qLab.{what}:{words}")
     try:
         found = reading.parse_json(bytes.fromhex((answer or b"").decode()))
     except ValueError:
@@ -28,6 +31,17 @@ def ask(what: str, **given: Any) -> Any:
     if "error" in found:
         raise gdb.GdbError(found["error"])
     return found
+
+
+@contextlib.contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Ctrl-C waits until the block is done: GDB would take the answer to a question that it gave up
+    for the answer to the next one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def connected() -> bool:

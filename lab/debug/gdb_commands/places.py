@@ -139,7 +139,7 @@ class Goto(gdb.Command):
     def invoke(self, argument: str, _from_tty: bool) -> None:
         if not argument.strip():
             raise gdb.GdbError("lab goto needs a time, such as: lab goto 2.49s")
-        _stand(link.ask("goto", at=argument.strip()))
+        _stand("goto", at=argument.strip())
 
 
 class Back(gdb.Command):
@@ -149,16 +149,18 @@ class Back(gdb.Command):
         super().__init__("lab back", gdb.COMMAND_RUNNING)
 
     def invoke(self, _argument: str, _from_tty: bool) -> None:
-        _stand(link.ask("back"))
+        _stand("back")
 
 
-def _stand(found: Any) -> None:
-    """Show where the machine stands, which moved without GDB."""
-    gdb.execute("maintenance flush register-cache", to_string=True)
-    gdb.execute("maintenance flush dcache", to_string=True)
-    refresh.refresh()
-    _choose(found["threads"][0])
-    gdb.execute("frame")
+def _stand(what: str, **given: str) -> None:
+    """Move the machine, which GDB does not notice, and show where it stands."""
+    with link.without_ctrl_c():
+        found = link.ask(what, **given)
+        gdb.execute("maintenance flush register-cache", to_string=True)
+        gdb.execute("maintenance flush dcache", to_string=True)
+        refresh.refresh()
+        _choose(found["threads"][0])
+        gdb.execute("frame")
 
 
 class Console(gdb.Command):

@@ -8,10 +8,10 @@ const DARK = {background: "#101418", foreground: "#e6e6e6", cursor: "#e6e6e6",
 const SCROLLBACK = 5000; // lines
 
 class Consoles {
-  // typed(name, text), resized(name, rows, columns) and, if a person wants to see one, chose()
-  // are told.
-  constructor(tabs, screens, {typed, resized, chose}) {
-    Object.assign(this, {tabs, screens, typed, resized, chose});
+  // typed(name, text), resized(name, rows, columns), showed(name; empty: none) and, if a person
+  // wants to see one, chose() are told.
+  constructor(tabs, screens, {typed, resized, showed, chose}) {
+    Object.assign(this, {tabs, screens, typed, resized, showed, chose});
     this.all = new Map();
     this.shown = this.chosen = "";
     this.dark = matchMedia("(prefers-color-scheme: dark)");
@@ -30,9 +30,11 @@ class Consoles {
     for (const one of this.all.values()) what(one);
   }
 
-  // Have exactly these consoles. A lab that begins has none yet: the old ones stay until then.
-  set(names) {
-    if (!names.length) return;
+  // Have exactly these consoles, and more terminals after them. A lab that begins has none yet: the
+  // old ones stay until then.
+  set(consoles, more) {
+    if (!consoles.length) return;
+    const names = [...consoles, ...more];
     for (const [name, one] of this.all) {
       if (names.includes(name)) continue;
       one.terminal.dispose();
@@ -44,7 +46,7 @@ class Consoles {
     for (const name of names) if (!this.all.has(name)) this.add(name);
     for (const name of names) this.tabs.append(this.all.get(name).tab);
     // Until a person chooses one, the last is shown: a guest's, if there is one.
-    const last = names[names.length - 1];
+    const last = consoles[consoles.length - 1];
     if (this.chosen === "-") return; // something else is shown
     if (!this.all.has(this.chosen)) this.chosen = "";
     if (last && last !== this.shown && !this.chosen) this.show(last);
@@ -96,12 +98,14 @@ class Consoles {
     this.shown = "";
     this.chosen = "-";
     this.screens.hidden = true;
+    this.showed("");
     for (const one of this.all.values()) one.tab.setAttribute("aria-selected", "false");
   }
 
   show(name, focus = false) {
     this.shown = name;
     this.screens.hidden = false;
+    this.showed(name);
     for (const [other, one] of this.all) {
       one.screen.hidden = other !== name;
       one.tab.setAttribute("aria-selected", String(other === name));
@@ -143,7 +147,7 @@ class Consoles {
     const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
     const inTabs = this.tabs.contains(event.target);
     if (!step || !(inTabs || (event.ctrlKey && event.shiftKey))) return;
-    const names = [...this.all.keys()];
+    const names = [...this.tabs.children].map((tab) => tab.textContent);
     if (!names.length) return;
     const next = names[(names.indexOf(this.shown) + step + names.length) % names.length];
     this.choose(next, !inTabs);

@@ -4,7 +4,8 @@
 const PAUSE = 800; // milliseconds without a key before a file is saved
 
 class Editor {
-  // shown() is told when a file is shown; build(guest) builds and starts a guest.
+  // shown() is told when a file is shown; build(guest, anew) builds and starts a guest;
+  // anew: with the whole lab.
   constructor({shown, build}) {
     Object.assign(this, {shown, build});
     this.files = new Map();
@@ -119,8 +120,9 @@ class Editor {
   }
 
   async start() {
-    const guest = (this.files.get(this.open) || {guests: []}).guests[0];
-    if (await this.saveAll() && guest) this.build(guest);
+    const name = this.open, guest = (this.files.get(name) || {guests: []}).guests[0];
+    // labs.yaml says more than how one guest is: the lab begins anew with it.
+    if (await this.saveAll() && guest) this.build(guest, name === "labs.yaml");
   }
 
   async renew() {

@@ -8,7 +8,9 @@ let run = "", built = "";
 
 const consoles = new Consoles(byId("tabs"), byId("screens"), {
   typed: (on, text) => link.send({type: "type", on, text}) || notice("not connected: not typed"),
-  resized: (on, rows, columns) => on === "dom0" && link.send({type: "size", rows, columns}),
+  resized: (on, rows, columns) =>
+    ["dom0", gdb.name].includes(on) && link.send({type: "size", on, rows, columns}),
+  showed: (name) => { gdb.panel.hidden = name !== gdb.name; },
   chose: () => {
     editor.hide();
     timeline.hide();
@@ -25,7 +27,7 @@ const editor = new Editor({
     consoles.hide();
     timeline.hide();
   },
-  build: (guest) => link.send({type: "do", verb: "build", guest}),
+  build: (guest, anew) => link.send({type: "do", verb: "build", guest, anew}),
 });
 
 const link = new Link({
@@ -38,8 +40,14 @@ const link = new Link({
   },
 });
 
-function state(word, title = "") {
-  byId("state").textContent = word;
+// Builds, starts and checks of a class wait for each other.
+function queue({before}) {
+  if (before === null) return "";
+  return before ? ` (${before} before yours)` : " (yours is next)";
+}
+
+function state(word, title = "", more = "") {
+  byId("state").textContent = word + more;
   byId("state").dataset.state = word;
   byId("state").title = title;
 }
@@ -49,16 +57,17 @@ function show(seat) {
   byId("name").textContent = seat.name;
   byId("message").textContent = seat.closed ? "Your teacher has closed this seat." : seat.message;
   byId("message").hidden = !byId("message").textContent;
-  state(seat.busy || STATES[seat.state] || seat.state);
+  state(seat.busy || STATES[seat.state] || seat.state, "", queue(seat));
   if (seat.run !== run) consoles.clear();
   run = seat.run;
-  consoles.set(seat.consoles);
+  consoles.set(seat.consoles, [gdb.name]);
   byId("up").disabled = Boolean(seat.busy) || seat.state !== "off" && seat.state !== "ended";
   byId("reset").disabled = false;
-  byId("down").disabled = seat.state === "off" && !seat.busy;
+  byId("down").disabled = ["off", "ended"].includes(seat.state) && !seat.busy;
   byId("domains").tBodies[0].replaceChildren(...seat.domains.map(row));
   lesson.show(seat);
   timeline.show(seat);
+  gdb.show(seat);
   building(seat);
   byId("problem").textContent = seat.problem;
   byId("problem").hidden = !seat.problem;

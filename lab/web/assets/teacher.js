@@ -66,7 +66,7 @@ function fill(made, seat, steps) {
   close.textContent = seat.closed ? "Open" : "Close";
   close.setAttribute("aria-label", `${close.textContent} ${seat.name}`);
   const trouble = seat.failed ? seat.said : seat.problem;
-  state.replaceChildren(seat.busy || seat.state);
+  state.replaceChildren(seat.busy ? seat.busy + (seat.before === null ? "" : " (waits)") : seat.state);
   if (trouble && !seat.busy) state.append(element("p", trouble, {className: "trouble"}));
   state.dataset.state = seat.busy || seat.state;
   pages.textContent = seat.watchers;

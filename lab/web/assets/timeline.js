@@ -9,6 +9,7 @@ class Timeline {
     this.shown = shown;
     this.open = false;
     byId("timing").addEventListener("click", () => this.choose());
+    byId("of").addEventListener("change", () => this.draw());
     byId("draw").addEventListener("click", () => this.draw());
     byId("live").addEventListener("change", () => this.draw());
     byId("report").addEventListener("load", () => {
@@ -17,9 +18,14 @@ class Timeline {
     });
   }
 
-  show({traced}) {
-    byId("more").hidden = !traced;
-    if (!traced && this.open) this.hide();
+  show({traced, checked}) {
+    const of = byId("of");
+    const [lab, check] = of.options;
+    lab.disabled = !traced;
+    check.disabled = !checked.traced;
+    if (of.selectedOptions[0].disabled) of.value = traced ? "" : "check";
+    byId("more").hidden = !traced && !checked.traced;
+    if (byId("more").hidden && this.open) this.hide();
   }
 
   choose() {
@@ -37,6 +43,7 @@ class Timeline {
   }
 
   draw() {
-    byId("report").src = location.pathname.replace(/\/$/, "") + "/report?" + Date.now();
+    const about = new URLSearchParams({of: byId("of").value, at: Date.now()});
+    byId("report").src = `${location.pathname.replace(/\/$/, "")}/report?${about}`;
   }
 }

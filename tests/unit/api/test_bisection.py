@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab import config
-from lab.api.bisection import _Variant, mark_of
+from lab.api.bisection import mark_of
 from lab.api.results import Run
+from lab.api.tree_variant import TreeVariant
 from lab.config import limits
 from lab.errors import GuestError, ImageError, LabError, MachineError, ToolchainError, UsageError
 from lab.explore.bisection import Mark
@@ -68,22 +69,22 @@ def test_what_says_nothing_about_them(error: LabError) -> None:
 
 
 def test_only_what_is_in_the_tree_moves(lab: Lab, tmp_path: Path) -> None:
-    moved = _Variant(tmp_path / "app", Path("/elsewhere"))(lab)
+    moved = TreeVariant(tmp_path / "app", Path("/elsewhere"))(lab)
     (guest,) = moved.guests
     assert isinstance(guest.program, FreeRtosApp)
     assert guest.program.app == Path("/elsewhere")
     assert moved.hypervisor == lab.hypervisor
     assert guest.places == lab.guests[0].places
-    both = _Variant(tmp_path, Path("/elsewhere"))(lab)
+    both = TreeVariant(tmp_path, Path("/elsewhere"))(lab)
     assert both.hypervisor.source == Path("/elsewhere/xen")
-    assert _Variant(tmp_path / "other", Path("/elsewhere"))(lab) == lab
+    assert TreeVariant(tmp_path / "other", Path("/elsewhere"))(lab) == lab
 
 
 def test_a_tree_behind_a_link(lab: Lab, tmp_path: Path) -> None:
     """labs.yaml names a link; git names the folder."""
     (tmp_path / "app").rename(tmp_path / "real")
     (tmp_path / "app").symlink_to("real")
-    (guest,) = _Variant(tmp_path / "real", Path("/elsewhere"))(lab).guests
+    (guest,) = TreeVariant(tmp_path / "real", Path("/elsewhere"))(lab).guests
     assert isinstance(guest.program, FreeRtosApp)
     assert guest.program.app == Path("/elsewhere")
 

@@ -22,6 +22,7 @@ guests: {g: {kernel: k.bin}, early: {kernel: k.bin, start: device-tree}}
 labs:
   race: {guests: [g]}
   alone: {guests: [early], dom0: false}
+  free: {guests: [g], clock: host}
 """
 #: What the race needs: two pauses.
 NEEDED = 2
@@ -93,6 +94,24 @@ def test_failing_seeds_are_found_and_shrunk(
     assert len(json.loads((result.folder / "outcome.json").read_text())["results"]) == 30
 
 
+def test_a_shard_takes_its_part_of_the_seeds(
+    context: api.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its outcome says what it is a part of. A part without seeds passes."""
+    runs = Runs()
+    monkeypatch.setattr(explorations, "run", runs)
+    options = api.ExploreOptions(jobs=1, shrink=False, shard="2/3")
+    found = api.explore(context, "race", range(1, 9), options).outcome
+    assert [seed for seed, _ in runs.made] == [None, 2, 5, 8]
+    assert (found.asked.seeds, found.asked.shard) == (tuple(range(1, 9)), "2/3")
+    assert "what explore of labs.yaml allows" in found.asked.made_of
+    assert "3 seeds in shard 2/3" in found.last_line
+    empty = api.explore(context, "race", [1], options)
+    assert (empty.exit_status, empty.outcome.results) == (0, ())
+    with pytest.raises(UsageError, match="'4/3' is no shard"):
+        api.explore(context, "race", [1], api.ExploreOptions(shard="4/3"))
+
+
 def test_an_error_of_one_seed_is_a_result(
     context: api.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,8 +159,15 @@ def test_an_interrupt_keeps_what_is_known(
             raise KeyboardInterrupt
         return works(context, name, clock)
 
+    shown: list[api.Explored] = []
+    junit = context.runs / "seeds.xml"
+    monkeypatch.setattr(explorations, "run", run)
+    options = api.ExploreOptions(1, junit=junit, interrupted=shown.append)
     with pytest.raises(KeyboardInterrupt):
-        explored(context, monkeypatch, range(1, 9), run)
+        api.explore(context, "race", range(1, 9), options)
+    (one,) = shown
+    assert (len(one.outcome.results), one.outcome.not_run) == (3, 5)
+    assert junit.read_text().count("<testcase") == 3
     (file,) = (context.runs / "explore-race").glob("2*/outcome.json")
     assert [one["seed"] for one in json.loads(file.read_text())["results"]] == [1, 2, 3]
 
@@ -162,8 +188,14 @@ def test_what_cannot_be_explored_is_refused_before_it_starts(
     monkeypatch.setattr(explorations, "run", runs)
     with pytest.raises(UsageError, match="no dom0"):
         api.explore(context, "alone", range(1, 3))
+    with pytest.raises(UsageError, match="a seed needs the virtual clock"):
+        api.explore(context, "free", range(1, 3))
     with pytest.raises(UsageError, match="no lab 'rac'"):
         api.explore(context, "rac", range(1, 3))
+    with pytest.raises(UsageError, match="-1 runs cannot go on"):
+        api.explore(context, "race", range(1, 3), api.ExploreOptions(jobs=-1))
+    with pytest.raises(UsageError, match="no seed"):
+        api.explore(context, "race", range(0))
     assert runs.made == []
 
 
@@ -171,6 +203,13 @@ def test_a_plan_starts_nothing(context: api.Context) -> None:
     found = api.explore_plan(context, "race", range(3, 5))
     assert list(found) == [3, 4]
     assert all(words[0].startswith("1: ") for words in found.values() if words)
+
+
+def test_what_cannot_be_different_is_said(context: api.Context) -> None:
+    """A guest of another kernel, alone: no program of dom0's wakes it, and there is no budget."""
+    found = api.explore_lacks(context, "race")
+    assert list(found) == ["neighbour-load", "input", "order", "budget"]
+    assert found["order"] == "the toolstack creates fewer than two guests"
 
 
 def test_an_earlier_run_is_repeated_with_its_seed(context: api.Context) -> None:

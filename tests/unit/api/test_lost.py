@@ -69,7 +69,7 @@ def test_the_end_of_qemu_ends_an_expectation(machine: Machine) -> None:
     assert lost.value.run == machine.lab.run_dir
     assert not machine.lab.alive
     machine.lab.close()
-    assert machine.run.manifest()["life"] == "interrupted"
+    assert machine.run.manifest()["life"] == "lost"
 
 
 def test_a_panic_of_xen_ends_an_expectation(machine: Machine) -> None:

@@ -14,7 +14,8 @@ from lab.api.runs import _with_debugger
 from lab.model import Expectation, Layer, Threshold, Verdict
 from lab.run.crash_cores import CoreWords, explained, wanted
 from lab.rundir import RunDir
-from lab.scenario import ExpectationResult, Report, ThresholdResult, failed, junit
+from lab.scenario import ExpectationResult, Report, ThresholdResult, failed
+from lab.scenario.junitxml import junit
 
 LABS = Path("labs.yaml")
 COMMAND = "./inv lab.debug hello/20260101-000000-abcd --before-failure"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import minisign
 import pytest
 
 from bundle.conftest import Save, fill
 from lab import api
+from lab.api import bundle_source
 from lab.bundle import signature
 from lab.errors import BundleError, UsageError
+from lab.packages.lock import Lock
 from lab.progress import Progress
 
 TEMPLATE = "e" * 64
@@ -106,3 +110,29 @@ def test_a_signature_that_does_not_fit(stored: Path, tmp_path: Path) -> None:
 def test_what_is_no_key(stored: Path, key: str) -> None:
     with pytest.raises(UsageError, match="is no public key of minisign"):
         load(stored, key=key)
+
+
+PINS = cast(Lock, SimpleNamespace(digest="d" * 64))
+
+
+def test_a_named_bundle_of_a_known_digest(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its templates are used; another digest is refused, and nothing has changed."""
+    template = stored.parent / "cache/templates" / TEMPLATE
+    monkeypatch.setenv("LAB_BUNDLE", str(stored))
+    bundle_source.filler(Progress(quiet=True), PINS)()
+    assert not template.exists()
+    monkeypatch.setenv("LAB_BUNDLE_SHA256", "0" * 64)
+    with pytest.raises(BundleError):
+        bundle_source.filler(Progress(quiet=True), PINS)()
+    assert not template.exists()
+    monkeypatch.setenv("LAB_BUNDLE_SHA256", hashlib.sha256(stored.read_bytes()).hexdigest())
+    bundle_source.filler(Progress(quiet=True), PINS)()
+    assert (template / "ram").stat().st_size == 64 << 20
+
+
+def test_a_named_bundle_that_is_not_signed(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_BUNDLE", str(stored))
+    monkeypatch.setenv("LAB_BUNDLE_KEY", "nonsense")
+    with pytest.raises(UsageError, match="is no public key of minisign"):
+        bundle_source.filler(Progress(quiet=True), PINS)()
+    assert not (stored.parent / "cache/toolchain").exists()

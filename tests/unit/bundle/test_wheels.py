@@ -95,6 +95,17 @@ def test_packages_have_the_versions_of_here(
         assert any(word.startswith("setuptools==") for word in line)
 
 
+def test_a_group_brings_its_packages_too() -> None:
+    """Each package once, however its name is written."""
+    usual, more = wheels._pins("3.11"), wheels._pins("3.11", ["serve"])
+    assert set(usual) < set(more)
+    new = {pin.partition("=")[0] for pin in set(more) - set(usual)}
+    assert {"aiohttp", "segno", "yarl"} <= new
+    assert not {"pytest", "distributed", "oras"} & new
+    names = [pin.partition("=")[0].replace("_", "-") for pin in more]
+    assert len(names) == len(set(names))
+
+
 def test_what_pip_cannot_do_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Pip(monkeypatch, status=1)
     with pytest.raises(ToolchainError, match="wheels cannot be had: ERROR: no such thing"):

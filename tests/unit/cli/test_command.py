@@ -128,6 +128,17 @@ def test_every_error_has_its_status(error: LabError, status: int) -> None:
     assert fail(error) == status
 
 
+def test_a_signal_while_the_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an interrupt like any other."""
+
+    def interrupted(*_: object, **__: object) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 3
+
+    monkeypatch.setattr(task_command, "fail", interrupted)
+    assert invoke("t.fail", "lab") == 130
+
+
 def test_stopping_is_heard_in_background_jobs() -> None:
     """A shell starts them with SIGINT ignored. SIGTERM still ends them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -25,7 +25,7 @@ RESULTS = (
 
 def shown(capsys: pytest.CaptureFixture[str], *results: api.SeedResult) -> list[str]:
     outcome = api.Exploration("race", results, grouped(results), 12.3)
-    exploring._show(api.Explored(outcome, Path("runs/explore-race/y")))
+    exploring.show_explored(api.Explored(outcome, Path("runs/explore-race/y")))
     return capsys.readouterr().out.splitlines()
 
 
@@ -44,3 +44,10 @@ def test_no_failure_and_no_traces(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, api.SeedResult(1, Verdict(True)))
     assert lines[0] == "PASS race: 1 seed, 0 failed, in 12 s"
     assert len(lines) == 2
+
+
+def test_an_interrupted_exploration(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = api.Exploration("race", RESULTS[:1], (), 3.0, 40)
+    exploring.show_explored(api.Explored(outcome, Path("runs/explore-race/y")))
+    words = "INTERRUPTED race: 1 seed of 40, 0 failed, in 3 s"
+    assert words in capsys.readouterr().out.splitlines()

@@ -30,6 +30,12 @@ def test_an_empty_span(text: str) -> None:
         span("--seeds", text)
 
 
+@pytest.mark.parametrize("text", ["", "-5", "5-", "a", "1-2-3"])
+def test_no_span(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--seeds needs 200, or 41-60, not '{text}'"):
+        span("--seeds", text)
+
+
 def test_too_many() -> None:
     assert len(span("--seeds", "100000")) == 100_000
     with pytest.raises(UsageError, match="that is 100001"):

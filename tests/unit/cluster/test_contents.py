@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_folders_come_with_their_names_links_and_modes(labs: Path, tmp_path: Pat
     assert (app / "same.c").readlink() == Path("main.c")
     assert os.access(app / "main.c", os.X_OK)
     assert {part.name for part in found.parts.values()} == {
-        "hello", "xen", "some.config", "kernel.bin", "disk.img"
+        "hello", "xen", "some.config", "kernel.bin", "disk.img", "labs.lock"
     }  # fmt: skip
 
 
@@ -128,3 +129,19 @@ def test_nothing_is_unpacked_outside(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="outside"):
         contents.unpack(data, tmp_path / "in")
     assert not (tmp_path / "outside").exists()
+
+
+def test_a_commit_is_read_from_its_work_tree(labs: Path, tmp_path: Path) -> None:
+    """Under the names of labs.yaml, and with another limit."""
+    lab = config.find_lab(config.load(labs), "many")
+    tree = tmp_path / "commit"
+    shutil.copytree(labs.parent, tree, symlinks=True)
+    plain = gathered(labs)
+
+    def place(path: Path) -> Path:
+        return tree / path.relative_to(labs.parent)
+
+    same = contents.gather(labs, lab, place)
+    assert (same.labs, same.parts.keys()) == (plain.labs, plain.parts.keys())
+    limited = contents.gather(labs, lab, place, "misses of fast < 3")
+    assert '"thresholds": ["misses of fast < 3"]' in limited.labs

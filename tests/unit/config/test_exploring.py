@@ -56,6 +56,8 @@ def test_defaults(folder: Path) -> None:
     [
         ("{vary: [pauses]}", "labs.yaml:8:22: unknown value 'pauses'; did you mean 'pause'?"),
         ("{vary: [pause, pause]}", "labs.yaml:8:29: 'pause' is in the list twice"),
+        ("{vary: []}", "labs.yaml:8:21: the list is empty"),
+        ("{longest: 99us}", "labs.yaml:8:24: 'longest': a pause or a load lasts at least 100us"),
         ("{most: 0}", "'most': '0' is not a number from 1 to 50"),
         ("{within: 0s}", "is out of range"),
         ("{neighbour: x}", "no guest 'x'"),

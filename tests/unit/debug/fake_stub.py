@@ -65,6 +65,7 @@ class FakeStub:
     memory: physical memory, by the address of its page.
     stops: what is reported when the machine runs: a report, and what it changes.
     sent: every packet that came.
+    kept: what a step of a PCPU reports, by its number: a hit that QEMU did not report.
     monitor_says: what QEMU's monitor says to ``info registers -a``.
     """
 
@@ -78,6 +79,7 @@ class FakeStub:
         self.monitor_says = ""
         self.memory: dict[int, bytearray] = {}
         self.stops: list[tuple[bytes, dict[str, int]]] = []
+        self.kept: dict[int, bytes] = {}
         self.sent: list[bytes] = []
         self._selected = 1
 
@@ -123,8 +125,10 @@ class FakeStub:
     async def resume(self, packet: bytes, wish: asyncio.Event) -> bytes:
         self.sent.append(packet)
         if packet.startswith(b"vCont;s"):
-            return b"T05thread:%s;" % packet.rpartition(b":")[2]
-        if not self.stops:
+            thread_number = packet.rpartition(b":")[2]
+            hit = self.kept.pop(int(thread_number), b"")
+            return b"T05thread:%s;%s" % (thread_number, hit)
+        if wish.is_set() or not self.stops:
             await wish.wait()
             return b"T02thread:01;"
         report, registers = self.stops.pop(0)

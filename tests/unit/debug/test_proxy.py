@@ -6,10 +6,13 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from debug.conversation import answers
 from debug.fake_stub import GUEST_MODE, HYP_MODE, FakeStub
 from debug.test_domains import GUEST, TWIN, with_guests
 from lab.debug.monitor import LabMonitor
+from lab.debug.packets import INTERRUPT
 from lab.debug.rewinding import Stop
 from lab.errors import UsageError
 
@@ -79,6 +82,60 @@ def test_a_watchpoint_counts_in_its_domain_alone() -> None:
     ]
     said = talk(stub, b"Z2,40024020,4", b"vCont;c")
     assert said[1] == b"T05watch:40024020;thread:100;"
+    twin_passed = stub.sent[stub.sent.index(b"z2,40024020,4") :][:3]
+    assert twin_passed == [b"z2,40024020,4", b"vCont;s:1", b"Z2,40024020,4"]
+
+
+def watched_on_two(second: dict[str, int], kept: bytes = b"") -> FakeStub:
+    """What a machine is asked when one of two PCPUs hits a watchpoint, and the ``second`` one has
+    registers like these."""
+    stub = FakeStub(2)
+    stub.pcpus[1] |= second
+    stub.kept = {2: kept} if kept else {}
+    stub.stops = [(b"T05thread:01;watch:40024020;", AT | {"VTTBR": GUEST})]
+    assert talk(stub, b"Z2,40024020,4", b"vCont;c")[1] == b"T05watch:40024020;thread:100;"
+    return stub
+
+
+def test_a_hit_that_qemu_keeps_for_itself_is_forgotten_and_undone() -> None:
+    """Two PCPUs hit in the same moment. The step that makes QEMU forget is undone."""
+    stub = watched_on_two(AT | {"VTTBR": TWIN}, b"watch:40024020;")
+    after = stub.sent[stub.sent.index(b"vCont;s:2") :]
+    assert [one for one in after if one[:1] == b"G"] == [b"G" + b"00" * 68]
+    assert after.index(b"Hg2") < after.index(b"G" + b"00" * 68)
+
+
+def test_a_pcpu_without_such_a_hit_makes_its_step() -> None:
+    stub = watched_on_two(AT | {"VTTBR": TWIN})
+    assert b"vCont;s:2" in stub.sent
+    assert not [one for one in stub.sent if one[:1] == b"G"]
+
+
+def test_a_pcpu_that_waits_is_let_alone() -> None:
+    """Its step would not end. What Xen executes otherwise is stepped: it may be watched, too."""
+    xen = {"pc": 0x26_0000, "cpsr": HYP_MODE}
+    assert b"vCont;s:2" in watched_on_two(xen).sent
+    stub = FakeStub(2)
+    stub.lay(0x25_FFFC, b"\x03\xf0\x20\xe3")  # wfi
+    stub.pcpus[1] |= xen
+    stub.stops = [(b"T05thread:01;watch:40024020;", AT | {"VTTBR": GUEST})]
+    talk(stub, b"Z2,40024020,4", b"vCont;c")
+    assert b"vCont;s:2" not in stub.sent
+
+
+@pytest.mark.parametrize("go_on", [b"vCont;c", b"vCont;s:100"])
+def test_an_interrupt_in_the_moment_before_the_machine_runs(go_on: bytes) -> None:
+    """GDB's user believes that it runs already. One that a stop has crossed is over."""
+
+    def stop(*packets: bytes) -> bytes:
+        stub = FakeStub()
+        stub.pcpus[0] |= AT | {"VTTBR": GUEST}
+        stub.stops = [(b"T05thread:01;", AT)]
+        return talk(stub, *packets)[-1]
+
+    assert stop(b"qC", INTERRUPT, go_on) == b"T02thread:100;"
+    assert stop(INTERRUPT, b"qC", go_on) == b"T05thread:100;"
+    assert stop(b"qC", INTERRUPT, go_on, go_on) == b"T05thread:100;"
 
 
 def test_detaching_removes_every_breakpoint() -> None:
@@ -165,7 +222,8 @@ class Travelling:
 
     async def moved(self) -> None: ...
 
-    async def into_the_past(self) -> Any:
+    async def into_the_past(self, wish: asyncio.Event) -> Any:
+        del wish
         if self.refused:
             raise UsageError(self.refused, hint="lab goto TIME")
         return self

@@ -25,10 +25,17 @@ class FakeReplay:
         self.now = self.begin = BEGIN
         self.set = False
         self.stops = 0
+        self.interrupted = 0
 
-    async def stand_at(self, at: int) -> None:
+    async def stand_at(self, at: int, wish: asyncio.Event | None = None) -> None:
         assert not self.set, "a breakpoint would stop it on the way"
-        self.now = at
+        if wish and wish.is_set():
+            self.now = self.begin  # it has to begin anew, and goes no further
+        elif wish and at == self.interrupted:
+            wish.set()
+            self.now = at - 1
+        else:
+            self.now = at
 
     async def run_to(self, at: int, wish: asyncio.Event) -> bytes:
         del wish
@@ -131,8 +138,8 @@ def test_one_instruction_at_a_time() -> None:
     replay = FakeReplay()
     replay.now = BEGIN + 1
     found, _ = rewinder(replay)
-    assert asyncio.run(found.step_back()) == Stop(BEGIN)
-    assert asyncio.run(found.step_back()) is None
+    assert asyncio.run(found.step_back(asyncio.Event())) == Stop(BEGIN)
+    assert asyncio.run(found.step_back(asyncio.Event())) is None
     assert asyncio.run(found.step()) == Stop(BEGIN + 1)
 
 
@@ -146,6 +153,25 @@ def test_who_does_not_want_to_wait_stands_where_the_search_is() -> None:
     assert found
     assert found.wished
     assert not replay.set
+
+
+@pytest.mark.parametrize("interrupted", [END - FIRST, END - 600])
+def test_a_replay_on_its_way_is_stopped(interrupted: int) -> None:
+    """To where the search begins, or from there to what it has found."""
+    replay = FakeReplay(breaks=[END - 600])
+    replay.now, replay.interrupted = END, interrupted
+    one, points = rewinder(replay)
+    found = asyncio.run(one.go_back(points, asyncio.Event()))
+    assert found == Stop(interrupted - 1, wished=True)
+    assert replay.now == interrupted - 1
+    assert not replay.set
+
+
+def test_a_step_back_is_stopped_on_its_way() -> None:
+    replay = FakeReplay()
+    replay.now, replay.interrupted = END, END - 1
+    one, _ = rewinder(replay)
+    assert asyncio.run(one.step_back(asyncio.Event())) == Stop(END - 2, wished=True)
 
 
 class FakeControl:

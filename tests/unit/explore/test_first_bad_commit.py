@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,24 @@ def test_the_first_bad_commit_is_found(tree: GitTree, first: int) -> None:
     assert len(search.marks) <= 2 + 4
 
 
+def test_git_is_asked_once_a_round(tree: GitTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    middle = GitTree.middle
+
+    def counted(tree: GitTree, bad: str, good: Sequence[str]) -> list[str]:
+        asked.append(bad)
+        return middle(tree, bad, good)
+
+    monkeypatch.setattr(GitTree, "middle", counted)
+    search = Search(tree, tree.commit("HEAD"), [tree.commit("HEAD~11")])
+    rounds = 0
+    while len(search.candidates) and (commits := search.next()):
+        rounds += 1
+        search.tell(commits[0], Mark.BAD if number(tree, commits[0]) >= 7 else Mark.GOOD)
+    assert rounds > 2
+    assert len(asked) == rounds + 1, "the last one says that nothing is left"
+
+
 def test_commits_that_cannot_be_judged_are_skipped(tree: GitTree) -> None:
     def judge(one: int) -> Mark:
         return Mark.SKIP if one in (4, 5, 6) else Mark.BAD if one >= 9 else Mark.GOOD
@@ -126,6 +144,85 @@ def test_a_work_tree_leaves_the_user_s_own_alone(tree: GitTree, tmp_path: Path) 
     assert not place.exists()
     assert (git(tree.top, "status", "--porcelain"), tree.commit("HEAD")) == before
     assert git(tree.top, "worktree", "list").count("\n") == 0
+
+
+@pytest.fixture
+def nested(tree: GitTree, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A submodule of ``tree``, since its last commit; it has two commits, and a submodule."""
+    places = []
+    for name in ("inner", "outer"):
+        place = tmp_path_factory.mktemp(name)
+        git(place, "init", "--quiet", ".")
+        for number in range(2):
+            (place / name).write_text(f"{number}\n")
+            git(place, "add", ".")
+            git(place, "commit", "--quiet", "-m", f"{name} {number}")
+        places.append(place)
+    inner, outer = places
+    for folder, one in ((outer, inner), (tree.top, outer)):
+        git(folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(one))
+        git(folder, "commit", "--quiet", "-am", "Submodule")
+    own = tree.top / outer.name
+    git(own, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
+    return own
+
+
+def test_submodules_come_with_their_commit(tree: GitTree, nested: Path, tmp_path: Path) -> None:
+    """Out of the user's own tree, which stays as it is; those of older commits go away."""
+    before = git(nested, "rev-parse", "HEAD")
+    git(nested, "checkout", "--quiet", "HEAD~1")
+    git(tree.top, "commit", "--quiet", "-am", "An older one")
+    git(nested, "checkout", "--quiet", before)
+    inner = next(place.name for place in nested.iterdir() if place.name.startswith("inner"))
+    with tree.work_tree(tmp_path / "work") as place:
+        mine = place / nested.name
+        tree.check_out(place, tree.commit("HEAD~1"))
+        assert (mine / inner / "inner").read_text() == "1\n"
+        (mine / "built.o").touch()
+        tree.check_out(place, tree.commit("HEAD"))
+        assert ((mine / "outer").read_text(), (mine / "built.o").exists()) == ("1\n", False)
+        assert not (mine / inner / "inner").exists()
+        tree.check_out(place, tree.commit("HEAD~2"))
+        assert not mine.exists()
+    assert git(nested, "rev-parse", "HEAD") == before
+
+
+def test_submodules_that_are_not_here(tree: GitTree, nested: Path, tmp_path: Path) -> None:
+    """One that the user does without is left out; one that only older commits have is an error."""
+    wanted = tree.commit("HEAD")
+    git(nested, "commit", "--quiet", "--allow-empty", "-m", "Nobody has it")
+    git(tree.top, "commit", "--quiet", "-am", "Lost")
+    lost = tree.commit("HEAD")
+    git(nested, "reset", "--quiet", "--hard", "HEAD~1")
+    git(nested, "reflog", "expire", "--expire=all", "--all")
+    git(nested, "gc", "--quiet", "--prune=now")
+    with tree.work_tree(tmp_path / "work") as place:
+        with pytest.raises(UsageError, match=r"lacks .*, which commit") as caught:
+            tree.check_out(place, lost)
+        assert "fetch --all" in caught.value.hint
+        git(tree.top, "submodule", "--quiet", "deinit", "--force", "--all")
+        tree.check_out(place, wanted)
+        git(tree.top, "rm", "--quiet", "--force", nested.name)
+        git(tree.top, "commit", "--quiet", "-m", "Without")
+        with pytest.raises(UsageError, match="which is not here") as caught:
+            tree.check_out(place, wanted)
+        assert "submodule update --init" in caught.value.hint
+
+
+def test_a_shallow_clone_is_named(tree: GitTree, tmp_path: Path) -> None:
+    git(tree.top, "clone", "--quiet", "--depth", "2", f"file://{tree.top}", str(tmp_path / "few"))
+    few = GitTree.of(tmp_path / "few")
+    assert (few.is_shallow, tree.is_shallow) == (True, False)
+    with pytest.raises(UsageError, match="has no commit") as caught:
+        few.commit(tree.commit("HEAD~5"))
+    assert "git fetch --unshallow" in caught.value.hint
+
+
+def test_changes_that_are_in_no_commit(tree: GitTree) -> None:
+    (tree.top / "untracked").touch()
+    assert not tree.is_changed
+    (tree.top / "number").write_text("changed\n")
+    assert tree.is_changed
 
 
 def test_the_work_tree_of_a_killed_command_is_replaced(tree: GitTree, tmp_path: Path) -> None:

@@ -40,14 +40,16 @@ def test_results_keep_the_order_of_the_jobs() -> None:
         most = max(most, now)
         if number == 0:
             await asyncio.to_thread(second.wait, 60)
-        else:
-            second.set()
         now -= 1
         return number * 10
 
+    def told(number: int, _: object) -> None:
+        ended.append(number)
+        second.set()
+
     ended: list[int] = []
     jobs = [functools.partial(job, number) for number in range(4)]
-    found = SideBySide(2).each(loops(*jobs), lambda number, _: ended.append(number))
+    found = SideBySide(2).each(loops(*jobs), told)
     assert found == [0, 10, 20, 30]
     assert most <= 2
     assert ended[0] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 
 from lab import config
 from lab.api import Context, matrices
+from lab.cli.results import show_compared
 from lab.errors import ConfigError, GuestError, UsageError
 from lab.explore import matrix, picture
 from lab.model import ARM64
+from lab.progress import Progress
 
 LABS = """\
 labs:
@@ -143,6 +146,27 @@ def test_the_picture_is_the_same_twice(outcome: matrix.MatrixResult, tmp_path: P
     assert "task fast: deadlines missed" in text
     assert "http://www.w3.org/2000/svg" in text
     assert text.count("no figures") == 4, "the cell that did not boot, in each panel"
+
+
+def test_without_matplotlib_there_is_the_table(
+    outcome: matrix.MatrixResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """It is said before the labs run, with what to install. A picture alone is an error."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("lab.api.beside.run_all", lambda *_: outcome.cells)
+    labs(tmp_path)
+    context = Context(tmp_path / "labs.yaml", progress=Progress())
+    done = matrices.compare(context, "m")
+    said = capsys.readouterr().err
+    assert "only the table: a picture needs the Python package matplotlib" in said
+    assert "pip install 'xenlab[plots]'" in said
+    assert {path.name for path in done.folder.iterdir()} == {"outcome.json", "table.md"}
+    show_compared(done)
+    assert "picture" not in capsys.readouterr().err
+    with pytest.raises(UsageError, match="which is not installed"):
+        picture.draw(outcome, tmp_path / "a.svg", tmp_path / "a.png")
+    assert not (tmp_path / "a.svg").exists()
 
 
 def test_any_outcome_has_a_picture(tmp_path: Path) -> None:

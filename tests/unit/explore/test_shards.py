@@ -39,3 +39,10 @@ def test_the_parts_take_about_as_long() -> None:
     loads = [sum(took.get(name, 25) for name in part) for part in shards.parts(names, 2, took)]
     assert max(loads) - min(loads) <= 25
     assert [len(part) for part in shards.parts(names, 3, {})] == [2, 2, 1]
+
+
+@given(st.lists(st.integers(), unique=True), st.integers(1, 7))
+def test_every_seed_is_in_exactly_one(seeds: list[int], count: int) -> None:
+    found = [shards.every(seeds, Shard(number, count)) for number in range(1, count + 1)]
+    assert sorted(one for part in found for one in part) == sorted(seeds)
+    assert max(map(len, found)) - min(map(len, found)) <= 1

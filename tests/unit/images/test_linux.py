@@ -12,7 +12,7 @@ from kernel_files import image
 
 from lab import config
 from lab import plan as planning
-from lab.errors import ConfigError
+from lab.errors import ConfigError, UsageError
 from lab.images import linux, zimage
 from lab.model import ARM32, ARM64, Architecture, LinuxGuest
 from lab.store import Store
@@ -100,3 +100,29 @@ def test_what_does_not_go_with_it(folder: Path) -> None:
     (folder / "labs.yaml").write_text(text)
     with pytest.raises(ConfigError, match="'kernel' is not allowed here: the lab makes"):
         config.load(folder / "labs.yaml")
+
+
+@pytest.mark.parametrize(
+    ("first", "there", "works"),
+    [
+        ("#!/bin/busybox sh", "", True),
+        ("#! /bin/sh -e", "", False),
+        ("#!/bin/sh", "bin/sh", True),
+        ("\x7fELF", "", True),
+        ("#!", "", True),
+    ],
+)
+def test_init_needs_a_shell_that_is_there(
+    folder: Path, first: str, there: str, works: bool
+) -> None:
+    """Linux itself would say that there is no working init. A link need not lead anywhere here."""
+    (folder / "files/init").write_text(f"{first}\n")
+    if there:
+        (folder / "files" / there).parent.mkdir()
+        (folder / "files" / there).symlink_to("/bin/busybox-of-the-guest")
+    if works:
+        linux._check_shell(folder / "files")
+        return
+    with pytest.raises(UsageError, match=r"init begins with #!/bin/sh, which") as error:
+        linux._check_shell(folder / "files")
+    assert linux.SHELL in error.value.hint

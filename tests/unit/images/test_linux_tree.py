@@ -67,7 +67,7 @@ class Making:
             (out / ".config").write_text(self.config or (out / ".config").read_text())
         elif command.argv[-1] in ("zImage", "Image"):
             (arch,) = (word[5:] for word in command.argv if word.startswith("ARCH="))
-            (out / "arch" / arch / "boot").mkdir(parents=True)
+            (out / "arch" / arch / "boot").mkdir(parents=True, exist_ok=True)
             (out / "arch" / arch / "boot" / command.argv[-1]).write_bytes(b"a kernel")
         return Completed((*command.argv,), 0, b"", b"", 0.0)
 
@@ -111,6 +111,25 @@ def test_a_tree_that_was_built_in_place_is_copied(tree: Path, tmp_path: Path) ->
     assert [line[-1] for line in making.lines] == ["mrproper", "olddefconfig", "zImage"]
     assert (tree / ".config").read_text() == "CONFIG_OLD=y\n"
     assert not list((tmp_path / "cache").rglob(".work"))
+
+
+def test_objects_stay_for_the_next_commit(tree: Path, tmp_path: Path) -> None:
+    """Unless that fails: then it is built from nothing."""
+    (tree / ".config").write_text("CONFIG_OLD=y\n")  # so that each build has a copy of the tree
+    work = tmp_path / "work/linux"
+    spec = Dom0Spec(source=tree, work=work)
+    built(tmp_path, spec, Making(""))
+    (work / "out/one.o").touch()
+    (tree / "Kbuild").write_text("# another commit")
+    built(tmp_path, spec, Making(""))
+    assert (work / "out/one.o").exists()
+    (tree / "Kbuild").write_text("# a third one")
+    with pytest.raises(ImageError, match="does not take"):
+        built(tmp_path, spec, Making("CONFIG_OLD=y\n"))
+    assert not (work / "out/one.o").exists()
+    making = Making("")
+    built(tmp_path, spec, making)
+    assert [line[-1] for line in making.lines] == ["mrproper", "olddefconfig", "zImage"]
 
 
 def test_what_a_tree_lacks_is_named_before_it_is_compiled(tree: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machine import template
+from lab.machine import template, template_folder
 from lab.machine.template import Damaged, Template
 from lab.util import files
 
@@ -125,7 +125,7 @@ def test_the_template_of_another_key_is_refused(stored: Template) -> None:
 def test_those_that_were_not_used_for_longest_go(
     stored: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(template, "KEPT", 2)
+    monkeypatch.setattr(template_folder, "KEPT", 2)
     root = stored.path.parent
     for number, key in enumerate(("a" * 64, "b" * 64)):
         os.utime(root / KEY, (number, number))
@@ -137,11 +137,25 @@ def test_those_that_were_not_used_for_longest_go(
 
 def test_set_aside_and_cleaned(stored: Template) -> None:
     root = stored.path.parent
-    aside = template.set_aside(root, KEY)
+    assert template.set_aside_damaged(root, KEY) is None
+    (stored.path / "state").write_bytes(b"altered")
+    aside = template.set_aside_damaged(root, KEY)
+    assert aside
     assert aside.is_dir()
     assert template.find(root, KEY) is None
     assert template.everything(root) == []
-    assert template.clean(root) > 0
+    assert template_folder.clean(root) > 0
+    assert not root.exists()
+
+
+def test_what_is_being_made_is_not_cleaned(stored: Template) -> None:
+    """Whoever makes it finds it where it was."""
+    root = stored.path.parent
+    work, handle = template_folder.begin(root)
+    template_folder.clean(root)
+    assert list(root.iterdir()) == [work]
+    os.close(handle)
+    template_folder.clean(root)
     assert not root.exists()
 
 
@@ -160,7 +174,7 @@ def test_what_killed_commands_left_is_removed(stored: Template, tmp_path: Path) 
 
 def test_labs_that_store_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each makes room for its own, and may find that another has just removed the same one."""
-    monkeypatch.setattr(template, "KEPT", 1)
+    monkeypatch.setattr(template_folder, "KEPT", 1)
     root = tmp_path / "templates"
 
     def store(number: int) -> Template:

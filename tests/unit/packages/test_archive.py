@@ -12,7 +12,7 @@ import pytest
 
 from lab.errors import ImageError, ToolchainError
 from lab.model import Command, Completed, Toolchain
-from lab.packages import archive
+from lab.packages import apt, archive
 from lab.packages.answers import Resolution
 from lab.packages.archive import Question
 from lab.packages.lock import Pin
@@ -165,6 +165,13 @@ def test_an_archive_out_of_reach_is_said(served: FakeArchive, tmp_path: Path) ->
     assert "Could not resolve" in caught.value.tail
     assert "network" in caught.value.hint
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_reason_that_is_not_apts_is_said() -> None:
+    """The toolchain of a bundle that only runs labs has no apt."""
+    error = apt._error("the index", ToolchainError("the toolchain has no apt-get", hint="load it"))
+    assert error.message == "could not get the index: the toolchain has no apt-get"
+    assert error.hint == "load it"
 
 
 def test_an_index_that_is_too_old_is_fetched_again(served: FakeArchive, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_what_was_started_but_not_recorded_is_found(
     assert stray.wait(5) == -signal.SIGKILL
     assert not lab.path.exists()
     assert not live.ram_file(lab).exists()
-    assert run.manifest()["life"] == rundir.INTERRUPTED
+    assert run.manifest()["life"] == rundir.LOST
 
 
 def test_a_machine_whose_folder_is_gone_is_ended(

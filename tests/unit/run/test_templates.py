@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from lab import plan as planning
 from lab.cli import runs
-from lab.machine import template
+from lab.machine import template, template_folder
 from lab.model import GuestSpec, HypervisorSpec, Lab, Prebuilt
 from lab.run import fingerprint, templates
 
@@ -24,7 +25,7 @@ KEYS = ("a" * 64, "b" * 64, "c" * 64)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of templates with room for two."""
     monkeypatch.setattr(templates, "root", lambda: tmp_path / "templates")
-    monkeypatch.setattr(template, "KEPT", 2)
+    monkeypatch.setattr(template_folder, "KEPT", 2)
     return tmp_path / "templates"
 
 
@@ -48,8 +49,27 @@ def test_one_that_others_remove_is_none(root: Path, monkeypatch: pytest.MonkeyPa
     """It goes between the look at its manifest and the comparison."""
     store(root, KEYS[0], 1)
     said: list[str] = []
-    monkeypatch.setattr(template, "used", lambda _: template.clean(root))
+    monkeypatch.setattr(template, "used", lambda _: template_folder.clean(root))
     assert templates.usable(KEYS[0], said.append) is None
+    assert said == []
+
+
+def test_labs_that_look_while_others_make_room(root: Path) -> None:
+    """What goes away meanwhile is not taken for damaged, and hinders nobody who stores."""
+    said: list[str] = []
+
+    def work(number: int) -> None:
+        key = f"{number // 2 % 5:x}" * 64
+        if number % 2:
+            templates.usable(key, said.append)
+            return
+        parts = {name: root.parent / f"{name}-{number}" for name in ("ram", "state")}
+        for path in parts.values():
+            path.write_bytes(b"x" * 100)
+        template.store(root, key, parts, 1, {})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(600)))
     assert said == []
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lab.errors import MachineError, ToolstackError
 from lab.machine.log_lines import RawLine
 from lab.model import ExitStatus, Expectation, HypervisorSpec, Lab, Layer, Never, Verdict
-from lab.scenario import ExpectationResult, Judge, Report, Script, failed, from_error, junit, watch
+from lab.scenario import ExpectationResult, Judge, Report, Script, failed, from_error, watch
+from lab.scenario.junitxml import junit
 from lab.scenario.report import PLATFORM
 
 HELLO = Expectation("hello", "hello from FreeRTOS", within=10.0)

@@ -25,10 +25,10 @@ from lab.scenario import (
     cases,
     failed,
     github,
-    junit,
     thresholds,
     with_domains,
 )
+from lab.scenario.junitxml import junit
 from lab.scenario.report import PLATFORM
 from lab.util import ci
 

@@ -23,6 +23,18 @@ def test_everything_is_unshared_and_no_capability_is_kept() -> None:
     assert "--clearenv" in made
 
 
+def test_temporary_folders_can_have_a_bound() -> None:
+    """All that a program can write is in memory, so that bounds its memory, too."""
+    root = ["--ro-bind", "/tree/usr", "/usr"]
+    made = bwrap.command_line(root, Command(["true"], scratch=4096), {})
+    for folder in bwrap.TEMPORARY:
+        at = made.index(folder)
+        assert made[at - 3 : at] == ["--size", "4096", "--tmpfs"]
+    assert made.index("--remount-ro") > made.index("/dev")
+    assert made[made.index("--remount-ro") + 1] == "/dev"
+    assert "--size" not in line()
+
+
 def test_a_mount_is_read_only_unless_it_says_otherwise() -> None:
     """Only what is declared writable can be written."""
     made = line(Mount(Path("/a"), "/x"), Mount(Path("/b"), "/y", writable=True))

@@ -13,9 +13,9 @@ import pytest
 from lab import toolchain
 from lab.errors import ToolchainError
 from lab.model import Command, Mount
-from lab.toolchain import opening
+from lab.toolchain import rootfs
 from lab.toolchain.docker import container as container
-from lab.toolchain.docker import toolchain_image
+from lab.toolchain.docker import door, toolchain_image
 from lab.toolchain.docker.door import DockerToolchain
 from lab.toolchain.docker.engine import Engine, RefusedError, address
 from lab.util import files, process
@@ -28,8 +28,8 @@ from toolchain.engines import FakeEngine
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The doors that were opened; there is nothing behind them."""
     doors: list[str] = []
-    for name in ("docker", "rootfs"):
-        monkeypatch.setattr(opening, f"open_{name}", lambda *_, name=name: doors.append(name))
+    for home, name in ((door, "docker"), (rootfs, "rootfs")):
+        monkeypatch.setattr(home, f"open_{name}", lambda *_, name=name: doors.append(name))
     return doors
 
 

@@ -117,9 +117,9 @@ def test_every_architecture_goes_through_every_door(
 ) -> None:
     """Each door is opened for the architecture that is asked for."""
     asked: list[tuple[str, ToolchainRequest]] = []
-    for door in ("docker", "rootfs"):
+    for door, home in (("docker", "docker.door"), ("rootfs", "rootfs")):
         opened = partial(lambda door, *given: asked.append((door, given[-1])), door)
-        monkeypatch.setattr(f"lab.toolchain.opening.open_{door}", opened)
+        monkeypatch.setattr(f"lab.toolchain.{home}.open_{door}", opened)
     wanted = ToolchainRequest(arch=ARM64)
     for door in ("docker", "rootfs"):
         open_toolchain(door, cache=tmp_path, wanted=wanted)

@@ -13,7 +13,7 @@ import pytest
 
 from lab.errors import ToolchainError
 from lab.packages.lock import Pin
-from lab.toolchain import opening, provide, tree_cache, tree_check
+from lab.toolchain import opening, provide, rootfs, tree_cache, tree_check
 from lab.toolchain.docker import toolchain_image, tree_import
 from lab.toolchain.request import ToolchainRequest
 from lab.toolchain.tree_cache import CachedTree
@@ -93,6 +93,6 @@ def test_a_part_of_a_tree_is_no_image(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "--door rootfs" in caught.value.hint
     monkeypatch.delenv("LAB_DOOR", raising=False)
     opened: list[object] = []
-    monkeypatch.setattr(opening, "open_rootfs", lambda *_: opened.append(part))
+    monkeypatch.setattr(rootfs, "open_rootfs", lambda *_: opened.append(part))
     opening.open_toolchain(cache=tmp_path)
     assert opened == [part]

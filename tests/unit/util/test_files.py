@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -69,6 +71,24 @@ def test_a_tree_is_removed_whatever_its_modes(tmp_path: Path) -> None:
     files.remove_tree(tmp_path / "a")
     files.remove_tree(tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_is_removed_although_a_file_comes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may lock a socket in the folder of a lab that is stopped."""
+    folder, real, late = tmp_path / "lab", shutil.rmtree, [1]
+
+    def rmtree(path: Path) -> None:
+        if late:
+            late.pop()
+            raise OSError(errno.ENOTEMPTY, "Directory not empty", str(path))
+        real(path)
+
+    folder.mkdir()
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    files.remove_tree(folder)
+    assert not folder.exists()
 
 
 def test_tree_hashes_see_every_change(tmp_path: Path) -> None:

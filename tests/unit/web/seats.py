@@ -18,7 +18,16 @@ labs:
 """
 
 
-def lay(folder: Path) -> Seat:
+#: The same with a lab whose processors and scheduler are the participant's.
+SHARED = """\
+guests:
+  hello: {freertos: apps/hello}
+labs:
+  class: {description: mine, cpus: 1, scheduler: credit2, guests: [hello]}
+"""
+
+
+def lay(folder: Path, labs: str = LABS) -> Seat:
     """A seat of the lab ``class``, below ``folder``."""
     base = folder / "base"
     (base / "apps/hello").mkdir(parents=True)
@@ -26,7 +35,7 @@ def lay(folder: Path) -> Seat:
     (base / "apps/hello/picture.bin").write_bytes(b"\0\xff")
     (base / "kernel.bin").write_bytes(b"\0" * 64)
     (base / "disk.img").write_bytes(b"\0" * 512)
-    (base / "labs.yaml").write_text(LABS)
+    (base / "labs.yaml").write_text(labs)
     seat = Seat(1, "class-1", folder / "seat", "secret")
     lab = config.find_lab(config.load(base / "labs.yaml"), "class")
     excerpt.lay(base / "labs.yaml", lab, seat.folder)

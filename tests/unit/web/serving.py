@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from lab import config
 from lab.web import classroom, room, server
 from lab.web.assets import Assets
+from lab.web.door import Door
 
 LABS = "guests: {one: {freertos: app}}\nlabs: {hello: {guests: [one]}}\n"
 MAIN = "int main(void);\n"
@@ -49,7 +50,7 @@ async def serving(folder: Path) -> AsyncIterator[Served]:
     lab = config.find_lab(config.load(folder / "labs.yaml"), "hello")
     with classroom.opened(folder / "runs", "hello", 2) as found:
         async with room.opened(found, room.Taught(folder / "labs.yaml", lab)) as there:
-            app = server.application(there, Assets({"xterm.js": b"// a terminal"}))
+            app = server.application(there, Assets({"xterm.js": b"// a terminal"}), Door())
             async with TestServer(app) as running, ClientSession() as session:
                 yield Served(session, str(running.make_url("")).rstrip("/"), there)
 

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.web import commands
+from lab.web.commands import Commands
 
 
 def test_what_a_command_said_and_how_it_ended(tmp_path: Path) -> None:
     """The error of a command is told; its stages that went well are left out."""
-    done = asyncio.run(commands.run(["lab.status", "nosuch"], tmp_path / "labs.yaml"))
+    done = asyncio.run(Commands().run(["lab.status", "nosuch"], tmp_path / "labs.yaml"))
     assert not done.well
     assert done.status == 2
     assert "no such file" in done.said
@@ -24,7 +25,7 @@ def test_what_a_command_said_and_how_it_ended(tmp_path: Path) -> None:
 
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     limits = replace(commands.BUILD, seconds=0)
-    done = asyncio.run(commands.run(["lab.status"], tmp_path / "labs.yaml", limits))
+    done = asyncio.run(Commands().run(["lab.status"], tmp_path / "labs.yaml", limits))
     assert not done.well
     assert "took too long" in done.said
 

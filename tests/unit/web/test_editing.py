@@ -19,7 +19,7 @@ def seat(tmp_path: Path) -> Seat:
 
 
 def guests(seat: Seat) -> str:
-    return excerpt.guests_of(seat.folder)
+    return excerpt.own_of(seat.folder)
 
 
 def test_the_files_and_the_guests_made_of_them(seat: Seat) -> None:
@@ -95,6 +95,50 @@ def test_mistakes_leave_labs_yaml_as_it_was(seat: Seat, text: str, words: str) -
         editing.save(seat, "labs.yaml", text)
     assert words in error.value.message
     assert str(seat.folder) not in error.value.message
+    assert seat.labs.read_text() == before
+
+
+def test_the_lab_s_processors_and_scheduler(tmp_path: Path) -> None:
+    """They are shown as they are in labs.yaml; the rest of the lab stays the teacher's."""
+    seat = seats.lay(tmp_path, seats.SHARED)
+    assert guests(seat).endswith("labs:\n  class:\n    cpus: 1\n    scheduler: credit2\n")
+    text = guests(seat).replace("cpus: 1", "cpus: 2").replace("    ", "      ")
+    editing.save(seat, "labs.yaml", text)
+    lab = config.find_lab(config.load(seat.labs), seat.name)
+    assert (lab.cpus, lab.description) == (2, "mine")
+    assert guests(seat) == text
+    editing.save(seat, "labs.yaml", text.partition("labs:")[0])
+    lab = config.find_lab(config.load(seat.labs), seat.name)
+    assert (lab.cpus, lab.scheduler, lab.description) == (1, "", "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("labs:\n  class:\n    cpus: 5", "labs.yaml:4:11: a seat has at most 4"),
+        (f"labs:\n  class:\n    cpus: {'9' * 5000}", "at most 4"),
+        ("labs:\n  class:\n    cpus: 0", "labs.yaml:4:11: "),
+        ("labs:\n  class:\n    cpus: 1\n    cpus: 2", "there twice"),
+        ("labs:\n  class:\n    dom0: false", "4:5: of the lab only 'cpus' and 'scheduler'"),
+        ("labs:\n  class:\n    [cpus]: 1", "of the lab only"),
+        ("labs:\n  class: {cpus: 2}", "2:1: only 'class' can be below it, each key on its line"),
+        ("labs: {class: {cpus: 2}}", "only 'class' can be below it"),
+        ("labs:\n  other:\n    cpus: 2", "only 'class'"),
+        ("labs:\n  class:\n    cpus: 2\n  other:\n    cpus: 2", "only 'class'"),
+        ("labs:\n  class:", "only 'class'"),
+        ("labs:", "only 'class'"),
+        ("labs:\n  class:\n    scheduler: rtds", "labs.yaml:"),
+        ("hypervisors: {}", "only 'guests', and after it 'labs'"),
+    ],
+)  # fmt: skip
+def test_nothing_else_of_the_lab_is_the_participant_s(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    seat = seats.lay(tmp_path, seats.SHARED)
+    before = seat.labs.read_text()
+    with pytest.raises(ConfigError) as error:
+        editing.save(seat, "labs.yaml", f"guests: {{hello: {{freertos: guests/hello}}}}\n{text}")
+    assert words in error.value.message
     assert seat.labs.read_text() == before
 
 

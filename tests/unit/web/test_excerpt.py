@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from lab import config
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
+from lab.model.architecture import ARM64
 from lab.web import excerpt
 
 LABS = """\
@@ -94,3 +95,14 @@ def test_a_folder_that_cannot_be_made(labs: Path) -> None:
     (labs.parent.parent / "seat").write_text("a file")
     with pytest.raises(LabError, match="seat"):
         seat_of(labs)
+
+
+def test_an_option_decides_about_the_architecture(labs: Path) -> None:
+    """The seat's labs.yaml says it. A class that has other seats is refused, in words."""
+    seat = labs.parent / "seat"
+    lab = config.find_startable(config.load(labs), "other", ARM64)
+    excerpt.lay(labs, lab, seat)
+    assert config.load(seat / "labs.yaml").labs["other"].arch == ARM64
+    excerpt.lay(labs, lab, seat)
+    with pytest.raises(UsageError, match=r"the seats of this class are arm64, .* is arm32 now"):
+        excerpt.lay(labs, config.find_lab(config.load(labs), "other"), seat)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.web import feed
-from lab.web.feed import Allowance, ConsoleReader
+from lab.web.allowance import Allowance
+from lab.web.feed import ConsoleReader
 
 
 class Clock:

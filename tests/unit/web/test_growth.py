@@ -65,6 +65,31 @@ def test_a_folder_that_comes_back_can_be_watched_again(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(go(), SOON))
 
 
+def test_one_file_of_a_folder(tmp_path: Path) -> None:
+    """Who waits for one name is not woken by another: the folder of all labs changes often."""
+
+    async def go() -> None:
+        told: list[str] = []
+        news = asyncio.Event()
+
+        def all_of_it() -> None:
+            told.append("everything")
+            news.set()
+
+        async with Growth() as growth:
+            growth.watch(tmp_path, lambda: told.append("mine"), only="mine")
+            growth.watch(tmp_path, all_of_it)
+            (tmp_path / "other").touch()
+            await asyncio.wait_for(news.wait(), SOON)
+            assert told == ["everything"]
+            news.clear()
+            (tmp_path / "mine").touch()
+            await asyncio.wait_for(news.wait(), SOON)
+            assert told == ["everything", "mine", "everything"]
+
+    asyncio.run(go())
+
+
 def test_who_has_left_is_told_nothing(tmp_path: Path) -> None:
     async def go() -> None:
         news, other = asyncio.Event(), asyncio.Event()

@@ -8,7 +8,8 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from lab import rundir
-from lab.web import commands
+from lab.web import commands, editing, machines, seat_hub
+from lab.web.classroom import Seat
 from lab.workshop.page_parts import PARTS
 from web.serving import MAIN, Run, Served, output, told
 
@@ -112,7 +113,7 @@ def test_a_page_shows_the_last_run_and_goes_on_where_it_was(served: Run) -> None
 def test_a_report_is_a_page_of_nobody(served: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser runs its scripts as if it came from nowhere; without traces there is none."""
 
-    async def run(words: list[str], *_: object) -> commands.Done:
+    async def run(_: object, words: list[str], *__: object) -> commands.Done:
         Path(words[words.index("--out") + 1]).write_text("<!doctype html>a report")
         return commands.Done(0, "")
 
@@ -132,7 +133,7 @@ def test_a_report_is_a_page_of_nobody(served: Run, monkeypatch: pytest.MonkeyPat
             assert "a report" in await answer.text()
             assert answer.headers["Content-Security-Policy"].startswith("sandbox allow-scripts;")
 
-    monkeypatch.setattr(commands, "run", run)
+    monkeypatch.setattr(commands.Commands, "run", run)
     served(test)
 
 
@@ -151,4 +152,55 @@ def test_what_a_page_should_not_send_is_ignored(served: Run, words: str) -> None
             await socket.send_json({"type": "from"})
             assert (await told(socket, "seat"))["state"] == "off"
 
+    served(test)
+
+
+def test_the_teachers_page_follows_the_last_line(
+    served: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A console grows, and the page shows its last line: long before anybody looks at the lab
+    again. However much it says, its log is read only once for each message of the page."""
+    monkeypatch.setattr(seat_hub, "ASKED", 3600.0)
+    read: list[machines.Now] = []
+
+    def with_last(known: machines.Now) -> machines.Now:
+        read.append(known)
+        return was(known)
+
+    async def test(one: Served) -> None:
+        seat = one.there.hubs[0].seat
+        run = rundir.new_run(seat.folder / "runs", seat.name)
+        run.console("hello").touch()
+        async with (
+            one.session.ws_connect(f"{one.teacher}/socket") as teacher,
+            one.session.ws_connect(f"{one.seat()}/socket") as page,
+        ):
+            await page.send_json({"type": "from"})
+            while (await told(page, "seat"))["run"] != run.id:
+                pass
+            with run.console("hello").open("ab", buffering=0) as log:
+                for number in range(5000):
+                    log.write(b"line %d\n" % number)
+            shown = 0
+            while (await told(teacher, "room"))["seats"][0]["last"] != "line 4999":
+                shown += 1
+            assert len(read) <= shown + 2
+
+    was = machines.with_last
+    monkeypatch.setattr(machines, "with_last", with_last)
+    served(test)
+
+
+def test_an_error_of_the_server_names_no_place_of_it(
+    served: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(seat: Seat) -> None:
+        raise OSError(28, "No space left", str(seat.folder / "guests/a.c"))
+
+    async def test(one: Served) -> None:
+        async with one.session.get(f"{one.seat()}/files") as answer:
+            assert answer.status == 500
+            assert (await answer.text()).endswith(" No space left: 'guests/a.c'\n")
+
+    monkeypatch.setattr(editing, "listed", listed)
     served(test)
