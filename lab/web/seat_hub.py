@@ -88,11 +88,6 @@ class SeatHub:
         return self._audience.overseer(told)
 
     @property
-    def _wanted(self) -> bool:
-        """Whether its lab must be awake."""
-        return bool(self.watchers or self.busy or self.debugger.on)
-
-    @property
     def watchers(self) -> int:
         """How many pages are open."""
         return self._audience.pages
@@ -102,11 +97,15 @@ class SeatHub:
         while True:
             self._changed.clear()
             known = machines.seen(self.seat)
-            self._follow(known)
+            consoles = RunDir(known.run).console_dir if known.run else None
+            self._following.follow(self.seat.lab.path, consoles)
             self._set(known, keep_domains=True)
-            await self._rest.look(known.state, wanted=self._wanted)
+            awake = bool(self.watchers or self.busy or self.debugger.on)
+            await self._rest.look(known.state, wanted=awake)
             if self.watchers:
-                self._set(await machines.asked(self.seat, known))
+                answer = await machines.asked(self.seat, known)
+                if self._is_still(known):
+                    self._set(answer)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ASKED):
                     await self._changed.wait()
@@ -225,6 +224,7 @@ class SeatHub:
         finally:
             self.busy = ""
             self._changed.set()
+            self._set(machines.seen(self.seat), keep_domains=True)  # its pages hear both at once
             self._tell()
 
     def _waits(self, before: int | None) -> None:
@@ -280,11 +280,14 @@ class SeatHub:
     # ------------------------------------------------------------ what is watched
 
     def _set(self, now: Now, *, keep_domains: bool = False) -> None:
-        if keep_domains and now.state == self.now.state:
+        if keep_domains and self._is_still(now):
             now = replace(now, domains=self.now.domains, problem=now.problem or self.now.problem)
         if now != self.now:
             self.now = now
             self._tell()
+
+    def _is_still(self, known: Now) -> bool:
+        return (known.run, known.state) == (self.now.run, self.now.state)
 
     def _tell(self) -> None:
         self._audience.tell()
@@ -292,8 +295,3 @@ class SeatHub:
     def _grown(self) -> None:
         self._is_last_old = True
         self._audience.grown()
-
-    def _follow(self, now: Now) -> None:
-        """Watch the record of the lab, and the consoles of its run."""
-        consoles = RunDir(now.run).console_dir if now.run else None
-        self._following.follow(self.seat.lab.path, consoles)

@@ -129,6 +129,7 @@ def test_a_page_that_comes_back_misses_nothing(world: World, served: Class) -> N
             watcher = await opened(session, served.seats[0])
             await watcher.sees("hello", b"alive at tick 3")
             back = await opened(session, served.seats[0], was=page)
+            await back.until(lambda one: bool(one.seat))
             await back.sees("hello", b"alive at tick 3")
             folder = world.folder / "runs/.classes/hello/seats/1/runs/hello-1"
             log = folder / back.seat["run"] / "console/hello.log"
