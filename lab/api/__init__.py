@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lab.api.cores import open_core
     from lab.api.debugging import DebugOptions, debug
     from lab.api.dom0 import execute
-    from lab.api.explorations import Explored, ExploreOptions, explore, explore_lacks, explore_plan
+    from lab.api.explorations import Explored, ExploreOptions, explore
     from lab.api.guests import guest_build, inject
     from lab.api.images import image_build, image_list, toolchain_build
     from lab.api.imports import Imported, import_config
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from lab.api.running_lab import RunningLab, Traces
     from lab.api.runs import run
     from lab.api.scoped import LabOptions, Limit, lab, limit, start_lab
+    from lab.api.seed_plans import explore_lacks, explore_plan
     from lab.api.serving import Serving, serve
     from lab.api.site import export_site
     from lab.api.templates import template_clean, template_list
@@ -94,9 +95,7 @@ _HOMES = {
     "lab.api.cores": ("open_core",),
     "lab.api.debugging": ("DebugOptions", "debug"),
     "lab.api.dom0": ("execute",),
-    "lab.api.explorations": (
-        "ExploreOptions", "Explored", "explore", "explore_lacks", "explore_plan",
-    ),
+    "lab.api.explorations": ("ExploreOptions", "Explored", "explore"),
     "lab.api.guests": ("guest_build", "inject"),
     "lab.api.images": ("image_build", "image_list", "toolchain_build"),
     "lab.api.imports": ("Imported", "import_config"),
@@ -118,6 +117,7 @@ _HOMES = {
     "lab.api.running_lab": ("RunningLab", "Traces"),
     "lab.api.runs": ("run",),
     "lab.api.scoped": ("LabOptions", "Limit", "lab", "limit", "start_lab"),
+    "lab.api.seed_plans": ("explore_lacks", "explore_plan"),
     "lab.api.serving": ("Serving", "serve"),
     "lab.api.site": ("export_site",),
     "lab.api.templates": ("template_clean", "template_list"),

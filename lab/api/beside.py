@@ -96,7 +96,8 @@ def _room(
             stage.note(f"taken by {holders}")
             yield
 
-    what = f"lab {work.plan.lab.name} (lab.run)"
+    lab = f"lab {work.plan.lab.name}"
+    what = work.title if lab in work.title else f"{lab}, {work.title}"
     return slots.taken(room_of(work.plan), limit, what, WAIT, waits)
 
 

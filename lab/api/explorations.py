@@ -15,11 +15,11 @@ from lab import rundir
 from lab.api import beside, far, outcomes, replaying
 from lab.api.beside import Work
 from lab.api.context import Context
-from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import failed, make_way, run
+from lab.api.seed_plans import seed_plan
 from lab.errors import LabError, UsageError
-from lab.explore import seed_parts, seeds_junit, seeds_markdown, shards, variation
+from lab.explore import seed_parts, seeds_junit, seeds_markdown, shards
 from lab.explore.matrix import Task, tasks_of
 from lab.explore.outcome import worst
 from lab.explore.seeds import Asked, Exploration, SeedGroup, SeedResult, grouped
@@ -76,24 +76,6 @@ class Explored:
         return self.outcome.summary() | {"folder": str(self.folder)}
 
 
-def explore_plan(context: Context, name: str, seeds: Sequence[int]) -> dict[int, list[str]]:
-    """The disturbances of each seed, in words. Nothing is started.
-
-    Raises:
-        ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed.
-    """
-    return {seed: [str(one) for one in _plan(context, name, seed).disturbances] for seed in seeds}
-
-
-def explore_lacks(context: Context, name: str) -> dict[str, str]:
-    """What cannot be different in a lab, and why. Nothing is started.
-
-    Raises:
-        ConfigError, UsageError: labs.yaml or the name is wrong; the lab cannot be disturbed.
-    """
-    return {str(what): why for what, why in variation.lacking(_plan(context, name, 1)).items()}
-
-
 def explore(
     context: Context, name: str, seeds: Sequence[int], options: ExploreOptions | None = None
 ) -> Explored:
@@ -113,7 +95,7 @@ def explore(
     if not 0 <= options.jobs <= beside.MOST:  # said before the run without a seed
         raise UsageError(f"{options.jobs} runs cannot go on at once", hint=f"1 to {beside.MOST}")
     asked = Asked(tuple(seeds), str(outcomes.shard_of(options.shard) or ""))
-    plan = _plan(context, name, seeds[0])
+    plan = seed_plan(context, name, seeds[0])
     if options.junit:
         make_way(options.junit)
     with far.connected(context) as there:  # once for all runs
@@ -155,11 +137,6 @@ def kept(context: Context, outcome: Exploration, junit: Path | None) -> Explored
     if junit:
         files.write_atomic(junit, seeds_junit.junit(outcome))
     return Explored(outcome, folder)
-
-
-def _plan(context: Context, name: str, seed: int) -> Plan:
-    # The commands that run a seed again follow labs.yaml: a lab with the host's clock is refused.
-    return make_plan(replace(context, seed=seed), name, Clock.VIRTUAL)
 
 
 def _undisturbed(context: Context, name: str) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class RunOptions:
         shard: run only this part of the labs, such as ``2/3``; empty: all of them.
         repeat: how often each lab runs. If more than once, it is under the virtual clock, and its
             runs must have one digest.
+        interrupted: is shown the runs that have ended, if a signal ends all others.
     """
 
     clock: Clock | None = None
@@ -52,6 +53,7 @@ class RunOptions:
     junit: Path | None = None
     shard: str = ""
     repeat: int = 1
+    interrupted: Callable[[Runs], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Runs:
         folder: has the table, a JUnit file, and ``outcome.json`` for :func:`lab.api.merge`.
         differing: runs of one lab that should be the same and are not.
         seconds: how long they took together.
+        not_ended: how many more there would have been without an interrupt.
     """
 
     runs: tuple[Run, ...]
@@ -71,6 +74,7 @@ class Runs:
     folder: Path
     differing: tuple[Differing, ...] = ()
     seconds: float = 0.0
+    not_ended: int = 0
 
     @property
     def passed(self) -> int:
@@ -123,7 +127,8 @@ def select(context: Context, words: Sequence[str]) -> list[str]:
 def run_many(context: Context, names: Sequence[str], options: RunOptions | None = None) -> Runs:
     """Run several labs, as many at a time as there is room for.
 
-    If a lab fails, the others still run. An interrupt ends all of them.
+    If a lab fails, the others still run. An interrupt ends all of them; the outcome of those that
+    have ended is kept.
 
     Raises:
         ConfigError, UsageError: before the first run: labs.yaml or a name is wrong, a lab cannot
@@ -144,15 +149,33 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
              lambda ran: verdict_words(ran[0]))
         for number, plan in enumerate(plans, 1)
     ]  # fmt: skip
-    ran = beside.run_all(context, works, options.jobs)
-    rows = tuple(outcomes.row_of(context, *one) for one in ran)
+    ran = dict[int, tuple[Run, float]]()
+
+    def known() -> Runs:
+        return _kept(context, Outcome(tuple(names), (), shard), [ran[one] for one in sorted(ran)],
+                     options.junit, clock)  # fmt: skip
+
+    try:
+        beside.run_all(context, works, options.jobs, ran.__setitem__)
+    except BaseException:
+        if ran and options.interrupted:
+            options.interrupted(replace(known(), not_ended=len(works) - len(ran)))
+        raise
+    return known()
+
+
+def _kept(
+    context: Context, asked: Outcome, ran: Sequence[tuple[Run, float]], junit: Path | None,
+    clock: Deadline,
+) -> Runs:  # fmt: skip
+    """Write the outcome of runs that have ended."""
+    found = replace(asked, rows=tuple(outcomes.row_of(context, *one) for one in ran))
     runs = tuple(one for one, _ in ran)
-    found = Outcome(tuple(names), rows, shard)
     folder = new_folder(context.runs / outcomes.PLACE)
     outcomes.keep(folder, found, runs)
-    if options.junit:
-        files.write_atomic(options.junit, junitxml.junit([one.report for one in runs]))
-    differing = outcomes.compared(rows, lambda row: context.runs / row.run)
+    if junit:
+        files.write_atomic(junit, junitxml.junit([one.report for one in runs]))
+    differing = outcomes.compared(found.rows, lambda row: context.runs / row.run)
     return Runs(runs, found, folder, differing, clock.elapsed())
 
 

@@ -124,7 +124,9 @@ def _missing(name: str, parts: Sequence[_Part]) -> Row:
         words = ", ".join(f"{number}/{count}" for number in absent)
         reason = f"no part ran it; these shards are not here: {words}"
     else:
-        reason = f"no part ran it: the shards had different files {outcomes.TIMES}"
+        reason = "no part ran it: one was interrupted" + (
+            f", or the shards had different files {outcomes.TIMES}" if shards else ""
+        )
     return Row(name, name, MISSING, int(ExitStatus.INFRASTRUCTURE), reason, 0.0, 0.0)
 
 

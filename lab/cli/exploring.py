@@ -38,8 +38,8 @@ def lab_explore(name: str, labs: str = "labs.yaml", door: str = "", seeds: str =
     context = context_of(labs, door, False, locked, arch)
     wanted = span("--seeds", seeds)
     if plan:
-        refuse_together("--plan", {"--junit": junit, "--shard": shard})
-        found = api.explore_plan(context, name, wanted)
+        refuse_together("--plan", {"--junit": junit})
+        found = api.explore_plan(context, name, wanted, shard)
         print_json(found) if json else _show_plan(found, api.explore_lacks(context, name))
         return 0
     context = replace(context, cluster=chosen(cluster))

@@ -189,7 +189,8 @@ def show_runs(result: api.Runs) -> None:
     for one in result.runs:
         if one.report.verdict.passed and (words := on_worker(one)):
             print(f"{short(one.run)} ran{words}")
-    print(f"{result.passed} of {len(result.runs)} passed{part}", flush=True)
+    more = f"; {result.not_ended} more had not ended" if result.not_ended else ""
+    print(f"{result.passed} of {len(result.runs)} passed{part}{more}", flush=True)
     for two in result.differing:
         print(ci.shown(str(two)), flush=True)
     say(f"all runs took {result.seconds:.1f} s; table and JUnit file: {short(result.folder)}/")

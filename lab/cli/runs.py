@@ -95,7 +95,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
         })  # fmt: skip
         options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard,
-                                 times or 1)  # fmt: skip
+                                 times or 1, None if json else show_runs)  # fmt: skip
         names = api.select(context, ["*"] if all else names or [DEFAULT])
         return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""

@@ -78,6 +78,15 @@ def test_ctrl_c_ends_all_runs(world: World) -> None:
         assert RunDir(world.folder / f"runs/{name}/latest").manifest()["life"] == "interrupted"
 
 
+def test_ctrl_c_leaves_the_outcome_of_what_had_ended(world: World) -> None:
+    """A table of the labs that have ended, and how many have not."""
+    command = world.start("lab.run", "hello", "endless", "--clock", "host", "--jobs", "1")
+    command.when("2 of 2: lab endless: guests run")
+    said = command.signal(signal.SIGINT).end().expect(130)
+    assert "1 of 1 passed; 1 more had not ended" in said.out
+    assert "nothing that this command started is left running" in said.err
+
+
 def test_lab_down_ends_all_lives(world: World) -> None:
     """Of two runs of one lab; each command says who interrupted it."""
     commands = [world.start("lab.run", "endless", "--clock", "host") for _ in range(2)]

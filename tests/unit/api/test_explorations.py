@@ -200,6 +200,7 @@ def test_what_cannot_be_explored_is_refused_before_it_starts(
 
 
 def test_a_plan_starts_nothing(context: api.Context) -> None:
+    assert list(api.explore_plan(context, "race", range(3, 9), "2/3")) == [4, 7]
     found = api.explore_plan(context, "race", range(3, 5))
     assert list(found) == [3, 4]
     assert all(words[0].startswith("1: ") for words in found.values() if words)

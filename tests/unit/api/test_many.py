@@ -121,6 +121,28 @@ def test_each_lab_may_run_several_times(
     assert found.summary()["differing"] == [apart.summary()]
 
 
+def test_an_interrupt_leaves_the_outcome_of_what_had_ended(
+    context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(context: api.Context, name: str, **_: object) -> api.Run:
+        if name == "sched-a":
+            raise KeyboardInterrupt
+        return api.Run(Report(name, PASS), rundir.new_run(context.runs, name).path, {})
+
+    monkeypatch.setattr(many, "run", run)
+    shown: list[api.Runs] = []
+    junit = tmp_path / "all.xml"
+    options = api.RunOptions(jobs=1, junit=junit, interrupted=shown.append)
+    with pytest.raises(KeyboardInterrupt):
+        api.run_many(context, ["hello", "sched-a", "sched-b"], options)
+    (known,) = shown
+    assert [row.name for row in known.outcome.rows] == ["hello"]
+    assert (known.passed, known.not_ended) == (1, 2)
+    assert [suite.get("name") for suite in ET.parse(junit).getroot()] == ["hello"]
+    merged = api.merge(context, [context.runs])
+    assert [row.verdict for row in merged.outcome.rows] == ["PASS", "MISSING", "MISSING"]
+
+
 def test_mistakes_are_found_before_the_first_run(
     context: api.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
