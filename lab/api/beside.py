@@ -23,6 +23,9 @@ from lab.run.slots import Room
 WAIT = 3600.0
 #: More at a time are surely a typing mistake.
 MOST = 256
+#: Under the virtual clock so many more run at a time than there are processors: while one is being
+#: prepared or ends, no processor is idle.
+MORE = 1
 #: The limit if the user says how many run at a time.
 _ANY = Room(1 << 30, 1 << 60)
 
@@ -53,22 +56,29 @@ def run_all(
 ) -> list[T]:  # fmt: skip
     """Run all of them; the results come in their order.
 
-    ``jobs``: how many at a time. 0: as many as this machine has processors, and each waits until
-    the labs of all commands leave it room; on a cluster as many as keep its
-    workers busy. ``done``: see :meth:`SideBySide.each`. If it raises an error, the other runs
-    end.
+    ``jobs``: how many at a time. 0: as many as keep this machine's processors busy, and each waits
+    until the labs of all commands leave it room; on a cluster as many as keep its workers busy.
+    ``done``: see :meth:`SideBySide.each`. If it raises an error, the other runs end.
 
     Raises:
         UsageError: ``jobs`` makes no sense. BusyError: there was no room within an hour.
     """
     if not 0 <= jobs <= MOST:
         raise UsageError(f"{jobs} runs cannot go on at once", hint=f"1 to {MOST}")
-    limit = _ANY if jobs else slots.machine()
+    limit = _ANY if jobs else _most(works)
     clean(context)
     with far.connected(replace(context, shared=context.shared or Shared())) as there:
         calls = [functools.partial(_one, there, work, limit) for work in works]
         at_once = there.far.at_once() if there.far else limit.cpus
         return SideBySide(min(jobs or at_once, len(works) or 1)).each(calls, done)
+
+
+def _most(works: Sequence[Work[T]]) -> Room:
+    """The limit if the user does not say how many: on the host's clock, labs that share a processor
+    would be late."""
+    here = slots.machine()
+    is_virtual = all(work.plan.machine.clock is Clock.VIRTUAL for work in works)
+    return replace(here, cpus=here.cpus + MORE) if is_virtual else here
 
 
 def _one(context: Context, work: Work[T], limit: Room) -> T:

@@ -21,8 +21,9 @@ from lab.util.deadline import Deadline
 LAB, LEAST, LASTS = "hello", 48, 30.0
 #: The matrix that is run as a whole.
 MATRIX = "scheduling"
-#: How many runs at a time, and how many times sooner they must be done.
-JOBS, SOONER = 2, 1.8
+#: How many times sooner runs side by side must be done than one after another, on this many
+#: processors or more. ``AS_MANY``: as many at a time as there is room for.
+SOONER, PROCESSORS, AS_MANY = 1.8, 2, 0
 #: The most CPU time (s) that our own process may use for a run.
 OWN = 0.5
 #: A program that needs a processor and nothing else, for a second or two.
@@ -47,19 +48,19 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
     """
     said(context, "lab.run", LAB)  # makes its template
     runs = max(LEAST, math.ceil(LEAST * LASTS / _repeated(context, LEAST, 1)))
-    ratios, alone, own, pure = [], [], [], []
+    alone, ratios, pairs, own, pure = [], [], [], [], []
     for number in range(1, rounds + 1):
-        say(f"round {number} of {rounds}: {runs} runs one after another, then {JOBS} at a time")
+        say(f"round {number} of {rounds}: {runs} runs one after another, then side by side")
         alone.append(_repeated(context, runs, 1))
-        ratios.append(alone[-1] / _repeated(context, runs, JOBS))
+        ratios.append(alone[-1] / _repeated(context, runs, AS_MANY))
+        pairs.append(alone[-1] / _repeated(context, runs, 2))
         own.append(_own(context))
         pure.append(_pure())
     return [
         Figure(f"{LAB}: runs a minute, one after another", 60 * runs / min(alone), ""),
-        _sooner(f"{LAB}: runs a minute, {JOBS} at a time, to one", statistics.median(ratios)),
-        Figure(
-            f"programs that only compute, {JOBS} at a time, to one", statistics.median(pure), "x"
-        ),
+        _sooner(f"{LAB}: runs a minute, side by side, to one", statistics.median(ratios)),
+        Figure(f"{LAB}: runs a minute, 2 at a time, to one", statistics.median(pairs), "x"),
+        Figure("programs that only compute, 2 at a time, to one", statistics.median(pure), "x"),
         at_most("our own CPU time in a run", statistics.median(own), "s", OWN),
     ]
 
@@ -71,15 +72,15 @@ def matrix(context: Context, say: Callable[[str], None]) -> list[Figure]:
         LabError: a lab of it failed.
     """
     took = []
-    for jobs in (JOBS, 1, JOBS):  # the first time makes templates and images
-        say(f"lab.matrix {MATRIX} --jobs {jobs}")
+    for jobs in (AS_MANY, 1, AS_MANY):  # the first time makes templates and images
+        say(f"lab.matrix {MATRIX}" + (f" --jobs {jobs}" if jobs else ""))
         took.append(_timed(context, "lab.matrix", MATRIX, "--jobs", str(jobs)))
-    return [_sooner(f"lab.matrix {MATRIX}, {JOBS} labs at a time, to one", took[1] / took[2])]
+    return [_sooner(f"lab.matrix {MATRIX}, labs side by side, to one", took[1] / took[2])]
 
 
 def _sooner(name: str, ratio: float) -> Figure:
     """A figure that has a target if there are enough processors for it."""
-    enough = processors() >= JOBS
+    enough = processors() >= PROCESSORS
     return at_least(name, ratio, "x", SOONER) if enough else Figure(name, ratio, "x")
 
 
@@ -101,10 +102,10 @@ def _pure() -> float:
     """
     argv = [sys.executable, "-c", COMPUTES]
     clock = Deadline(0)
-    for _ in range(JOBS):
+    for _ in range(2):
         process.run(argv, timeout=LONGEST)
     alone, clock = clock.elapsed(), Deadline(0)
-    together.all_of([functools.partial(process.run, argv, timeout=LONGEST)] * JOBS)
+    together.all_of([functools.partial(process.run, argv, timeout=LONGEST)] * 2)
     return alone / clock.elapsed()
 
 

@@ -1,5 +1,5 @@
-"""Compares runs on a cluster of this machine, with one worker for each processor, with runs side by
-side in one process."""
+"""Compares runs on a cluster of this machine, with one worker for each processor, with as many runs
+side by side in one process."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ def measure(context: Context, name: str, rounds: int, say: Callable[[str], None]
         with together.ended_by(lambda: ready.put("")):
             there = replace(context, cluster=Cluster(ready.get()))
         for one in (context, there):  # makes what is missing
-            _seconds(one, name, cpus)
+            _seconds(one, name, cpus, cpus)
         for number in range(1, rounds + 1):
             say(f"round {number} of {rounds}: {RUNS * cpus} runs side by side, then on a cluster")
-            ratios.append(_seconds(context, name, RUNS * cpus) / _seconds(there, name, RUNS * cpus))
+            beside = _seconds(context, name, RUNS * cpus, cpus)
+            ratios.append(beside / _seconds(there, name, RUNS * cpus))
         raise _Measured
 
     works: list[Callable[[], None]] = [
@@ -57,9 +58,9 @@ def measure(context: Context, name: str, rounds: int, say: Callable[[str], None]
     return [at_least(what, statistics.median(ratios), "x", RATIO)]
 
 
-def _seconds(context: Context, name: str, times: int) -> float:
+def _seconds(context: Context, name: str, times: int, jobs: int = 0) -> float:
     clock = Deadline(0)
-    found = repeat(context, name, times)
+    found = repeat(context, name, times, jobs=jobs)
     if not found.same or len(found.runs) < times:
         raise LabError(f"the runs of lab {name} differ", hint=f"./inv lab.run {name} --repeat 3")
     return clock.elapsed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,26 @@ def test_the_room_that_a_run_takes(context: api.Context) -> None:
     assert beside.room_of(wide).cpus == 1
     host = dataclasses.replace(wide, machine=dataclasses.replace(wide.machine, clock=Clock.HOST))
     assert beside.room_of(host).cpus == 3
+
+
+@pytest.mark.parametrize(("clock", "most"), [(Clock.VIRTUAL, 3), (Clock.HOST, 2)])
+def test_how_many_run_at_a_time(
+    context: api.Context, monkeypatch: pytest.MonkeyPatch, clock: Clock, most: int
+) -> None:
+    """On two processors. Under the virtual clock one more, because a run does not need a processor
+    all the time; on the host's clock it must not be late."""
+    monkeypatch.setattr(slots, "machine", lambda: slots.Room(2, 1 << 40))
+    together, at_once = threading.Barrier(most), list[int]()
+    plan = api.make_plan(context, "hello", clock)
+
+    def do(_: api.Context) -> None:
+        at_once.append(len(slots.held()))
+        together.wait(60)
+
+    works = [beside.Work(f"run {number}", plan, do, str) for number in range(2 * most)]
+    beside.run_all(context, works)
+    assert max(at_once) == most
+    assert slots.held() == []
 
 
 def test_each_life_has_a_folder_of_its_own(context: api.Context) -> None:
