@@ -24,8 +24,9 @@ MATRIX = "scheduling"
 #: How many times sooner runs side by side must be done than one after another, on this many
 #: processors or more. ``AS_MANY``: as many at a time as there is room for.
 SOONER, PROCESSORS, AS_MANY = 1.8, 2, 0
-#: The most CPU time (s) that our own process may use for a run.
-OWN = 0.5
+#: The most CPU time (s) that our own process may use for a run, and how many runs of a round are
+#: measured: a processor is not always equally fast.
+OWN, OWN_RUNS = 0.5, 5
 #: A program that needs a processor and nothing else, for a second or two.
 COMPUTES = "for number in range(20_000_000): number * number"
 #: Runs a command, and prints the CPU time (s) of this process alone (getrusage(2)).
@@ -54,7 +55,7 @@ def measure(context: Context, rounds: int, say: Callable[[str], None]) -> list[F
         alone.append(_repeated(context, runs, 1))
         ratios.append(alone[-1] / _repeated(context, runs, AS_MANY))
         pairs.append(alone[-1] / _repeated(context, runs, 2))
-        own.append(_own(context))
+        own += [_own(context) for _ in range(OWN_RUNS)]
         pure.append(_pure())
     return [
         Figure(f"{LAB}: runs a minute, one after another", 60 * runs / min(alone), ""),
