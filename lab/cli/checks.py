@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import api
+from lab.cli import optional
 from lab.cli.command import command
 from lab.cli.lab_task import ARCH, DOOR, JSON, LABS
 from lab.cli.labs import context_of
@@ -26,6 +27,8 @@ from lab.util.terminal import table
 #: The memory that a worker of the tests needs, in bytes: two labs, and the test itself. With more
 #: workers than this, what remains is the longest group of tests.
 WORKER, MOST_WORKERS = 3 << 30, 8
+#: The parts of the bench that need an optional package, that package, and its group.
+_NEEDED = (("cluster", "distributed", "cluster"), ("page", "aiohttp", "serve"))
 
 
 @command(
@@ -124,7 +127,8 @@ def _tests_to_run() -> Path:
     door=DOOR,
     rounds="measure everything N times (default: 3)",
     only="only these parts: boots, restored, guests, without-dom0, clocks, transfer, decoding, "
-    "tracing, house, debug, many, bundle, with commas between them",
+    "tracing, house, debug, many, bundle, and those of --full: crowd, digests, tools, matrix, "
+    "races, cluster, page; with commas between them",
     arch=f"{ARCH}: measure labs of it, against its own baselines",
     full="also measure 64 labs at once, ten runs of each lab, and 4,400 seeds; takes an hour more",
 )
@@ -140,6 +144,9 @@ def run_bench(
 
     context = context_of(labs, door, arch=arch)
     names = [name for name in only.split(",") if name]
+    for part, package, group in _NEEDED:
+        if part in names or (full and not names):
+            optional.have(package, group, context.progress)
     figures = measure(context, max(1, rounds), say, full=full, only=names)
     if json:
         print_json({one.name: asdict(one) for one in figures})
