@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import TextIO
 
 from lab.util.live_line import DRAW, LiveLine, LiveLines, Motion, Repeated, is_terminal, write
-from lab.util.terminal import escape
+from lab.util.terminal import escape, title
 from lab.util.together import CalledOff
 
 #: Seconds without output after which the line of the running stage is written again: at first, and
@@ -148,7 +148,7 @@ class Progress:
     def stage(self, name: str) -> Iterator[Stage]:
         """A stage for the block. A stage inside another one is indented."""
         outer = _innermost.get()
-        stage = Stage(escape(name, limit=80), outer if outer in self._stages else None)
+        stage = Stage(title(name), outer if outer in self._stages else None)
         _innermost.set(stage)
         self._begin(stage)
         ending = "failed after"

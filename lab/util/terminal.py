@@ -51,6 +51,11 @@ def quote(value: str, *, limit: int = 60) -> str:
     return f"'{escape(value, limit=limit)}'"
 
 
+def title(value: str, *, limit: int = 80) -> str:
+    """A name as harmless text, cut to ``limit`` characters of the input."""
+    return escape(value) if len(value) <= limit else f"{escape(value[: limit - 2])} …"
+
+
 def paragraphs(*texts: str) -> str:
     """Texts with an empty line between them; those that are empty are left out."""
     return "\n\n".join(filter(None, texts))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.progress import Progress
-from lab.util.terminal import LINE_LIMIT, escape, escape_lines, quote, table
+from lab.util.terminal import LINE_LIMIT, escape, escape_lines, quote, table, title
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_long_lines_are_cut_with_a_count() -> None:
     assert escape("é" * 12, limit=10) == "é" * 10 + " … [2 more characters]"
     assert escape("é".encode() * 12, limit=11) == "é" * 5 + " … [14 more bytes]"
     assert escape(b"\x80" * 12, limit=5).endswith("more bytes]")
+    assert (title("x" * 80), title("x" * 81)) == ("x" * 80, "x" * 78 + " …")
 
 
 def test_lines_keep_their_ends_and_only_the_last() -> None:
