@@ -49,11 +49,11 @@ def lab_bisect(name: str, source: str, good: str, bad: str = "HEAD", limit: str 
     context = context_of(labs, door, locked=locked, arch=arch)
     context = replace(context, cluster=chosen(cluster))
     found = api.bisect(context, name, api.Bisect(Path(source), good, bad, limit, jobs))
-    print_json(found) if json else print("\n".join(_shown(found, source)))
+    print_json(found) if json else print("\n".join(_shown(found, source, labs)))
     return found.exit_status
 
 
-def _shown(found: api.Bisected, source: str) -> Iterator[str]:
+def _shown(found: api.Bisected, source: str, labs: str) -> Iterator[str]:
     rows = [
         [one.commit[:12], one.mark, short(one.run) if one.run else "", one.subject[:40],
          one.reason[:60]] for one in found.tried
@@ -69,11 +69,11 @@ def _shown(found: api.Bisected, source: str) -> Iterator[str]:
         yield ""
         yield f"with it: {found.first_bad.reason}"
         yield from (f"    {line}" for line in found.first_bad.tail.splitlines())
-        yield from _parted(found, source)
+        yield from _parted(found, source, labs)
     yield f"for git bisect replay: {short(found.folder)}/bisect.log"
 
 
-def _parted(found: api.Bisected, source: str) -> Iterator[str]:
+def _parted(found: api.Bisected, source: str, labs: str) -> Iterator[str]:
     """Where the runs with and without the first bad commit differ."""
     good, bad = found.last_good, found.first_bad
     if not (good and bad and good.run and bad.run):
@@ -84,7 +84,9 @@ def _parted(found: api.Bisected, source: str) -> Iterator[str]:
     else:  # they have no traces
         yield f"compare the consoles: diff -r {short(good.run)}/console {short(bad.run)}/console"
     tree = shlex.join(["git", "-C", source, "checkout", bad.commit[:12]])
-    yield as_called(f"look: {tree} && ./inv lab.debug {short(bad.run)} --before-failure")
+    words = [f"{bad.run.parent.name}/{bad.run.name}", "--before-failure"]
+    words += [] if labs == "labs.yaml" else ["--labs", labs]
+    yield as_called(f"look: {tree} && ./inv lab.debug {shlex.join(words)}")
 
 
 def _hash(one: object) -> str:

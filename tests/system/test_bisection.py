@@ -71,16 +71,20 @@ def test_a_planted_commit_is_found(world: World, app: Path, jobs: int) -> None:
 
 
 def test_the_command_that_looks_at_the_bad_run(world: World, app: Path) -> None:
-    """What the search prints at its end goes to just before the failure, as it is."""
-    said = world.run("lab.bisect", "mine", "--source", "app", "--good", "HEAD~2", cwd=app.parent)
+    """What the search prints at its end goes to just before the failure, as it is, also if
+    labs.yaml is in another folder."""
+    above, tree = app.parents[1], str(app.relative_to(app.parents[1]))
+    labs = str(app.relative_to(above).with_name("labs.yaml"))
+    said = world.run("lab.bisect", "mine", "--source", tree, "--labs", labs, "--good",
+                     "HEAD~2", cwd=above)  # fmt: skip
     assert "trace.diff" not in said.out, "this lab has no traces"
     (look,) = (line for line in said.out.splitlines() if line.startswith("look: "))
     tree, _, debug = look.removeprefix("look: ").partition(" && ./inv ")
-    subprocess.run(shlex.split(tree), check=True, capture_output=True, cwd=app.parent)
+    subprocess.run(shlex.split(tree), check=True, capture_output=True, cwd=above)
     commands = app.parent / "commands"
     commands.write_text("lab now\n")
     words = [*shlex.split(debug), "--batch", "--command", str(commands)]
-    assert "before the failure" in world.run(*words, cwd=app.parent).err
+    assert "before the failure" in world.run(*words, cwd=above).err
 
 
 def test_what_git_bisect_run_is_told(world: World, app: Path) -> None:
