@@ -68,10 +68,16 @@ class Debugger:
             self._work = asyncio.ensure_future(self._session(words, labs))
 
     async def end(self) -> None:
-        """End the session; the lab goes on."""
+        """End the session; the lab goes on. Who waits for that may be cancelled: it ends all the
+        same."""
         if self._work:
+            self._leave()
+            await asyncio.wait([self._work])
+
+    def _leave(self) -> None:
+        """A session that is asked twice could not clean up."""
+        if self._work and not self._work.cancelling():
             self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
 
     def type(self, text: str) -> None:
         """Type to GDB. What its terminal cannot take now is lost, as on any terminal."""
@@ -122,8 +128,7 @@ class Debugger:
         self._told()
         if self._left <= 0:
             self._say("[it said too much and was ended]")
-            if self._work:
-                self._work.cancel()
+            self._leave()
 
     def _say(self, words: str) -> None:
         files.append(self.log, f"\r\n{words}\r\n".encode())
