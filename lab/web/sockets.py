@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from lab.machine import shared_console
+from lab.rundir import RunDir
 from lab.util import reading
 from lab.web import debugger, editing, typing_in
 from lab.web.allowance import CLICK, MESSAGES, PART, Allowance
@@ -161,10 +162,11 @@ class SeatSocket:
             self._pace.begin()
             if self._told:
                 self._told = False
-                if (now := self._hub.shown()) != shown:
+                now, run = self._hub.shown(), self._hub.run_dir()
+                if now != shown:
                     shown = now
-                    await self._socket.send_str(json.dumps(now))
-                self._open()
+                    await self._socket.send_str(json.dumps(now))  # meanwhile a new run may begin
+                self._open(run, now["consoles"])
             if not await self._send():
                 await self._wait()
 
@@ -172,22 +174,22 @@ class SeatSocket:
         self._told = True
         self._pace.wake()
 
-    def _open(self) -> None:
-        """Have a reader for each console of the run that is shown, and for the debugger."""
-        run = self._hub.run_dir()
-        if run is None:
+    def _open(self, run: RunDir | None, consoles: Sequence[str]) -> None:
+        """Have a reader for each console that the page was told of, and for the debugger. The page
+        does not keep the output of others."""
+        if run is None or not consoles:
             return
         if run.id != self._run:
             self._close()
             self._run = run.id
         self._consoles = run.console_dir
         was, at = self._from
-        for name, log in run.consoles().items():
+        for name in consoles:
             if name not in self._readers:
                 place = at.get(name) if was == run.id else None
                 with contextlib.suppress(OSError):
                     self._readers[name] = ConsoleReader(
-                        log, place if isinstance(place, int) else None
+                        run.console(name), place if isinstance(place, int) else None
                     )
         self._open_debugger()
 
