@@ -30,6 +30,8 @@ from lab.web.turns import Turns
 #: Seconds between two questions to dom0 while somebody looks.
 ASKED = 2.0
 
+Work = Callable[[], Awaitable[None]]
+
 
 class SeatHub:
     """One seat. Its pages are told when something has changed, and look here for what.
@@ -96,19 +98,23 @@ class SeatHub:
         """Look at the lab whenever its record changes, and every :data:`ASKED` seconds."""
         while True:
             self._changed.clear()
-            known = machines.seen(self.seat)
-            consoles = RunDir(known.run).console_dir if known.run else None
-            self._following.follow(self.seat.lab.path, consoles)
-            self._set(known, keep_domains=True)
-            awake = bool(self.watchers or self.busy or self.debugger.on)
-            await self._rest.look(known.state, wanted=awake)
-            if self.watchers:
-                answer = await machines.asked(self.seat, known)
-                if self._is_still(known):
-                    self._set(answer)
+            with contextlib.suppress(LabError, OSError):  # files go while they are looked at
+                await self._look()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ASKED):
                     await self._changed.wait()
+
+    async def _look(self) -> None:
+        known = machines.seen(self.seat)
+        consoles = RunDir(known.run).console_dir if known.run else None
+        self._following.follow(self.seat.lab.path, consoles)
+        self._set(known, keep_domains=True)
+        awake = bool(self.watchers or self.busy or self.debugger.on)
+        await self._rest.look(known.state, wanted=awake)
+        if self.watchers:
+            answer = await machines.asked(self.seat, known)
+            if self._is_still(known):  # what else has changed meanwhile stays
+                self._set(replace(self.now, domains=answer.domains, problem=answer.problem))
 
     def shown(self) -> dict[str, Any]:
         """The state, as pages get it."""
@@ -200,17 +206,13 @@ class SeatHub:
         await self._rest.end()
         self._following.end()
 
-    def _begin(
-        self, words: str, work: Callable[[], Awaitable[None]], *, instead: bool = False
-    ) -> None:
+    def _begin(self, words: str, work: Work, *, instead: bool = False) -> None:
         """Do some work, unless something is done already; ``instead``: of what is being done."""
         if self._work and not self._work.done() and not instead:
             return
         self._work = asyncio.ensure_future(self._worked(words, work, self._work))
 
-    async def _worked(
-        self, words: str, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None
-    ) -> None:
+    async def _worked(self, words: str, work: Work, before: asyncio.Task[None] | None) -> None:
         if before and not before.done():
             before.cancel()
             await asyncio.gather(before, return_exceptions=True)
@@ -224,7 +226,8 @@ class SeatHub:
         finally:
             self.busy = ""
             self._changed.set()
-            self._set(machines.seen(self.seat), keep_domains=True)  # its pages hear both at once
+            with contextlib.suppress(LabError, OSError):  # then the next look says it
+                self._set(machines.seen(self.seat), keep_domains=True)  # pages hear both at once
             self._tell()
 
     def _waits(self, before: int | None) -> None:

@@ -41,9 +41,11 @@ class Lab:
         return replace(known, domains=(GUEST,))
 
     async def run(self, words: Sequence[str], *_: Any) -> Done:
-        """``lab.up`` and ``lab.down``."""
-        up = words[0] == "lab.up"
-        self.now = Now("running", self.folder / "fresh") if up else replace(self.now, state="off")
+        """``lab.up`` and ``lab.down``; other commands change nothing."""
+        if words[0] == "lab.up":
+            self.now = Now("running", self.folder / "fresh")
+        elif words[0] == "lab.down":
+            self.now = replace(self.now, state="off")
         return Done(0, "")
 
 
@@ -74,5 +76,60 @@ def test_pages_do_not_hear_of_a_lab_that_has_ended(
         begun = next(place for place, one in enumerate(told) if one[0])
         over = [one[1:] for one in told[begun:] if not one[0]]
         assert set(over) == {("running", "fresh")}
+
+    asyncio.run(go())
+
+
+def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files may go while they are looked at, and there may be too many open ones. The next look
+    shows the lab, and pages hear of the end of a command in any case."""
+
+    async def go() -> None:
+        lab = Lab(tmp_path, monkeypatch)
+        lab.answers.set()
+        hub = SeatHub(lay(tmp_path), create_autospec(Growth), Turns(1), cast("Commands", lab))
+        told: list[str] = []
+
+        def fails(_: Seat) -> Now:
+            raise FileNotFoundError
+
+        with hub.looked_at(lambda: told.append(hub.busy), lambda: None):
+            looking = asyncio.ensure_future(hub.keep_looking())
+            monkeypatch.setattr(machines, "seen", fails)
+            hub.reset()
+            await hub.idle()
+            assert (told[0], told[-1]) == ("resetting", "")
+            monkeypatch.setattr(machines, "seen", lambda _: lab.now)
+            with hub.looked_at(lambda: None, lambda: None):
+                while not hub.now.domains:
+                    await asyncio.sleep(0)
+            looking.cancel()
+        assert hub.now.state == "running"
+
+    asyncio.run(go())
+
+
+def test_an_answer_of_dom0_takes_back_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guest is started while dom0 is asked: its console stays when dom0 answers."""
+
+    async def go() -> None:
+        lab = Lab(tmp_path, monkeypatch)
+        lab.now = Now("running", tmp_path / "run", ("xen", "dom0"))
+        hub = SeatHub(lay(tmp_path), create_autospec(Growth), Turns(1), cast("Commands", lab))
+        told: list[tuple[str, ...]] = []
+        with hub.looked_at(lambda: told.append(hub.now.consoles), lambda: None):
+            looking = asyncio.ensure_future(hub.keep_looking())
+            await lab.is_asked.wait()
+            lab.now = replace(lab.now, consoles=("xen", "dom0", "hello"))
+            hub.build("hello")
+            await hub.idle()
+            lab.answers.set()
+            while not hub.now.domains:
+                await asyncio.sleep(0)
+            looking.cancel()
+        assert told[-1] == ("xen", "dom0", "hello")
+        assert told == sorted(told, key=len)
 
     asyncio.run(go())
