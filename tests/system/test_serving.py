@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,8 +182,10 @@ def test_commands_are_forked_of_a_process_that_ends_with_the_server(world: World
             while not has_forked(parent):  # until it is ready, commands are new programs
                 await page.do("down")
             await page.do("up")
+            handle = os.pidfd_open(parent)  # it may end before the server's end is seen here
             one.server.signal(signal.SIGKILL).end()
-            await asyncio.wait_for(waiting.ends(parent), LONGEST)
+            await asyncio.wait_for(waiting.readable(handle), LONGEST)
+            os.close(handle)
             return str(page.seat["name"])
 
     one = begin(world, "hello")
