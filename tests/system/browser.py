@@ -108,8 +108,9 @@ class Tab:
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         await self.call("Emulation.setEmulatedMedia", features=features)
 
-    async def click(self, selector: str) -> None:
-        """Click into the middle of an element, once it is there and takes clicks."""
+    async def click(self, selector: str, meanwhile: str = "") -> None:
+        """Click into the middle of an element, once it is there and takes clicks. The script
+        ``meanwhile`` runs while the button of the mouse is down."""
         place = json.dumps(selector)
         await self.until(f"document.querySelector({place})?.getClientRects().length")
         await self.until(f"!document.querySelector({place}).disabled")
@@ -121,6 +122,8 @@ class Tab:
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1],
                             button="left", clickCount=1)  # fmt: skip
+            await self.value(meanwhile)
+            meanwhile = ""
 
     async def type(self, text: str) -> None:
         """Type characters; a line end is the key Enter."""

@@ -19,6 +19,8 @@ GUEST_COMES_LATER = (
     "(() => { const late = consoles.all.get('hello');"
     " consoles.all.delete('hello'); consoles.all.set('hello', late); })()"
 )
+#: A message of the server comes.
+NEWS = "show(lesson.last)"
 
 pytestmark = pytest.mark.usefixtures("chromium_is_there")
 
@@ -42,6 +44,9 @@ def test_a_participant_works_through_a_lesson(served: Class) -> None:
             tab = person.tab
             await person.types("hello", "how are you\n")
             await person.sees("hello", "you typed: how are you")
+            await tab.click("#tab-dom0", meanwhile=NEWS)
+            assert await tab.value("consoles.shown") == "dom0"
+            await tab.click("#tab-hello")
             await tab.value(GUEST_COMES_LATER)
             await tab.press("ArrowLeft", "Control", "Shift")
             await tab.type("\n")

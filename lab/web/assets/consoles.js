@@ -44,7 +44,11 @@ class Consoles {
     }
     if (!this.all.has(this.shown)) this.shown = "";
     for (const name of names) if (!this.all.has(name)) this.add(name);
-    for (const name of names) this.tabs.append(this.all.get(name).tab);
+    // A tab that is moved loses the focus, and the click that it was pressed for.
+    names.forEach((name, place) => {
+      const {tab} = this.all.get(name), there = this.tabs.children[place];
+      if (there !== tab) this.tabs.insertBefore(tab, there || null);
+    });
     // Until a person chooses one, the last is shown: a guest's, if there is one.
     const last = consoles[consoles.length - 1];
     if (this.chosen === "-") return; // something else is shown
