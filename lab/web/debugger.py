@@ -110,15 +110,18 @@ class Debugger:
             self._say("[it took too long and was ended]")
         finally:
             await _ended(child)
-            self._read()
+            while self._read() and self._left > 0:
+                pass
             loop.remove_reader(master)
             os.close(master)
             self._say("[the debugger has ended]")
 
-    def _read(self) -> None:
-        """Take what the terminal shows."""
+    def _read(self) -> bool:
+        """Take what the terminal shows; whether there was anything."""
         with contextlib.suppress(OSError):  # EIO: nobody has it open any more
-            self._keep(os.read(self._terminal, _PORTION))
+            self._keep(data := os.read(self._terminal, _PORTION))
+            return bool(data)
+        return False
 
     def _keep(self, data: bytes) -> None:
         if self._left <= 0:

@@ -4,30 +4,65 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from lab.util import process
+from lab.util import process, waiting
 from lab.web.debugger import Debugger
 from web.seats import lay
 from web.serving import SOON
 
 #: Ends when it may, after its terminal was closed.
-PROGRAM = "trap 'echo asked; read word <%s; exit' HUP; echo begun; read word; read word"
+ENDS_LATER = "trap 'echo asked; read word <%s; exit' HUP; echo begun; read word; read word"
+
+#: Says something, and ends at once. A terminal keeps so much.
+ENDS = "head -c 8000 /dev/zero | tr '\\0' x; echo its last words"
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has a debugger run this program of sh instead."""
+
+    def instead(program: str) -> None:
+        def on_pty(_: object, slave: int, *, env: Mapping[str, str]) -> process.Child:
+            return real(["sh", "-c", program], slave, env=env)
+
+        monkeypatch.setattr(process, "on_pty", on_pty)
+
+    real = process.on_pty
+    return instead
+
+
+def test_its_last_words_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: Callable[[str], None]
+) -> None:
+    """It may end before the server has read anything."""
+
+    async def ends(pid: int) -> None:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    async def go() -> str:
+        debugger = Debugger(lay(tmp_path), lambda: None)
+        debugger.start([], tmp_path)
+        while debugger.on:
+            await asyncio.sleep(0)
+        return debugger.log.read_text()
+
+    runs(ENDS)
+    monkeypatch.setattr(waiting, "ends", ends)
+    assert "its last words" in asyncio.run(go())
 
 
 def test_it_ends_in_order_although_nobody_waits_any_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, runs: Callable[[str], None]
 ) -> None:
     """A person presses Stop, and again while the debugger still ends."""
 
-    def on_pty(_: object, slave: int, *, env: dict[str, str]) -> process.Child:
-        return real(["sh", "-c", PROGRAM % may_end], slave, env=env)
-
-    real, may_end = process.on_pty, tmp_path / "may-end"
-    monkeypatch.setattr(process, "on_pty", on_pty)
+    may_end = tmp_path / "may-end"
     os.mkfifo(may_end)
+    runs(ENDS_LATER % may_end)
 
     async def go() -> str:
         news = asyncio.Event()
