@@ -104,13 +104,16 @@ def test_limits_hold_before_it_begins(tmp_path: Path) -> None:
 
     async def test(forks: Forks) -> None:
         few = replace(commands.BUILD, memory=1 << 20)
-        done = await Commands(forks).run(["lab.status"], tmp_path / "labs.yaml", few)
+        assert (await Commands(forks).run(["lab.list"], labs, commands.BUILD)).well
+        done = await Commands(forks).run(["lab.list"], labs, few)
         assert not done.well
         late = replace(commands.BUILD, seconds=0)
-        done = await Commands(forks).run(["lab.status"], tmp_path / "labs.yaml", late)
+        done = await Commands(forks).run(["lab.list"], labs, late)
         assert not done.well
         assert "took too long" in done.said
 
+    labs = tmp_path / "labs.yaml"  # to read one takes more memory than the process has free
+    labs.write_text("guests: {one: {freertos: app}}\nlabs: {hello: {guests: [one]}}\n")
     with_forks(test)
 
 
