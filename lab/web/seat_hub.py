@@ -161,7 +161,7 @@ class SeatHub:
 
     def start(self) -> None:
         """Bring its lab up, unless it runs."""
-        if machines.seen(self.seat).state not in ("running", "stands"):
+        if machines.seen(self.seat).state not in ("running", "asleep", "stands"):
             self._begin("starting", self._up)
 
     def stop(self) -> None:

@@ -39,7 +39,9 @@ def begin(world: World, name: str, *words: str, again: bool = False) -> Class:
     assert out
     text = ""
     while not text.endswith("}\n"):
-        text += out.readline()
+        line = out.readline()
+        assert line, server.end()
+        text += line
     return Class(server, **json.loads(text))
 
 

@@ -133,3 +133,17 @@ def test_an_answer_of_dom0_takes_back_nothing(
         assert told == sorted(told, key=len)
 
     asyncio.run(go())
+
+
+def test_a_lab_that_sleeps_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The teacher starts all labs. One of them sleeps: it is up."""
+
+    async def go() -> None:
+        lab = Lab(tmp_path, monkeypatch)
+        lab.now = Now("asleep", tmp_path / "old")
+        hub = SeatHub(lay(tmp_path), create_autospec(Growth), Turns(1), cast("Commands", lab))
+        hub.start()
+        await hub.idle()
+        assert lab.now.state == "asleep"
+
+    asyncio.run(go())
