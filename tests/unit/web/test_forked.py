@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import tempfile
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -282,6 +281,7 @@ def held() -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
         os.set_blocking(into, True)
 
         def drain() -> None:
-            threading.Thread(target=lambda: reader.read(1 << 20), daemon=True).start()
+            os.set_blocking(out, False)
+            reader.read(1 << 20)
 
         yield log, drain
