@@ -177,21 +177,23 @@ class SeatSocket:
     def _open(self, run: RunDir | None, consoles: Sequence[str]) -> None:
         """Have a reader for each console that the page was told of, and for the debugger. The page
         does not keep the output of others."""
-        if run is None or not consoles:
-            return
-        if run.id != self._run:
-            self._close()
-            self._run = run.id
-        self._consoles = run.console_dir
-        was, at = self._from
-        for name in consoles:
-            if name not in self._readers:
-                place = at.get(name) if was == run.id else None
-                with contextlib.suppress(OSError):
-                    self._readers[name] = ConsoleReader(
-                        run.console(name), place if isinstance(place, int) else None
-                    )
+        if run and consoles:
+            if run.id != self._run:
+                self._close()
+                self._run = run.id
+            self._consoles = run.console_dir
+            for name in consoles:
+                self._open_console(run, name)
         self._open_debugger()
+
+    def _open_console(self, run: RunDir, name: str) -> None:
+        was, at = self._from
+        place = at.get(name) if was == run.id else None
+        if name not in self._readers:
+            with contextlib.suppress(OSError):
+                self._readers[name] = ConsoleReader(
+                    run.console(name), place if isinstance(place, int) else None
+                )
 
     def _open_debugger(self) -> None:
         """Each session has a log of its own, which is shown from its beginning."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from system.browser import chromium
-from system.participant import STATE, alone
+from system.participant import STATE, alone, opens
 from system.serving import Class, begin, stop
 from system.world import World
 
@@ -19,6 +19,8 @@ GUEST_COMES_LATER = (
     "(() => { const late = consoles.all.get('hello');"
     " consoles.all.delete('hello'); consoles.all.set('hello', late); })()"
 )
+#: The names of the tabs, in their order.
+TABS = "[...document.querySelectorAll('#tabs button')].map((one) => one.innerText).join()"
 #: A message of the server comes.
 NEWS = "show(lesson.last)"
 
@@ -65,6 +67,25 @@ def test_a_participant_works_through_a_lesson(served: Class) -> None:
             await tab.looks(420, 900, dark=True)
             assert await tab.value("document.documentElement.scrollWidth") <= 420
             assert tab.errors == []
+
+    asyncio.run(go())
+
+
+def test_the_debugger_has_a_terminal_before_the_lab_ran(served: Class) -> None:
+    """Of a check that failed. The consoles come before it when the lab runs."""
+
+    async def go() -> None:
+        async with chromium() as browser:
+            person = await opens(browser, served.seats[1])
+            await person.tab.until(f"{STATE} === 'off'")
+            await person.tab.value("gdb.begin('check')")
+            assert await person.tab.value("consoles.shown") == "GDB"
+            await person.starts()
+            tabs = (
+                "[...document.querySelectorAll('#tabs button')].map((one) => one.innerText).join()"
+            )
+            await person.tab.until(f"{tabs} === 'xen,dom0,hello,GDB'")
+            assert person.tab.errors == []
 
     asyncio.run(go())
 

@@ -18,8 +18,8 @@ MAIN = "guests/hello/main.c"
 
 def test_the_debugger_of_a_seat(world: World) -> None:
     """It shows the lab's tasks. What it can run sees nothing of this machine, can write nothing and
-    reach no network; the lab goes on when it leaves. In the run of a failed check it goes back to
-    who wrote a word, as the lesson says."""
+    reach no network; the lab goes on when it leaves. In the run of a failed check, of a seat whose
+    own lab never ran, it goes back to who wrote a word, as the lesson says."""
 
     async def go() -> None:
         async with ClientSession() as session:
@@ -44,9 +44,9 @@ def test_the_debugger_of_a_seat(world: World) -> None:
             size = len(page.consoles["hello"])
             await page.until(lambda one: b"alive" in one.consoles["hello"][size:])
             await page.do("down")
-            await goes_back(session, page, one.seats[0])
+            await goes_back(session, await opened(session, one.seats[1]), one.seats[1])
 
-    one = begin(world, "hello", "--lesson", "crash")
+    one = begin(world, "hello", "--lesson", "crash", "--seats", "2")
     try:
         asyncio.run(go())
     finally:

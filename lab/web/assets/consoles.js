@@ -69,6 +69,7 @@ class Consoles {
     tab.setAttribute("role", "tab");
     tab.setAttribute("aria-controls", `screen-${name}`);
     tab.addEventListener("click", () => this.choose(name, true));
+    this.tabs.append(tab);
     const screen = element("div", "", {id: `screen-${name}`, className: "screen", hidden: true});
     screen.setAttribute("role", "tabpanel");
     screen.setAttribute("aria-labelledby", tab.id);
@@ -91,7 +92,9 @@ class Consoles {
     this.all.set(name, {tab, screen, terminal, fitting, open: false, at: undefined});
   }
 
+  // A person wants to see a console, perhaps before the server has said that it is there.
   choose(name, focus) {
+    if (!this.all.has(name)) this.add(name);
     this.chosen = name;
     this.chose();
     this.show(name, focus);
