@@ -24,7 +24,7 @@ from lab.explore.matrix import Task, tasks_of
 from lab.explore.outcome import worst
 from lab.explore.seeds import Asked, Exploration, SeedGroup, SeedResult, grouped
 from lab.explore.shrinking import shrink
-from lab.model import Clock, Layer, Plan, Verdict
+from lab.model import Clock, ExitStatus, Layer, Plan, Verdict
 from lab.progress import Progress
 from lab.run import commands
 from lab.rundir import RunDir
@@ -63,9 +63,10 @@ class Explored:
 
     @property
     def exit_status(self) -> int:
-        """The worst one; :func:`lab.explore.outcome.worst` says which is worse."""
-        statuses = [one.verdict.exit_status for one in self.outcome.results]
-        return worst(statuses)
+        """The worst one; :func:`lab.explore.outcome.worst` says which is worse. At least 3 if seeds
+        were not run."""
+        not_run = [ExitStatus.INFRASTRUCTURE] if self.outcome.not_run else []
+        return worst([*(one.verdict.exit_status for one in self.outcome.results), *not_run])
 
     def markdown(self) -> str:
         """The outcome for the page of a CI job."""
@@ -122,7 +123,6 @@ def _explored(context: Context, plan: Plan, asked: Asked, options: ExploreOption
     except BaseException:
         if so_far:
             left = known()
-            context.progress.say(f"the outcome of {len(so_far)} seeds is in {left.folder}")
             if options.interrupted:
                 options.interrupted(left)
         raise

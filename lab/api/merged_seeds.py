@@ -15,6 +15,7 @@ from lab.errors import LabError, UsageError
 from lab.explore import seed_parts, shards
 from lab.explore.seeds import Exploration, SeedResult
 from lab.run import fingerprint
+from lab.util.resources import as_called
 from lab.util.terminal import escape
 
 
@@ -54,6 +55,9 @@ def merge_explorations(
     for part in parts[1:]:
         _check(parts[0], part)
     _check_whole(parts)
+    for part in parts:
+        if part.outcome.not_run:
+            context.progress.say(_interrupted(part))
     whole = seed_parts.joined([_here(part) for part in parts])
     return kept(context, whole, junit)
 
@@ -113,6 +117,18 @@ def _check_whole(parts: Sequence[_Part]) -> None:
         words = ", ".join(f"{number}/{count}" for number in absent)
         raise UsageError(f"parts of the exploration are not here: shard {words}",
                          hint="name what every shard left, also of those that failed")  # fmt: skip
+
+
+def _interrupted(part: _Part) -> str:
+    """What to do about a part that lacks seeds."""
+    found = part.outcome
+    shard = f" --shard {found.asked.shard}" if found.asked.shard else ""
+    first, last = found.asked.seeds[0], found.asked.seeds[-1]
+    command = f"./inv lab.explore {found.lab} --seeds {first}-{last}{shard}"
+    return as_called(
+        f"{part} was interrupted: {found.not_run} of its {found.wanted} seeds were not run; "
+        f"run it again: {command}"
+    )
 
 
 def _here(part: _Part) -> Exploration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import xml.etree.ElementTree as ET
@@ -18,6 +19,7 @@ from lab.explore import seed_parts, seeds_markdown, shards
 from lab.explore.outcome import Outcome
 from lab.explore.seeds import Asked, Exploration, SeedResult, grouped
 from lab.model import Layer, Verdict
+from lab.progress import Progress
 from lab.scenario import failed
 
 SEEDS = tuple(range(1, 7))
@@ -82,6 +84,23 @@ def test_commands_name_the_copies_of_run_folders(context: api.Context, parts: li
     assert three.debug == f"./inv lab.debug {parts[2]}/race/r3 --before-failure"
     assert three.run == f"{parts[2]}/race/r3"
     assert (six.run, six.debug, six.again) == ("", "", "run --seed 6")
+
+
+def test_a_part_that_was_interrupted_is_named(
+    context: api.Context, parts: list[Path], tmp_path: Path
+) -> None:
+    """What it ran counts; but seeds that nobody ran did not pass."""
+    whole = exploration("2/3")
+    early = replace(whole, results=whole.results[:1], groups=grouped(whole.results[:1]))
+    other = left(tmp_path / "other", early)
+    said = io.StringIO()
+    told = replace(context, progress=Progress(said))
+    found = api.merge_explorations(told, [parts[0], other, parts[2]])
+    assert (found.outcome.not_run, found.exit_status) == (1, 3)
+    assert "was interrupted: 1 of its 2 seeds were not run" in said.getvalue()
+    assert said.getvalue().endswith(
+        "run it again: ./inv lab.explore race --seeds 1-6 --shard 2/3\n"
+    )
 
 
 OTHERS: dict[str, tuple[Callable[[Exploration], Exploration], str]] = {
