@@ -97,6 +97,7 @@ class Runs:
         return {
             "exit_status": self.exit_status,
             "passed": self.passed,
+            "not_ended": self.not_ended,
             "shard": str(self.outcome.shard) if self.outcome.shard else None,
             "seconds": round(self.seconds, 3),
             "folder": str(self.folder),
@@ -158,8 +159,10 @@ def run_many(context: Context, names: Sequence[str], options: RunOptions | None 
     try:
         beside.run_all(context, works, options.jobs, ran.__setitem__)
     except BaseException:
-        if ran and options.interrupted:
-            options.interrupted(replace(known(), not_ended=len(works) - len(ran)))
+        if ran:
+            left = replace(known(), not_ended=len(works) - len(ran))
+            if options.interrupted:
+                options.interrupted(left)
         raise
     return known()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +96,7 @@ def lab_run(name: str, labs: str = "labs.yaml", door: str = "", junit: str = "",
             "--publish": publish, "--bisect": bisect, "--pause-on-failure": pause_on_failure,
         })  # fmt: skip
         options = api.RunOptions(_clock(clock), cold, jobs, Path(junit) if junit else None, shard,
-                                 times or 1, None if json else show_runs)  # fmt: skip
+                                 times or 1, functools.partial(_show, json=json))  # fmt: skip
         names = api.select(context, ["*"] if all else names or [DEFAULT])
         return _several(api.run_many(context, names, options), json, published)
     first = "--repeat" if repeat else "--verify" if verify else "--bisect" if bisect else ""
@@ -158,10 +159,14 @@ def template_clean() -> None:
     say(f"removed {api.template_clean() / 1e6:.0f} MB of templates")
 
 
+def _show(result: api.Runs, *, json: bool) -> None:
+    print_json(result.summary()) if json else show_runs(result)
+
+
 def _several(result: api.Runs, json: bool, published: bool) -> int:
     """Show the runs. With ``published``, those of published labs must be the same as these."""
     tell_ci(result.runs, json=json)
-    print_json(result.summary()) if json else show_runs(result)
+    _show(result, json=json)
     apart = [row.lab for row in result.outcome.rows if row.published == "differs"]
     if published and apart:
         say(f"not the same as the published run: {', '.join(apart)}")

@@ -142,6 +142,10 @@ def test_an_interrupt_leaves_the_outcome_of_what_had_ended(
     assert [suite.get("name") for suite in ET.parse(junit).getroot()] == ["hello"]
     merged = api.merge(context, [context.runs])
     assert [row.verdict for row in merged.outcome.rows] == ["PASS", "MISSING", "MISSING"]
+    assert known.summary()["not_ended"] == 2
+    with pytest.raises(KeyboardInterrupt):  # also if nobody is shown it
+        api.run_many(context, ["hello", "sched-a"], api.RunOptions(jobs=1, junit=junit))
+    assert junit.exists()
 
 
 def test_mistakes_are_found_before_the_first_run(
