@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import rundir
@@ -19,7 +20,9 @@ from lab.api.results import Run
 from lab.api.tree_variant import TreeVariant
 from lab.errors import LabError, UsageError
 from lab.model import Clock, Plan
+from lab.run import commands
 from lab.rundir import RunDir
+from lab.scenario import Report, thresholds
 
 if TYPE_CHECKING:
     from lab.cluster.client import Connection
@@ -167,10 +170,22 @@ def _moved(context: Context, plan: Plan, run: Run, folder: RunDir) -> Run:
         run.report, consoles=folder.consoles(), file=context.file.absolute(),
         line=plan.lab.line or 1,
     )  # fmt: skip
-    command = replaying.command(folder, report, context.file)
+    if isinstance(context.variant, TreeVariant) and context.variant.sentence:
+        report = thresholds.unplaced(report)
+        folder.update_manifest(reason=report.verdict.reason)
     tail = "\n".join(
-        f"{_IN_GDB}{command}" if line.startswith(_IN_GDB) else line
-        for line in report.verdict.tail.splitlines()
+        _line(line, context, run.run, folder, report) for line in report.verdict.tail.splitlines()
     )
     verdict = replace(report.verdict, tail=tail)
     return replace(run, report=replace(report, verdict=verdict), run=folder.path)
+
+
+def _line(line: str, context: Context, there: Path, folder: RunDir, report: Report) -> str:
+    """A line of a verdict; its command names the run and the labs.yaml of here."""
+    if line.startswith(_IN_GDB):
+        return f"{_IN_GDB}{replaying.command(folder, report, context.file)}"
+    before, found, after = line.partition(f"lab.core {there.parent.name}/{there.name} --on ")
+    if not found:
+        return line
+    title, name = before.rpartition(": ")[0], after.split()[0]
+    return f"{title}: {commands.about('lab.core', folder, context.file, '--on', name)}"

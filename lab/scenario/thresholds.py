@@ -44,10 +44,25 @@ def judged(report: Report, results: tuple[ThresholdResult, ...]) -> Report:
     bad = next((one for one in results if one.reason), None)
     if bad is None or not report.verdict.passed:
         return report
+    return replace(report, verdict=failed(Layer.GUEST, _words(report, bad)))
+
+
+def unplaced(report: Report) -> Report:
+    """The report of a run whose limits were in no file that the user knows."""
+    results = tuple(
+        replace(one, threshold=replace(one.threshold, line=0)) for one in report.thresholds
+    )
+    for placed, one in zip(report.thresholds, results, strict=True):
+        if one.reason and report.verdict.reason == _words(report, placed):
+            verdict = replace(report.verdict, reason=_words(report, one))
+            return replace(report, thresholds=results, verdict=verdict)
+    return replace(report, thresholds=results)
+
+
+def _words(report: Report, bad: ThresholdResult) -> str:
     name = report.file.name if report.file else "labs.yaml"
     place = f" ({name}:{bad.threshold.line})" if bad.threshold.line else ""
-    reason = f"threshold{place}, {threshold_name(bad.threshold)}: {bad.reason}"
-    return replace(report, verdict=failed(Layer.GUEST, reason))
+    return f"threshold{place}, {threshold_name(bad.threshold)}: {bad.reason}"
 
 
 def _check(item: Threshold, figures: Mapping[str, Any]) -> ThresholdResult:

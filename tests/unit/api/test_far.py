@@ -14,12 +14,13 @@ from kernel_files import zimage
 from lab import api, rundir
 from lab.api.far import Far
 from lab.api.plans import make_plan
+from lab.api.tree_variant import TreeVariant
 from lab.cluster import contents
 from lab.cluster.task import CameBack, Task
 from lab.errors import MachineError, UsageError
-from lab.model import Clock, ExitStatus, Lab, Layer, Verdict
+from lab.model import Clock, ExitStatus, Lab, Layer, Threshold, Verdict
 from lab.progress import Progress
-from lab.scenario import Report
+from lab.scenario import Report, ThresholdResult, thresholds
 
 LABS = """
 guests: {g: {kernel: k.bin}}
@@ -29,6 +30,7 @@ labs:
 """
 FAIL = Verdict(False, Layer.GUEST, "it said nothing", ExitStatus.GUEST,
                tail="last line\nin GDB: ./inv lab.debug there")  # fmt: skip
+LIMIT = "p99 release jitter of fast < 1ms"
 
 
 class Said(Progress):
@@ -135,3 +137,31 @@ def test_a_changed_lab_is_refused(context: api.Context, tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="changed before it runs"):
         run(far(Worker(tmp_path / "there")), replace(context, variant=change))
+
+
+def test_the_command_for_a_core_file_names_the_run_of_here(
+    context: api.Context, tmp_path: Path
+) -> None:
+    there = tmp_path / "there" / "hello" / "20260101-000000-abcd"
+    tail = (
+        f"g when it crashed: ./inv lab.core hello/{there.name} --on g --labs /there/labs.yaml\n#0 f"
+    )
+    made = api.Run(Report("hello", replace(FAIL, tail=tail)), there, {})
+    done = run(far(Worker(tmp_path / "there", made)), replace(context, file=Path("labs.yaml")))
+    first, *rest = done.report.verdict.tail.splitlines()
+    assert first == f"g when it crashed: ./inv lab.core hello/{done.run.name} --on g"
+    assert rest == ["#0 f"]
+
+
+def test_a_limit_of_the_command_is_on_no_line_of_labs_yaml(
+    context: api.Context, tmp_path: Path
+) -> None:
+    limit = Threshold("fast", "release_jitter", 0.001, "p99", line=4)
+    broken = (ThresholdResult(limit, 0.002, "it was 2ms"),)
+    report = thresholds.judged(Report("hello", Verdict(True)), broken)
+    assert report.verdict.reason.startswith("threshold (labs.yaml:4), p99")
+    made = api.Run(report, tmp_path / "there", {})
+    variant = TreeVariant(tmp_path, tmp_path, (limit,), LIMIT)
+    done = run(far(Worker(tmp_path / "there", made)), replace(context, variant=variant))
+    assert done.report.verdict.reason == f"threshold, {LIMIT}: it was 2ms"
+    assert rundir.RunDir(done.run).manifest()["reason"] == done.report.verdict.reason
