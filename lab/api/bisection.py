@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import run
 from lab.api.traces import trace_diff
-from lab.api.tree_variant import TreeVariant, objects_of
+from lab.api.tree_variant import TreeVariant, work_tree
 from lab.errors import BusyError, LabError, UsageError
 from lab.explore.bisection import Mark, Search
 from lab.explore.side_by_side import processors
@@ -145,17 +145,18 @@ def bisect(context: Context, name: str, wanted: Bisect) -> Bisected:
         raise UsageError(f"{jobs} commits cannot be tried at once", hint=f"1 to {MOST}")
     if tree.is_changed:
         context.progress.say(f"{tree.top} has changes that are in no commit: they are not tried")
-    search, kept = Search(tree, bad, [good]), new_folder(context.runs / f"bisect-{name}")
+    search = Search(tree, bad, [good])
     with contextlib.ExitStack() as stack:
         context = stack.enter_context(far.connected(context))
         stack.enter_context(_alone(tree, place))
         trees = [place.with_name(f"{place.name}-{number}") for number in range(jobs)]
         for folder in trees:
-            stack.enter_context(_work_tree(context, tree, folder))
+            stack.enter_context(work_tree(context.progress, tree, folder))
         variants = [TreeVariant(tree.top, one, limits, wanted.limit) for one in trees]
         bench = _Bench(context, plan, tree, variants)
-        stack.callback(lambda: files.write_atomic(kept / LOG, search.log((good, bad))))
         bench.check_ends(good, bad)
+        kept = new_folder(context.runs / f"bisect-{name}")
+        stack.enter_context(_logged(context, kept / LOG, lambda: search.log((good, bad))))
         while commits := search.next(jobs):
             context.progress.say(f"{len(search.candidates)} commits remain")
             for commit, mark in zip(commits, bench.judged(commits), strict=True):
@@ -195,17 +196,15 @@ def _alone(tree: GitTree, folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _work_tree(context: Context, tree: GitTree, folder: Path) -> Iterator[None]:
-    """A work tree, and the objects built from it. A large one takes minutes to make and remove."""
-    with contextlib.ExitStack() as stack:
-        with context.progress.stage("making a work tree"):
-            stack.enter_context(tree.work_tree(folder))
-        try:
-            yield
-        finally:
-            with context.progress.stage("removing the work tree"):
-                stack.close()
-                files.remove_tree(objects_of(folder))
+def _logged(context: Context, file: Path, log: Callable[[], str]) -> Iterator[None]:
+    """Write the log at the end of the block. If the search did not come to its end, say where."""
+    try:
+        yield
+    except BaseException:
+        context.progress.say(f"what was tried so far, for git bisect replay: {file}")
+        raise
+    finally:
+        files.write_atomic(file, log())
 
 
 @dataclass

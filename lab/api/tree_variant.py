@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.model import Lab, Threshold
 from lab.model.relocation import relocate
+from lab.progress import Progress
+from lab.util import files
+from lab.util.git_tree import GitTree
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,17 @@ class TreeVariant:
 def objects_of(work: Path) -> Path:
     """Where the objects stay that are built from a work tree."""
     return work.with_name(f"{work.name}-objects")
+
+
+@contextlib.contextmanager
+def work_tree(progress: Progress, tree: GitTree, folder: Path) -> Iterator[None]:
+    """A work tree, and the objects built from it. A large one takes minutes to make and remove."""
+    with contextlib.ExitStack() as stack:
+        with progress.stage("making a work tree"):
+            stack.enter_context(tree.work_tree(folder))
+        try:
+            yield
+        finally:
+            with progress.stage("removing the work tree"):
+                stack.close()
+                files.remove_tree(objects_of(folder))

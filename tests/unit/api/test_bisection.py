@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import subprocess
 from pathlib import Path
 
 import pytest
+from kernel_files import zimage
 
-from lab import config
+from lab import api, config
+from lab.api import bisection
 from lab.api.bisection import mark_of
 from lab.api.results import Run
 from lab.api.tree_variant import TreeVariant
@@ -14,6 +18,7 @@ from lab.config import limits
 from lab.errors import GuestError, ImageError, LabError, MachineError, ToolchainError, UsageError
 from lab.explore.bisection import Mark
 from lab.model import FreeRtosApp, Lab, Layer, Threshold, Verdict
+from lab.progress import Progress
 from lab.scenario import Report, failed, from_error
 
 LABS = """
@@ -111,3 +116,42 @@ def test_a_limit_as_a_sentence(lab: Lab) -> None:
 def test_what_is_no_limit(lab: Lab, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         limits.of_sentence(text, lab)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree of six commits, from which a guest of labs.yaml is taken."""
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "labs.yaml").write_text(
+        "guests: {g: {kernel: app/k.bin}}\nlabs: {mine: {guests: [g]}}\n"
+    )
+    found = tmp_path / "app"
+    found.mkdir()
+    (found / "k.bin").write_bytes(zimage())
+    for words in ("init -q", "add .", *["commit -q --allow-empty -m change"] * 6):
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", str(found), *who, *words.split()], check=True)
+    return found
+
+
+@pytest.mark.parametrize("ended", [0, 1, 2])
+def test_an_interrupted_search(tree: Path, monkeypatch: pytest.MonkeyPatch, ended: int) -> None:
+    """Its log is named as soon as it has something to say. No work tree stays."""
+    verdicts = [Verdict(True), failed(Layer.GUEST, "not seen")][:ended]
+
+    def next_run(*_: object, **__: object) -> Run:
+        if not verdicts:
+            raise KeyboardInterrupt
+        return run(verdicts.pop(0))
+
+    monkeypatch.setattr(bisection, "run", next_run)
+    said = io.StringIO()
+    context = api.Context(tree.parent / "labs.yaml", progress=Progress(said))
+    with pytest.raises(KeyboardInterrupt):
+        api.bisect(context, "mine", api.Bisect(tree, "HEAD~5", "HEAD", jobs=1))
+    logs = list(context.runs.glob("bisect-mine/2*/bisect.log"))
+    assert len(logs) == (ended == 2)
+    assert all(f"for git bisect replay: {one}\n" in said.getvalue() for one in logs)
+    assert ended == 2 or not context.runs.exists()
+    trees = ["git", "-C", str(tree), "worktree", "list"]
+    assert subprocess.run(trees, check=True, capture_output=True).stdout.count(b"\n") == 1
