@@ -102,10 +102,13 @@ class Connection:
         ]
 
     def call_off(self) -> None:
-        """End the labs that run for us, and wait until they have ended."""
+        """End the labs that run for us, and wait until they have ended.
+
+        If the scheduler is lost, this is the workers' task: the engine would wait for it in vain.
+        """
         with self._guard:
             left, self._open = self._open, {}
-        if left:
+        if left and self._client.status == "running":
             with contextlib.suppress(Exception):
                 self._client.cancel(list(left.values()))
                 self._client.run(end_labs, list(left), on_error="ignore")

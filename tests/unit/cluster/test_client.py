@@ -125,9 +125,12 @@ def test_what_the_engine_raises(error: Exception, kind: type[LabError], words: s
 
 def test_a_scheduler_that_goes_away() -> None:
     engine = Engine(None)
-    engine.status = "closed"
+    engine.status = "connecting"
+    connection = Connection(engine)
     with pytest.raises(LabError, match="scheduler of the cluster was lost"):
-        play(engine, [])
+        connection.play(task(), {}, lambda _: None)
+    connection.call_off()
+    assert engine.cancelled == engine.ran == []  # nobody would hear it, and that takes 20 s
 
 
 def test_a_run_that_ran_twice_is_compared() -> None:
