@@ -19,7 +19,7 @@ from lab.api.plans import make_plan
 from lab.api.results import Run
 from lab.api.runs import run
 from lab.api.traces import trace_diff
-from lab.api.tree_variant import TreeVariant, work_tree
+from lab.api.tree_variant import TreeVariant, sweep, work_tree
 from lab.errors import BusyError, LabError, UsageError
 from lab.explore.bisection import Mark, Search
 from lab.explore.side_by_side import processors
@@ -150,6 +150,7 @@ def bisect(context: Context, name: str, wanted: Bisect) -> Bisected:
         context = stack.enter_context(far.connected(context))
         stack.enter_context(_alone(tree, place))
         trees = [place.with_name(f"{place.name}-{number}") for number in range(jobs)]
+        sweep(tree, trees)
         for folder in trees:
             stack.enter_context(work_tree(context.progress, tree, folder))
         variants = [TreeVariant(tree.top, one, limits, wanted.limit) for one in trees]

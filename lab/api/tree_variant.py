@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +45,14 @@ class TreeVariant:
 def objects_of(work: Path) -> Path:
     """Where the objects stay that are built from a work tree."""
     return work.with_name(f"{work.name}-objects")
+
+
+def sweep(tree: GitTree, trees: Sequence[Path]) -> None:
+    """Remove the work trees that a killed command left, if it had more than ``trees``."""
+    beside = trees[0].parent.glob(f"{trees[0].name.rpartition('-')[0]}-*")
+    for old in sorted(set(beside) - {*trees, *map(objects_of, trees)}):
+        tree.forget(old)
+        files.remove_tree(old)
 
 
 @contextlib.contextmanager

@@ -34,12 +34,17 @@ def of_sentence(text: str, lab: Lab) -> tuple[Threshold, ...]:
         shape = schema.Threshold.model_validate(units.limit(text))
         found = read(source, (), shape, lab)
     except ValidationError as error:
-        raise UsageError(f"{quote(text)}: {error.errors()[0]['msg']}") from None
+        raise UsageError(f"{quote(text)}: {_words(error)}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
     for _, words in source.taken():
         raise UsageError(f"{quote(text)}: {words}")
     return tuple(replace(one, line=0) for one in found)
+
+
+def _words(error: ValidationError) -> str:
+    """What is wrong, without the kind of the error that pydantic puts before it."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
 def read(source: Source, at: Loc, shape: schema.Threshold, lab: Lab) -> list[Threshold]:

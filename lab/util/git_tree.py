@@ -101,12 +101,12 @@ class GitTree:
     @contextlib.contextmanager
     def work_tree(self, folder: Path) -> Iterator[Path]:
         """A work tree of its own at ``folder``, with the current commit; removed at the end."""
-        self._forget(folder)
+        self.forget(folder)
         self._must("worktree", "add", "--detach", "--force", str(folder), "HEAD")
         try:
             yield folder
         finally:
-            self._forget(folder)
+            self.forget(folder)
 
     def check_out(self, folder: Path, commit: str) -> None:
         """Put a commit into a work tree, with its submodules. Files that git does not know are
@@ -163,7 +163,7 @@ class GitTree:
             hint=f"get it: git -C {shlex.quote(str(self.top))} submodule update --init --recursive",
         )
 
-    def _forget(self, folder: Path) -> None:
+    def forget(self, folder: Path) -> None:
         if folder.exists():
             _git(self.top, "worktree", "remove", "--force", "--force", str(folder))
         _git(self.top, "worktree", "prune")

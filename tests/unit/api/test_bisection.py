@@ -10,16 +10,17 @@ import pytest
 from kernel_files import zimage
 
 from lab import api, config
-from lab.api import bisection
+from lab.api import bisection, tree_variant
 from lab.api.bisection import mark_of
 from lab.api.results import Run
-from lab.api.tree_variant import TreeVariant
+from lab.api.tree_variant import TreeVariant, objects_of
 from lab.config import limits
 from lab.errors import GuestError, ImageError, LabError, MachineError, ToolchainError, UsageError
 from lab.explore.bisection import Mark
 from lab.model import FreeRtosApp, Lab, Layer, Threshold, Verdict
 from lab.progress import Progress
 from lab.scenario import Report, failed, from_error
+from lab.util.git_tree import GitTree
 
 LABS = """
 hypervisors:
@@ -107,7 +108,7 @@ def test_a_limit_as_a_sentence(lab: Lab) -> None:
     [
         ("fast is slow", "is not a threshold"),
         ("p99 release jitters of fast < 1s", "did you mean 'release_jitter'"),
-        ("p99 release jitter of fast < 1", "is not a time"),
+        ("p99 release jitter of fast < 1", "< 1': '1' is not a time"),
         ("p99 release jitter of two/fast < 1s", "no traced guest 'two'"),
         ("misses of fast < 0", "at least 1"),
         ("blunders of fast < 4", "blunders"),
@@ -155,3 +156,16 @@ def test_an_interrupted_search(tree: Path, monkeypatch: pytest.MonkeyPatch, ende
     assert ended == 2 or not context.runs.exists()
     trees = ["git", "-C", str(tree), "worktree", "list"]
     assert subprocess.run(trees, check=True, capture_output=True).stdout.count(b"\n") == 1
+
+
+def test_what_a_killed_search_left(tree: Path) -> None:
+    """It had three work trees; the next search, with one, removes the others."""
+    place = tree.parent / "cache" / "bisect" / "abc"
+    trees = [place.with_name(f"abc-{number}") for number in range(3)]
+    for one in trees:
+        argv = ["git", "-C", str(tree), "worktree", "add", "-q", "--detach", str(one)]
+        subprocess.run(argv, check=True)
+        objects_of(one).mkdir()
+    tree_variant.sweep(GitTree.of(tree), trees[:1])
+    assert sorted(place.parent.iterdir()) == [trees[0], objects_of(trees[0])]
+    assert len(list((tree / ".git" / "worktrees").iterdir())) == 1
