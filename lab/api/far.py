@@ -127,10 +127,17 @@ class Far:
 def options(context: Context, clock: Clock | None, *, cold: bool) -> dict[str, Any]:
     """What a worker must know of a context to run a lab as it would be run here."""
     return {
-        "clock": clock, "cold": cold, "seed": context.seed, "keep": context.keep,
+        "file": _file_name(context), "clock": clock, "cold": cold,
+        "seed": context.seed, "keep": context.keep,
         "arch": context.arch.xen if context.arch else "", "force": context.force,
         "cores": context.cores, "locked": context.strict,
     }  # fmt: skip
+
+
+def _file_name(context: Context) -> str:
+    """What labs.yaml is called: messages of the worker name it. It has other files beside it."""
+    name = context.file.name
+    return name if name.endswith((".yaml", ".yml")) else commands.LABS
 
 
 def check_packages() -> None:

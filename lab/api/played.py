@@ -1,7 +1,7 @@
 """The process in which a worker of a cluster runs labs (``lab.cluster.player``).
 
 It is started as ``python -m lab.api.played ORDERS ANSWERS``, with the descriptors of two pipes.
-Each order is the folder of a run, which has ``labs.yaml``, ``labs.lock`` and ``order.json``. The
+Each order is the folder of a run, which has the labs.yaml, ``labs.lock`` and ``order.json``. The
 result is ``outcome`` in that folder: a pickled :class:`lab.api.Run`, or the ``LabError``.
 """
 
@@ -66,7 +66,7 @@ def play(folder: Path) -> None:
 
 def _run(folder: Path, lab: str, how: Mapping[str, Any]) -> Run:
     context = Context(
-        folder / "labs.yaml", None, Progress(), how["force"], how["locked"],
+        folder / how["file"], None, Progress(), how["force"], how["locked"],
         architecture(how["arch"]), cores=how["cores"], seed=how["seed"],
         keep=None if how["keep"] is None else tuple(how["keep"]),
     )  # fmt: skip

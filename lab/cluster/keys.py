@@ -7,6 +7,7 @@ file trust each other, and nobody else. Without a key (an address with ``tcp:``)
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def readable(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-        why = _first(error)
+        why = _first(error) or "nobody answers"
         raise LabError(
             f"there is no cluster at {address} that lets us in: {why}",
             hint="start one (./inv cluster.up), or give the file of its key with --key",
@@ -98,9 +99,11 @@ def readable(address: str) -> Iterator[None]:
 
 
 def _first(error: BaseException) -> str:
-    """The words of the error from which another one came."""
+    """The words of the error from which another one came; empty if only a time ran out."""
     while before := error.__cause__ or error.__context__:
         error = before
+    if isinstance(error, asyncio.CancelledError):
+        return ""
     words = getattr(error, "strerror", "") or str(error) or type(error).__name__
     return words.strip().splitlines()[0]
 

@@ -46,7 +46,7 @@ class Places:
         place = self._tasks / f"{task.key}-{next(self._numbers)}"
         place.mkdir(parents=True)
         try:
-            (place / "labs.yaml").write_text(task.labs, encoding="utf-8")
+            (place / task.order.options["file"]).write_text(task.labs, encoding="utf-8")
             (place / lock.NAME).hardlink_to(self._parts / task.lock / lock.NAME)
             (place / "order.json").write_text(json.dumps(asdict(task.order)), encoding="utf-8")
             yield place

@@ -107,7 +107,11 @@ def test_a_worker_knows_how_to_run_it(context: api.Context, tmp_path: Path) -> N
     assert first.labs == second.labs
     wanted = {"clock": "virtual", "seed": 3, "cores": True, "keep": None}
     assert wanted.items() <= first.order.options.items()
-    assert first.order.memory == make_plan(context, "hello").lab.memory
+    assert first.order.options["file"] == "labs.yaml"
+    renamed = replace(context, file=context.file.rename(tmp_path / "my.yml"))
+    run(one, renamed)
+    assert worker.tasks[-1].order.options["file"] == "my.yml"
+    assert first.order.memory == make_plan(renamed, "hello").lab.memory
 
 
 def test_another_toolchain_is_named(context: api.Context, tmp_path: Path) -> None:

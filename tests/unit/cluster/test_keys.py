@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.cluster import keys
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 
 
 def test_a_key_is_made_once_and_is_private(tmp_path: Path) -> None:
@@ -44,3 +45,14 @@ def test_addresses() -> None:
 def test_the_environment_names_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_CLUSTER_KEY", "/some/key.pem")
     assert keys.named("192.0.2.1:8786", "").key == Path("/some/key.pem")
+
+
+def test_a_cluster_that_does_not_answer() -> None:
+    """The engine's own time runs out, by a cancelled wait without words."""
+
+    def connect() -> None:
+        with keys.readable("tls://192.0.2.1:1"):
+            raise TimeoutError from asyncio.CancelledError()
+
+    with pytest.raises(LabError, match="that lets us in: nobody answers"):
+        connect()

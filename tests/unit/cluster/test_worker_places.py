@@ -18,12 +18,12 @@ def test_a_run_has_its_order_and_goes(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     (tmp_path / lock.NAME).write_text("{}")
     part = Part(lock.NAME, contents.pack(tmp_path / lock.NAME, lock.NAME))
-    task = Task(Order("hello", "1", {}, 1 << 20), "labs: {}\n", part.sha256)
+    task = Task(Order("hello", "1", {"file": "my.yaml"}, 1 << 20), "labs: {}\n", part.sha256)
     places = Places(tmp_path)
     for _ in range(2):
         places.lay([part])
         with places.of(task) as place:
-            assert (place / "labs.yaml").read_text() == task.labs
+            assert (place / "my.yaml").read_text() == task.labs
             assert (place / lock.NAME).read_text() == "{}"
             assert json.loads((place / "order.json").read_text())["lab"] == "hello"
     places.close()
