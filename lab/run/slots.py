@@ -123,7 +123,7 @@ def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits
                     return _take(wanted, what)
                 if not queued:
                     stack.callback(_take(wanted, what, waits=True).unlink, missing_ok=True)
-                    stack.enter_context(waits("; ".join(map(_who, others))))
+                    stack.enter_context(waits(_holders(others)))
                     queued = True
                 waiting_too = {one.thread for one in _slots() if one.waits}
                 stuck = {one.thread for one in others} <= waiting_too
@@ -191,6 +191,17 @@ def _no_room(wanted: Room, limit: Room, what: str, others: list[Slot], why: str)
 
 def _who(slot: Slot) -> str:
     return f"{slot.what} (process {slot.pid})"
+
+
+def _holders(slots: list[Slot]) -> str:
+    """Who has room, in few words: each process once, with one of its labs."""
+    found: dict[int, list[Slot]] = {}
+    for one in slots:
+        found.setdefault(one.pid, []).append(one)
+    return "; ".join(
+        f"{first.what}{f' and {len(more)} more' if more else ''} (process {pid})"
+        for pid, (first, *more) in found.items()
+    )
 
 
 def _folder() -> Path:

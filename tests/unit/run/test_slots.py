@@ -223,3 +223,27 @@ def test_nonsense_in_the_folder_is_removed() -> None:
     (slots._folder() / "junk").write_text("{")
     assert slots.held() == []
     assert list(slots._folder().iterdir()) == []
+
+
+def test_who_waits_is_told_of_each_process_once(other: subprocess.Popen[str]) -> None:
+    class Told(Exception):
+        """Who has room."""
+
+    def waits(holders: str) -> contextlib.AbstractContextManager[None]:
+        raise Told(holders)
+
+    wide, me = Room(4, 4 << 30), os.getpid()
+    with (
+        slots.taken(ONE, wide, "lab a", 0),
+        slots.taken(ONE, wide, "lab b", 0),
+        pytest.raises(Told) as told,
+        slots.taken(ONE, wide, "lab c", 5, waits),
+    ):
+        pass
+    other.communicate("enough\n")
+    words = str(told.value).split("; ")
+    assert set(words) <= {
+        f"lab a and 1 more (process {me})", f"lab b and 1 more (process {me})",
+        f"lab other (somebody) (process {other.pid})",
+    }  # fmt: skip
+    assert len(words) == 2
