@@ -116,8 +116,13 @@ def repeat(
         if not result.digest or len({one.digest for one in runs.values()}) > 1:
             raise _Enough
 
-    with contextlib.suppress(_Enough):
-        beside.run_all(context, works, jobs, done)
+    try:
+        with contextlib.suppress(_Enough):
+            beside.run_all(context, works, jobs, done)
+    except BaseException:
+        if runs:
+            context.progress.say(f"{len(runs)} of {times} runs had ended, with one digest")
+        raise
     return _repeated([runs[number] for number in sorted(runs)])
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from lab import config
+from lab import config, rundir
 from lab.errors import ConfigError, LabError
+from lab.rundir import RunDir
 from lab.util import files, reading
 from lab.web.classroom import Seat
 from lab.web.lesson import Lesson, Step
@@ -44,6 +45,11 @@ def lay(seat: Seat, step: Step) -> Path:
 def file(seat: Seat) -> Path:
     """The labs file of the seat's last check."""
     return seat.folder / "check.yaml"
+
+
+def last_run(seat: Seat) -> RunDir | None:
+    """The run of the seat's last check that had one."""
+    return rundir.latest_run(seat.folder / "runs", LAB)
 
 
 def test(seat: Seat, lesson: Lesson) -> None:

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import rundir
 from lab.errors import LabError
 from lab.rundir import RunDir
 from lab.web import checking, commands, editing, machines, problems
@@ -259,7 +258,7 @@ class SeatHub:
             await self._fresh()
 
     async def _check(self, step: Step) -> None:
-        passed = True
+        passed, before = True, checking.last_run(self.seat)
         if step.check:
             async with self._turns.turn(self._waits):
                 file = checking.lay(self.seat, step)
@@ -267,7 +266,8 @@ class SeatHub:
             passed = not self.failed
         checking.note(self.seat, step, passed=passed)
         self.progress = checking.progress(self.seat)
-        run = rundir.latest_run(self.seat.folder / "runs", checking.LAB) if step.check else None
+        last = checking.last_run(self.seat)  # that of an earlier check, if this one began none
+        run = last if last and not (before and before.id == last.id) else None
         self.checked = {
             "step": step.id, "passed": passed, "said": self.said, "run": run.id if run else "",
             "traced": run is not None and is_traced(run),

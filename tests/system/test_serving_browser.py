@@ -118,6 +118,9 @@ def test_a_page_comes_back_with_its_server(world: World) -> None:
         async with alone(one.seats[0]) as person:
             os.kill(one.server.process.pid, signal.SIGKILL)
             await person.tab.until(f"{STATE} === 'connecting'")
+            await person.tab.value("link.send({type: 'do', verb: 'up'})")
+            said = await person.tab.value("document.getElementById('notice').innerText")
+            assert said == "not connected: nothing was done"
             words = ("two-guests", "--port", one.port)
             again.append(await asyncio.to_thread(begin, world, *words, again=True))
             await person.runs()

@@ -4,9 +4,11 @@
 const FIRST_TRY = 250, LAST_TRY = 4000; // milliseconds
 
 class Link {
-  // hello: what is said first each time; text, binary: take messages; lost: hears of a break.
-  constructor({hello = () => null, text = () => {}, binary = () => {}, lost = () => {}}) {
-    Object.assign(this, {hello, text, binary, lost, pause: FIRST_TRY});
+  // hello: what is said first each time; text, binary: take messages; lost: hears of a break;
+  // unsent: hears that a message of a person cannot be sent now.
+  constructor({hello = () => null, text = () => {}, binary = () => {}, lost = () => {},
+               unsent = () => {}}) {
+    Object.assign(this, {hello, text, binary, lost, unsent, pause: FIRST_TRY});
     this.open();
     addEventListener("online", () => this.again());
     document.addEventListener("visibilitychange", () => document.hidden || this.again());
@@ -41,9 +43,11 @@ class Link {
     this.open();
   }
 
+  // Whether it could be sent. Messages of type "size" are none of a person's.
   send(message) {
     const open = this.socket.readyState === WebSocket.OPEN;
     if (open) this.socket.send(JSON.stringify(message));
+    else if (message.type !== "size") this.unsent();
     return open;
   }
 }

@@ -7,7 +7,7 @@ const STATES = {off: "off", starting: "starting", running: "running", stands: "s
 let run = "", built = "";
 
 const consoles = new Consoles(byId("tabs"), byId("screens"), {
-  typed: (on, text) => link.send({type: "type", on, text}) || notice("not connected: not typed"),
+  typed: (on, text) => link.send({type: "type", on, text}),
   resized: (on, rows, columns) =>
     ["dom0", gdb.name].includes(on) && link.send({type: "size", on, rows, columns}),
   showed: (name) => { gdb.panel.hidden = name !== gdb.name; },
@@ -38,6 +38,7 @@ const link = new Link({
     state("connecting", "the server does not answer; this page tries again");
     for (const verb of ["up", "down", "reset"]) byId(verb).disabled = true;
   },
+  unsent: () => notice("not connected: nothing was done"),
 });
 
 // Builds, starts and checks of a class wait for each other.

@@ -88,6 +88,25 @@ def test_repeated_runs_are_numbered(file: Path, monkeypatch: pytest.MonkeyPatch)
     assert found.other is found.runs[2]
 
 
+def test_interrupted_repetitions_say_how_many_had_ended(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_with(ImageError("Xen does not compile"), monkeypatch)
+    failed = api.run(api.Context(file), "hello")
+    ends = iter(["same", "same", ""])
+
+    def run(_: api.Context, **__: object) -> api.Run:
+        if not (digest := next(ends)):
+            raise KeyboardInterrupt
+        return dataclasses.replace(failed, digest=digest)
+
+    monkeypatch.setattr(repetition, "run", run)
+    heard = io.StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        api.repeat(api.Context(file, progress=Progress(heard)), "hello", 4, jobs=1)
+    assert "2 of 4 runs had ended, with one digest" in heard.getvalue()
+
+
 def test_a_run_without_a_digest_ends_the_others(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,11 +11,13 @@ from unittest.mock import create_autospec
 
 import pytest
 
+from lab import rundir
 from lab.model import Domain
-from lab.web import machines
+from lab.web import checking, machines
 from lab.web.classroom import Seat
 from lab.web.commands import Commands, Done
 from lab.web.growth import Growth
+from lab.web.lesson import Step
 from lab.web.machines import Now
 from lab.web.seat_hub import SeatHub
 from lab.web.turns import Turns
@@ -30,6 +32,7 @@ class Lab:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.now = Now()
+        self.checks_in = folder
         self.is_asked, self.answers = asyncio.Event(), asyncio.Event()
         monkeypatch.setattr(machines, "seen", lambda _: self.now)
         monkeypatch.setattr(machines, "asked", self.asked)
@@ -41,11 +44,13 @@ class Lab:
         return replace(known, domains=(GUEST,))
 
     async def run(self, words: Sequence[str], *_: Any) -> Done:
-        """``lab.up`` and ``lab.down``; other commands change nothing."""
+        """``lab.up``, ``lab.down``, and ``lab.run``, which is a check; others change nothing."""
         if words[0] == "lab.up":
             self.now = Now("running", self.folder / "fresh")
         elif words[0] == "lab.down":
             self.now = replace(self.now, state="off")
+        elif words[0] == "lab.run":
+            rundir.new_run(self.checks_in, checking.LAB)
         return Done(0, "")
 
 
@@ -131,6 +136,23 @@ def test_an_answer_of_dom0_takes_back_nothing(
             looking.cancel()
         assert told[-1] == ("xen", "dom0", "hello")
         assert told == sorted(told, key=len)
+
+    asyncio.run(go())
+
+
+def test_a_check_without_a_run_has_not_the_run_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def go() -> None:
+        lab, seat = Lab(tmp_path, monkeypatch), lay(tmp_path)
+        hub = SeatHub(seat, create_autospec(Growth), Turns(1), cast("Commands", lab))
+        found = []
+        for runs in (seat.folder / "runs", tmp_path / "elsewhere"):
+            lab.checks_in = runs
+            hub.check(Step("one", "One", "", "steps: []"))
+            await hub.idle()
+            found.append((hub.checked["run"] != "", hub.checked_run() is not None))
+        assert found == [(True, True), (False, False)]
 
     asyncio.run(go())
 
