@@ -14,8 +14,11 @@ from lab.store import cache_root
 from lab.util import signals
 
 
-def cluster_up(size: Size, key: str, ready: Callable[[str, Path], None]) -> None:
-    """Have a cluster on this machine until Ctrl-C. ``ready`` gets its address and its key's file.
+def cluster_up(
+    size: Size, key: str, ready: Callable[[str, Path], None], told: Callable[[str], None]
+) -> None:
+    """Have a cluster on this machine until Ctrl-C. ``ready`` gets its address and its key's file,
+    ``told`` a sentence about each worker that ends by itself.
 
     Raises:
         UsageError: the address cannot be used, or a package is missing.
@@ -27,7 +30,7 @@ def cluster_up(size: Size, key: str, ready: Callable[[str, Path], None]) -> None
 
     file = Path(key) if key else keys.usual()
     with _temporary("cluster-") as folder:
-        crew = pool.Crew(Path(folder))
+        crew = pool.Crew(Path(folder), told)
         try:
             signals.run(pool.serve(size, file, crew, lambda address: ready(address, file)))
         finally:

@@ -49,7 +49,7 @@ def measure(context: Context, name: str, rounds: int, say: Callable[[str], None]
         raise _Measured
 
     works: list[Callable[[], None]] = [
-        functools.partial(cluster_up, Size(cpus), "", lambda address, _: ready.put(address)),
+        functools.partial(cluster_up, Size(cpus), "", lambda address, _: ready.put(address), say),
         compare,
     ]
     with contextlib.suppress(_Measured):

@@ -32,7 +32,7 @@ def cluster_up(workers: int = 2, address: str = HERE, port: int = 0, key: str = 
     with cluster.worker. With --workers 0 there are only those.
     """
     _install()
-    api.cluster_up(api.Size(workers, address, port), key, partial(_show, as_json=json))
+    api.cluster_up(api.Size(workers, address, port), key, partial(_show, as_json=json), say)
 
 
 @command("cluster.worker", words=("address",), example="cluster.worker tls://192.0.2.1:8786",

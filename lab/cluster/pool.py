@@ -55,10 +55,12 @@ async def serve(size: Size, key: Path, crew: Crew, ready: Callable[[str], None])
 
 
 class Crew:
-    """The workers of a cluster here: processes. ``folder``: each gets a folder in it."""
+    """The workers of a cluster here: processes. ``folder``: each gets a folder in it. ``told``
+    hears of each that ends by itself."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, told: Callable[[str], None]) -> None:
         self._folder = folder
+        self._told = told
         self._children: list[process.Child] = []
 
     def start(self, count: int, address: str, key: Path) -> None:
@@ -74,7 +76,14 @@ class Crew:
 
     async def ended(self) -> None:
         """Wait until all have ended."""
-        await asyncio.gather(*(waiting.ends(one.pid) for one in self._children))
+        await asyncio.gather(*(self._ended(*one) for one in enumerate(self._children, 1)))
+
+    async def _ended(self, number: int, child: process.Child) -> None:
+        await waiting.ends(child.pid)
+        status = child.poll() or 0
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        left = sum(one.poll() is None for one in self._children)
+        self._told(f"worker {number} {how}; {left} of {len(self._children)} still run")
 
     def close(self) -> None:
         """End all of them, and their labs. This takes a while, so no event loop waits for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -152,9 +153,12 @@ def test_a_worker_is_killed_and_another_joins(pool: Pool) -> None:
 
 
 def test_a_stranger_is_not_let_in(pool: Pool, tmp_path: Path) -> None:
-    """Another key opens nothing. A cluster that ends leaves no worker."""
+    """Another key opens nothing. A cluster says which worker was killed, and leaves none."""
     other = str(tmp_path / "other.pem")
-    up = pool.world.start("cluster.up", "--workers", "1", "--key", other).when("the cluster")
+    up = pool.world.start("cluster.up", "--workers", "2", "--key", other).when("the cluster")
+    (first,) = (pid for pid, words in processes() if other in words and "worker-1" in str(words))
+    os.kill(first, signal.SIGKILL)
+    up.when("worker 1 was killed by signal 9; 1 of 2 still run")
     assert up.signal(signal.SIGINT).end().status == 130
     assert not [words for _, words in processes() if other in words]
     env = {"LAB_CLUSTER": pool.address, "LAB_CLUSTER_KEY": other}
