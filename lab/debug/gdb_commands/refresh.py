@@ -13,6 +13,12 @@ from lab.debug.gdb_commands import freertos, link
 _COUNTS: dict[int, str] = {}
 #: The proxy's number of the thread of each task that does not run, by the address of its TCB.
 THREADS: dict[int, int] = {}
+#: The commands that let the machine run. Meanwhile GDB may ask questions (``confirm``): a second
+#: Ctrl-C that comes before the machine has stopped would disconnect GDB without asking.
+RUNNING = (
+    "continue", "step", "next", "stepi", "nexti", "finish", "until", "advance", "reverse-continue",
+    "reverse-step", "reverse-next", "reverse-stepi", "reverse-nexti", "reverse-finish",
+)  # fmt: skip
 
 
 def refresh() -> None:
@@ -32,6 +38,7 @@ def refresh() -> None:
 
 
 def _stopped(_event: Any) -> None:
+    gdb.execute("set confirm off", to_string=True)
     with contextlib.suppress(gdb.GdbError):
         if link.connected():
             link.ask("stood")
@@ -76,6 +83,8 @@ def _written(_event: Any) -> None:
 
 
 def define() -> None:
+    for command in RUNNING:  # no event of GDB's: its Python would take Ctrl-C for itself
+        gdb.execute(f"define hook-{command}\nset confirm on\nend", to_string=True)
     gdb.events.memory_changed.connect(_written)
     gdb.events.register_changed.connect(_written)
     gdb.events.stop.connect(_stopped)
