@@ -62,10 +62,10 @@ static void boss(void *unused)
     xSemaphoreTake(door, portMAX_DELAY);
     for (;;) {
         vTaskDelay(pdMS_TO_TICKS(200));
-        xQueueSend(orders, &order, 0);
         printk("left worker %lu guard %lu\n",
                (unsigned long)(uxTaskGetStackHighWaterMark(worker_task) * sizeof(StackType_t)),
                (unsigned long)(uxTaskGetStackHighWaterMark(guard_task) * sizeof(StackType_t)));
+        xQueueSend(orders, &order, 0); /* last: until the next delay the worker does not wait */
     }
 }
 
@@ -127,8 +127,9 @@ class Twins:
         until(f"{guest} goes on", lambda: self.log(guest).count("left worker") > before, 60)
 
     def never_used(self, guest: str) -> dict[str, int]:
-        """How many bytes of each stack a guest itself says were never used, at last."""
-        last = re.findall(r"left (.*)", self.log(guest))[-1].split()
+        """How many bytes of each stack a guest itself says were never used, in its last
+        line that is complete."""
+        last = re.findall(r"left (.*)\n", self.log(guest))[-1].split()
         return dict(zip(last[::2], map(int, last[1::2]), strict=True))
 
 
