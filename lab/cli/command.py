@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -14,9 +15,11 @@ from lab.cli.lab_task import About, LabTask
 from lab.cli.output import fail, nobody_reads
 from lab.errors import LabError, UsageError
 from lab.util import reading, signals
+from lab.util.resources import as_called
 
 #: Exit status of a command that was interrupted by a person, as shells count it.
 INTERRUPTED = 128 + 2
+_NOTHING = "nothing that this command started is left running"
 
 
 def command(
@@ -56,6 +59,15 @@ def words_of(text: str) -> list[str]:
     return [word for word in text.split("\n") if word]
 
 
+@contextlib.contextmanager
+def leaves(what: str) -> Iterator[None]:
+    """If the block is interrupted, the message says ``what`` goes on, and how to stop it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted", as_called(what)) from None
+
+
 def refuse_together(what: str, others: Mapping[str, object]) -> None:
     """Raise a UsageError if an option is given that makes no sense with ``what``."""
     for other in (name for name, given in others.items() if given):
@@ -87,7 +99,8 @@ def _guarded(function: Callable[..., int | None], arguments: dict[str, Any]) -> 
         return fail(error, as_json=bool(arguments.get("json")))
     except KeyboardInterrupt as interrupt:
         how = interrupt.args[0] if interrupt.args else "interrupted"
-        print(f"{how}; nothing that this command started is left running", file=sys.stderr)
+        left = interrupt.args[1] if len(interrupt.args) > 1 else _NOTHING
+        print(f"{how}; {left}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return nobody_reads()

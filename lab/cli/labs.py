@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import api
 from lab.cli import optional
 from lab.cli.cluster import chosen
-from lab.cli.command import command, refuse_together
+from lab.cli.command import command, leaves, refuse_together
 from lab.cli.lab_task import (
     ARCH,
     CLUSTER,
@@ -84,11 +84,13 @@ def lab_up(name: str, labs: str = "labs.yaml", door: str = "", plan: bool = Fals
         return 0
     if count:
         several = api.up_several(context, name or DEFAULT, count, cold=is_cold(cold))
-        print_json(several) if json else show_several(several)
+        with leaves(f"the labs are up; stop them: ./inv lab.down '{name or DEFAULT}-*'"):
+            print_json(several) if json else show_several(several)
         return 0
     result = api.up(context, name or DEFAULT, cold=is_cold(cold))
-    print_json(result) if json else show_up(result)
-    return _watched(context, result) if pause_on_failure else 0
+    with leaves(f"lab {result.name} is up; stop it: ./inv lab.down {result.name}"):
+        print_json(result) if json else show_up(result)
+        return _watched(context, result) if pause_on_failure else 0
 
 
 def _watched(context: api.Context, result: api.Up) -> int:

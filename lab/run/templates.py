@@ -28,6 +28,9 @@ from lab.store import cache_root
 from lab.util import files, waiting
 from lab.workshop.prepare import Prepared
 
+#: How often a template is looked at that changes meanwhile.
+LOOKS = 3
+
 
 def root() -> Path:
     """The folder of all templates."""
@@ -73,18 +76,21 @@ def there(key: str) -> bool:
 def usable(key: str, say: Callable[[str], None]) -> Template | None:
     """The template of this key, every byte of it compared; a damaged one is set aside.
 
-    It counts as used from now on, so that others who make room do not remove it before it is.
+    It counts as used from now on, so that others who make room do not remove it before it is. If
+    others make it anew while it is compared, the new one is taken.
     """
-    try:
-        found = template.find(root(), key)
-        if found:
-            template.used(found)
-            template.verify(found)
-        return found
-    except Damaged as error:
-        if aside := template.set_aside_damaged(root(), key):
-            say(f"{error.message}: set aside in {aside}; the lab boots cold")
-        return None
+    for _ in range(LOOKS):
+        try:
+            found = template.find(root(), key)
+            if found:
+                template.used(found)
+                template.verify(found)
+            return found
+        except Damaged as error:
+            if aside := template.set_aside_damaged(root(), key):
+                say(f"{error.message}: set aside in {aside}; the lab boots cold")
+                return None
+    return None
 
 
 def newest_stage(plan: Plan, prepared: Prepared, say: Callable[[str], None]) -> Template | None:

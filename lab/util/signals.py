@@ -112,6 +112,8 @@ def _stopping() -> Iterator[_Stop | None]:
     finally:
         stop.over()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if stop.late:
+            raise KeyboardInterrupt
 
 
 def _run(stop: _Stop | None, runner: asyncio.Runner, main: Coroutine[Any, Any, T]) -> T:
@@ -178,6 +180,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.times = 0
+        self.late = False
         self._task: asyncio.Task[Any] | None = None
         self._over = False
         self._lock = threading.Lock()
@@ -188,7 +191,8 @@ class _Stop:
 
     def came(self, *_: object) -> None:
         self.times += 1
-        if self._over:
+        if self._over:  # the first one is no repetition of ours
+            self.late |= self.times == 1
             return
         timer = threading.Timer(PATIENCE if self.times == 1 else IMPATIENCE, self._again)
         timer.daemon = True

@@ -93,6 +93,8 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
     done: asyncio.Future[T] = loop.create_future()
 
     def tell(found: T | None, error: BaseException | None) -> None:
+        if done.done():  # cancelled a second time: nobody waits any more
+            return
         if error is None:
             done.set_result(found)  # type: ignore[arg-type]
         else:

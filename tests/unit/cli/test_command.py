@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from invoke.collection import Collection
 
+from lab import api
 from lab.cli import command as task_command
+from lab.cli import labs
 from lab.cli.command import command
 from lab.cli.output import fail, plain
 from lab.cli.program import LabProgram
@@ -137,6 +139,21 @@ def test_a_signal_while_the_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(task_command, "fail", interrupted)
     assert invoke("t.fail", "lab") == 130
+
+
+def test_a_signal_when_the_lab_is_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It comes while `lab.up` says so: the message does not claim that nothing runs."""
+    up = api.Up("hello", Path("/run"), [], {}, {}, 1.0)
+    monkeypatch.setattr(api, "up", lambda *_, **__: up)
+    monkeypatch.setattr(labs, "show_up", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(SystemExit) as caught:
+        LabProgram().run(["xenlab", "lab.up", "hello"])
+    assert caught.value.code == 130
+    said = capsys.readouterr().err
+    assert "interrupted; lab hello is up; stop it: " in said
+    assert "nothing" not in said
 
 
 def test_stopping_is_heard_in_background_jobs() -> None:

@@ -54,6 +54,25 @@ def test_one_that_others_remove_is_none(root: Path, monkeypatch: pytest.MonkeyPa
     assert said == []
 
 
+def test_one_that_others_make_anew_is_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They replace it between the look at its manifest and the comparison."""
+    store(root, KEYS[0], 1)
+    said: list[str] = []
+    again = iter([True])
+
+    def others(_: template.Template) -> None:
+        if next(again, False):
+            (root.parent / "state").write_bytes(b"the state of another boot")
+            parts = {"state": root.parent / "state"}
+            template.store(root, KEYS[0], parts, 1, {})
+
+    monkeypatch.setattr(template, "used", others)
+    found = templates.usable(KEYS[0], said.append)
+    assert found
+    template.verify(found)
+    assert said == []
+
+
 def test_labs_that_look_while_others_make_room(root: Path) -> None:
     """What goes away meanwhile is not taken for damaged, and hinders nobody who stores."""
     said: list[str] = []

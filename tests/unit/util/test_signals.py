@@ -166,6 +166,23 @@ def test_what_others_set_is_left_alone() -> None:
     assert came == [signal.SIGINT]
 
 
+def test_a_signal_just_after_a_loop_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes before the usual handler is there again, and is not lost."""
+    whole = signals._Stop.over
+
+    def over(stop: signals._Stop) -> None:
+        whole(stop)
+        signal.raise_signal(signal.SIGINT)
+
+    async def go() -> None:
+        return
+
+    monkeypatch.setattr(signals._Stop, "over", over)
+    with pytest.raises(KeyboardInterrupt):
+        signals.run(go())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_nothing_changes_without_a_signal() -> None:
     before = signal.getsignal(signal.SIGINT)
 

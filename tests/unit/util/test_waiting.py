@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +38,29 @@ def test_too_many_instances_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(MachineError, match="files cannot be watched") as caught:
         waiting.open_inotify()
     assert "max_user_instances" in (caught.value.hint or "")
+
+
+def test_work_that_ends_when_nobody_waits_any_more() -> None:
+    """It was called off twice meanwhile, as when an event loop ends. Nothing complains."""
+    begun, may_end, said = threading.Event(), threading.Event(), list[dict[str, Any]]()
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(60)
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: said.append(context))
+        task = asyncio.create_task(waiting.in_thread(work))
+        await waiting.in_thread(begun.wait)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([task])
+        (thread,) = (one for one in threading.enumerate() if one.name == "work")
+        may_end.set()
+        await waiting.in_thread(thread.join)
+        await asyncio.sleep(0)
+
+    asyncio.run(go())
+    assert said == []
