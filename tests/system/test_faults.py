@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -93,8 +92,7 @@ def test_dom0_that_never_answers(
 def test_qemu_is_killed_while_the_lab_is_up(world: World) -> None:
     """The next command says that QEMU ended, and the lab is off."""
     world.run("lab.up")
-    for pid in world.strays():
-        os.kill(pid, signal.SIGKILL)
+    world.kill_strays()
     said = world.run("lab.status")
     assert "QEMU ended by itself" in said.err + said.out, said
 
@@ -122,7 +120,7 @@ def test_a_command_is_interrupted(
 @pytest.mark.quick
 def test_a_scenario_is_interrupted(world: World) -> None:
     """Ctrl-C while `lab.run` waits for a guest's line."""
-    command = world.start("lab.run", "silent").when("guests run")
+    command = world.start("lab.run", "patient").when("guests run")
     command.signal(signal.SIGINT).end().expect(130)
 
 

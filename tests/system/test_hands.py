@@ -76,7 +76,7 @@ def test_a_lab_that_is_prepared_says_so(world: World) -> None:
     status = world.run("lab.status", "hello").out
     assert f"lab hello: starting {words}" in status
     stage = status.split(words)[1].partition(" s: ")[2].split(";")[0]
-    assert stage in ("machine", "Xen", "dom0", "template", "guest hello"), status
+    assert stage in ("machine", "Xen", "dom0", "dom0's agent", "guest hello"), status
     for line in (("lab.exec", "hello", "true"), ("lab.console", "hello")):
         assert f"lab hello is being prepared {words}" in world.run(*line, status=2).err
     down = world.start("lab.down", "hello")

@@ -55,7 +55,7 @@ WAITS = {
         ("lab.run", "silent"), locked="locks/templates", fresh=("templates",)
     ),
     "images that are built": Wait(("image.build",), after="packages", fresh=("store",)),
-    "a scenario": Wait(("lab.run", "silent", "--clock", "host"), after="guests run"),
+    "a scenario": Wait(("lab.run", "patient", "--clock", "host"), after="guests run"),
     "a matrix": Wait(("lab.matrix", "tiny"), after="one, good: lab beside"),
     "a program in dom0": Wait(("lab.exec", "shared", "sleep 600"), up=True),
     "what consoles will say": Wait(("lab.logs", "shared", "--follow"), up=True),

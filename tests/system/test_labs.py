@@ -47,7 +47,8 @@ def test_up_and_down_again(world: World) -> None:
     leaves nothing. A second `lab.down` says that the lab does not run."""
     said = world.run("lab.up")
     assert re.search(r"^Domain-0 +0 ", said.out, re.MULTILINE)
-    assert "hello from FreeRTOS" in said.out
+    assert "hello says:" in said.out
+    assert "FreeRTOS V" in said.out, "on a busy machine the second line comes too late for this"
     assert "try next" in said.err
     world.kept.add(world.id_of("hello"))
     try:

@@ -83,7 +83,9 @@ def test_ctrl_c_while_the_toolchain_is_made(world: World, tmp_path: Path) -> Non
     until("it is being made", lambda: any(made.glob(".new-*/tree")), 60)
     command.signal(signal.SIGINT).end().expect(130)
     assert {path.name for path in made.iterdir()} == {".lock"}
-    assert not [words for _, words in processes() if any(str(made) in word for word in words)]
+    until("its programs are gone", lambda: not [
+        words for _, words in processes() if any(str(made) in word for word in words)
+    ], 10)  # fmt: skip
 
 
 def test_ctrl_c_while_images_are_built(world: World, tmp_path: Path) -> None:

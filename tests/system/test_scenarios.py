@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -112,8 +110,7 @@ def test_qemu_is_killed_in_a_step(world: World, clock: str, tmp_path: Path) -> N
     file = tmp_path / "junit.xml"
     command = world.start("lab.run", "endless", "--clock", clock, "--junit", str(file))
     command.when("guest hello" if clock == "host" else "guests run")
-    for pid in world.strays():
-        os.kill(pid, signal.SIGKILL)
+    world.kill_strays()
     said = command.end().expect(3)
     assert "[qemu]" in said.out
     root = ET.parse(file).getroot()

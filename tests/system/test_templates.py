@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from functools import partial
 from pathlib import Path
@@ -118,11 +117,12 @@ def stored(world: World) -> None:
 def test_interrupted_while_it_is_restored(
     world: World, stored: None, task: str, stage: str, number: signal.Signals
 ) -> None:
-    """Ctrl-C and SIGTERM: exit status 130, and nothing that was started stays."""
+    """Ctrl-C and SIGTERM: exit status 130, and nothing that was started stays. If the lab was up
+    already, the message says so; the signal may also come when only Python had to end."""
     del stored
     said = world.start(task, "hello").when(stage).signal(number).end()
-    assert said.status in (130, 0), said.err
-    if said.status == 0:  # it was done already
+    assert said.status in (130, 0, -number), said.err
+    if said.status != 130 or "lab hello is up" in said.err:
         world.run("lab.down", "hello")
 
 
@@ -131,8 +131,7 @@ def test_qemu_is_killed_under_the_virtual_clock(world: World, stage: str) -> Non
     """QEMU dies while the run stops and continues: exit status 3, layer qemu."""
     world.run("lab.run", "selftest")
     command = world.start("lab.run", "selftest").when(stage)
-    for pid in world.strays():
-        os.kill(pid, signal.SIGKILL)
+    world.kill_strays()
     assert "[qemu]" in command.end().expect(3).out
 
 

@@ -3,6 +3,7 @@ for leftovers."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -156,10 +157,15 @@ class World:
         found += [f"mount of {path}" for path in (self.runtime, self.cache) if str(path) in mounts]
         return found
 
+    def kill_strays(self) -> None:
+        """Kill them. A machine has two processes, and one may end with the other."""
+        for pid in self.strays():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def clear(self) -> None:
         """End what a failed test left, by pid; the next command does the rest."""
-        for pid in self.strays():
-            os.kill(pid, signal.SIGKILL)
+        self.kill_strays()
         until("the machines are gone", lambda: not self.strays())
         self.run("lab.status")
 
