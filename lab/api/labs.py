@@ -115,8 +115,7 @@ def down_all(context: Context | None = None, *, everywhere: bool = False) -> lis
     if not everywhere:
         return _stop(context, here(context))
     known = [
-        *rundir.all_lab_dirs(),
-        *live.prepared_now(),
+        *live.of_session(),
         *(lab for lab, _ in other_sessions.labs()),
     ]
     found = [_down(lab, name_of(lab)) for lab in known]

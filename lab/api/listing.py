@@ -39,7 +39,7 @@ def status(context: Context, name: str | None = None) -> list[LabStatus]:
     if name is not None:
         lives = [lab for each, lab in here(context) if each == name]
         return [_one(context, lab, name) for lab in lives or [context.lab_dir(name)]]
-    dirs = [*rundir.all_lab_dirs(), *live.prepared_now()]
+    dirs = live.of_session()
     found = signals.run(_ask_all(context, dirs))
     return sorted([*found, *other_sessions.statuses(context)], key=_order)
 

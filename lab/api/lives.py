@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab import rundir
 from lab.api.context import Context
 from lab.run import claim, live
 from lab.rundir import LabDir
@@ -44,7 +43,7 @@ def here(context: Context) -> list[tuple[str, LabDir]]:
     """The labs of this session and this labs.yaml that live, with their names. A name comes as
     often as its lab lives, and its first place comes first."""
     found = []
-    for lab in (*rundir.all_lab_dirs(), *live.prepared_now()):
+    for lab in live.of_session():
         name, one = name_of(lab), live.find(lab)
         if is_of(context, lab, name, one.run.path if one else None):
             found.append((name, lab))

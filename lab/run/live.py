@@ -74,11 +74,6 @@ class Live:
         started = self.run.manifest().get("started")
         return max(0.0, time.time() - started) if isinstance(started, int | float) else 0.0
 
-    @property
-    def abandoned(self) -> bool:
-        """Whether nobody looks after its machine any more: the command that should is gone."""
-        return not (self.running and self.kept) and claim.maker(self.lab) is None
-
 
 def ram_file(lab: LabDir) -> Path:
     """The file that is the machine's memory. The record wins, as the cache may be another now."""
@@ -111,10 +106,10 @@ def claimed(
         os.close(handle)
 
 
-def prepared_now() -> list[LabDir]:
-    """The labs of this session that a command prepares and that have no folder yet."""
-    known = {lab.id for lab in rundir.all_lab_dirs()}
-    return [lab for lab in rundir.claimed_labs() if lab.id not in known and claim.maker(lab)]
+def of_session() -> list[LabDir]:
+    """The labs of this session: those with a folder, then those that a command prepares."""
+    prepared = [lab for lab in rundir.claimed_labs() if claim.maker(lab)]  # may get a folder now
+    return list({lab.id: lab for lab in (*rundir.all_lab_dirs(), *prepared)}.values())
 
 
 def record_intent(lab: LabDir, plan: Plan, run: RunDir, door: Door, *, kept: bool) -> None:
@@ -227,8 +222,9 @@ def sweep() -> list[str]:
     done = []
     with _sweeping():
         for lab in rundir.all_lab_dirs():
+            unmade = claim.maker(lab) is None  # first: its command may end now, with the lab up
             live = find(lab)
-            abandoned = live.abandoned if live else claim.maker(lab) is None
+            abandoned = unmade and not (live and live.running and live.kept)
             if abandoned:
                 _kill(lab, live.record if live else None)
             handle = _lock(lab)
@@ -248,7 +244,7 @@ def _end_lost(lab: LabDir) -> list[str]:
     if handle is not None:
         os.close(handle)
         return []
-    if claim.maker(lab) is not None or not programs_of(None, lab.tag):
+    if claim.maker(lab) is not None or lab.path.exists() or not programs_of(None, lab.tag):
         return []
     _kill(lab, None)
     forget(lab)

@@ -67,13 +67,13 @@ def test_a_lab_without_a_folder_is_prepared(lab: LabDir) -> None:
     stage."""
     say = Progress(quiet=True)
     with live.claimed(lab, "one", "lab.up", say), say.stage("images"):
-        assert [one.id for one in live.prepared_now()] == [lab.id]
+        assert [one.id for one in live.of_session()] == [lab.id]
         words = r"lab one is being prepared by process \d+ \(lab.up\) for 0 s: images"
         with pytest.raises(UsageError, match=words):
             live.running(lab, "one")
         with pytest.raises(BusyError, match=r"process \d+ \(lab.up\) for 0 s: images"):
             live.claimed(lab, "one", "lab.run").__enter__()
-    assert live.prepared_now() == []
+    assert live.of_session() == []
 
 
 @pytest.mark.parametrize("by_command", [True, False])
