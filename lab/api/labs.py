@@ -139,7 +139,8 @@ def _down(lab: LabDir, name: str) -> LabStatus | None:
         if found.running and not interrupted and not stands.why(lab):
             collecting.collect_late(found)
     uptime = found.uptime if found and found.running else 0.0
-    ending.stop(lab, rundir.FINISHED)
+    with live.sweeping():
+        ending.stop(lab, rundir.FINISHED)
     words = str(interrupted) if interrupted else ""
     if found is None:
         return LabStatus(name, State.OFF, interrupted=words)

@@ -92,7 +92,7 @@ def claimed(
     Raises:
         BusyError: somebody else prepares or runs it; the message names them.
     """
-    with _sweeping():
+    with sweeping():
         handle = _lock(lab)
         if handle is not None:
             claim.say(lab, handle, name, command)
@@ -220,7 +220,7 @@ def sweep() -> list[str]:
     claim is free is left over: it is removed while we hold its claim.
     """
     done = []
-    with _sweeping():
+    with sweeping():
         for lab in rundir.all_lab_dirs():
             unmade = claim.maker(lab) is None  # first: its command may end now, with the lab up
             live = find(lab)
@@ -270,8 +270,9 @@ def _kill(lab: LabDir, record: ProgramRecord | None) -> None:
         program.wait(GONE)
 
 
-def _sweeping() -> contextlib.AbstractContextManager[None]:
-    """Held while claims are tried, so that a sweeper is not taken for the holder of a lab."""
+def sweeping() -> contextlib.AbstractContextManager[None]:
+    """Held while claims are tried, so that a sweeper is not taken for the holder of a lab;
+    and while a command ends another one's machine, which a sweeper would take for one that died."""
     file = rundir.lock_folder() / "sweep"
     return turns.taken(file, "cleaning up after commands that died", SWEPT)
 

@@ -11,10 +11,12 @@ import pytest
 
 from lab import plan as planning
 from lab import rundir
+from lab.api import Context, labs
 from lab.model import Door, HypervisorSpec, Lab, State
 from lab.run import live
 from lab.run.live import Live
 from lab.rundir import LabDir
+from lab.util import files, turns
 
 PLAN = planning.plan(Lab("one", HypervisorSpec("stock")))
 
@@ -55,6 +57,27 @@ def test_a_lab_that_comes_up_while_others_clean_up(
         os.close(machine)
     assert killed == []
     assert lab.path.exists()
+
+
+def test_nobody_cleans_up_while_a_lab_is_stopped(
+    lab: LabDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine has ended then, and would be taken for one that died."""
+    (tmp_path / "labs.yaml").write_text("labs: {one: {}}\n")
+    make(lab, tmp_path / "runs")
+    lab.record(state=State.GUESTS)
+    machine = files.try_lock(rundir.claim_file(lab))
+    assert machine is not None
+    seen = list[turns.Holder | None]()
+
+    def kill(*_: object) -> None:
+        os.close(machine)
+        seen.append(turns.holder(rundir.lock_folder() / "sweep"))
+
+    monkeypatch.setattr(live, "_kill", kill)
+    assert [one.name for one in labs.down_lives(Context(tmp_path / "labs.yaml"), "one")] == ["one"]
+    assert [one.pid for one in seen if one] == [os.getpid()]
+    assert not lab.path.exists()
 
 
 def test_a_lab_that_gets_its_folder_while_all_are_listed(
