@@ -178,9 +178,13 @@ def test_a_signal_just_after_a_loop_ended(monkeypatch: pytest.MonkeyPatch) -> No
         return
 
     monkeypatch.setattr(signals._Stop, "over", over)
-    with pytest.raises(KeyboardInterrupt):
-        signals.run(go())
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signals.run(go())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_nothing_changes_without_a_signal() -> None:
