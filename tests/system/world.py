@@ -47,6 +47,7 @@ class Running:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
+        self._stream, process.stderr = process.stderr, None  # communicate() leaves it to us
         self._err: list[str] = []
         self._news = threading.Condition()
         self._ended = False
@@ -65,9 +66,14 @@ class Running:
         return self
 
     def end(self) -> Said:
-        """Wait for its end, which must come."""
+        """Wait for its end, which must come. If it does not, say where it hangs."""
         try:
             out = self.process.communicate(timeout=LONGEST)[0]
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # Python then prints what its threads do
+            self._reader.join(10)
+            words = f"{self.process.args!r} does not end:\n{''.join(self._err)}"
+            raise AssertionError(words) from None
         finally:
             self.process.kill()
         self._reader.join(10)
@@ -77,10 +83,8 @@ class Running:
         return any(line.strip().startswith(words) for line in self._err)
 
     def _read(self) -> None:
-        stream = self.process.stderr
-        assert stream
-        self.process.stderr = None  # communicate() leaves it to us
-        for line in stream:
+        assert self._stream
+        for line in self._stream:
             with self._news:
                 self._err.append(line)
                 self._news.notify_all()
@@ -108,7 +112,7 @@ class World:
             subprocess.Popen(
                 argv,
                 cwd=cwd or self.folder,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})},
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
