@@ -59,7 +59,7 @@ def _show_plan(found: dict[int, list[str]], lacks: dict[str, str]) -> None:
     for what, why in lacks.items():
         print(f"never different here: {what}, because {why}")
     if not found:
-        print("no seed is in this part")
+        print("this part has no seeds")
     for seed, words in found.items():
         print(f"seed {seed}:" + ("" if words else " nothing is different"))
         for one in words:

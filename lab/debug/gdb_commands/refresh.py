@@ -83,7 +83,7 @@ def _written(_event: Any) -> None:
 
 
 def define() -> None:
-    for command in RUNNING:  # no event of GDB's: its Python would take Ctrl-C for itself
+    for command in RUNNING:  # hooks: in an event, GDB's Python would keep the Ctrl-C
         gdb.execute(f"define hook-{command}\nset confirm on\nend", to_string=True)
     gdb.events.memory_changed.connect(_written)
     gdb.events.register_changed.connect(_written)

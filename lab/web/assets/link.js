@@ -43,7 +43,7 @@ class Link {
     this.open();
   }
 
-  // Whether it could be sent. Messages of type "size" are none of a person's.
+  // Whether it could be sent. No person sends messages of type "size".
   send(message) {
     const open = this.socket.readyState === WebSocket.OPEN;
     if (open) this.socket.send(JSON.stringify(message));
