@@ -24,7 +24,8 @@ from lab.errors import BusyError, LabError, UsageError
 from lab.explore.bisection import Mark, Search
 from lab.explore.side_by_side import processors
 from lab.model import Clock, ExitStatus, Lab, Plan, Threshold
-from lab.rundir import new_folder
+from lab.run import commands
+from lab.rundir import RunDir, new_folder
 from lab.store import cache_root
 from lab.util import files
 from lab.util.git_tree import COMPLETE, GitTree
@@ -96,6 +97,13 @@ class Bisected:
         """``None`` if it was not found."""
         one = self.remaining[0] if len(self.remaining) == 1 else None
         return one if isinstance(one, Tried) else None
+
+    def debug_command(self, labs: Path) -> str:
+        """The command that opens GDB just before the failure of the first bad commit's run; empty
+        if there is no such run. ``labs``: labs.yaml as the command was told."""
+        if not (self.first_bad and self.first_bad.run):
+            return ""
+        return commands.about("lab.debug", RunDir(self.first_bad.run), labs, "--before-failure")
 
     @property
     def exit_status(self) -> int:

@@ -84,9 +84,7 @@ def _parted(found: api.Bisected, source: str, labs: str) -> Iterator[str]:
     else:  # they have no traces
         yield f"compare the consoles: diff -r {short(good.run)}/console {short(bad.run)}/console"
     tree = shlex.join(["git", "-C", source, "checkout", bad.commit[:12]])
-    words = [f"{bad.run.parent.name}/{bad.run.name}", "--before-failure"]
-    words += [] if labs == "labs.yaml" else ["--labs", labs]
-    yield as_called(f"look: {tree} && ./inv lab.debug {shlex.join(words)}")
+    yield f"look: {tree} && {found.debug_command(Path(labs))}"
 
 
 def _hash(one: object) -> str:
