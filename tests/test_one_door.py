@@ -47,7 +47,7 @@ ALLOWED = {
     "lab.machine.shared_input.opened": "FIFOs of QEMU's, without waiting",
     "lab.machine.launch.qemu": "writes a log in a new run folder",
     "lab.machine.snapshot._make_loadable": "a state that QEMU has just written",
-    "lab.machine.sparse_files.copy": "writes a new file",
+    "lab.machine.sparse_files._made": "writes a new file",
     "lab.machine.template._sync": "folders",
     "lab.packages.deb._members": "of an archive that is open",
     "lab.images.devicetree._dump": "a file that QEMU has just written",

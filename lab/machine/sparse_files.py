@@ -20,8 +20,9 @@ THREADS = min(4, os.cpu_count() or 1)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file. Pieces of zeros become holes."""
-    with reading.binary(source) as reader, target.open("wb") as writer:
+    """Copy a file. Pieces of zeros become holes. Only this user may read the copy (mode 0600):
+    a machine's memory holds whatever was typed into it."""
+    with reading.binary(source) as reader, os.fdopen(_made(target), "wb") as writer:
         size = os.fstat(reader.fileno()).st_size
         os.ftruncate(writer.fileno(), size)
         for at in _pieces(reader.fileno(), size):
@@ -29,6 +30,12 @@ def copy(source: Path, target: Path) -> None:
             data = os.pread(reader.fileno(), PIECE, at)
             if data != _ZEROS[: len(data)]:
                 os.pwrite(writer.fileno(), data, at)
+
+
+def _made(target: Path) -> int:
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.fchmod(handle, 0o600)  # it may have been there before
+    return handle
 
 
 def digest(path: Path) -> str:

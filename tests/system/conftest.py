@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from lab.errors import ToolchainError
 from lab.store import cache_root
 from lab.toolchain import provide
 from system import guests, wild
+from system.cache_copies import DOWNLOADS, copy_finished, link
 from system.world import ALONE, LONGEST, ROOT, World
 
 HERE = Path(__file__).parent
@@ -61,22 +61,9 @@ def built_again(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     It shares the toolchain and the packages with the real cache.
     """
     folder = tmp_path_factory.mktemp("again")
-    copy_downloads(world.cache, folder)
+    copy_finished(world.cache, folder, *DOWNLOADS, copy=link)
     (folder / "toolchain").symlink_to(world.cache / "toolchain")
     return folder
-
-
-def copy_downloads(cache: Path, into: Path) -> None:
-    """The packages of a cache, and what it knows of archives, as hard links."""
-    for name in ("apt", "packages"):
-        shutil.copytree(cache / name, into / name, copy_function=link, symlinks=True)
-
-
-def link(source: str, target: str) -> None:
-    """Hard-link a file. It may be gone, because another test removes what it downloaded only in
-    part."""
-    with contextlib.suppress(FileNotFoundError):
-        os.link(source, target)
 
 
 @pytest.fixture

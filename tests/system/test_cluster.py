@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from system.conftest import copy_downloads, link
+from system.cache_copies import DOWNLOADS, STORE, TEMPLATES, copy_finished, link
 from system.test_bisection import git, planted
 from system.world import LONGEST, Running, World, processes, until
 
@@ -81,12 +80,8 @@ def pool(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poo
 
 def copy_cache(cache: Path, into: Path) -> None:
     """A cache with what is in another one, as links."""
-    copy_downloads(cache, into)
+    copy_finished(cache, into, *DOWNLOADS, STORE, TEMPLATES, copy=link)
     (into / "toolchain").symlink_to(cache / "toolchain")
-    for one in (*(cache / "store").iterdir(), *(cache / "templates").glob("*")):
-        with contextlib.suppress(OSError, shutil.Error):  # another test may remove it
-            copy = into / one.relative_to(cache)
-            shutil.copytree(one, copy, copy_function=link, symlinks=True)
 
 
 def digests(explored: str) -> list[str]:

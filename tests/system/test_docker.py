@@ -21,7 +21,7 @@ from lab.toolchain.docker.door import DockerToolchain
 from lab.toolchain.docker.engine import Engine, address
 from system import engine as engines
 from system import locks
-from system.conftest import copy_downloads
+from system.cache_copies import DOWNLOADS, copy_finished, link
 from system.engine import OwnEngine, check_confinement, containers, stored
 from system.world import ROOT, World, toolchain, until
 
@@ -94,7 +94,7 @@ def test_selftest_passes_through_both_doors(world: World) -> None:
 def test_both_doors_build_the_same_bytes(world: World, built_again: Path, tmp_path: Path) -> None:
     """Everything is built twice, in caches that share only the downloaded packages."""
     caches = {"docker": tmp_path, "rootfs": built_again}
-    copy_downloads(world.cache, tmp_path)
+    copy_finished(world.cache, tmp_path, *DOWNLOADS, copy=link)
     built = {}
     for door, cache in caches.items():
         env = {"LAB_DOOR": door, "LAB_CACHE": str(cache)}

@@ -22,6 +22,7 @@ from lab.toolchain import recipe, tree_cache
 from lab.util import process
 from lab.workshop.questions import PLATFORM
 from system import locks, moved
+from system.cache_copies import copy_finished
 from system.moved import Archive, Listed, Machine, packed, pin_of
 from system.world import LONGEST, ROOT, Said, World
 
@@ -223,8 +224,7 @@ def machine(world: World, archive: Archive, tmp_path_factory: pytest.TempPathFac
     folder = locks.place(tmp_path_factory.mktemp("machine"))
     moved.toolchain(made.path, folder / "cache/toolchain" / made.path.parent.name, archive.keyring)
     for kind in ("dom0-kernel", "dom0-initramfs"):  # of the locked packages, if they are made
-        if (world.cache / "store" / kind).is_dir():
-            shutil.copytree(world.cache / "store" / kind, folder / "cache/store" / kind)
+        copy_finished(world.cache, folder / "cache", f"store/{kind}/[!.]*")
     old = [of_cache(one) for one in packages]
     names = {one.pin.name for one in old}
     old += [empty(name) for name in PLATFORM.wanted if name not in names]

@@ -132,7 +132,7 @@ def test_nobody_else_gets_at_it(up: World) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
     assert {"qmp.sock", "gdb.sock", "agent.sock"} <= {path.name for path in lab.iterdir()}
     ram = up.cache / "ram" / up.id_of("shared")
-    if ram.exists():
+    if ram.exists():  # else it runs in a template's
         assert stat.S_IMODE(ram.stat().st_mode) == 0o600
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from system.cache_copies import STORE, TEMPLATES, copy_finished
 from system.test_places import cache_with
 from system.world import ROOT, World
 
@@ -95,11 +96,8 @@ def cache(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
     """A cache in which every file that describes something is a FIFO."""
     folder = tmp_path_factory.mktemp("strange") / "cache"
     env = cache_with(world, folder, "toolchain", "packages", "apt")
-    for name in ("labs", "store", "templates", "told"):
-        if (world.cache / name).is_dir():
-            shutil.copytree(
-                world.cache / name, folder / name, symlinks=True, ignore=but_descriptions
-            )
+    memory = ("ram", "state")  # of machines: no copy is needed
+    copy_finished(world.cache, folder, "labs/*", STORE, TEMPLATES, "told/*", but=memory)
     for path in folder.rglob("*"):
         links = any(one.is_symlink() for one in (path, *path.parents))
         if path.is_file() and not links:
@@ -107,11 +105,6 @@ def cache(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
             os.mkfifo(path)
     yield env
     shutil.rmtree(folder)
-
-
-def but_descriptions(where: str, names: list[str]) -> list[str]:
-    """Leaves out the memory of machines, of which no copy is needed."""
-    return [name for name in names if name in ("ram", "state") and "templates" in where]
 
 
 def test_a_cache_of_fifos(world: World, folder: Path, cache: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from lab.machine import sparse_files, template
 from lab.machine.template import Damaged
 from lab.packages import lock
 from lab.store import Entry, Store
+from system.cache_copies import STORE, copy_finished
 from system.world import ROOT, World
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def _template(world: World, folder: Path, rng: random.Random) -> None:
     if not root.exists():
         world.run("lab.up", "hello", env=COLD_AND_WARM)
         world.run("lab.down", "hello")
-        _copy(sorted((world.cache / "templates").glob("[0-9a-f]*"))[0], root)
+        _copy_one(world.cache, folder)
     found = template.everything(root)[0]
     template.verify(found)
     part = rng.choice(sorted(filter(_has_bytes, found.path.rglob("*"))))
@@ -52,17 +53,21 @@ def _has_bytes(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _copy(source: Path, root: Path) -> None:
-    for path in source.rglob("*"):
-        if path.is_file():
-            target = root / source.name / path.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sparse_files.copy(path, target)
+def _copy_one(cache: Path, folder: Path) -> None:
+    """Copy a template that no other test removes meanwhile."""
+    for one in template.everything(cache / "templates"):
+        copy_finished(cache, folder, f"templates/{one.key}", copy=_sparse)
+        if (folder / "templates" / one.key).exists():
+            return
+
+
+def _sparse(source: str, target: str) -> None:
+    sparse_files.copy(Path(source), Path(target))
 
 
 def _entries(world: World, folder: Path) -> list[Entry]:
     if not (folder / "store").exists():
-        shutil.copytree(world.cache / "store", folder / "store", symlinks=True)
+        copy_finished(world.cache, folder, STORE)
     return [one for one in Store(folder).entries() if one.outputs]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machine import template, template_folder
+from lab.machine import sparse_files, template, template_folder
 from lab.machine.template import Damaged, Template
 from lab.util import files
 
@@ -49,6 +49,17 @@ def check(stored: Template) -> None:
 
 def parts(stored: Template) -> list[Path]:
     return sorted(path for path in stored.path.rglob("*") if path.is_file())
+
+
+def test_only_this_user_reads_a_machines_memory(tmp_path: Path) -> None:
+    """Also a copy of it, and where another file was before."""
+    source, target = tmp_path / "ram", tmp_path / "copy"
+    source.write_bytes(b"a password")
+    target.touch(mode=0o644)
+    for path in (tmp_path / "new", target):
+        sparse_files.copy(source, path)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_bytes() == b"a password"
 
 
 def test_what_was_stored_comes_back(stored: Template) -> None:
