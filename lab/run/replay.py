@@ -101,6 +101,8 @@ class Replay:
             await self._begin(place)
         while self.now < at and not (wish and wish.is_set()):
             async with self._towards(at) as control, _stopping(control, wish):
+                if wish and wish.is_set():  # while we connected: the machine stands still
+                    break
                 await self.session.guarded(control.run_to_stop(PAUSED), PATIENCE, _late)
         await self._change()
 

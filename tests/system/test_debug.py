@@ -121,9 +121,11 @@ def test_two_debuggers_do_not_meet(twins: World, tmp_path: Path) -> None:
 
 def test_a_terminals_ctrl_c_and_its_end(twins: World) -> None:
     """Ctrl-C while GDB starts, twice at its prompt, at the moment when it lets the machine run, and
-    twice while the machine runs: each time GDB has the prompt, and nobody sees a traceback. SIGTERM
-    while the machine runs, and a terminal that is closed: the terminal is as it was, and the lab
-    goes on."""
+    twice while the machine runs: each time GDB has the prompt, and nobody sees a traceback. GDB's
+    setting ``confirm`` stays as the user set it.
+
+    SIGTERM while the machine runs, and a terminal that is closed: the terminal is as it was, and
+    the lab goes on."""
     terminal = Terminal(twins, "lab.debug", LAB, "--on", "hello")
     terminal.read(lambda: debugger_is_there(twins), "GDB starts")
     until("GDB is there", lambda: gdb_is_there(twins))
@@ -133,9 +135,12 @@ def test_a_terminals_ctrl_c_and_its_end(twins: World) -> None:
     for _ in range(5):
         terminal.do(b"continue\r", b"Continuing")
         press_twice(terminal)
+    terminal.do(b"show confirm\r", b"operations is off")
+    terminal.do(b"set confirm on\r", PROMPT)
     terminal.do(b"continue\r", b"Continuing")
     goes_on(twins)
     press_twice(terminal)
+    terminal.do(b"show confirm\r", b"operations is on")
     terminal.do(b"lab now\r", b"stops that did not count")
     terminal.do(b"lab tasks\r\x03lab now\r", b"stops that did not count")
     terminal.do(b"continue\r", b"Continuing")

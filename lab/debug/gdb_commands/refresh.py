@@ -19,6 +19,8 @@ RUNNING = (
     "continue", "step", "next", "stepi", "nexti", "finish", "until", "advance", "reverse-continue",
     "reverse-step", "reverse-next", "reverse-stepi", "reverse-nexti", "reverse-finish",
 )  # fmt: skip
+#: The user's own ``confirm`` while such a command goes on.
+_USERS: list[str] = []
 
 
 def refresh() -> None:
@@ -38,7 +40,8 @@ def refresh() -> None:
 
 
 def _stopped(_event: Any) -> None:
-    gdb.execute("set confirm off", to_string=True)
+    if _USERS:
+        gdb.execute(f"set confirm {_USERS.pop()}", to_string=True)
     with contextlib.suppress(gdb.GdbError):
         if link.connected():
             link.ask("stood")
@@ -82,9 +85,22 @@ def _written(_event: Any) -> None:
             gdb.write("from here on this is a branch: it is not what the run did\n")
 
 
+class _Ask(gdb.Command):
+    """lab-ask: have GDB ask questions until the machine stops."""
+
+    def __init__(self) -> None:
+        super().__init__("lab-ask", gdb.COMMAND_SUPPORT)
+
+    def invoke(self, _argument: str, _from_tty: bool) -> None:
+        if not _USERS:
+            _USERS.append("on" if gdb.parameter("confirm") else "off")
+        gdb.execute("set confirm on", to_string=True)
+
+
 def define() -> None:
+    _Ask()
     for command in RUNNING:  # hooks: in an event, GDB's Python would keep the Ctrl-C
-        gdb.execute(f"define hook-{command}\nset confirm on\nend", to_string=True)
+        gdb.execute(f"define hook-{command}\nlab-ask\nend", to_string=True)
     gdb.events.memory_changed.connect(_written)
     gdb.events.register_changed.connect(_written)
     gdb.events.stop.connect(_stopped)
