@@ -26,5 +26,6 @@ def template_list() -> list[dict[str, Any]]:
 
 
 def template_clean() -> int:
-    """Remove all templates; returns how many bytes they had. Running labs keep what they use."""
+    """Remove all templates; returns how many bytes they had. Running labs keep what they use, and
+    one stays that a command has found and is about to start from."""
     return template_folder.clean(templates.root())

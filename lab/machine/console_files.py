@@ -20,6 +20,7 @@ from lab.machine.qemu_command import (
 )
 from lab.machine.template import Template
 from lab.model import DOMAINS_PORT, WINDOW_SIZE, Clock, Images, Mount, Plan
+from lab.util import private
 
 
 def lay(live: Path, consoles: Path, traces: Path, plan: Plan) -> None:
@@ -112,7 +113,7 @@ def memory(ram: Path, stored: Template | None, kind: Memory) -> list[Mount]:
 
 def make_memory(ram: Path, size: int) -> None:
     """Make a machine's memory: a file of ``size`` zeros that takes no room yet."""
-    ram.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(ram.parent)
     ram.unlink(missing_ok=True)
     ram.touch(mode=0o600)
     os.truncate(ram, size)

@@ -17,12 +17,13 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
 from lab.machine import sparse_files, template_folder
+from lab.machine.template_folder import Hold
 from lab.util import files, reading
 
 #: The version of a template's layout. Increase it when that changes: then old ones are not used.
@@ -38,6 +39,7 @@ class Template:
         stops: how many stops dom0 had made when the machine was stored; 0: it did not stand at one.
         parts: the digest of each part, by its path in the template.
         about: what the template was made of, for people.
+        hold: keeps it from being removed; ``None`` if it is only looked at.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Template:
     stops: int
     parts: Mapping[str, str]
     about: Mapping[str, Any]
+    hold: Hold | None = field(default=None, repr=False, compare=False)
 
     @property
     def ram(self) -> Path:
@@ -90,6 +93,18 @@ def find(root: Path, key: str) -> Template | None:
     return template
 
 
+def held(template: Template) -> Template:
+    """The same, which nobody removes as long as the caller has it.
+
+    Raises:
+        Damaged: others have just removed it, or made it anew.
+    """
+    try:
+        return replace(template, hold=template_folder.hold(template.path))
+    except OSError as error:
+        raise _damaged(template, "the folder", f"cannot be read: {error.strerror}") from error
+
+
 def verify(template: Template) -> None:
     """Read and compare every part. Start no machine from a template before this has returned.
 
@@ -125,11 +140,12 @@ def store(
     about: Mapping[str, Any],
 ) -> Template:
     """Make a template of ``parts`` (path in the template → file). The files are moved into it.
+    Nobody removes it as long as the caller has it.
 
     Raises:
         OSError: the disk has no room.
     """
-    work, held = template_folder.begin(root)
+    work, handle = template_folder.begin(root)
     try:
         for name, source in parts.items():
             (work / name).parent.mkdir(parents=True, exist_ok=True)
@@ -142,13 +158,14 @@ def store(
                 _set_aside(root, key)
             work.rename(root / key)
             _sync(root)
+            hold = Hold(os.dup(handle))
             template_folder.make_room(root)
-        return Template(root / key, key, stops, hashes, about)
+        return Template(root / key, key, stops, hashes, about, hold)
     except BaseException:
         files.remove_tree(work)
         raise
     finally:
-        os.close(held)
+        os.close(handle)
 
 
 def used(template: Template) -> None:

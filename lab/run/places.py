@@ -16,7 +16,7 @@ from lab.machine.template import Template
 from lab.run import live
 from lab.run.session import Session
 from lab.run.start import Start
-from lab.util import files, reading, waiting
+from lab.util import files, private, reading, waiting
 
 #: The most places of one run, and how many instructions lie between two at least.
 MOST, APART = 12, 80_000_000
@@ -61,7 +61,7 @@ class Places:
 
     def _room(self) -> int:
         """For how many places the disk has room, besides a memory of the machine's own."""
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        private.folder(self._folder.parent)
         free = shutil.disk_usage(self._folder.parent).free
         return max(0, free // (SPARE * self._origin.ram.stat().st_blocks * 512) - 1)
 

@@ -25,7 +25,7 @@ from lab.run import fingerprint, live
 from lab.run.session import Session
 from lab.run.start import Start
 from lab.store import cache_root
-from lab.util import files, waiting
+from lab.util import files, private, waiting
 from lab.workshop.prepare import Prepared
 
 #: How often a template is looked at that changes meanwhile.
@@ -83,6 +83,8 @@ def usable(key: str, say: Callable[[str], None]) -> Template | None:
         try:
             found = template.find(root(), key)
             if found:
+                private.folder(root())  # an older version let others in
+                found = template.held(found)
                 template.used(found)
                 template.verify(found)
             return found
@@ -115,7 +117,7 @@ async def restore(session: Session, start: Start, stored: Template, *, own: bool
     with start.progress.stage("restore") as stage:
         if own:
             ram = live.ram_file(session.lab)
-            ram.parent.mkdir(parents=True, exist_ok=True)
+            private.folder(ram.parent)
             await waiting.in_thread(sparse_files.copy, stored.ram, ram)
         await session.power_on(start, stored, Memory.OWN if own else Memory.TEMPLATE)
         if start.recording and not start.recording.replays:

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def stored(tmp_path: Path) -> Template:
         "console/xen.log": source / "xen.log",
         "console/dom0.log": source / "dom0.log",
     }
-    return template.store(tmp_path / "templates", KEY, parts, 1, {"lab": "hello"})
+    made = template.store(tmp_path / "templates", KEY, parts, 1, {"lab": "hello"})
+    return replace(made, hold=None)
 
 
 def check(stored: Template) -> None:
@@ -159,6 +161,54 @@ def test_set_aside_and_cleaned(stored: Template) -> None:
     assert not root.exists()
 
 
+def test_what_somebody_starts_from_is_not_removed(
+    tmp_path: Path, stored: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by a command that removes all, nor to make room. Afterwards it is."""
+    root = stored.path.parent
+    held = template.held(stored)
+    assert template_folder.clean(root) == 0
+    template.verify(held)
+    del held
+    assert template_folder.clean(root) > 0
+    with pytest.raises(Damaged, match="cannot be read"):
+        template.held(stored)
+    monkeypatch.setattr(template_folder, "KEPT", 1)
+    made = []
+    for name in "abc":
+        (tmp_path / "state").write_bytes(b"state")
+        made.append(template.store(root, name * 64, {"state": tmp_path / "state"}, 1, {}))
+    assert len(template.everything(root)) == 3
+
+
+def test_another_one_in_its_place_is_not_held(
+    stored: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever made it anew replaced the bytes that were compared."""
+    handle = os.open(stored.path, os.O_RDONLY)
+    stored.path.rename(stored.path.with_name("gone"))
+    stored.path.mkdir()
+    monkeypatch.setattr(os, "open", lambda *_: handle)
+    with pytest.raises(Damaged, match="made anew"):
+        template.held(stored)
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_nobody_else_enters_the_folder_of_templates(tmp_path: Path, umask: int) -> None:
+    """Also one that an older version made."""
+    root = tmp_path / "templates"
+    before = os.umask(umask)
+    try:
+        for _ in range(2):
+            work, handle = template_folder.begin(root)
+            os.close(handle)
+            assert work.is_dir()
+            assert root.stat().st_mode & 0o777 == 0o700
+            root.chmod(0o755)
+    finally:
+        os.umask(before)
+
+
 def test_what_is_being_made_is_not_cleaned(stored: Template) -> None:
     """Whoever makes it finds it where it was."""
     root = stored.path.parent
@@ -188,13 +238,14 @@ def test_labs_that_store_at_the_same_time(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(template_folder, "KEPT", 1)
     root = tmp_path / "templates"
 
-    def store(number: int) -> Template:
+    def store(number: int) -> str:
         parts = {name: tmp_path / f"{name}-{number}" for name in ("ram", "state")}
         for path in parts.values():
             path.write_bytes(b"x" * 100)
-        return template.store(root, f"{number % 5:x}" * 64, parts, 1, {})
+        return template.store(root, f"{number % 5:x}" * 64, parts, 1, {}).key
 
     with ThreadPoolExecutor(8) as threads:
         assert len(list(threads.map(store, range(200)))) == 200
+    store(200)  # nobody holds the others any more
     (kept,) = template.everything(root)
     template.verify(kept)

@@ -46,11 +46,23 @@ def test_what_somebody_is_about_to_use_stays(root: Path) -> None:
 
 
 def test_one_that_others_remove_is_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes between the look at its manifest and the comparison."""
+    """It goes between the look at its manifest and the hold on it. Afterwards it stays."""
     store(root, KEYS[0], 1)
     said: list[str] = []
+    held = template.held
+
+    def others(found: template.Template) -> template.Template:
+        template_folder.clean(root)
+        return held(found)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(template, "held", others)
+        assert templates.usable(KEYS[0], said.append) is None
+    store(root, KEYS[0], 1)
+    root.chmod(0o755)
     monkeypatch.setattr(template, "used", lambda _: template_folder.clean(root))
-    assert templates.usable(KEYS[0], said.append) is None
+    assert templates.usable(KEYS[0], said.append)
+    assert root.stat().st_mode & 0o777 == 0o700, "older versions let others in"
     assert said == []
 
 
