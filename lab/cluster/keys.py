@@ -79,10 +79,12 @@ def of(file: Path) -> Security:
 
 
 def make(file: Path) -> None:
-    """Write a new key, unless there is one. Only its owner can read it."""
-    if not file.exists():
-        fresh = Security.temporary()
-        files.write_private(file, f"{fresh.tls_client_key}{fresh.tls_client_cert}")
+    """Write a new key, unless there is one. Only its owner can read it. Of several clusters that
+    start at the same moment, all have the same key."""
+    with files.locked(rundir.lock_folder() / f"{NAME}.lock"):
+        if not file.exists():
+            fresh = Security.temporary()
+            files.write_private(file, f"{fresh.tls_client_key}{fresh.tls_client_cert}")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from lab.cluster import contents
 from lab.cluster.contents import Part
 from lab.cluster.task import Task
 from lab.packages import lock
-from lab.util import files
+from lab.util import files, private
 
 
 class Places:
@@ -23,6 +23,8 @@ class Places:
 
     def __init__(self, folder: Path) -> None:
         self._tasks, self._parts = folder / "tasks", folder / "parts"
+        for one in (self._tasks, self._parts):
+            private.folder(one)
         self._laid: set[str] = set()
         self._numbers = itertools.count(1)
         self._old: queue.SimpleQueue[Path | None] = queue.SimpleQueue()

@@ -29,7 +29,7 @@ from lab.cluster.task import TOPIC, CameBack, Task
 from lab.errors import LabError, MachineError, UsageError
 from lab.run import live, slots
 from lab.rundir import RunDir
-from lab.util import files, reading, signals
+from lab.util import files, private, reading, signals
 from lab.util.terminal import escape_lines
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _held(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another worker has it.
     """
-    (folder / "parts").mkdir(parents=True, exist_ok=True)
+    private.folder(folder / "engine")
     held = files.try_lock(folder / "lock")
     if held is None:
         raise UsageError(f"another worker has the folder {folder}",

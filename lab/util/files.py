@@ -183,7 +183,8 @@ def write_private(path: Path, text: str) -> None:
         OSError: it cannot be written.
     """
     new = path.with_name(f"{path.name}.new")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    new.unlink(missing_ok=True)  # it may be open to others, or a link
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w") as stream:
         stream.write(text)
     new.replace(path)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab import rundir
 from lab.cluster import keys
 from lab.errors import LabError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rundir, "lock_folder", lambda: tmp_path)
 
 
 def test_a_key_is_made_once_and_is_private(tmp_path: Path) -> None:
@@ -23,6 +30,17 @@ def test_a_key_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert found.require_encryption
     assert found.tls_ca_file == found.tls_worker_cert
     assert "PRIVATE KEY" in found.tls_client_key
+
+
+def test_several_that_make_it_at_once_have_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+
+    def make(_: int) -> str:
+        keys.make(file)
+        return file.read_text()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(make, range(4)))) == 1
 
 
 @pytest.mark.parametrize("text", [None, "", "-----BEGIN CERTIFICATE-----\n"])

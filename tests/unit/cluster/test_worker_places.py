@@ -26,6 +26,7 @@ def test_a_run_has_its_order_and_goes(tmp_path: Path) -> None:
             assert (place / "my.yaml").read_text() == task.labs
             assert (place / lock.NAME).read_text() == "{}"
             assert json.loads((place / "order.json").read_text())["lab"] == "hello"
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("tasks", "parts")} == {0o700}
     places.close()
     assert not list((tmp_path / "tasks").iterdir())
     assert len(list((tmp_path / "parts").glob(f"*/{lock.NAME}"))) == 1

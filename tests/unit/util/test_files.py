@@ -47,8 +47,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_private_file_is_nobody_elses_and_leaves_one_file_at_most(tmp_path: Path) -> None:
     path = tmp_path / "file"
     (tmp_path / "file.new").write_text("of one that was killed")
-    (tmp_path / "file.new").chmod(0o600)
+    (tmp_path / "file.new").chmod(0o666)
     files.write_private(path, "old")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (tmp_path / "file.new").symlink_to(tmp_path / "another")
     files.write_private(path, "new")
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
