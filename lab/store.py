@@ -43,6 +43,15 @@ class Entry:
     outputs: Mapping[str, str]
     verified: bool = False
 
+    @property
+    def size(self) -> int:
+        """The bytes of its files that are there: others may be removing it."""
+        found = 0
+        for name in self.outputs:
+            with contextlib.suppress(FileNotFoundError):
+                found += (self.path / name).stat().st_size
+        return found
+
     def image(self, name: str) -> Image:
         """One file of the entry as an :class:`Image`, its hash checked.
 
@@ -115,8 +124,8 @@ class Store:
     def discard(self, kind: str, key: str) -> None:
         """Remove an entry."""
         folder = self.root / kind / key
-        if folder.exists():
-            gone = folder.with_name(f".gone-{secrets.token_hex(6)}")
+        gone = folder.with_name(f".gone-{secrets.token_hex(6)}")
+        with contextlib.suppress(FileNotFoundError):  # others may have removed it just now
             folder.rename(gone)
             _remove(gone)
 
@@ -144,7 +153,7 @@ class Store:
             manifest = {"inputs": dict(inputs), "outputs": _hashes(work / "files")}
             files.write_atomic(work / "manifest.json", json.dumps(manifest, indent=1))
             work.chmod(0o755)
-            work.rename(parent / key)
+            _put(work, parent / key)
         except BaseException:
             files.remove_tree(work)
             raise
@@ -181,6 +190,16 @@ def _hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def _put(work: Path, place: Path) -> None:
+    """Rename a complete entry to its place, unless a bundle has brought the same meanwhile."""
+    try:
+        work.rename(place)
+    except OSError:
+        if not (place / "manifest.json").exists():
+            raise
+        files.remove_tree(work)
+
+
 def _has_sha256(path: Path, wanted: str) -> bool:
     return path.is_file() and files.sha256_file(path) == wanted
 
@@ -201,7 +220,6 @@ def intact(entry: Entry) -> bool:
 
 def describe(entry: Entry) -> dict[str, Any]:
     """An entry for people and programs. ``size`` is in bytes; ``made_of`` is a few words."""
-    size = sum((entry.path / name).stat().st_size for name in entry.outputs)
     words = (
         entry.inputs.get("release")
         or entry.inputs.get("version")
@@ -211,7 +229,7 @@ def describe(entry: Entry) -> dict[str, Any]:
     return {
         "kind": entry.kind,
         "key": entry.key,
-        "size": size,
+        "size": entry.size,
         "made_of": str(words),
         "path": str(entry.path),
         "inputs": dict(entry.inputs),

@@ -18,6 +18,7 @@ from lab.bundle import parts
 from lab.bundle.contents import Contents, Member
 from lab.bundle.file import Bundle
 from lab.errors import BundleError
+from lab.machine import template_folder
 from lab.progress import Amount, Progress
 from lab.toolchain import listing, tree_cache
 from lab.util import files
@@ -92,7 +93,7 @@ def _is_there(member: Member, contents: Contents, cache: Path) -> bool:
     place = cache / member.place
     if not member.is_part:
         return place.exists()
-    if not (place / "manifest.json").exists():
+    if not _complete(place):
         return False
     if not member.place.startswith("toolchain/"):
         return True
@@ -100,9 +101,17 @@ def _is_there(member: Member, contents: Contents, cache: Path) -> bool:
     return there is not None and not (there.partial and contents.whole)
 
 
+def _complete(place: Path) -> bool:
+    """Whether a part is there. Another command may just have made it."""
+    return (place / "manifest.json").exists()
+
+
 def _place(bundle: Bundle, member: Member, cache: Path) -> None:
     """Put one member into its place."""
     place = cache / member.place
+    if _is_template(member):
+        _place_template(bundle, member, place)
+        return
     place.parent.mkdir(parents=True, exist_ok=True)
     if not member.is_part:
         files.write_atomic(place, bundle.read(member), durable=False)
@@ -113,8 +122,23 @@ def _place(bundle: Bundle, member: Member, cache: Path) -> None:
             listing.remember(work / "tree")
             with files.locked(place.parent / ".lock"):
                 _swap(work, place)
-        else:
+        elif not _complete(place):
             _swap(work, place)
+
+
+def _place_template(bundle: Bundle, member: Member, place: Path) -> None:
+    """The same for a template. Nobody takes it for a half-made one that a killed command left, and
+    it comes under the lock of all templates."""
+    root = place.parent
+    work, handle = template_folder.begin(root)
+    try:
+        parts.unpack(bundle.open(member), bundle.contents.parts[member.name], work)
+        with template_folder.locked(root):
+            if not _complete(place):
+                _swap(work, place)
+    finally:
+        files.remove_tree(work)
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -128,18 +152,22 @@ def _new(place: Path) -> Iterator[Path]:
 
 
 def _swap(work: Path, place: Path) -> None:
-    """Rename a complete folder to its place. What is there is not complete, or is only a part."""
-    if place.exists():
-        gone = Path(tempfile.mkdtemp(dir=place.parent, prefix=NEW))
-        place.rename(gone / "old")
-        work.rename(place)
-        files.remove_tree(gone)
-        return
+    """Rename a complete folder to its place. What is there is not complete, or is only a part.
+
+    Other commands may remove that meanwhile, or make the same.
+    """
+    gone = Path(tempfile.mkdtemp(dir=place.parent, prefix=NEW)) if place.exists() else None
     try:
+        if gone:
+            with contextlib.suppress(FileNotFoundError):
+                place.rename(gone / "old")
         work.rename(place)
     except OSError:
         if not place.exists():  # otherwise another command has just made the same
             raise
+    finally:
+        if gone:
+            files.remove_tree(gone)
 
 
 def _sweep(cache: Path) -> None:

@@ -238,7 +238,7 @@ def _toolchain(cache: Path) -> Finding:
 
 def _images(cache: Path) -> Finding:
     entries = [*Store(cache).entries()]
-    sizes = [sum((e.path / name).stat().st_size for name in e.outputs) for e in entries]
+    sizes = [entry.size for entry in entries]
     items = tuple(
         {"kind": e.kind, "key": e.key, "size": size, "files": [*e.outputs], "inputs": {**e.inputs}}
         for e, size in zip(entries, sizes, strict=True)

@@ -89,8 +89,12 @@ def clean(root: Path) -> int:
 
 
 def occupied(folder: Path) -> int:
-    """How many bytes of the disk a folder takes."""
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+    """How many bytes of the disk a folder takes. Others may be removing it."""
+    size = 0
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.rglob("*"):
+            size += path.lstat().st_blocks * 512
+    return size
 
 
 def _remove_half_made(root: Path) -> None:

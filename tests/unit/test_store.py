@@ -129,3 +129,21 @@ def test_entries_are_described(tmp_path: Path) -> None:
     found = [describe(entry) for entry in store.entries()]
     assert [(one["kind"], one["size"], one["made_of"]) for one in found] == [("kind", 5, "1")]
     assert found[0]["key"] == entry_key("kind", {"version": "1"})
+
+
+def test_a_bundle_may_bring_an_entry_while_it_is_built(tmp_path: Path) -> None:
+    """Or remove a damaged one, for whose removal somebody waits."""
+    place = tmp_path / "store" / "kind" / entry_key("kind", {})
+
+    def build(folder: Path) -> None:
+        write()(folder)
+        other = Store(tmp_path / "other").make("kind", {}, write())
+        other.path.parent.rename(place)
+
+    entry = Store(tmp_path).make("kind", {}, build)
+    assert entry.image("out").path.read_text() == "built"
+    assert [path.name for path in place.parent.iterdir()] == [entry.key]
+    Store(tmp_path).discard("kind", entry.key)
+    Store(tmp_path).discard("kind", entry.key)
+    assert list(place.parent.iterdir()) == []
+    assert describe(entry)["size"] == 0

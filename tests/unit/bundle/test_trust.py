@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import IO, cast
 
 import minisign
 import pytest
@@ -13,8 +15,9 @@ import pytest
 from bundle.conftest import Save, fill
 from lab import api
 from lab.api import bundle_source
-from lab.bundle import signature
+from lab.bundle import parts, signature
 from lab.errors import BundleError, UsageError
+from lab.machine import template_folder
 from lab.packages.lock import Lock
 from lab.progress import Progress
 
@@ -72,6 +75,31 @@ def sign(bundle: Path, comment: str = "by me") -> str:
     made = pair.secret_key.sign_file(bundle, trusted_comment=comment)
     bundle.with_name(bundle.name + signature.SUFFIX).write_bytes(bytes(made))
     return str(pair.public_key.to_base64().decode())
+
+
+def test_templates_come_while_others_remove_and_make_them(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes one that is being unpacked for one that a killed command left; a whole one that
+    came meanwhile stays. Nobody else enters their folder."""
+    unpack, root = parts.unpack, stored.with_name("cache") / "templates"
+    done: list[int] = []
+
+    def others(source: IO[bytes], paths: Mapping[str, str], folder: Path) -> None:
+        unpack(source, paths, folder)
+        if folder.parent == root:
+            done.append(template_folder.clean(root))
+            work, handle = template_folder.begin(root)
+            work.rename(root / TEMPLATE)
+            os.close(handle)
+            (root / TEMPLATE / "manifest.json").write_text("theirs")
+
+    monkeypatch.setattr(parts, "unpack", others)
+    load(stored, sha256=hashlib.sha256(stored.read_bytes()).hexdigest())
+    assert done == [0]
+    assert [path.name for path in root.iterdir()] == [TEMPLATE]
+    assert (root / TEMPLATE / "manifest.json").read_text() == "theirs"
+    assert root.stat().st_mode & 0o777 == 0o700
 
 
 def test_templates_of_a_known_key(stored: Path) -> None:
