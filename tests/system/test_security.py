@@ -126,7 +126,8 @@ def test_nobody_else_gets_at_it(up: World) -> None:
     """Sockets, FIFOs, memory and locks are in folders that only this user can enter."""
     root = up.runtime / "xenlab"
     lab = root / up.id_of("shared")
-    for folder in (root, lab, root / "locks"):
+    memory = [up.cache / name for name in ("ram", "templates")]
+    for folder in (root, lab, root / "locks", *(one for one in memory if one.exists())):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
     for path in (root / "locks").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
