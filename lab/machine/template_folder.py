@@ -100,17 +100,30 @@ def occupied(folder: Path) -> int:
 def _remove_half_made(root: Path) -> None:
     """Remove what killed commands were making."""
     for left in root.glob(f"{HALF_MADE}*"):
-        handle = files.try_lock(left)
+        handle = _taken(left)
         if handle is not None:
             files.remove_tree(left)
             os.close(handle)
+
+
+def _taken(path: Path) -> int | None:
+    """The lock of a folder; ``None`` if somebody has it, or has just removed the folder."""
+    with contextlib.suppress(FileNotFoundError):
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+        else:
+            return handle
+    return None
 
 
 def _remove(path: Path) -> int:
     """Remove a folder of ours, unless somebody holds it; returns its size in bytes. It is renamed
     first, so that nobody takes it for a template, finds it damaged and moves it while it is being
     removed."""
-    handle = files.try_lock(path)
+    handle = _taken(path)
     if handle is None:
         return 0
     try:

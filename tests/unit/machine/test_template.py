@@ -233,6 +233,18 @@ def test_what_killed_commands_left_is_removed(stored: Template, tmp_path: Path) 
     assert sorted(path.name for path in root.glob(".*")) == [".new-alive"]
 
 
+def test_a_half_made_one_that_goes_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its command was interrupted, and removes it while others look. Nothing comes in its place:
+    a file there would be in the way of every other template."""
+    gone = tmp_path / "templates" / ".new-gone"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
+    work, handle = template_folder.begin(tmp_path / "templates")
+    os.close(handle)
+    assert list(gone.parent.iterdir()) == [work]
+
+
 def test_labs_that_store_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each makes room for its own, and may find that another has just removed the same one."""
     monkeypatch.setattr(template_folder, "KEPT", 1)
