@@ -126,14 +126,14 @@ def test_nobody_else_gets_at_it(up: World) -> None:
     """Sockets, FIFOs, memory and locks are in folders that only this user can enter."""
     root = up.runtime / "xenlab"
     lab = root / up.id_of("shared")
-    memory = [up.cache / name for name in ("ram", "templates")]
-    for folder in (root, lab, root / "locks", *(one for one in memory if one.exists())):
+    ram = up.cache / "ram" / up.id_of("shared")
+    memory = [ram.parent] if ram.exists() else [up.cache / "templates"]  # it runs in one of them
+    for folder in (root, lab, root / "locks", *memory):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
     for path in (root / "locks").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
     assert {"qmp.sock", "gdb.sock", "agent.sock"} <= {path.name for path in lab.iterdir()}
-    ram = up.cache / "ram" / up.id_of("shared")
-    if ram.exists():  # else it runs in a template's
+    if ram.exists():
         assert stat.S_IMODE(ram.stat().st_mode) == 0o600
 
 
