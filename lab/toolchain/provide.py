@@ -15,8 +15,10 @@ from lab.util import process
 from lab.util.terminal import escape_lines
 
 INSTALL_SECONDS = 600.0
-#: dpkg lets one process install at a time.
+#: dpkg lets one process install at a time. apt waits for another process that does, if it is told
+#: for how many seconds (apt.conf(5)).
 _INSTALLING = threading.Lock()
+_PATIENTLY = ("-o", "DPkg::Lock::Timeout=300")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -66,7 +68,7 @@ def root_prefix() -> list[str] | None:
 def _install(prefix: Sequence[str], install: list[str]) -> None:
     """Install packages. If that fails, apt's lists may be old or missing: update, and try again."""
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    line = [*prefix, *quiet, *install]
+    line = [*prefix, *quiet, *install, *_PATIENTLY]
     done = _apt(line)
     if done.returncode:
         _apt([*prefix, *quiet, "apt-get", "update"])
