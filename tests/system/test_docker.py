@@ -23,7 +23,7 @@ from system import engine as engines
 from system import locks
 from system.cache_copies import DOWNLOADS, copy_finished, link
 from system.engine import OwnEngine, check_confinement, containers, stored
-from system.world import ROOT, World, toolchain, until
+from system.world import LONGEST, ROOT, World, toolchain, until
 
 pytestmark = pytest.mark.xdist_group("docker")
 
@@ -92,7 +92,8 @@ def test_selftest_passes_through_both_doors(world: World) -> None:
 
 
 def test_both_doors_build_the_same_bytes(world: World, built_again: Path, tmp_path: Path) -> None:
-    """Everything is built twice, in caches that share only the downloaded packages."""
+    """Everything is built twice, in caches that share only the downloaded packages. Other tests may
+    have built more in one of them."""
     caches = {"docker": tmp_path, "rootfs": built_again}
     copy_finished(world.cache, tmp_path, *DOWNLOADS, copy=link)
     built = {}
@@ -103,7 +104,7 @@ def test_both_doors_build_the_same_bytes(world: World, built_again: Path, tmp_pa
             world.run("guest.build", guest, env=env)
         built[door] = stored(cache)
     assert len(built["docker"]) > 10
-    assert built["docker"] == built["rootfs"]
+    assert built["docker"].items() <= built["rootfs"].items()
 
 
 # ---------------------------------------------------------------- a lab that runs
@@ -144,6 +145,7 @@ def test_a_lab_in_its_container(world: World) -> None:
     until(
         "the selftest passed",
         lambda: "PASS" in world.run("lab.logs", "hello", "--on", "selftest").out,
+        LONGEST,
     )
     for door in ("docker", "rootfs"):
         again = world.run("lab.up", "hello", status=2, env={"LAB_DOOR": door})

@@ -17,6 +17,7 @@ from lab.packages import lock
 from lab.packages.lock import Lock
 from lab.util import process
 from system import locks
+from system.cache_copies import copy_finished
 from system.locks import never_there, other_hash, relock
 from system.world import LONGEST, ROOT, World
 
@@ -148,8 +149,5 @@ def filled(cache: Path, by: Path) -> None:
     (cache / "toolchain").symlink_to(by / "toolchain")
     pins: Lock = lock.load(ROOT / lock.NAME)
     names = {pin.sha256 for part in pins.archives.values() for pin in part}
-    for name in names:
-        if (by / "packages" / name).is_dir():
-            shutil.copytree(by / "packages" / name, cache / "packages" / name)
-    if (by / "apt/resolutions").is_dir():
-        shutil.copytree(by / "apt/resolutions", cache / "apt/resolutions")
+    packages = (f"packages/{name}" for name in sorted(names))
+    copy_finished(by, cache, *packages, "apt/resolutions/[!.]*")
