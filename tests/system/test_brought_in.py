@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.api import Context
 from lab.images import contents, dom0, modules, recipes
 from lab.model import ARM32, Architecture
-from lab.packages import archive, deb, lock
-from lab.packages.answers import Resolution
+from lab.packages import deb
 from lab.packages.archive import Question
-from lab.store import cache_root
 from lab.workshop import questions
 from system.world import ROOT, World
 
@@ -72,10 +71,10 @@ def test_an_imported_guest_under_a_kernel_of_ones_own(world: World, folder: Path
 def as_files(
     folder: Path, platform: Question = questions.PLATFORM, arch: Architecture = ARM32
 ) -> Path:
-    """Debian's kernel package, the locked one, as files: its kernel, and dom0's modules."""
-    pins = questions.locked(lock.load(ROOT / "labs.lock"), platform)
-    answer = Resolution(platform.suite, platform.arch, pins)
-    package = dom0.kernel_package(archive.expected(cache_root(), answer), arch)
+    """Debian's kernel package, that of the labs, as files: its kernel, and dom0's modules."""
+    supplies = Context(ROOT / "labs.yaml").workshop(arch=arch).supplies
+    supplies.fetch(platform)
+    package = dom0.kernel_package(supplies.packages(platform), arch)
     names = set(contents.parse((recipes.folder("dom0") / "contents").read_text()).modules)
     wanted = {modules.canonical(name) for name in names} | {"virtio", "virtio_ring"}
 

@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from lab.rundir import runtime_root
-from system.world import ROOT, World, processes, until
+from system.world import LONGEST, ROOT, World, processes, until
 
 
 def cache_with(world: World, folder: Path, *names: str) -> dict[str, str]:
-    """The environment with a cache that has only these folders of the real one."""
+    """The environment with a cache that has only these folders of the real one. What is made in
+    them stays there, also if the real one has nothing yet."""
     folder.mkdir()
     for name in names:
+        (world.cache / name).mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(world.cache / name)
     return {"LAB_CACHE": str(folder)}
 
@@ -53,6 +55,7 @@ def fill(folder: Path) -> None:
 
 def test_no_network_with_everything_cached(world: World, alone: tuple[str, ...]) -> None:
     """With images stored a lab starts without any network."""
+    world.run("lab.run")
     world.run("lab.run", before=alone)
 
 
@@ -69,6 +72,7 @@ def test_no_network_and_no_toolchain(
 
 def test_no_network_and_no_packages(world: World, alone: tuple[str, ...], tmp_path: Path) -> None:
     """With a toolchain but without packages: exit status 3, layer image, out of reach."""
+    world.run("toolchain.build")
     env = cache_with(world, tmp_path / "cache", "toolchain")
     said = world.run("lab.up", env=env, before=alone, status=3)
     assert "[image]" in said.err
@@ -80,12 +84,12 @@ def test_ctrl_c_while_the_toolchain_is_made(world: World, tmp_path: Path) -> Non
     env = cache_with(world, tmp_path / "cache")
     made = tmp_path / "cache" / "toolchain"
     command = world.start("toolchain.build", env=env)
-    until("it is being made", lambda: any(made.glob(".new-*/tree")), 60)
+    until("it is being made", lambda: any(made.glob(".new-*/tree")), LONGEST)
     command.signal(signal.SIGINT).end().expect(130)
     assert {path.name for path in made.iterdir()} == {".lock"}
     until("its programs are gone", lambda: not [
         words for _, words in processes() if any(str(made) in word for word in words)
-    ], 10)  # fmt: skip
+    ], 60)  # fmt: skip
 
 
 def test_ctrl_c_while_images_are_built(world: World, tmp_path: Path) -> None:
@@ -93,7 +97,7 @@ def test_ctrl_c_while_images_are_built(world: World, tmp_path: Path) -> None:
     env = cache_with(world, tmp_path / "cache", "toolchain", "apt", "packages")
     store = tmp_path / "cache" / "store"
     command = world.start("image.build", env=env)
-    until("something is being built", lambda: any(store.glob("*/.new-*")), 60)
+    until("something is being built", lambda: any(store.glob("*/.new-*")), LONGEST)
     command.signal(signal.SIGINT).end().expect(130)
     assert not list(store.glob("*/.new-*"))
 
