@@ -70,6 +70,7 @@ def test_exec_has_an_end(up: World) -> None:
 
 def test_logs_of_a_guest(up: World) -> None:
     """A guest's log has the lines that its FreeRTOS tasks printed."""
+    up.says("shared", "hello", "task 2: hello from FreeRTOS")
     said = up.run("lab.logs", "shared", "--on", "hello").out
     assert "task 1: hello from FreeRTOS" in said
     assert "task 2: hello from FreeRTOS" in said

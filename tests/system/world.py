@@ -173,6 +173,11 @@ class World:
         until("the machines are gone", lambda: not self.strays())
         self.run("lab.status")
 
+    def says(self, lab: str, guest: str, words: str) -> None:
+        """Wait until a guest has said this, since its lab began; `lab.up` does not wait for it."""
+        log = self.folder / "runs" / lab / "latest" / "console" / f"{guest}.log"
+        until(f"{guest} says {words}", lambda: words in log.read_text(errors="replace"), 60)
+
     def id_of(self, name: str) -> str:
         """The id of a lab of this world, as every command computes it."""
         return rundir.lab_dir(self.folder / "runs", name).id
