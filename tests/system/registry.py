@@ -34,7 +34,7 @@ def running(folder: Path) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log)
     try:
-        until("the registry answers", lambda: process.poll() is not None or _answers(address), 30)
+        until("the registry answers", lambda: process.poll() is not None or _answers(address), 120)
         assert process.poll() is None, (folder / "log").read_text()
         yield address
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.rundir import RunDir
-from system.world import World, until
+from system.world import LONGEST, World, until
 
 #: Seeds of which the middle one shows the race of the lab lost-wakeup; the others do not. With
 #: other packages than the locked ones it may be another seed, one of many.
@@ -99,6 +99,6 @@ def test_figures_over_seeds(world: World) -> None:
 def test_an_exploration_can_be_interrupted(world: World) -> None:
     command = world.start("lab.explore", "lost-wakeup", "--seeds", "500", "--jobs", "2")
     command.when("500 seeds")
-    until("machines run", lambda: len(set(world.machines().values()) - world.kept) > 0, 120)
+    until("machines run", lambda: len(set(world.machines().values()) - world.kept) > 0, LONGEST)
     said = command.signal(signal.SIGINT).end().expect(130)
     assert "interrupted" in said.err

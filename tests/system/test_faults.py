@@ -20,7 +20,7 @@ from lab.model import ExitStatus, Image, Images, Layer, Plan
 from lab.run import session
 from lab.util import files
 from lab.workshop.prepare import Workshop
-from system.world import World, until
+from system.world import LONGEST, World, until
 
 Change = Callable[[Images, Path], Images]
 
@@ -144,7 +144,9 @@ api.up(api.Context(), "hello")
 
 def test_a_machine_that_could_not_be_recorded(world: World) -> None:
     """kill -9 between starting QEMU and recording it: QEMU is found by its tag and ended."""
-    done = subprocess.run([sys.executable, "-c", DIES], cwd=world.folder, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", DIES], cwd=world.folder, timeout=LONGEST, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     assert world.strays(), "QEMU goes on without its maker"
     world.run("lab.status")

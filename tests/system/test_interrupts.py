@@ -20,7 +20,7 @@ import pytest
 
 from lab.util import files
 from system.test_places import cache_with
-from system.world import Running, World, until
+from system.world import LONGEST, Running, World, until
 
 #: They share a lab that is up.
 pytestmark = pytest.mark.xdist_group("interrupts")
@@ -83,7 +83,7 @@ def test_the_first_signal_ends_it(
             command.when(wait.after)
         until("it has begun", lambda: has_begun(command), 60)
         if wait.locked:
-            until("it waits for the lock", lambda: waits_for_a_lock(command), 60)
+            until("it waits for the lock", lambda: waits_for_a_lock(command), LONGEST)
         elif not wait.after:
             time.sleep(0.5)  # wherever it is then
         before = time.monotonic()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.rundir import RunDir
-from system.world import World, until
+from system.world import LONGEST, World, until
 
 
 @pytest.mark.quick
@@ -69,7 +69,9 @@ def test_ctrl_c_ends_all_runs(world: World) -> None:
     """One message, and nothing is left: no machine, no folder of a lab, no room taken."""
     words = ("lab.run", "endless", "endless-2", "endless-3", "--clock", "host", "--jobs", "2")
     command = world.start(*words)
-    until("two machines run", lambda: len(set(world.machines().values()) - world.kept) == 2, 120)
+    until(
+        "two machines run", lambda: len(set(world.machines().values()) - world.kept) == 2, LONGEST
+    )
     said = command.signal(signal.SIGINT).end().expect(130)
     assert said.err.count("nothing that this command started is left running") == 1
     assert not (world.folder / "runs" / "endless-3").exists()
@@ -83,7 +85,7 @@ def test_ctrl_c_leaves_the_outcome_of_what_had_ended(world: World) -> None:
     runs = world.folder / "runs" / "endless"
     before = len(list(runs.glob("2*")))
     command = world.start("lab.run", "hello", "endless", "--clock", "host", "--jobs", "1")
-    until("the other one begins", lambda: len(list(runs.glob("2*"))) > before, 120)
+    until("the other one begins", lambda: len(list(runs.glob("2*"))) > before, LONGEST)
     said = command.signal(signal.SIGINT).end().expect(130)
     assert "1 of 1 passed; 1 more had not ended" in said.out
     assert "nothing that this command started is left running" in said.err

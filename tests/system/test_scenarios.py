@@ -80,7 +80,8 @@ def test_a_crash_is_seen_at_once(world: World, clock: str) -> None:
     """The run ends at once, not only after the minute for which its lab waits."""
     said = ran(world, "crash", "--clock", clock, status=1)
     assert said["layer"] == "guest"
-    how = r"guest crash: its domain crashed after ([\d.]+ ms|[1-4]\.\d+ s)"
+    seconds = "[1-4]" if clock == "virtual" else "[1-3]?[0-9]"  # of the host, which may be busy
+    how = rf"guest crash: its domain crashed after ([\d.]+ ms|{seconds}\.\d+ s)"
     assert re.fullmatch(how, said["reason"]), said["reason"]
     assert "not permitted" in "\n".join(said["tail"])
 

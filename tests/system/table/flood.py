@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from lab.machine import console_quota, qmp
 from system.table.rows import full
-from system.world import World, until
+from system.world import LONGEST, World, until
 
 #: So many labs at once, for so many seconds: at CI size, and in full.
 SIZES = ((2, 8.0), (4, 60.0))
@@ -28,7 +29,9 @@ def long(world: World, _: int) -> None:
         said = json.loads(world.run("lab.up", "wild-flood", "--count", str(count), "--json").out)
         ids = [world.id_of(one["name"]) for one in said]
         follower = world.start("lab.logs", "wild-flood-1", "--follow", before=_QUIET)
-        late, grown = _look(world, ids, follower.process.pid, seconds)
+        pid = follower.process.pid
+        until("it reads the log", lambda: _has_open(pid, "wild-flood.log"), LONGEST)
+        late, grown = _look(world, ids, pid, seconds)
         follower.process.kill()
         follower.end()
     finally:
@@ -43,6 +46,15 @@ def long(world: World, _: int) -> None:
 _QUIET = ("sh", "-c", 'exec "$@" >/dev/null', "sh")
 
 
+def _has_open(pid: int, name: str) -> bool:
+    """Whether a process has a file of this name open (proc_pid_fd(5))."""
+    found = False
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            found = found or path.readlink().name == name
+    return found
+
+
 def _look(world: World, ids: list[str], pid: int, seconds: float) -> tuple[float, float]:
     """How late QEMU answered at most, in seconds, and by how much our process grew."""
     sockets = [world.runtime / "xenlab" / one / "qmp.sock" for one in ids]
@@ -52,7 +64,7 @@ def _look(world: World, ids: list[str], pid: int, seconds: float) -> tuple[float
         busy = STARTS * _start()
         late = max([late, *(asyncio.run(_ask(socket)) - busy for socket in sockets)])
         most = max(most, memory(pid))
-        if passed < seconds / 3:  # it has read its modules and its first chunks
+        if passed < seconds / 3:  # it reads its first chunks
             first = most
         time.sleep(0.2)
     return late, most / first

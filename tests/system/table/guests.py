@@ -15,7 +15,7 @@ from system import wild
 from system.conftest import write_labs
 from system.world import World, until
 
-#: A boot and an orderly end take no longer than this on a busy machine, in seconds.
+#: A verdict and an orderly end take no longer than this on a busy machine, in seconds.
 SLACK = 60.0
 
 
@@ -25,10 +25,11 @@ def stops(world: World, number: int) -> None:
     It leaves a core file. If it crashed, the verdict has a backtrace with names.
     """
     way = list(wild.WAYS)[number % len(wild.WAYS)]
-    began = time.monotonic()
     virtual = number // len(wild.WAYS) % 2 == 1  # a second of it may take many of ours
     clock = ("--clock", "virtual" if virtual else "host")
-    said = json.loads(world.run("lab.run", f"wild-{way}", *clock, "--json", status=1).out)
+    command = world.start("lab.run", f"wild-{way}", *clock, "--json").when("guests run")
+    began = time.monotonic()
+    said = json.loads(command.end().expect(1).out)
     assert said["layer"] == "guest", said
     assert f"wild-{way}" in said["reason"], said
     assert wild.WAYS[way] in said["reason"], said

@@ -85,7 +85,7 @@ def our_process(world: World, number: int) -> None:
         said = world.run("lab.status", "silent", "--json", env=env)
         if json.loads(said.out)["state"] == "guests":
             world.run("lab.down", "silent", env=env)
-        until("all is gone", lambda: not world.left(), 10)
+        until("all is gone", lambda: not world.left(), 60)
         _logs_are_kept(world, newest)
         if more:
             _nothing_half_made(Path(more["LAB_CACHE"]), world, env)
