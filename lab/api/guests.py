@@ -97,12 +97,18 @@ async def create(
 ) -> int:
     """Create a guest with its own console and trace; returns where in the log its lines begin.
 
-    ``seen`` hears what is being done.
+    ``seen`` hears what is being done. A domain that is replaced may print until it is gone.
     """
+    log, begin = session.run.console(spec.name), 0
+
+    def step(what: str) -> None:
+        nonlocal begin
+        begin = log.stat().st_size  # the last step is that xl creates the domain
+        seen(what)
+
     for console in spec.consoles:
         await session.add_console(console)
     if spec.trace:
         await session.add_trace(spec.name)
-    start = session.run.console(spec.name).stat().st_size
-    await session.inject(planning.guest_plan(spec), image, seen)
-    return start
+    await session.inject(planning.guest_plan(spec), image, step)
+    return begin

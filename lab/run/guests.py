@@ -89,7 +89,10 @@ async def replace(
     *,
     paused: bool = False,
 ) -> None:
-    """Create the domain of a guest. A domain with the same name is destroyed first."""
+    """Create the domain of a guest. A domain with the same name is destroyed first.
+
+    ``seen`` hears of each step when it begins; the last one is that xl creates the domain.
+    """
     if any(domain.name == guest.name for domain in await xl.domains(agent)):
         seen("destroying the old one")
         await xl.destroy(agent, guest.name)

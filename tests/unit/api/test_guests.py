@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +16,12 @@ from kernel_files import image, zimage
 from lab import api
 from lab.api import Context, drift, guests
 from lab.errors import ConfigError
-from lab.model import ARM32, ARM64, Architecture, GuestImage, GuestSpec, Image, State
+from lab.model import ARM32, ARM64, Architecture, GuestImage, GuestSpec, Image, Prebuilt, State
 from lab.run.live import Live
 from lab.rundir import LabDir, RunDir
 
 if TYPE_CHECKING:
+    from lab.run.session import Session
     from lab.workshop.prepare import Workshop
 
 TEXT = """\
@@ -91,3 +94,27 @@ def test_a_guest_alone_is_built_for_the_first_architecture_that_runs_it(context:
     for name in ("app", "narrow", "wide"):
         api.guest_build(context, name)
     assert context.asked == [ARM32, ARM32, ARM64]
+
+
+def test_a_new_guests_lines_begin_where_the_old_one_is_gone(tmp_path: Path) -> None:
+    """The old one prints until its domain is destroyed, and that may come later still."""
+    log = tmp_path / "app.log"
+    log.write_text("alive\n")
+    steps: list[str] = []
+
+    async def inject(_plan: object, _image: object, seen: Callable[[str], None]) -> None:
+        for what in ("destroying the old one", "copying", "xl create"):
+            seen(what)
+            with log.open("a") as file:
+                file.write("hello\n" if what == "xl create" else "still alive\n")
+
+    async def add_console(_name: str) -> None: ...
+
+    session = SimpleNamespace(
+        add_console=add_console, inject=inject, run=SimpleNamespace(console=lambda _: log)
+    )
+    spec = GuestSpec("app", Prebuilt(tmp_path / "kernel"))
+    kernel = GuestImage("app", Image("kernel", log, "0", 1, "0"))
+    begin = asyncio.run(guests.create(cast("Session", session), spec, kernel, steps.append))
+    assert log.read_text()[begin:] == "hello\n"
+    assert steps[-1] == "xl create"
