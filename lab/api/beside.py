@@ -13,7 +13,7 @@ from lab.api.context import Context, clean
 from lab.api.results import Run
 from lab.api.shared import Shared
 from lab.errors import UsageError
-from lab.explore.side_by_side import SideBySide
+from lab.explore.side_by_side import SideBySide, processors
 from lab.model import Clock, Plan
 from lab.progress import Progress, Within
 from lab.run import slots
@@ -28,6 +28,10 @@ MOST = 256
 MORE = 1
 #: The limit if the user says how many run at a time.
 _ANY = Room(1 << 30, 1 << 60)
+
+
+#: So many runs whose sources are compiled first go on at a time on a cluster, at most.
+COMPILED = 8
 
 
 T = TypeVar("T")
@@ -71,6 +75,13 @@ def run_all(
         calls = [functools.partial(_one, there, work, limit) for work in works]
         at_once = there.far.at_once() if there.far else limit.cpus
         return SideBySide(min(jobs or at_once, len(works) or 1)).each(calls, done)
+
+
+def compiled(context: Context) -> int:
+    """How many runs whose sources are compiled first should go on at a time: here one for every two
+    processors, because a compiler uses several; on a connected cluster as many as it runs labs."""
+    there = context.far
+    return max(1, min(COMPILED, there.labs()) if there else processors() // 2)
 
 
 def _most(works: Sequence[Work[T]]) -> Room:

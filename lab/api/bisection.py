@@ -22,7 +22,6 @@ from lab.api.traces import trace_diff
 from lab.api.tree_variant import TreeVariant, sweep, work_tree
 from lab.errors import BusyError, LabError, UsageError
 from lab.explore.bisection import Mark, Search
-from lab.explore.side_by_side import processors
 from lab.model import Clock, ExitStatus, Lab, Plan, Threshold
 from lab.run import commands
 from lab.rundir import RunDir, new_folder
@@ -45,7 +44,8 @@ class Bisect:
         good, bad: commits, by any name that git knows. ``good`` comes before ``bad``.
         limit: a sentence such as ``p99 release jitter of fast < 500us``. A commit is then bad if
             the figure is not below the limit; empty: if the lab does not pass.
-        jobs: how many commits are tried at a time; 0: one for every two processors.
+        jobs: how many commits are tried at a time; 0: one for every two processors, or on a cluster
+            as many as it runs labs, at most 8.
     """
 
     source: Path
@@ -148,15 +148,15 @@ def bisect(context: Context, name: str, wanted: Bisect) -> Bisected:
         words = f"lab {name} is built from nothing in {tree.top}"
         raise UsageError(words, hint="--source names the tree of its Xen, its Linux or a guest")
     limits = _limits(wanted.limit, plan.lab) if wanted.limit else ()
-    jobs = wanted.jobs or max(1, processors() // 2)
-    if not 1 <= jobs <= MOST:
-        raise UsageError(f"{jobs} commits cannot be tried at once", hint=f"1 to {MOST}")
+    if not 0 <= wanted.jobs <= MOST:
+        raise UsageError(f"{wanted.jobs} commits cannot be tried at once", hint=f"1 to {MOST}")
     if tree.is_changed:
         context.progress.say(f"{tree.top} has changes that are in no commit: they are not tried")
     search = Search(tree, bad, [good])
     with contextlib.ExitStack() as stack:
         context = stack.enter_context(far.connected(context))
         stack.enter_context(_alone(tree, place))
+        jobs = wanted.jobs or beside.compiled(context)
         trees = [place.with_name(f"{place.name}-{number}") for number in range(jobs)]
         sweep(tree, trees)
         for folder in trees:

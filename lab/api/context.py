@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 class Elsewhere(Protocol):
     """Where labs run if they do not run here: ``lab.api.far``."""
 
+    def labs(self) -> int:
+        """How many labs run there at once, on the machines that are there now."""
+
     def at_once(self) -> int:
         """How many runs should be under way at once."""
 

@@ -71,6 +71,10 @@ class Far:
         self._toolchains: dict[str, tuple[str, str]] = {}
         self._guard = threading.Lock()
 
+    def labs(self) -> int:
+        """How many labs the workers that are there now run at once."""
+        return self._connection.labs()
+
     def at_once(self) -> int:
         """How many runs should wait for the cluster at once, so that no worker is idle."""
         return min(_MOST, max(_LEAST, 2 * self._connection.labs()))

@@ -96,7 +96,16 @@ def taken(
 
 def held() -> list[Slot]:
     """The slots of live processes. Removes the slots that dead processes left."""
+    with _locked():  # else one that is being written would count as a dead process's
+        return _held()
+
+
+def _held() -> list[Slot]:
     return [one for one in _slots() if not one.waits]
+
+
+def _locked() -> contextlib.AbstractContextManager[int]:
+    return files.locked(rundir.lock_folder() / "slots")
 
 
 def _slots() -> list[Slot]:
@@ -117,8 +126,8 @@ def _wait(wanted: Room, limit: Room, what: str, deadline: Deadline, waits: Waits
         news.add_watch(_folder(), Mask.DELETE)
         me, queued = os.getpid(), False
         while True:
-            with files.locked(rundir.lock_folder() / "slots"):
-                others = held()
+            with _locked():
+                others = _held()
                 if not others or _fits([wanted, *(one.room for one in others)], limit):
                     return _take(wanted, what)
                 if not queued:

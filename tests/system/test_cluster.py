@@ -115,9 +115,10 @@ def test_several_labs_and_an_exploration(pool: Pool, world: World) -> None:
 
 
 def test_commits_are_tried_on_the_workers(pool: Pool, world: World, tmp_path: Path) -> None:
-    """Their files travel; what does not compile is skipped, as here."""
+    """As many at a time as there are workers. Their files travel; what does not compile is skipped,
+    as here."""
     app = planted(tmp_path)
-    words = ["lab.bisect", "mine", "--source", "app", "--good", "HEAD~6", "--jobs", "2", "--json"]
+    words = ["lab.bisect", "mine", "--source", "app", "--good", "HEAD~6", "--json"]
     found = json.loads(world.run(*words, cwd=tmp_path, env=pool.env()).out)
     assert [one["subject"] for one in found["remaining"]] == ["Change 5"]
     runs = [Path(one["run"]) for one in found["tried"]]

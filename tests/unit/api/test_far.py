@@ -12,6 +12,7 @@ import pytest
 from kernel_files import zimage
 
 from lab import api, rundir
+from lab.api import beside
 from lab.api.far import Far
 from lab.api.plans import make_plan
 from lab.api.tree_variant import TreeVariant
@@ -133,6 +134,18 @@ def test_an_error_names_the_worker(context: api.Context, tmp_path: Path) -> None
     with pytest.raises(MachineError, match="worker w1: no memory") as caught:
         run(far(worker), context)
     assert caught.value.hint == "free some"
+
+
+@pytest.mark.parametrize(("labs", "commits"), [(0, 1), (3, 3), (40, 8)])
+def test_as_many_commits_at_a_time_as_the_workers_run(
+    context: api.Context, monkeypatch: pytest.MonkeyPatch, labs: int, commits: int
+) -> None:
+    """Not as many as this machine has processors for."""
+    monkeypatch.setattr(beside, "processors", lambda: 4)
+    assert beside.compiled(context) == 2
+    worker = Worker(Path())
+    monkeypatch.setattr(worker, "labs", lambda: labs)
+    assert beside.compiled(replace(context, far=far(worker))) == commits
 
 
 def test_a_changed_lab_is_refused(context: api.Context, tmp_path: Path) -> None:

@@ -247,3 +247,24 @@ def test_who_waits_is_told_of_each_process_once(other: subprocess.Popen[str]) ->
         f"lab other (somebody) (process {other.pid})",
     }  # fmt: skip
     assert len(words) == 2
+
+
+def test_one_that_is_being_written_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks meanwhile waits until it is complete."""
+    written, looked, seen = Path.write_text, threading.Event(), []
+
+    def slowly(path: Path, text: str) -> int:
+        path.touch()
+        looker.start()
+        looked.wait(0.3)  # without a lock it looks now
+        return written(path, text)
+
+    def look() -> None:
+        seen.extend(slots.held())
+        looked.set()
+
+    looker = threading.Thread(target=look)
+    monkeypatch.setattr(Path, "write_text", slowly)
+    with slots.taken(ONE, LIMIT, "a", 5.0):
+        looker.join()
+        assert [one.what for one in seen] == ["a"]
