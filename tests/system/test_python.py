@@ -108,8 +108,13 @@ def run(
 
 @pytest.fixture
 def suite(world: World, tmp_path: Path) -> Path:
-    """A folder for tests, with the labs of the world."""
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\nlab_file = {world.folder}/labs.yaml\n")
+    """A folder for tests, with the labs of the world.
+
+    Its pytest has temporary files of its own: else it would remove what earlier runs of all these
+    tests left, which took minutes.
+    """
+    ini = f"[pytest]\naddopts = --basetemp=temporary\nlab_file = {world.folder}/labs.yaml\n"
+    (tmp_path / "pytest.ini").write_text(ini)
     return tmp_path
 
 
