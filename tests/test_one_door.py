@@ -50,7 +50,7 @@ ALLOWED = {
     "lab.machine.snapshot._make_loadable": "a state that QEMU has just written",
     "lab.machine.sparse_files._made": "writes a new file",
     "lab.machine.template._sync": "folders",
-    "lab.machine.template_folder": "folders",
+    "lab.machine.template_folder.hold": "folders",
     "lab.packages.deb._members": "of an archive that is open",
     "lab.images.devicetree._dump": "a file that QEMU has just written",
     "lab.images.dom0._assembled": "files that ship with the lab",

@@ -111,13 +111,7 @@ def _remove_half_made(root: Path) -> None:
 def _taken(path: Path) -> int | None:
     """The lock of a folder; ``None`` if somebody has it, or has just removed the folder."""
     with contextlib.suppress(FileNotFoundError):
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-        else:
-            return handle
+        return files.try_lock(path, make=False)
     return None
 
 

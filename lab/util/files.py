@@ -259,13 +259,13 @@ def _remove_all(path: Path) -> None:
     shutil.rmtree(path)
 
 
-def try_lock(path: Path) -> int | None:
-    """Take an exclusive lock on ``path`` (a folder, or a file that is made if missing).
+def try_lock(path: Path, *, make: bool = True) -> int | None:
+    """Take an exclusive lock on ``path``: a folder, or a file. Unless ``make``, it must be there.
 
     Returns ``None`` if somebody else holds it. The caller must close the descriptor. The lock lasts
     as long as any copy of the descriptor.
     """
-    how = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    how = os.O_RDWR | os.O_CREAT if make and not path.is_dir() else os.O_RDONLY
     handle = os.open(path, how | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
