@@ -79,7 +79,8 @@ def run_all(
 
 def compiled(context: Context) -> int:
     """How many runs whose sources are compiled first should go on at a time: here one for every two
-    processors, because a compiler uses several; on a connected cluster as many as it runs labs."""
+    processors, because a compiler uses several; on a connected cluster one for each lab that it can
+    run at a time, at most :data:`COMPILED`."""
     there = context.far
     return max(1, min(COMPILED, there.labs()) if there else processors() // 2)
 

@@ -45,7 +45,7 @@ class Bisect:
         limit: a sentence such as ``p99 release jitter of fast < 500us``. A commit is then bad if
             the figure is not below the limit; empty: if the lab does not pass.
         jobs: how many commits are tried at a time; 0: one for every two processors, or on a cluster
-            as many as it runs labs, at most 8.
+            one for each lab that it can run at a time, at most 8.
     """
 
     source: Path

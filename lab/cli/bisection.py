@@ -35,7 +35,7 @@ GOOD, BAD, SKIP, STOP = 0, 1, 125, 128
          limit="search where this no longer holds: 'p99 release jitter of fast < 500us' "
                "(default: where the lab no longer passes)",
          jobs="try N commits at a time (default: one for every two processors; "
-              "with --cluster, as many as it runs labs, at most 8)",
+              "with --cluster, one for each lab that it can run at a time, at most 8)",
          cluster="build and run the commits on this cluster, not here (default: LAB_CLUSTER, else "
                  "here)")  # fmt: skip
 def lab_bisect(name: str, source: str, good: str, bad: str = "HEAD", limit: str = "",

@@ -94,7 +94,7 @@ def find(root: Path, key: str) -> Template | None:
 
 
 def held(template: Template) -> Template:
-    """The same, which nobody removes as long as the caller has it.
+    """The same template. Nobody removes it as long as the caller keeps what this returns.
 
     Raises:
         Damaged: others have just removed it, or made it anew.
