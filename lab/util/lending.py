@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import termios
 from collections.abc import Iterator
+from typing import Protocol
+
+from lab.util.holding import held_back
 
 STDIN = 0
 #: The signals that end us and the program. Ctrl-C is for the program alone.
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+#: Seconds that a program and all that it started may take to end after it was asked to.
+LAST_SECONDS = 5.0
+
+
+class Endable(Protocol):
+    """A program that we started."""
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> int: ...
 
 
 @contextlib.contextmanager
@@ -20,6 +36,28 @@ def lent() -> Iterator[None]:
     """
     with _kept(), _without_ctrl_c():
         yield
+
+
+class Lifeline:
+    """A pipe that each process of a program holds. It closes when the last one has ended.
+
+    A sandbox ends before the program in it, and what still runs there may change the terminal after
+    we have set it back.
+    """
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.pipe()  #: ``theirs``: the program must inherit it
+
+    def end(self, child: Endable) -> None:
+        """End the program, and wait until all of its processes have ended, at most
+        :data:`LAST_SECONDS`."""
+        with held_back():
+            child.terminate()
+            os.close(self.theirs)
+            if not select.select([self._ours], [], [], LAST_SECONDS)[0]:
+                child.kill()
+            os.close(self._ours)
+            child.wait()
 
 
 @contextlib.contextmanager

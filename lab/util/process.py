@@ -163,9 +163,8 @@ def _piece(
     argv: Sequence[str], stdin: IO[bytes] | int | None, stdout: IO[bytes] | int, words: IO[bytes]
 ) -> Child:
     return subprocess.Popen(
-        list(argv), env=environment(), stdin=stdin, stdout=stdout, stderr=words,
-        start_new_session=True,
-    )  # fmt: skip
+        argv, env=environment(), stdin=stdin, stdout=stdout, stderr=words, start_new_session=True
+    )
 
 
 def _end_all(children: Sequence[Child]) -> None:
@@ -272,10 +271,12 @@ def on_terminal(argv: list[str]) -> Iterator[Child]:
     """A program that has our terminal while the block runs, and Ctrl-C once it unblocks SIGINT."""
     with lending.lent():
         with lending.ctrl_c_later():
-            child = subprocess.Popen(argv, env=environment())
-        with child, contextlib.ExitStack() as stack:
-            stack.callback(child.terminate)
+            line = lending.Lifeline()
+            child = subprocess.Popen(argv, env=environment(), pass_fds=[line.theirs])
+        try:
             yield child
+        finally:
+            line.end(child)
 
 
 def on_pty(argv: Sequence[str], slave: int, *, env: Mapping[str, str]) -> Child:
