@@ -40,7 +40,7 @@ def lab_new(folder: str) -> None:
          folder="the folder that the file's paths are relative to (default: its own)")  # fmt: skip
 def lab_import(config: str, into: str = "", name: str = "", folder: str = "",
                json: bool = False) -> int:  # fmt: skip
-    """Turn an ImageBuilder or xl configuration into a lab.
+    """Make a lab from a file of ImageBuilder or xl.
 
     The file is read, not run. Each key that labs.yaml has no word for is named with its line.
     """
@@ -131,7 +131,7 @@ def toolchain_build(door: str = "", json: bool = False, locked: bool = False,
 @command("toolchain.info", example="toolchain.info", door=DOOR, json=JSON,
          arch=f"{ARCH_OF} the labs")  # fmt: skip
 def toolchain_info(door: str = "", json: bool = False, arch: str = "") -> None:
-    """Print where the toolchain is, its size and versions."""
+    """Print the toolchain's place, size and versions."""
     info = api.toolchain_build(context("labs.yaml", door, arch=arch))
     if json:
         print_json(info)

@@ -8,8 +8,8 @@ from pathlib import Path
 from lab import api
 from lab.cli import optional
 from lab.cli.building import context
-from lab.cli.command import command
-from lab.cli.lab_task import JSON, LABS
+from lab.cli.command import command, words_of
+from lab.cli.lab_task import JSON, LAB_OR_HELLO, LABS
 from lab.cli.output import print_json, say
 from lab.cli.results import short
 from lab.errors import UsageError
@@ -17,17 +17,17 @@ from lab.errors import UsageError
 _FILE = "the file of the bundle"
 
 
-@command("bundle.save", words=("file",),
-         example="bundle.save two.bundle --lab hello,selftest",
+@command("bundle.save", words=("file", "name"), optional=("name",), several=True,
+         example="bundle.save two.bundle hello selftest",
          file="the file to write, or a folder: then the name has the lock's digest",
-         lab="labs of labs.yaml, separated by commas (default: hello)",
+         name=f"{LAB_OR_HELLO}; there may be several, and patterns such as 'sched-*'",
          wheels="with xenlab and its Python packages, for these versions, as in 3.11,3.13",
          templates="with the templates of these labs that the cache has",
          sources="with the packages that images and guests are made of",
          page="with what the page of a class (lab.serve) needs",
          whole="with compilers, for those who build guests or images from it",
          labs=LABS, json=JSON)  # fmt: skip
-def bundle_save(file: str, lab: str = "", whole: bool = False, wheels: str = "",
+def bundle_save(file: str, name: str, whole: bool = False, wheels: str = "",
                 templates: bool = False, sources: bool = False, page: bool = False,
                 labs: str = "labs.yaml", json: bool = False) -> None:  # fmt: skip
     """Write everything that labs need into one file.
@@ -35,7 +35,8 @@ def bundle_save(file: str, lab: str = "", whole: bool = False, wheels: str = "",
     What is missing in the cache is made first, with exactly the locked packages.
     """
     options = api.BundleOptions(whole, tuple(_listed(wheels)), templates, sources, page)
-    saved = api.save_bundle(context(labs), Path(file), _listed(lab), options)
+    where = context(labs)
+    saved = api.save_bundle(where, Path(file), api.select(where, words_of(name)), options)
     print_json(saved) if json else _show(saved)
 
 

@@ -44,7 +44,7 @@ def user(world: World, tmp_path: Path, alone: tuple[str, ...]) -> User:
     folder = tmp_path / "user"
     (folder / "home").mkdir(parents=True)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    words = (str(folder / "five.bundle"), "--lab", ",".join(LABS), "--wheels", python)
+    words = (str(folder / "five.bundle"), *LABS, "--wheels", python)
     locks.save_bundle(world, locks.place(tmp_path), *words)
     return User(folder, alone)
 

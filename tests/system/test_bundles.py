@@ -37,7 +37,7 @@ class Saved:
 @pytest.fixture(scope="module")
 def saved(world: World, tmp_path_factory: pytest.TempPathFactory) -> Saved:
     folder = locks.place(tmp_path_factory.mktemp("saved"))
-    said = locks.save_bundle(world, folder, "..", "--lab", "hello", "--page", "--json")
+    said = locks.save_bundle(world, folder, "..", "hello", "--page", "--json")
     info = json.loads(said.out)
     return Saved(Path(info["file"]), folder, info, folder.parent / "cache")
 

@@ -180,7 +180,7 @@ def test_the_scheduled_job_for_github(root: Path, clone: Path) -> None:
     asked = (clone / "asked").read_text().splitlines()
     assert asked[:2] == ["image.lock --update", "lab.run scenario --clock virtual --publish"]
     assert asked[2:4] == [
-        "bundle.save lab.bundle --lab scenario --whole --sources",
+        "bundle.save lab.bundle scenario --whole --sources",
         "bundle.push lab.bundle registry.example/labs:scenario",
     ]
     assert [line.split()[:2] for line in asked[4:]] == [["pr", "edit"], ["pr", "create"]]
