@@ -52,6 +52,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["lab.up", "hello", ""], []),
         (["lab.run", "hello", ""], ["hello", "periodic"]),
         (["lab.run", "hello", "periodic", "p"], ["periodic"]),
+        (["bundle.save", "a.bundle", "h"], ["hello"]),
+        (["bundle.save", "a.bundle", "hello", "p"], ["periodic"]),
         (["lab.up", "--co"], ["--cold", "--count"]),
         (["lab.up", "--cold", "--co"], ["--count"]),
         (["lab.up", "--door", ""], ["auto", "docker", "rootfs", "host"]),

@@ -154,6 +154,11 @@ def test_a_group_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None
         ("--json lab.list", "'--json' stands before a task"),
         ("lab.exec", "lab.exec needs NAME and LINE\n  what to do: write: ./inv lab.exec NAME LINE"),
         ("lab.exec hello", "lab.exec needs LINE"),
+        (
+            "bundle.save",
+            "bundle.save needs FILE\n  what to do: write: ./inv bundle.save FILE [NAME…]",
+        ),
+        ("bundle.save a.bundle hello helo", "no lab 'helo'; did you mean 'hello'?"),
         ("lab.down hello periodic", "lab.down takes no argument 'periodic'"),
         ("lab.up hello lab.status", "only one task at a time, not lab.up and lab.status"),
         ("lab.up --count many", "--count needs a whole number, not 'many'"),
