@@ -142,6 +142,9 @@ def store(
     """Make a template of ``parts`` (path in the template → file). The files are moved into it.
     Nobody removes it as long as the caller has it.
 
+    If somebody holds another one of this key, that one stays where it is. The new one is the
+    caller's alone then, and :func:`drop` removes it.
+
     Raises:
         OSError: the disk has no room.
     """
@@ -154,18 +157,34 @@ def store(
         template = Template(work, key, stops, hashes, about)
         _write_manifest(template)
         with template_folder.locked(root):
-            with contextlib.suppress(FileNotFoundError):
-                _set_aside(root, key)
-            work.rename(root / key)
-            _sync(root)
+            place = _put(work, root, key)
             hold = Hold(os.dup(handle))
             template_folder.make_room(root)
-        return Template(root / key, key, stops, hashes, about, hold)
+        return Template(place, key, stops, hashes, about, hold)
     except BaseException:
         files.remove_tree(work)
         raise
     finally:
         os.close(handle)
+
+
+def _put(work: Path, root: Path, key: str) -> Path:
+    """Put a new template in the place of its key, unless others start from what is there. Returns
+    where it is."""
+    with template_folder.nobody_holds(root / key) as free:
+        if not free:
+            return work
+        with contextlib.suppress(FileNotFoundError):
+            _set_aside(root, key)
+        work.rename(root / key)
+        _sync(root)
+    return root / key
+
+
+def drop(template: Template) -> None:
+    """Remove a template that is the caller's alone; see :func:`store`. Others stay."""
+    if template.path.name.startswith(template_folder.HALF_MADE):
+        files.remove_tree(template.path)
 
 
 def used(template: Template) -> None:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def hold(folder: Path) -> Hold:
     if not os.path.samestat(os.fstat(handle), folder.stat()):
         raise FileNotFoundError(errno.ENOENT, "it was made anew", str(folder))
     return found
+
+
+@contextlib.contextmanager
+def nobody_holds(folder: Path) -> Iterator[bool]:
+    """Whether nobody holds a template, or there is none. Then nobody can, while the block runs."""
+    handle = _taken(folder)
+    try:
+        yield handle is not None or not folder.is_dir()
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def locked(root: Path) -> AbstractContextManager[int]:

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Sequence
 
 from lab.dom0 import xl
+from lab.machine import template
 from lab.machine.qemu_command import Memory
 from lab.machine.template import Template
 from lab.model import Clock, GuestImage, GuestPlan, Plan
@@ -85,6 +86,7 @@ async def _go_on(
     being stored."""
     if isinstance(made, Template):
         await _restore(session, start, made, own=own)
+        template.drop(made)
         return []
     return [made]
 

@@ -203,7 +203,8 @@ async def _store_meanwhile(
     key: str, frozen: dict[str, Path], stops: int, about: Mapping[str, object], say: Progress
 ) -> None:
     try:
-        await waiting.in_thread(template.store, root(), key, frozen, stops, about)
+        stored = await waiting.in_thread(template.store, root(), key, frozen, stops, about)
+        template.drop(stored)
     except OSError as error:
         say.say(f"no template is stored: {error.strerror}")
     finally:

@@ -181,6 +181,28 @@ def test_what_somebody_starts_from_is_not_removed(
     assert len(template.everything(root)) == 3
 
 
+def test_what_somebody_starts_from_is_not_replaced(tmp_path: Path, stored: Template) -> None:
+    """Whoever makes it anew meanwhile goes on from a copy of its own, until it drops that."""
+    root = stored.path.parent
+    held = template.held(stored)
+    for _ in range(2):
+        (tmp_path / "state").write_bytes(b"another state")
+        made = template.store(root, KEY, {"state": tmp_path / "state"}, 1, {})
+        template_folder.clean(root)
+        template.verify(made)
+        template.verify(held)
+        assert [one.path for one in template.everything(root)] == [held.path]
+        template.drop(made)
+        assert not made.path.exists()
+    template.drop(held)
+    template.verify(held)
+    del held
+    (tmp_path / "state").write_bytes(b"another state")
+    made = template.store(root, KEY, {"state": tmp_path / "state"}, 1, {})
+    template.drop(made)
+    assert template.find(root, KEY) == made
+
+
 def test_another_one_in_its_place_is_not_held(
     stored: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
