@@ -175,7 +175,7 @@ def _put(work: Path, root: Path, key: str) -> Path:
         if not free:
             return work
         with contextlib.suppress(FileNotFoundError):
-            _set_aside(root, key)
+            template_folder.remove(root / key)
         work.rename(root / key)
         _sync(root)
     return root / key

@@ -128,17 +128,21 @@ def _taken(path: Path) -> int | None:
 
 
 def _remove(path: Path) -> int:
-    """Remove a folder of ours, unless somebody holds it; returns its size in bytes. It is renamed
-    first, so that nobody takes it for a template, finds it damaged and moves it while it is being
-    removed."""
+    """Remove a folder of ours, unless somebody holds it; returns its size in bytes."""
     handle = _taken(path)
     if handle is None:
         return 0
     try:
         size = occupied(path)
-        gone = path.with_name(f".gone-{secrets.token_hex(6)}")
-        path.rename(gone)
-        files.remove_tree(gone)
+        remove(path)
     finally:
         os.close(handle)
     return size
+
+
+def remove(path: Path) -> None:
+    """Remove a template that nobody holds. It is renamed first, so that nobody takes it for a
+    template, finds it damaged and moves it while it is being removed."""
+    gone = path.with_name(f".gone-{secrets.token_hex(6)}")
+    path.rename(gone)
+    files.remove_tree(gone)

@@ -201,6 +201,7 @@ def test_what_somebody_starts_from_is_not_replaced(tmp_path: Path, stored: Templ
     made = template.store(root, KEY, {"state": tmp_path / "state"}, 1, {})
     template.drop(made)
     assert template.find(root, KEY) == made
+    assert list(root.iterdir()) == [made.path]
 
 
 def test_another_one_in_its_place_is_not_held(
