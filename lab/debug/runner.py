@@ -121,7 +121,9 @@ class Runner:
     async def _until_it_counts(self, step: int, wish: asyncio.Event) -> bytes:
         """Run, or have the PCPU ``step`` make a step, until a stop counts; returns the report."""
         request = b"vCont;s:%x" % step if step else b"vCont;c"
+        late = False
         while True:
+            stood = {} if step or late else await self._stood()
             report = await self.view.stopped.stub.resume(request, wish)
             self.view.moved()
             found = _STOP.match(report)
@@ -129,6 +131,9 @@ class Runner:
                 return report
             signal, details = found[1], found[2]
             pcpu = _thread_in(details)
+            late = signal == TRAPPED and await self._is_late(pcpu, details, stood.get(pcpu, 0))
+            if late:
+                continue
             if not step:
                 await self._forget_others(pcpu)
             if step == pcpu and wish.is_set():  # QEMU ignores a wish to stop when a step is over
@@ -139,6 +144,20 @@ class Runner:
             await self._pass(pcpu, wish)
             if wish.is_set():
                 return self.report(INTERRUPTED, await self.view.thread_on(pcpu))
+
+    async def _stood(self) -> dict[int, int]:
+        """Where each PCPU stands, if QEMU may report a stop late; see :meth:`_is_late`."""
+        if not self._watchpoints() or len(self.view.stopped.threads) == 1:
+            return {}
+        return {place.thread: place.pc for place in await self.view.stopped.places()}
+
+    async def _is_late(self, pcpu: int, details: bytes, stood: int) -> bool:
+        """Whether QEMU reports a stop that it has reported before: the PCPU is still where it
+        ``stood``, and no breakpoint is there. Seen with watchpoints and several PCPUs."""
+        if not stood or b"watch:" in details:
+            return False
+        pc = (await self.view.stopped.place(pcpu)).pc
+        return pc == stood and not any((kind, pc) in self._set for kind in (b"0", b"1"))
 
     async def _until_it_runs(self, thread: int, wish: asyncio.Event) -> bytes:
         """Let a vCPU that waits come to where it goes on; empty, or the report of another stop."""

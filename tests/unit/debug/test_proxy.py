@@ -111,6 +111,20 @@ def test_a_pcpu_without_such_a_hit_makes_its_step() -> None:
     assert not [one for one in stub.sent if one[:1] == b"G"]
 
 
+@pytest.mark.parametrize(("moved", "times"), [(0, 2), (4, 1)])
+def test_a_stop_that_qemu_reports_once_more_is_none(moved: int, times: int) -> None:
+    """The PCPU has not moved since, and no breakpoint is there. One that has moved has stopped."""
+    stub = FakeStub(2)
+    stub.pcpus[1] |= AT | {"VTTBR": GUEST, "pc": 0x4000_1000}
+    stub.stops = [
+        (b"T05thread:02;", AT | {"VTTBR": GUEST, "pc": 0x4000_1000 + moved}),
+        (b"T05thread:02;watch:40024020;", AT | {"VTTBR": GUEST, "pc": 0x4000_1000}),
+    ]
+    said = talk(stub, b"Z2,40024020,4", b"vCont;c")[1]
+    assert (b"watch:40024020;" in said) == (moved == 0)
+    assert stub.sent.count(b"vCont;c") == times
+
+
 def test_a_pcpu_that_waits_is_let_alone() -> None:
     """Its step would not end. What Xen executes otherwise is stepped: it may be watched, too."""
     xen = {"pc": 0x26_0000, "cpsr": HYP_MODE}
