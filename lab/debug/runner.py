@@ -152,12 +152,12 @@ class Runner:
         return {place.thread: place.pc for place in await self.view.stopped.places()}
 
     async def _is_late(self, pcpu: int, details: bytes, stood: int) -> bool:
-        """Whether QEMU reports a stop that it has reported before: the PCPU is still where it
-        ``stood``, and no breakpoint is there. Seen with watchpoints and several PCPUs."""
+        """Whether QEMU stops a PCPU again that has not gone on: it is still where it ``stood``, and
+        no breakpoint is there. QEMU seems to do so with watchpoints and several PCPUs."""
         if not stood or b"watch:" in details:
             return False
         pc = (await self.view.stopped.place(pcpu)).pc
-        return pc == stood and not any((kind, pc) in self._set for kind in (b"0", b"1"))
+        return pc == stood and pc not in self.points()
 
     async def _until_it_runs(self, thread: int, wish: asyncio.Event) -> bytes:
         """Let a vCPU that waits come to where it goes on; empty, or the report of another stop."""
@@ -228,7 +228,7 @@ class Runner:
     async def judge(self, stopped: Stopped, pcpu: int) -> bool:
         """Whether the stop of this PCPU counts for GDB."""
         place = await stopped.place(pcpu)
-        if any((kind, place.pc) in self._set for kind in (b"0", b"1")):
+        if place.pc in self.points():
             counts = self._counts(place, place.pc)
             self.passed += not counts
             return counts
@@ -249,7 +249,7 @@ class Runner:
         place = await self.view.stopped.place(pcpu)
         watched = re.search(rb"watch:([0-9a-f]+)", details)
         address = int(watched[1], 16) if watched else place.pc
-        if not watched and not any((kind, address) in self._set for kind in (b"0", b"1")):
+        if not watched and address not in self.points():
             return True
         return self._counts(place, address)
 

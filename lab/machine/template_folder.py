@@ -53,7 +53,8 @@ def hold(folder: Path) -> Hold:
 
 @contextlib.contextmanager
 def nobody_holds(folder: Path) -> Iterator[bool]:
-    """Whether nobody holds a template, or there is none. Then nobody can, while the block runs."""
+    """Yields whether a template is free: nobody holds it, or it is not there. A free one stays free
+    while the block runs."""
     handle = _taken(folder)
     try:
         yield handle is not None or not folder.is_dir()

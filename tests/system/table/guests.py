@@ -42,8 +42,8 @@ def stops(world: World, number: int) -> None:
 
 
 #: GDB writes an instruction that is none (A32: UDF) to where Xen goes on after it has waited (mode
-#: Hyp, after WFI). If the machine does not stand there, it does nothing: in what Xen needs to
-#: handle a trap or to print, the instruction would trap again and again, without a word.
+#: Hyp, after WFI). If the machine stands elsewhere, it does nothing: Xen may need that code to
+#: handle the trap or to print, and would then trap for ever and print nothing.
 DAMAGE = """\
 if ($cpsr & 0x1f) == 0x1a && {int}($pc - 4) == 0xe320f003
 set {int}$pc = 0xe7f000f0

@@ -112,8 +112,8 @@ def test_a_pcpu_without_such_a_hit_makes_its_step() -> None:
 
 
 @pytest.mark.parametrize(("moved", "times"), [(0, 2), (4, 1)])
-def test_a_stop_that_qemu_reports_once_more_is_none(moved: int, times: int) -> None:
-    """The PCPU has not moved since, and no breakpoint is there. One that has moved has stopped."""
+def test_a_pcpu_that_is_stopped_again_where_it_stands_goes_on(moved: int, times: int) -> None:
+    """No breakpoint is there. If it has moved, the stop is reported."""
     stub = FakeStub(2)
     stub.pcpus[1] |= AT | {"VTTBR": GUEST, "pc": 0x4000_1000}
     stub.stops = [
